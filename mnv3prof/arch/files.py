@@ -1,0 +1,195 @@
+"""Tables from files: TOML, CSV and JSON, every error with its file, row and column."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from .table import ACTIVATIONS, ROW_RULES, TABLE_RULES, InputError, Row, Table, shown
+
+PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
+MAX_FILE_BYTES: Final = 10_000_000
+
+_COLUMNS = tuple(ROW_RULES)
+_REQUIRED = _COLUMNS[:6]
+_KEYS = (*TABLE_RULES, "rows")
+_ALIASES = {
+    **{code.lower(): code for code in ACTIVATIONS},
+    **{operation: code for code, operation in ACTIVATIONS.items()},
+    **{"hswish": "HS", "h-swish": "HS", "silu": "SW"},
+}
+_YES = {"true", "yes", "1", "✓"}
+_NO = {"false", "no", "0", "-"}
+
+
+def read_table(source: str | Path) -> Table:
+    """The table called `source`: a preset's name, or a .toml, .csv or .json file.
+
+    Raises InputError, with the file, the row and the column, for whatever makes no network.
+    """
+    if str(source) in PRESETS:
+        return _parse(Path(__file__).parent / "presets" / f"{source}.toml")
+    return _parse(Path(source))
+
+
+def activation_code(name: str) -> str:
+    """The table's code ("RE", "HS", ...) of an activation named by code or by operation."""
+    code = _ALIASES.get(name.strip().lower())
+    if code is None:
+        allowed = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
+        raise InputError(f"activation: {shown(name)} is not allowed; allowed are {allowed}")
+    return code
+
+
+def _parse(path: Path) -> Table:
+    where = str(path)
+    text = _text(path, where)
+    try:
+        document = _PARSERS[path.suffix.lower()](text, where)
+    except RecursionError:
+        raise InputError(f"{where}: is nested too deeply to be a table") from None
+    return _table({"name": path.stem, **document}, where)
+
+
+def _text(path: Path, where: str) -> str:
+    try:
+        if not path.exists():
+            presets = ", ".join(PRESETS)
+            raise InputError(f"{where}: no such file, and no preset; the presets are {presets}")
+        if not path.is_file():
+            kind = "a directory" if path.is_dir() else "not a regular file"
+            raise InputError(f"{where}: is {kind}; a table is a .toml, .csv or .json file")
+        if path.suffix.lower() not in _PARSERS:
+            raise InputError(f"{where}: a table's file name ends in .toml, .csv or .json")
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            limit = f"at most {MAX_FILE_BYTES:,} are read"
+            raise InputError(f"{where}: {size:,} bytes is too large for a table; {limit}")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        problem = "the bytes are not UTF-8; save the file as UTF-8"
+        raise InputError(f"{where}, line {line}: {problem}") from None
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read ({error.strerror})") from None
+    except InputError:
+        raise
+    except ValueError as error:  # a NUL byte in the path
+        raise InputError(f"{where!r}: is no file name ({error})") from None
+
+
+def _from_toml(text: str, where: str) -> Mapping[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"{where}: is not valid TOML: {error}") from None
+
+
+def _from_json(text: str, where: str) -> Mapping[str, Any]:
+    import msgspec
+
+    try:
+        document = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise InputError(f"{where}: is not valid JSON: {error}") from None
+    if isinstance(document, dict) and isinstance(document.get("table"), dict):
+        document = document["table"]
+    if not isinstance(document, dict):
+        raise InputError(f"{where}: holds no table; allowed is an object with the key rows")
+    return document
+
+
+def _from_csv(text: str, where: str) -> Mapping[str, Any]:
+    """Rows under a header; lines `# key = value` above it set the table's other keys, as TOML."""
+    import csv
+
+    lines = text.splitlines()
+    start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    settings = "\n".join(line.lstrip("# ") for line in lines[:start] if "=" in line)
+    body = lines[start:]
+    delimiter = max(",;\t", key=body[0].count) if body else ","
+    try:
+        cells = [[cell.strip() for cell in record] for record in csv.reader(body, delimiter=delimiter)]
+    except csv.Error as error:
+        raise InputError(f"{where}: is not valid CSV: {error}") from None
+    records = [record for record in cells if any(record)]
+    if not records:
+        header = ",".join(_REQUIRED)
+        raise InputError(f"{where}: is empty; a table in CSV begins with the header {header}")
+    columns = [name.lower() for name in records[0]]
+    _complete(columns, f"{where}, header")
+    rows = []
+    for number, record in enumerate(records[1:], 1):
+        if len(record) != len(columns):
+            counts = f"has {len(record)} cells where the header has {len(columns)}"
+            raise InputError(f"{where}, row {number}: {counts}")
+        rows.append({name: _cell(name, cell) for name, cell in zip(columns, record, strict=True)})
+    return {**_from_toml(settings, where), "rows": rows}
+
+
+_PARSERS = {".toml": _from_toml, ".csv": _from_csv, ".json": _from_json}
+
+
+def _cell(column: str, text: str) -> object:
+    if column == "se":
+        return True if text.lower() in _YES else False if text.lower() in _NO else text
+    whole = re.fullmatch(r"([+-]?[0-9]{1,30})(\.0+)?", text)  # a spreadsheet writes 16 as 16.0
+    return int(whole[1]) if whole and column != "activation" else text
+
+
+def _table(document: Mapping[str, Any], where: str) -> Table:
+    for key in document:
+        if key not in _KEYS:
+            raise InputError(f"{where}: the key {shown(key)} is unknown; {_hint(key, _KEYS)}")
+    rows = document.get("rows")
+    if not isinstance(rows, list):
+        found = f"is {shown(rows)}" if "rows" in document else "is missing"
+        raise InputError(f"{where}: the key rows {found}; allowed is a list of rows")
+    values = {**document, "rows": tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(rows, 1))}
+    try:
+        for key in ("stem_activation", "head_activation"):
+            if isinstance(values.get(key), str):
+                values[key] = activation_code(values[key])
+        return Table(**values)
+    except InputError as error:
+        raise InputError(f"{where}, key {error}") from None
+
+
+def _row(row: object, where: str) -> Row:
+    if isinstance(row, list):
+        if not len(_REQUIRED) <= len(row) <= len(_COLUMNS):
+            form = f"[{', '.join(_REQUIRED)}] and, where wanted, dilation"
+            raise InputError(f"{where}: has {len(row)} values; a row is {form}")
+        cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
+    elif isinstance(row, dict):
+        cells = {str(name).lower(): value for name, value in row.items()}
+        _complete(list(cells), where)
+    else:
+        raise InputError(f"{where}: {shown(row)} is no row; allowed is a list of values")
+    try:
+        if isinstance(cells["activation"], str):
+            cells["activation"] = activation_code(cells["activation"])
+        return Row(**cells)
+    except InputError as error:
+        raise InputError(f"{where}, column {error}") from None
+
+
+def _complete(columns: Sequence[str], where: str) -> None:
+    """Raises InputError unless every column is known, there once, and none is missing."""
+    for name in columns:
+        if name not in _COLUMNS:
+            raise InputError(f"{where}: the column {shown(name)} is unknown; {_hint(name, _COLUMNS)}")
+        if columns.count(name) > 1:
+            raise InputError(f"{where}: the column {name} is there twice; allowed is once")
+    for name in _REQUIRED:
+        if name not in columns:
+            raise InputError(f"{where}: the column {name} is missing; needed are {', '.join(_REQUIRED)}")
+
+
+def _hint(name: str, allowed: Sequence[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, allowed, 1)
+    return f"did you mean {near[0]}?" if near else f"allowed are {', '.join(allowed)}"
