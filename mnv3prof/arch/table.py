@@ -71,8 +71,8 @@ ROW_RULES: Final = {
 
 TABLE_RULES: Final = {
     "name": _Rule(
-        "a text of 1 to 200 characters",
-        lambda value: type(value) is str and 0 < len(value) <= 200,
+        "a text of 1 to 200 printable characters",
+        lambda value: type(value) is str and 0 < len(value) <= 200 and value.isprintable(),
     ),
     "stem": _CHANNELS,
     "head": _Rule(f"{_CHANNELS.allowed}, or left out", lambda v: v is None or _CHANNELS.accepts(v)),

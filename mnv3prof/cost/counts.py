@@ -12,10 +12,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..arch.layers import ELEMENTWISE, VIEWS, WEIGHTED, Graph, Layer, Op
+from ..arch.layers import ELEMENTWISE, IMAGE, VIEWS, WEIGHTED, Graph, Layer, Op
 
 BatchNorm = Literal["folded", "separate"]
 Dtype = Literal["fp32", "fp16", "bf16", "int8"]
+By = Literal["layer", "op", "block"]
 
 DTYPE_BYTES: Final[dict[Dtype, int]] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 
@@ -50,8 +51,10 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Sums of costs: over a block, an operation, or the network."""
+    """Sum of the costs of `layers` layers: a block's, an operation's, or the network's."""
 
+    name: str
+    layers: int
     macs: int
     flops: int
     params: int
@@ -76,21 +79,31 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
     size = DTYPE_BYTES[dtype]
     bias_size = 4 if dtype == "int8" else size
     shapes = {layer.name: prod(layer.out_shape) for layer in graph.layers}
-    shapes["input"] = prod(graph.image)
+    shapes[IMAGE] = prod(graph.image)
     return tuple(_cost(layer, shapes, folded, size, bias_size) for layer in graph.layers)
 
 
-def total(costs: Iterable[Cost]) -> Totals:
-    """The sum of `costs`."""
-    macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
+def total(costs: Iterable[Cost], name: str = "total") -> Totals:
+    """The sum of `costs`, called `name`."""
+    layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
     for cost in costs:
+        layers += 1
         macs += cost.macs
         flops += cost.flops
         params += cost.params
         weight_bytes += cost.weight_bytes
         read_bytes += cost.read_bytes
         write_bytes += cost.write_bytes
-    return Totals(macs, flops, params, weight_bytes, read_bytes, write_bytes)
+    return Totals(name, layers, macs, flops, params, weight_bytes, read_bytes, write_bytes)
+
+
+def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:
+    """The sums over each block, operation or single layer, in the order in which they run."""
+    groups: dict[str, list[Cost]] = {}
+    for layer, cost in zip(graph.layers, costs, strict=True):
+        name = layer.block if by == "block" else layer.op if by == "op" else layer.name
+        groups.setdefault(name, []).append(cost)
+    return tuple(total(group, name) for name, group in groups.items())
 
 
 def macs(layer: Layer) -> int:

@@ -1,0 +1,89 @@
+"""Typer's command and group, with values made by the constructor of their type.
+
+Typer makes them with pydantic, whose import takes as long as everything else in a command together.
+What is not plain (a required value, a type not named here) is left to Typer.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+_EXPECTED: Final[dict[type, str]] = {int: "an integer", float: "a number", str: "a text", Path: "a path"}
+
+
+class Command(TyperCommand):
+    """A command whose values are converted without pydantic."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        _convert_plainly(self, ctx)
+        return super().parse_args(ctx, args)
+
+
+class Group(TyperGroup):
+    """The root, likewise."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        _convert_plainly(self, ctx)
+        return super().parse_args(ctx, args)
+
+
+def _convert_plainly(command: TyperCommand | TyperGroup, context: typer.Context) -> None:
+    hints = get_type_hints(command.callback) if command.callback else {}
+    for parameter in command.get_params(context):
+        hint = hints.get(parameter.name or "")
+        parameter.process_value = _processor(parameter, hint)  # type: ignore[method-assign]
+
+
+def _processor(parameter: Any, hint: Any) -> Callable[[Any, Any], Any]:
+    by_typer = parameter.process_value
+    convert = _converter(hint)
+
+    def process(context: Any, value: Any) -> Any:
+        if parameter.required and not value:
+            return by_typer(context, value)
+        if isinstance(value, (str, tuple, list)) and value is not parameter.default:
+            if convert is None:
+                return by_typer(context, value)
+            try:
+                value = convert(value)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), ctx=context, param=parameter) from None
+        return parameter.callback(context, parameter, value) if parameter.callback else value
+
+    return process
+
+
+def _converter(hint: Any) -> Callable[[Any], Any] | None:
+    """The function from what stood on the command line to a value of type `hint`."""
+    if get_origin(hint) is UnionType:
+        options = [option for option in get_args(hint) if option is not NoneType]
+        return _converter(options[0]) if len(options) == 1 else None
+    if get_origin(hint) is list:
+        (item,) = get_args(hint)
+        each = _converter(item)
+        return None if each is None else lambda values: [each(value) for value in values]
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return lambda text: _member(hint, text)
+    if hint in _EXPECTED:
+        return lambda text: _number(hint, text)
+    return None
+
+
+def _member(choices: type[Enum], text: str) -> Enum:
+    for member in choices:
+        if text == member.value:
+            return member
+    allowed = ", ".join(str(member.value) for member in choices)
+    raise ValueError(f"{text!r} is not allowed; allowed are {allowed}")
+
+
+def _number(kind: type, text: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not {_EXPECTED[kind]}") from None

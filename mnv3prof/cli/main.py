@@ -1,0 +1,82 @@
+"""The command line: commands by name, errors as one plain line, exit codes 0, 1 and 2."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from ..arch.table import InputError
+from .command import Command, Group
+
+_PLUMBING: Final = frozenset({"__init__", "command", "main", "options", "output"})
+
+
+def commands() -> tuple[str, ...]:
+    """Names of the commands: every other file of this folder holds one, a function of its own name."""
+    found = sorted(file.stem for file in Path(__file__).parent.glob("*.py"))
+    return tuple(name for name in found if name not in _PLUMBING)
+
+
+def application(names: tuple[str, ...]) -> typer.Typer:
+    """The command line with the commands called `names`; no other command's code is loaded."""
+    app = typer.Typer(
+        name="mnv3prof",
+        cls=Group,
+        callback=_root,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 fine, 1 a check failed, 2 the input was wrong.",
+    )
+    for name in names:
+        command = getattr(import_module(f".{name}", __package__), name)
+        app.command(name, cls=Command, short_help=command.__doc__.partition(".\n")[0])(command)
+    return app
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"mnv3prof {version('mnv3prof')}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What every row of a MobileNetV3 layer table must cost, exactly."""
+
+
+def main() -> None:
+    """Run the command line that the process was called with, and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code."""
+    known = commands()
+    called = arguments[:1] or ["--help"]
+    app = application(tuple(called) if called and called[0] in known else known)
+    try:
+        code = app(arguments or called, prog_name="mnv3prof", standalone_mode=False)
+    except typer.TyperException as error:  # a flag or value that typer refuses
+        return _refuse(error.format_message())
+    except InputError as error:
+        return _refuse(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:  # the reader has seen enough; keep the interpreter's last flush quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(sentence: str) -> int:
+    print(f"mnv3prof: {' '.join(sentence.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,135 @@
+"""The options that commands share, so that no two spell one differently."""
+
+import inspect
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+import typer
+
+from ..arch.files import read_table
+from ..arch.layers import Graph, expand, parse_input
+from ..arch.table import InputError, Table
+from ..arch.variants import vary
+from .output import Format
+
+TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
+
+
+class WidthRule(StrEnum):
+    """How a width multiplier scales a table."""
+
+    paper = "paper"
+    torchvision = "torchvision"
+
+
+class Dtype(StrEnum):
+    """The type of weights and activations."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+    int8 = "int8"
+
+
+def _network(name: str, text: str) -> Any:
+    return typer.Option(name, help=text, rich_help_panel="Network")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Which network, at which input."""
+
+    input: Annotated[
+        str, _network("--input", "Image size in pixels: 224, or 192x256 (height x width).")
+    ] = "224"
+    width: Annotated[float, _network("--width", "Width multiplier, as 0.75.")] = 1.0
+    width_rule: Annotated[
+        WidthRule,
+        _network("--width-rule", "Scale expansions with their input and keep the last layer (paper), or scale all."),
+    ] = WidthRule.paper
+    reduced_tail: Annotated[
+        bool, _network("--reduced-tail", "Halve the channels from the last row of stride 2 on.")
+    ] = False
+    dilated: Annotated[bool, _network("--dilated", "Dilate by 2 instead of the last stride of 2.")] = False
+    classes: Annotated[int | None, _network("--classes", "Number of classes.")] = None
+    standard_conv: Annotated[
+        bool,
+        _network("--standard-conv", "Make each depthwise + project pair one standard k×k convolution."),
+    ] = False
+    dense_depthwise: Annotated[
+        bool, _network("--dense-depthwise", "Make only the depthwise convolutions dense.")
+    ] = False
+    without_se: Annotated[bool, _network("--without-se", "Leave out every squeeze-excite.")] = False
+    activation: Annotated[
+        str | None, _network("--activation", "One activation everywhere: relu, relu6, hardswish, swish, ...")
+    ] = None
+
+    def variant(self, table: Table) -> Table:
+        """`table` with these changes."""
+        return vary(
+            table, width=self.width, width_rule=self.width_rule.value, reduced_tail=self.reduced_tail,
+            dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
+            dense_depthwise=self.dense_depthwise, without_se=self.without_se, activation=self.activation,
+        )  # fmt: skip
+
+    def graph(self, source: str) -> Graph:
+        """The layers of the table called `source`, changed as asked, at the input asked for."""
+        return expand(self.variant(read_table(source)), parse_input(self.input))
+
+
+class Output(msgspec.Struct, frozen=True):
+    """Where the result goes and in which form."""
+
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", help="How to write it; by default --output's suffix decides.", rich_help_panel="Output"),
+    ] = None
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Replace this file whole instead of printing.", rich_help_panel="Output"),
+    ] = None
+
+
+TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take whole structs: each parameter annotated with one becomes its fields."""
+    hints = get_type_hints(command, include_extras=True)
+    structs = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and issubclass(hint, msgspec.Struct)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in structs:
+            parameters.append(parameter.replace(annotation=hints[name]))
+            continue
+        annotations = get_type_hints(structs[name], include_extras=True)
+        parameters += [
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY,
+                              default=field.default, annotation=annotations[field.name])
+            for field in msgspec.structs.fields(structs[name])
+        ]  # fmt: skip
+
+    @wraps(command)
+    def spread_command(**given: Any) -> None:
+        made = {
+            name: struct(**{field: given.pop(field) for field in struct.__struct_fields__})
+            for name, struct in structs.items()
+        }
+        command(**given, **made)
+
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    spread_command.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
+    spread_command.__annotations__ = {p.name: p.annotation for p in keyword}
+    del spread_command.__wrapped__  # typer would read the struct parameters there
+    return spread_command
+
+
+def at_least(value: int, low: int, option: str) -> int:
+    """`value`, or an InputError that says what `option` allows."""
+    if value < low:
+        raise InputError(f"{option}: {value:,} is not allowed; allowed is an integer from {low:,}")
+    return value

@@ -1,0 +1,101 @@
+"""A sheet: titled columns and rows of plain values, which every output format renders."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+Kind = Literal["text", "count", "bytes", "share", "ratio", "number", "shape"]
+
+NUMERIC: Final = frozenset({"count", "bytes", "share", "ratio", "number"})
+BAR_CELLS: Final = 10
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column.
+
+    key: its name in CSV and data frames. title: its header elsewhere. kind: how a value is written.
+    importance: 0 is always shown; the highest leaves a narrow terminal first.
+    """
+
+    key: str
+    title: str
+    kind: Kind = "count"
+    importance: int = 0
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """Rows of values under columns; `totals` rows are set off below, `notes` are sentences under all.
+
+    alarms: indices of the rows that tell of a failed check.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    totals: tuple[tuple[Any, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    alarms: frozenset[int] = frozenset()
+
+
+def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
+    """`value` as people read it; integers in full, bytes in KiB or MiB, an absent value as a dash."""
+    if value is None:
+        return "-" if ascii_only else "–"
+    match kind:
+        case "count":
+            return f"{value:,}"
+        case "bytes":
+            return _bytes(value)
+        case "share":
+            return f"{value:6.1%}"
+        case "ratio":
+            return ("x" if ascii_only else "×") + _significant(value)
+        case "number":
+            return f"{value:,.2f}"
+        case "shape":
+            return ("x" if ascii_only else "×").join(map(str, value))
+    return _ascii(str(value)) if ascii_only else str(value)
+
+
+def plain(value: Any) -> Any:
+    """`value` for CSV: exact numbers, shapes as 3x224x224, nothing for an absent value."""
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return "" if value is None else value
+
+
+def bar(share: float, *, ascii_only: bool = False) -> str:
+    """`share` of 1 as a bar of at most BAR_CELLS cells, eighths of a cell drawn where they can be."""
+    eighths = max(0, min(8 * BAR_CELLS, round(share * 8 * BAR_CELLS)))
+    if ascii_only:
+        return "#" * round(eighths / 8)
+    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+
+
+def plain_text(text: str, *, ascii_only: bool = False) -> str:
+    """`text`, in ASCII where the terminal knows nothing else."""
+    return _ascii(text) if ascii_only else text
+
+
+def words(items: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c". """
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"
+
+
+def _bytes(value: int) -> str:
+    if abs(value) < 1024:
+        return f"{value} B"
+    if abs(value) < 1024 * 1024:
+        return f"{value / 1024:,.1f} KiB"
+    return f"{value / 1024 / 1024:,.2f} MiB"
+
+
+def _significant(value: float) -> str:
+    return f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _ascii(text: str) -> str:
+    for symbol, plain_form in (("×", "x"), ("–", "-"), ("→", "->"), ("·", "*"), ("²", "^2"), ("≥", ">="), ("≤", "<=")):
+        text = text.replace(symbol, plain_form)
+    return text.encode("ascii", "replace").decode()
