@@ -13,7 +13,7 @@ MAX_FILE_BYTES: Final = 10_000_000
 _COLUMNS = tuple(ROW_RULES)
 _REQUIRED = _COLUMNS[:6]
 _KEYS = (*TABLE_RULES, "rows")
-_ALIASES = {
+_ALIASES: Final[dict[str, str]] = {
     **{code.lower(): code for code in ACTIVATIONS},
     **{operation: code for code, operation in ACTIVATIONS.items()},
     **{"hswish": "HS", "h-swish": "HS", "silu": "SW"},

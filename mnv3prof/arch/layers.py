@@ -78,7 +78,7 @@ def parse_input(text: str) -> tuple[int, int]:
         sides *= 2
     if len(sides) == 2 and all(s.isascii() and s.isdecimal() and len(s) <= 20 for s in sides):
         height, width = int(sides[0]), int(sides[1])
-        if 1 <= min(height, width) and max(height, width) <= MAX_PIXELS:
+        if min(height, width) >= 1 and max(height, width) <= MAX_PIXELS:
             return height, width
     allowed = f"allowed is 224 or 192x256 (height x width), each side 1 to {MAX_PIXELS:,} pixels"
     raise InputError(f"input: {shown(text)} is no image size; {allowed}")
@@ -90,7 +90,7 @@ def expand(table: Table, size: int | tuple[int, int] = 224) -> Graph:
     What runs is what mnv3prof.build(table) runs: names are its module paths. Raises InputError.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if not (1 <= min(height, width) and max(height, width) <= MAX_PIXELS):
+    if not (min(height, width) >= 1 and max(height, width) <= MAX_PIXELS):
         raise InputError(f"input: {height}x{width} is not allowed; sides are 1 to {MAX_PIXELS:,} pixels")
     layers: list[Layer] = []
     image = Layer(IMAGE, "stem", "image", "flatten", (), (3, height, width), (3, height, width))
@@ -169,7 +169,7 @@ def _conv(
     layers: list[Layer], x: Layer, name: str, block: str, role: str, out: int,
     kernel: int = 1, stride: int = 1, dilation: int = 1, groups: int = 1, *, bias: bool = False,
 ) -> Layer:  # fmt: skip
-    channels, height, width = x.out_shape
+    _, height, width = x.out_shape
     # With padding d · (k − 1) / 2 and k odd, a side n becomes ceil(n / stride).
     shape = (out, -(-height // stride), -(-width // stride))
     op: Op = "depthwise" if role == "depthwise" and groups == out else "conv" if kernel > 1 else "pointwise"

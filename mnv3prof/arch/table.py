@@ -8,7 +8,8 @@ import msgspec
 MAX_CHANNELS: Final = 65_536
 MAX_ROWS: Final = 1_000
 
-ACTIVATIONS: Final = {
+ActivationOp = Literal["relu", "relu6", "hardswish", "hardswish_relu6", "hardswish_clamp", "swish"]
+ACTIVATIONS: Final[dict[str, ActivationOp]] = {
     "RE": "relu",
     "R6": "relu6",
     "HS": "hardswish",

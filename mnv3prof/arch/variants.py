@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from .files import activation_code
-from .table import InputError, Row, Table, head_width, in_widths, make_divisible, shown
+from .table import InputError, Row, Table, in_widths, make_divisible, shown
 
 WidthRule = Literal["paper", "torchvision"]
 MAX_MULTIPLIER = 100.0
@@ -99,10 +99,13 @@ _WIDTH_RULES: dict[str, Callable[[Table, float], Table]] = {
 
 def with_reduced_tail(table: Table) -> Table:
     """Outs halved from the last row of stride 2 on, with what follows from them: the expansions of
-    the rows after it and the hidden layer (paper, section 6.4; torchvision's reduced_tail)."""
+    the rows after it and the hidden layer (paper, section 6.4; torchvision's reduced_tail).
+    """
     start = _tail(table, "the reduced tail")
     rows = (
-        row if n < start else replace(row, out=_half(row.out), expand=_half(row.expand) if n > start else row.expand)
+        row
+        if n < start
+        else replace(row, out=_half(row.out), expand=_half(row.expand) if n > start else row.expand)
         for n, row in enumerate(table.rows)
     )
     head = table.head and _half(table.head)
@@ -111,10 +114,12 @@ def with_reduced_tail(table: Table) -> Table:
 
 def with_dilation(table: Table) -> Table:
     """The last stride of 2 becomes 1, and from that row on kernels are dilated by 2, so that their
-    field of view stays (paper, section 6.4; torchvision's dilated)."""
+    field of view stays (paper, section 6.4; torchvision's dilated).
+    """
     start = _tail(table, "dilation")
     rows = (
-        row if n < start else replace(row, stride=1, dilation=2 * row.dilation) for n, row in enumerate(table.rows)
+        row if n < start else replace(row, stride=1, dilation=2 * row.dilation)
+        for n, row in enumerate(table.rows)
     )
     return replace(_named(table, "dilated"), rows=tuple(rows))
 

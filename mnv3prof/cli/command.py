@@ -5,13 +5,15 @@ What is not plain (a required value, a type not named here) is left to Typer.
 """
 
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from typer._click import Context
 
 _EXPECTED: Final[dict[type, str]] = {int: "an integer", float: "a number", str: "a text", Path: "a path"}
 
@@ -19,7 +21,7 @@ _EXPECTED: Final[dict[type, str]] = {int: "an integer", float: "a number", str: 
 class Command(TyperCommand):
     """A command whose values are converted without pydantic."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         _convert_plainly(self, ctx)
         return super().parse_args(ctx, args)
 
@@ -27,16 +29,16 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The root, likewise."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         _convert_plainly(self, ctx)
         return super().parse_args(ctx, args)
 
 
-def _convert_plainly(command: TyperCommand | TyperGroup, context: typer.Context) -> None:
+def _convert_plainly(command: TyperCommand | TyperGroup, context: "Context") -> None:
     hints = get_type_hints(command.callback) if command.callback else {}
     for parameter in command.get_params(context):
         hint = hints.get(parameter.name or "")
-        parameter.process_value = _processor(parameter, hint)  # type: ignore[method-assign]
+        parameter.process_value = _processor(parameter, hint)  # type: ignore[method-assign, assignment]
 
 
 def _processor(parameter: Any, hint: Any) -> Callable[[Any, Any], Any]:
@@ -67,22 +69,20 @@ def _converter(hint: Any) -> Callable[[Any], Any] | None:
         (item,) = get_args(hint)
         each = _converter(item)
         return None if each is None else lambda values: [each(value) for value in values]
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return lambda text: _member(hint, text)
+    if get_origin(hint) is Literal:
+        return lambda text: _choice(get_args(hint), text)
     if hint in _EXPECTED:
-        return lambda text: _number(hint, text)
+        return lambda text: _value(hint, text)
     return None
 
 
-def _member(choices: type[Enum], text: str) -> Enum:
-    for member in choices:
-        if text == member.value:
-            return member
-    allowed = ", ".join(str(member.value) for member in choices)
-    raise ValueError(f"{text!r} is not allowed; allowed are {allowed}")
+def _choice(choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise ValueError(f"{text[:60]!r} is not allowed; allowed are {', '.join(choices)}")
+    return text
 
 
-def _number(kind: type, text: str) -> Any:
+def _value(kind: type, text: str) -> Any:
     try:
         return kind(text)
     except ValueError:

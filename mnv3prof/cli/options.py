@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -12,27 +11,12 @@ import typer
 
 from ..arch.files import read_table
 from ..arch.layers import Graph, expand, parse_input
-from ..arch.table import InputError, Table
-from ..arch.variants import vary
+from ..arch.table import InputError, Table, shown
+from ..arch.variants import WidthRule, vary
+from ..cost.counts import Dtype
 from .output import Format
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
-
-
-class WidthRule(StrEnum):
-    """How a width multiplier scales a table."""
-
-    paper = "paper"
-    torchvision = "torchvision"
-
-
-class Dtype(StrEnum):
-    """The type of weights and activations."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-    int8 = "int8"
 
 
 def _network(name: str, text: str) -> Any:
@@ -42,14 +26,16 @@ def _network(name: str, text: str) -> Any:
 class Settings(msgspec.Struct, frozen=True):
     """Which network, at which input."""
 
-    input: Annotated[
-        str, _network("--input", "Image size in pixels: 224, or 192x256 (height x width).")
-    ] = "224"
+    input: Annotated[str, _network("--input", "Image size in pixels: 224, or 192x256 (height x width).")] = (
+        "224"
+    )
     width: Annotated[float, _network("--width", "Width multiplier, as 0.75.")] = 1.0
     width_rule: Annotated[
         WidthRule,
-        _network("--width-rule", "Scale expansions with their input and keep the last layer (paper), or scale all."),
-    ] = WidthRule.paper
+        _network(
+            "--width-rule", "Scale expansions with their input and keep the last layer (paper), or scale all."
+        ),
+    ] = "paper"
     reduced_tail: Annotated[
         bool, _network("--reduced-tail", "Halve the channels from the last row of stride 2 on.")
     ] = False
@@ -70,10 +56,20 @@ class Settings(msgspec.Struct, frozen=True):
     def variant(self, table: Table) -> Table:
         """`table` with these changes."""
         return vary(
-            table, width=self.width, width_rule=self.width_rule.value, reduced_tail=self.reduced_tail,
+            table, width=self.width, width_rule=self.width_rule, reduced_tail=self.reduced_tail,
             dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
             dense_depthwise=self.dense_depthwise, without_se=self.without_se, activation=self.activation,
         )  # fmt: skip
+
+    def changes_structure(self) -> bool:
+        """Whether an option asks for other operations, not only for other sizes."""
+        return self != self.without_structure()
+
+    def without_structure(self) -> "Settings":
+        """These settings without the options that ask for other operations."""
+        return msgspec.structs.replace(
+            self, standard_conv=False, dense_depthwise=False, without_se=False, activation=None
+        )
 
     def graph(self, source: str) -> Graph:
         """The layers of the table called `source`, changed as asked, at the input asked for."""
@@ -85,11 +81,17 @@ class Output(msgspec.Struct, frozen=True):
 
     format: Annotated[
         Format | None,
-        typer.Option("--format", help="How to write it; by default --output's suffix decides.", rich_help_panel="Output"),
+        typer.Option(
+            "--format",
+            help="How to write it; by default --output's suffix decides.",
+            rich_help_panel="Output",
+        ),
     ] = None
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Replace this file whole instead of printing.", rich_help_panel="Output"),
+        typer.Option(
+            "--output", "-o", help="Replace this file whole instead of printing.", rich_help_panel="Output"
+        ),
     ] = None
 
 
@@ -100,7 +102,11 @@ DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take whole structs: each parameter annotated with one becomes its fields."""
     hints = get_type_hints(command, include_extras=True)
-    structs = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and issubclass(hint, msgspec.Struct)}
+    structs = {
+        name: hint
+        for name, hint in hints.items()
+        if inspect.isclass(hint) and issubclass(hint, msgspec.Struct)
+    }
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if name not in structs:
@@ -128,8 +134,8 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     return spread_command
 
 
-def at_least(value: int, low: int, option: str) -> int:
-    """`value`, or an InputError that says what `option` allows."""
-    if value < low:
-        raise InputError(f"{option}: {value:,} is not allowed; allowed is an integer from {low:,}")
-    return value
+def in_range(value: int, option: str, low: int, high: int) -> None:
+    """Raises InputError unless `low` ≤ `value` ≤ `high`."""
+    if not low <= value <= high:
+        allowed = f"allowed is an integer from {low:,} to {high:,}"
+        raise InputError(f"{option}: {shown(value)} is not allowed; {allowed}")

@@ -3,52 +3,54 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from ..arch.table import InputError
 from ..show.sheet import Sheet
 
-
-class Format(StrEnum):
-    """How a result is written."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    md = "md"
+Format = Literal["table", "json", "csv", "md"]
+_SUFFIXES: Final[dict[str, Format]] = {".json": "json", ".csv": "csv", ".md": "md"}
 
 
-def emit(sheets: Sequence[Sheet], document: Callable[[], Any], form: Format | None, path: Path | None) -> None:
+def emit(
+    sheets: Sequence[Sheet],
+    document: Callable[[], Any],
+    form: Format | None,
+    path: Path | None,
+    *,
+    data: Sheet | None = None,
+) -> None:
     """Print the sheets, or `document()` as JSON, or write the file at `path` whole.
 
-    Without a format, a file's suffix decides. CSV is the first sheet.
+    Without a format, a file's suffix decides. CSV is the sheet `data`, by default the first.
     """
     form = form or _suffix(path)
+    if form == "csv":
+        sheets = [data or sheets[0]]
     if path is None:
-        _print(_terminal(sheets) if form is Format.table else _text(sheets, document, form))
+        _print(_terminal(sheets) if form == "table" else _text(sheets, document, form))
     else:
         _write(path, _text(sheets, document, form))
 
 
 def _suffix(path: Path | None) -> Format:
     suffix = path.suffix.lower() if path else ""
-    return {".json": Format.json, ".csv": Format.csv, ".md": Format.md}.get(suffix, Format.table)
+    return _SUFFIXES.get(suffix, "table")
 
 
 def _text(sheets: Sequence[Sheet], document: Callable[[], Any], form: Format) -> str:
-    if form is Format.json:
+    if form == "json":
         import msgspec
 
         return msgspec.json.format(msgspec.json.encode(document()), indent=2).decode() + "\n"
-    if form is Format.table:
+    if form == "table":
         from ..show.terminal import to_terminal
 
         return to_terminal(sheets)
     from ..show import markdown
 
-    return markdown.to_csv(sheets[0]) if form is Format.csv else markdown.to_markdown(sheets)
+    return markdown.to_csv(sheets[0]) if form == "csv" else markdown.to_markdown(sheets)
 
 
 def _terminal(sheets: Sequence[Sheet]) -> str:

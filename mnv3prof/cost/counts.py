@@ -39,7 +39,8 @@ input and 1 for each output element."""
 
 class Cost(msgspec.Struct, frozen=True):
     """Cost of one layer for one image: `macs`, `flops`, `params` (what a state_dict trains), and
-    bytes of weights, bytes read (inputs and weights) and bytes written."""
+    bytes of weights, bytes read (inputs and weights) and bytes written.
+    """
 
     layer: str
     macs: int

@@ -205,8 +205,7 @@ def _peak(graph: Graph, alive: list[int], there: tuple[tuple[str, int], ...]) ->
     layer = graph.layers[alive.index(most)]
     blocks = dict.fromkeys(graph.blocks, 0)
     for step, bytes_ in zip(graph.layers, alive, strict=True):
-        if bytes_ > blocks[step.block]:
-            blocks[step.block] = bytes_
+        blocks[step.block] = max(blocks[step.block], bytes_)
     return Peak(most, layer.name, layer.block, there, tuple(blocks.values()))
 
 
@@ -219,7 +218,8 @@ class _Frame(NamedTuple):
 
 def _eager(graph: Graph, unit: int) -> Peak:
     """Distinct storages held after each operation: the inputs of every enclosing module call, and
-    the operation's own inputs and output (MemTracker's activations)."""
+    the operation's own inputs and output (MemTracker's activations).
+    """
     storage = {IMAGE: IMAGE}
     size = {IMAGE: prod(graph.image) * unit}
     frames = {"": _Frame(frozenset({IMAGE}), size[IMAGE])}

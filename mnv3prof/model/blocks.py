@@ -148,7 +148,9 @@ class SqueezeExcite(nn.Module):
         gate: str = "hardsigmoid",
     ) -> None:  # fmt: skip
         super().__init__()
-        layer: Callable[[int, int], nn.Module] = partial(nn.Conv2d, kernel_size=1) if form == "conv" else nn.Linear
+        layer: Callable[[int, int], nn.Module] = (
+            partial(nn.Conv2d, kernel_size=1) if form == "conv" else nn.Linear
+        )
         self.form = form
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = layer(channels, squeeze)
@@ -157,17 +159,20 @@ class SqueezeExcite(nn.Module):
         self.scale_activation = _SQUEEZE_GATES[gate]()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._scale(x) * x
+        scaled: Tensor = x * self._scale(x)
+        return scaled
 
     def _scale(self, x: Tensor) -> Tensor:
-        scale = self.avgpool(x)
+        scale: Tensor = self.avgpool(x)
         if self.form == "linear":
             scale = torch.flatten(scale, 1)
         scale = self.fc1(scale)
         scale = self.activation(scale)
         scale = self.fc2(scale)
         scale = self.scale_activation(scale)
-        return scale[:, :, None, None] if self.form == "linear" else scale
+        if self.form == "linear":
+            scale = scale[:, :, None, None]
+        return scale
 
 
 class Bottleneck(nn.Module):
@@ -224,10 +229,7 @@ class MobileNetV3(nn.Module):
         norm, head = _norm(table), head_width(table)
         self.features = nn.Sequential(
             ConvNorm(standard_conv(3, table.stem, 3, stride=2), table.stem_activation, norm),
-            *(
-                Bottleneck(row, width, table)
-                for row, width in zip(table.rows, in_widths(table), strict=True)
-            ),
+            *(Bottleneck(row, width, table) for row, width in zip(table.rows, in_widths(table), strict=True)),
             ConvNorm(pointwise_conv(table.rows[-1].out, head), table.head_activation, norm),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)

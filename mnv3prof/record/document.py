@@ -1,13 +1,15 @@
 """What each command found, as the JSON document that it writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from msgspec.structs import asdict
 
 from ..arch.layers import Graph, Layer
 from ..arch.table import Table, in_widths
-from ..cost.counts import Cost, Totals, subtotals, total
+from ..cost.comparison import Network
+from ..cost.counts import Cost, Dtype, Totals, subtotals, total
+from ..cost.memory import Arena, Fit, Peak, Peaks
 
 SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
@@ -29,9 +31,61 @@ def cost_document(graph: Graph, costs: Sequence[Cost]) -> dict[str, Any]:
     return {
         **_head(graph),
         "totals": _figures(total(costs)),
-        "blocks": [{"block": group.name, **_figures(group)} for group in subtotals(graph, costs, "block")],
+        "blocks": _blocks(subtotals(graph, costs)),
         "layers": [_layer(layer, cost) for layer, cost in zip(graph.layers, costs, strict=True)],
     }
+
+
+def memory_document(
+    graph: Graph, dtype: Dtype, batch: int, peaks: Peaks, arena: Arena, weight_bytes: int, fit: Fit | None
+) -> dict[str, Any]:
+    """The peaks with the bytes alive in each block, and the arena with every placement."""
+    named = {"eager": peaks.eager, "liveness": peaks.liveness, "folded": peaks.folded}
+    return {
+        **_head(graph),
+        "dtype": dtype,
+        "batch": batch,
+        "peaks": {name: peak and _peak(graph, peak) for name, peak in named.items()},
+        "arena": arena,
+        "weight_bytes": weight_bytes,
+        "fit": fit,
+    }
+
+
+def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
+    """Every network with its totals and blocks, and the ratios of its totals to the first's."""
+    return {
+        "schema": SCHEMA,
+        "networks": [
+            {
+                "table": _table(network.graph.table),
+                "input": network.graph.input,
+                "totals": _figures(network.totals),
+                "blocks": _blocks(network.blocks.values()),
+                "eager_peak_bytes": network.peaks.eager and network.peaks.eager.bytes,
+                "folded_peak_bytes": network.peaks.folded.bytes,
+                "arena_bytes": network.arena.bytes,
+                "ratios": _ratios(network.totals, networks[0].totals),
+            }
+            for network in networks
+        ],
+    }
+
+
+def _blocks(groups: Iterable[Totals]) -> list[dict[str, Any]]:
+    return [{"block": group.name, **_figures(group)} for group in groups]
+
+
+def _ratios(totals: Totals, base: Totals) -> dict[str, float | None]:
+    figures = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes")
+    pairs = {name: (getattr(totals, name), getattr(base, name)) for name in figures}
+    return {name: value / first if first else None for name, (value, first) in pairs.items()}
+
+
+def _peak(graph: Graph, peak: Peak) -> dict[str, Any]:
+    alive = [{"tensor": tensor, "bytes": size} for tensor, size in peak.alive]
+    blocks = dict(zip(graph.blocks, peak.blocks, strict=True))
+    return {"bytes": peak.bytes, "block": peak.block, "layer": peak.layer, "alive": alive, "blocks": blocks}
 
 
 def _head(graph: Graph) -> dict[str, Any]:

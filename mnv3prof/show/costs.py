@@ -81,7 +81,21 @@ def table_sheet(graph: Graph) -> Sheet:
     last = table.rows[-1].out
     rows.append(("head", last, None, head, (1, 1), 1, 1, None, codes[-1], None, before, (1, 1), ""))
     rows.append(
-        ("classifier", head, table.last, table.classes, None, None, None, None, codes[-1], None, None, None, "")
+        (
+            "classifier",
+            head,
+            table.last,
+            table.classes,
+            None,
+            None,
+            None,
+            None,
+            codes[-1],
+            None,
+            None,
+            None,
+            "",
+        )
     )
     used = dict.fromkeys(codes)
     legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in used)

@@ -9,6 +9,7 @@ Kind = Literal["text", "count", "bytes", "share", "ratio", "number", "shape"]
 
 NUMERIC: Final = frozenset({"count", "bytes", "share", "ratio", "number"})
 BAR_CELLS: Final = 10
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -48,9 +49,9 @@ def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
         case "bytes":
             return _bytes(value)
         case "share":
-            return f"{value:6.1%}"
+            return f"{value:7.1%}"
         case "ratio":
-            return ("x" if ascii_only else "×") + _significant(value)
+            return f"{'x' if ascii_only else '×'}{_significant(value)}"
         case "number":
             return f"{value:,.2f}"
         case "shape":
@@ -70,7 +71,7 @@ def bar(share: float, *, ascii_only: bool = False) -> str:
     eighths = max(0, min(8 * BAR_CELLS, round(share * 8 * BAR_CELLS)))
     if ascii_only:
         return "#" * round(eighths / 8)
-    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
 def plain_text(text: str, *, ascii_only: bool = False) -> str:
@@ -79,7 +80,7 @@ def plain_text(text: str, *, ascii_only: bool = False) -> str:
 
 
 def words(items: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c". """
+    """Items as a sentence lists them: a, b and c."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"
 
 
@@ -96,6 +97,14 @@ def _significant(value: float) -> str:
 
 
 def _ascii(text: str) -> str:
-    for symbol, plain_form in (("×", "x"), ("–", "-"), ("→", "->"), ("·", "*"), ("²", "^2"), ("≥", ">="), ("≤", "<=")):
+    for symbol, plain_form in (
+        ("×", "x"),
+        ("–", "-"),
+        ("→", "->"),
+        ("·", "*"),
+        ("²", "^2"),
+        ("≥", ">="),
+        ("≤", "<="),
+    ):
         text = text.replace(symbol, plain_form)
     return text.encode("ascii", "replace").decode()

@@ -30,12 +30,15 @@ def to_terminal(
         if n:
             out.write("\n")
         _draw(sheet, out, width, color, ascii_only)
-    return out.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
 def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_only: bool) -> None:
     body = [[_cell(v, c, ascii_only) for v, c in zip(row, sheet.columns, strict=True)] for row in sheet.rows]
-    feet = [[_cell(v, c, ascii_only) for v, c in zip(row, sheet.columns, strict=True)] for row in sheet.totals]
+    feet = [
+        [written(v, c.kind, ascii_only=ascii_only) for v, c in zip(row, sheet.columns, strict=True)]
+        for row in sheet.totals
+    ]
     heads = [plain_text(column.title, ascii_only=ascii_only) for column in sheet.columns]
     cells = [
         max(map(len, [head, *(row[n] for row in body), *(row[n] for row in feet)]))

@@ -1,0 +1,66 @@
+"""`mnv3prof memory`: how many bytes of activations are alive, where, and the arena that holds them."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from ..cost import memory as cost
+from ..cost.counts import count, total
+from ..record.document import memory_document
+from ..record.units import parse_bytes
+from ..show import memory as show
+from .options import DtypeOption, Output, Settings, TableArgument, in_range, spread
+from .output import emit
+
+
+@spread
+def memory(
+    table: TableArgument = "large",
+    *,
+    by: Annotated[
+        Literal["block", "tensor"],
+        typer.Option("--by", help="Bytes alive in each block, or each tensor's place in the arena."),
+    ] = "block",
+    dtype: DtypeOption = "fp32",
+    batch: Annotated[int, typer.Option("--batch", help="Number of images.")] = 1,
+    fit: Annotated[
+        str | None,
+        typer.Option("--fit", help="Does the arena fit into this size, as 320KiB? Exit code 1 if not."),
+    ] = None,
+    image: Annotated[
+        bool, typer.Option("--image/--no-image", help="Whether the input image lies in the arena too.")
+    ] = True,
+    alignment: Annotated[
+        int, typer.Option("--alignment", help="Bytes to which the arena aligns each tensor.")
+    ] = 1,
+    settings: Settings,
+    output: Output,
+) -> None:
+    """Tell how many bytes of activations are alive, where the peak is, and what arena holds them.
+
+    Example: mnv3prof memory small --dtype int8 --fit 320KiB
+    """
+    in_range(batch, "--batch", 1, 1_000_000)
+    in_range(alignment, "--alignment", 1, 65_536)
+    budget = None if fit is None else parse_bytes(fit, "--fit")
+    graph = settings.graph(table)
+    peaks = cost.peaks(graph, dtype, batch, image=image)
+    arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)
+    weights = total(count(graph, dtype)).weight_bytes
+    verdict = None if budget is None else cost.fit(arena, peaks.folded, graph.blocks, budget)
+
+    detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
+    sheets = [
+        show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image),
+        detail,
+        show.alive_sheet(peaks),
+    ]
+    if verdict is not None:
+        sheets.append(show.fit_sheet(graph, arena, verdict))
+
+    def document() -> object:
+        return memory_document(graph, dtype, batch, peaks, arena, weights, verdict)
+
+    emit(sheets, document, output.format, output.output, data=detail)
+    if verdict is not None and not verdict.fits:
+        raise typer.Exit(1)
