@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from .table import ACTIVATIONS, ROW_RULES, TABLE_RULES, InputError, Row, Table, shown
 
 PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
@@ -30,6 +32,24 @@ def read_table(source: str | Path) -> Table:
     if str(source) in PRESETS:
         return _parse(Path(__file__).parent / "presets" / f"{source}.toml")
     return _parse(Path(source))
+
+
+def to_csv(table: Table) -> str:
+    """`table` as CSV that read_table reads: settings as comments, then its rows under a header."""
+    import csv
+    from io import StringIO
+
+    out = StringIO()
+    for field in msgspec.structs.fields(table):
+        value = getattr(table, field.name)
+        if field.name != "rows" and value is not None and value != field.default:
+            out.write(f"# {field.name} = {msgspec.json.encode(value).decode()}\n")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in table.rows:
+        cells = (getattr(row, column) for column in _COLUMNS)
+        writer.writerow("yes" if cell is True else "no" if cell is False else cell for cell in cells)
+    return out.getvalue()
 
 
 def activation_code(name: str) -> str:
@@ -88,8 +108,6 @@ def _from_toml(text: str, where: str) -> Mapping[str, Any]:
 
 
 def _from_json(text: str, where: str) -> Mapping[str, Any]:
-    import msgspec
-
     try:
         document = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
@@ -106,8 +124,8 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
     import csv
 
     lines = text.splitlines()
-    start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    settings = "\n".join(line.lstrip("# ") for line in lines[:start] if "=" in line)
+    start = next((n for n, line in enumerate(lines) if not line.startswith(("#", '"#'))), len(lines))
+    settings = "\n".join(map(_setting, lines[:start]))
     body = lines[start:]
     delimiter = max(",;\t", key=body[0].count) if body else ","
     try:
@@ -127,6 +145,14 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
             raise InputError(f"{where}, row {number}: {counts}")
         rows.append({name: _cell(name, cell) for name, cell in zip(columns, record, strict=True)})
     return {**_from_toml(settings, where), "rows": rows}
+
+
+def _setting(line: str) -> str:
+    """The `key = value` of a comment, also after a spreadsheet has quoted it and filled it up."""
+    text = line.rstrip(",;\t ")
+    if text.startswith('"'):
+        text = text[1:].removesuffix('"').replace('""', '"')
+    return text.lstrip("# ") if "=" in text else ""
 
 
 _PARSERS = {".toml": _from_toml, ".csv": _from_csv, ".json": _from_json}

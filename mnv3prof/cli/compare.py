@@ -11,8 +11,8 @@ from ..arch.table import InputError
 from ..cost.comparison import network
 from ..record.document import comparison_document
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, totals_sheet
-from .options import TABLE_HELP, Output, Settings, spread
-from .output import emit
+from .options import TABLE_HELP, Settings, spread
+from .output import Output, Result, emit
 
 
 @spread
@@ -32,10 +32,8 @@ def compare(
     """
     networks = [network(graph) for graph in _graphs(tables or ["large"], settings)]
     blocks = blocks_sheet(networks)
-    emit(
-        [totals_sheet(networks), blocks], lambda: comparison_document(networks),
-        output.format, output.output, data=blocks,
-    )  # fmt: skip
+    sheets = (totals_sheet(networks), blocks)
+    emit(Result(sheets, blocks, lambda: comparison_document(networks)), output)
 
 
 def _graphs(sources: Sequence[str], settings: Settings) -> list[Graph]:

@@ -7,8 +7,8 @@ import typer
 from ..cost.counts import BatchNorm, By, count
 from ..record.document import cost_document
 from ..show.costs import cost_sheet
-from .options import DtypeOption, Output, Settings, TableArgument, spread
-from .output import emit
+from .options import DtypeOption, Settings, TableArgument, spread
+from .output import Output, Result, emit
 
 
 @spread
@@ -30,4 +30,4 @@ def flops(
     graph = settings.graph(table)
     costs = count(graph, dtype, batch_norm)
     sheet = cost_sheet(graph, costs, by, dtype, batch_norm)
-    emit([sheet], lambda: cost_document(graph, costs), output.format, output.output)
+    emit(Result((sheet,), sheet, lambda: cost_document(graph, costs)), output)

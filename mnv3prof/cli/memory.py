@@ -9,8 +9,8 @@ from ..cost.counts import count, total
 from ..record.document import memory_document
 from ..record.units import parse_bytes
 from ..show import memory as show
-from .options import DtypeOption, Output, Settings, TableArgument, in_range, spread
-from .output import emit
+from .options import DtypeOption, Settings, TableArgument, in_range, spread
+from .output import Output, Result, emit
 
 
 @spread
@@ -50,17 +50,13 @@ def memory(
     verdict = None if budget is None else cost.fit(arena, peaks.folded, graph.blocks, budget)
 
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
-    sheets = [
-        show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image),
-        detail,
-        show.alive_sheet(peaks),
-    ]
-    if verdict is not None:
-        sheets.append(show.fit_sheet(graph, arena, verdict))
+    summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
+    fits = () if verdict is None else (show.fit_sheet(graph, arena, verdict),)
+    sheets = (summary, detail, show.alive_sheet(peaks), *fits)
 
     def document() -> object:
         return memory_document(graph, dtype, batch, peaks, arena, weights, verdict)
 
-    emit(sheets, document, output.format, output.output, data=detail)
+    emit(Result(sheets, detail, document), output)
     if verdict is not None and not verdict.fits:
         raise typer.Exit(1)

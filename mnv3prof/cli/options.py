@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
@@ -14,7 +13,6 @@ from ..arch.layers import Graph, expand, parse_input
 from ..arch.table import InputError, Table, shown
 from ..arch.variants import WidthRule, vary
 from ..cost.counts import Dtype
-from .output import Format
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
 
@@ -74,25 +72,6 @@ class Settings(msgspec.Struct, frozen=True):
     def graph(self, source: str) -> Graph:
         """The layers of the table called `source`, changed as asked, at the input asked for."""
         return expand(self.variant(read_table(source)), parse_input(self.input))
-
-
-class Output(msgspec.Struct, frozen=True):
-    """Where the result goes and in which form."""
-
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            "--format",
-            help="How to write it; by default --output's suffix decides.",
-            rich_help_panel="Output",
-        ),
-    ] = None
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="Replace this file whole instead of printing.", rich_help_panel="Output"
-        ),
-    ] = None
 
 
 TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]

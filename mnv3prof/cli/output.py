@@ -2,9 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import typer
 
 from ..arch.table import InputError
 from ..show.sheet import Sheet
@@ -13,54 +16,59 @@ Format = Literal["table", "json", "csv", "md"]
 _SUFFIXES: Final[dict[str, Format]] = {".json": "json", ".csv": "csv", ".md": "md"}
 
 
-def emit(
-    sheets: Sequence[Sheet],
-    document: Callable[[], Any],
-    form: Format | None,
-    path: Path | None,
-    *,
-    data: Sheet | None = None,
-) -> None:
-    """Print the sheets, or `document()` as JSON, or write the file at `path` whole.
+class Output(msgspec.Struct, frozen=True):
+    """The options that say where a result goes and in which form."""
 
-    Without a format, a file's suffix decides. CSV is the sheet `data`, by default the first.
-    """
-    form = form or _suffix(path)
-    if form == "csv":
-        sheets = [data or sheets[0]]
-    if path is None:
-        _print(_terminal(sheets) if form == "table" else _text(sheets, document, form))
+    format: Annotated[
+        Format | None, typer.Option("--format", help="How to write it; by default --output's suffix decides.")
+    ] = None
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Replace this file whole instead of printing.")
+    ] = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a command found: sheets for people, the sheet (or text) for CSV, a document for JSON."""
+
+    sheets: tuple[Sheet, ...]
+    data: Sheet | str
+    document: Callable[[], Any]
+
+
+def emit(result: Result, output: Output) -> None:
+    """Print the result, or replace the file asked for with it, whole."""
+    path = output.output
+    form = output.format or _SUFFIXES.get(path.suffix.lower() if path else "", "table")
+    if path is not None:
+        _write(path, _text(result, form))
+    elif form == "table":
+        _print(_terminal(result))
     else:
-        _write(path, _text(sheets, document, form))
+        _print(_text(result, form))
 
 
-def _suffix(path: Path | None) -> Format:
-    suffix = path.suffix.lower() if path else ""
-    return _SUFFIXES.get(suffix, "table")
-
-
-def _text(sheets: Sequence[Sheet], document: Callable[[], Any], form: Format) -> str:
+def _text(result: Result, form: Format) -> str:
     if form == "json":
-        import msgspec
-
-        return msgspec.json.format(msgspec.json.encode(document()), indent=2).decode() + "\n"
+        return msgspec.json.format(msgspec.json.encode(result.document()), indent=2).decode() + "\n"
     if form == "table":
         from ..show.terminal import to_terminal
 
-        return to_terminal(sheets)
-    from ..show import markdown
+        return to_terminal(result.sheets)
+    from ..show.markdown import to_csv, to_markdown
 
-    return markdown.to_csv(sheets[0]) if form == "csv" else markdown.to_markdown(sheets)
+    if form == "md":
+        return to_markdown(result.sheets)
+    return result.data if isinstance(result.data, str) else to_csv(result.data)
 
 
-def _terminal(sheets: Sequence[Sheet]) -> str:
+def _terminal(result: Result) -> str:
     import shutil
 
     from ..show.terminal import to_terminal
 
     screen = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if screen else None
-    return to_terminal(sheets, width, color=screen, ascii_only=not _knows("█×–→"))
+    return to_terminal(result.sheets, width, color=screen, ascii_only=not _knows("█×–→"))
 
 
 def _knows(symbols: str) -> bool:

@@ -1,9 +1,10 @@
 """`mnv3prof table`: the layer table with what follows from it."""
 
+from ..arch.files import to_csv
 from ..record.document import table_document
 from ..show.costs import table_sheet
-from .options import Output, Settings, TableArgument, spread
-from .output import emit
+from .options import Settings, TableArgument, spread
+from .output import Output, Result, emit
 
 
 @spread
@@ -15,4 +16,5 @@ def table(table: TableArgument = "large", *, settings: Settings, output: Output)
     Example: mnv3prof table small --width 0.75
     """
     graph = settings.graph(table)
-    emit([table_sheet(graph)], lambda: table_document(graph), output.format, output.output)
+    result = Result((table_sheet(graph),), to_csv(graph.table), lambda: table_document(graph))
+    emit(result, output)

@@ -159,8 +159,7 @@ class SqueezeExcite(nn.Module):
         self.scale_activation = _SQUEEZE_GATES[gate]()
 
     def forward(self, x: Tensor) -> Tensor:
-        scaled: Tensor = x * self._scale(x)
-        return scaled
+        return x * self._scale(x)
 
     def _scale(self, x: Tensor) -> Tensor:
         scale: Tensor = self.avgpool(x)
