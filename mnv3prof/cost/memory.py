@@ -96,11 +96,11 @@ def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = 
     `image`: whether the input image counts in liveness and folded (in eager it always does: the
     caller holds it).
     """
-    unit = DTYPE_BYTES[dtype] * batch
+    sizes = _sizes(graph, DTYPE_BYTES[dtype] * batch)
     return Peaks(
-        eager=None if dtype == "int8" else _eager(graph, unit),
-        liveness=_sweep(graph, lifetimes(graph, unit, VIEWS, image=image)),
-        folded=_sweep(graph, lifetimes(graph, unit, FOLDED, image=image)),
+        eager=None if dtype == "int8" else _eager(graph, sizes),
+        liveness=_sweep(graph, _lifetimes(graph, sizes, VIEWS, image=image)),
+        folded=_sweep(graph, _lifetimes(graph, sizes, FOLDED, image=image)),
     )
 
 
@@ -108,8 +108,8 @@ def arena(
     graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True, alignment: int = 1
 ) -> Arena:
     """The folded network's activations placed greedily by size, offsets multiples of `alignment` bytes."""
-    unit = DTYPE_BYTES[dtype] * batch
-    return plan(lifetimes(graph, unit, FOLDED, image=image), len(graph.layers), alignment)
+    sizes = _sizes(graph, DTYPE_BYTES[dtype] * batch)
+    return plan(_lifetimes(graph, sizes, FOLDED, image=image), len(graph.layers), alignment)
 
 
 def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:
@@ -119,12 +119,19 @@ def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:
     return Fit(budget, arena.bytes <= budget, tuple(over))
 
 
-def lifetimes(graph: Graph, unit: int, aliases: frozenset[str], *, image: bool = True) -> list[Lifetime]:
-    """Every buffer with `unit` bytes an element; operations in `aliases` pass their input's buffer on."""
+def _sizes(graph: Graph, unit: int) -> dict[str, int]:
+    """Bytes of the image and of every layer's output, `unit` bytes an element."""
+    sizes = {layer.name: prod(layer.out_shape) * unit for layer in graph.layers}
+    return {IMAGE: prod(graph.image) * unit, **sizes}
+
+
+def _lifetimes(
+    graph: Graph, sizes: dict[str, int], aliases: frozenset[str], *, image: bool
+) -> list[Lifetime]:
+    """Every buffer; operations in `aliases` pass their input's buffer on."""
     owner = {IMAGE: IMAGE}
     first = {IMAGE: 0}
     last = {IMAGE: 0}
-    size = {IMAGE: prod(graph.image) * unit}
     for step, layer in enumerate(graph.layers):
         for name in layer.inputs:
             last[owner[name]] = step
@@ -133,9 +140,8 @@ def lifetimes(graph: Graph, unit: int, aliases: frozenset[str], *, image: bool =
         else:
             owner[layer.name] = layer.name
             first[layer.name] = last[layer.name] = step
-            size[layer.name] = prod(layer.out_shape) * unit
     last[owner[graph.layers[-1].name]] = len(graph.layers) - 1
-    return [Lifetime(name, size[name], first[name], last[name]) for name in first if image or name != IMAGE]
+    return [Lifetime(name, sizes[name], first[name], last[name]) for name in first if image or name != IMAGE]
 
 
 def plan(tensors: Iterable[Lifetime], steps: int, alignment: int = 1) -> Arena:
@@ -216,48 +222,42 @@ class _Frame(NamedTuple):
     bytes: int
 
 
-def _eager(graph: Graph, unit: int) -> Peak:
-    """Distinct storages held after each operation: the inputs of every enclosing module call, and
-    the operation's own inputs and output (MemTracker's activations).
+def _eager(graph: Graph, sizes: dict[str, int]) -> Peak:
+    """Distinct storages alive after each operation, as MemTracker samples them.
+
+    They are the inputs of every module call around it, and its own inputs and output.
     """
     storage = {IMAGE: IMAGE}
-    size = {IMAGE: prod(graph.image) * unit}
-    frames = {"": _Frame(frozenset({IMAGE}), size[IMAGE])}
+    frames = {"": _Frame(frozenset({IMAGE}), sizes[IMAGE])}
     alive: list[int] = []
-    most, there = -1, frozenset[str]()
+    most, there = 0, frozenset[str]()
     for layer in graph.layers:
-        held = _held(layer.name.rpartition(".")[0], storage[layer.inputs[0]], frames, size)
+        read = [storage[name] for name in layer.inputs]
+        held = _held(layer.name.rpartition(".")[0], read[0], frames, sizes)
+        now = held.bytes + sum([sizes[name] for name in read if name not in held.storages])
         if _passes_on(layer):
-            storage[layer.name] = storage[layer.inputs[0]]
+            storage[layer.name] = read[0]
         else:
             storage[layer.name] = layer.name
-            size[layer.name] = prod(layer.out_shape) * unit
-        own = {storage[name] for name in layer.inputs}
-        own.add(storage[layer.name])
-        now = held.bytes
-        for name in own:
-            if name not in held.storages:
-                now += size[name]
-        if layer.op in _COMPOSED:  # its steps hold one more tensor beside input and output
-            now += size[layer.name]
+            # The steps of a composed activation hold one more tensor beside input and output.
+            now += sizes[layer.name] * (2 if layer.op in _COMPOSED else 1)
         alive.append(now)
         if now > most:
-            most, there = now, held.storages | own
-    names = [name for name in size if name in there]
-    scratch = most - sum(size[name] for name in names)
-    parts = [(name, size[name]) for name in names] + ([("(temporary)", scratch)] if scratch else [])
-    return _peak(graph, alive, tuple(parts))
+            most, there = now, held.storages.union(read, [storage[layer.name]])
+    parts = [(name, bytes_) for name, bytes_ in sizes.items() if name in there]
+    scratch = most - sum(bytes_ for _, bytes_ in parts)
+    return _peak(graph, alive, (*parts, ("(temporary)", scratch)) if scratch else tuple(parts))
 
 
-def _held(path: str, entering: str, frames: dict[str, _Frame], size: dict[str, int]) -> _Frame:
+def _held(path: str, entering: str, frames: dict[str, _Frame], sizes: dict[str, int]) -> _Frame:
     """The frame of the module at `path`, which storage `entering` enters if it is not open yet."""
     frame = frames.get(path)
     if frame is None:
-        outer = _held(path.rpartition(".")[0], entering, frames, size)
+        outer = _held(path.rpartition(".")[0], entering, frames, sizes)
         if entering in outer.storages:
             frame = outer
         else:
-            frame = _Frame(outer.storages | {entering}, outer.bytes + size[entering])
+            frame = _Frame(outer.storages | {entering}, outer.bytes + sizes[entering])
         frames[path] = frame
     return frame
 
