@@ -34,50 +34,52 @@ def to_terminal(
 
 
 def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_only: bool) -> None:
-    body = [[_cell(v, c, ascii_only) for v, c in zip(row, sheet.columns, strict=True)] for row in sheet.rows]
-    feet = [
-        [written(v, c.kind, ascii_only=ascii_only) for v, c in zip(row, sheet.columns, strict=True)]
-        for row in sheet.totals
-    ]
-    heads = [plain_text(column.title, ascii_only=ascii_only) for column in sheet.columns]
-    cells = [
-        max(map(len, [head, *(row[n] for row in body), *(row[n] for row in feet)]))
-        for n, head in enumerate(heads)
-    ]
-    kept = _that_fit(sheet.columns, cells, width)
+    heads = [Text(plain_text(column.title, ascii_only=ascii_only)) for column in sheet.columns]
+    body = [_cells(row, sheet.columns, ascii_only, bars=True) for row in sheet.rows]
+    feet = [_cells(row, sheet.columns, ascii_only, bars=False) for row in sheet.totals]
+    spans = [max(text.cell_len for text in texts) for texts in zip(heads, *body, *feet, strict=True)]
+    kept = _that_fit(sheet.columns, spans, width)
+    console = Console(
+        file=out, width=max(_span(spans, kept), width or 0, 20), force_terminal=color, highlight=False,
+        color_system="auto" if color else None, legacy_windows=False,
+    )  # fmt: skip
+    title = Text(plain_text(sheet.title, ascii_only=ascii_only), style="bold")
+    console.print(title, soft_wrap=width is None, width=width)
+    if sheet.columns:
+        console.print(_table(sheet, heads, body, feet, kept, ascii_only))
+    for note in (*sheet.notes, *_dropped(sheet.columns, kept)):
+        text = Text(plain_text(note, ascii_only=ascii_only), style="dim")
+        console.print(text, soft_wrap=width is None, width=width and min(width, _NOTE_WIDTH))
+
+
+def _table(
+    sheet: Sheet, heads: list[Text], body: list[list[Text]], feet: list[list[Text]], kept: list[int],
+    ascii_only: bool,
+) -> RichTable:  # fmt: skip
     table = RichTable(
         box=_ASCII_BOX if ascii_only else _BOX, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0),
         header_style="bold",
     )  # fmt: skip
     for n in kept:
-        table.add_column(
-            heads[n], justify="right" if sheet.columns[n].kind in NUMERIC else "left", no_wrap=True
-        )
+        numeric = sheet.columns[n].kind in NUMERIC
+        table.add_column(heads[n], justify="right" if numeric else "left", no_wrap=True)
     for number, row in enumerate(body):
         style = "bold red" if number in sheet.alarms else None
-        last = number == len(body) - 1 and bool(feet)
-        table.add_row(*(Text(row[n]) for n in kept), style=style, end_section=last)
+        table.add_row(*(row[n] for n in kept), style=style, end_section=number == len(body) - 1)
     for row in feet:
-        table.add_row(*(Text(row[n]) for n in kept), style="bold")
-    total = _span(cells, kept)
-    console = Console(
-        file=out, width=max(total, width or 0, 20), force_terminal=color, highlight=False,
-        color_system="auto" if color else None, legacy_windows=False,
-    )  # fmt: skip
-    console.print(Text(plain_text(sheet.title, ascii_only=ascii_only), style="bold"), soft_wrap=width is None)
-    if sheet.columns:
-        console.print(table)
-    lines = min(width, _NOTE_WIDTH) if width else None
-    for note in (*sheet.notes, *_dropped(sheet.columns, kept)):
-        console.print(
-            Text(plain_text(note, ascii_only=ascii_only), style="dim"), soft_wrap=lines is None, width=lines
-        )
+        table.add_row(*(row[n] for n in kept), style="bold")
+    return table
 
 
-def _cell(value: object, column: Column, ascii_only: bool) -> str:
-    text = written(value, column.kind, ascii_only=ascii_only)
-    if column.kind == "share" and isinstance(value, float):
-        return f"{bar(value, ascii_only=ascii_only):<{BAR_CELLS}}{text}"
+def _cells(row: Sequence[object], columns: Sequence[Column], ascii_only: bool, *, bars: bool) -> list[Text]:
+    return [_cell(value, column, ascii_only, bars=bars) for value, column in zip(row, columns, strict=True)]
+
+
+def _cell(value: object, column: Column, ascii_only: bool, *, bars: bool) -> Text:
+    text = Text(written(value, column.kind, ascii_only=ascii_only))
+    if bars and column.kind == "share" and isinstance(value, float):
+        drawn = f"{bar(value, ascii_only=ascii_only):<{BAR_CELLS}}"
+        return Text.assemble((drawn, "cyan"), text)
     return text
 
 
@@ -100,4 +102,4 @@ def _dropped(columns: Sequence[Column], kept: Sequence[int]) -> list[str]:
     gone = [column.title for n, column in enumerate(columns) if n not in kept]
     if not gone:
         return []
-    return [f"Not shown at this width: {words(gone)}. Widen the terminal, or use --format csv."]
+    return [f"Not shown at this width: {words(gone)}. A wider terminal or a pipe shows all."]
