@@ -38,13 +38,20 @@ class Result(msgspec.Struct, frozen=True):
 def emit(result: Result, output: Output) -> None:
     """Print the result, or replace the file asked for with it, whole."""
     path = output.output
-    form = output.format or _SUFFIXES.get(path.suffix.lower() if path else "", "table")
+    form = output.format or _format_of(path)
     if path is not None:
         _write(path, _text(result, form))
     elif form == "table":
         _print(_terminal(result))
     else:
         _print(_text(result, form))
+
+
+def _format_of(path: Path | None) -> Format:
+    suffix = path.suffix.lower() if path else ""
+    if suffix == ".toml":
+        raise InputError(f"{path}: TOML is read, not written; allowed are .json and .csv, which are read too")
+    return _SUFFIXES.get(suffix, "table")
 
 
 def _text(result: Result, form: Format) -> str:

@@ -1,0 +1,187 @@
+"""What each counter of the field counts, as coefficients of named terms; and where theirs and ours meet.
+
+A counter's figure is a sum over classes of operations: its coefficient of the class times the
+class's quantity in the network. The tests recover every coefficient from the tool itself.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from typing import Final, Literal
+
+import msgspec
+
+from ..arch.layers import ELEMENTWISE, VIEWS, WEIGHTED, Graph, Layer
+from ..arch.table import InputError, shown
+from .counts import macs
+
+TERMS: Final = {
+    "conv": "standard convolution, MACs",
+    "depthwise": "depthwise convolution, MACs",
+    "pointwise": "pointwise convolution, MACs",
+    "linear": "linear layer, MACs",
+    "conv_bias": "convolution bias, output elements",
+    "linear_bias": "linear bias, output elements",
+    "batch_norm": "batch norm, elements",
+    "batch_norm_channels": "batch norm, channels",
+    "relu": "ReLU, elements",
+    "relu6": "ReLU6, elements",
+    "hardswish": "h-swish, elements",
+    "hardswish_relu6": "h-swish by ReLU6, elements",
+    "hardswish_clamp": "h-swish by clamp, elements",
+    "swish": "swish, elements",
+    "hardsigmoid": "h-sigmoid, elements",
+    "sigmoid": "sigmoid, elements",
+    "pool_in": "average pool, input elements",
+    "pool_out": "average pool, output elements",
+    "mul": "squeeze-excite multiply, elements",
+    "add": "residual add, elements",
+}
+"""Every term: a class of operations and the quantity in which it is counted."""
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """A figure that a tool prints.
+
+    printed_as: what the tool calls it. version: the one whose coefficients these are.
+    coefficients: how often each term is counted; a term that is not named is not counted.
+    """
+
+    printed_as: str
+    version: str
+    coefficients: Mapping[str, int]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What a tool printed for a network, or why it printed nothing."""
+
+    tool: str
+    version: str | None
+    status: Literal["ok", "absent", "crashed"]
+    reason: str = ""
+    printed: int | None = None
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A reading, the total that the coefficients explain, and what is left: printed − explained."""
+
+    reading: Reading
+    explained: int
+    remainder: int | None
+
+
+class Reconciliation(msgspec.Struct, frozen=True):
+    """Quantities of the terms that the network has, and every tool's figure explained by them."""
+
+    quantities: Mapping[str, int]
+    tools: tuple[Explained, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is left unexplained in any figure that was printed."""
+        return not any(tool.remainder for tool in self.tools)
+
+
+_MACS: Final = {"conv": 1, "depthwise": 1, "pointwise": 1, "linear": 1}
+_TWICE: Final = {term: 2 for term in _MACS}
+_BIASES: Final = {"conv_bias": 1, "linear_bias": 1}
+
+COUNTERS: Final[Mapping[str, Counter]] = {
+    "torch": Counter("FLOPs", "2.13.0", _TWICE),
+    "fvcore": Counter("flops", "0.1.5.post20221221", {**_MACS, "batch_norm": 2, "pool_in": 1}),
+    "thop": Counter(
+        "macs", "0.1.1.post2209072238", {**_MACS, "batch_norm": 4, "pool_in": 1, "pool_out": 1}
+    ),
+    "ptflops-aten": Counter("MACs", "0.7.5", {**_MACS, **_BIASES}),
+    "ptflops-pytorch": Counter(
+        "MACs",
+        "0.7.5",
+        {
+            **_MACS, **_BIASES,
+            # A module's hook and its functional's patch both fire for batch norm, ReLU and pooling.
+            "batch_norm": 2, "relu": 2, "pool_in": 2,
+            "relu6": 1, "hardswish_relu6": 1, "swish": 1,
+        },
+    ),
+    "torchinfo": Counter("mult-adds", "1.8.0", {**_MACS, **_BIASES, "batch_norm_channels": 2}),
+    "calflops-macs": Counter("MACs", "0.3.2", _MACS),
+    "calflops-flops": Counter(
+        "FLOPs",
+        "0.3.2",
+        {
+            **_TWICE, "conv_bias": 1, "batch_norm": 2, "pool_in": 1,
+            "relu": 1, "hardswish_relu6": 1, "swish": 1,
+        },
+    ),
+    "torchprofile": Counter(
+        "MACs",
+        "0.1.0",
+        {
+            **_MACS, "batch_norm": 1, "pool_out": 1, "mul": 1,
+            "hardswish_relu6": 1, "hardswish_clamp": 1,
+        },
+    ),
+    "onnx-tool": Counter(
+        "MACs",
+        "1.0.1",
+        {
+            **_MACS, **_BIASES,
+            "batch_norm": 1,  # folded by the exporter: the bias that is left
+            "relu": 1, "relu6": 2, "hardswish": 5, "hardswish_relu6": 8, "hardswish_clamp": 8,
+            "hardsigmoid": 4, "sigmoid": 32, "swish": 33,
+            "pool_in": 1, "pool_out": 4, "mul": 1, "add": 1,
+        },
+    ),
+}  # fmt: skip
+"""The figures of the field's counters by name, in the order in which they are shown."""
+
+
+def counter(tool: str) -> Counter:
+    """The counter called `tool`. Raises InputError, with the names there are."""
+    if tool not in COUNTERS:
+        raise InputError(f"counter: {shown(tool)} is not known; allowed are {', '.join(COUNTERS)}")
+    return COUNTERS[tool]
+
+
+def terms(layer: Layer) -> dict[str, int]:
+    """The quantities that one layer adds, by term."""
+    elements = layer.elements
+    if layer.op in WEIGHTED:
+        bias = {f"{'linear' if layer.op == 'linear' else 'conv'}_bias": elements} if layer.bias else {}
+        return {layer.op: macs(layer), **bias}
+    if layer.op == "batch_norm":
+        return {"batch_norm": elements, "batch_norm_channels": layer.out_shape[0]}
+    if layer.op == "avg_pool":
+        return {"pool_in": prod(layer.in_shape), "pool_out": elements}
+    if layer.op in VIEWS:
+        return {}
+    return {layer.op: elements}
+
+
+def quantities(layers: Iterable[Layer]) -> dict[str, int]:
+    """The sums of the terms that `layers` have, in TERMS' order."""
+    sums = dict.fromkeys(TERMS, 0)
+    for layer in layers:
+        for term, quantity in terms(layer).items():
+            sums[term] += quantity
+    return {term: quantity for term, quantity in sums.items() if quantity}
+
+
+def counted_as(graph: Graph, tool: str) -> tuple[int, ...]:
+    """The figure that `tool` gives each layer, in the graph's order. Raises InputError."""
+    coefficients = counter(tool).coefficients
+    return tuple(_weighed(terms(layer), coefficients) for layer in graph.layers)
+
+
+def reconcile(graph: Graph, readings: Sequence[Reading]) -> Reconciliation:
+    """Each reading beside the total that its tool's coefficients explain."""
+    found = quantities(graph.layers)
+    tools = []
+    for reading in readings:
+        explained = _weighed(found, counter(reading.tool).coefficients)
+        left = None if reading.printed is None else reading.printed - explained
+        tools.append(Explained(reading, explained, left))
+    return Reconciliation(found, tuple(tools))
+
+
+def _weighed(quantities: Mapping[str, int], coefficients: Mapping[str, int]) -> int:
+    return sum(coefficients.get(term, 0) * quantity for term, quantity in quantities.items())

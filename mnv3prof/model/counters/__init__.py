@@ -1,0 +1,119 @@
+"""The counters of the field, run for real: one file a tool.
+
+A file names its PACKAGE and its FIGURES (the columns of mnv3prof.cost.counters.COUNTERS that it
+fills), and has read(model, image): the integers the tool prints, one for each figure.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import torch
+
+from ...arch.layers import Graph
+from ...arch.table import InputError
+from ...cost.counters import COUNTERS, Reading
+from ...cost.counts import count, total
+from ...cost.memory import peaks
+from ..network import build
+
+_PATCHED: Final = (torch, torch.nn.functional, torch.Tensor)
+
+
+def readings(graph: Graph) -> tuple[Reading, ...]:
+    """What each counter prints for a fresh model of the graph's table, in COUNTERS' order.
+
+    A tool that is absent or crashes is a reading with a reason. Raises InputError where the network
+    does not fit into memory.
+    """
+    _require_memory(graph)
+    found = [reading for tool in _tools() for reading in _run(tool, graph)]
+    return tuple(sorted(found, key=lambda reading: list(COUNTERS).index(reading.tool)))
+
+
+def _tools() -> list[ModuleType]:
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [import_module(f".{file.stem}", __name__) for file in files if file.stem != "__init__"]
+
+
+def _run(tool: ModuleType, graph: Graph) -> list[Reading]:
+    try:
+        installed = version(tool.PACKAGE)
+    except PackageNotFoundError:
+        reason = f"{tool.PACKAGE} is not installed: pip install 'mnv3prof[counters]'"
+        return [Reading(figure, None, "absent", reason) for figure in tool.FIGURES]
+    try:
+        with _quiet(), _unpatched(), torch.random.fork_rng(devices=[]), torch.no_grad():
+            printed = tool.read(build(graph.table).eval(), torch.zeros(1, *graph.image))
+    except Exception as error:  # whatever a tool does wrong is a row
+        first = (str(error).splitlines() or [""])[0]
+        reason = f"{type(error).__name__}: {first}".rstrip(": ")[:200]
+        return [Reading(figure, installed, "crashed", reason) for figure in tool.FIGURES]
+    return [
+        Reading(figure, installed, "ok", printed=int(value))
+        for figure, value in zip(tool.FIGURES, printed, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextlib.contextmanager
+def _unpatched() -> Iterator[None]:
+    """Put back what ptflops and calflops patch in torch and leave patched when they crash."""
+    before = [dict(vars(place)) for place in _PATCHED]
+    try:
+        yield
+    finally:
+        for place, names in zip(_PATCHED, before, strict=True):
+            for name, value in names.items():
+                if vars(place).get(name) is not value:
+                    setattr(place, name, value)
+
+
+@contextlib.contextmanager
+def without_torchvision() -> Iterator[None]:
+    """Keep a tool from importing torchvision: it has no part in the network, and where it does not
+    fit the installed torch its import fails with more than an ImportError."""
+    if "torchvision" in sys.modules:
+        yield
+        return
+    sys.modules["torchvision"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torchvision"]
+
+
+def _require_memory(graph: Graph) -> None:
+    activations = peaks(graph).eager
+    need = 4 * total(count(graph)).params + (activations.bytes if activations else 0)
+    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
+    free = os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
+    if need > free:
+        raise InputError(
+            f"--cross-check: running {graph.table.name} at {graph.input[0]}x{graph.input[1]} takes "
+            f"{need / 2**30:,.1f} GiB and {free / 2**30:,.1f} GiB are free; allowed is what fits"
+        )

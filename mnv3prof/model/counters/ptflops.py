@@ -1,0 +1,25 @@
+"""ptflops' get_model_complexity_info, by both of its backends."""
+
+from torch import Tensor, nn
+
+from . import without_torchvision
+
+PACKAGE = "ptflops"
+FIGURES = ("ptflops-aten", "ptflops-pytorch")
+
+
+def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
+    """The complexity by the aten and by the pytorch backend, in MACs."""
+    with without_torchvision():
+        from ptflops import get_model_complexity_info
+
+    shape = tuple(image.shape[1:])
+    figures = [
+        get_model_complexity_info(
+            model, shape, as_strings=False, print_per_layer_stat=False, verbose=False, backend=backend
+        )[0]
+        for backend in ("aten", "pytorch")
+    ]
+    if None in figures:  # ptflops catches what the model raises
+        raise RuntimeError("get_model_complexity_info returned None")
+    return tuple(figures)

@@ -1,0 +1,13 @@
+"""torchprofile's profile_macs."""
+
+from torch import Tensor, nn
+
+PACKAGE = "torchprofile"
+FIGURES = ("torchprofile",)
+
+
+def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
+    """MACs over the traced graph."""
+    from torchprofile import profile_macs
+
+    return (profile_macs(model, image),)
