@@ -1,11 +1,15 @@
-"""`mnv3prof flops`: what every block must cost."""
+"""`mnv3prof flops`: what every block must cost, and how other counters count it."""
 
+import sys
 from typing import Annotated
 
 import typer
 
+from ..arch.layers import Graph
+from ..arch.table import InputError
+from ..cost.counters import COUNTERS
 from ..cost.counts import BatchNorm, By, count
-from ..record.document import cost_document
+from ..record.document import convention_document, cost_document, reconciliation_document
 from ..show.costs import cost_sheet
 from .options import DtypeOption, Settings, TableArgument, spread
 from .output import Output, Result, emit
@@ -20,14 +24,51 @@ def flops(
     batch_norm: Annotated[
         BatchNorm, typer.Option("--batch-norm", help="Folded into its convolution, or run by itself.")
     ] = "folded",
+    cross_check: Annotated[
+        bool,
+        typer.Option("--cross-check", help="Run the counters of the field and explain their figures."),
+    ] = False,
+    as_tool: Annotated[
+        str | None,
+        typer.Option("--as", metavar="TOOL", help=f"Count as another counter: {', '.join(COUNTERS)}."),
+    ] = None,
     settings: Settings,
     output: Output,
 ) -> None:
     """Count MACs, FLOPs, parameters and bytes of every block, exactly.
 
+    --cross-check exits with 1 if a counter's figure is not explained to the last operation.
+
     Example: mnv3prof flops --input 224
     """
+    if cross_check and as_tool is not None:
+        raise InputError("--cross-check and --as exclude each other; allowed is one")
     graph = settings.graph(table)
-    costs = count(graph, dtype, batch_norm)
-    sheet = cost_sheet(graph, costs, by, dtype, batch_norm)
-    emit(Result((sheet,), sheet, lambda: cost_document(graph, costs)), output)
+    if cross_check:
+        _cross_check(graph, output)
+    elif as_tool is not None:
+        from ..show.readings import convention_sheet
+
+        sheet = convention_sheet(graph, as_tool, by)
+        emit(Result((sheet,), sheet, lambda: convention_document(graph, as_tool)), output)
+    else:
+        costs = count(graph, dtype, batch_norm)
+        sheet = cost_sheet(graph, costs, by, dtype, batch_norm)
+        emit(Result((sheet,), sheet, lambda: cost_document(graph, costs)), output)
+
+
+def _cross_check(graph: Graph, output: Output) -> None:
+    from ..cost.counters import reconcile
+    from ..model.counters import readings
+    from ..show.readings import reconciliation_sheet
+
+    found = reconcile(graph, readings(graph, _progress))
+    sheet = reconciliation_sheet(graph, found)
+    emit(Result((sheet,), sheet, lambda: reconciliation_document(graph, found)), output)
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def _progress(package: str) -> None:
+    if sys.stderr.isatty():
+        print(f"running {package} ...", file=sys.stderr)

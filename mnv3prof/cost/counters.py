@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..arch.layers import ELEMENTWISE, VIEWS, WEIGHTED, Graph, Layer
+from ..arch.layers import VIEWS, WEIGHTED, Graph, Layer
 from ..arch.table import InputError, shown
 from .counts import macs
 
@@ -82,7 +82,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 
 _MACS: Final = {"conv": 1, "depthwise": 1, "pointwise": 1, "linear": 1}
-_TWICE: Final = {term: 2 for term in _MACS}
+_TWICE: Final = dict.fromkeys(_MACS, 2)
 _BIASES: Final = {"conv_bias": 1, "linear_bias": 1}
 
 COUNTERS: Final[Mapping[str, Counter]] = {

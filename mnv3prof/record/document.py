@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from ..arch.layers import Graph, Layer
 from ..arch.table import Table, in_widths
 from ..cost.comparison import Network
+from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
 from ..cost.counts import Cost, Dtype, Totals, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks
 
@@ -34,6 +35,39 @@ def cost_document(graph: Graph, costs: Sequence[Cost]) -> dict[str, Any]:
         "blocks": _blocks(subtotals(graph, costs)),
         "layers": [_layer(layer, cost) for layer, cost in zip(graph.layers, costs, strict=True)],
     }
+
+
+def reconciliation_document(graph: Graph, found: Reconciliation) -> dict[str, Any]:
+    """The network's terms, and each counter's figure with what explains it."""
+    return {
+        **_head(graph),
+        "terms": [
+            {
+                "term": term,
+                "quantity": quantity,
+                "coefficients": {
+                    tool.reading.tool: COUNTERS[tool.reading.tool].coefficients.get(term, 0)
+                    for tool in found.tools
+                },
+            }
+            for term, quantity in found.quantities.items()
+        ],
+        "readings": [
+            {**asdict(tool.reading), "explained": tool.explained, "remainder": tool.remainder}
+            for tool in found.tools
+        ],
+    }
+
+
+def convention_document(graph: Graph, tool: str) -> dict[str, Any]:
+    """Every layer in a counter's convention."""
+    figures = counted_as(graph, tool)
+    layers = [
+        {"name": layer.name, "block": layer.block, "op": layer.op, "figure": figure}
+        for layer, figure in zip(graph.layers, figures, strict=True)
+    ]
+    printed_as = counter(tool).printed_as
+    return {**_head(graph), "as": tool, "printed_as": printed_as, "total": sum(figures), "layers": layers}
 
 
 def memory_document(

@@ -28,7 +28,8 @@ class Column(msgspec.Struct, frozen=True):
 class Sheet(msgspec.Struct, frozen=True):
     """Rows of values under columns; `totals` rows are set off below, `notes` are sentences under all.
 
-    alarms: indices of the rows that tell of a failed check.
+    stacked: a narrow terminal shows all columns in tables one under another, each led by the first.
+    alarms: indices, over rows and then totals, of those that tell of a failed check.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Sheet(msgspec.Struct, frozen=True):
     totals: tuple[tuple[Any, ...], ...] = ()
     notes: tuple[str, ...] = ()
     alarms: frozenset[int] = frozenset()
+    stacked: bool = False
 
 
 def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:

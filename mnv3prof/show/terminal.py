@@ -1,6 +1,7 @@
 """Sheets as text for a terminal or a pipe."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 from io import StringIO
 
 from rich.box import Box
@@ -22,8 +23,9 @@ def to_terminal(
 ) -> str:
     """The sheets one under another.
 
-    width: cells in a line; columns leave by importance until the rest fits, and a note names them.
-        None shows every column. A figure is never cut or wrapped.
+    width: cells in a line; columns leave by importance until the rest fits, and a note names them
+        (or are stacked, where the sheet says so). None shows every column. A figure is never cut or
+        wrapped.
     """
     out = StringIO()
     for n, sheet in enumerate(sheets):
@@ -38,18 +40,29 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     body = [_cells(row, sheet.columns, ascii_only, bars=True) for row in sheet.rows]
     feet = [_cells(row, sheet.columns, ascii_only, bars=False) for row in sheet.totals]
     spans = [max(text.cell_len for text in texts) for texts in zip(heads, *body, *feet, strict=True)]
-    kept = _that_fit(sheet.columns, spans, width)
+    parts = _stacked(spans, width) if sheet.stacked else [_that_fit(sheet.columns, spans, width)]
+    widest = max(_span(spans, part) for part in parts)
     console = Console(
-        file=out, width=max(_span(spans, kept), width or 0, 20), force_terminal=color, highlight=False,
+        file=out, width=max(widest, width or 0, 20), force_terminal=color, highlight=False,
         color_system="auto" if color else None, legacy_windows=False,
     )  # fmt: skip
-    title = Text(plain_text(sheet.title, ascii_only=ascii_only), style="bold")
-    console.print(title, soft_wrap=width is None, width=width)
-    if sheet.columns:
-        console.print(_table(sheet, heads, body, feet, kept, ascii_only))
-    for note in (*sheet.notes, *_dropped(sheet.columns, kept)):
-        text = Text(plain_text(note, ascii_only=ascii_only), style="dim")
-        console.print(text, soft_wrap=width is None, width=width and min(width, _NOTE_WIDTH))
+    console.print(_wrapped(sheet.title, width, ascii_only), style="bold", markup=False, soft_wrap=True)
+    for number, part in enumerate(parts if sheet.columns else []):
+        if number:
+            console.print()
+        console.print(_table(sheet, heads, body, feet, part, ascii_only))
+    shown = {n for part in parts for n in part}
+    for note in (*sheet.notes, *_dropped(sheet.columns, shown)):
+        text = _wrapped(note, width and min(width, _NOTE_WIDTH), ascii_only)
+        console.print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def _wrapped(sentence: str, width: int | None, ascii_only: bool) -> str:
+    """`sentence` in lines of at most `width` cells, no figure broken."""
+    text = plain_text(sentence, ascii_only=ascii_only)
+    return (
+        text if width is None else textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def _table(
@@ -66,8 +79,8 @@ def _table(
     for number, row in enumerate(body):
         style = "bold red" if number in sheet.alarms else None
         table.add_row(*(row[n] for n in kept), style=style, end_section=number == len(body) - 1)
-    for row in feet:
-        table.add_row(*(row[n] for n in kept), style="bold")
+    for number, row in enumerate(feet, len(body)):
+        table.add_row(*(row[n] for n in kept), style="bold red" if number in sheet.alarms else "bold")
     return table
 
 
@@ -94,11 +107,21 @@ def _that_fit(columns: Sequence[Column], cells: Sequence[int], width: int | None
     return kept
 
 
+def _stacked(cells: Sequence[int], width: int | None) -> list[list[int]]:
+    """The columns of each of the tables that stand one under another, every one led by the first."""
+    parts = [[0]]
+    for n in range(1, len(cells)):
+        if width is not None and len(parts[-1]) > 1 and _span(cells, [*parts[-1], n]) > width:
+            parts.append([0])
+        parts[-1].append(n)
+    return parts
+
+
 def _span(cells: Sequence[int], kept: Sequence[int]) -> int:
     return sum(cells[n] for n in kept) + _GAP * (len(kept) - 1)
 
 
-def _dropped(columns: Sequence[Column], kept: Sequence[int]) -> list[str]:
+def _dropped(columns: Sequence[Column], kept: Collection[int]) -> list[str]:
     gone = [column.title for n, column in enumerate(columns) if n not in kept]
     if not gone:
         return []

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,20 +29,25 @@ from ..network import build
 _PATCHED: Final = (torch, torch.nn.functional, torch.Tensor)
 
 
-def readings(graph: Graph) -> tuple[Reading, ...]:
+def readings(graph: Graph, starting: Callable[[str], None] = lambda _: None) -> tuple[Reading, ...]:
     """What each counter prints for a fresh model of the graph's table, in COUNTERS' order.
 
-    A tool that is absent or crashes is a reading with a reason. Raises InputError where the network
-    does not fit into memory.
+    A tool that is absent or crashes is a reading with a reason. `starting` hears of each package
+    before it runs. Raises InputError where the network does not fit into memory.
     """
     _require_memory(graph)
-    found = [reading for tool in _tools() for reading in _run(tool, graph)]
-    return tuple(sorted(found, key=lambda reading: list(COUNTERS).index(reading.tool)))
+    found: list[Reading] = []
+    for tool in _tools():
+        starting(tool.PACKAGE)
+        found += _run(tool, graph)
+    return tuple(found)
 
 
 def _tools() -> list[ModuleType]:
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return [import_module(f".{file.stem}", __name__) for file in files if file.stem != "__init__"]
+    files = (file.stem for file in Path(__file__).parent.glob("*.py"))
+    modules = [import_module(f".{name}", __name__) for name in files if name != "__init__"]
+    order = list(COUNTERS)
+    return sorted(modules, key=lambda tool: order.index(tool.FIGURES[0]))
 
 
 def _run(tool: ModuleType, graph: Graph) -> list[Reading]:
@@ -96,7 +101,8 @@ def _unpatched() -> Iterator[None]:
 @contextlib.contextmanager
 def without_torchvision() -> Iterator[None]:
     """Keep a tool from importing torchvision: it has no part in the network, and where it does not
-    fit the installed torch its import fails with more than an ImportError."""
+    fit the installed torch its import fails with more than an ImportError.
+    """
     if "torchvision" in sys.modules:
         yield
         return

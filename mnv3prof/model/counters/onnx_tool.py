@@ -1,6 +1,7 @@
 """onnx-tool over the network as PyTorch's TorchScript exporter writes it, batch norm folded."""
 
-from io import BytesIO
+import tempfile
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +12,12 @@ FIGURES = ("onnx-tool",)
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
     """The profile's total MACs."""
-    import onnx
     import onnx_tool
 
-    file = BytesIO()
-    torch.onnx.export(model, (image,), file, dynamo=False, opset_version=17)
-    tool = onnx_tool.Model(onnx.load_model_from_string(file.getvalue()), {"verbose": False})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.onnx"
+        torch.onnx.export(model, (image,), file, dynamo=False, opset_version=17)
+        tool = onnx_tool.Model(file, {"verbose": False})
     tool.graph.shape_infer()
     tool.graph.profile()
     return (int(sum(tool.graph.macs)),)

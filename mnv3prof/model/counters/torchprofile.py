@@ -10,4 +10,5 @@ def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
     """MACs over the traced graph."""
     from torchprofile import profile_macs
 
-    return (profile_macs(model, image),)
+    macs = profile_macs(model, image)
+    return (sum(macs.values()) if isinstance(macs, dict) else macs,)
