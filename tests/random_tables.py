@@ -16,6 +16,7 @@ rows = st.builds(
     se=st.booleans(),
     activation=activations,
     dilation=st.sampled_from([1, 1, 2]),
+    identity=st.sampled_from([True, True, False]),
 )
 
 tables = st.builds(

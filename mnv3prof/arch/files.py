@@ -159,7 +159,7 @@ _PARSERS = {".toml": _from_toml, ".csv": _from_csv, ".json": _from_json}
 
 
 def _cell(column: str, text: str) -> object:
-    if column == "se":
+    if column in ("se", "identity"):
         return True if text.lower() in _YES else False if text.lower() in _NO else text
     whole = re.fullmatch(r"([+-]?[0-9]{1,30})(\.0+)?", text)  # a spreadsheet writes 16 as 16.0
     return int(whole[1]) if whole and column != "activation" else text
@@ -186,7 +186,7 @@ def _table(document: Mapping[str, Any], where: str) -> Table:
 def _row(row: object, where: str) -> Row:
     if isinstance(row, list):
         if not len(_REQUIRED) <= len(row) <= len(_COLUMNS):
-            form = f"[{', '.join(_REQUIRED)}] and, where wanted, dilation"
+            form = f"[{', '.join(_REQUIRED)}] and, where wanted, dilation and identity"
             raise InputError(f"{where}: has {len(row)} values; a row is {form}")
         cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
     elif isinstance(row, dict):

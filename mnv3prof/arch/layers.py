@@ -5,7 +5,17 @@ from typing import Final, Literal
 
 import msgspec
 
-from .table import ACTIVATIONS, InputError, Row, Table, head_width, in_widths, shown, squeeze_width
+from .table import (
+    ACTIVATIONS,
+    InputError,
+    Row,
+    Table,
+    adds_identity,
+    head_width,
+    in_widths,
+    shown,
+    squeeze_width,
+)  # fmt: skip
 
 MAX_PIXELS: Final = 16_384
 IMAGE: Final = "input"
@@ -141,7 +151,7 @@ def _block(layers: list[Layer], source: Layer, table: Table, row: Row, width: in
     else:
         x = _conv(layers, x, f"{at}.0", block, "project", row.out)
     x = _norm_act(layers, x, at, None)
-    if row.stride == 1 and width == row.out:
+    if adds_identity(row, width):
         x = _op(layers, x, f"{path}.add", "add", "add", x.out_shape, also=source)
     return x
 

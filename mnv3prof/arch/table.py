@@ -68,6 +68,7 @@ ROW_RULES: Final = {
     "se": _BOOLEAN,
     "activation": _ACTIVATION,
     "dilation": _integer(1, 64),
+    "identity": _BOOLEAN,
 }
 
 TABLE_RULES: Final = {
@@ -115,7 +116,8 @@ class Row(msgspec.Struct, frozen=True):
 
     `expand` is the absolute expanded width, in channels. The input width is no field: it is the
     previous row's `out`, or the stem's width. A row that expands to its input width has no expand
-    convolution. Raises InputError where a value makes no block.
+    convolution. The identity is added where the stride is 1 and input and output are equally wide,
+    unless `identity` is false. Raises InputError where a value makes no block.
     """
 
     expand: int
@@ -125,6 +127,7 @@ class Row(msgspec.Struct, frozen=True):
     se: bool
     activation: str
     dilation: int = 1
+    identity: bool = True
 
     def __post_init__(self) -> None:
         _check(self, ROW_RULES)
@@ -183,6 +186,11 @@ def head_width(table: Table) -> int:
 def in_widths(table: Table) -> tuple[int, ...]:
     """Input channels of each row."""
     return (table.stem, *(row.out for row in table.rows[:-1]))
+
+
+def adds_identity(row: Row, in_width: int) -> bool:
+    """Whether the block adds its input to its output."""
+    return row.identity and row.stride == 1 and in_width == row.out
 
 
 def squeeze_width(table: Table, row: Row) -> int:

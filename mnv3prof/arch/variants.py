@@ -114,11 +114,14 @@ def with_reduced_tail(table: Table) -> Table:
 
 def with_dilation(table: Table) -> Table:
     """The last stride of 2 becomes 1, and from that row on kernels are dilated by 2, so that their
-    field of view stays (paper, section 6.4; torchvision's dilated).
+    field of view stays (paper, section 6.4; torchvision's dilated). The row that loses its stride
+    gains no identity.
     """
     start = _tail(table, "dilation")
     rows = (
-        row if n < start else replace(row, stride=1, dilation=2 * row.dilation)
+        row
+        if n < start
+        else replace(row, stride=1, dilation=2 * row.dilation, identity=row.identity and n > start)
         for n, row in enumerate(table.rows)
     )
     return replace(_named(table, "dilated"), rows=tuple(rows))

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..arch.table import Row, Table, head_width, in_widths, make_divisible, squeeze_width
+from ..arch.table import Row, Table, adds_identity, head_width, in_widths, make_divisible, squeeze_width
 
 __all__ = [
     "ACTIVATION_MODULES", "Bottleneck", "ConvNorm", "DepthwiseStage", "ExpandConv", "HardSigmoid",
@@ -206,11 +206,11 @@ class Bottleneck(nn.Module):
         else:
             stages.append(LinearProjection(row.expand, row.out, norm))
         self.block = nn.Sequential(*stages)
-        self.residual = row.stride == 1 and in_channels == row.out
+        self.identity = adds_identity(row, in_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.block(x)
-        if self.residual:
+        if self.identity:
             result += x
         return result
 

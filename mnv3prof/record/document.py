@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec.structs import asdict
 
 from ..arch.layers import Graph, Layer
-from ..arch.table import Table, in_widths
+from ..arch.table import Table, adds_identity, in_widths
 from ..cost.comparison import Network
 from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
 from ..cost.counts import Cost, Dtype, Totals, subtotals, total
@@ -21,7 +21,7 @@ def table_document(graph: Graph) -> dict[str, Any]:
     sizes = {layer.block: layer.out_shape[1:] for layer in graph.layers}
     rows = [
         {"block": str(n), "in": width, "ratio": row.expand / width, "out_size": sizes[str(n)],
-         "identity": row.stride == 1 and width == row.out}
+         "identity": adds_identity(row, width)}
         for n, (row, width) in enumerate(zip(graph.table.rows, in_widths(graph.table), strict=True), 1)
     ]  # fmt: skip
     return {**_head(graph), "rows": rows}

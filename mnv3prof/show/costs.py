@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from ..arch.layers import Graph
-from ..arch.table import ACTIVATIONS, head_width, in_widths, squeeze_width
+from ..arch.table import ACTIVATIONS, adds_identity, head_width, in_widths, squeeze_width
 from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, subtotals, total
 from .sheet import Column, Sheet
 
@@ -71,7 +71,7 @@ def table_sheet(graph: Graph) -> Sheet:
     for number, (row, width) in enumerate(zip(table.rows, in_widths(table), strict=True), 1):
         after = sizes[str(number)]
         squeeze = squeeze_width(table, row) if row.se else None
-        identity = "yes" if row.stride == 1 and width == row.out else ""
+        identity = "yes" if adds_identity(row, width) else ""
         rows.append((
             str(number), width, row.expand, row.out, (row.kernel, row.kernel), row.stride, row.dilation,
             squeeze, row.activation, row.expand / width, before, after, identity,

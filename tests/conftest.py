@@ -1,0 +1,13 @@
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _same_weights_in_every_test():
+    torch.manual_seed(0)

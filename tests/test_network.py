@@ -1,0 +1,194 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from random_tables import small_sizes, tables
+from torch import nn
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import VIEWS, expand
+from mnv3prof.arch.table import Row, Table
+from mnv3prof.arch.variants import vary
+from mnv3prof.cost.counts import count, total
+from mnv3prof.model.network import build, parts
+
+PRESETS = ["large", "small"]
+
+
+def _oracle(name, **options):
+    import torchvision_oracle
+
+    return getattr(torchvision_oracle, f"mobilenet_v3_{name}")(**options)
+
+
+def _images(size=64, batch=2):
+    return torch.randn(batch, 3, size, size)
+
+
+@pytest.mark.parametrize(("name", "keys"), [("large", 312), ("small", 244)])
+def test_state_dict_has_torchvisions_keys_and_shapes(name, keys):
+    ours, theirs = build(read_table(name)).state_dict(), _oracle(name).state_dict()
+    assert list(ours) == list(theirs)
+    assert len(ours) == keys
+    assert [v.shape for v in ours.values()] == [v.shape for v in theirs.values()]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_one_seed_gives_torchvisions_weights(name):
+    torch.manual_seed(7)
+    ours = build(read_table(name)).state_dict()
+    torch.manual_seed(7)
+    theirs = _oracle(name).state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, {}),
+        ({"width": 0.5, "width_rule": "torchvision"}, {"width_mult": 0.5}),
+        ({"width": 1.3, "width_rule": "torchvision"}, {"width_mult": 1.3}),
+        ({"reduced_tail": True}, {"reduced_tail": True}),
+        ({"dilated": True}, {"dilated": True}),
+        ({"classes": 10}, {"num_classes": 10}),
+        ({"width": 0.75, "width_rule": "torchvision", "reduced_tail": True, "dilated": True},
+         {"width_mult": 0.75, "reduced_tail": True, "dilated": True}),
+    ],
+)  # fmt: skip
+def test_a_torchvision_checkpoint_loads_and_the_outputs_are_equal(name, changes, options):
+    ours, theirs = build(vary(read_table(name), **changes)), _oracle(name, **options)
+    for module in theirs.modules():  # batch norm that does something
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -1, 1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -1, 1)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    images = _images()
+    with torch.no_grad():
+        assert torch.equal(ours.eval()(images), theirs.eval()(images))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_training_steps_as_torchvision_does(name):
+    ours, theirs = build(read_table(name)), _oracle(name)
+    ours.load_state_dict(theirs.state_dict())
+    images = _images()
+    for model in (ours, theirs):
+        torch.manual_seed(1)  # dropout
+        model.train()(images).square().sum().backward()
+    for (key, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine.grad, other.grad), key
+    for (key, mine), other in zip(ours.named_buffers(), theirs.buffers(), strict=True):
+        assert torch.equal(mine, other), key
+
+
+@given(tables, small_sizes)
+@settings(max_examples=80)
+def test_parts_compose_to_the_whole(table, size):
+    model = build(table).eval()
+    images = torch.randn(1, 3, *size)
+    x = images
+    names = []
+    with torch.no_grad():
+        for name, part in parts(model):
+            names.append(name)
+            x = part(x)
+        assert torch.equal(x, model(images))
+    assert names == ["stem", *(str(n) for n in range(1, len(table.rows) + 1)), "head", "classifier"]
+
+
+@given(tables)
+@settings(max_examples=150)
+def test_counted_parameters_are_the_modules(table):
+    trained = sum(parameter.numel() for parameter in build(table).parameters())
+    assert total(count(expand(table, 32))).params == trained
+
+
+@pytest.mark.parametrize("name", ["large", "small", "large-minimal", "small-minimal"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"standard_conv": True}, {"dense_depthwise": True}, {"without_se": True}, {"activation": "relu"},
+     {"activation": "swish"}, {"width": 0.35}, {"width": 1.25, "standard_conv": True}],
+)  # fmt: skip
+def test_variants_build_with_exactly_the_counted_parameters(name, changes):
+    table = vary(read_table(name), **changes)
+    with torch.device("meta"):
+        trained = sum(parameter.numel() for parameter in build(table).parameters())
+    assert total(count(expand(table))).params == trained
+
+
+@given(tables, small_sizes)
+@settings(max_examples=150)
+def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table, size):
+    seen = {}
+
+    def hook(name):
+        def record(module, inputs, output):
+            seen[name] = (module, tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
+
+        return record
+
+    model = build(table).eval()
+    for name, module in model.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(hook(name))
+    with torch.no_grad():
+        model(torch.zeros(1, 3, *size))
+
+    functional = {"mul", "add", "flatten", "unflatten"}
+    layers = [x for x in expand(table, size).layers if x.name.rpartition(".")[2] not in functional]
+    assert [layer.name for layer in layers] == list(seen)
+    for layer in layers:
+        module, in_shape, out_shape = seen[layer.name]
+        assert (layer.in_shape, layer.out_shape) == (in_shape, out_shape), layer.name
+        if isinstance(module, nn.Conv2d):
+            assert module.kernel_size == (layer.kernel, layer.kernel)
+            assert module.stride == (layer.stride, layer.stride)
+            assert module.padding == (layer.padding, layer.padding)
+            assert module.dilation == (layer.dilation, layer.dilation)
+            assert (module.groups, module.bias is not None) == (layer.groups, layer.bias)
+
+
+@given(tables, small_sizes)
+@settings(max_examples=60)
+def test_functional_layers_are_what_the_forward_pass_calls(table, size):
+    graph = expand(table, size)
+    traced = torch.fx.Tracer().trace(build(table).eval())
+    called = [str(node.target) for node in traced.nodes if node.op in ("call_function", "call_method")]
+    wanted = {
+        "mul": sum("mul" in name for name in called),
+        "add": sum("add" in name for name in called),
+        "flatten": sum("flatten" in name for name in called),
+        "unflatten": sum("getitem" in name for name in called),
+    }
+    composed = sum(1 for x in graph.layers if x.op in ("hardswish_relu6", "hardswish_clamp"))
+    wanted["mul"] -= composed
+    wanted["add"] -= composed
+    ends = [layer.name.rpartition(".")[2] for layer in graph.layers]
+    assert {end: ends.count(end) for end in wanted} == wanted
+    assert all(layer.op in VIEWS for layer in graph.layers if layer.name.endswith("flatten"))
+
+
+def test_options_of_the_table_reach_the_module():
+    table = Table(
+        name="options", stem=8, rows=(Row(24, 8, 3, 1, True, "HS"),), dropout=0.5, bn_eps=1e-4,
+        bn_momentum=0.3, se_form="linear", se_activation="relu6", se_gate="sigmoid", head_activation="SW",
+        stem_activation="RE", last=12, classes=3, head=20,
+    )  # fmt: skip
+    model = build(table)
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-4, 0.3)}
+    excite = model.features[1].block[2]
+    assert (type(excite.fc1), type(excite.activation), type(excite.scale_activation)) == (
+        nn.Linear, nn.ReLU6, nn.Sigmoid,
+    )  # fmt: skip
+    assert model.classifier[2].p == 0.5
+    assert [type(model.features[0][2]), type(model.classifier[1])] == [nn.ReLU, nn.SiLU]
+    assert model(torch.zeros(2, 3, 9, 7)).shape == (2, 3)
+
+
+def test_without_norm_between_the_pair_is_bare():
+    table = Table(name="bare", stem=8, rows=(Row(8, 4, 3, 1, False, "HS"),), norm_between=False)
+    pair = build(table).features[1].block
+    assert [type(layer) for stage in pair for layer in stage] == [nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]

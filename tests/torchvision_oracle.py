@@ -1,0 +1,19 @@
+"""torchvision, also where its compiled operators do not fit the installed torch."""
+
+import torch
+
+OPERATORS = (
+    "nms(Tensor boxes, Tensor scores, float iou) -> Tensor",
+    "qnms(Tensor boxes, Tensor scores, float iou) -> Tensor",
+)
+
+try:
+    import torchvision
+except RuntimeError:
+    library = torch.library.Library("torchvision", "DEF")
+    for operator in OPERATORS:
+        library.define(operator)
+    import torchvision
+
+mobilenet_v3_large = torchvision.models.mobilenet_v3_large
+mobilenet_v3_small = torchvision.models.mobilenet_v3_small
