@@ -1,0 +1,268 @@
+"""The counters' conventions, recovered from the tools themselves."""
+
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from random_tables import small_sizes, tables
+from torch import nn
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.table import InputError
+from mnv3prof.cost.counters import COUNTERS, Reading, counted_as, counter, reconcile
+from mnv3prof.model import counters
+from mnv3prof.model.blocks import ACTIVATION_MODULES
+
+PUBLISHED = {
+    "torch": 433_179_520,
+    "calflops-macs": 216_589_760,
+    "calflops-flops": 444_944_056,
+    "ptflops-aten": 216_597_120,
+    "ptflops-pytorch": 231_316_416,
+    "torchinfo": 216_621_520,
+    "torchprofile": 221_591_992,
+    "fvcore": 226_033_824,
+    "thop": 234_838_456,
+    "onnx-tool": 232_570_144,
+}
+
+
+def test_published_figures_of_large_are_printed_and_explained():
+    graph = expand(read_table("large"))
+    found = reconcile(graph, counters.readings(graph))
+    assert {tool.reading.tool: tool.reading.printed for tool in found.tools} == PUBLISHED
+    assert {tool.reading.tool: tool.explained for tool in found.tools} == PUBLISHED
+    assert found.holds
+
+
+@given(tables, small_sizes)
+@settings(max_examples=50)
+def test_nothing_is_left_unexplained_on_random_tables(table, size):
+    graph = expand(table, size)
+    found = reconcile(graph, counters.readings(graph))
+    assert [(tool.reading.tool, tool.reading.reason, tool.remainder) for tool in found.tools] == [
+        (name, "", 0) for name in COUNTERS
+    ]
+
+
+class _Multiply(nn.Module):
+    """A squeeze-excite multiply: x · s, s of shape (N, C, 1, 1)."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(1, channels, 1, 1))
+
+    def forward(self, x):
+        return x * self.scale
+
+
+class _Add(nn.Module):
+    """A residual add, in place as in the network."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x):
+        result = self.convolution(x)
+        result += x
+        return result
+
+
+class _Flat(nn.Module):
+    """A linear layer over a (N, C, 1, 1) image."""
+
+    def __init__(self, channels, bias):
+        super().__init__()
+        self.linear = nn.Linear(channels, 9, bias=bias)
+
+    def forward(self, x):
+        return self.linear(torch.flatten(x, 1))
+
+
+def _after_convolution(module):
+    """The operation behind a 1×1 convolution (some tools refuse a network without parameters, and
+    onnx-tool's exporter folds batch norm into the convolution before it)."""
+
+    def make(channels):
+        return nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), module(channels))
+
+    return make
+
+
+def _elements(channels, height, width):
+    return channels * height * width
+
+
+def _strided(channels, height, width):
+    return 7 * channels * 9 * -(-height // 2) * -(-width // 2)
+
+
+# term: (module of one operation more than the base module, base module, quantity of the term)
+# for channels C and an image of C × H × W.
+OPERATIONS = {
+    "conv": (lambda c: nn.Conv2d(c, 7, 3, 2, 1, bias=False), None, _strided),
+    "depthwise": (lambda c: nn.Conv2d(c, c, 5, 1, 2, groups=c, bias=False), None, lambda c, h, w: c * 25 * h * w),
+    "pointwise": (lambda c: nn.Conv2d(c, 7, 1, bias=False), None, lambda c, h, w: 7 * c * h * w),
+    "conv_bias": (
+        lambda c: nn.Conv2d(c, 7, 1), lambda c: nn.Conv2d(c, 7, 1, bias=False), lambda c, h, w: 7 * h * w,
+    ),
+    "batch_norm": (nn.BatchNorm2d, nn.Identity, _elements),
+    "relu": (lambda c: nn.ReLU(), nn.Identity, _elements),
+    "relu6": (lambda c: nn.ReLU6(), nn.Identity, _elements),
+    "hardswish": (lambda c: ACTIVATION_MODULES["HS"](), nn.Identity, _elements),
+    "hardswish_relu6": (lambda c: ACTIVATION_MODULES["HS-RELU6"](), nn.Identity, _elements),
+    "hardswish_clamp": (lambda c: ACTIVATION_MODULES["HS-CLAMP"](), nn.Identity, _elements),
+    "swish": (lambda c: ACTIVATION_MODULES["SW"](), nn.Identity, _elements),
+    "hardsigmoid": (lambda c: nn.Hardsigmoid(), nn.Identity, _elements),
+    "sigmoid": (lambda c: nn.Sigmoid(), nn.Identity, _elements),
+    "mul": (_Multiply, nn.Identity, _elements),
+}  # fmt: skip
+IMAGES = [(3, 6, 5), (8, 4, 4), (5, 1, 9)]
+
+
+def _figures(module, image):
+    """What each tool prints for `module`, each on a fresh copy, as the product runs it."""
+    import copy
+
+    printed = {}
+    for tool in counters._tools():
+        with counters._quiet(), counters._unpatched(), torch.no_grad():
+            values = tool.read(copy.deepcopy(module).eval(), image.clone())
+        printed |= dict(zip(tool.FIGURES, map(int, values), strict=True))
+    return printed
+
+
+@pytest.fixture(scope="module")
+def recovered():
+    """For each term, each tool's coefficient at each image size: the rise over the base module."""
+    found = {}
+    for term, (with_it, without_it, quantity) in OPERATIONS.items():
+        for c, h, w in IMAGES:
+            image = torch.rand(1, c, h, w)
+            if without_it is None:
+                rise, base = _figures(nn.Sequential(with_it(c)), image), dict.fromkeys(COUNTERS, 0)
+            elif term == "conv_bias":
+                rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))
+            else:
+                rise, base = (_figures(_after_convolution(make)(c), image) for make in (with_it, nn.Identity))
+            for tool in COUNTERS:
+                found.setdefault((term, tool), []).append(
+                    ((rise[tool] - base[tool]), (c, h, w), quantity(c, h, w))
+                )
+    return found
+
+
+@pytest.mark.parametrize("tool", COUNTERS)
+@pytest.mark.parametrize("term", OPERATIONS)
+def test_coefficients_are_what_one_operation_costs(recovered, term, tool):
+    coefficients = COUNTERS[tool].coefficients
+    for rise, (channels, _, _), quantity in recovered[term, tool]:
+        by_channel = coefficients.get("batch_norm_channels", 0) * channels if term == "batch_norm" else 0
+        assert rise == coefficients.get(term, 0) * quantity + by_channel
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), IMAGES)
+def test_pooling_is_counted_by_what_it_reads_and_writes(channels, height, width):
+    image = torch.rand(1, channels, height, width)
+    rise = _figures(_after_convolution(lambda _: nn.AdaptiveAvgPool2d(1))(channels), image)
+    base = _figures(_after_convolution(nn.Identity)(channels), image)
+    for tool in COUNTERS:
+        found = COUNTERS[tool].coefficients
+        read, written = channels * height * width, channels
+        assert rise[tool] - base[tool] == found.get("pool_in", 0) * read + found.get("pool_out", 0) * written
+
+
+@pytest.mark.parametrize("channels", [3, 16])
+def test_linear_layers_and_their_bias(channels):
+    image = torch.rand(1, channels, 1, 1)
+    bare, biased = (_figures(_Flat(channels, bias), image) for bias in (False, True))
+    for tool in COUNTERS:
+        found = COUNTERS[tool].coefficients
+        assert bare[tool] == found["linear"] * 9 * channels
+        assert biased[tool] - bare[tool] == found.get("linear_bias", 0) * 9
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), IMAGES)
+def test_residual_adds(channels, height, width):
+    image = torch.rand(1, channels, height, width)
+    rise = _figures(_Add(channels), image)
+    base = _figures(_after_convolution(nn.Identity)(channels), image)
+    for tool in COUNTERS:
+        added = COUNTERS[tool].coefficients.get("add", 0) * channels * height * width
+        assert rise[tool] - base[tool] == added
+
+
+@given(tables, small_sizes)
+@settings(max_examples=50)
+def test_a_tools_layers_add_up_to_its_figure(table, size):
+    graph = expand(table, size)
+    readings = [Reading(name, "1", "absent") for name in COUNTERS]
+    for tool in reconcile(graph, readings).tools:
+        figures = counted_as(graph, tool.reading.tool)
+        assert len(figures) == len(graph.layers)
+        assert sum(figures) == tool.explained
+
+
+def test_an_absent_tool_is_a_row_with_the_command_that_brings_it(monkeypatch):
+    real = counters.version
+
+    def version(package):
+        if package == "torchinfo":
+            raise counters.PackageNotFoundError(package)
+        return real(package)
+
+    monkeypatch.setattr(counters, "version", version)
+    graph = expand(read_table("small"), 32)
+    found = reconcile(graph, counters.readings(graph))
+    (absent,) = [tool for tool in found.tools if tool.reading.status == "absent"]
+    assert absent.reading.tool == "torchinfo"
+    assert "pip install 'mnv3prof[counters]'" in absent.reading.reason
+    assert (absent.reading.printed, absent.remainder) == (None, None)
+    assert found.holds
+
+
+def test_a_tool_that_crashes_is_a_row_and_leaves_torch_as_it_was(monkeypatch):
+    relu = torch.nn.functional.relu
+
+    def read(model, image):
+        torch.nn.functional.relu = None
+        raise ValueError("first line\nsecond line")
+
+    monkeypatch.setattr("mnv3prof.model.counters.fvcore.read", read)
+    graph = expand(read_table("small"), 32)
+    readings = {reading.tool: reading for reading in counters.readings(graph)}
+    assert (readings["fvcore"].status, readings["fvcore"].reason) == ("crashed", "ValueError: first line")
+    assert torch.nn.functional.relu is relu
+    assert all(reading.status == "ok" for name, reading in readings.items() if name != "fvcore")
+
+
+def test_running_them_prints_nothing_and_leaves_the_callers_random_numbers(capfd):
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    counters.readings(expand(read_table("small"), 32))
+    assert torch.equal(torch.rand(4), expected)
+    assert capfd.readouterr() == ("", "")
+    assert sys.modules.get("torchvision", ...) is not None
+
+
+def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path):
+    path = tmp_path / "wide.toml"
+    path.write_text('name = "wide"\nstem = 65536\nrows = [[65536, 65536, 63, 1, false, "RE"]]\nhead = 1\n')
+    with pytest.raises(InputError, match=r"wide at 16384x16384 takes [\d,.]+ GiB and [\d,.]+ GiB are free"):
+        counters.readings(expand(read_table(path), 16_384))
+
+
+def test_a_remainder_is_seen():
+    graph = expand(read_table("large"))
+    found = reconcile(graph, [Reading("fvcore", "0", "ok", printed=PUBLISHED["fvcore"] + 1)])
+    assert not found.holds
+    assert found.tools[0].remainder == 1
+
+
+def test_unknown_counters_are_refused():
+    with pytest.raises(InputError, match="'fv' is not known; allowed are torch, fvcore, thop"):
+        counter("fv")
