@@ -1,0 +1,197 @@
+import msgspec
+import pytest
+from hypothesis import given, settings
+from random_tables import tables
+
+from mnv3prof.arch.files import activation_code, read_table, to_csv
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.table import InputError, Row, Table
+from mnv3prof.record.document import table_document
+
+# The paper's Tables 1 and 2: expand, out, kernel, stride, SE, activation.
+LARGE = """
+16 16 3 1 - RE | 64 24 3 2 - RE | 72 24 3 1 - RE | 72 40 5 2 SE RE | 120 40 5 1 SE RE | 120 40 5 1 SE RE
+240 80 3 2 - HS | 200 80 3 1 - HS | 184 80 3 1 - HS | 184 80 3 1 - HS | 480 112 3 1 SE HS | 672 112 3 1 SE HS
+672 160 5 2 SE HS | 960 160 5 1 SE HS | 960 160 5 1 SE HS"""
+SMALL = """
+16 16 3 2 SE RE | 72 24 3 2 - RE | 88 24 3 1 - RE | 96 40 5 2 SE HS | 240 40 5 1 SE HS | 240 40 5 1 SE HS
+120 48 5 1 SE HS | 144 48 5 1 SE HS | 288 96 5 2 SE HS | 576 96 5 1 SE HS | 576 96 5 1 SE HS"""
+HEADER = "expand,out,kernel,stride,SE,activation\n"
+TOML = 'rows = [[16, 16, 3, 1, false, "RE"]]\n'
+
+
+def _rows(text):
+    cells = [row.split() for row in text.replace("\n", "|").split("|") if row.strip()]
+    return tuple(Row(*map(int, c[:4]), c[4] == "SE", c[5]) for c in cells)
+
+
+@pytest.mark.parametrize(("name", "rows", "last"), [("large", LARGE, 1280), ("small", SMALL, 1024)])
+def test_presets_are_the_papers(name, rows, last):
+    table = read_table(name)
+    assert table.rows == _rows(rows)
+    assert (table.stem, table.head, table.last, table.classes) == (16, None, last, 1000)
+    assert (table.stem_activation, table.head_activation, table.dropout) == ("HS", "HS", 0.2)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("large-minimal", LARGE), ("small-minimal", SMALL)])
+def test_minimalistic_presets_have_no_se_one_kernel_and_relu(name, rows):
+    table = read_table(name)
+    assert [(r.expand, r.out, r.stride) for r in table.rows] == [
+        (r.expand, r.out, r.stride) for r in _rows(rows)
+    ]
+    assert {(r.kernel, r.se, r.activation) for r in table.rows} == {(3, False, "RE")}
+    assert (table.stem_activation, table.head_activation) == ("RE", "RE")
+
+
+def _write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
+        "\ufeff" + HEADER + "16,16,3,1,FALSE,relu\r\n64,24,3,2,TRUE,hardswish\r\n",
+        "expand;out;kernel;stride;SE;activation\n16;16;3;1;0;RE\n64;24;3;2;1;hswish\n",
+        "expand\tout\tkernel\tstride\tse\tactivation\n16.0\t16\t3\t1\t-\tre\n64\t24.0\t3\t2\t✓\ths\n",
+        "Activation,SE,Stride,Kernel,Out,Expand\nRE,no,1,3,16,16\n HS , yes , 2 , 3 , 24 , 64 \n\n,,,,,\n",
+        "# a comment\n# stem = 16\n" + HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
+        '# stem = 16,,,,,\n"# dropout = 0.2",,,,,\n' + HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
+    ],
+)
+def test_csv_as_spreadsheets_write_it(tmp_path, text):
+    table = read_table(_write(tmp_path, "net.csv", text))
+    assert table.rows == (Row(16, 16, 3, 1, False, "RE"), Row(64, 24, 3, 2, True, "HS"))
+    assert (table.name, table.stem, table.dropout) == ("net", 16, 0.2)
+
+
+def test_settings_above_a_csv(tmp_path):
+    text = '# name = "my, net"\n# last = 64\n# se_form = "linear"\n' + HEADER + "8,8,3,1,yes,SW\n"
+    table = read_table(_write(tmp_path, "net.csv", text))
+    assert (table.name, table.last, table.se_form) == ("my, net", 64, "linear")
+
+
+def test_toml_with_every_key(tmp_path):
+    text = """
+name = "all"
+stem = 8
+head = 40
+last = 24
+classes = 3
+dropout = 0
+stem_activation = "relu6"
+head_activation = "SW"
+conv = "dense-depthwise"
+norm_between = false
+se_ratio = 16
+se_form = "linear"
+se_activation = "relu6"
+se_gate = "sigmoid"
+divisor = 4
+bn_eps = 1e-5
+bn_momentum = 0.1
+rows = [
+  [16, 8, 3, 1, true, "HS-CLAMP", 2],
+  { expand = 16, out = 8, kernel = 5, stride = 1, se = false, activation = "R6", identity = false },
+]
+"""
+    assert read_table(_write(tmp_path, "net.TOML", text)) == Table(
+        name="all", stem=8, head=40, last=24, classes=3, dropout=0, stem_activation="R6", head_activation="SW",
+        conv="dense-depthwise", norm_between=False, se_ratio=16, se_form="linear", se_activation="relu6",
+        se_gate="sigmoid", divisor=4, bn_eps=1e-5, bn_momentum=0.1,
+        rows=(Row(16, 8, 3, 1, True, "HS-CLAMP", 2), Row(16, 8, 5, 1, False, "R6", 1, False)),
+    )  # fmt: skip
+
+
+@given(tables)
+@settings(max_examples=60)
+def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
+    folder = tmp_path_factory.mktemp("round")
+    graph = expand(table, 8)
+    written = {
+        "net.csv": to_csv(table).encode(),
+        "table.json": msgspec.json.encode(table_document(graph)),
+    }
+    for name, content in written.items():
+        assert read_table(_write(folder, name, content)) == table
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.toml", 'rows = [[0, 16, 3, 1, false, "RE"]]', "row 1, column expand: 0 is not allowed; allowed is an integer from 1 to 65,536"),
+        ("a.toml", 'rows = [[16, 16, 3, 1, false, "RE"], [16, -8, 3, 1, false, "RE"]]', "row 2, column out: -8 is not allowed; allowed is an integer from 1 to 65,536"),
+        ("a.toml", 'rows = [[16, 16, 4, 1, false, "RE"]]', "row 1, column kernel: 4 is not allowed; allowed is an odd integer from 1 to 63"),
+        ("a.toml", 'rows = [[16, 16, 3, 3, false, "RE"]]', "row 1, column stride: 3 is not allowed; allowed is 1 or 2"),
+        ("a.toml", 'rows = [[70000, 16, 3, 1, false, "RE"]]', "row 1, column expand: 70000 is not allowed; allowed is an integer from 1 to 65,536"),
+        ("a.toml", 'rows = [[16, 16, 3, 1, false, "GELU"]]', "row 1, column activation: 'GELU' is not allowed; allowed are RE (relu)"),
+        ("a.toml", 'rows = [["x", 16, 3, 1, false, "RE"]]', "row 1, column expand: 'x' is not allowed; allowed is an integer"),
+        ("a.toml", 'rows = [[nan, 16, 3, 1, false, "RE"]]', "row 1, column expand: nan is not allowed; allowed is an integer"),
+        ("a.toml", "rows = [[16, 16, 3, 1, false]]", "row 1: has 5 values; a row is [expand, out, kernel, stride, se, activation]"),
+        ("a.toml", "rows = [7]", "row 1: 7 is no row; allowed is a list of values"),
+        ("a.toml", "rows = []", "key rows: 0 rows are not allowed; 1 to 1,000 are"),
+        ("a.toml", 'name = "x"', "the key rows is missing; allowed is a list of rows"),
+        ("a.toml", "rows = 3", "the key rows is 3; allowed is a list of rows"),
+        ("a.toml", TOML + "steem = 16", "the key 'steem' is unknown; did you mean stem?"),
+        ("a.toml", TOML + "zzz = 16", "the key 'zzz' is unknown; allowed are name, stem"),
+        ("a.toml", TOML + "classes = 0", "key classes: 0 is not allowed; allowed is an integer from 1 to 65,536"),
+        ("a.toml", TOML + "head_activation = 'GELU'", "key activation: 'GELU' is not allowed"),
+        ("a.toml", "rows = [", "is not valid TOML"),
+        ("a.toml", 'rows = [{expand=16, out=16, kernel=3, stride=1, se=false, activation="RE", kernl=3}]', "row 1: the column 'kernl' is unknown; did you mean kernel?"),
+        ("a.toml", 'rows = [{expand=16, out=16, kernel=3, stride=1, se=false}]', "row 1: the column activation is missing"),
+        ("a.toml", b"rows = \xff\xfe", "line 1: the bytes are not UTF-8"),
+        ("a.toml", b"# fine\nname = '\xe9'", "line 2: the bytes are not UTF-8"),
+        ("a.csv", "", "is empty; a table in CSV begins with the header expand,out"),
+        ("a.csv", HEADER, "key rows: 0 rows are not allowed"),
+        ("a.csv", "expand,out,kernel,stride,SE\n1,1,3,1,no\n", "header: the column activation is missing"),
+        ("a.csv", "expand,out,kernel,stride,SE,activaton\n1,1,3,1,no,RE\n", "header: the column 'activaton' is unknown; did you mean activation?"),
+        ("a.csv", "expand,out,out,kernel,stride,SE,activation\n", "header: the column out is there twice"),
+        ("a.csv", HEADER + "16,16,3,1,no,RE\n16,16,3,1,no\n", "row 2: has 5 cells where the header has 6"),
+        ("a.csv", HEADER + "16,16,3,1,no,RE\nsix,16,3,1,no,RE\n", "row 2, column expand: 'six' is not allowed; allowed is an integer"),
+        ("a.csv", HEADER + "16.5,16,3,1,no,RE\n", "row 1, column expand: '16.5' is not allowed"),
+        ("a.csv", HEADER + ",16,3,1,no,RE\n", "row 1, column expand: '' is not allowed"),
+        ("a.csv", HEADER + "16,16,3,1,maybe,RE\n", "row 1, column SE: 'maybe' is not allowed; allowed is true or false"),
+        ("a.csv", "# stem = x\n" + HEADER + "16,16,3,1,no,RE\n", "is not valid TOML"),
+        ("a.json", "[1, 2]", "holds no table; allowed is an object with the key rows"),
+        ("a.json", '{"rows": [[16, 16, 3, 1, false, "RE"]', "is not valid JSON"),
+        ("a.json", '{"table": {"rows": [[16, 16, 3, 1, null, "RE"]]}}', "row 1, column SE: None is not allowed"),
+        ("a.json", "[" * 100_000 + "]" * 100_000, "is nested too deeply"),
+        ("a.yaml", "rows:", "a table's file name ends in .toml, .csv or .json"),
+        ("a.toml", b"#" * 10_000_001, "10,000,001 bytes is too large for a table; at most 10,000,000 are read"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_network_is_refused_in_one_sentence(tmp_path, name, content, sentence):
+    path = _write(tmp_path, name, content)
+    with pytest.raises(InputError) as refused:
+        read_table(path)
+    message = str(refused.value)
+    assert message.startswith(str(path))
+    assert sentence in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["net.toml", "net", "no/such/net.toml", "large.toml"])
+def test_a_missing_file_names_the_presets(tmp_path, name):
+    with pytest.raises(InputError, match="no such file, and no preset; the presets are large, small"):
+        read_table(tmp_path / name)
+
+
+def test_a_directory_is_no_table(tmp_path):
+    folder = tmp_path / "net.toml"
+    folder.mkdir()
+    with pytest.raises(InputError, match="is a directory; a table is a .toml, .csv or .json file"):
+        read_table(folder)
+
+
+@pytest.mark.parametrize("source", ["a\0b.toml", "x" * 5_000 + ".toml", ""])
+def test_what_is_no_file_name(source):
+    with pytest.raises(InputError):
+        read_table(source)
+
+
+@pytest.mark.parametrize(("name", "code"), [("relu", "RE"), ("RE", "RE"), ("hswish", "HS"), ("h-swish", "HS"),
+                                           ("silu", "SW"), ("hs-relu6", "HS-RELU6"), (" relu6 ", "R6")])  # fmt: skip
+def test_activations_by_code_and_by_name(name, code):
+    assert activation_code(name) == code

@@ -1,0 +1,101 @@
+import math
+
+import pytest
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.table import (
+    InputError, Row, Table, adds_identity, head_width, in_widths, make_divisible, squeeze_width,
+)  # fmt: skip
+
+ROW = {"expand": 64, "out": 24, "kernel": 3, "stride": 2, "se": False, "activation": "RE"}
+TABLE = {"name": "net", "rows": (Row(**ROW),)}
+
+
+@pytest.mark.parametrize(
+    ("value", "divisor", "width"),
+    [(16, 8, 16), (4, 8, 8), (12, 8, 16), (11, 8, 16), (11.9, 8, 16), (18, 8, 24), (20, 8, 24), (19, 8, 24),
+     (40 * 0.75, 8, 32), (112 * 0.35, 8, 40), (16 * 0.35, 8, 8), (40 * 0.35, 8, 16), (72 / 4, 8, 24),
+     (120 / 4, 8, 32), (480 / 4, 8, 120), (672 / 4, 8, 168), (960 / 4, 8, 240), (0.1, 8, 8), (7, 1, 7),
+     (10, 4, 12), (9, 4, 12), (8.9, 4, 12), (8.8, 4, 8), (36, 16, 48), (35, 16, 32)],
+)  # fmt: skip
+def test_make_divisible_as_worked_out_by_hand(value, divisor, width):
+    assert make_divisible(value, divisor) == width
+
+
+def test_squeeze_widths_of_large():
+    table = read_table("large")
+    squeezed = [squeeze_width(table, row) for row in table.rows if row.se]
+    assert squeezed == [24, 32, 32, 120, 168, 168, 240, 240]
+
+
+def test_what_follows_from_a_table():
+    table = read_table("large")
+    assert in_widths(table) == (16, 16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160)
+    assert head_width(table) == 960
+    identities = [
+        n for n, (r, w) in enumerate(zip(table.rows, in_widths(table), strict=True), 1) if adds_identity(r, w)
+    ]
+    assert identities == [1, 3, 5, 6, 8, 9, 10, 12, 14, 15]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("expand", 0, "an integer from 1 to 65,536"),
+        ("expand", -16, "an integer from 1 to 65,536"),
+        ("expand", 65_537, "an integer from 1 to 65,536"),
+        ("expand", 10**40, "an integer from 1 to 65,536"),
+        ("expand", 16.0, "an integer from 1 to 65,536"),
+        ("out", True, "an integer from 1 to 65,536"),
+        ("out", "24", "an integer from 1 to 65,536"),
+        ("kernel", 2, "an odd integer"),
+        ("kernel", 0, "an odd integer"),
+        ("kernel", 65, "an odd integer from 1 to 63"),
+        ("stride", 3, "1 or 2"),
+        ("stride", True, "1 or 2"),
+        ("stride", 1.0, "1 or 2"),
+        ("activation", "GELU", "RE, R6, HS"),
+        ("activation", 5, "RE, R6, HS"),
+        ("dilation", 0, "an integer from 1 to 64"),
+        ("identity", 1, "true or false"),
+    ],
+)
+def test_a_row_refuses(field, value, allowed):
+    with pytest.raises(InputError, match=field) as refused:
+        Row(**{**ROW, field: value})
+    assert allowed in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_row_refuses_a_number_for_se():
+    with pytest.raises(InputError, match="SE: 1 is not allowed; allowed is true or false"):
+        Row(**{**ROW, "se": 1})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""), ("name", "x" * 201), ("name", "a\x1b[31mb"), ("name", 3), ("stem", 0), ("stem", None),
+        ("head", 0), ("head", 65_537), ("last", -1), ("classes", 65_537), ("classes", 1e3), ("dropout", 1),
+        ("dropout", -0.1), ("dropout", math.nan), ("dropout", True), ("conv", "dense"), ("conv", None),
+        ("norm_between", 0), ("se_ratio", 0), ("se_form", "fc"), ("se_activation", "swish"), ("se_gate", "relu"),
+        ("divisor", 0), ("bn_eps", 0), ("bn_eps", math.inf), ("bn_momentum", 1), ("stem_activation", "silu"),
+        ("head_activation", 1),
+    ],
+)  # fmt: skip
+def test_a_table_refuses(field, value):
+    with pytest.raises(InputError, match=f"^{field}: .* allowed is "):
+        Table(**{**TABLE, field: value})
+
+
+def test_a_table_has_1_to_1000_rows():
+    for rows in ((), (Row(**ROW),) * 1_001):
+        with pytest.raises(InputError, match="1 to 1,000"):
+            Table(name="net", rows=rows)
+
+
+def test_a_head_that_follows_from_the_last_out_must_fit_too():
+    wide = Row(**{**ROW, "out": 20_000})
+    with pytest.raises(InputError, match="6 × the last out is 120,000"):
+        Table(name="net", rows=(wide,))
+    assert head_width(Table(name="net", rows=(wide,), head=64)) == 64
