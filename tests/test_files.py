@@ -181,7 +181,7 @@ def test_a_missing_file_names_the_presets(tmp_path, name):
 def test_a_directory_is_no_table(tmp_path):
     folder = tmp_path / "net.toml"
     folder.mkdir()
-    with pytest.raises(InputError, match="is a directory; a table is a .toml, .csv or .json file"):
+    with pytest.raises(InputError, match=r"is a directory; a table is a \.toml, \.csv or \.json file"):
         read_table(folder)
 
 

@@ -4,7 +4,14 @@ import pytest
 
 from mnv3prof.arch.files import read_table
 from mnv3prof.arch.table import (
-    InputError, Row, Table, adds_identity, head_width, in_widths, make_divisible, squeeze_width,
+    InputError,
+    Row,
+    Table,
+    adds_identity,
+    head_width,
+    in_widths,
+    make_divisible,
+    squeeze_width,
 )  # fmt: skip
 
 ROW = {"expand": 64, "out": 24, "kernel": 3, "stride": 2, "se": False, "activation": "RE"}

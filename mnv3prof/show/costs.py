@@ -80,23 +80,7 @@ def table_sheet(graph: Graph) -> Sheet:
     head = head_width(table)
     last = table.rows[-1].out
     rows.append(("head", last, None, head, (1, 1), 1, 1, None, codes[-1], None, before, (1, 1), ""))
-    rows.append(
-        (
-            "classifier",
-            head,
-            table.last,
-            table.classes,
-            None,
-            None,
-            None,
-            None,
-            codes[-1],
-            None,
-            None,
-            None,
-            "",
-        )
-    )
+    rows.append(("classifier", head, table.last, table.classes, *[None] * 4, codes[-1], *[None] * 3, ""))
     used = dict.fromkeys(codes)
     legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in used)
     notes = (

@@ -1,0 +1,153 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mnv3prof
+
+HOUSE = Path(mnv3prof.__file__).parent
+FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
+ROOMS = ["arch", "cost", "record", "model", "bench", "train", "claims", "show", "cli"]
+PAPER_ROOMS = ["arch", "cost", "record"]
+MAY_SHOW = {"arch", "cost", "record", "show"}
+FILE_READERS = ("arch/files.py", "record/run.py", "bench/", "train/", "cli/", "model/counters/")
+OVERRIDES = {"forward", "parse_args"}
+"""Methods whose base class documents them."""
+OPENERS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink"}
+
+
+def _tree(file):
+    return ast.parse((HOUSE / file).read_text(encoding="utf-8"))
+
+
+def _room(file):
+    return file.split("/")[0] if "/" in file else ""
+
+
+def _modules(file, node):
+    """Absolute names of the modules that an import statement names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    package = ["mnv3prof", *file.split("/")[:-1]]
+    base = package[: len(package) - node.level + 1] if node.level else []
+    base = ".".join([*base, *([node.module] if node.module else [])])
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
+def _imports(file, nodes=None):
+    nodes = ast.walk(_tree(file)) if nodes is None else nodes
+    return [
+        m for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for m in _modules(file, node)
+    ]
+
+
+def _rooms_imported(file):
+    inside = [name.split(".") for name in _imports(file) if name.startswith("mnv3prof.")]
+    return {parts[1] for parts in inside if (HOUSE / parts[1]).is_dir()}
+
+
+def _run_at_import(body):
+    """Statements that an import runs: not those of functions, nor those for type checkers."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            yield from _run_at_import(node.orelse)
+            continue
+        yield node
+        for field in ("body", "orelse", "finalbody", "handlers"):
+            yield from _run_at_import(getattr(node, field, []))
+
+
+def _public(body):
+    """Functions and classes that others may call, and their methods."""
+    for node in body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
+            yield node.name, node
+            yield from _public(node.body if isinstance(node, ast.ClassDef) else [])
+
+
+def test_the_reader_of_imports_sees_them():
+    assert _rooms_imported("cost/counts.py") == {"arch"}
+    assert {"arch", "cost", "model"} <= _rooms_imported("model/counters/__init__.py")
+    assert "torch" in _imports("model/blocks.py", _run_at_import(_tree("model/blocks.py").body))
+
+
+def test_every_room_is_in_the_list():
+    assert {_room(file) for file in FILES} - {""} <= set(ROOMS)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if _room(file)])
+def test_a_room_knows_only_those_before_it(file):
+    room = _room(file)
+    allowed = MAY_SHOW if room == "show" else set(ROOMS[: ROOMS.index(room) + 1])
+    assert _rooms_imported(file) <= allowed
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if _room(file) in PAPER_ROOMS])
+def test_the_network_on_paper_needs_only_the_standard_library_and_msgspec(file):
+    allowed = sys.stdlib_module_names | {"msgspec", "mnv3prof"}
+    at_import = {name.split(".")[0] for name in _imports(file, _run_at_import(_tree(file).body))}
+    assert at_import <= allowed
+    if file != "record/gate.py":  # its statistics import scipy where they need it
+        assert {name.split(".")[0] for name in _imports(file)} <= allowed
+
+
+@pytest.mark.parametrize("file", [f"{room}/__init__.py" for room in ROOMS if (HOUSE / room).is_dir()])
+def test_a_rooms_front_door_imports_nothing(file):
+    assert not list(_imports(file, _run_at_import(_tree(file).body)))
+
+
+def test_importing_the_package_and_its_paper_rooms_loads_nothing_heavy():
+    paper = [file.removesuffix(".py").replace("/", ".") for file in FILES if _room(file) in PAPER_ROOMS]
+    code = "import sys, mnv3prof, " + ", ".join(f"mnv3prof.{name}" for name in paper if "__" not in name)
+    code += "; print(*{m.split('.')[0] for m in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "msgspec" in loaded.split()
+    assert not {"torch", "numpy", "pandas", "plotly", "scipy", "rich", "typer"} & set(loaded.split())
+
+
+def test_the_packages_names_are_there():
+    assert mnv3prof.__all__ == sorted(mnv3prof.__all__)
+    for name in mnv3prof.__all__:
+        assert getattr(mnv3prof, name).__module__.startswith("mnv3prof.")
+        assert name in dir(mnv3prof)
+    with pytest.raises(AttributeError, match="exapnd"):
+        _ = mnv3prof.exapnd
+
+
+def test_no_file_is_called_utils():
+    assert not [file for file in FILES if Path(file).stem in {"utils", "util", "helpers", "misc", "common"}]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_public_function_swallows_misspelt_arguments(file):
+    swallowing = [
+        name
+        for name, function in _public(_tree(file).body)
+        if isinstance(function, ast.FunctionDef) and function.args.kwarg
+    ]
+    assert swallowing == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if _room(file) != "cli"])
+def test_only_cli_prints(file):
+    called = [ast.unparse(node.func) for node in ast.walk(_tree(file)) if isinstance(node, ast.Call)]
+    assert not {"print", "sys.stdout.write", "sys.stderr.write", "typer.echo"} & set(called)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(FILE_READERS)])
+def test_files_are_opened_in_few_places(file):
+    called = [node.func for node in ast.walk(_tree(file)) if isinstance(node, ast.Call)]
+    names = {func.attr if isinstance(func, ast.Attribute) else ast.unparse(func) for func in called}
+    assert not names & OPENERS
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if (HOUSE / file).stat().st_size])
+def test_everything_public_is_documented(file):
+    tree = _tree(file)
+    assert ast.get_docstring(tree)
+    undocumented = [name for name, node in _public(tree.body) if not ast.get_docstring(node)]
+    assert set(undocumented) <= OVERRIDES
