@@ -7,7 +7,7 @@ What is not plain (a required value, a type not named here) is left to Typer.
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -62,7 +62,7 @@ def _processor(parameter: Any, hint: Any) -> Callable[[Any, Any], Any]:
 
 def _converter(hint: Any) -> Callable[[Any], Any] | None:
     """The function from what stood on the command line to a value of type `hint`."""
-    if get_origin(hint) is UnionType:
+    if get_origin(hint) in (Union, UnionType):
         options = [option for option in get_args(hint) if option is not NoneType]
         return _converter(options[0]) if len(options) == 1 else None
     if get_origin(hint) is list:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ..arch.table import InputError
+from ..arch.table import InputError, shown
 from .command import Command, Group
 
 _PLUMBING: Final = frozenset({"__init__", "command", "main", "options", "output"})
@@ -60,21 +60,30 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
+    arguments = arguments or ["--help"]
     known = commands()
-    called = arguments[:1] or ["--help"]
-    app = application(tuple(called) if called and called[0] in known else known)
+    if arguments[0] not in known and not arguments[0].startswith("-"):
+        return _refuse(f"{shown(arguments[0])} is no command; the commands are {', '.join(known)}")
+    app = application((arguments[0],) if arguments[0] in known else known)
     try:
-        code = app(arguments or called, prog_name="mnv3prof", standalone_mode=False)
+        code = app(arguments, prog_name="mnv3prof", standalone_mode=False)
     except typer.TyperException as error:  # a flag or value that typer refuses
         return _refuse(error.format_message())
     except InputError as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:  # the reader has seen enough; keep the interpreter's last flush quiet
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:  # standard output takes no more
+        _silence_the_last_flush()
+        enough = isinstance(error, BrokenPipeError)  # the reader has seen what it wanted
+        return 0 if enough else _refuse(f"standard output: cannot be written ({error.strerror})")
     return code if isinstance(code, int) else 0
+
+
+def _silence_the_last_flush() -> None:
+    """Send what the interpreter still flushes as it exits nowhere, where it would fail again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(sentence: str) -> int:

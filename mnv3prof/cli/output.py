@@ -1,5 +1,6 @@
 """The one place that prints and writes: a result whole, in the format asked for."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -38,6 +39,8 @@ class Result(msgspec.Struct, frozen=True):
 def emit(result: Result, output: Output) -> None:
     """Print the result, or replace the file asked for with it, whole."""
     path = output.output
+    if path is None and sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed")
     form = output.format or _format_of(path)
     if path is not None:
         _write(path, _text(result, form))
@@ -96,13 +99,13 @@ def _write(path: Path, text: str) -> None:
     """Replace the file at `path` whole: a new file beside it takes its place, or nothing changes."""
     import tempfile
 
-    target = path.resolve()
     try:
-        if target.is_dir():
+        if path.is_dir():
             raise InputError(f"{path}: is a directory; --output takes a file")
-        if target.exists() and not target.is_file():  # /dev/stdout, a pipe
-            target.write_text(text, encoding="utf-8")
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+            path.write_text(text, encoding="utf-8")
             return
+        target = path.resolve()
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
         draft = Path(name)

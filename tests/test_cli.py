@@ -1,0 +1,369 @@
+import inspect
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer.main
+from terminal import SCRIPT, on_terminal, without_escapes
+
+from mnv3prof.cli.main import application, commands, run
+from mnv3prof.cost.counters import COUNTERS, Reading, counted_as
+from mnv3prof.model import counters
+
+HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
+PAPER = ["table", "flops", "memory", "compare"]
+TABLE = """
+name = "small one"
+stem = 8
+rows = [
+  [8, 8, 3, 1, false, "RE"],
+  [16, 12, 5, 2, true, "HS"],
+]
+last = 16
+classes = 4
+"""
+
+
+def _parameters(command):
+    return typer.main.get_command(application((command,))).commands[command].params
+
+
+def _options():
+    return [(c, p) for c in commands() for p in _parameters(c) if p.opts[0].startswith("-")]
+
+
+def _script(*arguments, **how):
+    how = {"capture_output": True, "text": True, "encoding": "utf-8", **how}
+    return subprocess.run([SCRIPT, *arguments], check=False, **how)
+
+
+def _refused(arguments, capsys):
+    """The one line with which the command line is refused; nothing else is printed."""
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("mnv3prof: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+def _json(arguments, capsys):
+    assert run([*arguments, "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_commands_of_the_paper_half_are_there():
+    assert set(PAPER) <= set(commands())
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_has_help_and_an_example_that_runs(command, capsys):
+    assert run([command, "--help"]) == 0
+    help_text = capsys.readouterr().out
+    (example,) = re.findall(r"Example: mnv3prof (.*)", help_text)
+    assert shlex.split(example)[0] == command
+    assert run(shlex.split(example)) in ((0, 1) if "--fit" in example else (0,))
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_parameter_has_a_sentence_of_help(command):
+    for parameter in _parameters(command):
+        sentence = getattr(parameter, "help", None) or ""
+        assert re.fullmatch(r"[A-Z-].{10,}\.", sentence), (command, parameter.name, sentence)
+
+
+def test_the_root_names_every_command_with_what_it_does(capsys):
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    for command in commands():
+        assert re.search(rf"^  {command} +[A-Z]\w+ ", text, re.MULTILINE)
+    assert "0 fine, 1 a check failed, 2 the input was wrong" in text
+
+
+def test_no_arguments_show_the_help(capsys):
+    assert run([]) == 0
+    without = capsys.readouterr().out
+    assert run(["--help"]) == 0
+    assert without == capsys.readouterr().out
+
+
+def test_a_flag_means_the_same_in_every_command():
+    meanings = {}
+    for command, option in _options():
+        for flag in option.opts:
+            if command != "memory" or flag != "--by":  # memory's rows are blocks or tensors
+                meanings.setdefault(flag, set()).add((option.help, option.is_flag, repr(option.default)))
+    assert len(meanings) > 15
+    assert {flag: m for flag, m in meanings.items() if len(m) > 1} == {}
+
+
+@pytest.mark.parametrize("command", PAPER)
+def test_every_analysis_command_takes_the_networks_options_and_the_outputs(command):
+    flags = {flag for parameter in _parameters(command) for flag in parameter.opts}
+    assert flags >= {
+        "--input", "--width", "--width-rule", "--reduced-tail", "--dilated", "--classes", "--standard-conv",
+        "--dense-depthwise", "--without-se", "--activation", "--format", "--output",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", PAPER)
+def test_no_parameter_of_a_command_is_read_by_position_only(command):
+    function = getattr(__import__(f"mnv3prof.cli.{command}", fromlist=[command]), command)
+    assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(function).parameters.values())
+
+
+@pytest.mark.parametrize("command", PAPER)
+def test_commands_on_paper_load_neither_torch_nor_pandas(command):
+    options = ["--width", "0.75", "--width-rule", "paper", "--classes", "9", "--format", "json"]
+    code = (
+        "import sys; from mnv3prof.cli.main import run; "
+        f"code = run({[command, 'small', *options]!r}); "
+        "print(code, *{m.split('.')[0] for m in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code, *loaded = done.stderr.split()
+    assert code == "0"
+    assert "typer" in loaded
+    assert not HEAVY & set(loaded)
+
+
+def test_version(capsys):
+    from importlib.metadata import version
+
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"mnv3prof {version('mnv3prof')}\n"
+
+
+def test_the_shell_completes_commands_and_options():
+    def completed(words):
+        asked = {
+            "_MNV3PROF_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        return _script(env={**os.environ, **asked}).stdout.split()
+
+    assert set(commands()) <= set(completed("mnv3prof "))
+    assert completed("mnv3prof mem") == ["memory"]
+    assert "--batch-norm" in completed("mnv3prof flops --ba")
+    assert _script("--show-completion", "bash").returncode in (0, 2)  # typer asks which shell runs it
+
+
+BAD = [
+    (["nope"], "'nope' is no command"),
+    (["flops", "--nope"], "--nope"),
+    (["flops", "--input"], "--input"),
+    (["flops", "large", "small"], "unexpected extra argument"),
+    *((["flops", "--input", size], "each side 1 to 16,384 pixels") for size in
+      ["0", "-5", "abc", "1e3", "", "224x", "x224", "1x2x3", "16385", "100000000000000000000", "9" * 5000, "２２４", "2.5"]),
+    *((["flops", "--width", width], "width: ") for width in ["0", "-1", "nan", "inf", "101"]),
+    (["flops", "--width", "wide"], "'wide' is not a number"),
+    (["flops", "--width", "1e-300", "--width-rule", "other"], "allowed are paper, torchvision"),
+    (["flops", "--width", "90"], "an integer from 1 to 65,536"),
+    (["flops", "--classes", "0"], "classes: 0 is not allowed"),
+    (["flops", "--classes", "65537"], "classes: 65537 is not allowed"),
+    (["flops", "--classes", "many"], "'many' is not an integer"),
+    (["flops", "--classes", "9" * 5000], "--classes"),
+    (["flops", "--activation", "gelu"], "activation: 'gelu' is not allowed; allowed are RE (relu)"),
+    (["flops", "--standard-conv", "--dense-depthwise"], "exclude each other"),
+    (["flops", "--by", "row"], "allowed are layer, op, block"),
+    (["flops", "--dtype", "fp8"], "allowed are fp32, fp16, bf16, int8"),
+    (["flops", "--batch-norm", "gone"], "allowed are folded, separate"),
+    (["flops", "--as", "nvprof"], "allowed are torch, fvcore, thop"),
+    (["flops", "--as", "thop", "--cross-check"], "exclude each other"),
+    (["flops", "--format", "xml"], "allowed are table, json, csv, md"),
+    (["flops", "missing.toml"], "missing.toml: no such file, and no preset"),
+    (["memory", "--batch", "0"], "--batch: 0 is not allowed"),
+    (["memory", "--batch", "1000001"], "1 to 1,000,000"),
+    (["memory", "--alignment", "0"], "--alignment: 0 is not allowed"),
+    (["memory", "--by", "layer"], "allowed are block, tensor"),
+    *((["memory", "--fit", size], "--fit: ") for size in ["0", "-1", "320KiBs", "", "KiB", "1e9", "9" * 40, "0.1", "٣٢٠"]),
+    (["compare"], "nothing to compare"),
+    (["compare", "large"], "nothing to compare"),
+    (["compare", "large", "huge"], "huge: no such file"),
+    (["compare", *["large"] * 27], "27 tables are too many"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), BAD, ids=lambda x: " ".join(x)[:60] if isinstance(x, list) else ""
+)
+def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sentence = _refused(arguments, capsys)
+    assert says in sentence
+    assert len(sentence) < 400
+
+
+@pytest.mark.parametrize("command", PAPER)
+def test_a_wrong_table_is_refused_by_every_command_and_nothing_is_written(command, capsys, tmp_path):
+    table, output = tmp_path / "net.toml", tmp_path / "out.json"
+    table.write_text(TABLE.replace("5, 2", "5, 3"), encoding="utf-8")
+    output.write_text("before", encoding="utf-8")
+    sentence = _refused([command, str(table), "--without-se", "--output", str(output)], capsys)
+    assert f"{table}, row 2, column stride: 3 is not allowed; allowed is 1 or 2" in sentence
+    assert output.read_text(encoding="utf-8") == "before"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.toml", "out.json"]
+
+
+def test_an_error_is_a_plain_line_on_a_terminal_too():
+    code, screen = on_terminal(["flops", "--input", "0"], 80)
+    assert code == 2
+    assert screen.startswith("mnv3prof: input: '0' is no image size; ")
+    assert screen == without_escapes(screen)
+    assert screen.count("\n") == 1
+
+
+def test_the_tables_argument_and_all_formats(capsys, tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text(TABLE, encoding="utf-8")
+    document = _json(["flops", str(path), "--input", "32x48"], capsys)
+    assert document["table"]["name"] == "small one"
+    assert document["input"] == [32, 48]
+    for command in PAPER:
+        arguments = [command, str(path), *(["small"] if command == "compare" else [])]
+        for form in ("table", "json", "csv", "md"):
+            assert run([*arguments, "--format", form]) == 0
+            assert "stem" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize(
+    "options", [[], ["--width", "0.75", "--without-se"], ["--dilated", "--reduced-tail"], ["--standard-conv"]]
+)
+def test_what_table_writes_is_read_again(form, options, capsys, tmp_path):
+    path = tmp_path / f"net.{form}"
+    assert run(["table", "small", *options, "--output", str(path)]) == 0
+    direct = _json(["flops", "small", *options], capsys)
+    assert _json(["flops", str(path)], capsys)["layers"] == direct["layers"]
+
+
+@pytest.mark.parametrize("command", ["flops", "memory"])
+def test_the_json_of_other_commands_is_read_as_a_table(command, capsys, tmp_path):
+    path = tmp_path / "found.json"
+    assert run([command, "small", "--width", "0.5", "--output", str(path)]) == 0
+    assert _json(["table", str(path)], capsys) == _json(["table", "small", "--width", "0.5"], capsys)
+
+
+def _names(arguments, capsys):
+    found = _json(["compare", *arguments], capsys)["networks"]
+    return [(n["table"]["name"].removeprefix("MobileNetV3-"), *n["input"]) for n in found]
+
+
+def test_compare_says_what_it_compares(capsys):
+    large = "Large"
+    assert _names(["large", "small"], capsys) == [(large, 224, 224), ("Small", 224, 224)]
+    assert _names(["--standard-conv"], capsys) == [(large, 224, 224), ("Large, standard conv", 224, 224)]
+    assert _names(["--without-se", "--activation", "relu"], capsys)[1][0] == "Large, without SE, all RE"
+    assert _names(["--width", "0.5"], capsys) == [(large, 224, 224), ("Large, width 0.5", 224, 224)]
+    assert _names(["--input", "96"], capsys) == [(large, 224, 224), (large, 96, 96)]
+    # A size beside a change of structure is that of both.
+    assert _names(["--standard-conv", "--input", "96"], capsys) == [
+        (large, 96, 96),
+        ("Large, standard conv", 96, 96),
+    ]
+    assert _names(["small", "--dense-depthwise", "--width", "0.5"], capsys) == [
+        ("Small, width 0.5", 224, 224), ("Small, width 0.5, dense depthwise", 224, 224)
+    ]  # fmt: skip
+    # Options beside several tables change all.
+    three = _names(["large", "small", "large-minimal", "--width", "0.75"], capsys)
+    assert [name for name, *_ in three] == [
+        f"{n}, width 0.75" for n in ("Large", "Small", "Large-minimalistic")
+    ]
+
+
+def test_fit_answers_in_the_exit_code_too(capsys):
+    arguments = ["memory", "small", "--dtype", "int8", "--format", "json"]
+    assert run(arguments) == 0
+    needed = json.loads(capsys.readouterr().out)["arena"]["bytes"]
+    assert run([*arguments, "--fit", str(needed)]) == 0
+    assert json.loads(capsys.readouterr().out)["fit"] == {"budget": needed, "fits": True, "blocks": []}
+    assert run([*arguments, "--fit", str(needed - 1)]) == 1
+    assert json.loads(capsys.readouterr().out)["fit"]["fits"] is False
+
+
+def test_a_remainder_is_red_and_exits_1(capsys, monkeypatch, tmp_path):
+    """A counter that suddenly prints 7 more than its coefficients explain."""
+
+    def off_by_seven(graph, starting):
+        starting("fvcore")
+        return [
+            Reading("fvcore", "99", "ok", printed=sum(counted_as(graph, "fvcore")) + 7),
+            Reading("thop", None, "absent", "thop is not installed"),
+        ]
+
+    monkeypatch.setattr(counters, "readings", off_by_seven)
+    path = tmp_path / "found.json"
+    assert run(["flops", "small", "--cross-check"]) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"^remainder +– +7 +–$", printed, re.MULTILINE)
+    assert "fvcore's remainder is 7: its coefficients are those of 0.1.5" in printed
+    assert "thop absent: thop is not installed." in printed
+    assert run(["flops", "small", "--cross-check", "--output", str(path)]) == 1
+    first, second = json.loads(path.read_text(encoding="utf-8"))["readings"]
+    assert (first["printed"] - first["explained"], first["remainder"]) == (7, 7)
+    assert (second["status"], second["printed"], second["remainder"]) == ("absent", None, None)
+
+
+@pytest.mark.parametrize("tool", COUNTERS)
+def test_as_prints_each_tools_convention_without_running_it(tool, capsys, monkeypatch):
+    monkeypatch.setattr(counters, "readings", None)
+    document = _json(["flops", "--as", tool], capsys)
+    assert document["total"] == sum(layer["figure"] for layer in document["layers"]) > 0
+    for by in ("block", "op", "layer"):
+        assert run(["flops", "--as", tool, "--by", by]) == 0
+        assert re.search(rf"^total +100.0% +{document['total']:,}$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_reader_that_leaves_is_no_error():
+    done = subprocess.run(
+        f"'{SCRIPT}' flops --by layer | head -1; echo ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["MobileNetV3-Large at 224×224: cost by layer", "0"]
+    assert done.stderr == ""
+
+
+def test_standard_output_that_takes_nothing_is_said():
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run([SCRIPT, "flops"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mnv3prof: standard output: cannot be written (No space left on device)\n",
+    )
+    closed = subprocess.run(f"'{SCRIPT}' flops >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (
+        2,
+        "mnv3prof: standard output: cannot be written (it is closed)\n",
+    )
+
+
+def test_ctrl_c_leaves_quietly():
+    process = subprocess.Popen(
+        [SCRIPT, "flops", "--cross-check"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    time.sleep(1.5)  # it is building models by now
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert out == b""
+    assert b"Traceback" not in err
+
+
+def test_structs_on_the_command_line_keep_their_fields_order():
+    flags = [p.name for p in _parameters("table")]
+    from mnv3prof.cli.options import Settings
+    from mnv3prof.cli.output import Output
+
+    fields = [f.name for struct in (Settings, Output) for f in msgspec.structs.fields(struct)]
+    assert [name for name in flags if name in fields] == fields
