@@ -45,7 +45,7 @@ def blocks_sheet(networks: Sequence[Network]) -> Sheet:
     for key, title, low in (("macs", "MACs", 0), ("params", "Params", 3)):
         columns += [Column(f"{key}_{x}", f"{title} {x}", importance=low) for x in letters]
         columns += [
-            Column(f"{key}_{x}/A", f"{x}/A", "ratio", importance=low and low - 1) for x in letters[1:]
+            Column(f"{key}_{x}/A", f"{title} {x}/A", "ratio", importance=low and low - 1) for x in letters[1:]
         ]
         if saved and key == "macs":
             columns.append(Column("pair", "1/(1/N + 1/k²)", "ratio"))

@@ -99,7 +99,8 @@ def cost_sheet(
     groups = subtotals(graph, costs, by)
     heads, leads = _LEADS[by](graph, groups)
     rows = tuple((*lead, *_figures(group, whole)) for lead, group in zip(leads, groups, strict=True))
-    totals = (("total", *[""] * (len(heads) - 1), *_figures(whole, whole)),)
+    sums = (whole.layers if column.key == "layers" else "" for column in heads[1:])
+    totals = (("total", *sums, *_figures(whole, whole)),)
     note = (
         f"{MAC}; FLOPs = 2 × MACs + every other operation; bytes at {dtype}, batch 1, "
         f"each tensor moved once, {NORMS[norm]}."

@@ -43,7 +43,7 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     parts = _stacked(spans, width) if sheet.stacked else [_that_fit(sheet.columns, spans, width)]
     widest = max(_span(spans, part) for part in parts)
     console = Console(
-        file=out, width=max(widest, width or 0, 20), force_terminal=color, highlight=False,
+        file=out, width=max(widest, width or 0, 20), force_terminal=color, highlight=False, emoji=False,
         color_system="auto" if color else None, legacy_windows=False,
     )  # fmt: skip
     console.print(_wrapped(sheet.title, width, ascii_only), style="bold", markup=False, soft_wrap=True)

@@ -1,0 +1,197 @@
+import csv
+import io
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from terminal import SCRIPT
+
+from mnv3prof.cli.main import run
+from mnv3prof.cli.output import Output, Result, emit
+from mnv3prof.show.sheet import Column, Sheet
+
+SHEET = Sheet("a sheet", (Column("what", "What", "text"), Column("n", "N")), (("é", 1),))
+
+
+def _files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def _umask_022():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("x.json", "{"),
+        ("x.csv", "block,"),
+        ("x.md", "### "),
+        ("x.txt", "Mobile"),
+        ("x", "Mobile"),
+        ("X.JSON", "{"),
+    ],
+)
+def test_the_suffix_decides_the_format(name, begins, tmp_path, capsys):
+    path = tmp_path / name
+    assert run(["flops", "--output", str(path)]) == 0
+    assert path.read_text(encoding="utf-8").startswith(begins)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_format_wins_over_the_suffix(tmp_path):
+    path = tmp_path / "x.json"
+    assert run(["flops", "--format", "csv", "-o", str(path)]) == 0
+    assert path.read_text(encoding="utf-8").startswith("block,")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "md"])
+def test_a_file_holds_what_a_pipe_gets(form, tmp_path, capsys):
+    path = tmp_path / "x"
+    assert run(["memory", "--format", form, "-o", str(path)]) == 0
+    assert run(["memory", "--format", form]) == 0
+    assert path.read_bytes() == capsys.readouterr().out.encode()
+
+
+def test_a_new_file_has_the_users_permissions(tmp_path, _umask_022):
+    path = tmp_path / "x.csv"
+    assert run(["flops", "-o", str(path)]) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert _files(tmp_path) == ["x.csv"]
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("before", encoding="utf-8")
+    path.chmod(0o640)
+    assert run(["flops", "-o", str(path)]) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert path.read_text(encoding="utf-8").startswith("block,")
+
+
+def test_a_link_stays_a_link(tmp_path):
+    link, real = tmp_path / "link.csv", tmp_path / "real.csv"
+    real.write_text("before", encoding="utf-8")
+    link.symlink_to(real)
+    assert run(["flops", "-o", str(link)]) == 0
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8").startswith("block,")
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one_whole(tmp_path):
+    """The file is another one after the write: whoever had it open still reads all of the old one."""
+    path = tmp_path / "x.csv"
+    path.write_text("before", encoding="utf-8")
+    with path.open(encoding="utf-8") as reader:
+        assert run(["flops", "-o", str(path)]) == 0
+        assert reader.read() == "before"
+
+
+@pytest.mark.parametrize("failing", ["fsync", "fdopen"])
+def test_a_write_that_fails_leaves_what_was_there(failing, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "x.csv"
+    path.write_text("before", encoding="utf-8")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, failing, full)
+    assert run(["flops", "-o", str(path)]) == 2
+    sentence = f"mnv3prof: {path}: cannot be written (No space left on device); what was there is unchanged\n"
+    assert capsys.readouterr() == ("", sentence)
+    assert path.read_text(encoding="utf-8") == "before"
+    assert _files(tmp_path) == ["x.csv"]
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "x.csv"
+    path.write_text("before", encoding="utf-8")
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    assert run(["flops", "-o", str(path)]) == 130
+    assert path.read_text(encoding="utf-8") == "before"
+    assert _files(tmp_path) == ["x.csv"]
+
+
+def test_a_result_that_cannot_be_made_leaves_what_was_there(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text("before", encoding="utf-8")
+    with pytest.raises(ZeroDivisionError):
+        emit(Result((SHEET,), SHEET, lambda: 1 / 0), Output(output=path))
+    assert path.read_text(encoding="utf-8") == "before"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "is a directory"),
+        ("none/x.csv", "No such file or directory"),
+        ("file/x.csv", "Not a directory"),
+        ("x" * 300, "File name too long"),
+        ("x.toml", "TOML is read, not written; allowed are .json and .csv"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said(name, says, tmp_path, capsys):
+    (tmp_path / "file").write_text("before", encoding="utf-8")
+    assert run(["flops", "-o", f"{tmp_path}/{name}"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
+    assert _files(tmp_path) == ["file"]
+
+
+def test_devices_and_pipes_are_written_not_replaced(tmp_path):
+    done = subprocess.run(
+        [SCRIPT, "flops", "--output", "/dev/stdout", "--format", "csv"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("block,")
+    done = subprocess.run([SCRIPT, "flops", "-o", "/dev/full"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert Path("/dev/full").is_char_device()
+    assert "No space left on device" in done.stderr
+
+
+def test_a_pipe_gets_every_column_and_no_color():
+    done = subprocess.run(
+        [SCRIPT, "flops"], capture_output=True, check=True, env={**os.environ, "COLUMNS": "40"}
+    )
+    text = done.stdout.decode()
+    assert "\x1b" not in text
+    assert "FLOP/byte" in text
+    assert "Not shown" not in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_an_encoding_without_our_symbols_gets_ascii(encoding):
+    done = subprocess.run(
+        [SCRIPT, "compare", "--standard-conv"], capture_output=True, check=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    text = done.stdout.decode("ascii")
+    assert "x5.760" in text  # row 1: 1 / (1/16 + 1/9)
+    assert "1/(1/N + 1/k^2)" in text
+    assert "?" not in text
+
+
+def test_json_is_one_document_and_csv_one_table(capsys):
+    for command in ("table", "flops", "memory", "compare small large"):
+        assert run([*command.split(), "--format", "json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["schema"] == 1
+        assert run([*command.split(), "--format", "csv"]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
+        header, *rows = csv.reader(io.StringIO("\n".join(lines)))
+        assert rows
+        assert {len(row) for row in rows} == {len(header)}

@@ -1,0 +1,206 @@
+import re
+
+import pytest
+from rich.cells import cell_len
+from terminal import on_terminal, without_escapes
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.cost.comparison import network
+from mnv3prof.cost.counters import COUNTERS, Reading, reconcile
+from mnv3prof.cost.counts import count
+from mnv3prof.cost.memory import arena, fit, peaks
+from mnv3prof.show import comparison, costs, memory
+from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
+from mnv3prof.show.sheet import NUMERIC, Column, Sheet, bar, words, written
+from mnv3prof.show.terminal import to_terminal
+
+GRAPH = expand(read_table("large"))
+COSTS = count(GRAPH)
+PEAKS, ARENA = peaks(GRAPH), arena(GRAPH)
+READINGS = [Reading(tool, "1.2.3", "ok", printed=226_012_345) for tool in COUNTERS]
+SHEETS = {
+    "table": costs.table_sheet(GRAPH),
+    "block": costs.cost_sheet(GRAPH, COSTS),
+    "op": costs.cost_sheet(GRAPH, COSTS, "op"),
+    "layer": costs.cost_sheet(GRAPH, COSTS, "layer"),
+    "summary": memory.summary_sheet(GRAPH, PEAKS, ARENA, 4, "fp32", 1, image=True),
+    "alive": memory.alive_sheet(PEAKS),
+    "blocks": memory.blocks_sheet(GRAPH, PEAKS),
+    "arena": memory.arena_sheet(GRAPH, ARENA),
+    "fits not": memory.fit_sheet(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.blocks, 1000)),
+    "fits": memory.fit_sheet(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.blocks, 10**9)),
+    "totals": comparison.totals_sheet([network(GRAPH)] * 3),
+    "side by side": comparison.blocks_sheet([network(GRAPH)] * 3),
+    "cross-check": reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS)),
+    "as thop": convention_sheet(GRAPH, "thop", "block"),
+}
+TINY = Sheet(
+    "tiny",
+    (
+        Column("a", "A", "text"),
+        Column("b", "B", importance=1),
+        Column("c", "C", importance=2),
+        Column("d", "D"),
+    ),
+    (("one", 1_234_567, 7, 1_000_000),),
+    (("total", 1_234_567, 7, 1_000_000),),
+    ("A note.",),
+)
+
+
+def _cells(sheet):
+    """Every cell as it must stand in the text, with its column."""
+    return [
+        (column, written(value, column.kind).strip())
+        for row in (*sheet.rows, *sheet.totals)
+        for column, value in zip(sheet.columns, row, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_pipe_shows_every_cell_of_every_column(name):
+    sheet = SHEETS[name]
+    lines = to_terminal([sheet]).splitlines()
+    text = "\n".join(lines)
+    assert lines[0] == sheet.title
+    assert all(column.title in text for column in sheet.columns)
+    assert all(cell in text for _, cell in _cells(sheet))
+    assert "Not shown" not in text
+    assert len(lines) >= len(sheet.rows)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 132, 200, 400])
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_figure_is_whole_or_its_column_is_named_as_left_out(name, width):
+    sheet = SHEETS[name]
+    text = to_terminal([sheet], width)
+    lines = text.splitlines()
+    left_out = re.sub(r"\s+", " ", text).partition("Not shown at this width: ")[2]
+    kept = [c for c in sheet.columns if not c.title or c.title not in re.split(r", | and |\. ", left_out)]
+    tokens = set(re.split(r"  +|\n", text)) | {line.strip() for line in lines}
+    for column, cell in _cells(sheet):
+        if column in kept and column.kind in NUMERIC and column.title:
+            assert any(
+                token == cell or token.endswith(f" {cell}") or token.endswith(cell) for token in tokens
+            )
+    assert len(kept) == len(sheet.columns) or left_out
+    assert all(column.importance for column in sheet.columns if column not in kept)
+
+
+@pytest.mark.parametrize("width", [80, 100, 132, 200])
+@pytest.mark.parametrize("name", SHEETS)
+def test_no_line_is_wider_than_the_terminal(name, width):
+    for line in to_terminal([SHEETS[name]], width).splitlines():
+        assert cell_len(line) <= width, line
+
+
+@pytest.mark.parametrize("width", range(20, 220, 7))
+def test_a_wider_terminal_never_shows_fewer_columns(width):
+    for sheet in SHEETS.values():
+        narrow, wide = (
+            to_terminal([sheet], w).partition("Not shown")[2].count(",") for w in (width, width + 7)
+        )
+        assert wide <= narrow
+
+
+def test_columns_leave_by_importance():
+    assert to_terminal([TINY], 33).splitlines()[1:4] == [
+        "A              B  C          D",
+        "──────────────────────────────",
+        "one    1,234,567  7  1,000,000",
+    ]
+    without_c = to_terminal([TINY], 29)
+    assert "Not shown at this width: C." in without_c.replace("\n", " ")
+    assert "1,234,567" in without_c
+    without_b = re.sub(r"\s+", " ", to_terminal([TINY], 20))
+    assert "Not shown at this width: B and C. A wider terminal or a pipe shows all." in without_b
+    assert "1,000,000" in without_b
+
+
+def test_what_stacks_shows_every_column_at_every_width():
+    sheet = SHEETS["cross-check"]
+    for width in (40, 80, 120):
+        text = to_terminal([sheet], width)
+        assert "Not shown" not in text
+        heads = [line for line in text.splitlines() if line.startswith("Class of operation")]
+        assert len(heads) > 1
+        assert all(re.search(rf"\b{re.escape(tool)}\b", " ".join(heads)) for tool in COUNTERS)
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_ascii_where_the_terminal_knows_nothing_else(name):
+    assert to_terminal([SHEETS[name]], 120, ascii_only=True).isascii()
+
+
+def test_text_from_a_file_is_shown_not_obeyed():
+    sheet = Sheet(
+        "[red]a[/red] :smile:", (Column("x", "[b]", "text"),), (("[link=x]y[/link]",),), notes=("[/]",)
+    )
+    text = to_terminal([sheet], 80, color=True)
+    for shown in ("[red]a[/red] :smile:", "[b]", "[link=x]y[/link]", "[/]"):
+        assert shown in without_escapes(text)
+
+
+def test_a_failed_check_is_red_in_color_only():
+    sheet = SHEETS["cross-check"]
+    assert sheet.alarms == {len(sheet.rows) + 2}
+    lines = to_terminal([sheet], 200, color=True).splitlines()
+    (remainder,) = [line for line in lines if "remainder " in line and "is" not in without_escapes(line)]
+    assert re.search(r"\x1b\[1;31m", remainder)
+    assert not [line for line in lines if "31m" in line and "remainder" not in line]
+    assert "\x1b" not in to_terminal([sheet], 200)
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("command", ["table", "flops", "memory", "compare"])
+def test_on_a_real_terminal(command, columns):
+    arguments = [command, *(["--standard-conv"] if command == "compare" else [])]
+    code, screen = on_terminal(arguments, columns)
+    assert code == 0
+    assert "\x1b[1m" in screen
+    lines = without_escapes(screen).splitlines()
+    assert max(map(cell_len, lines)) <= columns
+    code, plain_screen = on_terminal(arguments, columns, NO_COLOR="1")
+    assert code == 0
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", plain_screen)  # bold may stay, colors may not
+    assert without_escapes(plain_screen).splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text", "ascii_text"),
+    [
+        (1_234_567, "count", "1,234,567", "1,234,567"),
+        (1023, "bytes", "1023 B", "1023 B"),
+        (1024, "bytes", "1.0 KiB", "1.0 KiB"),
+        (1_048_575, "bytes", "1,024.0 KiB", "1,024.0 KiB"),
+        (1_048_576, "bytes", "1.00 MiB", "1.00 MiB"),
+        (-2048, "bytes", "-2.0 KiB", "-2.0 KiB"),
+        (0.1234, "share", "  12.3%", "  12.3%"),
+        (1.0, "share", " 100.0%", " 100.0%"),
+        (2.5, "ratio", "×2.500", "x2.500"),
+        (1234.5, "ratio", "×1,234", "x1,234"),
+        (3.14159, "number", "3.14", "3.14"),
+        ((3, 224, 160), "shape", "3×224×160", "3x224x160"),
+        (None, "count", "–", "-"),
+        ("24→72", "text", "24→72", "24->72"),
+    ],
+)
+def test_values_are_written_for_people(value, kind, text, ascii_text):
+    assert written(value, kind) == text
+    assert written(value, kind, ascii_only=True) == ascii_text
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn", "ascii_drawn"),
+    [(0, "", ""), (0.0125, "▏", ""), (0.5, "█████", "#####"), (0.55, "█████▌", "######"), (1, "█" * 10, "#" * 10), (1.7, "█" * 10, "#" * 10), (-1, "", "")],
+)  # fmt: skip
+def test_bars(share, drawn, ascii_drawn):
+    assert bar(share) == drawn
+    assert bar(share, ascii_only=True) == ascii_drawn
+
+
+def test_words():
+    assert words(["a"]) == "a"
+    assert words(["a", "b"]) == "a and b"
+    assert words(["a", "b", "c"]) == "a, b and c"
