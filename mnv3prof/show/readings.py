@@ -61,7 +61,9 @@ def _closed_form(tool: str) -> str:
 
 def _notes(found: Reconciliation) -> list[str]:
     ran = [f"{x.reading.tool} {x.reading.version}" for x in found.tools if x.reading.status == "ok"]
-    notes = [f"A cell is how often the tool counts the class; a dash: not at all. Ran {words(ran)}."]
+    notes = [
+        f"A cell is how often the tool counts the class; a dash: not at all. Ran {words(ran or ['none'])}."
+    ]
     unlike = [
         f"{x.reading.tool}'s remainder is {x.remainder:,}: its coefficients are those of {version}"
         for x in found.tools

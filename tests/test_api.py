@@ -1,0 +1,100 @@
+"""What `import mnv3prof` offers, used as its user would, and pandas frames of all of it."""
+
+import inspect
+import subprocess
+import sys
+
+import msgspec
+import pandas as pd
+import pytest
+import torch
+
+import mnv3prof
+from mnv3prof.show.sheet import Column, Sheet
+
+TABLE = mnv3prof.read_table("large")
+GRAPH = mnv3prof.expand(TABLE)
+COSTS = mnv3prof.count(GRAPH)
+
+
+def test_about_ten_names_each_documented():
+    assert 8 <= len(mnv3prof.__all__) <= 15
+    for name in mnv3prof.__all__:
+        assert len(inspect.getdoc(getattr(mnv3prof, name))) > 30, name
+
+
+def test_the_docstrings_example_is_true():
+    code = "".join(line[4:] + "\n" for line in mnv3prof.__doc__.splitlines() if line.startswith("    "))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    printed, *rest = done.stdout.splitlines()
+    assert f"# {printed}\n" in mnv3prof.__doc__
+    assert "classifier" in "\n".join(rest)
+
+
+def test_a_table_made_by_hand():
+    row = mnv3prof.Row(expand=16, out=8, kernel=3, stride=2, se=True, activation="HS")
+    table = mnv3prof.Table(name="mine", rows=(row,), stem=8, last=16, classes=3)
+    graph = mnv3prof.expand(table, (17, 23))
+    model = mnv3prof.build(table).eval()
+    with torch.no_grad():
+        assert model(torch.zeros(2, 3, 17, 23)).shape == (2, 3)
+    assert mnv3prof.total(mnv3prof.count(graph)).params == sum(p.numel() for p in model.parameters())
+    with pytest.raises(mnv3prof.InputError, match="stride: 3 is not allowed"):
+        mnv3prof.Row(16, 8, 3, 3, True, "HS")
+    with pytest.raises(AttributeError):
+        table.stem = 9
+
+
+def test_a_frame_of_anything():
+    for data, index in [
+        (TABLE.rows, "expand"), (GRAPH.layers, "name"), (COSTS, "layer"),
+        (mnv3prof.subtotals(GRAPH, COSTS), "name"), (mnv3prof.arena(GRAPH).placements, "tensor"),
+    ]:  # fmt: skip
+        frame = mnv3prof.frame(data)
+        assert len(frame) == len(data)
+        assert list(frame[index]) == [getattr(item, index) for item in data]
+        assert list(frame.columns) == list(data[0].__struct_fields__)
+
+
+def test_integers_stay_integers():
+    frame = mnv3prof.frame(COSTS)
+    assert frame["macs"].sum() == 216_589_760
+    assert all(pd.api.types.is_integer_dtype(frame[column]) for column in frame.columns[1:])
+    sheet = Sheet("x", (Column("a", "A", "text"), Column("b", "B")), (("one", 2**60), ("two", None)))
+    frame = mnv3prof.frame(sheet)
+    assert frame["b"].dtype == "Int64"
+    assert frame["b"][0] == 2**60
+    assert frame["b"].isna().tolist() == [False, True]
+
+
+def test_frames_of_nothing_and_of_what_is_no_data():
+    assert mnv3prof.frame([]).empty
+    with pytest.raises(TypeError, match="not int"):
+        mnv3prof.frame([1])
+
+
+def test_figures_of_a_frame_can_be_joined_by_layer():
+    layers, costs = mnv3prof.frame(GRAPH.layers), mnv3prof.frame(COSTS)
+    joined = layers.merge(costs, left_on="name", right_on="layer", validate="one_to_one")
+    assert joined.groupby("op")["macs"].sum()["linear"] == 960 * 1280 + 1280 * 1000
+
+
+def test_data_is_frozen_everywhere():
+    for struct in (
+        TABLE,
+        TABLE.rows[0],
+        GRAPH,
+        GRAPH.layers[0],
+        COSTS[0],
+        mnv3prof.peaks(GRAPH),
+        mnv3prof.arena(GRAPH),
+    ):
+        assert isinstance(struct, msgspec.Struct)
+        assert struct.__struct_config__.frozen
+        assert hash(struct) is not None
+
+
+def test_the_package_says_that_it_is_typed():
+    from importlib.resources import files
+
+    assert (files("mnv3prof") / "py.typed").is_file()

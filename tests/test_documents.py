@@ -1,0 +1,140 @@
+"""The JSON that users and other programs read: its promised shape, exact and complete."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_tables import small_sizes, tables
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.table import InputError
+from mnv3prof.cost.comparison import network
+from mnv3prof.cost.counters import COUNTERS, Reading, reconcile
+from mnv3prof.cost.counts import count, total
+from mnv3prof.cost.memory import arena, fit, peaks
+from mnv3prof.model.network import build
+from mnv3prof.record import document
+
+LARGE = expand(read_table("large"))
+FIGURES = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes")
+
+
+def _json(found):
+    return json.loads(msgspec.json.encode(found), parse_constant=pytest.fail)  # no NaN, no Infinity
+
+
+def test_the_cost_document_has_the_promised_fields():
+    found = _json(document.cost_document(LARGE, count(LARGE)))
+    assert list(found) == ["schema", "table", "input", "totals", "blocks", "layers"]
+    assert found["schema"] == 1
+    assert found["input"] == [224, 224]
+    assert found["table"]["name"] == "MobileNetV3-Large"
+    assert found["table"]["rows"][3] == {
+        "expand": 72, "out": 40, "kernel": 5, "stride": 2, "se": True, "activation": "RE", "dilation": 1, "identity": True
+    }  # fmt: skip
+    assert (found["totals"]["macs"], found["totals"]["params"]) == (216_589_760, 5_483_032)
+    assert [block["block"] for block in found["blocks"]] == [
+        "stem",
+        *map(str, range(1, 16)),
+        "head",
+        "classifier",
+    ]
+    first = found["layers"][0]
+    assert {key: first[key] for key in ("name", "block", "op", "in_shape", "out_shape", "macs", "params")} == {
+        "name": "features.0.0", "block": "stem", "op": "conv", "in_shape": [3, 224, 224],
+        "out_shape": [16, 112, 112], "macs": 16 * 112 * 112 * 27, "params": 16 * 27,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", ["large", "small", "large-minimal", "small-minimal"])
+def test_layer_names_are_module_paths(preset):
+    table = read_table(preset)
+    modules = dict(build(table).named_modules())
+    for layer in _json(document.cost_document(expand(table), count(expand(table))))["layers"]:
+        functional = layer["op"] in ("add", "mul", "flatten", "unflatten")
+        assert (layer["name"].rpartition(".")[0] if functional else layer["name"]) in modules
+
+
+@given(tables, small_sizes)
+def test_layers_blocks_and_totals_add_up(table, size):
+    graph = expand(table, size)
+    found = _json(document.cost_document(graph, count(graph)))
+    for figure in FIGURES:
+        whole = found["totals"][figure]
+        assert sum(layer[figure] for layer in found["layers"]) == whole
+        assert sum(block[figure] for block in found["blocks"]) == whole
+    assert found["totals"]["layers"] == len(found["layers"])
+
+
+@given(tables, small_sizes, st.sampled_from(["table", "cost", "convention"]))
+def test_every_document_is_read_again_as_its_table(tmp_path_factory, table, size, kind):
+    graph = expand(table, size)
+    found = {
+        "table": lambda: document.table_document(graph),
+        "cost": lambda: document.cost_document(graph, count(graph)),
+        "convention": lambda: document.convention_document(graph, "thop"),
+    }[kind]()
+    path = tmp_path_factory.mktemp("found") / "net.json"
+    path.write_bytes(msgspec.json.encode(found))
+    assert read_table(path) == table
+
+
+def test_the_table_document_says_what_follows():
+    row = _json(document.table_document(LARGE))["rows"][3]
+    assert row == {"block": "4", "in": 24, "ratio": 3.0, "out_size": [28, 28], "identity": False}
+
+
+def test_the_memory_document():
+    found_arena, found_peaks = arena(LARGE), peaks(LARGE)
+    verdict = fit(found_arena, found_peaks.folded, LARGE.blocks, 4_000_000)
+    weights = total(count(LARGE)).weight_bytes
+    found = _json(document.memory_document(LARGE, "fp32", 1, found_peaks, found_arena, weights, verdict))
+    assert found["peaks"]["eager"]["bytes"] == found_peaks.eager.bytes
+    assert found["peaks"]["folded"]["bytes"] == max(found["peaks"]["folded"]["blocks"].values()) == 4_014_080
+    for peak in found["peaks"].values():
+        assert sum(tensor["bytes"] for tensor in peak["alive"]) == peak["bytes"]
+        assert list(peak["blocks"]) == list(LARGE.blocks)
+    placements = found["arena"]["placements"]
+    assert set(placements[0]) == {"tensor", "offset", "bytes", "first", "last"}
+    assert max(p["offset"] + p["bytes"] for p in placements) == found["arena"]["bytes"]
+    assert found["weight_bytes"] == 4 * 5_470_832  # conv and linear weights, one bias a channel
+    assert found["fit"]["fits"] is False
+    assert found["fit"]["blocks"][0] == {"block": "2", "alive_bytes": 4_014_080, "excess_bytes": 14_080}
+    int8 = _json(
+        document.memory_document(LARGE, "int8", 1, peaks(LARGE, "int8"), arena(LARGE, "int8"), 1, None)
+    )
+    assert int8["peaks"]["eager"] is None
+    assert int8["fit"] is None
+
+
+def test_the_reconciliation_document():
+    readings = [Reading("thop", "1", "ok", printed=5), Reading("fvcore", None, "crashed", "boom")]
+    found = _json(document.reconciliation_document(LARGE, reconcile(LARGE, readings)))
+    terms = {term["term"]: term for term in found["terms"]}
+    assert terms["batch_norm"]["coefficients"] == {"thop": 4, "fvcore": 2}
+    thop, fvcore = found["readings"]
+    assert thop["explained"] == sum(t["quantity"] * t["coefficients"]["thop"] for t in found["terms"])
+    assert thop["remainder"] == 5 - thop["explained"]
+    assert (fvcore["printed"], fvcore["remainder"], fvcore["reason"]) == (None, None, "boom")
+
+
+@pytest.mark.parametrize("tool", COUNTERS)
+def test_the_convention_document(tool):
+    found = _json(document.convention_document(LARGE, tool))
+    assert found["as"] == tool
+    assert found["total"] == sum(layer["figure"] for layer in found["layers"])
+    with pytest.raises(InputError, match="nvprof"):
+        document.convention_document(LARGE, "nvprof")
+
+
+def test_the_comparison_document():
+    nets = [network(expand(read_table(name))) for name in ("large", "small")]
+    large, small = _json(document.comparison_document(nets))["networks"]
+    assert (large["totals"]["macs"], small["totals"]["macs"]) == (216_589_760, 56_510_400)
+    assert large["ratios"] == dict.fromkeys(FIGURES, 1.0)
+    assert small["ratios"]["macs"] == 56_510_400 / 216_589_760
+    assert sum(block["macs"] for block in small["blocks"]) == 56_510_400
+    assert small["arena_bytes"] == arena(expand(read_table("small"))).bytes

@@ -1,0 +1,67 @@
+"""The sheets of --cross-check and --as: everything that a user must see is in them."""
+
+import pytest
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.cost.counters import COUNTERS, TERMS, Reading, counted_as, reconcile
+from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
+
+GRAPH = expand(read_table("small"))
+FVCORE = sum(counted_as(GRAPH, "fvcore"))
+READINGS = [
+    Reading("torch", "2.13.0", "ok", printed=sum(counted_as(GRAPH, "torch"))),
+    Reading("fvcore", "0.2", "ok", printed=FVCORE - 3),
+    Reading("calflops-macs", None, "absent", "calflops is not installed; pip install 'mnv3prof[counters]'"),
+    Reading("calflops-flops", None, "absent", "calflops is not installed; pip install 'mnv3prof[counters]'"),
+    Reading("thop", "0.1", "crashed", "ValueError: boom"),
+]
+
+
+@pytest.fixture
+def sheet():
+    return reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS))
+
+
+def test_a_row_for_each_class_a_column_for_each_tool(sheet):
+    assert [column.key for column in sheet.columns] == ["term", "quantity", *(r.tool for r in READINGS)]
+    assert [row[0] for row in sheet.rows] == [
+        TERMS[term]
+        for term in ("conv", "depthwise", "pointwise", "linear", "conv_bias", "linear_bias", "batch_norm",
+                     "batch_norm_channels", "relu", "hardswish", "hardsigmoid", "pool_in", "pool_out", "mul", "add")
+    ]  # fmt: skip
+    norm = next(row for row in sheet.rows if row[0] == TERMS["batch_norm"])
+    assert norm[2:] == (None, 2, None, 2, 4)
+
+
+def test_the_sums_meet_or_the_remainder_is_an_alarm(sheet):
+    printed, explained, remainder = sheet.totals
+    assert [row[0] for row in sheet.totals] == ["printed by the tool", "explained", "remainder"]
+    assert printed[3] + 3 == explained[3] == FVCORE
+    assert remainder[2:] == (0, -3, None, None, None)
+    assert sheet.alarms == {len(sheet.rows) + 2}
+    fine = reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS[:1]))
+    assert fine.alarms == frozenset()
+
+
+def test_each_missing_or_unlike_tool_is_said_once(sheet):
+    said = " ".join(sheet.notes)
+    assert "Ran torch 2.13.0 and fvcore 0.2." in said
+    assert "fvcore's remainder is -3: its coefficients are those of 0.1.5.post20221221." in said
+    assert "thop crashed: ValueError: boom." in said
+    assert said.count("calflops is not installed") == 2  # two figures of one tool, each by its name
+
+
+def test_no_tool_at_all_is_said_too():
+    sheet = reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS[2:]))
+    assert "Ran none" in sheet.notes[0]
+
+
+@pytest.mark.parametrize("tool", COUNTERS)
+@pytest.mark.parametrize("by", ["block", "op", "layer"])
+def test_a_convention_adds_up_and_says_its_closed_form(tool, by):
+    sheet = convention_sheet(GRAPH, tool, by)
+    assert sum(row[2] for row in sheet.rows) == sheet.totals[0][2] == sum(counted_as(GRAPH, tool))
+    assert sum(row[1] for row in sheet.rows) == pytest.approx(1)
+    assert f"{tool} {COUNTERS[tool].version} prints as" in sheet.notes[0]
+    assert len(sheet.rows) == {"block": 14, "layer": len(GRAPH.layers)}.get(by, len(sheet.rows))
