@@ -8,6 +8,12 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--refresh", action="store_true", help="Write tests/expect/ anew from what is printed now."
+    )
+
+
 @pytest.fixture(autouse=True)
 def _same_weights_in_every_test():
     torch.manual_seed(0)

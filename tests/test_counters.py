@@ -252,7 +252,10 @@ def test_running_them_prints_nothing_and_leaves_the_callers_random_numbers(capfd
 def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path):
     path = tmp_path / "wide.toml"
     path.write_text('name = "wide"\nstem = 65536\nrows = [[65536, 65536, 63, 1, false, "RE"]]\nhead = 1\n')
-    with pytest.raises(InputError, match=r"wide at 16384x16384 takes [\d,.]+ GiB and [\d,.]+ GiB are free"):
+    with pytest.raises(
+        InputError,
+        match=r"wide at 16384x16384 takes [\d,.]+ GiB and this machine has [\d,.]+ GiB; allowed is what fits",
+    ):
         counters.readings(expand(read_table(path), 16_384))
 
 

@@ -116,10 +116,17 @@ def without_torchvision() -> Iterator[None]:
 def _require_memory(graph: Graph) -> None:
     activations = peaks(graph).eager
     need = 4 * total(count(graph)).params + (activations.bytes if activations else 0)
-    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
-    free = os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
-    if need > free:
+    there = _physical_memory()
+    if there is not None and need > there:
         raise InputError(
             f"--cross-check: running {graph.table.name} at {graph.input[0]}x{graph.input[1]} takes "
-            f"{need / 2**30:,.1f} GiB and {free / 2**30:,.1f} GiB are free; allowed is what fits"
+            f"{need / 2**30:,.1f} GiB and this machine has {there / 2**30:,.1f} GiB; allowed is what fits"
         )
+
+
+def _physical_memory() -> int | None:
+    """Bytes; None where the operating system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None

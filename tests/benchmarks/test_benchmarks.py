@@ -1,0 +1,124 @@
+"""Speed, measured: `pytest --benchmark-only tests/benchmarks`. The ordinary tests skip these.
+
+Whole commands are timed against a peer in interleaved pairs, so that a noisy machine hurts both.
+"""
+
+import gc
+import subprocess
+import sys
+import tracemalloc
+from statistics import median
+from time import perf_counter
+
+import pytest
+from terminal import SCRIPT
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.cost.counters import counted_as
+from mnv3prof.cost.counts import count, total
+from mnv3prof.cost.memory import arena, peaks
+
+FLOPS = [SCRIPT, "flops", "--input", "224"]
+IMPORTS = [sys.executable, "-c", "import typer, rich.table, msgspec"]
+FVCORE = [
+    sys.executable, "-c",
+    "import torch\nfrom fvcore.nn import FlopCountAnalysis, flop_count_table\n"
+    "from mnv3prof import build, read_table\n"
+    "model = build(read_table('large')).eval()\n"
+    "print(flop_count_table(FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224))))",
+]  # fmt: skip
+PAIRS = 20
+
+
+def _seconds(command):
+    start = perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return perf_counter() - start
+
+
+def _ratio(benchmark, ours, peer, pairs):
+    """Median of `ours` over median of `peer`; benchmark's table shows ours, extra_info both."""
+    times = {"ours": [], "peer": []}
+    for command in (ours, peer):
+        _seconds(command)  # fills the file cache
+
+    def pair():
+        times["ours"].append(_seconds(ours))
+        times["peer"].append(_seconds(peer))
+
+    benchmark.pedantic(pair, rounds=pairs)
+    ratio = median(times["ours"]) / median(times["peer"])
+    benchmark.extra_info |= {"ratio": ratio, **{name: sorted(seconds) for name, seconds in times.items()}}
+    print(f"\nours {median(times['ours']):.3f} s, peer {median(times['peer']):.3f} s, ratio {ratio:.3f}")
+    return ratio
+
+
+def test_flops_from_cold_against_the_imports_it_needs(benchmark):
+    assert _ratio(benchmark, FLOPS, IMPORTS, PAIRS) <= 2.5
+
+
+def test_flops_from_cold_against_building_the_model_and_printing_fvcores_table(benchmark):
+    assert _ratio(benchmark, FLOPS, FVCORE, 5) <= 1 / 10
+
+
+def _analysis():
+    graph = expand(read_table("large"))
+    return total(count(graph)), peaks(graph)
+
+
+def test_table_graph_costs_and_peaks_in_process(benchmark):
+    """From the table, not its file, as the contract says; at most 1 ms."""
+    table = read_table("large")
+
+    def analysis():
+        graph = expand(table)
+        return total(count(graph)), peaks(graph)
+
+    whole, _ = benchmark(analysis)
+    assert whole.macs == 216_589_760
+    assert benchmark.stats.stats.median <= 1e-3
+
+
+def test_the_arena_plan_in_process(benchmark):
+    graph = expand(read_table("large"))
+    assert benchmark(arena, graph).bytes == 4_014_080
+    assert benchmark.stats.stats.median <= 1e-3
+
+
+def test_fvcore_in_process(benchmark):
+    """The peer's time for the same question, for the table that benchmark prints."""
+    import torch
+    from fvcore.nn import FlopCountAnalysis
+
+    from mnv3prof import build
+
+    model, image = build(read_table("large")).eval(), torch.zeros(1, 3, 224, 224)
+
+    def analysis():
+        found = FlopCountAnalysis(model, image)
+        found.unsupported_ops_warnings(False)
+        return found.total()
+
+    printed = benchmark.pedantic(analysis, rounds=5, warmup_rounds=1)
+    assert printed == sum(counted_as(expand(read_table("large")), "fvcore"))
+
+
+@pytest.mark.benchmark(disable_gc=True)
+def test_memory_stays_flat_over_10_000_analyses(benchmark):
+    for _ in range(100):
+        _analysis()
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    try:
+        for _ in range(10_000):
+            _analysis()
+        gc.collect()
+        after, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    benchmark.pedantic(_analysis, rounds=5)
+    benchmark.extra_info |= {"grown_bytes": after - before, "most_bytes": most}
+    print(f"\ngrown by {after - before:,} bytes, at most {most:,}")
+    assert after - before < 20_000

@@ -1,0 +1,83 @@
+"""Whole outputs as they were looked at and found right: tests/expect/, refreshed by `pytest --refresh`.
+
+A golden file can bless nonsense, so its figures are added up here first.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from terminal import on_terminal, without_escapes
+
+from mnv3prof.cli.main import run
+
+EXPECT = Path(__file__).parent / "expect"
+PIPED = {
+    "table-large.txt": "table",
+    "table-small-dilated.csv": "table small --dilated --format csv",
+    "flops-large.txt": "flops",
+    "flops-large.csv": "flops --format csv",
+    "flops-large-op.txt": "flops --by op",
+    "flops-small-layer.csv": "flops small --by layer --format csv",
+    "flops-large-as-thop.txt": "flops --as thop",
+    "memory-large.txt": "memory",
+    "memory-small-int8-fit.md": "memory small --dtype int8 --fit 320KiB --format md",
+    "memory-small-tensor.csv": "memory small --by tensor --format csv",
+    "compare-standard-conv.txt": "compare --standard-conv",
+    "compare-three.md": "compare large small large-minimal --format md",
+    "compare-large-small.json": "compare large small --format json",
+    "help-flops.txt": "flops --help",
+    "help.txt": "--help",
+}
+ON_SCREEN = {
+    f"{name}-{columns}.screen": (command, columns)
+    for name, command in {"flops": "flops", "memory": "memory", "compare": "compare --standard-conv", "table": "table"}.items()
+    for columns in (60, 80)
+}  # fmt: skip
+SUMS = {"macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes"}
+
+
+def _compare(name, text, request):
+    path = EXPECT / name
+    if request.config.getoption("--refresh"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PIPED)
+def test_in_a_pipe(name, request, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")  # the width of help
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    assert run(shlex.split(PIPED[name])) == (1 if "--fit" in PIPED[name] else 0)
+    _compare(name, capsys.readouterr().out, request)
+
+
+@pytest.mark.parametrize("name", ON_SCREEN)
+def test_on_a_screen(name, request):
+    command, columns = ON_SCREEN[name]
+    code, screen = on_terminal(shlex.split(command), columns)
+    assert code == 0
+    _compare(name, without_escapes(screen), request)
+
+
+def test_every_file_is_expected_by_a_test():
+    assert {path.name for path in EXPECT.iterdir()} == {*PIPED, *ON_SCREEN}
+
+
+@pytest.mark.parametrize("name", ["flops-large.txt", "flops-large-op.txt"])
+def test_the_rows_add_up_to_the_total(name):
+    lines = (EXPECT / name).read_text(encoding="utf-8").splitlines()
+    figures = [re.findall(r"(?<= )[\d,]+(?=  )", line)[-3:] for line in lines if "%" in line]
+    columns = [[int(cell.replace(",", "")) for cell in column] for column in zip(*figures, strict=True)]
+    assert [sum(column[:-1]) for column in columns] == [column[-1] for column in columns]
+    assert [column[-1] for column in columns] == [216_589_760, 449_144_856, 5_483_032]
+
+
+def test_the_csv_by_layer_adds_up_to_the_published_figures():
+    header, *rows = (EXPECT / "flops-small-layer.csv").read_text(encoding="utf-8").splitlines()
+    keys = header.split(",")
+    cells = [dict(zip(keys, row.split(","), strict=True)) for row in rows]
+    assert set(keys) > SUMS
+    assert sum(int(cell["macs"]) for cell in cells) == 56_510_400
+    assert sum(int(cell["params"]) for cell in cells) == 2_542_856
