@@ -11,6 +11,7 @@ from ..cost.comparison import Network
 from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
 from ..cost.counts import Cost, Dtype, Totals, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks
+from .run import Timing
 
 SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
@@ -104,6 +105,11 @@ def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
             for network in networks
         ],
     }
+
+
+def latency_document(graph: Graph, timings: Sequence[Timing]) -> dict[str, Any]:
+    """Every timing with its samples."""
+    return {**_head(graph), "timings": [asdict(timing) for timing in timings]}
 
 
 def _blocks(groups: Iterable[Totals]) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-Kind = Literal["text", "count", "bytes", "share", "ratio", "number", "shape"]
+Kind = Literal["text", "count", "bytes", "share", "ratio", "number", "shape", "figure"]
 
-NUMERIC: Final = frozenset({"count", "bytes", "share", "ratio", "number"})
+NUMERIC: Final = frozenset({"count", "bytes", "share", "ratio", "number", "figure"})
 BAR_CELLS: Final = 10
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 

@@ -1,0 +1,56 @@
+"""`mnv3prof backends`: the runtimes there are, and whether they work here."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ..arch.layers import expand
+from ..arch.table import Row, Table
+from ..bench.backends import backend, names
+from ..bench.schedule import measure
+from ..record.run import Timing
+from ..show.latency import backends_sheet
+from .options import spread
+from .output import Output, Result, emit
+
+
+@spread
+def backends(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Run one small block on each, and say whether it worked.")
+    ] = False,
+    output: Output,
+) -> None:
+    """Tell which runtimes there are, which of them can run here, and why the others cannot.
+
+    --check exits with 1 if one that can run here fails.
+
+    Example: mnv3prof backends
+    """
+    found = {name: (backend(name), backend(name).usable()) for name in names()}
+    checked = _check([name for name, (_, usable) in found.items() if usable.ok]) if check else {}
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name, "what": what.WHAT, "version": usable.version or None,
+            "device": usable.device or None, "dtypes": what.DTYPES,
+            "usable": usable.ok, "reason": usable.reason, "check": _verdict(checked.get(name)),
+        }
+        for name, (what, usable) in found.items()
+    ]  # fmt: skip
+    sheet = backends_sheet(rows)
+    emit(Result((sheet,), sheet, lambda: {"backends": rows}), output)
+    if any(timing.status != "ok" for timing in checked.values()):
+        raise typer.Exit(1)
+
+
+def _check(usable: list[str]) -> dict[str, Timing]:
+    row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
+    graph = expand(Table(name="check", rows=(row,), stem=8, last=8, classes=8), 32)
+    return {timing.backend: timing for timing in measure(graph, ("1",), usable, budget_s=0.1 * len(usable))}
+
+
+def _verdict(timing: Timing | None) -> str | None:
+    if timing is None:
+        return None
+    return "PASS" if timing.status == "ok" else f"FAIL: {timing.reason}"

@@ -1,0 +1,120 @@
+"""Real worker processes: what they measure, and what becomes of a runtime that goes wrong."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.table import InputError
+from mnv3prof.bench.backends import Usable, backend, names
+from mnv3prof.bench.schedule import measure
+from mnv3prof.record.run import NET
+
+SMALL = expand(read_table("small"), 64)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left():
+    yield
+    assert multiprocessing.active_children() == []
+
+
+def _by_part(timings):
+    return {timing.part: timing for timing in timings}
+
+
+@pytest.mark.parametrize("seconds", [20e-6, 1e-3, 20e-3])
+def test_a_known_time_is_measured(seconds, monkeypatch):
+    monkeypatch.setenv("NULL_SECONDS", str(seconds))
+    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=1.5)
+    assert timing.status == "ok"
+    assert timing.summary.median == pytest.approx(seconds, rel=0.01, abs=0.5e-6)
+    assert timing.max_abs_err == 0
+
+
+def test_every_part_runs_on_pytorch_and_agrees_with_it():
+    parts = (*SMALL.blocks, NET)
+    timings = _by_part(measure(SMALL, parts, ["cpu"], budget_s=1.5))
+    assert list(timings) == list(parts)
+    for timing in timings.values():
+        assert (timing.status, timing.reason) == ("ok", "")
+        assert timing.max_rel_err < 1e-5
+        assert timing.calls >= len(timing.samples_s) > 0
+        assert 0 < timing.cpu_per_wall < 1.5  # one thread
+    assert timings[NET].summary.median > timings["stem"].summary.median
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "reason"),
+    [("raise", "crashed", "RuntimeError: told to fail"), ("exit", "crashed", "SIGABRT"), ("hang", "timeout", "no answer within 4 s")],
+)  # fmt: skip
+def test_a_fault_is_a_row_and_the_others_go_on(fault, status, reason, monkeypatch):
+    monkeypatch.setenv("NULL_FAULT", fault)
+    timings = measure(
+        SMALL, ["1", "2"], ["null", "cpu"], budget_s=0.5, timeout_s=4 if fault == "hang" else 60
+    )
+    found = {(t.backend, t.part): t for t in timings}
+    assert found["null", "1"].status == status
+    assert reason in found["null", "1"].reason
+    assert found["null", "1"].samples_s == ()
+    assert found["cpu", "1"].status == found["cpu", "2"].status == "ok"
+    # One that only raises goes on with its other parts; one that is gone says so.
+    assert found["null", "2"].status == ("ok" if fault == "raise" else "crashed")
+
+
+def test_a_wrong_output_is_marked(monkeypatch):
+    monkeypatch.setenv("NULL_FAULT", "wrong")
+    timings = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=0.2))
+    assert (timings["1"].status, timings["2"].status) == ("wrong", "ok")
+    assert timings["1"].max_abs_err == pytest.approx(1, rel=1e-5)
+    assert "off PyTorch's" in timings["1"].reason
+
+
+def test_an_absent_runtime_is_a_row(monkeypatch):
+    monkeypatch.setattr(backend("null"), "usable", lambda: Usable(False, reason="not here"))
+    timings = measure(SMALL, ["1", "2"], ["null"], budget_s=0.2)
+    assert [(t.status, t.reason) for t in timings] == [("absent", "not here")] * 2
+
+
+def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
+    heard = []
+    timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, hear=heard.append)
+    rounds = [sentence for sentence in heard if sentence.startswith("round ")]
+    first = [
+        sentence.partition(":")[2].split(",")[0] for sentence in rounds if sentence.startswith("round 1:")
+    ]
+    assert sorted(first) == sorted(
+        f" {part} on {name}" for part in ("stem", "1", "2") for name in ("null", "cpu")
+    )
+    assert len({sentence.partition(":")[0] for sentence in rounds}) >= 3
+    assert sum(sum(t.samples_s) for t in timings) < 1.5
+    assert all(t.stopped in ("steady", "budget") for t in timings)
+
+
+def test_backends_are_the_files_of_their_folder():
+    assert {"null", "cpu"} <= set(names())
+    with pytest.raises(InputError, match=r"'tpu' is not known; allowed are .*cpu"):
+        backend("tpu")
+    for name in names():
+        assert len(backend(name).WHAT) > 5
+        assert "fp32" in backend(name).DTYPES
+        usable = backend(name).usable()
+        assert usable.ok or usable.reason
+
+
+def test_the_parent_builds_no_network():
+    assert os.environ.get("PYTEST_CURRENT_TEST")
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\n"
+        "from mnv3prof.cli.main import run\n"
+        "if __name__ == '__main__':\n"
+        "    code = run(['latency', 'small', '--on', 'null', '--parts', 'net', '--time-budget', '0.2'])\n"
+        "    print(code, 'torch' in sys.modules, 'numpy' in sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == ["0", "False", "False"]
