@@ -17,3 +17,10 @@ def pytest_addoption(parser):
 @pytest.fixture(autouse=True)
 def _same_weights_in_every_test():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_cache_of_the_tests_own(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNV3PROF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

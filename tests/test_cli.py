@@ -66,7 +66,8 @@ def test_the_commands_of_the_paper_half_are_there():
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_has_help_and_an_example_that_runs(command, capsys):
+def test_a_command_has_help_and_an_example_that_runs(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert run([command, "--help"]) == 0
     help_text = capsys.readouterr().out
     (example,) = re.findall(r"Example: mnv3prof (.*)", help_text)

@@ -9,13 +9,29 @@ import pytest
 
 from mnv3prof.arch.files import read_table
 from mnv3prof.arch.layers import expand
+from mnv3prof.arch.variants import vary
 from mnv3prof.bench.backends import Usable, backend, names
 from mnv3prof.cli.main import run
-from mnv3prof.record.run import NET, Timing
-from mnv3prof.show.latency import backends_sheet, latency_sheet, samples_sheet
+from mnv3prof.cost.counts import count, subtotals
+from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Subject, Timing, twins
+from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 
-TESTED = ["cpu", "onnxruntime", "openvino", "ncnn"]
+TESTED = ["cpu", "cpu-compile", "onnxruntime", "openvino", "ncnn", "mnn", "litert", "executorch"]
+SLOW = ["cpu-compile", "litert", "executorch"]
+LIGHT = ["cpu", "onnxruntime", "openvino", "ncnn", "mnn"]
 GRAPH = expand(read_table("small"))
+
+
+HOST = Host(
+    cpu="a machine", cores=2, memory_bytes=1, gpu="", os="", python="", versions={},
+    runtimes={"a": Runtime("1", "cpu", "cpu"), "b": Runtime("1", "a chip", "")},
+    roofs=(Roof("cpu", "fp32", 1, 10e9, 5e9),),
+)  # fmt: skip
+
+
+def _run(*timings, variants=None):
+    subject = Subject(GRAPH.table, GRAPH.input)
+    return Run(created="", command="", host=HOST, subject=subject, variants=variants or {}, timings=timings)
 
 
 def _timing(backend_name, part, samples, **how):
@@ -29,36 +45,44 @@ def test_every_runtime_that_the_tests_need_is_here():
 
 @pytest.mark.parametrize("name", TESTED)
 def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, capsys):
-    code = run(
-        ["latency", "small", "--input", "64x96", "--on", name, "--time-budget", "1", "--format", "json"]
-    )
+    # The slow converters take the network and three blocks, with and without SE and stride.
+    parts = ["--parts", "net"] if name in SLOW else []
+    command = ["latency", "small", "--input", "64x96", "--on", name, "--time-budget", "1", "--format", "json"]
+    code = run([*command, *parts])
     out, err = capsys.readouterr()
     timings = json.loads(out)["timings"]
     assert (code, err) == (0, "")
-    assert [t["part"] for t in timings] == [*GRAPH.blocks, NET]
+    if name in SLOW:
+        assert run([*command, "--rows", "1,2,5"]) == 0
+        timings += json.loads(capsys.readouterr().out)["timings"]
+        assert [t["part"] for t in timings] == [NET, "1", "2", "5"]
+    else:
+        assert [t["part"] for t in timings] == [*dict.fromkeys(twins(GRAPH).values())]
     for t in timings:
         assert (t["backend"], t["status"], t["reason"]) == (name, "ok", "")
         assert 0 <= t["max_rel_err"] < 1e-5
         assert t["samples_s"]
         assert t["load_s"] >= 0 < t["first_s"]
+        assert (t["convert_s"] is None) == (t["file_bytes"] is None) == (name in ("cpu", "cpu-compile"))
 
 
 @pytest.mark.parametrize(
     "variant", [["--standard-conv"], ["--activation", "swish"], ["--dilated"], ["--width", "0.33"]]
 )
 def test_variants_run_on_the_runtimes(variant, capsys):
-    arguments = ["latency", "small", *variant, "--input", "33x57", "--on", ",".join(TESTED), "--parts", "net"]
-    code = run([*arguments, "--time-budget", "0.5"])
-    assert code == 0, capsys.readouterr().out
+    arguments = ["latency", "small", *variant, "--input", "33x57", "--on", ",".join(LIGHT), "--parts", "net"]
+    code = run([*arguments, "--time-budget", "0.5", "--format", "json"])
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert {t["status"] for t in json.loads(out)["timings"]} == {"ok"}
 
 
 def test_the_csv_has_a_row_for_each_part_and_backend(capsys):
     arguments = ["latency", "small", "--on", "null,cpu", "--parts", "blocks", "--time-budget", "1"]
     assert run([*arguments, "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [(row["backend"], row["part"]) for row in rows] == [
-        (b, p) for b in ("null", "cpu") for p in GRAPH.blocks
-    ]
+    own = [part for part, first in twins(GRAPH).items() if part == first != NET]
+    assert [(row["backend"], row["part"]) for row in rows] == [(b, p) for b in ("null", "cpu") for p in own]
     stem = rows[0]
     assert int(stem["macs"]) == 27 * 16 * 112 * 112
     assert float(stem["p10_s"]) <= float(stem["median_s"]) <= float(stem["p90_s"])
@@ -85,6 +109,12 @@ def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
         (["--time-budget", "nan"], "--time-budget: nan is not allowed"),
         (["--time-budget", "long"], "'long' is not a number"),
         (["--parts", "7"], "allowed are net, blocks, all"),
+        (["--rows", "0"], "--rows: '0' is not allowed; allowed are rows 1 to 15, as 3,7-9"),
+        (["--rows", "3,16"], "allowed are rows 1 to 15"),
+        (["--rows", "5-3"], "names no row"),
+        (["--rows", ""], "--rows: '' is not allowed"),
+        (["--timeout", "-1"], "--timeout: -1.0 is not allowed"),
+        (["--dtype", "fp8"], "allowed are fp32, fp16, bf16, int8"),
     ],
 )
 def test_wrong_input_is_refused(arguments, says, capsys):
@@ -99,27 +129,112 @@ def test_figures_of_the_sheet_by_hand():
     timings += [_timing("a", NET, [0.020] * 3)]
     timings += [_timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.blocks]
     timings += [Timing(backend="b", part=NET, status="crashed", reason="boom")]
-    sheet = latency_sheet(GRAPH, timings, "a machine")
+    (sheet,) = latency_sheets(_run(*timings))
     stem = sheet.rows[0]
-    assert stem[:2] == ("stem", 5_419_008)
-    assert stem[2].split() == ["2.000", "±", "0.0%"] or stem[2].split() == ["2.000", "±0.0%"]
-    assert stem[3] == pytest.approx(5_419_008 / 0.002 / 1e9)
-    assert sheet.rows[-1][4:] == ("crashed", None)
-    added, additivity = sheet.totals
-    assert added[2].strip() == "28.000"  # 14 parts of 2 ms
-    assert additivity[2].strip() == "×1.400"
-    assert added[4] is additivity[4] is None  # nothing is added up where a part is missing
+    # The stem writes 16 x 112 x 112 and reads 3 x 224 x 224 and 448 weights, in fp32: 3.84 MAC a byte;
+    # the machine's ridge lies at 2.
+    assert stem[:3] == ("stem", 5_419_008, "compute")
+    assert stem[3].split() == ["2.000", "±0.0%"] or stem[3].split() == ["2.000", "±", "0.0%"]
+    assert stem[4] == pytest.approx(5_419_008 / 0.002 / 1e9)
+    assert stem[5] == pytest.approx(5_419_008 / 0.002 / 10e9)
+    assert stem[7:9] == (pytest.approx(5.419008), None)  # b has no roof
+    assert sheet.rows[-2][2] == "memory"  # the classifier: a MAC for each 4 bytes of weights
+    assert sheet.rows[-1][6:] == ("crashed", None, None)
+    added, difference, additivity = sheet.totals
+    assert added[3].strip() == "28.000"  # 14 parts of 2 ms
+    assert difference[3].strip() == "-8.000"
+    assert additivity[3].strip() == "×1.400"
+    assert added[6] is additivity[6] is None  # nothing is added up where a part is missing
     assert "b crashed: boom (parts: net)." in sheet.notes
+    assert "b runs on a chip." in sheet.notes
     assert sheet.alarms == frozenset()
-    assert len(samples_sheet(GRAPH, timings).rows) == len(timings)
+    assert len(samples_sheet(_run(*timings)).rows) == len(timings)
 
 
-def test_noisy_cells_are_marked():
+def test_shares_of_the_roof_by_hand():
+    (row,) = samples_sheet(_run(_timing("a", "classifier", [0.002] * 3))).rows
+    found = dict(
+        zip([c.key for c in samples_sheet(_run(_timing("a", "stem", [1.0]))).columns], row, strict=True)
+    )
+    macs = 576 * 1024 + 1024 * 1000
+    moved = 4 * (macs + 1024 + 1000 + 576 + 2 * 1024 + 1000)  # weights, biases, inputs and outputs
+    assert found["macs"] == macs
+    assert found["of_peak"] == pytest.approx(macs / 0.002 / 10e9)
+    assert found["of_roof"] == pytest.approx(macs / 0.002 / (macs / moved * 5e9), rel=1e-3)
+    assert found["bound"] == "memory"
+
+
+def test_identical_rows_are_measured_once_and_shown_as_such():
+    assert {part for part, first in twins(GRAPH).items() if part != first} == {"6", "11"}
+    timings = [_timing("a", part, [0.001] * 3) for part in GRAPH.blocks if part not in ("6", "11")]
+    (sheet,) = latency_sheets(_run(*timings, _timing("a", NET, [0.01] * 3)))
+    assert [row[0] for row in sheet.rows][11] == "11 = 10"
+    assert sheet.rows[11][1:] == sheet.rows[10][1:]
+    assert sheet.totals[0][3].strip() == "14.000"
+    assert any("part a is identical to b" in note and "(6 and 11)" in note for note in sheet.notes)
+
+
+def test_noisy_drifting_and_scattered_cells_are_marked():
     steady, noisy = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10)
-    sheet = latency_sheet(GRAPH, [_timing("a", "stem", steady), _timing("a", "1", noisy)], "a machine")
-    assert "~" not in sheet.rows[0][2]
-    assert sheet.rows[1][2].endswith("~")
+    (sheet,) = latency_sheets(_run(_timing("a", "stem", steady), _timing("a", "1", noisy)))
+    assert "~" not in sheet.rows[0][3]
+    assert sheet.rows[1][3].endswith("~")
     assert sheet.totals == ()
+    (sentence,) = [note for note in sheet.notes if "figures are noisy" in note]
+    assert sentence.startswith("1 of 2 figures are noisy; 10 of 60 samples are outliers; the time drifted")
+    assert "1 on a" in sentence
+    assert "stem on a" not in sentence
+
+
+def test_more_processors_than_threads_are_named():
+    (sheet,) = latency_sheets(_run(_timing("a", "stem", [0.001] * 9, cpu_per_wall=1.9)))
+    assert any(
+        "more processors worked than threads were asked for: stem on a (1.90)" in n for n in sheet.notes
+    )
+
+
+def test_what_a_variant_really_saves_stands_beside_what_it_should():
+    standard = vary(GRAPH.table, standard_conv=True)
+    graph = expand(standard)
+    timings = [_timing("a", part, [0.001] * 3) for part in ("1", "2")]
+    timings += [_timing("a", part, [0.004] * 3, variant="s") for part in ("1", "2")]
+    *_, saving = latency_sheets(_run(*timings, variants={"s": Subject(standard, GRAPH.input)}))
+    macs = [{t.name: t.macs for t in subtotals(g, count(g))} for g in (GRAPH, graph)]
+    assert saving.rows == tuple(
+        (part, pytest.approx(macs[1][part] / macs[0][part]), pytest.approx(4)) for part in ("1", "2")
+    )
+
+
+def test_a_structural_option_times_the_network_without_and_with_it(capsys):
+    assert (
+        run(
+            [
+                "latency",
+                "small",
+                "--standard-conv",
+                "--on",
+                "null",
+                "--rows",
+                "2,4-5",
+                "--time-budget",
+                "0.3",
+                "--format",
+                "json",
+            ]
+        )
+        == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    (name,) = found["variants"]
+    assert found["variants"][name]["table"]["conv"] == "standard"
+    assert [(t["variant"], t["part"]) for t in found["timings"]] == [
+        (v, p) for v in ("", name) for p in ("2", "4", "5")
+    ]
+    assert (
+        run(["latency", "small", "--standard-conv", "--on", "null", "--rows", "2", "--time-budget", "0.1"])
+        == 0
+    )
+    assert "MACs and measured time, as a multiple of" in capsys.readouterr().out
 
 
 def test_backends_says_what_each_is_and_checks_it(capsys):
@@ -131,7 +246,7 @@ def test_backends_says_what_each_is_and_checks_it(capsys):
     assert run(["backends", "--check"]) == 0
     printed = capsys.readouterr().out
     for name in TESTED:
-        assert re.search(rf"^{name} +yes .* PASS$", printed, re.MULTILINE)
+        assert re.search(rf"^{name} +yes .* PASS \(.* off\)$", printed, re.MULTILINE)
 
 
 def test_a_backend_that_fails_its_check_exits_1(monkeypatch, capsys):

@@ -12,7 +12,15 @@ FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"
 ROOMS = ["arch", "cost", "record", "model", "bench", "train", "claims", "show", "cli"]
 PAPER_ROOMS = ["arch", "cost", "record"]
 MAY_SHOW = {"arch", "cost", "record", "show"}
-FILE_READERS = ("arch/files.py", "record/run.py", "bench/", "train/", "cli/", "model/counters/")
+FILE_READERS = (
+    "arch/files.py",
+    "record/run.py",
+    "record/whole.py",
+    "bench/",
+    "train/",
+    "cli/",
+    "model/counters/",
+)
 OVERRIDES = {"forward", "parse_args"}
 """Methods whose base class documents them."""
 OPENERS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink"}

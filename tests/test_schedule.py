@@ -9,10 +9,33 @@ from mnv3prof.arch.files import read_table
 from mnv3prof.arch.layers import expand
 from mnv3prof.arch.table import InputError
 from mnv3prof.bench.backends import Usable, backend, names
-from mnv3prof.bench.schedule import measure
+from mnv3prof.bench.cache import default_folder
+from mnv3prof.bench.schedule import Plan, Watcher
+from mnv3prof.bench.schedule import measure as measure_plan
+from mnv3prof.bench.worker import Piece, Setup
 from mnv3prof.record.run import NET
+from mnv3prof.record.stats import drifts, outliers
 
 SMALL = expand(read_table("small"), 64)
+
+
+def measure(
+    graph,
+    parts,
+    backends,
+    *,
+    hear=lambda _: None,
+    store=lambda _: None,
+    known=(),
+    threads=1,
+    dtype="fp32",
+    **how,
+):
+    pieces = tuple(Piece("", part) for part in parts)
+    plan = Plan(
+        Setup({"": graph}, dtype=dtype, threads=threads), pieces, tuple(backends), default_folder(), **how
+    )
+    return measure_plan(plan, Watcher(hear, store), known)
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +48,49 @@ def _by_part(timings):
     return {timing.part: timing for timing in timings}
 
 
-@pytest.mark.parametrize("seconds", [20e-6, 1e-3, 20e-3])
+@pytest.mark.parametrize("seconds", [20e-6, 200e-6, 2e-3, 20e-3])
 def test_a_known_time_is_measured(seconds, monkeypatch):
     monkeypatch.setenv("NULL_SECONDS", str(seconds))
     (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=1.5)
     assert timing.status == "ok"
     assert timing.summary.median == pytest.approx(seconds, rel=0.01, abs=0.5e-6)
     assert timing.max_abs_err == 0
+
+
+@pytest.mark.parametrize("noise", ["outliers", "drift", "first"])
+def test_disturbances_do_not_move_the_median_and_are_reported(noise, monkeypatch):
+    monkeypatch.setenv("NULL_SECONDS", "0.0005")
+    monkeypatch.setenv("NULL_NOISE", noise)
+    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=2)
+    assert timing.summary.median == pytest.approx(0.0005, rel=0.01)
+    if noise == "first":
+        assert timing.first_s == pytest.approx(1, rel=0.01)
+        assert timing.summary.p90 < 0.00055
+    else:
+        assert outliers(timing.samples_s) > len(timing.samples_s) * 0.02
+    assert drifts(timing.samples_s) is (noise == "drift")
+
+
+def test_what_is_final_is_not_measured_again_and_the_rest_is():
+    first = measure(SMALL, ["stem", "1"], ["null"], budget_s=0.3)
+    kept = []
+    again = measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.3, known=first, store=kept.append)
+    assert again[:2] == first
+    assert again[2].samples_s
+    assert kept[-1] == again
+    assert all(timings[:2] == first for timings in kept)
+
+
+def test_another_type_batch_or_thread_count_is_measured_anew():
+    first = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1)
+    (again,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=first, threads=2)
+    assert again.threads == 2
+    assert again.samples_s != first[0].samples_s
+
+
+def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason():
+    (timing,) = measure(SMALL, ["stem"], ["null"], dtype="int8", budget_s=0.1)
+    assert (timing.status, timing.reason) == ("unsupported", "null takes fp32, not int8")
 
 
 def test_every_part_runs_on_pytorch_and_agrees_with_it():
@@ -48,20 +107,25 @@ def test_every_part_runs_on_pytorch_and_agrees_with_it():
 
 @pytest.mark.parametrize(
     ("fault", "status", "reason"),
-    [("raise", "crashed", "RuntimeError: told to fail"), ("exit", "crashed", "SIGABRT"), ("hang", "timeout", "no answer within 4 s")],
+    [
+        ("raise", "crashed", "RuntimeError: told to fail"),
+        ("exit", "crashed", "SIGABRT"),
+        ("segfault", "crashed", "SIGSEGV"),
+        ("memory", "crashed", "MemoryError"),
+        ("hang", "timeout", "no answer within 6 s"),
+    ],
 )  # fmt: skip
 def test_a_fault_is_a_row_and_the_others_go_on(fault, status, reason, monkeypatch):
     monkeypatch.setenv("NULL_FAULT", fault)
     timings = measure(
-        SMALL, ["1", "2"], ["null", "cpu"], budget_s=0.5, timeout_s=4 if fault == "hang" else 60
+        SMALL, ["1", "2"], ["null", "cpu"], budget_s=0.5, timeout_s=6 if fault == "hang" else 60
     )
     found = {(t.backend, t.part): t for t in timings}
     assert found["null", "1"].status == status
     assert reason in found["null", "1"].reason
     assert found["null", "1"].samples_s == ()
     assert found["cpu", "1"].status == found["cpu", "2"].status == "ok"
-    # One that only raises goes on with its other parts; one that is gone says so.
-    assert found["null", "2"].status == ("ok" if fault == "raise" else "crashed")
+    assert found["null", "2"].status == "ok"  # in a new process, where the first is gone
 
 
 def test_a_wrong_output_is_marked(monkeypatch):
@@ -81,7 +145,10 @@ def test_an_absent_runtime_is_a_row(monkeypatch):
 def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     heard = []
     timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, hear=heard.append)
-    rounds = [sentence for sentence in heard if sentence.startswith("round ")]
+    rounds = [progress.what for progress in heard if progress.what.startswith("round ")]
+    shares = [progress.share for progress in heard if progress.share is not None]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 0.2
     first = [
         sentence.partition(":")[2].split(",")[0] for sentence in rounds if sentence.startswith("round 1:")
     ]
@@ -89,6 +156,7 @@ def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
         f" {part} on {name}" for part in ("stem", "1", "2") for name in ("null", "cpu")
     )
     assert len({sentence.partition(":")[0] for sentence in rounds}) >= 3
+    assert all(0 <= progress.left_s <= 1.0 for progress in heard if progress.left_s is not None)
     assert sum(sum(t.samples_s) for t in timings) < 1.5
     assert all(t.stopped in ("steady", "budget") for t in timings)
 

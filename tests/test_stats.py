@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from mnv3prof.record.run import Timing, thinned
-from mnv3prof.record.stats import median_interval, quantile, summarize
+from mnv3prof.record.stats import drifts, median_interval, outliers, quantile, summarize
 
 samples = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 
@@ -71,3 +71,19 @@ def test_thinned_samples_are_evenly_spread(count, most):
     assert len(kept) == min(count, most)
     gaps = {b - a for a, b in pairwise(kept)}
     assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_outliers_by_hand():
+    # Median 10, median absolute deviation 1: the limit is 14.8 / 0.6745 = 21.9 away.
+    samples = [9, 10, 11, 9, 10, 11, 8, 12, 10, 31.9, 32.0]
+    assert outliers(samples) == 1
+    assert outliers([10.0] * 50) == 0
+    assert outliers([10.0] * 50 + [10.3]) == 1
+
+
+def test_drift_is_seen_where_stretches_differ_and_not_in_scatter():
+    assert not drifts([1.0] * 200)
+    assert not drifts([1.0, 1.3] * 100)
+    assert drifts([1.0] * 150 + [1.2] * 50)
+    assert drifts([1.0 + n / 500 for n in range(200)])
+    assert not drifts([1.0] * 3)

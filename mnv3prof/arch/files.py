@@ -10,7 +10,8 @@ import msgspec
 from .table import ACTIVATIONS, ROW_RULES, TABLE_RULES, InputError, Row, Table, shown
 
 PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
-MAX_FILE_BYTES: Final = 10_000_000
+MAX_FILE_BYTES: Final = 200_000_000
+"""A run, which holds its table, has every sample."""
 
 _COLUMNS = tuple(ROW_RULES)
 _REQUIRED = _COLUMNS[:6]
@@ -68,7 +69,7 @@ def _parse(path: Path) -> Table:
         document = _PARSERS[path.suffix.lower()](text, where)
     except RecursionError:
         raise InputError(f"{where}: is nested too deeply to be a table") from None
-    return _table({"name": path.stem, **document}, where)
+    return table_from({"name": path.stem, **document}, where)
 
 
 def _text(path: Path, where: str) -> str:
@@ -165,7 +166,8 @@ def _cell(column: str, text: str) -> object:
     return int(whole[1]) if whole and column != "activation" else text
 
 
-def _table(document: Mapping[str, Any], where: str) -> Table:
+def table_from(document: Mapping[str, Any], where: str) -> Table:
+    """The table that `document`, a decoded file, holds. Raises InputError about `where`."""
     for key in document:
         if key not in _KEYS:
             raise InputError(f"{where}: the key {shown(key)} is unknown; {_hint(key, _KEYS)}")

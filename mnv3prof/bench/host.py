@@ -1,7 +1,45 @@
-"""What machine this is."""
+"""What machine this is, and with what it measures."""
 
+import os
 import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
+
+from ..record.run import Host, Roof, Runtime
+from .backends import backend
+from .formats import form
+
+_ALWAYS: Final = ("mnv3prof", "torch", "numpy")
+
+
+def describe(backends: Iterable[str], roofs: Iterable[Roof] = ()) -> Host:
+    """The machine, with the versions of what the backends and their converters are."""
+    import psutil
+
+    runtimes = {}
+    packages = set(_ALWAYS)
+    for name in backends:
+        found = backend(name).usable()
+        runtimes[name] = Runtime(found.version, found.device, backend(name).ROOF if found.ok else "")
+        packages |= set(form(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
+    devices = {found.device for found in runtimes.values()} - {"cpu", "clock", ""}
+    return Host(
+        cpu=processor(), cores=os.cpu_count() or 1, memory_bytes=psutil.virtual_memory().total,
+        gpu=", ".join(sorted(devices)), os=platform.platform(), python=platform.python_version(),
+        versions=_versions(packages), runtimes=runtimes, roofs=tuple(roofs),
+    )  # fmt: skip
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for package in sorted(packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def processor() -> str:

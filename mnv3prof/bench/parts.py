@@ -1,5 +1,6 @@
 """The pieces that are timed, each with the activations that it really gets."""
 
+from math import ceil
 from typing import Final
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from ..arch.layers import Graph
 from ..model.network import build, parts
 from ..record.run import NET
-from .backends import Part
+from .formats import Part
 
 _SEED: Final = 0
 _CALIBRATION_IMAGES: Final = 8
@@ -23,13 +24,15 @@ def make_parts(graph: Graph, batch: int = 1) -> dict[str, Part]:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
         model = build(graph.table)
-        _calibrate(model, torch.randn(_CALIBRATION_IMAGES, *graph.image))
-        x = image = torch.randn(batch, *graph.image)
+        images = torch.randn(batch * ceil(_CALIBRATION_IMAGES / batch), *graph.image)
+        _calibrate(model, images[:_CALIBRATION_IMAGES])
+        image = torch.randn(batch, *graph.image)
         made = {}
+        x, calibration = image, images
         for name, module in parts(model):
-            made[name] = Part(name, module, x.clone(), module(x.clone()))
-            x = made[name].expected
-        made[NET] = Part(NET, model, image, x)
+            made[name] = Part(name, module, x.clone(), module(x.clone()), calibration)
+            x, calibration = made[name].expected, module(calibration.clone())
+        made[NET] = Part(NET, model, image, x, images)
     return made
 
 

@@ -1,38 +1,77 @@
 """Parts × backends in interleaved rounds of random order: a machine that drifts hurts all alike."""
 
 import random
-from collections.abc import Callable, Sequence
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from ..arch.layers import Graph
-from ..record.run import Timing, thinned
+from ..record.run import Roof, Stopped, Timing, thinned
 from ..record.stats import summarize
+from . import cache, processes
 from .backends import backend
 from .clock import Visit
-from .worker import Failed, Prepare, Prepared, Sample, serve
+from .convert import convert
+from .formats import stored_dtype
+from .processes import Worker
+from .worker import (
+    Begin,
+    Failed,
+    MeasureRoof,
+    Piece,
+    Prepare,
+    Prepared,
+    Sample,
+    Setup,
+    serve_roofs,
+    serve_runtime,
+)
 
 STEADY: Final = 0.02
 """Sampling ends where the 95 % confidence interval of the median is within this share of it."""
 _ROUNDS: Final = 5
 _LEAST_VISITS: Final = 3
 _LEAST_VISIT_S: Final = 0.02
+_MOST_VISIT_S: Final = 0.5
+_RESTARTS: Final = 2
+_ROOF_TIMEOUT_S: Final = 120.0
 
 
-class Worker(NamedTuple):
-    """A process that owns one runtime, and the line to it."""
+class Plan(NamedTuple):
+    """What to time. pieces: of the setup's variants; budget_s: of sampling over all of it.
 
-    process: BaseProcess
-    line: Connection
+    timeout_s: how long one request may take before its worker is ended. folder: of the cache.
+    """
+
+    setup: Setup
+    pieces: tuple[Piece, ...]
+    backends: tuple[str, ...]
+    folder: Path
+    budget_s: float = 60.0
+    timeout_s: float = 300.0
+
+
+class Progress(NamedTuple):
+    """What is being done. share: how much of the sampling is done, left_s: seconds until it ends."""
+
+    what: str
+    share: float | None = None
+    left_s: float | None = None
+
+
+class Watcher(NamedTuple):
+    """Who is told: `hear` of every step, `store` the timings so far whenever there is more to keep."""
+
+    hear: Callable[[Progress], None] = lambda _: None
+    store: Callable[[tuple[Timing, ...]], None] = lambda _: None
 
 
 class _Cell(msgspec.Struct):
-    """What is known so far of one part on one backend; the only thing here that changes."""
+    """What is known so far of one piece on one backend; the only thing here that changes."""
 
     timing: Timing
     samples: list[float] = msgspec.field(default_factory=list)
@@ -41,145 +80,258 @@ class _Cell(msgspec.Struct):
     done: bool = False
 
 
-def measure(
-    graph: Graph, parts: Sequence[str], backends: Sequence[str], *, batch: int = 1, threads: int = 1,
-    budget_s: float = 60.0, timeout_s: float = 300.0, hear: Callable[[str], None] = lambda _: None,
-) -> tuple[Timing, ...]:  # fmt: skip
-    """Time each of `parts` on each of `backends`, one worker active at a time.
+_Key = tuple[str, Piece]
+_Cells = dict[_Key, _Cell]
 
-    budget_s: seconds of sampling over all of them. timeout_s: how long one request may take before
-    its worker is ended. Whatever a runtime does wrong is a timing with a status and a reason; the
-    others go on. `hear` is told what happens.
+
+def measure(plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = ()) -> tuple[Timing, ...]:  # noqa: B008
+    """Time each piece on each backend, one worker active at a time.
+
+    known: timings of an earlier run; what is final among them is not measured again. Whatever a
+    runtime does wrong is a timing with a status and a reason; the others go on. An interrupt ends
+    the sampling, and what there is is returned, marked so.
     """
-    order = [(name, part) for name in backends for part in parts]
-    cells = {key: _Cell(Timing(backend=key[0], part=key[1], batch=batch, threads=threads)) for key in order}
-    workers = _start(graph, backends, batch, threads, cells)
+    cells = _cells(plan, known)
     try:
-        for name, part in order:
-            if not cells[name, part].done:
-                hear(f"preparing {part} on {name}")
-                answer = _ask(workers, name, Prepare(part), timeout_s)
-                _note_prepared(cells, name, part, answer)
-        _sample(workers, cells, budget_s, timeout_s, hear)
-    finally:
-        for worker in workers.values():
-            _end(worker)
+        _measure(plan, cells, watcher)
+    except KeyboardInterrupt:
+        for cell in cells.values():
+            if not cell.done:
+                _close(cell, "interrupted")
+    return _timings(cells)
+
+
+def measure_roofs(setup: Setup, devices: Iterable[str]) -> tuple[Roof, ...]:
+    """The roof of each PyTorch device that can be measured."""
+    worker = processes.start(serve_roofs, setup)
+    answers = []
+    for device in devices:
+        if processes.is_alive(worker):
+            answers.append(processes.ask(worker, MeasureRoof(device), _ROOF_TIMEOUT_S))
+    processes.end(worker)
+    return tuple(answer for answer in answers if isinstance(answer, Roof))
+
+
+def _timings(cells: _Cells) -> tuple[Timing, ...]:
     return tuple(cell.timing for cell in cells.values())
 
 
-def _start(
-    graph: Graph, backends: Sequence[str], batch: int, threads: int, cells: dict[tuple[str, str], _Cell]
-) -> dict[str, Worker]:
-    context = get_context("spawn")
-    workers = {}
-    for name in backends:
+def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
+    dtype, batch, threads = plan.setup.dtype, plan.setup.batch, plan.setup.threads
+    cells = {}
+    for name, piece in product(plan.backends, plan.pieces):
+        timing = Timing(
+            variant=piece.variant, backend=name, part=piece.part, dtype=dtype, batch=batch, threads=threads
+        )  # fmt: skip
+        cells[name, piece] = _Cell(timing)
+    for timing in known:
+        cell = cells.get((timing.backend, Piece(timing.variant, timing.part)))
+        same = (timing.dtype, timing.batch, timing.threads) == (dtype, batch, threads)
+        if cell and same and timing.final:
+            cell.timing, cell.done = timing, True
+    return cells
+
+
+def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
+    _leave_out_what_cannot_run(plan, cells)
+    _convert(plan, cells, watcher)
+    fleet = _Fleet(plan)
+    try:
+        watcher.hear(Progress("starting the runtimes"))
+        for name in _open(cells):
+            fleet.start(name)
+        for name in _open(cells):  # none is timed while another starts
+            if isinstance(answer := fleet.ask(name, Begin()), Failed):
+                _fail(cells, name, answer)
+        for name, piece in list(cells):
+            if not cells[name, piece].done:
+                watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
+                _prepare(fleet, cells, name, piece)
+                watcher.store(_timings(cells))
+        _sample(plan, fleet, cells, watcher)
+    finally:
+        fleet.end()
+
+
+def _open(cells: _Cells) -> list[str]:
+    return list(dict.fromkeys(name for (name, _), cell in cells.items() if not cell.done))
+
+
+def _named(piece: Piece) -> str:
+    return f"{piece.part} ({piece.variant})" if piece.variant else piece.part
+
+
+def _leave_out_what_cannot_run(plan: Plan, cells: _Cells) -> None:
+    for name in _open(cells):
         found = backend(name).usable()
+        types = backend(name).DTYPES
         if not found.ok:
             _fail(cells, name, Failed("absent", found.reason))
+        elif plan.setup.dtype not in types:
+            _fail(
+                cells, name, Failed("unsupported", f"{name} takes {', '.join(types)}, not {plan.setup.dtype}")
+            )
+
+
+def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
+    """Let every open cell's backend find its form of the part in the cache."""
+    wanted: dict[str, dict[Piece, None]] = {}
+    for name in _open(cells):
+        if format_name := backend(name).FORMAT:
+            wanted.setdefault(format_name, {}).update(
+                (piece, None) for (n, piece), cell in cells.items() if n == name and not cell.done
+            )
+    found = convert(
+        {name: tuple(pieces) for name, pieces in wanted.items()}, plan.setup, plan.folder,
+        timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
+    )  # fmt: skip
+    for (name, piece), cell in cells.items():
+        result = found.get((backend(name).FORMAT, piece))
+        if cell.done or result is None:
             continue
-        ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(name, graph, batch, threads, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        workers[name] = Worker(process, ours)
-    return workers
+        if isinstance(result, Failed):
+            _end_badly(cell, Failed(result.status, f"conversion: {result.reason}"))
+        else:
+            cell.timing = replace(cell.timing, convert_s=result[1].seconds, file_bytes=result[1].bytes)
 
 
-def _ask(workers: dict[str, Worker], name: str, request: object, timeout_s: float) -> Any:
-    """The worker's answer; Failed, and the worker gone, where it dies or takes too long."""
-    if name not in workers:
-        return Failed("crashed", "its worker is gone")
-    worker = workers[name]
-    try:
-        worker.line.send(request)
-        if worker.line.poll(timeout_s):
-            return worker.line.recv()
-        failed = Failed("timeout", f"no answer within {timeout_s:g} s")
-    except (EOFError, OSError):
-        worker.process.join(5)
-        failed = Failed("crashed", f"its process ended with {_exit(worker.process.exitcode)}")
-    _end(workers.pop(name))
-    return failed
+class _Fleet:
+    """The workers by backend; one that was lost is started anew, a few times."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.workers: dict[str, Worker] = {}
+        self.restarts: dict[str, int] = {}
+
+    def start(self, name: str) -> None:
+        """Start the worker of a backend."""
+        self.workers[name] = processes.start(serve_runtime, name, self.plan.setup)
+
+    def ask(self, name: str, request: Any) -> Any:
+        """The answer of the backend's worker."""
+        if name not in self.workers:
+            return Failed("crashed", "its worker has ended too often")
+        answer = processes.ask(self.workers[name], request, self.plan.timeout_s)
+        if not processes.is_alive(self.workers[name]):
+            del self.workers[name]
+        return answer
+
+    def prepare(self, name: str, piece: Piece) -> Prepared | Failed:
+        """Let the backend's worker load a piece."""
+        format_name = backend(name).FORMAT
+        if not format_name:
+            return self.ask(name, Prepare(piece, None, ""))  # type: ignore[no-any-return]
+        key = cache.key(
+            self.plan.setup.graphs[piece.variant], piece.part, format_name,
+            stored_dtype(format_name, self.plan.setup.dtype), self.plan.setup.batch,
+        )  # fmt: skip
+        entry = cache.find(self.plan.folder, key)
+        if entry is None:
+            return Failed("crashed", "its converted file has gone from the cache")
+        return self.ask(name, Prepare(piece, self.plan.folder / key, entry.main))  # type: ignore[no-any-return]
+
+    def revive(self, name: str) -> bool:
+        """Whether a worker that has ended was started again."""
+        if name in self.workers or self.restarts.get(name, 0) >= _RESTARTS:
+            return False
+        self.restarts[name] = self.restarts.get(name, 0) + 1
+        self.start(name)
+        return True
+
+    def end(self) -> None:
+        """End them all."""
+        for worker in self.workers.values():
+            processes.end(worker)
 
 
-def _exit(code: int | None) -> str:
-    if code is not None and code < 0:
-        import signal
-
-        return signal.Signals(-code).name
-    return f"exit code {code}"
+def _prepare(fleet: _Fleet, cells: _Cells, name: str, piece: Piece) -> None:
+    _note_prepared(cells[name, piece], fleet.prepare(name, piece))
+    _bring_back(fleet, cells, name, before=piece)
 
 
-def _end(worker: Worker) -> None:
-    worker.line.close()
-    worker.process.join(0.5)
-    if worker.process.is_alive():
-        worker.process.kill()
-        worker.process.join()
+def _bring_back(fleet: _Fleet, cells: _Cells, name: str, before: Piece | None = None) -> None:
+    """Where the worker has ended, another one with the pieces that were ready and are not done."""
+    while fleet.revive(name):
+        for (other, piece), cell in cells.items():
+            if other == name and piece == before:
+                break
+            if other == name and not cell.done:
+                _note_prepared(cell, fleet.prepare(name, piece))
 
 
-def _note_prepared(
-    cells: dict[tuple[str, str], _Cell], name: str, part: str, answer: Prepared | Failed
-) -> None:
-    cell = cells[name, part]
+def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
     if isinstance(answer, Failed):
-        _fail({(name, part): cell}, name, answer)
+        _end_badly(cell, answer)
         return
-    cell.timing = msgspec.structs.replace(
+    cell.timing = replace(
         cell.timing, load_s=answer.load_s, first_s=answer.first_s,
         max_abs_err=answer.max_abs_err, max_rel_err=answer.max_rel_err,
     )  # fmt: skip
     if answer.wrong:
-        reason = f"its output is {answer.max_rel_err:.2g} off PyTorch's, relative to its largest magnitude"
-        cell.timing = msgspec.structs.replace(cell.timing, status="wrong", reason=reason)
+        cell.timing = replace(cell.timing, status="wrong", reason=answer.wrong)
 
 
-def _sample(
-    workers: dict[str, Worker], cells: dict[tuple[str, str], _Cell], budget_s: float, timeout_s: float,
-    hear: Callable[[str], None],
-) -> None:  # fmt: skip
+def _sample(plan: Plan, fleet: _Fleet, cells: _Cells, watcher: Watcher) -> None:
     chance = random.Random(0)
-    end = perf_counter() + budget_s
+    begin = perf_counter()
+    end = begin + plan.budget_s
     round_number = 0
     while (left := end - perf_counter()) > 0 and (open_cells := [k for k, c in cells.items() if not c.done]):
         round_number += 1
         rounds_left = max(1, _ROUNDS - round_number + 1)
-        seconds = max(_LEAST_VISIT_S, left / rounds_left / len(open_cells))
+        seconds = min(max(_LEAST_VISIT_S, left / rounds_left / len(open_cells)), _MOST_VISIT_S)
         chance.shuffle(open_cells)
-        for name, part in open_cells:
-            if perf_counter() >= end:
+        for name, piece in open_cells:
+            left = max(0.0, end - perf_counter())
+            if left == 0 and round_number > 1:  # everything is visited once
                 break
-            hear(f"round {round_number}: {part} on {name}, {max(0.0, end - perf_counter()):.0f} s left")
-            answer = _ask(workers, name, Sample(part, seconds), timeout_s)
-            _note_visit(cells[name, part], answer)
+            if cells[name, piece].done:  # its worker has gone meanwhile
+                continue
+            what = f"round {round_number}: {_named(piece)} on {name}"
+            watcher.hear(Progress(what, 1 - left / plan.budget_s, left))
+            _note_visit(cells[name, piece], fleet.ask(name, Sample(piece, seconds)))
+            if name not in fleet.workers:
+                _bring_back(fleet, cells, name)
+            if cells[name, piece].done:
+                watcher.store(_timings(cells))
+        watcher.store(_timings(cells))
     for cell in cells.values():
         if not cell.done:
             _close(cell, "budget")
+    watcher.store(_timings(cells))
 
 
 def _note_visit(cell: _Cell, answer: Visit | Failed) -> None:
     if isinstance(answer, Failed):
-        cell.timing = msgspec.structs.replace(cell.timing, status=answer.status, reason=answer.reason)
-        cell.done = True
+        _end_badly(cell, answer)
         return
     cell.visits += 1
     cell.samples += answer.samples
     cell.cpu_s += answer.cpu_per_wall * sum(answer.samples)
+    _keep_samples(cell, "")
     if cell.visits >= _LEAST_VISITS and summarize(cell.samples).interval <= STEADY:
         _close(cell, "steady")
 
 
-def _close(cell: _Cell, stopped: str) -> None:
-    wall = sum(cell.samples)
-    cell.timing = msgspec.structs.replace(
-        cell.timing, samples_s=thinned(cell.samples), calls=len(cell.samples), stopped=stopped,
-        cpu_per_wall=cell.cpu_s / wall if wall else None,
-    )  # fmt: skip
+def _close(cell: _Cell, stopped: Stopped) -> None:
+    _keep_samples(cell, stopped)
     cell.done = True
 
 
-def _fail(cells: dict[tuple[str, str], _Cell], name: str, failed: Failed) -> None:
-    for (backend_name, _), cell in cells.items():
-        if backend_name == name:
-            cell.timing = msgspec.structs.replace(cell.timing, status=failed.status, reason=failed.reason)
-            cell.done = True
+def _keep_samples(cell: _Cell, stopped: Stopped) -> None:
+    wall = sum(cell.samples)
+    cell.timing = replace(
+        cell.timing, samples_s=thinned(cell.samples), calls=len(cell.samples), stopped=stopped,
+        cpu_per_wall=cell.cpu_s / wall if wall else None,
+    )  # fmt: skip
+
+
+def _fail(cells: _Cells, name: str, failed: Failed) -> None:
+    for (other, _), cell in cells.items():
+        if other == name and not cell.done:
+            _end_badly(cell, failed)
+
+
+def _end_badly(cell: _Cell, failed: Failed) -> None:
+    cell.timing = replace(cell.timing, status=failed.status, reason=failed.reason)
+    cell.done = True

@@ -1,35 +1,83 @@
-"""The process that owns one runtime: it prepares parts and times them, one request at a time."""
+"""What runs in a process of its own: a runtime that times parts, a converter, the measuring of a roof."""
 
-import contextlib
 import os
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from math import isfinite
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..arch.layers import Graph
-from ..record.run import Status
-from .backends import Call, backend
+from ..cost.counts import Dtype
+from ..record.run import Roof, Status
+from . import cache
+from .backends import Call, Job, backend
 from .clock import Visit, visit
+from .formats import Part, Unsupported, form, stored_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOLERANCE: Final = 1e-4
-"""The largest error of an fp32 output, relative to its largest magnitude."""
+TOLERANCES: Final[dict[Dtype, float]] = {"fp32": 1e-4, "fp16": 0.03, "bf16": 0.2, "int8": 0.6}
+"""The largest error of an output, relative to the largest magnitude of eager's in fp32. A net of
+random weights has small margins: in 8 bits Large is 0.24 off on every runtime alike."""
+
+_SPIN: Final = "30000"
+"""GNU OpenMP's threads look so often for work before they sleep, about 2 ms: 1000 would make calls of
+two threads up to three times slower than an app's, the default of 9 ms would slow the next worker."""
+_MEMORY_SHARE: Final = 0.9
+
+
+class Setup(NamedTuple):
+    """What all requests to a worker have in common. graphs: by variant."""
+
+    graphs: dict[str, Graph]
+    dtype: Dtype = "fp32"
+    batch: int = 1
+    threads: int = 1
+
+
+class Piece(NamedTuple):
+    """A part of a variant."""
+
+    variant: str
+    part: str
+
+
+class Begin(NamedTuple):
+    """Ask for the runtime to be imported, which is not part of loading a part."""
+
+
+class Convert(NamedTuple):
+    """Ask for a part's entry in the cache to be made."""
+
+    piece: Piece
+    key: str
 
 
 class Prepare(NamedTuple):
-    """Ask for a part to be made ready and run once."""
+    """Ask for a part to be made ready and run once. folder, file: where it stands, if converted."""
 
-    part: str
+    piece: Piece
+    folder: Path | None
+    file: str
 
 
 class Sample(NamedTuple):
     """Ask for a visit of so many seconds to a part that is ready."""
 
-    part: str
+    piece: Piece
     seconds: float
+
+
+class MeasureRoof(NamedTuple):
+    """Ask for a device's best rates."""
+
+    device: str
 
 
 class Prepared(NamedTuple):
@@ -37,9 +85,9 @@ class Prepared(NamedTuple):
 
     load_s: float
     first_s: float
-    max_abs_err: float
-    max_rel_err: float
-    wrong: bool
+    max_abs_err: float | None
+    max_rel_err: float | None
+    wrong: str
 
 
 class Failed(NamedTuple):
@@ -49,55 +97,172 @@ class Failed(NamedTuple):
     reason: str
 
 
-def serve(name: str, graph: Graph, batch: int, threads: int, connection: Connection) -> None:
-    """Answer requests with Prepared, Visit or Failed until the other end closes."""
-    _be_silent()
-    from .parts import make_parts
-
+def serve_runtime(name: str, setup: Setup, line: Connection) -> None:
+    """Answer Begin with None, Prepare with Prepared and Sample with Visit, or any with Failed."""
     runtime = backend(name)
-    parts = make_parts(graph, batch)
-    calls: dict[str, Call] = {}
+    networks: dict[str, dict[str, Part]] = {}
+    calls: dict[Piece, Call] = {}
 
-    def answer(request: Prepare | Sample) -> Prepared | Visit:
+    def answer(request: Begin | Prepare | Sample) -> Prepared | Visit | None:
+        if isinstance(request, Begin):
+            for module in runtime.IMPORTS:
+                import_module(module)
+            return None
         if isinstance(request, Sample):
-            return visit(calls[request.part], request.seconds)
-        part = parts[request.part]
+            return visit(calls[request.piece], request.seconds)
+        job = _job(request, setup, networks)
         start = perf_counter()
-        call = runtime.prepare(part, threads)
+        call = runtime.prepare(job)
         load_s = perf_counter() - start
-        calls[part.name] = call
-        return _first_run(call, load_s, part.expected)
+        calls[request.piece] = call
+        return _first_run(call, load_s, job)
 
-    with contextlib.suppress(EOFError, KeyboardInterrupt):  # the parent has gone, or the user goes
+    _serve(line, answer)
+
+
+def serve_conversions(name: str, setup: Setup, folder: Path, line: Connection) -> None:
+    """Answer Convert with the cache's Entry or Failed."""
+    networks: dict[str, dict[str, Part]] = {}
+    dtype = stored_dtype(name, setup.dtype)
+
+    def answer(request: Convert) -> cache.Entry:
+        part = _network(request.piece.variant, setup, networks)[request.piece.part]
+        return cache.keep(folder, request.key, lambda draft: _convert(name, part, dtype, draft))
+
+    _serve(line, answer)
+
+
+def serve_roofs(setup: Setup, line: Connection) -> None:
+    """Answer MeasureRoof with a Roof or Failed."""
+    from .roof import measure_roof
+
+    def answer(request: MeasureRoof) -> Roof:
+        return measure_roof(request.device, setup.dtype, setup.threads)
+
+    _serve(line, answer)
+
+
+def _serve(line: Connection, answer: Callable[[Any], Any]) -> None:
+    with suppress(EOFError, OSError):  # the parent has gone
         while True:
-            request = connection.recv()
+            request = line.recv()
             try:
-                connection.send(answer(request))
+                found = answer(request)
+            except Unsupported as finding:
+                found = Failed("unsupported", str(finding))
             except Exception as error:  # whatever a runtime does wrong is a row
-                connection.send(Failed("crashed", _in_a_line(error)))
+                found = Failed("crashed", _in_a_line(error))
+            line.send(found)
 
 
-def _in_a_line(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}".rstrip(": ")[:200]
+def begin() -> None:
+    """What every worker does before it loads anything: be silent, modest, and gone with its parent."""
+    import signal
 
-
-def _be_silent() -> None:
-    """What runtimes and converters print is not the tool's output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends its workers
+    os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.default_folder() / "inductor"))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     warnings.simplefilter("ignore")
+    _end_with_the_parent()
+    _limit_memory()
 
 
-def _first_run(call: Call, load_s: float, expected: Any) -> Prepared:
+def _end_with_the_parent() -> None:
+    """A parent that is killed cannot end a worker that hangs."""
+    import threading
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent:
+
+        def watch() -> None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _limit_memory() -> None:
+    """A part that takes all memory ends its worker, not the machine's other processes."""
+    with suppress(ImportError):  # there is no such limit on Windows
+        import resource
+
+        import psutil
+
+        most = int(_MEMORY_SHARE * psutil.virtual_memory().available)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _in_a_line(error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}".rstrip(": ")[:200]
+
+
+def _network(variant: str, setup: Setup, networks: dict[str, dict[str, Part]]) -> dict[str, Part]:
+    if variant not in networks:
+        from .parts import make_parts
+
+        networks[variant] = make_parts(setup.graphs[variant], setup.batch)
+    return networks[variant]
+
+
+def _job(request: Prepare, setup: Setup, networks: dict[str, dict[str, Part]]) -> Job:
     import numpy as np
 
+    variant, name = request.piece
+    if request.folder is None:
+        part = _network(variant, setup, networks)[name]
+        given, expected = part.given.numpy(), part.expected.numpy()
+        return Job(name, part.module, given, expected, setup.dtype, setup.threads)
+    given, expected = (np.load(request.folder / f"{which}.npy") for which in ("given", "expected"))
+    return Job(name, request.folder / request.file, given, expected, setup.dtype, setup.threads)
+
+
+def _convert(name: str, part: Part, dtype: Dtype, folder: Path) -> tuple[Path, float]:
+    import numpy as np
+    import torch
+
+    start = perf_counter()
+    with torch.no_grad():
+        main = form(name).convert(part, dtype, folder)
+    seconds = perf_counter() - start
+    np.save(folder / "given.npy", part.given.numpy())
+    np.save(folder / "expected.npy", part.expected.numpy())
+    return main, seconds
+
+
+def _first_run(call: Call, load_s: float, job: Job) -> Prepared:
     start = perf_counter()
     output = call()
     first_s = perf_counter() - start
-    absolute, relative = _errors(np.asarray(output), np.asarray(expected))
-    return Prepared(load_s, first_s, absolute, relative, not relative <= TOLERANCE)
+    absolute, relative = _errors(_array(output), job.expected)
+    allowed = TOLERANCES[job.dtype]
+    wrong = "" if relative <= allowed else _how_wrong(relative, allowed)
+    return Prepared(load_s, first_s, _finite(absolute), _finite(relative), wrong)
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _how_wrong(relative: float, allowed: float) -> str:
+    if not isfinite(relative):
+        return "its output is not finite where PyTorch's is"
+    return (
+        f"its output is {relative:.2g} off PyTorch's, relative to its largest magnitude ({allowed:g} allowed)"
+    )
+
+
+def _array(output: Any) -> "NDArray[Any]":
+    import numpy as np
+
+    if hasattr(output, "detach"):
+        output = output.detach().float().cpu().numpy()
+    return np.asarray(output)
 
 
 def _errors(output: "NDArray[Any]", expected: "NDArray[Any]") -> tuple[float, float]:

@@ -7,7 +7,9 @@ import typer
 from ..arch.layers import expand
 from ..arch.table import Row, Table
 from ..bench.backends import backend, names
-from ..bench.schedule import measure
+from ..bench.cache import default_folder
+from ..bench.schedule import Plan, measure
+from ..bench.worker import Piece, Setup
 from ..record.run import Timing
 from ..show.latency import backends_sheet
 from .options import spread
@@ -47,10 +49,11 @@ def backends(
 def _check(usable: list[str]) -> dict[str, Timing]:
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     graph = expand(Table(name="check", rows=(row,), stem=8, last=8, classes=8), 32)
-    return {timing.backend: timing for timing in measure(graph, ("1",), usable, budget_s=0.1 * len(usable))}
+    plan = Plan(Setup({"": graph}), (Piece("", "1"),), tuple(usable), default_folder(), 0.1 * len(usable))
+    return {timing.backend: timing for timing in measure(plan)}
 
 
 def _verdict(timing: Timing | None) -> str | None:
     if timing is None:
         return None
-    return "PASS" if timing.status == "ok" else f"FAIL: {timing.reason}"
+    return f"PASS ({timing.max_rel_err:.0e} off)" if timing.status == "ok" else f"FAIL: {timing.reason}"

@@ -1,7 +1,6 @@
 """The one place that prints and writes: a result whole, in the format asked for."""
 
 import errno
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 import typer
 
 from ..arch.table import InputError
+from ..record.whole import replace_file
 from ..show.sheet import Sheet
 
 Format = Literal["table", "json", "csv", "md"]
@@ -41,13 +41,18 @@ def emit(result: Result, output: Output) -> None:
     path = output.output
     if path is None and sys.stdout is None:
         raise OSError(errno.EBADF, "it is closed")
-    form = output.format or _format_of(path)
+    form = form_of(output)
     if path is not None:
-        _write(path, _text(result, form))
+        write(path, _text(result, form))
     elif form == "table":
         _print(_terminal(result))
     else:
         _print(_text(result, form))
+
+
+def form_of(output: Output) -> Format:
+    """The format asked for, or else the one that the file's suffix means."""
+    return output.format or _format_of(output.output)
 
 
 def _format_of(path: Path | None) -> Format:
@@ -95,36 +100,12 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace the file at `path` whole: a new file beside it takes its place, or nothing changes."""
-    import tempfile
-
+def write(path: Path, text: str) -> None:
+    """Replace the file at `path` whole. Raises InputError where it cannot be written."""
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a directory; --output takes a file")
-        if path.exists() and not path.is_file():  # /dev/stdout, a pipe
-            path.write_text(text, encoding="utf-8")
-            return
-        target = path.resolve()
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
-        draft = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.chmod(mode)
-            draft.replace(target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        replace_file(path, text.encode())
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"{path}: cannot be written ({reason}); what was there is unchanged") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,7 +1,7 @@
 """What each command found, as the JSON document that it writes."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import asdict
 
@@ -9,12 +9,9 @@ from ..arch.layers import Graph, Layer
 from ..arch.table import Table, adds_identity, in_widths
 from ..cost.comparison import Network
 from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
-from ..cost.counts import Cost, Dtype, Totals, subtotals, total
-from ..cost.memory import Arena, Fit, Peak, Peaks
-from .run import Timing
-
-SCHEMA: Final = 1
-"""Raised when a field changes its name or meaning; new fields do not raise it."""
+from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
+from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
+from .run import SCHEMA, Run
 
 
 def table_document(graph: Graph) -> dict[str, Any]:
@@ -107,9 +104,31 @@ def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
     }
 
 
-def latency_document(graph: Graph, timings: Sequence[Timing]) -> dict[str, Any]:
-    """Every timing with its samples."""
-    return {**_head(graph), "timings": [asdict(timing) for timing in timings]}
+def run_document(run: Run) -> dict[str, Any]:
+    """Costs, memory and timings of a run; the other networks by their tables."""
+    graph, dtype, batch = run.subject.graph, *_measured_as(run)
+    costs = count(graph, dtype)
+    found, plan = peaks(graph, dtype, batch), arena(graph, dtype, batch)
+    memory = memory_document(graph, dtype, batch, found, plan, total(costs).weight_bytes, None)
+    head = _head(graph)
+    return {
+        **cost_document(graph, costs),
+        "created": run.created,
+        "command": run.command,
+        "host": run.host,
+        "memory": {key: value for key, value in memory.items() if key not in head},
+        "variants": {
+            name: {"table": _table(subject.table), "input": subject.input}
+            for name, subject in run.variants.items()
+        },
+        "notes": run.notes,
+        "timings": run.timings,
+    }
+
+
+def _measured_as(run: Run) -> tuple[Dtype, int]:
+    first = next(iter(run.timings), None)
+    return (first.dtype, first.batch) if first else ("fp32", 1)
 
 
 def _blocks(groups: Iterable[Totals]) -> list[dict[str, Any]]:

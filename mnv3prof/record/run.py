@@ -1,51 +1,137 @@
-"""What was measured: timings, as they are kept."""
+"""What was measured, on what machine: one document, which can be shown again and gone on with."""
 
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import msgspec
 
+from ..arch.files import table_from
+from ..arch.layers import MAX_PIXELS, Graph, expand
+from ..arch.table import InputError, Table
+from ..cost.counts import Dtype
 from .stats import Summary, summarize
 
 NET: Final = "net"
 """The part that is the whole network."""
 
+SCHEMA: Final = 1
+"""Raised when a field changes its name or meaning; new fields do not raise it."""
+
 MOST_SAMPLES: Final = 200
+MOST_BYTES: Final = 200_000_000
 
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
+Stopped = Literal["steady", "budget", "interrupted", ""]
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """One part on one backend; seconds. Median, quantiles and noise are derived, never kept.
 
-    part: a block's name, or "net". status and reason: why there are no samples, or why they count
-        for nothing ("wrong": the output is not PyTorch's). samples_s: at most MOST_SAMPLES of the
-        `calls` that were timed, evenly kept. load_s: preparing the part, conversion included;
-        first_s: its first run. max_abs_err, max_rel_err: against PyTorch eager's output, relative
-        to its largest magnitude. cpu_per_wall: processor time by time while sampling. stopped: why
-        sampling ended.
+    variant: "" is the run's table, else a name in its variants. part: a block's name, or "net".
+    status and reason: why there are no samples, or why they count for nothing ("wrong": the output
+    is not PyTorch's). samples_s: at most MOST_SAMPLES of the `calls` that were timed, evenly kept.
+    convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
+    first_s: its first run. max_abs_err, max_rel_err: against PyTorch eager's output, relative to its
+    largest magnitude. cpu_per_wall: processor time by time while sampling. stopped: why sampling
+    ended; "" where it has not.
     """
 
+    variant: str = ""
     backend: str
     part: str
-    dtype: str = "fp32"
+    dtype: Dtype = "fp32"
     batch: int = 1
     threads: int = 1
     status: Status = "ok"
     reason: str = ""
     samples_s: tuple[float, ...] = ()
     calls: int = 0
+    convert_s: float | None = None
     load_s: float | None = None
     first_s: float | None = None
+    file_bytes: int | None = None
     max_abs_err: float | None = None
     max_rel_err: float | None = None
     cpu_per_wall: float | None = None
-    stopped: Literal["steady", "budget", ""] = ""
+    stopped: Stopped = ""
 
     @property
     def summary(self) -> Summary | None:
         """Statistics of the samples; None where there are none."""
         return summarize(self.samples_s) if self.samples_s else None
+
+    @property
+    def seconds(self) -> float | None:
+        """The median, where the output was right."""
+        found = self.summary if self.status == "ok" else None
+        return found.median if found else None
+
+    @property
+    def final(self) -> bool:
+        """Whether measuring it again would find nothing that is missing."""
+        return self.status != "absent" and (self.status != "ok" or self.stopped in ("steady", "budget"))
+
+
+class Roof(msgspec.Struct, frozen=True):
+    """A device's best measured rates: of a matrix product (MAC/s), of a copy (bytes read and written)."""
+
+    device: str
+    dtype: Dtype
+    threads: int
+    macs_per_s: float
+    bytes_per_s: float
+
+
+class Runtime(msgspec.Struct, frozen=True):
+    """A backend as it was here. roof: the device of the roof that its rates are held against, or ""."""
+
+    version: str
+    device: str
+    roof: str
+
+
+class Host(msgspec.Struct, frozen=True):
+    """The machine. versions: of each distribution that took part; runtimes: by backend."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    gpu: str
+    os: str
+    python: str
+    versions: dict[str, str]
+    runtimes: dict[str, Runtime] = {}
+    roofs: tuple[Roof, ...] = ()
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """A network that was measured."""
+
+    table: Table
+    input: tuple[int, int]
+
+    @property
+    def graph(self) -> Graph:
+        """Its layers."""
+        return expand(self.table, self.input)
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed."""
+
+    created: str
+    command: str
+    host: Host
+    subject: Subject
+    variants: dict[str, Subject] = {}
+    timings: tuple[Timing, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> dict[str, Subject]:
+        """Every network by the name that timings give it; the main one's is ""."""
+        return {"": self.subject, **self.variants}
 
 
 def thinned(samples: Sequence[float], most: int = MOST_SAMPLES) -> tuple[float, ...]:
@@ -53,3 +139,100 @@ def thinned(samples: Sequence[float], most: int = MOST_SAMPLES) -> tuple[float, 
     if len(samples) <= most:
         return tuple(samples)
     return tuple(samples[n * len(samples) // most] for n in range(most))
+
+
+def twins(graph: Graph) -> dict[str, str]:
+    """Each part, with the first that has the very same operations at the same shapes (often itself)."""
+    first: dict[tuple[object, ...], str] = {}
+    found = {}
+    for block in graph.blocks:
+        same = tuple(
+            (layer.op, layer.role, layer.in_shape, layer.out_shape, layer.kernel, layer.stride,
+             layer.padding, layer.dilation, layer.groups, layer.bias)
+            for layer in graph.layers
+            if layer.block == block
+        )  # fmt: skip
+        found[block] = first.setdefault(same, block)
+    return {**found, NET: NET}
+
+
+def is_run(path: Path) -> bool:
+    """Whether the file begins like a run's document."""
+    try:
+        with path.open("rb") as file:
+            return b'"host"' in file.read(4096) and path.suffix.lower() == ".json"
+    except (OSError, ValueError):
+        return False
+
+
+def read_run(path: Path) -> Run:
+    """The run in the file at `path`. Raises InputError, which says what is wrong with it."""
+    try:
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: is too large for a run; at most {MOST_BYTES:,} bytes are read")
+        document = msgspec.json.decode(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is not valid JSON: {error}") from None
+    return run_from(document, str(path))
+
+
+def run_from(document: Any, where: str) -> Run:
+    """The run that `document`, decoded JSON, holds. Raises InputError about `where`."""
+    if not isinstance(document, Mapping) or "host" not in document or "timings" not in document:
+        raise InputError(f"{where}: is no run; mnv3prof profile -o FILE writes one")
+    if document.get("schema") != SCHEMA:
+        found = document.get("schema")
+        raise InputError(f"{where}: has the schema {found!r}; this version reads {SCHEMA}")
+    try:
+        fields = _Document.__struct_fields__
+        plain = msgspec.convert({key: document[key] for key in fields if key in document}, _Document)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise InputError(f"{where}: is a damaged run: {error}") from None
+    variants = {name: _subject(value, f"{where}, variant {name}") for name, value in plain.variants.items()}
+    run = Run(
+        created=plain.created, command=plain.command, host=plain.host,
+        subject=_subject({"table": plain.table, "input": plain.input}, where),
+        variants=variants, timings=plain.timings, notes=plain.notes,
+    )  # fmt: skip
+    _check(run, where)
+    return run
+
+
+class _Document(msgspec.Struct, kw_only=True):
+    """The document's fields; a table is checked by what reads tables."""
+
+    created: str
+    command: str
+    host: Host
+    table: dict[str, Any]
+    input: tuple[int, int]
+    variants: dict[str, dict[str, Any]] = {}
+    timings: tuple[Timing, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _subject(value: Mapping[str, Any], where: str) -> Subject:
+    table, size = value.get("table"), value.get("input")
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where}: holds no table")
+    if not (
+        isinstance(size, (list, tuple))
+        and len(size) == 2
+        and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size)
+    ):
+        raise InputError(f"{where}: input {size!r} is no image size; allowed are two sides in pixels")
+    return Subject(table_from(table, where), (size[0], size[1]))
+
+
+def _check(run: Run, where: str) -> None:
+    """Raises InputError for a timing that fits none of the networks, or whose figures cannot be."""
+    parts = {name: {*subject.graph.blocks, NET} for name, subject in run.subjects.items()}
+    for number, timing in enumerate(run.timings, 1):
+        if timing.part not in parts.get(timing.variant, ()):
+            raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
+        if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
+            raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")

@@ -1,6 +1,7 @@
 """Statistics of samples: median and quantiles, the interval around a median, and what is called noisy."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil, floor, sqrt
 from typing import Final
 
@@ -12,7 +13,13 @@ torch.utils.benchmark ..."""
 NOISY_INTERVAL: Final = 0.05
 """... or the 95 % confidence interval of the median reaches further than this share to a side."""
 
+DRIFT: Final = 0.10
+"""A timing drifts where the medians of its stretches differ by more than this share of the median."""
+
 _Z95: Final = 1.959964
+_OUTLIER: Final = 14.8
+_STRETCHES: Final = 20
+_LEAST_STRETCH: Final = 5
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -72,3 +79,26 @@ def median_interval(count: int) -> tuple[int, int]:
     low = floor((count - _Z95 * sqrt(count)) / 2) - 1
     high = ceil((count + _Z95 * sqrt(count)) / 2)
     return max(low, 0), min(high, count - 1)
+
+
+def outliers(samples: Sequence[float]) -> int:
+    """How many samples have a modified z-score above 14.8, hyperfine's limit: 10 deviations off.
+
+    Iglewicz & Hoaglin: 0.6745 × distance from the median / median absolute deviation.
+    """
+    ordered = sorted(samples)
+    middle = quantile(ordered, 0.5)
+    deviation = quantile(sorted(abs(sample - middle) for sample in ordered), 0.5)
+    # A clock's tick can make most samples equal; a thousandth of the median is never an outlier.
+    limit = _OUTLIER * max(deviation, 1e-3 * middle) / 0.6745
+    return sum(abs(sample - middle) > limit for sample in ordered)
+
+
+def drifts(samples: Sequence[float]) -> bool:
+    """Whether the time changed while sampling: medians of consecutive stretches lie apart."""
+    stretches = min(_STRETCHES, len(samples) // _LEAST_STRETCH)
+    if stretches < 2:
+        return False
+    bounds = [n * len(samples) // stretches for n in range(stretches + 1)]
+    medians = [quantile(sorted(samples[low:high]), 0.5) for low, high in pairwise(bounds)]
+    return max(medians) - min(medians) > DRIFT * quantile(sorted(samples), 0.5)

@@ -33,7 +33,7 @@ def totals_sheet(networks: Sequence[Network]) -> Sheet:
         *(Column(f"{letter}/A", f"{letter}/A", "ratio") for letter in letters[1:]),
     )
     rows = tuple((name, *values, *_ratios(values)) for name, values in measures.items())
-    legend = [f"{letter} = {_label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
+    legend = [f"{letter} = {label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
     return Sheet("; ".join(legend), columns, rows)
 
 
@@ -95,5 +95,6 @@ def _ratios(values: Sequence[int | None]) -> list[float | None]:
     return [value / base if base and value is not None else None for value in values[1:]]
 
 
-def _label(graph: Graph) -> str:
+def label(graph: Graph) -> str:
+    """The network's name and input."""
     return f"{graph.table.name} at {size_of(graph)}"

@@ -1,104 +1,261 @@
 """The sheets of `latency` and `backends`: times with their spread, part by part and runtime by runtime."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ..arch.layers import Graph
-from ..cost.counts import count, subtotals, total
-from ..record.run import NET, Timing
-from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary
+from ..cost.counts import Dtype, Totals, count, subtotals, total
+from ..record.run import NET, Roof, Run, Timing, twins
+from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
-from .sheet import Column, Sheet
+from .sheet import Column, Sheet, words
 
 NOISY_MARK = "~"
+_THREADS_OFF = 0.15
 
 
-def latency_sheet(graph: Graph, timings: Sequence[Timing], processor: str) -> Sheet:
-    """A row for each part, the median with its spread for each backend; then how additive each is."""
+class Condition(NamedTuple):
+    """In what type, at what batch and with how many threads timings were taken."""
+
+    dtype: Dtype
+    batch: int
+    threads: int
+
+
+def latency_sheets(run: Run) -> tuple[Sheet, ...]:
+    """For each network, type, batch and thread count: the parts' times, and what preparing them took;
+    then what each variant really saves beside what it should.
+    """
+    sheets: list[Sheet] = []
+    for condition in _conditions(run):
+        for variant, subject in run.subjects.items():
+            timings = _of(run, variant, condition)
+            if timings:
+                sheets += [_parts_sheet(subject.graph, timings, run), _preparing_sheet(timings)]
+        sheets += [_saving_sheet(run, name, condition) for name in run.variants]
+    return tuple(sheet for sheet in sheets if sheet.rows)
+
+
+def samples_sheet(run: Run) -> Sheet:
+    """A row for each part and backend with every figure in full, for CSV."""
+    columns = (
+        Column("variant", "Variant", "text"), Column("part", "Part", "text"),
+        Column("backend", "Backend", "text"), Column("dtype", "Type", "text"), Column("batch", "Batch"),
+        Column("threads", "Threads"), Column("status", "Status", "text"), Column("reason", "Reason", "text"),
+        Column("macs", "MACs"),
+        Column("median_s", "Median, s", "number"), Column("p10_s", "p10, s", "number"),
+        Column("p90_s", "p90, s", "number"), Column("iqr_s", "IQR, s", "number"), Column("calls", "Calls"),
+        Column("noisy", "Noisy", "text"), Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
+        Column("stopped", "Stopped", "text"), Column("gmacs_per_s", "GMAC/s", "number"),
+        Column("of_peak", "Of peak", "percent"), Column("of_roof", "Of roof", "percent"),
+        Column("bound", "Bound", "text"), Column("convert_s", "Convert, s", "number"),
+        Column("load_s", "Load, s", "number"), Column("first_s", "First run, s", "number"),
+        Column("file_bytes", "File, bytes"), Column("max_abs_err", "Max abs error", "number"),
+        Column("max_rel_err", "Max rel error", "number"), Column("cpu_per_wall", "CPU/wall", "number"),
+    )  # fmt: skip
+    rows = []
+    for t in run.timings:
+        costs = _costs(run.subjects[t.variant].graph, t.dtype)[t.part]
+        s = t.summary
+        spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
+        steadiness = (_yes(s.noisy), _yes(drifts(t.samples_s)), outliers(t.samples_s)) if s else (None,) * 3
+        rate, peak_share, roof_share, bound = _rates(t, costs, run)
+        rows.append((
+            t.variant, t.part, t.backend, t.dtype, t.batch, t.threads, t.status, t.reason, costs.macs,
+            *spread, t.calls, *steadiness, t.stopped, rate, peak_share, roof_share, bound, t.convert_s,
+            t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.cpu_per_wall,
+        ))  # fmt: skip
+    return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _conditions(run: Run) -> list[Condition]:
+    return list(dict.fromkeys(Condition(t.dtype, t.batch, t.threads) for t in run.timings))
+
+
+def _of(run: Run, variant: str, condition: Condition) -> list[Timing]:
+    return [
+        t for t in run.timings if t.variant == variant and (t.dtype, t.batch, t.threads) == condition
+    ]  # fmt: skip
+
+
+def _costs(graph: Graph, dtype: Dtype) -> dict[str, Totals]:
+    costs = count(graph, dtype)
+    return {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
+
+
+class _Grid(NamedTuple):
+    """Timings by part and backend. same: each part's first that is identical."""
+
+    parts: list[str]
+    backends: list[str]
+    cells: dict[tuple[str, str], Timing]
+    same: dict[str, str]
+
+    def at(self, part: str, backend: str) -> Timing | None:
+        """The timing that stands for the part, its own or its twin's."""
+        return self.cells.get((self.same[part], backend))
+
+
+def _grid(graph: Graph, timings: Sequence[Timing]) -> _Grid:
+    same = twins(graph)
+    measured = {timing.part for timing in timings}
+    parts = [part for part in (*graph.blocks, NET) if same[part] in measured]
     backends = list(dict.fromkeys(timing.backend for timing in timings))
-    parts = list(dict.fromkeys(timing.part for timing in timings))
-    by_key = {(timing.part, timing.backend): timing for timing in timings}
-    products = _products(graph)
-    columns = [Column("part", "Part", "text"), Column("macs", "MACs")]
-    for name in backends:
+    return _Grid(parts, backends, {(t.part, t.backend): t for t in timings}, same)
+
+
+def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
+    grid = _grid(graph, timings)
+    first = timings[0]
+    costs = _costs(graph, first.dtype)
+    columns = [Column("part", "Part", "text"), Column("macs", "MACs"), Column("bound", "Bound", "text")]
+    for name in grid.backends:
         columns.append(Column(f"{name}_ms", f"{name}, ms", "figure"))
-        columns.append(Column(f"{name}_gmacs", f"{name}, GMAC/s", "number"))
-    rows = [_row(part, [by_key[part, name] for name in backends], products[part]) for part in parts]
-    first = next(iter(timings))
-    title = titled(graph, f"latency on {processor}, {_threads(first.threads)}, batch {first.batch}")
+        columns.append(Column(f"{name}_gmacs", "GMAC/s", "number"))
+        columns.append(Column(f"{name}_of_peak", "of peak", "percent"))
+    rows = tuple(_row(part, grid, costs[part], run) for part in grid.parts)
+    how = f"latency on {run.host.cpu}, {first.dtype}, {_threads(first.threads)}, batch {first.batch}"
     notes = [
         f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
         f"{NOISY_SPREAD:.0%} of the median, or its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}.",
+        *_roof_notes(timings, run),
+        *_twin_notes(grid),
+        *_device_notes(grid, run),
+        *_steadiness_notes(timings),
         *_reasons(timings),
     ]
-    totals = _additivity(parts, backends, by_key) if NET in parts and len(parts) > 1 else ()
-    alarms = _alarms(rows, parts, by_key)
-    return Sheet(title, tuple(columns), tuple(rows), totals, tuple(notes), alarms, stacked=True)
-
-
-def samples_sheet(graph: Graph, timings: Sequence[Timing]) -> Sheet:
-    """A row for each part and backend with every figure in full, for CSV."""
-    products = _products(graph)
-    columns = (
-        Column("part", "Part", "text"), Column("backend", "Backend", "text"),
-        Column("status", "Status", "text"), Column("reason", "Reason", "text"), Column("macs", "MACs"),
-        Column("median_s", "Median, s", "number"), Column("p10_s", "p10, s", "number"),
-        Column("p90_s", "p90, s", "number"), Column("iqr_s", "IQR, s", "number"), Column("calls", "Calls"),
-        Column("noisy", "Noisy", "text"), Column("stopped", "Stopped", "text"),
-        Column("load_s", "Load, s", "number"), Column("first_s", "First run, s", "number"),
-        Column("max_abs_err", "Max abs error", "number"), Column("max_rel_err", "Max rel error", "number"),
-        Column("cpu_per_wall", "CPU/wall", "number"),
+    additive = NET in grid.parts and len(grid.parts) == len(graph.blocks) + 1
+    totals = _additivity(grid) if additive else ()
+    return Sheet(
+        titled(graph, how), tuple(columns), rows, totals, tuple(notes), _alarms(grid), stacked=True
     )  # fmt: skip
-    rows = []
-    for t in timings:
-        s = t.summary
-        spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
-        noisy = None if s is None else "yes" if s.noisy else "no"
-        rows.append((
-            t.part, t.backend, t.status, t.reason, products[t.part], *spread, t.calls, noisy, t.stopped,
-            t.load_s, t.first_s, t.max_abs_err, t.max_rel_err, t.cpu_per_wall,
-        ))  # fmt: skip
-    return Sheet(titled(graph, "latency"), columns, tuple(rows))
 
 
 def _threads(number: int) -> str:
     return "1 thread" if number == 1 else f"{number} threads"
 
 
-def _products(graph: Graph) -> dict[str, int]:
-    costs = count(graph)
-    return {NET: total(costs).macs, **{group.name: group.macs for group in subtotals(graph, costs)}}
-
-
-def _row(part: str, timings: Sequence[Timing], products: int) -> tuple[object, ...]:
-    cells: list[object] = [part, products]
-    for timing in timings:
-        s = timing.summary if timing.status == "ok" else None
-        cells += [timing.status, None] if s is None else [_figure(s), products / s.median / 1e9]
-    return tuple(cells)
+def _row(part: str, grid: _Grid, costs: Totals, run: Run) -> tuple[object, ...]:
+    cells: list[object] = []
+    bound = None
+    for name in grid.backends:
+        timing = grid.at(part, name)
+        s = timing.summary if timing and timing.status == "ok" else None
+        if timing is None or s is None:
+            cells += [timing.status if timing and timing.status != "ok" else None, None, None]
+            continue
+        rate, peak_share, _, here = _rates(timing, costs, run)
+        bound = bound or here
+        cells += [_figure(s), rate, peak_share]
+    name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
+    return (name, costs.macs, bound, *cells)
 
 
 def _figure(s: Summary) -> str:
-    spread = (s.p90 - s.p10) / 2 / s.median
+    spread = (s.p90 - s.p10) / 2 / s.median if s.median else 0.0
     return f"{s.median * 1e3:.3f} ±{spread:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
-def _additivity(
-    parts: Sequence[str], backends: Sequence[str], by_key: Mapping[tuple[str, str], Timing]
-) -> tuple[tuple[object, ...], ...]:
+def _rates(
+    timing: Timing, costs: Totals, run: Run
+) -> tuple[float | None, float | None, float | None, str | None]:
+    """GMAC/s, its share of the peak and of the roof at the part's intensity, and what bounds it."""
+    roof = _roof(timing, run)
+    seconds = timing.seconds
+    rate = timing.batch * costs.macs / seconds if seconds else None
+    if roof is None:
+        return rate and rate / 1e9, None, None, None
+    moved = costs.weight_bytes + timing.batch * (costs.read_bytes + costs.write_bytes - costs.weight_bytes)
+    reachable = min(roof.macs_per_s, timing.batch * costs.macs / moved * roof.bytes_per_s)
+    bound = "memory" if reachable < roof.macs_per_s else "compute"
+    if rate is None:
+        return None, None, None, bound
+    return rate / 1e9, rate / roof.macs_per_s, rate / reachable, bound
+
+
+def _roof(timing: Timing, run: Run) -> Roof | None:
+    runtime = run.host.runtimes.get(timing.backend)
+    wanted = (runtime.roof if runtime else "", timing.dtype, timing.threads)
+    return next((r for r in run.host.roofs if (r.device, r.dtype, r.threads) == wanted), None)
+
+
+def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
+    roofs = list(dict.fromkeys(filter(None, (_roof(t, run) for t in timings))))
+    return [_roof_note(roof) for roof in roofs]
+
+
+def _roof_note(roof: Roof) -> str:
+    product = "fp32" if roof.dtype == "int8" else roof.dtype
+    ridge = roof.macs_per_s / roof.bytes_per_s
+    return (
+        f"Peak of {roof.device} at {_threads(roof.threads)}: {roof.macs_per_s / 1e9:,.1f} GMAC/s in the best "
+        f"{product} matrix product, {roof.bytes_per_s / 1e9:,.1f} GB/s in the best copy; a part under "
+        f"{ridge:.2f} MAC per byte moved is bound by memory."
+    )
+
+
+def _twin_notes(grid: _Grid) -> list[str]:
+    copies = [part for part in grid.parts if grid.same[part] != part]
+    return [f"a = b: part a is identical to b and was measured as it ({words(copies)})."] if copies else []
+
+
+def _device_notes(grid: _Grid, run: Run) -> list[str]:
+    found = {name: run.host.runtimes.get(name) for name in grid.backends}
+    return [
+        f"{name} runs on {runtime.device}."
+        for name, runtime in found.items()
+        if runtime and runtime.device not in {"", "cpu", "clock"}
+    ]
+
+
+def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
+    measured = [t for t in timings if t.samples_s]
+    if not measured:
+        return []
+    noisy = sum(t.summary.noisy for t in measured if t.summary)
+    parts = [f"{noisy} of {len(measured)} figures are noisy"]
+    if far := sum(outliers(t.samples_s) for t in measured):
+        parts.append(f"{far} of {sum(len(t.samples_s) for t in measured):,} samples are outliers")
+    if moved := [f"{t.part} on {t.backend}" for t in measured if drifts(t.samples_s)]:
+        parts.append(f"the time drifted while sampling {words(moved)}")
+    unsettled = sum(t.stopped == "budget" for t in measured)
+    if unsettled:
+        parts.append(f"{unsettled} ended with the time budget, before their interval was within ±2%")
+    if cut := sum(t.stopped in ("interrupted", "") for t in measured):
+        parts.append(f"{cut} were interrupted")
+    threads = [
+        f"{t.part} on {t.backend} ({t.cpu_per_wall:.2f})"
+        for t in measured
+        if t.cpu_per_wall is not None and t.cpu_per_wall > t.threads + _THREADS_OFF
+    ]
+    if threads:
+        parts.append(f"more processors worked than threads were asked for: {words(threads)}")
+    sentence = "; ".join(parts)
+    return [f"{sentence[0].upper()}{sentence[1:]}."]
+
+
+def _additivity(grid: _Grid) -> tuple[tuple[object, ...], ...]:
     """The sum of the parts' medians, and how far it is from the whole network's."""
-    sums: list[object] = ["sum of parts", None]
-    differences: list[object] = ["sum / net", None]
-    for name in backends:
-        found = {part: by_key[part, name] for part in parts}
-        medians = {p: t.summary.median for p, t in found.items() if t.summary and t.status == "ok"}
-        if len(medians) < len(parts):
-            sums += [None, None]
-            differences += [None, None]
+    added: list[object] = ["sum of parts", None, None]
+    whole: list[object] = ["net − sum", None, None]
+    ratios: list[object] = ["sum / net", None, None]
+    for name in grid.backends:
+        timings = {part: grid.at(part, name) for part in grid.parts}
+        found = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
+        if len(found) < len(grid.parts) or not found[NET]:
+            for row in (added, whole, ratios):
+                row += [None, None, None]
             continue
-        added = sum(median for part, median in medians.items() if part != NET)
-        sums += [f"{added * 1e3:.3f}{'':9}", None]
-        differences += [f"×{added / medians[NET]:.3f}{'':9}", None]
-    return tuple(sums), tuple(differences)
+        net = found.pop(NET)
+        parts = sum(found.values())
+        added += [f"{parts * 1e3:.3f}{'':9}", None, None]
+        whole += [f"{(net - parts) * 1e3:+.3f}{'':9}", None, None]
+        ratios += [f"×{parts / net:.3f}{'':9}", None, None]
+    return tuple(added), tuple(whole), tuple(ratios)
 
 
 def _reasons(timings: Sequence[Timing]) -> list[str]:
@@ -109,11 +266,66 @@ def _reasons(timings: Sequence[Timing]) -> list[str]:
     return [f"{reason} (parts: {', '.join(parts)})." for reason, parts in bad.items()]
 
 
-def _alarms(
-    rows: Sequence[object], parts: Sequence[str], by_key: Mapping[tuple[str, str], Timing]
-) -> frozenset[int]:
-    wrong = {timing.part for timing in by_key.values() if timing.status == "wrong"}
-    return frozenset(n for n in range(len(rows)) if parts[n] in wrong)
+def _alarms(grid: _Grid) -> frozenset[int]:
+    wrong = {part for (part, _), timing in grid.cells.items() if timing.status == "wrong"}
+    return frozenset(n for n, part in enumerate(grid.parts) if grid.same[part] in wrong)
+
+
+def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
+    """Of each backend's largest part: conversion, file, loading, first run, error, processors."""
+    columns = (
+        Column("backend", "Backend", "text"), Column("part", "Part", "text"),
+        Column("convert_s", "Conversion, s", "number"), Column("file_bytes", "File", "bytes"),
+        Column("load_ms", "Loading, ms", "number"), Column("first_ms", "First run, ms", "number"),
+        Column("max_abs_err", "Max abs error", "figure"), Column("max_rel_err", "Max rel error", "figure"),
+        Column("cpu_per_wall", "CPU/wall", "number"),
+    )  # fmt: skip
+    rows = []
+    for name in dict.fromkeys(t.backend for t in timings):
+        ready = [t for t in timings if t.backend == name and t.first_s is not None]
+        if not ready:
+            continue
+        whole = next((t for t in ready if t.part == NET), max(ready, key=lambda t: t.file_bytes or 0))
+        errors = [
+            max((getattr(t, key) for t in ready if getattr(t, key) is not None), default=None)
+            for key in ("max_abs_err", "max_rel_err")
+        ]
+        rows.append((
+            name, whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s), _ms(whole.first_s),
+            *(None if e is None else f"{e:.1e}" for e in errors), whole.cpu_per_wall,
+        ))  # fmt: skip
+    note = (
+        "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude."
+    )
+    return Sheet("Getting ready, apart from the times above", columns, tuple(rows), notes=(note,))
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e3
+
+
+def _saving_sheet(run: Run, variant: str, condition: Condition) -> Sheet:
+    """How often a variant's MACs, and its time on each backend, hold those of the main network."""
+    base, other = run.subject.graph, run.variants[variant].graph
+    grids = [_grid(base, _of(run, "", condition)), _grid(other, _of(run, variant, condition))]
+    costs = [_costs(graph, condition.dtype) for graph in (base, other)]
+    columns = [Column("part", "Part", "text"), Column("macs_ratio", "MACs", "ratio")]
+    columns += [Column(f"{name}_ratio", f"{name}, time", "ratio") for name in grids[0].backends]
+    rows = []
+    for part in grids[0].parts:
+        if part not in grids[1].parts or not costs[0][part].macs:
+            continue
+        ratios = [_ratio(*(grid.at(part, name) for grid in grids)) for name in grids[0].backends]
+        rows.append((part, costs[1][part].macs / costs[0][part].macs, *ratios))
+    title = f"{variant}: MACs and measured time, as a multiple of {base.table.name}'s"
+    note = "Where a time's ratio is below the MACs', the runtime turns the saving on paper into less."
+    return Sheet(title, tuple(columns), tuple(rows), notes=(note,), stacked=True)
+
+
+def _ratio(base: Timing | None, other: Timing | None) -> float | None:
+    if base is None or other is None or not base.seconds or other.seconds is None:
+        return None
+    return other.seconds / base.seconds
 
 
 def backends_sheet(rows: Sequence[Mapping[str, object]]) -> Sheet:

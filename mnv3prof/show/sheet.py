@@ -5,9 +5,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-Kind = Literal["text", "count", "bytes", "share", "ratio", "number", "shape", "figure"]
+Kind = Literal["text", "count", "bytes", "share", "percent", "ratio", "number", "shape", "figure"]
 
-NUMERIC: Final = frozenset({"count", "bytes", "share", "ratio", "number", "figure"})
+NUMERIC: Final = frozenset({"count", "bytes", "share", "percent", "ratio", "number", "figure"})
 BAR_CELLS: Final = 10
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
@@ -52,6 +52,8 @@ def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
             return _bytes(value)
         case "share":
             return f"{value:7.1%}"
+        case "percent":
+            return f"{value:.1%}"
         case "ratio":
             return f"{'x' if ascii_only else '×'}{_significant(value)}"
         case "number":

@@ -1,7 +1,11 @@
 """The runtimes: one file each; the file's stem is the backend's name, with - for _.
 
-A file says WHAT it is and which DTYPES it takes, and has two functions: usable() tells whether it
-can run here, and prepare(part) makes of a part a call that returns when its output is ready.
+A file says
+    WHAT it is, which DTYPES it takes, and in which FORMAT it reads a part ("": the PyTorch module);
+    on which PyTorch device ROOF the machine's peak rates are measured for it ("": on none);
+    which IMPORTS its process makes before anything is timed;
+and has two functions: usable() tells whether it can run here, and prepare(job) makes a call that
+returns when its output is ready.
 """
 
 from collections.abc import Callable
@@ -11,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ...arch.table import InputError, shown
+from ...cost.counts import Dtype
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from numpy.typing import NDArray
 
 
 class Usable(NamedTuple):
@@ -33,30 +38,39 @@ def installed(package: str, extra: str, device: str = "cpu") -> Usable:
         return Usable(False, reason=f"{package} is not installed: pip install 'mnv3prof[{extra}]'")
 
 
-class Part(NamedTuple):
-    """A piece of the network with its image or the activations it gets, (N, ...), and eager's output."""
+class Job(NamedTuple):
+    """A part that a backend is to make ready.
 
-    name: str
-    module: "nn.Module"
-    given: "Tensor"
-    expected: "Tensor"
+    model: the file that its FORMAT wrote, or the module itself. given: the input, (N, ...), fp32.
+    expected: PyTorch eager's output, fp32.
+    """
+
+    part: str
+    model: Any
+    given: "NDArray[Any]"
+    expected: "NDArray[Any]"
+    dtype: Dtype
+    threads: int
 
 
 Call = Callable[[], Any]
-"""Runs a part once, input in place to output ready; the output, as numpy reads it."""
+"""Runs a part once, input in place to output ready; the output, as numpy or PyTorch has it."""
 
 
 class Backend(Protocol):
     """What a backend's file holds."""
 
     WHAT: str
-    DTYPES: tuple[str, ...]
+    DTYPES: tuple[Dtype, ...]
+    FORMAT: str
+    ROOF: str
+    IMPORTS: tuple[str, ...]
 
     def usable(self) -> Usable:
         """Whether it can run here."""
 
-    def prepare(self, part: Part, threads: int) -> Call:
-        """The call that runs `part` with so many threads."""
+    def prepare(self, job: Job) -> Call:
+        """The call that runs the part. Raises Unsupported where the runtime lacks what it needs."""
 
 
 def names() -> tuple[str, ...]:

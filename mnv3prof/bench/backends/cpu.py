@@ -1,9 +1,14 @@
 """PyTorch eager on the CPU."""
 
-from . import Call, Part, Usable, installed
+from ...cost.counts import Dtype
+from ..torch_call import torch_call
+from . import Call, Job, Usable, installed
 
 WHAT = "PyTorch eager"
-DTYPES = ("fp32",)
+DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
+FORMAT = ""
+ROOF = "cpu"
+IMPORTS = ("torch",)
 
 
 def usable() -> Usable:
@@ -11,15 +16,6 @@ def usable() -> Usable:
     return installed("torch", "test")
 
 
-def prepare(part: Part, threads: int) -> Call:
+def prepare(job: Job) -> Call:
     """The module itself, without gradients."""
-    import torch
-
-    torch.set_num_threads(threads)
-    module, given = part.module, part.given
-
-    def call() -> object:
-        with torch.inference_mode():
-            return module(given)
-
-    return call
+    return torch_call(job)

@@ -1,17 +1,15 @@
-"""ncnn on the CPU, converted by pnnx."""
+"""ncnn on the CPU."""
 
-import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from . import Call, Part, Usable, installed
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from ...cost.counts import Dtype
+from . import Call, Job, Usable, installed
 
 WHAT = "ncnn (mobile runtime), converted by pnnx"
-DTYPES = ("fp32",)
+DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
+FORMAT = "ncnn"
+ROOF = "cpu"
+IMPORTS = ("ncnn",)
 
 
 def usable() -> Usable:
@@ -20,56 +18,35 @@ def usable() -> Usable:
     return installed("ncnn", "ncnn") if converter.ok else converter
 
 
-def prepare(part: Part, threads: int) -> Call:
-    """A net without ncnn's default of fp16 storage."""
+def prepare(job: Job) -> Call:
+    """A net on the processor."""
+    return ncnn_call(job, on_gpu=False)
+
+
+def ncnn_call(job: Job, *, on_gpu: bool) -> Call:
+    """A net in the type asked for, not ncnn's default of fp16 storage, on the processor or on Vulkan."""
     import ncnn
     import numpy as np
 
     net = ncnn.Net()
-    options = net.opt
-    options.num_threads = threads
-    options.use_vulkan_compute = False
-    options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
-    options.use_bf16_storage = False
-    folder = Path(tempfile.mkdtemp(prefix="mnv3prof-"))
-    try:
-        _convert(part, folder)
-        net.load_param(str(folder / "part.ncnn.param"))
-        net.load_model(str(folder / "part.ncnn.bin"))
-    finally:
-        shutil.rmtree(folder)
-    given = part.given.numpy()
-    batched = part.expected.shape
+    _set(net.opt, job, on_gpu)
+    net.load_param(str(job.model))
+    net.load_model(str(job.model.with_suffix(".bin")))
+    image = ncnn.Mat(job.given[0]).clone()  # one of its own: the array does not outlive the job
+    shape = job.expected.shape
 
     def call() -> object:
         extractor = net.create_extractor()
-        extractor.input("in0", ncnn.Mat(given[0]))
+        extractor.input("in0", image)
         _, output = extractor.extract("out0")
-        return np.asarray(output).reshape(batched)
+        return np.asarray(output).reshape(shape)
 
     return call
 
 
-def _convert(part: Part, folder: Path) -> None:
-    """Write part.ncnn.param and part.ncnn.bin into `folder`."""
-    import pnnx
-
-    if len(part.given) > 1:
-        raise ValueError("ncnn takes one image at a time")
-    # A plain Sequential at the root has children that pnnx cannot name: it stands under one more.
-    pnnx.export(_under_a_name(part), str(folder / "part.pt"), (part.given,), fp16=False)
-
-
-def _under_a_name(part: Part) -> "nn.Module":
-    from torch import nn
-
-    class Named(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.part = part.module
-
-        def forward(self, x: "Tensor") -> "Tensor":
-            output: Tensor = self.part(x)
-            return output
-
-    return Named().eval()
+def _set(options: Any, job: Job, on_gpu: bool) -> None:
+    half = job.dtype == "fp16"
+    options.num_threads = job.threads
+    options.use_vulkan_compute = on_gpu
+    options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = half
+    options.use_bf16_storage = job.dtype == "bf16"

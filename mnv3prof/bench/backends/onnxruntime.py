@@ -1,27 +1,39 @@
 """ONNX Runtime on the CPU."""
 
-from ..onnx import to_onnx
-from . import Call, Part, Usable, installed
+from typing import Any
+
+from ...cost.counts import Dtype
+from . import Call, Job, Usable, installed
 
 WHAT = "ONNX Runtime, CPU provider"
-DTYPES = ("fp32",)
+DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+FORMAT = "onnx"
+ROOF = "cpu"
+IMPORTS = ("onnxruntime",)
 
 
 def usable() -> Usable:
-    """Where its package is installed."""
-    return installed("onnxruntime", "onnxruntime")
+    """Where its package is installed, and what exports to it."""
+    exporter = installed("onnx", "onnxruntime")
+    return installed("onnxruntime", "onnxruntime") if exporter.ok else exporter
 
 
-def prepare(part: Part, threads: int) -> Call:
+def prepare(job: Job) -> Call:
     """A session over the exported part."""
     import onnxruntime
 
+    session = onnxruntime.InferenceSession(job.model, options(job), providers=["CPUExecutionProvider"])
+    feed = {"x": job.given}
+    return lambda: session.run(None, feed)[0]
+
+
+def options(job: Job) -> Any:
+    """How sessions run here: threads that wait for work by spinning would slow the next worker."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = job.threads
     options.inter_op_num_threads = 1
-    # Threads that wait for work by spinning would slow the next worker.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(to_onnx(part), options, providers=["CPUExecutionProvider"])
-    feed = {"x": part.given.numpy()}
-    return lambda: session.run(None, feed)[0]
+    return options

@@ -1,0 +1,32 @@
+"""PyTorch compiled by inductor for the CPU."""
+
+import shutil
+
+from ...cost.counts import Dtype
+from ..torch_call import torch_call
+from . import Call, Job, Usable, installed
+
+WHAT = "torch.compile (inductor), weights frozen"
+DTYPES: tuple[Dtype, ...] = ("fp32", "bf16")
+FORMAT = ""
+ROOF = "cpu"
+IMPORTS = ("torch", "torch._inductor.compile_fx")
+
+
+def usable() -> Usable:
+    """Where there is a C++ compiler."""
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        return Usable(False, reason="there is no C++ compiler: install g++")
+    return installed("torch", "test")
+
+
+def prepare(job: Job) -> Call:
+    """The module, compiled by a first call."""
+    import torch
+    from torch._inductor import config
+
+    config.freezing = True
+    config.cpp.threads = job.threads
+    call = torch_call(job, change=lambda module: torch.compile(module, dynamic=False))
+    call()
+    return call

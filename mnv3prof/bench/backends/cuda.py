@@ -1,0 +1,38 @@
+"""PyTorch on an NVIDIA or AMD GPU."""
+
+import sys
+from pathlib import Path
+
+from ...cost.counts import Dtype
+from ..torch_call import torch_call
+from . import Call, Job, Usable, installed
+
+WHAT = "PyTorch on CUDA or ROCm, timed until the device is done"
+DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
+FORMAT = ""
+ROOF = "cuda"
+IMPORTS = ("torch",)
+
+_NONE = "PyTorch sees no CUDA device: it needs a GPU and a build of torch for it"
+
+
+def usable() -> Usable:
+    """Where PyTorch sees such a device."""
+    if sys.platform == "linux" and not any(
+        Path(f"/dev/{node}").exists() for node in ("nvidiactl", "kfd", "dxg")
+    ):
+        return Usable(False, reason=_NONE)
+    import torch
+
+    if not torch.cuda.is_available():
+        return Usable(False, reason=_NONE)
+    return installed("torch", "test", torch.cuda.get_device_name())
+
+
+def prepare(job: Job) -> Call:
+    """The module on the device; products in full fp32, not TF32."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    return torch_call(job, "cuda", torch.cuda.synchronize)

@@ -1,0 +1,64 @@
+"""LiteRT with XNNPACK on the CPU."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...cost.counts import Dtype
+from . import Call, Job, Usable, installed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WHAT = "LiteRT (mobile runtime) with XNNPACK, converted by litert-torch"
+DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+FORMAT = "litert"
+ROOF = "cpu"
+IMPORTS = ("ai_edge_litert.interpreter",)
+
+
+def usable() -> Usable:
+    """Where the runtime and its converter are installed."""
+    converter = installed("litert-torch", "litert")
+    return installed("ai-edge-litert", "litert") if converter.ok else converter
+
+
+def prepare(job: Job) -> Call:
+    """An interpreter with XNNPACK, its default delegate."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(job.model), num_threads=job.threads)
+    interpreter.allocate_tensors()
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    given = _in_the_type_of(source, job.given)
+    scale, zero = target["quantization"]
+
+    def call() -> object:
+        interpreter.set_tensor(source["index"], given)
+        interpreter.invoke()
+        output = interpreter.get_tensor(target["index"])
+        return Quantized(output, scale, zero) if scale else output
+
+    return call
+
+
+class Quantized(NamedTuple):
+    """An output in int8, which stands for (values - zero) * scale; numpy reads it as that."""
+
+    values: "NDArray[Any]"
+    scale: float
+    zero: int
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> "NDArray[Any]":
+        return (self.values.astype("float32") - self.zero) * self.scale
+
+
+def _in_the_type_of(source: Any, given: "NDArray[Any]") -> "NDArray[Any]":
+    """The input as the model takes it, int8 where it was quantized up to its border."""
+    import numpy as np
+
+    scale, zero = source["quantization"]
+    if not scale:
+        return given
+    bounds = np.iinfo(source["dtype"])
+    levels = np.round(given / scale) + zero
+    quantized: NDArray[Any] = np.clip(levels, bounds.min, bounds.max).astype(source["dtype"])
+    return quantized

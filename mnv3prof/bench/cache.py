@@ -1,0 +1,144 @@
+"""Converted parts, kept between runs: conversions take longer than all else together."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ..arch.layers import Graph
+from ..cost.counts import Dtype
+from .formats import form
+
+MOST_BYTES: Final = 4 * 2**30
+"""What is used least recently leaves when the cache grows beyond this."""
+_FORM: Final = 1
+"""Raised when what conversions make changes, and no package's version with it."""
+_MANIFEST: Final = "entry.json"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A converted part. main: its file's name; seconds: of the conversion; digests: of every file."""
+
+    main: str
+    seconds: float
+    bytes: int
+    digests: dict[str, str]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the cache holds."""
+
+    folder: str
+    entries: int
+    bytes: int
+
+
+def default_folder() -> Path:
+    """MNV3PROF_CACHE of the environment, or the platform's cache directory of the user."""
+    import platformdirs
+
+    return Path(os.environ.get("MNV3PROF_CACHE") or platformdirs.user_cache_dir("mnv3prof"))
+
+
+def key(graph: Graph, part: str, format_name: str, dtype: Dtype, batch: int) -> str:
+    """The entry's name: everything that what is converted depends on."""
+    versions = {package: _version(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
+    facts = [_FORM, format_name, dtype, batch, part, graph.table, graph.input, versions]
+    return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def find(folder: Path, name: str) -> Entry | None:
+    """The entry called `name`, if all of it is there as it was written; what is damaged is removed."""
+    place = folder / name
+    try:
+        entry = msgspec.json.decode((place / _MANIFEST).read_bytes(), type=Entry)
+        whole = all(_digest(place / file) == digest for file, digest in entry.digests.items())
+    except FileNotFoundError:
+        whole = False
+    except (OSError, msgspec.DecodeError):
+        whole = False
+    if whole:
+        os.utime(place)
+        return entry
+    shutil.rmtree(place, ignore_errors=True)
+    return None
+
+
+def keep(folder: Path, name: str, make: Callable[[Path], tuple[Path, float]]) -> Entry:
+    """Let `make` write a new entry's files into a folder beside, which becomes the entry when whole.
+
+    make: returns the main file and how many seconds the conversion took.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder, prefix=".draft-"))
+    try:
+        main, seconds = make(draft)
+        files = sorted(path for path in draft.iterdir() if path.is_file())
+        size = sum(path.stat().st_size for path in files if path.suffix != ".npy")
+        entry = Entry(main.name, seconds, size, {path.name: _digest(path) for path in files})
+        (draft / _MANIFEST).write_bytes(msgspec.json.encode(entry))
+        with suppress(OSError):  # another process has put the same there meanwhile
+            draft.rename(folder / name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return entry
+
+
+def trim(folder: Path, most: int = MOST_BYTES) -> None:
+    """Remove the entries that were used least recently until the rest is at most `most` bytes."""
+    entries = sorted(_entries(folder), key=lambda place: place.stat().st_mtime, reverse=True)
+    held = 0
+    for place in entries:
+        held += _size(place)
+        if held > most:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def contents(folder: Path) -> Kept:
+    """How much there is."""
+    entries = list(_entries(folder))
+    return Kept(str(folder), len(entries), sum(map(_size, entries)))
+
+
+def clear(folder: Path) -> Kept:
+    """Remove every entry, and drafts that were never finished; what was there."""
+    found = contents(folder)
+    for place in [*_entries(folder), *folder.glob(".draft-*")]:
+        shutil.rmtree(place, ignore_errors=True)
+    return found
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A cache for one run."""
+    with tempfile.TemporaryDirectory(prefix="mnv3prof-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    return (path.parent for path in folder.glob(f"*/{_MANIFEST}") if not path.parent.name.startswith("."))
+
+
+def _size(place: Path) -> int:
+    return sum(path.stat().st_size for path in place.iterdir() if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]

@@ -1,0 +1,83 @@
+"""Parts made into the forms that runtimes read: from the cache, or by a process for each form."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from . import cache
+from .formats import stored_dtype
+from .processes import Worker, ask, end, is_alive, start
+from .worker import Convert, Failed, Piece, Setup, serve_conversions
+
+_MEMORY_BYTES: Final = 2 * 2**30
+"""What a converter is given: the largest took 1.2 GB of it for Large at 224."""
+_LEAST_TIMEOUT_S: Final = 300.0
+
+Conversions = dict[tuple[str, Piece], "tuple[str, cache.Entry] | Failed"]
+"""By form and piece: the entry's key and the entry, or why there is none."""
+
+
+def convert(
+    pieces: Mapping[str, Sequence[Piece]], setup: Setup, folder: Path, *,
+    timeout_s: float = _LEAST_TIMEOUT_S, hear: Callable[[str], None] = lambda _: None,
+) -> Conversions:  # fmt: skip
+    """Every piece in each form that it is wanted in. pieces: by form.
+
+    What the cache in `folder` has is not converted again. Forms are converted side by side, as far
+    as processors and memory allow.
+    """
+    found: Conversions = {}
+    missing: dict[str, list[Piece]] = {}
+    for name, wanted in pieces.items():
+        for piece in wanted:
+            key = _key(name, piece, setup)
+            entry = cache.find(folder, key)
+            if entry is None:
+                missing.setdefault(name, []).append(piece)
+            else:
+                found[name, piece] = (key, entry)
+    if missing:
+        with ThreadPoolExecutor(_how_many_at_once()) as pool:
+            jobs = [
+                pool.submit(_convert_all, n, p, setup, folder, timeout_s, hear) for n, p in missing.items()
+            ]
+            for job in jobs:
+                found |= job.result()
+        cache.trim(folder)
+    return found
+
+
+def _key(name: str, piece: Piece, setup: Setup) -> str:
+    return cache.key(
+        setup.graphs[piece.variant], piece.part, name, stored_dtype(name, setup.dtype), setup.batch
+    )
+
+
+def _how_many_at_once() -> int:
+    import os
+
+    import psutil
+
+    room = int(psutil.virtual_memory().available) // _MEMORY_BYTES
+    return max(1, min(os.cpu_count() or 1, room))
+
+
+def _convert_all(
+    name: str, pieces: Sequence[Piece], setup: Setup, folder: Path, timeout_s: float,
+    hear: Callable[[str], None],
+) -> Conversions:  # fmt: skip
+    found: Conversions = {}
+    worker: Worker | None = None
+    try:
+        for number, piece in enumerate(pieces, 1):
+            hear(f"converting to {name}: {number} of {len(pieces)}")
+            if worker is None or not is_alive(worker):
+                worker = start(serve_conversions, name, setup, folder)
+            key = _key(name, piece, setup)
+            answer = ask(worker, Convert(piece, key), timeout_s)
+            found[name, piece] = answer if isinstance(answer, Failed) else (key, answer)
+    finally:
+        if worker and is_alive(worker):
+            end(worker)
+    return found

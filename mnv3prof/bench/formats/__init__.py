@@ -1,0 +1,69 @@
+"""The forms that runtimes read: one file each; the file's stem is its name for `export --to`.
+
+A file says WHAT it is, which DTYPES it can be converted to, with which PACKAGES, and the SUFFIX of
+its main file; its function convert(part, dtype, folder) writes the part there.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ...arch.table import InputError, shown
+from ...cost.counts import Dtype
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Part(NamedTuple):
+    """A piece of the network with its image or the activations it gets, (N, ...), and eager's output.
+
+    calibration: more inputs, (M, ...), M a multiple of N, whose ranges int8 is fitted to.
+    """
+
+    name: str
+    module: "nn.Module"
+    given: "Tensor"
+    expected: "Tensor"
+    calibration: "Tensor"
+
+
+def batches(part: Part) -> "Sequence[Tensor]":
+    """The calibration inputs, as many at a time as the part takes."""
+    count = len(part.given)
+    return [part.calibration[n : n + count] for n in range(0, len(part.calibration), count)]
+
+
+class Unsupported(Exception):  # noqa: N818 - a finding, not an error
+    """What a runtime or converter cannot do, in words."""
+
+
+class Format(Protocol):
+    """What a format's file holds."""
+
+    WHAT: str
+    DTYPES: tuple[Dtype, ...]
+    PACKAGES: tuple[str, ...]
+    SUFFIX: str
+
+    def convert(self, part: Part, dtype: Dtype, folder: Path) -> Path:
+        """Write the part into `folder`; the main file's path."""
+
+
+def names() -> tuple[str, ...]:
+    """The formats there are."""
+    files = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
+    return tuple(stem for stem in files if stem != "__init__")
+
+
+def form(name: str) -> Format:
+    """The format called `name`; only its file is imported. Raises InputError, with those there are."""
+    if name not in names():
+        raise InputError(f"format: {shown(name)} is not known; allowed are {', '.join(names())}")
+    return import_module(f".{name}", __name__)
+
+
+def stored_dtype(name: str, dtype: Dtype) -> Dtype:
+    """The type in which the format called `name` is converted; fp32 where the runtime rounds as it loads."""
+    return dtype if dtype in form(name).DTYPES else "fp32"

@@ -1,0 +1,41 @@
+"""ExecuTorch's program, lowered to XNNPACK."""
+
+from pathlib import Path
+from typing import Any
+
+from ...cost.counts import Dtype
+from . import Part, batches
+
+WHAT = "ExecuTorch program lowered to XNNPACK; int8 by PT2E, static, per channel"
+DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+PACKAGES = ("torch", "executorch", "torchao")
+SUFFIX = ".pte"
+
+
+def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
+    """The part as a program whose operations XNNPACK runs, where it can."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    program = torch.export.export(part.module, (part.given,))
+    if dtype == "int8":
+        program = torch.export.export(_quantized(program.module(), part), (part.given,))
+    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
+    file = folder / "part.pte"
+    file.write_bytes(lowered.buffer)
+    return file
+
+
+def _quantized(module: Any, part: Part) -> Any:
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    prepared = prepare_pt2e(module, quantizer)
+    for inputs in batches(part):
+        prepared(inputs)
+    return convert_pt2e(prepared)

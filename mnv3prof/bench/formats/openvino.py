@@ -1,0 +1,22 @@
+"""OpenVINO's intermediate representation, from ONNX: its own converter would send telemetry."""
+
+from pathlib import Path
+
+from ...cost.counts import Dtype
+from . import Part, onnx
+
+WHAT = "OpenVINO IR; int8 from the quantized ONNX form"
+DTYPES = onnx.DTYPES
+PACKAGES = (*onnx.PACKAGES, "openvino")
+SUFFIX = ".xml"
+
+
+def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
+    """The network as part.xml, its weights as part.bin, uncompressed."""
+    import openvino
+
+    source = onnx.convert(part, dtype, folder)
+    file = folder / "part.xml"
+    openvino.save_model(openvino.Core().read_model(source), file, compress_to_fp16=False)
+    source.unlink()
+    return file

@@ -1,0 +1,68 @@
+"""Worker processes: started, asked one thing at a time, and ended whatever they do."""
+
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
+
+from .worker import Failed, begin
+
+
+class Worker(NamedTuple):
+    """A process, and the line to it."""
+
+    process: BaseProcess
+    line: Connection
+
+
+def start(serve: Callable[..., None], *arguments: object) -> Worker:
+    """A process that runs serve(*arguments, line)."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(serve, *arguments, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return Worker(process, ours)
+
+
+def _run(serve: Callable[..., None], *arguments: object) -> None:
+    begin()
+    serve(*arguments)
+
+
+def ask(worker: Worker, request: object, timeout_s: float) -> Any:
+    """The worker's answer; Failed where it dies or takes too long, and then it has ended."""
+    try:
+        worker.line.send(request)
+        if worker.line.poll(timeout_s):
+            return worker.line.recv()
+        failed = Failed("timeout", f"no answer within {timeout_s:g} s")
+    except (EOFError, OSError):
+        worker.process.join(5)
+        failed = Failed("crashed", f"its process ended with {_exit(worker.process.exitcode)}")
+    worker.process.kill()
+    end(worker)
+    return failed
+
+
+def is_alive(worker: Worker) -> bool:
+    """Whether it can be asked."""
+    return not worker.line.closed
+
+
+def end(worker: Worker) -> None:
+    """Let it go, or end it if it does not."""
+    worker.line.close()
+    worker.process.join(1.0)
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()
+
+
+def _exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        import signal
+
+        return signal.Signals(-code).name
+    return f"exit code {code}"

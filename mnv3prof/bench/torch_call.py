@@ -1,0 +1,38 @@
+"""How PyTorch's backends call a module: on a device, in a type, until its output is there."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .backends import Call, Job
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def torch_call(
+    job: Job, device: str = "cpu", wait: Callable[[], object] | None = None,
+    change: "Callable[[nn.Module], Any] | None" = None,
+) -> Call:  # fmt: skip
+    """The part's module on `device`, its input there before timing starts.
+
+    wait: returns when the device has done all it was given; a call without it would be timed while
+        the device still works. change: what is made of the module first.
+    """
+    import torch
+
+    types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    torch.set_num_threads(job.threads)
+    module = job.model.to(device, types[job.dtype])
+    given = torch.from_numpy(job.given).to(device, types[job.dtype])
+    run = change(module) if change else module
+
+    def call() -> object:
+        with torch.inference_mode():
+            output = run(given)
+        if wait:
+            wait()
+        return output
+
+    if wait:
+        wait()
+    return call

@@ -1,0 +1,184 @@
+"""What the commands that measure share: their options, progress, and a run kept as it comes in."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import typer
+
+from ..arch.layers import Graph
+from ..arch.table import InputError, shown
+from ..bench.backends import backend
+from ..bench.cache import default_folder
+from ..bench.profile import Request, profile, usable_here
+from ..bench.schedule import Progress
+from ..cost.counts import Dtype
+from ..record.document import run_document
+from ..record.run import NET, Run, is_run, read_run
+from ..show.latency import latency_sheets, samples_sheet
+from .options import in_range
+from .output import Output, Result, emit, form_of, write
+
+_MOST_SECONDS: Final = 86_400.0
+_LINE_EVERY_S: Final = 10.0
+
+
+def _measuring(name: str, text: str, **how: Any) -> Any:
+    return typer.Option(name, help=text, rich_help_panel="Measuring", **how)
+
+
+class Measuring(msgspec.Struct, frozen=True):
+    """What to time, on what, and how."""
+
+    on: Annotated[
+        str, _measuring("--on", "Backends, separated by commas; or all that can run here.", metavar="NAMES")
+    ] = "cpu"
+    parts: Annotated[
+        Literal["net", "blocks", "all"],
+        _measuring("--parts", "The whole network, its blocks one by one, or both."),
+    ] = "all"
+    rows: Annotated[str | None, _measuring("--rows", "Only these rows of the table, as 3,7-9.")] = None
+    dtype: Annotated[Dtype, _measuring("--dtype", "Type of weights and activations.")] = "fp32"
+    batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
+    threads: Annotated[int, _measuring("--threads", "Threads of each runtime.")] = 1
+    time_budget: Annotated[
+        float, _measuring("--time-budget", "Seconds of sampling over all parts and backends.")
+    ] = 60.0
+    timeout: Annotated[
+        float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
+    ] = 300.0
+    no_cache: Annotated[bool, _measuring("--no-cache", "Convert anew, and keep nothing.")] = False
+
+    def request(self, graphs: Mapping[str, Graph]) -> Request:
+        """What to measure of `graphs`, by variant. Raises InputError for what is not allowed."""
+        in_range(self.batch, "--batch", 1, 1_024)
+        in_range(self.threads, "--threads", 1, 1_024)
+        _seconds(self.time_budget, "--time-budget")
+        _seconds(self.timeout, "--timeout")
+        names = usable_here() if self.on == "all" else tuple(n.strip() for n in self.on.split(","))
+        for name in names:
+            backend(name)
+        return Request(
+            graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
+            tuple(dict.fromkeys(names)), self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
+            None if self.no_cache else default_folder(),
+        )  # fmt: skip
+
+    def parts_of(self, graph: Graph) -> tuple[str, ...]:
+        """Names of the parts to time."""
+        if self.rows is not None:
+            return _rows(self.rows, len(graph.table.rows))
+        return {"net": (NET,), "blocks": graph.blocks, "all": (*graph.blocks, NET)}[self.parts]
+
+
+def _seconds(value: float, option: str) -> None:
+    if not 0 < value <= _MOST_SECONDS:
+        allowed = f"allowed is a number above 0, at most {_MOST_SECONDS:,.0f}"
+        raise InputError(f"{option}: {shown(value)} is not allowed; {allowed}")
+
+
+def _rows(text: str, count: int) -> tuple[str, ...]:
+    """Names of the rows in "3,7-9"."""
+    found: dict[str, None] = {}
+    for item in text.split(","):
+        low, _, high = (piece.strip() for piece in item.partition("-"))
+        ends = (low, high or low)
+        if not all(e.isascii() and e.isdecimal() and len(e) < 6 and 1 <= int(e) <= count for e in ends):
+            raise InputError(f"--rows: {shown(text)} is not allowed; allowed are rows 1 to {count}, as 3,7-9")
+        found |= dict.fromkeys(str(row) for row in range(int(ends[0]), int(ends[1]) + 1))
+    if not found:
+        raise InputError(f"--rows: {shown(text)} names no row; allowed are rows 1 to {count}, as 3,7-9")
+    return tuple(found)
+
+
+def saved_run(source: str) -> Run | None:
+    """The run in the file called `source`, if it is one."""
+    path = Path(source)
+    return read_run(path) if is_run(path) else None
+
+
+def measured(request: Request, output: Output, known: Run | None = None) -> Run:
+    """The run, kept in the output's file after each part where that is JSON."""
+    path = output.output if output.output and form_of(output) == "json" else None
+
+    def store(run: Run) -> None:
+        if path is not None:
+            write(path, encoded(run))
+
+    with _progress() as hear:
+        return profile(request, known=known, hear=hear, store=store)
+
+
+def encoded(run: Run) -> str:
+    """The run's document."""
+    return msgspec.json.format(msgspec.json.encode(run_document(run)), indent=1).decode() + "\n"
+
+
+def emit_run(run: Run, output: Output) -> None:
+    """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt."""
+    sheets = latency_sheets(run)
+    emit(Result(sheets, samples_sheet(run), lambda: run_document(run)), output)
+    if any(timing.stopped == "interrupted" for timing in run.timings):
+        raise typer.Exit(130)
+    if any(timing.status == "wrong" for timing in run.timings):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
+    if sys.stderr and sys.stderr.isatty():
+        with _bar() as hear:
+            yield hear
+    elif os.environ.get("CI"):
+        yield _lines()
+    else:
+        yield lambda _: None
+
+
+def _lines() -> Callable[[Progress], None]:
+    last = float("-inf")
+
+    def hear(progress: Progress) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= _LINE_EVERY_S:
+            last = now
+            left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
+            print(f"{progress.what}{left}", file=sys.stderr, flush=True)
+
+    return hear
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    left, what = TextColumn("{task.fields[left]:>7}"), TextColumn("{task.description}")
+    # Drawn only when something is told: drawing takes processor time from what is measured.
+    with Bar(
+        BarColumn(), left, what, console=Console(stderr=True), auto_refresh=False, transient=True
+    ) as bar:
+        task = bar.add_task("starting", total=None, left="")
+        last = float("-inf")
+
+        def hear(progress: Progress) -> None:
+            nonlocal last
+            left = "" if progress.left_s is None else f"{progress.left_s:.0f} s"
+            total = None if progress.share is None else 1.0
+            now = monotonic()
+            if now - last >= 0.2:
+                last = now
+                bar.update(
+                    task, description=progress.what, total=total, completed=progress.share or 0.0, left=left
+                )
+                bar.refresh()
+
+        yield hear
