@@ -22,6 +22,8 @@ MOST_BYTES: Final = 4 * 2**30
 _FORM: Final = 1
 """Raised when what conversions make changes, and no package's version with it."""
 _MANIFEST: Final = "entry.json"
+IN_AND_OUT: Final = ".npy"
+"""The suffix of a part's input and output, which stand beside its converted files."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ def keep(folder: Path, name: str, make: Callable[[Path], tuple[Path, float]]) ->
     try:
         main, seconds = make(draft)
         files = sorted(path for path in draft.iterdir() if path.is_file())
-        size = sum(path.stat().st_size for path in files if path.suffix != ".npy")
+        size = sum(path.stat().st_size for path in files if path.suffix != IN_AND_OUT)
         entry = Entry(main.name, seconds, size, {path.name: _digest(path) for path in files})
         (draft / _MANIFEST).write_bytes(msgspec.json.encode(entry))
         with suppress(OSError):  # another process has put the same there meanwhile

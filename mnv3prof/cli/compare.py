@@ -10,7 +10,8 @@ from ..arch.layers import Graph, expand, parse_input
 from ..arch.table import InputError
 from ..cost.comparison import network
 from ..record.document import comparison_document
-from ..show.comparison import MOST_NETWORKS, blocks_sheet, totals_sheet
+from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
+from .measuring import Measuring, emit_run, measured
 from .options import TABLE_HELP, Settings, spread
 from .output import Output, Result, emit
 
@@ -19,6 +20,10 @@ from .output import Output, Result, emit
 def compare(
     tables: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help=TABLE_HELP)] = None,
     *,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Time the networks too, on the backends of --on.")
+    ] = False,
+    measuring: Measuring,
     settings: Settings,
     output: Output,
 ) -> None:
@@ -26,14 +31,32 @@ def compare(
 
     Several tables: the options change all of them. One table (large): it is compared with its
     variant. Where --standard-conv, --dense-depthwise, --without-se or --activation makes the
-    variant, the other options change both; else they make the variant.
+    variant, the other options change both; else they make the variant. --latency times them too,
+    and sets the ratio of times beside the ratio of MACs, for each part and backend.
 
     Example: mnv3prof compare --standard-conv
     """
-    networks = [network(graph) for graph in _graphs(tables or ["large"], settings)]
+    graphs = _graphs(tables or ["large"], settings)
+    networks = [network(graph) for graph in graphs]
     blocks = blocks_sheet(networks)
     sheets = (totals_sheet(networks), blocks)
+    if latency:
+        run = measured(measuring.request(_by_variant(graphs)), output)
+        emit_run(run, output, sheets, {"networks": comparison_document(networks)["networks"]})
+        return
     emit(Result(sheets, blocks, lambda: comparison_document(networks)), output)
+
+
+def _by_variant(graphs: Sequence[Graph]) -> dict[str, Graph]:
+    """The first as "", the others by name and input; a name that comes twice is numbered."""
+    named = {"": graphs[0]}
+    for graph in graphs[1:]:
+        name, number = label(graph), 1
+        while name in named:
+            number += 1
+            name = f"{label(graph)} ({number})"
+        named[name] = graph
+    return named
 
 
 def _graphs(sources: Sequence[str], settings: Settings) -> list[Graph]:

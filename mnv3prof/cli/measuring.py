@@ -6,23 +6,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 import typer
 
 from ..arch.layers import Graph
 from ..arch.table import InputError, shown
-from ..bench.backends import backend
-from ..bench.cache import default_folder
-from ..bench.profile import Request, profile, usable_here
-from ..bench.schedule import Progress
 from ..cost.counts import Dtype
 from ..record.document import run_document
 from ..record.run import NET, Run, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
+from ..show.sheet import Sheet
 from .options import in_range
 from .output import Output, Result, emit, form_of, write
+
+if TYPE_CHECKING:
+    from ..bench.profile import Request
+    from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
 _LINE_EVERY_S: Final = 10.0
@@ -54,8 +55,12 @@ class Measuring(msgspec.Struct, frozen=True):
     ] = 300.0
     no_cache: Annotated[bool, _measuring("--no-cache", "Convert anew, and keep nothing.")] = False
 
-    def request(self, graphs: Mapping[str, Graph]) -> Request:
+    def request(self, graphs: Mapping[str, Graph]) -> "Request":
         """What to measure of `graphs`, by variant. Raises InputError for what is not allowed."""
+        from ..bench.backends import backend
+        from ..bench.cache import default_folder
+        from ..bench.profile import Request, usable_here
+
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
         _seconds(self.time_budget, "--time-budget")
@@ -102,8 +107,10 @@ def saved_run(source: str) -> Run | None:
     return read_run(path) if is_run(path) else None
 
 
-def measured(request: Request, output: Output, known: Run | None = None) -> Run:
+def measured(request: "Request", output: Output, known: Run | None = None) -> Run:
     """The run, kept in the output's file after each part where that is JSON."""
+    from ..bench.profile import profile
+
     path = output.output if output.output and form_of(output) == "json" else None
 
     def store(run: Run) -> None:
@@ -119,10 +126,15 @@ def encoded(run: Run) -> str:
     return msgspec.json.format(msgspec.json.encode(run_document(run)), indent=1).decode() + "\n"
 
 
-def emit_run(run: Run, output: Output) -> None:
-    """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt."""
-    sheets = latency_sheets(run)
-    emit(Result(sheets, samples_sheet(run), lambda: run_document(run)), output)
+def emit_run(
+    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None
+) -> None:
+    """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt.
+
+    before: sheets above the run's own; also: what its document holds besides.
+    """
+    sheets = (*before, *latency_sheets(run))
+    emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     if any(timing.stopped == "interrupted" for timing in run.timings):
         raise typer.Exit(130)
     if any(timing.status == "wrong" for timing in run.timings):
@@ -130,7 +142,7 @@ def emit_run(run: Run, output: Output) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
+def _progress() -> Iterator[Callable[["Progress"], None]]:
     """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
     if sys.stderr and sys.stderr.isatty():
         with _bar() as hear:
@@ -141,10 +153,10 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         yield lambda _: None
 
 
-def _lines() -> Callable[[Progress], None]:
+def _lines() -> Callable[["Progress"], None]:
     last = float("-inf")
 
-    def hear(progress: Progress) -> None:
+    def hear(progress: "Progress") -> None:
         nonlocal last
         now = monotonic()
         if now - last >= _LINE_EVERY_S:
@@ -156,7 +168,7 @@ def _lines() -> Callable[[Progress], None]:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+def _bar() -> Iterator[Callable[["Progress"], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -169,7 +181,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("starting", total=None, left="")
         last = float("-inf")
 
-        def hear(progress: Progress) -> None:
+        def hear(progress: "Progress") -> None:
             nonlocal last
             left = "" if progress.left_s is None else f"{progress.left_s:.0f} s"
             total = None if progress.share is None else 1.0

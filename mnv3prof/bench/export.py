@@ -1,0 +1,68 @@
+"""A part as a file that a runtime reads, checked by running it."""
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ..arch.layers import Graph
+from ..arch.table import InputError
+from ..cost.counts import Dtype
+from ..record.run import NET
+from . import cache, processes
+from .backends import backend
+from .backends import names as backend_names
+from .convert import convert
+from .formats import form
+from .processes import ask, end, is_alive
+from .worker import Begin, Failed, Piece, Prepare, Prepared, Setup, serve_runtime
+
+_TIMEOUT_S: Final = 600.0
+
+
+class Exported(NamedTuple):
+    """Converted files by name, the main one first, and what running them showed.
+
+    backend: what ran it. max_abs_err, max_rel_err: of its output against PyTorch eager's.
+    """
+
+    files: dict[str, bytes]
+    backend: str
+    max_abs_err: float | None
+    max_rel_err: float | None
+    wrong: str
+
+
+def export(graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path) -> Exported:
+    """The part in the format called `to`. Raises InputError where it cannot be converted or run.
+
+    folder: the cache's.
+    """
+    if dtype not in form(to).DTYPES:
+        raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
+    if part not in (*graph.blocks, NET):
+        raise InputError(f"--part: {part!r} is no part; allowed are {', '.join(graph.blocks)} and {NET}")
+    runner = next(name for name in backend_names() if to == backend(name).FORMAT)
+    found = backend(runner).usable()
+    if not found.ok:
+        raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
+    setup, piece = Setup({"": graph}, dtype, batch), Piece("", part)
+    converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S)[to, piece]
+    if isinstance(converted, Failed):
+        raise InputError(f"{to}: the conversion failed: {converted.reason}")
+    key, entry = converted
+    place = folder / key
+    answer = _run(runner, setup, Prepare(piece, place, entry.main))
+    if not isinstance(answer, Prepared):
+        raise InputError(f"{to}: the converted file does not run on {runner}: {answer.reason}")
+    names = [entry.main, *(name for name in entry.digests if name != entry.main)]
+    files = {name: (place / name).read_bytes() for name in names if not name.endswith(cache.IN_AND_OUT)}
+    return Exported(files, runner, answer.max_abs_err, answer.max_rel_err, answer.wrong)
+
+
+def _run(runner: str, setup: Setup, request: Prepare) -> Any:
+    worker = processes.start(serve_runtime, runner, setup)
+    try:
+        begun = ask(worker, Begin(), _TIMEOUT_S)
+        return begun if isinstance(begun, Failed) else ask(worker, request, _TIMEOUT_S)
+    finally:
+        if is_alive(worker):
+            end(worker)
