@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..arch.files import read_table
-from ..arch.layers import Graph, expand, parse_input
+from ..arch.layers import Graph, expand
 from ..arch.table import InputError
 from ..cost.comparison import network
 from ..record.document import comparison_document
@@ -71,4 +71,4 @@ def _graphs(sources: Sequence[str], settings: Settings) -> list[Graph]:
             "such as --standard-conv or --width 0.75"
         )
     table = read_table(sources[0])
-    return [expand(s.variant(table), parse_input(s.input)) for s in (base, settings)]
+    return [expand(s.variant(table), s.size(sources[0])) for s in (base, settings)]

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
@@ -13,6 +14,7 @@ from ..arch.layers import Graph, expand, parse_input
 from ..arch.table import InputError, Table, shown
 from ..arch.variants import WidthRule, vary
 from ..cost.counts import Dtype
+from ..record.run import is_run, read_run
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
 
@@ -24,9 +26,10 @@ def _network(name: str, text: str) -> Any:
 class Settings(msgspec.Struct, frozen=True):
     """Which network, at which input."""
 
-    input: Annotated[str, _network("--input", "Image size in pixels: 224, or 192x256 (height x width).")] = (
-        "224"
-    )
+    input: Annotated[
+        str | None,
+        _network("--input", "Image size in pixels: 224 (by default), or 192x256 (height x width)."),
+    ] = None
     width: Annotated[float, _network("--width", "Width multiplier, as 0.75.")] = 1.0
     width_rule: Annotated[
         WidthRule,
@@ -71,7 +74,13 @@ class Settings(msgspec.Struct, frozen=True):
 
     def graph(self, source: str) -> Graph:
         """The layers of the table called `source`, changed as asked, at the input asked for."""
-        return expand(self.variant(read_table(source)), parse_input(self.input))
+        return expand(self.variant(read_table(source)), self.size(source))
+
+    def size(self, source: str) -> tuple[int, int]:
+        """The input asked for; else that of a saved run, or 224."""
+        if self.input is None and is_run(Path(source)):
+            return read_run(Path(source)).subject.input
+        return parse_input(self.input or "224")
 
 
 TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]

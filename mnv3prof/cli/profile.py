@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
 from ..arch.table import InputError
 from ..record.run import Run, Subject, read_run
-from .measuring import Measuring, emit_run, measured
+from .measuring import Measuring, emit_run, encoded, measured
 from .options import Settings, TableArgument, spread
-from .output import Output, form_of
+from .output import Output, form_of, write
 
 
 @spread
@@ -37,8 +36,8 @@ def profile(
     if known is not None:
         _refuse_another(known, Subject(graph.table, graph.input), str(output.output))
     run = measured(measuring.request({"": graph}), output, known)
-    emit_run(run, output)
-    emit_run(run, replace(output, output=None, format="table"))
+    write(output.output, encoded(run))
+    emit_run(run, Output())
 
 
 def _refuse_another(known: Run, wanted: Subject, where: str) -> None:

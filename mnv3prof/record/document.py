@@ -112,10 +112,11 @@ def run_document(run: Run) -> dict[str, Any]:
     memory = memory_document(graph, dtype, batch, found, plan, total(costs).weight_bytes, None)
     head = _head(graph)
     return {
-        **cost_document(graph, costs),
-        "created": run.created,
+        "schema": SCHEMA,
+        "created": run.created,  # at the start, where is_run() looks for it
         "command": run.command,
         "host": run.host,
+        **cost_document(graph, costs),
         "memory": {key: value for key, value in memory.items() if key not in head},
         "variants": {
             name: {"table": _table(subject.table), "input": subject.input}

@@ -160,7 +160,7 @@ def is_run(path: Path) -> bool:
     """Whether the file begins like a run's document."""
     try:
         with path.open("rb") as file:
-            return b'"host"' in file.read(4096) and path.suffix.lower() == ".json"
+            return path.suffix.lower() == ".json" and b'"created"' in file.read(200)
     except (OSError, ValueError):
         return False
 
@@ -225,7 +225,7 @@ def _subject(value: Mapping[str, Any], where: str) -> Subject:
         and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size)
     ):
         raise InputError(f"{where}: input {size!r} is no image size; allowed are two sides in pixels")
-    return Subject(table_from(table, where), (size[0], size[1]))
+    return Subject(table_from({"name": "network", **table}, where), (size[0], size[1]))
 
 
 def _check(run: Run, where: str) -> None:

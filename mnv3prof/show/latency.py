@@ -318,7 +318,7 @@ def _saving_sheet(run: Run, variant: str, condition: Condition) -> Sheet:
         ratios = [_ratio(*(grid.at(part, name) for grid in grids)) for name in grids[0].backends]
         rows.append((part, costs[1][part].macs / costs[0][part].macs, *ratios))
     title = f"{variant}: MACs and measured time, as a multiple of {base.table.name}'s"
-    note = "A time's ratio nearer to 1 than the MACs' means that this runtime gains or loses less than the paper says."
+    note = "Where a time's ratio is nearer to 1 than the MACs', a runtime gains or loses less than on paper."
     return Sheet(title, tuple(columns), tuple(rows), notes=(note,), stacked=True)
 
 

@@ -1,0 +1,166 @@
+"""Each runtime: its types, its threads, its idleness; and devices that work behind the caller's back."""
+
+import time
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.bench import processes
+from mnv3prof.bench.backends import Job, backend, names
+from mnv3prof.bench.cache import default_folder
+from mnv3prof.bench.convert import convert
+from mnv3prof.bench.formats import form, stored_dtype
+from mnv3prof.bench.parts import make_parts
+from mnv3prof.bench.schedule import Plan, measure
+from mnv3prof.bench.torch_call import torch_call
+from mnv3prof.bench.worker import TOLERANCES, Begin, Failed, Piece, Prepare, Sample, Setup, serve_runtime
+
+SMALL = expand(read_table("small"), 64)
+HERE = [name for name in names() if name not in ("null", "cuda", "mps")]
+GPUS = ["cuda", "mps"]
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_every_runtime_of_this_system_is_here(name):
+    """A missing runtime is a failure, not a skip."""
+    found = backend(name).usable()
+    assert found.ok, found.reason
+    assert found.version
+    assert found.device
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [(name, dtype) for name in HERE for dtype in backend(name).DTYPES if dtype != "fp32"]
+)
+def test_every_type_that_a_runtime_offers_runs(name, dtype):
+    """fp16 and bf16 may be lacking in the processor, which is a reason; int8 may not."""
+    plan = Plan(Setup({"": SMALL}, dtype), (Piece("", "1"), Piece("", "2")), (name,), default_folder(), 0.2)
+    timings = measure(plan)
+    if timings[0].status == "unsupported":
+        assert dtype != "int8"
+        assert timings[0].reason == f"OpenVINO does not compute in {dtype} on this processor"
+        return
+    assert {(timing.status, timing.reason) for timing in timings} == {("ok", "")}
+    assert 1e-6 < max(timing.max_rel_err for timing in timings) < TOLERANCES[dtype]  # rounded, not to nothing
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_a_gpu_runs_where_there_is_one(name):
+    if not (found := backend(name).usable()).ok:
+        pytest.skip(found.reason)
+    plan = Plan(Setup({"": SMALL}), (Piece("", "1"), Piece("", "net")), (name,), default_folder(), 1)
+    assert {timing.status for timing in measure(plan)} == {"ok"}
+
+
+def test_vulkan_runs_the_network_as_pytorch_does():
+    plan = Plan(
+        Setup({"": SMALL}),
+        tuple(Piece("", p) for p in ("1", "4", "net")),
+        ("ncnn-vulkan",),
+        default_folder(),
+        1,
+    )
+    for timing in measure(plan):
+        assert (timing.status, timing.reason) == ("ok", "")
+        assert timing.max_rel_err < 1e-4
+
+
+class Device:
+    """A device that hands back at once and works on for a known time, as a GPU does."""
+
+    def __init__(self, seconds):
+        self.seconds, self.until, self.waited = seconds, 0.0, 0
+
+    def launch(self):
+        self.until = max(self.until, time.perf_counter()) + self.seconds
+
+    def wait(self):
+        self.waited += 1
+        while time.perf_counter() < self.until:
+            pass
+
+
+def _module_on(device):
+    class Launches(torch.nn.Module):
+        def forward(self, x):
+            device.launch()
+            return x
+
+    return Launches()
+
+
+def _job(model):
+    given = np.ones((1, 2), np.float32)
+    return Job("1", model, given, given, "fp32", 1)
+
+
+def test_a_call_returns_when_the_device_is_done():
+    device = Device(0.005)
+    call = torch_call(_job(_module_on(device)), wait=device.wait)
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        assert time.perf_counter() - start >= 0.005
+    assert device.waited == 4  # once for the input's way there
+
+
+def test_a_call_that_would_not_wait_would_be_seen():
+    device = Device(0.05)
+    call = torch_call(_job(_module_on(device)))
+    start = time.perf_counter()
+    call()
+    assert time.perf_counter() - start < 0.05
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_gpu_backends_wait_for_their_own_device(name, monkeypatch):
+    """The backend itself, on a processor that plays the device."""
+    device = Device(0.002)
+    module = backend(name)
+    monkeypatch.setattr(getattr(torch, name), "synchronize", device.wait)
+    monkeypatch.setattr(module, "torch_call", lambda job, where, wait: (where, torch_call(job, "cpu", wait)))
+    where, call = module.prepare(_job(_module_on(device)))
+    start = time.perf_counter()
+    call()
+    assert where == name
+    assert time.perf_counter() - start >= 0.002
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", [name for name in HERE if name not in ("ncnn-vulkan", "torchscript")])
+def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
+    setup, piece = Setup({"": SMALL}, threads=threads), Piece("", "2")
+    folder, request = default_folder(), Prepare(piece, None, "")
+    if format_name := backend(name).FORMAT:
+        ((key, entry),) = convert({format_name: (piece,)}, setup, folder).values()
+        request = Prepare(piece, folder / key, entry.main)
+    worker = processes.start(serve_runtime, name, setup)
+    try:
+        for ask in (Begin(), request, Sample(piece, 0.3)):
+            assert not isinstance(processes.ask(worker, ask, 120), Failed)
+        time.sleep(0.05)  # a visit's warm-up absorbs what a runtime spins this long
+        process = psutil.Process(worker.process.pid)
+        before = sum(process.cpu_times()[:2])
+        time.sleep(1.0)
+        assert sum(process.cpu_times()[:2]) - before <= 0.02
+    finally:
+        processes.end(worker)
+
+
+def test_formats_are_converted_in_the_types_they_have():
+    assert stored_dtype("onnx", "int8") == "int8"
+    assert stored_dtype("ncnn", "fp16") == "fp32"
+    for name in names():
+        if backend(name).FORMAT:
+            assert "fp32" in form(backend(name).FORMAT).DTYPES
+
+
+def test_activations_look_like_a_trained_networks():
+    for part in make_parts(expand(read_table("large"), 64)).values():
+        largest = part.expected.abs().max().item()
+        assert torch.isfinite(part.expected).all()
+        assert 1e-3 < largest < 1e3  # far from fp16's 65,504, and from denormals

@@ -1,0 +1,73 @@
+"""`export`: files that the real runtimes read."""
+
+import json
+
+import pytest
+
+from mnv3prof.bench.formats import form, names
+from mnv3prof.cli.main import run
+
+
+@pytest.mark.parametrize("to", names())
+def test_a_block_is_written_in_every_form_and_runs(to, tmp_path, capsys):
+    path = tmp_path / f"block{form(to).SUFFIX}"
+    assert (
+        run(
+            [
+                "export",
+                "small",
+                "--input",
+                "64",
+                "--to",
+                to,
+                "--part",
+                "2",
+                "-o",
+                str(path),
+                "--format",
+                "json",
+            ]
+        )
+        == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert found["files"][str(path)] == path.stat().st_size > 300
+    assert found["max_rel_err"] < 1e-5
+    assert {str(file) for file in tmp_path.iterdir()} == set(found["files"])
+    assert found["ran_on"]
+
+
+def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
+    import onnxruntime
+
+    from mnv3prof.arch.files import read_table
+    from mnv3prof.arch.layers import expand
+    from mnv3prof.bench.parts import make_parts
+
+    path = tmp_path / "net.onnx"
+    assert run(["export", "small", "--input", "64", "-o", str(path)]) == 0
+    part = make_parts(expand(read_table("small"), 64))["net"]
+    (output,) = onnxruntime.InferenceSession(path).run(None, {"x": part.given.numpy()})
+    assert abs(output - part.expected.numpy()).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "export: where to? allowed is --output FILE.onnx"),
+        (["-o", "x.tflite"], "x.tflite: a file of onnx is allowed to end in .onnx only"),
+        (["-o", "x.onnx", "--part", "12"], "--part: '12' is no part; allowed are stem, 1, 2"),
+        (["-o", "x.onnx", "--dtype", "bf16"], "onnx is not written in bf16; allowed are fp32, int8"),
+        (["-o", "x.onnx", "--to", "coreml"], "allowed are onnx, openvino"),
+        (["-o", "no/such/folder/x.onnx", "--input", "32"], "no/such/folder/x.onnx: cannot be written"),
+        (
+            ["-o", "x.param", "--to", "ncnn", "--batch", "2", "--input", "32"],
+            "ncnn takes one image at a time",
+        ),
+    ],
+)
+def test_wrong_input_is_refused_and_nothing_written(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["export", "small", *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,218 @@
+"""A run in its file: whole whatever ends it, gone on with, shown again, and refused where it is damaged."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from terminal import SCRIPT
+
+from mnv3prof.cli.main import run
+from mnv3prof.record.run import NET, SCHEMA, read_run, thinned
+
+NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    assert (
+        run(
+            [
+                "profile",
+                "small",
+                "--on",
+                "cpu,null",
+                "--rows",
+                "1-2",
+                "--input",
+                "32x48",
+                "--time-budget",
+                "1",
+                "-o",
+                str(path),
+            ]
+        )
+        == 0
+    )
+    return path
+
+
+def _document(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_run_holds_costs_memory_and_timings(kept):
+    found = _document(kept)
+    assert found["schema"] == SCHEMA
+    assert found["input"] == [32, 48]
+    assert found["totals"]["macs"] > 0
+    assert [block["block"] for block in found["blocks"]][:2] == ["stem", "1"]
+    assert found["layers"][0]["name"] == "features.0.0"
+    assert found["memory"]["arena"]["bytes"] >= found["memory"]["arena"]["lower_bound"] > 0
+    assert found["host"]["cores"] == os.cpu_count()
+    assert found["host"]["versions"]["torch"]
+    assert {r["device"] for r in found["host"]["roofs"]} == {"cpu"}
+    assert found["created"].endswith("+00:00")
+    assert {(t["backend"], t["part"]) for t in found["timings"]} == {
+        (b, p) for b in ("cpu", "null") for p in "12"
+    }
+    for timing in found["timings"]:
+        assert len(timing["samples_s"]) == min(timing["calls"], 200)
+
+
+def test_a_run_is_read_as_it_was_written(kept):
+    found = read_run(kept)
+    assert found.subject.graph.input == (32, 48)
+    assert [t.part for t in found.timings] == ["1", "2"] * 2
+    assert all(t.final for t in found.timings)
+
+
+@pytest.mark.parametrize("command", [["latency"], ["flops"], ["memory"], ["table"]])
+def test_a_run_is_shown_again(command, kept, capsys):
+    assert run([*command, str(kept)]) == 0
+    printed = capsys.readouterr().out
+    assert "MobileNetV3-Small at 32×48" in printed
+    if command == ["latency"]:
+        assert "at 32×48: latency on" in printed
+        assert "null, ms" in printed
+
+
+def test_resume_measures_only_what_is_missing(kept, tmp_path, capsys):
+    path = tmp_path / "run.json"
+    document = _document(kept)
+    document["timings"] = document["timings"][:3]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    command = [
+        "profile",
+        "small",
+        "--on",
+        "cpu,null",
+        "--rows",
+        "1-3",
+        "--input",
+        "32x48",
+        "--time-budget",
+        "0.5",
+        "-o",
+        str(path),
+    ]
+    assert run([*command, "--resume"]) == 0
+    found = {(t["backend"], t["part"]): t for t in _document(path)["timings"]}
+    assert set(found) == {(b, p) for b in ("cpu", "null") for p in "123"}
+    for timing in document["timings"]:
+        assert found[timing["backend"], timing["part"]] == timing
+    assert run([*command, "--resume", "--width", "0.5"]) == 2
+    assert "is a run of MobileNetV3-Small at (32, 48)" in capsys.readouterr().err
+
+
+def test_without_resume_a_run_begins_anew(kept, tmp_path):
+    path = tmp_path / "run.json"
+    path.write_bytes(kept.read_bytes())
+    assert run(["profile", "small", *NULL, "--parts", "net", "-o", str(path)]) == 0
+    assert [t["part"] for t in _document(path)["timings"]] == [NET]
+
+
+def test_a_kill_at_any_moment_leaves_a_run_that_opens_and_can_be_gone_on_with(tmp_path):
+    chance = random.Random(0)
+    path = tmp_path / "run.json"
+    command = [
+        "profile",
+        "small",
+        "--on",
+        "null",
+        "--input",
+        "32",
+        "--time-budget",
+        "1.5",
+        "-o",
+        str(path),
+        "--resume",
+    ]
+    measured = 0
+    for _ in range(20):
+        process = subprocess.Popen([SCRIPT, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.2, 4.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if path.exists():
+            final = sum(t.final for t in read_run(path).timings)
+            assert final >= measured
+            measured = final
+    assert run(command) == 0
+    found = read_run(path).timings
+    assert [t.part for t in found][-1] == NET
+    assert all(t.final for t in found)
+
+
+def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
+    path = tmp_path / "run.json"
+    command = ["profile", "small", "--on", "null", "--input", "32", "--time-budget", "60", "-o", str(path)]
+    environment = {**os.environ, "NULL_SECONDS": "0.02"}
+    process = subprocess.Popen(
+        [SCRIPT, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (
+        path.exists() and any(t["samples_s"] for t in _document(path)["timings"])
+    ):
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "null, ms" in out
+    assert "were interrupted" in out
+    assert any(t.samples_s for t in read_run(path).timings)
+
+
+def _damaged(kept, **change):
+    return {**_document(kept), **change}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schema": 99}, "has the schema 99; this version reads 1"),
+        ({"timings": "x"}, "is a damaged run: Expected `array`, got `str` - at `$.timings`"),
+        ({"timings": [{"backend": "cpu"}]}, "missing required field `part`"),
+        ({"timings": [{"backend": "cpu", "part": "99"}]}, "timing 1 is of '99', which its network has not"),
+        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [-1.0]}]}, "is no time in seconds"),
+        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [1e300]}]}, "is no time in seconds"),
+        ({"timings": [{"backend": "cpu", "part": "1", "status": "fine"}]}, "Invalid enum value 'fine'"),
+        ({"input": [0, 1]}, "is no image size"),
+        ({"table": {"rows": []}}, "allowed"),
+        ({"variants": {"a": {"table": 1}}}, "variant a: holds no table"),
+    ],
+)  # fmt: skip
+def test_a_damaged_run_is_refused_in_one_sentence(change, says, kept, tmp_path, capsys):
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(_damaged(kept, **change)), encoding="utf-8")
+    assert run(["latency", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
+    assert "run.json" in err
+
+
+def test_a_truncated_run_is_refused(kept, tmp_path, capsys):
+    path = tmp_path / "run.json"
+    path.write_bytes(kept.read_bytes()[:-100])
+    assert run(["profile", "small", *NULL, "-o", str(path), "--resume"]) == 2
+    assert "run.json: is not valid JSON" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", [[], ["-o", "run.csv"], ["-o", "run.json", "--format", "md"]])
+def test_profile_wants_a_json_file(where, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["profile", "small", *NULL, *where]) == 2
+    assert "allowed is --output FILE.json" in capsys.readouterr().err
+
+
+def test_thinned_keeps_evenly_and_at_most_so_many():
+    assert thinned(range(5), 10) == (0, 1, 2, 3, 4)
+    assert thinned(range(1000), 4) == (0, 250, 500, 750)
