@@ -10,7 +10,11 @@ from mnv3prof.cli.main import run
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"```console\n\$ mnv3prof (.*?)\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(
-    set(re.findall(r"`mnv3prof ((?:table|flops|memory|compare|latency|backends)[^`]*)`", README))
+    set(
+        re.findall(
+            r"`mnv3prof ((?:table|flops|memory|compare|latency|backends|profile|export|cache)[^`]*)`", README
+        )
+    )
 )
 
 

@@ -16,12 +16,15 @@ from ..record.run import Run, Subject, Timing, twins
 from . import cache
 from .backends import backend, names
 from .host import describe
+from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
 from .worker import Piece, Setup
 
 
 class Request(NamedTuple):
-    """What to measure. parts: of each network; folder: the cache's, None for one that is not kept."""
+    """What to measure. parts: of each network; folder: the cache's, None for one that is not kept;
+    operators: whether to ask the runtimes for theirs too.
+    """
 
     graphs: Mapping[str, Graph]
     parts: Mapping[str, Sequence[str]]
@@ -32,6 +35,7 @@ class Request(NamedTuple):
     budget_s: float = 60.0
     timeout_s: float = 300.0
     folder: Path | None = None
+    operators: bool = False
 
 
 def usable_here() -> tuple[str, ...]:
@@ -63,7 +67,12 @@ def profile(
             run = replace(run, host=describe(dict.fromkeys([*run.host.runtimes, *request.backends]), roofs))
         store(run)
         timings = measure(plan, Watcher(hear, keep), run.timings)
-    return replace(run, timings=others + timings)
+        run = replace(run, timings=others + timings)
+        if request.operators:
+            found, reasons = profile_operators(setup, timings, folder, request.timeout_s, hear)
+            run = replace(run, operators=tuple(found), notes=tuple(reasons))
+            store(run)
+    return run
 
 
 def _begun(request: Request) -> Run:

@@ -1,8 +1,10 @@
 """How PyTorch's backends call a module: on a device, in a type, until its output is there."""
 
 from collections.abc import Callable
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from ..record.operators import Op
 from .backends import Call, Job
 
 if TYPE_CHECKING:
@@ -36,3 +38,23 @@ def torch_call(
     if wait:
         wait()
     return call
+
+
+def torch_operators(job: Job, calls: int) -> tuple[Op, ...]:
+    """What PyTorch's profiler says of each operator that the modules call, the median of so many calls."""
+    from torch.profiler import ProfilerActivity, profile
+
+    call = torch_call(job)
+    call()
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as found:
+        for _ in range(calls):
+            call()
+    outer = [
+        event for event in found.events() if event.cpu_parent is None and event.name.startswith("aten::")
+    ]
+    each = len(outer) // calls
+    return tuple(
+        Op(f"{number}: {outer[number].name}", outer[number].name, seconds)
+        for number in range(each)
+        if (seconds := median(outer[number + n * each].cpu_time_total for n in range(calls)) / 1e6) > 0
+    )

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype
+from ..record.operators import Op
 from ..record.run import Roof, Status
 from . import cache
-from .backends import Call, Job, backend
+from .backends import Backend, Call, Job, backend
 from .clock import Visit, visit
 from .formats import Part, Unsupported, form, stored_dtype
 
@@ -74,6 +75,13 @@ class Sample(NamedTuple):
     seconds: float
 
 
+class Profile(NamedTuple):
+    """Ask for the time of each operator of a part."""
+
+    prepare: Prepare
+    calls: int
+
+
 class MeasureRoof(NamedTuple):
     """Ask for a device's best rates."""
 
@@ -103,13 +111,15 @@ def serve_runtime(name: str, setup: Setup, line: Connection) -> None:
     networks: dict[str, dict[str, Part]] = {}
     calls: dict[Piece, Call] = {}
 
-    def answer(request: Begin | Prepare | Sample) -> Prepared | Visit | None:
+    def answer(request: Begin | Prepare | Sample | Profile) -> Prepared | Visit | tuple[Op, ...] | None:
         if isinstance(request, Begin):
             for module in runtime.IMPORTS:
                 import_module(module)
             return None
         if isinstance(request, Sample):
             return visit(calls[request.piece], request.seconds)
+        if isinstance(request, Profile):
+            return _operators(runtime, _job(request.prepare, setup, networks), request.calls)
         job = _job(request, setup, networks)
         start = perf_counter()
         call = runtime.prepare(job)
@@ -208,6 +218,14 @@ def _network(variant: str, setup: Setup, networks: dict[str, dict[str, Part]]) -
 
         networks[variant] = make_parts(setup.graphs[variant], setup.batch)
     return networks[variant]
+
+
+def _operators(runtime: Backend, job: Job, calls: int) -> tuple[Op, ...]:
+    profiler = getattr(runtime, "operators", None)
+    if profiler is None:
+        raise Unsupported("the runtime tells nothing of its operators")
+    found: tuple[Op, ...] = profiler(job, calls)
+    return found
 
 
 def _job(request: Prepare, setup: Setup, networks: dict[str, dict[str, Part]]) -> Job:

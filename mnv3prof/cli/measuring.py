@@ -17,6 +17,7 @@ from ..cost.counts import Dtype
 from ..record.document import run_document
 from ..record.run import NET, Run, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
+from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
 from .options import in_range
 from .output import Output, Result, emit, form_of, write
@@ -53,6 +54,9 @@ class Measuring(msgspec.Struct, frozen=True):
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
     ] = 300.0
+    ops: Annotated[
+        bool, _measuring("--ops", "Ask the runtimes for their operators too; of the network, if not --rows.")
+    ] = False
     no_cache: Annotated[bool, _measuring("--no-cache", "Convert anew, and keep nothing.")] = False
 
     def request(self, graphs: Mapping[str, Graph]) -> "Request":
@@ -71,13 +75,15 @@ class Measuring(msgspec.Struct, frozen=True):
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
             tuple(dict.fromkeys(names)), self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
-            None if self.no_cache else default_folder(),
+            None if self.no_cache else default_folder(), self.ops,
         )  # fmt: skip
 
     def parts_of(self, graph: Graph) -> tuple[str, ...]:
         """Names of the parts to time."""
         if self.rows is not None:
             return _rows(self.rows, len(graph.table.rows))
+        if self.ops and self.parts == "all":
+            return (NET,)
         return {"net": (NET,), "blocks": graph.blocks, "all": (*graph.blocks, NET)}[self.parts]
 
 
@@ -133,7 +139,7 @@ def emit_run(
 
     before: sheets above the run's own; also: what its document holds besides.
     """
-    sheets = (*before, *latency_sheets(run))
+    sheets = (*before, *latency_sheets(run), *operator_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     if any(timing.stopped == "interrupted" for timing in run.timings):
         raise typer.Exit(130)

@@ -22,6 +22,7 @@ MOST_SAMPLES: Final = 200
 MOST_BYTES: Final = 200_000_000
 
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
+Joined = Literal["name", "shape", "order", ""]
 Stopped = Literal["steady", "budget", "interrupted", ""]
 
 
@@ -71,6 +72,19 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     def final(self) -> bool:
         """Whether measuring it again would find nothing that is missing."""
         return self.status != "absent" and (self.status != "ok" or self.stopped in ("steady", "budget"))
+
+
+class Operator(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's time, and the layer that it runs: "" and joined "" where none could be found."""
+
+    variant: str = ""
+    backend: str
+    part: str
+    name: str
+    kind: str
+    seconds: float
+    layer: str = ""
+    joined: Joined = ""
 
 
 class Roof(msgspec.Struct, frozen=True):
@@ -126,6 +140,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     subject: Subject
     variants: dict[str, Subject] = {}
     timings: tuple[Timing, ...] = ()
+    operators: tuple[Operator, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -196,7 +211,7 @@ def run_from(document: Any, where: str) -> Run:
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
         subject=_subject({"table": plain.table, "input": plain.input}, where),
-        variants=variants, timings=plain.timings, notes=plain.notes,
+        variants=variants, timings=plain.timings, operators=plain.operators, notes=plain.notes,
     )  # fmt: skip
     _check(run, where)
     return run
@@ -212,6 +227,7 @@ class _Document(msgspec.Struct, kw_only=True):
     input: tuple[int, int]
     variants: dict[str, dict[str, Any]] = {}
     timings: tuple[Timing, ...]
+    operators: tuple[Operator, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -236,3 +252,6 @@ def _check(run: Run, where: str) -> None:
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
         if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
             raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")
+    for number, operator in enumerate(run.operators, 1):
+        if operator.part not in parts.get(operator.variant, ()):
+            raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")

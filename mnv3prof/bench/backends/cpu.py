@@ -1,7 +1,8 @@
 """PyTorch eager on the CPU."""
 
 from ...cost.counts import Dtype
-from ..torch_call import torch_call
+from ...record.operators import Op
+from ..torch_call import torch_call, torch_operators
 from . import Call, Job, Usable, installed
 
 WHAT = "PyTorch eager"
@@ -19,3 +20,8 @@ def usable() -> Usable:
 def prepare(job: Job) -> Call:
     """The module itself, without gradients."""
     return torch_call(job)
+
+
+def operators(job: Job, calls: int) -> tuple[Op, ...]:
+    """What PyTorch's profiler says of each operator."""
+    return torch_operators(job, calls)

@@ -1,6 +1,11 @@
 """ExecuTorch with XNNPACK on the CPU."""
 
+import tempfile
+from pathlib import Path
+from statistics import fmean
+
 from ...cost.counts import Dtype
+from ...record.operators import Op
 from . import Call, Job, Usable, installed
 
 WHAT = "ExecuTorch (mobile runtime) with XNNPACK"
@@ -8,6 +13,9 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 FORMAT = "executorch"
 ROOF = "cpu"
 IMPORTS = ("torch", "executorch.extension.pybindings.portable_lib")
+
+_OUTER = ("Method::", "Program::", "DELEGATE_CALL", "OPERATOR_CALL")
+"""Events that hold others, which are counted themselves."""
 
 
 def usable() -> Usable:
@@ -24,3 +32,27 @@ def prepare(job: Job) -> Call:
     module = portable_lib._load_for_executorch(str(job.model))
     inputs = (torch.from_numpy(job.given),)
     return lambda: module.forward(inputs)[0]
+
+
+def operators(job: Job, calls: int) -> tuple[Op, ...]:
+    """What ExecuTorch's event trace says of each operator, XNNPACK's own among them."""
+    import torch
+    from executorch.devtools import Inspector
+    from executorch.extension.pybindings import portable_lib
+
+    portable_lib._unsafe_reset_threadpool(job.threads)
+    module = portable_lib._load_for_executorch(str(job.model), enable_etdump=True)
+    for _ in range(calls):
+        module.forward((torch.from_numpy(job.given),))
+    # XNNPACK's clock ticks in microseconds: their mean tells more than their median.
+    with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
+        trace = Path(folder) / "trace.etdp"
+        module.write_etdump_result_to_file(str(trace), str(Path(folder) / "debug.bin"))
+        blocks = Inspector(etdump_path=str(trace)).event_blocks
+    return tuple(
+        Op(event.name, event.name, fmean(event.perf_data.raw[-calls:]) / 1e3)
+        for block in blocks
+        if block.name == "Execute"
+        for event in block.events
+        if event.perf_data and not event.name.startswith(_OUTER)
+    )

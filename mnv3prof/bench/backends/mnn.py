@@ -1,6 +1,12 @@
 """MNN on the CPU."""
 
+from collections import defaultdict
+from statistics import median
+from time import perf_counter
+from typing import Any
+
 from ...cost.counts import Dtype
+from ...record.operators import Op
 from . import Call, Job, Usable, installed
 
 WHAT = "MNN (mobile runtime)"
@@ -21,13 +27,11 @@ def prepare(job: Job) -> Call:
     import MNN
     import numpy as np
 
-    interpreter = MNN.Interpreter(str(job.model))
-    session = interpreter.createSession({"numThread": job.threads, "backend": "CPU", "precision": "high"})
+    interpreter, session, given = _session(job)
     source, target = interpreter.getSessionInput(session), interpreter.getSessionOutput(session)
-    shape, kind = job.expected.shape, MNN.Halide_Type_Float
-    given = MNN.Tensor(job.given.shape, kind, job.given, MNN.Tensor_DimensionType_Caffe)
+    shape = job.expected.shape
     room = np.zeros(shape, np.float32)
-    output = MNN.Tensor(shape, kind, room, MNN.Tensor_DimensionType_Caffe)
+    output = MNN.Tensor(shape, MNN.Halide_Type_Float, room, MNN.Tensor_DimensionType_Caffe)
 
     def call() -> object:
         source.copyFrom(given)
@@ -36,3 +40,38 @@ def prepare(job: Job) -> Call:
         return np.asarray(output.getNumpyData()).reshape(shape)
 
     return call
+
+
+def _session(job: Job) -> tuple[Any, Any, Any]:
+    """The interpreter, a session of it, and the input as a tensor."""
+    import MNN
+
+    interpreter = MNN.Interpreter(str(job.model))
+    session = interpreter.createSession({"numThread": job.threads, "backend": "CPU", "precision": "high"})
+    kind, layout = MNN.Halide_Type_Float, MNN.Tensor_DimensionType_Caffe
+    return interpreter, session, MNN.Tensor(job.given.shape, kind, job.given, layout)
+
+
+def operators(job: Job, calls: int) -> tuple[Op, ...]:
+    """The time between MNN's callbacks before and after each operator, the median of so many calls."""
+    interpreter, session, given = _session(job)
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    shapes: dict[tuple[str, str], tuple[int, ...]] = {}
+    start = 0.0
+
+    def before(tensors: Any, op: Any) -> bool:
+        nonlocal start
+        start = perf_counter()
+        return True
+
+    def after(tensors: Any, op: Any) -> bool:
+        seconds = perf_counter() - start
+        key = op.getName(), op.getType()
+        times[key].append(seconds)
+        shapes[key] = tuple(tensors[0].getShape()[1:])
+        return True
+
+    for _ in range(calls):
+        interpreter.getSessionInput(session).copyFrom(given)
+        interpreter.runSessionWithCallBackInfo(session, before, after)
+    return tuple(Op(name, kind, median(found), shapes[name, kind]) for (name, kind), found in times.items())

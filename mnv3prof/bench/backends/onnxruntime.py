@@ -1,8 +1,14 @@
 """ONNX Runtime on the CPU."""
 
+import json
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ...cost.counts import Dtype
+from ...record.operators import Op
 from . import Call, Job, Usable, installed
 
 WHAT = "ONNX Runtime, CPU provider"
@@ -37,3 +43,32 @@ def options(job: Job) -> Any:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
     return options
+
+
+def operators(job: Job, calls: int) -> tuple[Op, ...]:
+    """What the session's profile says of each node, the median of so many calls."""
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
+        settings = options(job)
+        settings.enable_profiling = True
+        settings.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(job.model, settings, providers=["CPUExecutionProvider"])
+        for _ in range(calls):
+            session.run(None, {"x": job.given})
+        events = json.loads(Path(session.end_profiling()).read_bytes())
+    times: dict[str, list[float]] = defaultdict(list)
+    nodes = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            times[event["name"]].append(event["dur"] / 1e6)
+            nodes[event["name"]] = event["args"]
+    return tuple(_op(name, node, median(times[name])) for name, node in nodes.items())
+
+
+def _op(name: str, node: dict[str, Any], seconds: float) -> Op:
+    shapes = [shape for output in node.get("output_type_shape", []) for shape in output.values()]
+    return Op(
+        name.removesuffix("_kernel_time").removesuffix("_nchwc"), node["op_name"], seconds,
+        tuple(shapes[0][1:]) if shapes else None,
+    )  # fmt: skip

@@ -1,8 +1,11 @@
 """OpenVINO on the CPU."""
 
+from collections import defaultdict
+from statistics import median
 from typing import Any
 
 from ...cost.counts import Dtype
+from ...record.operators import Op
 from ..formats import Unsupported
 from . import Call, Job, Usable, installed
 
@@ -45,3 +48,15 @@ def compiled(job: Job, *, count: bool = False) -> Any:
         "INFERENCE_PRECISION_HINT": _PRECISION[job.dtype], "PERF_COUNT": count,
     }  # fmt: skip
     return core.compile_model(core.read_model(job.model), "CPU", hints)
+
+
+def operators(job: Job, calls: int) -> tuple[Op, ...]:
+    """What the request's profiling says of each node that ran, the median of so many calls."""
+    request = compiled(job, count=True).create_infer_request()
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for _ in range(calls):
+        request.infer({0: job.given}, share_inputs=True)
+        for node in request.get_profiling_info():
+            if node.status == node.Status.EXECUTED:
+                times[node.node_name, node.node_type].append(node.real_time.total_seconds())
+    return tuple(Op(name, kind, median(found)) for (name, kind), found in times.items())

@@ -1,0 +1,87 @@
+"""The sheets of `latency --ops`: what a runtime says of its operators, beside the layers that they run."""
+
+from collections.abc import Sequence
+
+from ..cost.counts import count
+from ..record.run import Operator, Run, Timing
+from .costs import titled
+from .sheet import Column, Sheet
+
+_CLOSE = 0.10
+
+
+def operator_sheets(run: Run) -> tuple[Sheet, ...]:
+    """For each backend and part: layer by layer, then what no layer could be found for."""
+    groups: dict[tuple[str, str, str], list[Operator]] = {}
+    for operator in run.operators:
+        groups.setdefault((operator.variant, operator.backend, operator.part), []).append(operator)
+    sheets = [_sheet(run, operators) for operators in groups.values()]
+    if run.notes:
+        sheets.append(Sheet("Without operators", (), (), notes=run.notes))
+    return tuple(sheets)
+
+
+def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
+    first = operators[0]
+    timing = _timing_of(first, run)
+    graph = run.subjects[first.variant].graph
+    macs = {cost.layer: cost.macs for cost in count(graph, timing.dtype if timing else "fp32")}
+    total = sum(operator.seconds for operator in operators)
+    columns = (
+        Column("layer", "Layer", "text"), Column("operator", "Operator", "text", importance=2),
+        Column("kind", "Its kind", "text", importance=1), Column("joined", "Joined by", "text", importance=3),
+        Column("us", "µs", "number"), Column("share", "Share", "share"), Column("macs", "MACs", importance=1),
+        Column("gmacs", "GMAC/s", "number"),
+    )  # fmt: skip
+    place = {layer.name: n for n, layer in enumerate(graph.layers)}
+    ordered = sorted(operators, key=lambda operator: place.get(operator.layer, len(place)))
+    rows = tuple(_row(operator, macs.get(operator.layer), total) for operator in ordered)
+    title = titled(graph, f"operators of {first.part} as {first.backend} tells them")
+    notes = (_joined(operators, total), _accounted(total, timing))
+    return Sheet(title, columns, rows, notes=tuple(filter(None, notes)))
+
+
+def _timing_of(operator: Operator, run: Run) -> Timing | None:
+    key = (operator.variant, operator.backend, operator.part)
+    return next((t for t in run.timings if (t.variant, t.backend, t.part) == key), None)
+
+
+def _row(operator: Operator, macs: int | None, total: float) -> tuple[object, ...]:
+    share = operator.seconds / total if total else 0.0
+    return (
+        operator.layer or None, _short(operator.name), operator.kind[:40], operator.joined or "not joined",
+        operator.seconds * 1e6, share, macs, _rate(macs, operator.seconds),
+    )  # fmt: skip
+
+
+def _rate(macs: int | None, seconds: float) -> float | None:
+    return macs / seconds / 1e9 if macs and seconds else None
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 48 else f"...{name[-45:]}"
+
+
+def _joined(operators: Sequence[Operator], total: float) -> str:
+    alone = [operator for operator in operators if not operator.joined]
+    if not alone:
+        return "Every operator was joined to a layer."
+    share = sum(operator.seconds for operator in alone) / total if total else 0.0
+    return (
+        f"{len(alone)} of {len(operators)} operators are none of our layers (changes of layout, pieces of "
+        f"an activation): {share:.1%} of the time; fusion puts a layer's activation into the one before."
+    )
+
+
+def _accounted(total: float, timing: Timing | None) -> str:
+    if timing is None or not timing.seconds:
+        return ""
+    share = total / timing.seconds
+    sentence = (
+        f"The operators sum to {total * 1e3:.3f} ms, {share:.1%} of the part's {timing.seconds * 1e3:.3f} ms"
+    )
+    if abs(share - 1) <= _CLOSE:
+        return f"{sentence}."
+    if share < 1:
+        return f"{sentence}: {1 - share:.1%} is not accounted for, what the runtime does between them."
+    return f"{sentence}: {share - 1:.1%} too much, what its profiler itself costs or how its clock rounds."

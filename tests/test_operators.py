@@ -1,0 +1,177 @@
+"""Operators as the runtimes tell them, joined to layers: names and shapes made up, then the real ones."""
+
+import json
+
+import pytest
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import WEIGHTED, expand
+from mnv3prof.cli.main import run
+from mnv3prof.record.operators import Op, class_of, join
+from mnv3prof.record.run import NET, Host, Operator, Run, Subject, Timing
+from mnv3prof.show.operators import operator_sheets
+
+LARGE = expand(read_table("large"))
+TELLING = ["cpu", "onnxruntime", "openvino", "mnn", "executorch"]
+
+
+def _joined(part, *ops):
+    return [(layer and layer.name.removeprefix("features."), how) for _, layer, how in join(LARGE, part, ops)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "found"),
+    [
+        ("Conv", "", "weighted"), ("FusedConv", "", "weighted"), ("Gemm", "", "weighted"),
+        ("Fully Connected (NC, F32) GEMM #1", "", "weighted"), ("aten::conv2d", "", "weighted"),
+        ("ReorderInput", "", ""), ("Transpose (ND, X32) #1", "", ""), ("Raster", "/block/Mul_output_0", ""),
+        ("GlobalAveragePool", "", "pool"), ("ReduceMean", "", "pool"), ("aten::batch_norm", "", "norm"),
+        ("HardSwish", "", "activation"), ("ReLU6", "", "activation"), ("BinaryOp", "/a/Mul_output_0", "mul"),
+        ("Subgraph", "/a/block.2/Mul", "mul"), ("BinaryOp", "BinaryOp11", ""), ("aten::add_", "", "add"),
+    ],
+)  # fmt: skip
+def test_kinds_of_operators(kind, name, found):
+    assert class_of(Op(name, kind, 1.0)) == found
+
+
+def test_names_are_module_paths():
+    assert _joined(
+        "4",
+        Op("/block/block.0/block.0.0/Conv_output_0", "Conv", 1.0),
+        Op("/block/block.2/fc1/Conv/WithoutBiases", "Convolution", 1.0),
+        Op("/block/block.2/Mul", "Mul", 1.0),
+    ) == [("4.block.0.0", "name"), ("4.block.2.fc1", "name"), ("4.block.2.mul", "name")]
+    assert _joined(NET, Op("/features/features.4/block/block.0/block.0.0/Conv", "Conv", 1.0)) == [
+        ("4.block.0.0", "name")
+    ]
+    assert _joined("stem", Op("/0/Conv", "Conv", 1.0))[0][0] == "0.0"
+    assert _joined("head", Op("/0/0.0/Conv", "Conv", 1.0), Op("/1/GlobalAveragePool", "GlobalAveragePool", 1.0)) == [
+        ("16.0", "name"), ("avgpool", "name"),
+    ]  # fmt: skip
+    assert _joined("classifier", Op("/0/Gemm", "Gemm", 1.0)) == [("classifier.0", "name")]
+
+
+def test_a_fused_operator_that_took_its_activations_name_is_the_convolution():
+    assert _joined("4", Op("/block/block.0/block.0.2/Relu_output_0", "Conv", 1.0)) == [
+        ("4.block.0.0", "name")
+    ]
+
+
+def test_shapes_join_what_fusion_renamed():
+    assert _joined("4", Op("y", "Conv", 1.0, (40, 28, 28)), Op("z", "Conv", 1.0, (72, 56, 56))) == [
+        ("4.block.3.0", "shape"), ("4.block.0.0", "shape"),
+    ]  # fmt: skip
+
+
+def test_order_joins_where_as_many_are_left():
+    ops = [Op(f"c{n}", "Convolution", 1.0) for n in range(5)]
+    assert [name for name, how in _joined("4", *ops)] == [
+        "4.block.0.0",
+        "4.block.1.0",
+        "4.block.2.fc1",
+        "4.block.2.fc2",
+        "4.block.3.0",
+    ]
+    assert _joined("4", *ops[:4]) == [(None, "")] * 4  # which one is missing, nothing tells
+
+
+def test_changes_of_layout_are_listed_and_not_joined():
+    assert _joined("4", Op("x_abcd_acdb_/block/block.0/block.0.0/Conv", "Reorder", 1.0)) == [(None, "")]
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_every_weighted_layer_is_found_in_what_the_runtime_tells(name, capsys):
+    arguments = [
+        "latency",
+        "small",
+        "--input",
+        "96",
+        "--ops",
+        "--on",
+        name,
+        "--rows",
+        "4,5",
+        "--time-budget",
+        "0.3",
+    ]
+    assert run([*arguments, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["operators"]
+    graph = expand(read_table("small"), 96)
+    for part in ("4", "5"):
+        ours = {layer.name for layer in graph.layers if layer.block == part and layer.op in WEIGHTED}
+        theirs = [o for o in found if o["part"] == part]
+        assert ours <= {o["layer"] for o in theirs}
+        assert all(o["joined"] == "" for o in theirs if not o["layer"])
+        assert sum(o["seconds"] for o in theirs) > 0
+
+
+def _run(operators, seconds):
+    host = Host(cpu="", cores=1, memory_bytes=1, gpu="", os="", python="", versions={})
+    timing = Timing(backend="a", part="4", samples_s=(seconds,) * 9, stopped="steady")
+    return Run(
+        created="",
+        command="",
+        host=host,
+        subject=Subject(LARGE.table, LARGE.input),
+        timings=(timing,),
+        operators=operators,
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (1e-3, "100.0% of the part's 1.000 ms."),
+        (2e-3, "50.0% is not accounted for"),
+        (0.5e-3, "100.0% too much"),
+    ],
+)
+def test_the_sum_is_held_against_the_parts_time(seconds, says):
+    conv = Operator(
+        backend="a",
+        part="4",
+        name="c",
+        kind="Conv",
+        seconds=0.8e-3,
+        layer="features.4.block.0.0",
+        joined="name",
+    )
+    layout = Operator(backend="a", part="4", name="r", kind="Reorder", seconds=0.2e-3)
+    (sheet,) = operator_sheets(_run((layout, conv), seconds))
+    macs = 24 * 72 * 56 * 56
+    assert sheet.rows[0] == (
+        "features.4.block.0.0",
+        "c",
+        "Conv",
+        "name",
+        pytest.approx(800),
+        pytest.approx(0.8),
+        macs,
+        pytest.approx(macs / 0.8e-3 / 1e9),
+    )
+    assert sheet.rows[1][0] is None
+    assert "1 of 2 operators are none of our layers" in sheet.notes[0]
+    assert "20.0% of the time" in sheet.notes[0]
+    assert says in sheet.notes[1]
+
+
+def test_a_runtime_that_tells_nothing_is_named(capsys):
+    assert (
+        run(
+            [
+                "latency",
+                "small",
+                "--input",
+                "32",
+                "--ops",
+                "--on",
+                "ncnn",
+                "--rows",
+                "1",
+                "--time-budget",
+                "0.1",
+            ]
+        )
+        == 0
+    )
+    assert "ncnn, part 1: the runtime tells nothing of its operators." in capsys.readouterr().out
