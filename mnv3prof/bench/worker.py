@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..arch.layers import Graph
 from ..cost.counts import Dtype
 from ..record.operators import Op
+from ..record.plan import RuntimePlan
 from ..record.run import Roof, Status
 from . import cache
 from .backends import Backend, Call, Job, backend
@@ -82,6 +83,12 @@ class Profile(NamedTuple):
     calls: int
 
 
+class PlanMemory(NamedTuple):
+    """Ask for the arena that the runtime plans for a part."""
+
+    piece: Piece
+
+
 class MeasureRoof(NamedTuple):
     """Ask for a device's best rates."""
 
@@ -106,18 +113,24 @@ class Failed(NamedTuple):
 
 
 def serve_runtime(name: str, setup: Setup, line: Connection) -> None:
-    """Answer Begin with None, Prepare with Prepared and Sample with Visit, or any with Failed."""
+    """Answer Begin with None, Prepare with Prepared, Sample with Visit, Profile with Ops, PlanMemory
+    with RuntimePlan, or any with Failed.
+    """
     runtime = backend(name)
     networks: dict[str, dict[str, Part]] = {}
     calls: dict[Piece, Call] = {}
 
-    def answer(request: Begin | Prepare | Sample | Profile) -> Prepared | Visit | tuple[Op, ...] | None:
+    def answer(request: Any) -> Prepared | Visit | tuple[Op, ...] | RuntimePlan | None:
         if isinstance(request, Begin):
             for module in runtime.IMPORTS:
                 import_module(module)
             return None
         if isinstance(request, Sample):
             return visit(calls[request.piece], request.seconds)
+        if isinstance(request, PlanMemory):
+            return _planned(
+                runtime, _network(request.piece.variant, setup, networks)[request.piece.part], setup
+            )
         if isinstance(request, Profile):
             return _operators(runtime, _job(request.prepare, setup, networks), request.calls)
         job = _job(request, setup, networks)
@@ -225,6 +238,17 @@ def _operators(runtime: Backend, job: Job, calls: int) -> tuple[Op, ...]:
     if profiler is None:
         raise Unsupported("the runtime tells nothing of its operators")
     found: tuple[Op, ...] = profiler(job, calls)
+    return found
+
+
+def _planned(runtime: Backend, part: Part, setup: Setup) -> RuntimePlan:
+    import torch
+
+    planner = getattr(runtime, "planned", None)
+    if planner is None:
+        raise Unsupported("the runtime's memory plan cannot be read")
+    with torch.no_grad():
+        found: RuntimePlan = planner(part, setup.dtype)
     return found
 
 

@@ -4,11 +4,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..arch.layers import Graph
 from ..cost import memory as cost
-from ..cost.counts import count, total
+from ..cost.counts import Dtype, count, total
 from ..record.document import memory_document
+from ..record.plan import RuntimePlan
 from ..record.units import parse_bytes
 from ..show import memory as show
+from ..show.plan import plan_sheets
 from .options import DtypeOption, Settings, TableArgument, in_range, spread
 from .output import Output, Result, emit
 
@@ -33,10 +36,17 @@ def memory(
     alignment: Annotated[
         int, typer.Option("--alignment", help="Bytes to which the arena aligns each tensor.")
     ] = 1,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="NAMES", help="Backends whose planned arena to set beside ours."),
+    ] = None,
     settings: Settings,
     output: Output,
 ) -> None:
     """Tell how many bytes of activations are alive, where the peak is, and what arena holds them.
+
+    --on executorch,litert reads the arena that those runtimes really planned for this network, and
+    names the tensors that make the difference.
 
     Example: mnv3prof memory small --dtype int8 --fit 320KiB
     """
@@ -52,11 +62,24 @@ def memory(
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
     summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
     fits = () if verdict is None else (show.fit_sheet(graph, arena, verdict),)
-    sheets = (summary, detail, show.alive_sheet(peaks), *fits)
+    plans = () if on is None else _plans(graph, on, dtype, batch)
+    planned = plan_sheets(plans, arena) if plans else ()
+    sheets = (summary, detail, show.alive_sheet(peaks), *fits, *planned)
 
     def document() -> object:
-        return memory_document(graph, dtype, batch, peaks, arena, weights, verdict)
+        found = memory_document(graph, dtype, batch, peaks, arena, weights, verdict)
+        return {**found, "planned": plans} if plans else found
 
     emit(Result(sheets, detail, document), output)
     if verdict is not None and not verdict.fits:
         raise typer.Exit(1)
+
+
+def _plans(graph: Graph, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+    from ..bench.backends import backend
+    from ..bench.plan import runtime_plans
+
+    names = tuple(dict.fromkeys(name.strip() for name in on.split(",")))
+    for name in names:
+        backend(name)
+    return runtime_plans(graph, names, dtype, batch)

@@ -6,7 +6,7 @@ A file says
     which IMPORTS its process makes before anything is timed;
 and has two functions: usable() tells whether it can run here, and prepare(job) makes a call that
 returns when its output is ready. Where the runtime has a profiler, a third, operators(job, calls),
-tells what it says of each of its operators; where its memory plan can be read, planned(file) does.
+tells what it says of each of its operators; where its memory plan can be read, planned(part, dtype) does.
 """
 
 from collections.abc import Callable

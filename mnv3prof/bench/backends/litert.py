@@ -1,8 +1,13 @@
 """LiteRT with XNNPACK on the CPU."""
 
+import tempfile
+from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...cost.counts import Dtype
+from ...record.plan import Held, RuntimePlan, biggest_moment
+from ..formats import Part, litert
 from . import Call, Job, Usable, installed
 
 if TYPE_CHECKING:
@@ -62,3 +67,27 @@ def _in_the_type_of(source: Any, given: "NDArray[Any]") -> "NDArray[Any]":
     levels = np.round(given / scale) + zero
     quantized: NDArray[Any] = np.clip(levels, bounds.min, bounds.max).astype(source["dtype"])
     return quantized
+
+
+def planned(part: Part, dtype: Dtype) -> RuntimePlan:
+    """Where LiteRT's own kernels find their tensors: XNNPACK would hide what it takes."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
+        file = litert.convert(part, dtype, Path(folder))
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(str(file), num_threads=1, experimental_op_resolver_type=plain)
+        interpreter.allocate_tensors()
+        written = {int(index) for op in interpreter._get_ops_details() for index in op["outputs"]}
+        written |= {int(source["index"]) for source in interpreter.get_input_details()}
+        at = {index: interpreter.tensor(index)().__array_interface__["data"][0] for index in sorted(written)}
+        details = {d["index"]: d for d in interpreter.get_tensor_details()}
+        start = min(at.values())
+        held = tuple(
+            Held(
+                tuple(map(int, details[index]["shape"])), address - start,
+                int(prod(details[index]["shape"])) * details[index]["dtype"]().itemsize,
+            )
+            for index, address in at.items()
+        )  # fmt: skip
+    return RuntimePlan("litert", biggest_moment(held), held)

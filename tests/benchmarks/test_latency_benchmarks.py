@@ -1,0 +1,202 @@
+"""How true and how fast the measuring is: `pytest --benchmark-only tests/benchmarks -s`."""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from statistics import median
+
+import psutil
+import pytest
+from terminal import SCRIPT
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.bench import processes
+from mnv3prof.bench.backends import backend
+from mnv3prof.bench.cache import default_folder
+from mnv3prof.bench.convert import convert
+from mnv3prof.bench.worker import Begin, Piece, Prepare, Sample, Setup, serve_runtime
+
+CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
+LARGE = expand(read_table("large"))
+PART = Piece("", "4")
+
+_TORCH = """
+import sys, torch
+from torch.utils.benchmark import Timer
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.bench.parts import make_parts
+torch.set_num_threads(1)
+part = make_parts(expand(read_table("large")))["4"]
+with torch.inference_mode():
+    timer = Timer("module(x)", globals={"module": part.module, "x": part.given}, num_threads=1)
+    timer.timeit(100)
+    for line in sys.stdin:
+        print(timer.blocked_autorange(min_run_time=0.3).median, flush=True)
+"""
+_LOOPS = {
+    "onnxruntime": """
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+call = lambda: session.run(None, {"x": x})
+""",
+    "litert": """
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(model, num_threads=1)
+interpreter.allocate_tensors()
+source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+def call():
+    interpreter.set_tensor(source, x)
+    interpreter.invoke()
+    return interpreter.get_tensor(target)
+""",
+}
+_LOOP = """
+import sys, time, numpy
+model, x = sys.argv[1], numpy.load(sys.argv[2])
+{prepare}
+for line in sys.stdin:
+    times, end = [], time.perf_counter() + 0.3
+    for _ in range(50):
+        call()
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    times.sort()
+    print(times[len(times) // 2], flush=True)
+"""
+
+
+def _prepared(name):
+    """A worker with the part ready, and where its file and input are."""
+    setup, folder = Setup({"": LARGE}), default_folder()
+    worker, request, place = processes.start(serve_runtime, name, setup), Prepare(PART, None, ""), None
+    if format_name := backend(name).FORMAT:
+        ((key, entry),) = convert({format_name: (PART,)}, setup, folder).values()
+        place = folder / key
+        request = Prepare(PART, place, entry.main)
+    processes.ask(worker, Begin(), 60)
+    processes.ask(worker, request, 60)
+    return worker, place, request.file
+
+
+@pytest.mark.parametrize("name", ["cpu", "onnxruntime", "litert"])
+def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
+    worker, place, file = _prepared(name)
+    arguments = (
+        [_TORCH]
+        if name == "cpu"
+        else [_LOOP.format(prepare=_LOOPS[name]), str(place / file), str(place / "given.npy")]
+    )
+    peer = subprocess.Popen(
+        [sys.executable, "-c", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    ours, theirs = [], []
+
+    def pair():
+        ours.append(median(processes.ask(worker, Sample(PART, 0.4), 60).samples))
+        peer.stdin.write("\n")
+        peer.stdin.flush()
+        theirs.append(float(peer.stdout.readline()))
+
+    try:
+        pair()
+        ours.clear()
+        theirs.clear()
+        benchmark.pedantic(pair, rounds=15)
+    finally:
+        processes.end(worker)
+        peer.kill()
+        peer.wait()
+    ratio = median(ours) / median(theirs)
+    print(
+        f"\n{name}: ours {median(ours) * 1e3:.4f} ms, peer {median(theirs) * 1e3:.4f} ms, ratio {ratio:.4f}"
+    )
+    benchmark.extra_info |= {"ratio": ratio, "ours": ours, "theirs": theirs}
+    assert abs(ratio - 1) <= 0.03
+
+
+def _timings(path, *arguments):
+    subprocess.run([SCRIPT, "profile", *arguments, "-o", str(path)], check=True, stdout=subprocess.DEVNULL)
+    return {(t["backend"], t["part"]): t for t in json.loads(path.read_text())["timings"]}
+
+
+def test_repeatability(benchmark, tmp_path):
+    command = ["large", "--on", CPU_SIDE, "--time-budget", "120"]
+    runs = []
+    benchmark.pedantic(lambda: runs.append(_timings(tmp_path / "run.json", *command)), rounds=2)
+    first, second = runs
+    medians = {key: [median(found[key]["samples_s"]) for found in runs] for key in first}
+    close = sum(abs(b / a - 1) <= 0.05 for a, b in medians.values()) / len(medians)
+    noisy = _noisy_share(second)
+    print(f"\n{close:.1%} of {len(medians)} medians within 5 %, {noisy:.1%} of rows noisy")
+    benchmark.extra_info |= {"within_5_percent": close, "noisy": noisy}
+    assert close >= 0.95
+    assert noisy <= 0.10
+
+
+def _noisy_share(timings):
+    from mnv3prof.record.stats import summarize
+
+    return sum(summarize(t["samples_s"]).noisy for t in timings.values()) / len(timings)
+
+
+@pytest.mark.parametrize("cache", ["empty", "warm"])
+def test_all_parts_on_the_eight_cpu_side_backends(cache, benchmark, tmp_path_factory):
+    """30 s beyond the budget from a warm cache, 3 minutes more from an empty one; parent under 300 MB."""
+    folder = tmp_path_factory.getbasetemp() / "speed-cache"
+    command = [SCRIPT, "latency", "large", "--on", CPU_SIDE, "--time-budget", "30", "--format", "json"]
+    found = {}
+
+    def whole():
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "MNV3PROF_CACHE": str(folder)},
+        )
+        most = _watch(process.pid, found)
+        out, _ = process.communicate()
+        most.join()
+        found["seconds"] = time.perf_counter() - start
+        found["statuses"] = {t["status"] for t in json.loads(out)["timings"]}
+
+    benchmark.pedantic(whole, rounds=1)
+    beyond = found["seconds"] - 30
+    print(f"\n{cache} cache: {beyond:.1f} s beyond the budget, parent at most {found['rss'] / 1e6:.0f} MB")
+    benchmark.extra_info |= {"beyond_s": beyond, "parent_bytes": found["rss"]}
+    assert found["statuses"] == {"ok"}
+    assert beyond <= (30 if cache == "warm" else 210)
+    assert found["rss"] < 300e6
+
+
+def _watch(pid, found):
+    import threading
+
+    found["rss"] = 0
+
+    def look():
+        process = psutil.Process(pid)
+        try:
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found["rss"] = max(found["rss"], process.memory_info().rss)
+                time.sleep(0.2)
+        except psutil.Error:
+            return
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    return thread
+
+
+def test_no_worker_is_left():
+    assert multiprocessing.active_children() == []

@@ -1,0 +1,61 @@
+"""The arenas that runtimes plan, beside ours."""
+
+import json
+
+import pytest
+
+from mnv3prof.cli.main import run
+from mnv3prof.cost.memory import Lifetime, plan
+from mnv3prof.record.plan import Difference, Held, RuntimePlan, biggest_moment, differences
+from mnv3prof.show.plan import plan_sheets
+
+OURS = plan([Lifetime("a", 100, 0, 1), Lifetime("b", 60, 1, 2), Lifetime("c", 60, 2, 3)], 4)
+THEIRS = RuntimePlan("x", 300, (Held((1, 25), 0, 100), Held((1, 25), 100, 100), Held((5, 10), 200, 50)))
+
+
+def test_differences_by_hand():
+    assert differences(THEIRS, OURS) == [
+        Difference(60, (), 0, 2, "b"),
+        Difference(100, (1, 25), 2, 1, "a"),
+        Difference(50, (5, 10), 1, 0, ""),
+    ]
+    assert (
+        differences(RuntimePlan("x", 1, tuple(Held((1,), 0, p.bytes) for p in OURS.placements)), OURS) == []
+    )
+    assert biggest_moment(THEIRS.tensors) == 250
+    assert biggest_moment(()) == 0
+
+
+def test_the_sheets_have_both_sides_and_what_could_not_be_read():
+    arenas, tensors = plan_sheets((THEIRS, RuntimePlan("y", reason="not here")), OURS)
+    assert OURS.bytes == 160
+    assert arenas.rows[1][:3] == ("mnv3prof, folded", 160, 1.0)
+    assert arenas.rows[2] == ("x", 300, 300 / 160, 3)
+    assert arenas.notes == ("y: not here.",)
+    assert tensors.rows[0] == (None, 60, 0, 2, -120, "b")
+
+
+@pytest.mark.parametrize("name", ["executorch", "litert"])
+def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(name, capsys):
+    assert run(["memory", "small", "--input", "64", "--on", f"{name},ncnn,mps", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    theirs, ncnn, mps = found["planned"]
+    assert theirs["backend"] == name
+    assert theirs["bytes"] >= biggest_moment(
+        [Held(tuple(t["shape"]), t["offset"], t["bytes"]) for t in theirs["tensors"]]
+    )
+    assert theirs["bytes"] >= found["arena"]["lower_bound"]  # nothing runs in less than folding leaves
+    image = 4 * 3 * 64 * 64
+    assert image in {t["bytes"] for t in theirs["tensors"]}
+    assert ncnn["reason"] == "the runtime's memory plan cannot be read"
+    assert mps["bytes"] == 0
+
+
+def test_a_type_that_has_no_plan_says_so(capsys):
+    assert run(["memory", "small", "--input", "32", "--on", "mnn", "--dtype", "int8"]) == 0
+    assert "mnn: it takes fp32, not int8." in capsys.readouterr().out
+
+
+def test_an_unknown_backend_is_refused(capsys):
+    assert run(["memory", "small", "--on", "tpu"]) == 2
+    assert "backend: 'tpu' is not known" in capsys.readouterr().err
