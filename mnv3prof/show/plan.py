@@ -44,8 +44,8 @@ def _tensors(plan: RuntimePlan, ours: Arena) -> Sheet:
     )
     left = len(found) - len(rows)
     note = (
-        "Tensors over the whole run, not at one moment. More of one size: an operator of its own where ours is "
-        "folded into the one before (batch norm, activation), a change of layout, or padding."
+        "Tensors over the whole run, not at one moment. More of one size: an operator of its own where ours "
+        "is folded into the one before (batch norm, activation), a change of layout, or padding."
     )
     more = (f"{left} smaller differences are left out.",) if left > 0 else ()
     title = f"Tensors that {plan.backend} has more or fewer of"
