@@ -22,5 +22,6 @@ def _same_weights_in_every_test():
 @pytest.fixture(autouse=True, scope="session")
 def _a_cache_of_the_tests_own(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CI", raising=False)  # where progress is told in lines
         patch.setenv("MNV3PROF_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from terminal import on_terminal, without_escapes
 
 from mnv3prof.arch.files import read_table
 from mnv3prof.arch.layers import expand
@@ -278,3 +279,29 @@ def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
     assert sheet.rows == (("x", "no", None, None, "fp32 int8", "y"),)
     checked = backends_sheet([row, {**row, "check": "FAIL: q"}])
     assert checked.alarms == {1}
+
+
+def test_one_processor_where_more_threads_were_asked_for_is_named():
+    (sheet,) = latency_sheets(_run(_timing("a", "stem", [0.001] * 9, cpu_per_wall=1.02, threads=2)))
+    assert any("one processor worked where more threads were asked for: stem on a" in n for n in sheet.notes)
+
+
+PROGRESS = ["latency", "small", "--input", "32", "--on", "null", "--parts", "net", "--time-budget", "2"]
+
+
+def test_progress_is_a_bar_with_the_time_left_on_a_terminal():
+    code, screen = on_terminal(PROGRESS, 100, NULL_SECONDS="0.4")
+    assert code == 0
+    assert "round 1: net on null" in screen
+    assert re.search(r"[12] s .*round", without_escapes(screen))
+    assert without_escapes(screen).rstrip().endswith("largest magnitude.")
+
+
+def test_progress_is_lines_in_ci_and_nothing_else_where_nobody_looks(monkeypatch, capsys):
+    assert run(PROGRESS) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("CI", "true")
+    assert run(PROGRESS) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert 1 <= len(lines) <= 3
+    assert lines[0] == "measuring the machine's peak rates" or lines[0].startswith("starting")

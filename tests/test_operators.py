@@ -12,7 +12,7 @@ from mnv3prof.record.run import NET, Host, Operator, Run, Subject, Timing
 from mnv3prof.show.operators import operator_sheets
 
 LARGE = expand(read_table("large"))
-TELLING = ["cpu", "onnxruntime", "openvino", "mnn", "executorch"]
+TELLING = ["cpu", "onnxruntime", "openvino", "mnn", "executorch", "litert"]
 
 
 def _joined(part, *ops):

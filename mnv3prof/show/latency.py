@@ -234,6 +234,13 @@ def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
     ]
     if threads:
         parts.append(f"more processors worked than threads were asked for: {words(threads)}")
+    idle = [
+        f"{t.part} on {t.backend}"
+        for t in measured
+        if t.cpu_per_wall is not None and t.threads > 1 and t.cpu_per_wall < 1 + _THREADS_OFF
+    ]
+    if idle:
+        parts.append(f"one processor worked where more threads were asked for: {words(idle)}")
     sentence = "; ".join(parts)
     return [f"{sentence[0].upper()}{sentence[1:]}."]
 

@@ -1,0 +1,120 @@
+"""LiteRT's profiler, which only its C API has: what XNNPACK spends in each operator, in microseconds."""
+
+import ctypes
+from collections.abc import Callable
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_CPU: Final = 1
+_WRITE: Final = 1
+_OPERATORS: Final = frozenset({1 << 1, 1 << 3})
+"""Events of the interpreter's own operators, and of those that a delegate profiles."""
+_TYPE_BYTES: Final = 512
+"""More than any version's description of a tensor's type."""
+
+
+class _Memory(ctypes.Structure):
+    _fields_ = (("total", c_size_t), ("in_use", c_size_t), ("private", c_size_t))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("tag", c_char_p), ("kind", c_int), ("start_us", c_uint64), ("elapsed_us", c_uint64),
+        ("before", _Memory), ("after", _Memory), ("metadata1", c_uint64), ("metadata2", c_uint64),
+        ("source", c_int),
+    )  # fmt: skip
+
+
+_DELETER = ctypes.CFUNCTYPE(None, c_void_p)
+
+
+_KEEP = _DELETER(lambda payload: None)
+"""Texts that are handed over stay Python's."""
+
+
+def operator_times(file: Path, given: "NDArray[Any]", threads: int, calls: int) -> list[tuple[str, float]]:
+    """(operator, mean seconds of so many calls) in the order in which they run.
+
+    Raises RuntimeError where a call of the library fails. What it makes lives as long as the process.
+    """
+    model = _Model(file, given, threads)
+    model.run()
+    runs = [model.profiled_run() for _ in range(calls)]
+    return [
+        (name, sum(run[place][1] for run in runs) / calls / 1e6) for place, (name, _) in enumerate(runs[0])
+    ]
+
+
+class _Model:
+    """A compiled model with its buffers, and the profiler that watches it."""
+
+    def __init__(self, file: Path, given: "NDArray[Any]", threads: int) -> None:
+        import ai_edge_litert
+
+        (folder,) = ai_edge_litert.__path__
+        self._library = ctypes.CDLL(str(Path(folder) / "libLiteRt.so"))
+        self._texts = [f"num_threads = {threads}\n".encode(), b"enable_profiling = true\n"]
+        self._environment = self._made("CreateEnvironment", 0, None)
+        self._model = self._made("CreateModelFromFile", self._environment, str(file).encode())
+        options = self._options()
+        self._compiled = self._made("CreateCompiledModel", self._environment, self._model, options)
+        self._source, self._target = self._buffer("Input"), self._buffer("Output")
+        self._fill(given)
+        self._profiler = self._made("CompiledModelGetProfiler", self._compiled)
+
+    def run(self) -> None:
+        """Run it once."""
+        one, inputs, outputs = c_size_t(1), (c_void_p * 1)(self._source), (c_void_p * 1)(self._target)
+        self._call("RunCompiledModel", self._compiled, c_size_t(0), one, inputs, one, outputs)
+
+    def profiled_run(self) -> list[tuple[str, int]]:
+        """(operator, microseconds) of one run."""
+        self._call("ResetProfiler", self._profiler)
+        self._call("StartProfiler", self._profiler)
+        self.run()
+        self._call("StopProfiler", self._profiler)
+        count = c_int()
+        self._call("GetNumProfilerEvents", self._profiler, byref(count))
+        events = (_Event * count.value)()
+        self._call("GetProfilerEvents", self._profiler, count, events)
+        return [(event.tag.decode(), event.elapsed_us) for event in events if event.kind in _OPERATORS]
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        call: Callable[..., int] = getattr(self._library, f"LiteRt{name}")
+        if status := call(*arguments):
+            raise RuntimeError(f"LiteRT's {name} gave status {status}")
+
+    def _made(self, name: str, *arguments: Any) -> c_void_p:
+        """What the call hands out by its last argument."""
+        handle = c_void_p()
+        self._call(name, *arguments, byref(handle))
+        return handle
+
+    def _options(self) -> c_void_p:
+        options = self._made("CreateOptions")
+        self._call("SetOptionsHardwareAccelerators", options, _CPU)
+        for name, text in zip((b"xnnpack", b"runtime_options_string"), self._texts, strict=True):
+            opaque = self._made("CreateOpaqueOptions", name, text, _KEEP)
+            self._call("AddOpaqueOptions", options, opaque)
+        return options
+
+    def _buffer(self, which: str) -> c_void_p:
+        """Room for the model's only input or output, as it wants it."""
+        index, first = c_size_t(), c_size_t(0)
+        self._call("GetMainModelSubgraphIndex", self._model, byref(index))
+        graph = self._made("GetModelSubgraph", self._model, index)
+        tensor = self._made(f"GetSubgraph{which}", graph, first)
+        kind = ctypes.create_string_buffer(_TYPE_BYTES)
+        self._call("GetRankedTensorType", tensor, kind)
+        needs = self._made(f"GetCompiledModel{which}BufferRequirements", self._compiled, first, first)
+        return self._made("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
+
+    def _fill(self, given: "NDArray[Any]") -> None:
+        place = c_void_p()
+        self._call("LockTensorBuffer", self._source, byref(place), _WRITE)
+        ctypes.memmove(place, given.ctypes.data, given.nbytes)
+        self._call("UnlockTensorBuffer", self._source)
