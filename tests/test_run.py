@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import psutil
 import pytest
 from terminal import SCRIPT
 
@@ -216,3 +217,18 @@ def test_profile_wants_a_json_file(where, capsys, tmp_path, monkeypatch):
 def test_thinned_keeps_evenly_and_at_most_so_many():
     assert thinned(range(5), 10) == (0, 1, 2, 3, 4)
     assert thinned(range(1000), 4) == (0, 250, 500, 750)
+
+
+def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
+    command = ["latency", "small", "--on", "executorch,litert", "--parts", "net", "--no-cache"]
+    process = subprocess.Popen(
+        [SCRIPT, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )  # fmt: skip
+    time.sleep(4)
+    converters = psutil.Process(process.pid).children(recursive=True)
+    assert converters
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not any(converter.is_running() and converter.status() != "zombie" for converter in converters)

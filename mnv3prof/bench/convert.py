@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 from . import cache
@@ -38,13 +39,29 @@ def convert(
             else:
                 found[name, piece] = (key, entry)
     if missing:
-        with ThreadPoolExecutor(_how_many_at_once()) as pool:
-            jobs = [
-                pool.submit(_convert_all, n, p, setup, folder, timeout_s, hear) for n, p in missing.items()
-            ]
+        found |= _convert_missing(missing, setup, folder, timeout_s, hear)
+        cache.trim(folder)
+    return found
+
+
+def _convert_missing(
+    missing: Mapping[str, Sequence[Piece]], setup: Setup, folder: Path, timeout_s: float,
+    hear: Callable[[str], None],
+) -> Conversions:  # fmt: skip
+    """Side by side; an interrupt ends the converters at once."""
+    found: Conversions = {}
+    stop = Event()
+    with ThreadPoolExecutor(_how_many_at_once()) as pool:
+        jobs = [
+            pool.submit(_convert_all, name, pieces, setup, folder, timeout_s, hear, stop)
+            for name, pieces in missing.items()
+        ]
+        try:
             for job in jobs:
                 found |= job.result()
-        cache.trim(folder)
+        except BaseException:
+            stop.set()
+            raise
     return found
 
 
@@ -65,17 +82,19 @@ def _how_many_at_once() -> int:
 
 def _convert_all(
     name: str, pieces: Sequence[Piece], setup: Setup, folder: Path, timeout_s: float,
-    hear: Callable[[str], None],
+    hear: Callable[[str], None], stop: Event,
 ) -> Conversions:  # fmt: skip
     found: Conversions = {}
     worker: Worker | None = None
     try:
         for number, piece in enumerate(pieces, 1):
+            if stop.is_set():
+                break
             hear(f"converting to {name}: {number} of {len(pieces)}")
             if worker is None or not is_alive(worker):
                 worker = start(serve_conversions, name, setup, folder)
             key = _key(name, piece, setup)
-            answer = ask(worker, Convert(piece, key), timeout_s)
+            answer = ask(worker, Convert(piece, key), timeout_s, stop)
             found[name, piece] = answer if isinstance(answer, Failed) else (key, answer)
     finally:
         if worker and is_alive(worker):

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple
+from threading import Event
+from time import monotonic
+from typing import Any, Final, NamedTuple
 
 from .worker import Failed, begin
+
+_LOOK_S: Final = 0.2
 
 
 class Worker(NamedTuple):
@@ -31,11 +35,11 @@ def _run(serve: Callable[..., None], *arguments: object) -> None:
     serve(*arguments)
 
 
-def ask(worker: Worker, request: object, timeout_s: float) -> Any:
-    """The worker's answer; Failed where it dies or takes too long, and then it has ended."""
+def ask(worker: Worker, request: object, timeout_s: float, stop: Event | None = None) -> Any:
+    """The worker's answer; Failed where it dies, takes too long or is to stop, and then it has ended."""
     try:
         worker.line.send(request)
-        if worker.line.poll(timeout_s):
+        if _answers(worker, timeout_s, stop):
             return worker.line.recv()
         failed = Failed("timeout", f"no answer within {timeout_s:g} s")
     except (EOFError, OSError):
@@ -44,6 +48,16 @@ def ask(worker: Worker, request: object, timeout_s: float) -> Any:
     worker.process.kill()
     end(worker)
     return failed
+
+
+def _answers(worker: Worker, timeout_s: float, stop: Event | None) -> bool:
+    if stop is None:
+        return worker.line.poll(timeout_s)
+    until = monotonic() + timeout_s
+    while not stop.is_set() and monotonic() < until:
+        if worker.line.poll(_LOOK_S):
+            return True
+    return False
 
 
 def is_alive(worker: Worker) -> bool:
