@@ -7,9 +7,10 @@ from threading import Event
 from typing import Final
 
 from . import cache
+from .backends import backend
 from .formats import stored_dtype
 from .processes import Worker, ask, end, is_alive, start
-from .worker import Convert, Failed, Piece, Setup, serve_conversions
+from .worker import Convert, Failed, Piece, Prepare, Setup, serve_conversions
 
 _MEMORY_BYTES: Final = 2 * 2**30
 """What a converter is given: the largest took 1.2 GB of it for Large at 224."""
@@ -42,6 +43,18 @@ def convert(
         found |= _convert_missing(missing, setup, folder, timeout_s, hear)
         cache.trim(folder)
     return found
+
+
+def loading(name: str, piece: Piece, setup: Setup, folder: Path) -> Prepare | Failed:
+    """The request that lets the backend called `name` load a piece, once it is converted."""
+    format_name = backend(name).FORMAT
+    if not format_name:
+        return Prepare(piece, None, "")
+    key = _key(format_name, piece, setup)
+    entry = cache.find(folder, key)
+    if entry is None:
+        return Failed("crashed", "its converted file has gone from the cache")
+    return Prepare(piece, folder / key, entry.main)
 
 
 def _convert_missing(

@@ -6,12 +6,11 @@ from typing import Final
 
 from ..record.operators import join
 from ..record.run import Operator, Timing
-from . import cache, processes
-from .backends import backend
-from .formats import stored_dtype
+from . import processes
+from .convert import loading
 from .processes import ask, end, is_alive, start
 from .schedule import Progress
-from .worker import Begin, Failed, Piece, Prepare, Profile, Setup, serve_runtime
+from .worker import Begin, Failed, Piece, Profile, Setup, serve_runtime
 
 _CALLS: Final = 50
 
@@ -45,14 +44,9 @@ def _ask(
     worker: processes.Worker, name: str, setup: Setup, timing: Timing, folder: Path, timeout_s: float
 ) -> list[Operator] | Failed:
     graph = setup.graphs[timing.variant]
-    request = Prepare(Piece(timing.variant, timing.part), None, "")
-    if format_name := backend(name).FORMAT:
-        stored = stored_dtype(format_name, setup.dtype)
-        key = cache.key(graph, timing.part, format_name, stored, setup.batch)
-        entry = cache.find(folder, key)
-        if entry is None:
-            return Failed("crashed", "its converted file has gone from the cache")
-        request = Prepare(request.piece, folder / key, entry.main)
+    request = loading(name, Piece(timing.variant, timing.part), setup, folder)
+    if isinstance(request, Failed):
+        return request
     answer = ask(worker, Profile(request, _CALLS), timeout_s)
     if isinstance(answer, Failed):
         return answer

@@ -12,18 +12,16 @@ from msgspec.structs import replace
 
 from ..record.run import Roof, Stopped, Timing, thinned
 from ..record.stats import summarize
-from . import cache, processes
+from . import processes
 from .backends import backend
 from .clock import Visit
-from .convert import convert
-from .formats import stored_dtype
+from .convert import convert, loading
 from .processes import Worker
 from .worker import (
     Begin,
     Failed,
     MeasureRoof,
     Piece,
-    Prepare,
     Prepared,
     Sample,
     Setup,
@@ -218,17 +216,8 @@ class _Fleet:
 
     def prepare(self, name: str, piece: Piece) -> Prepared | Failed:
         """Let the backend's worker load a piece."""
-        format_name = backend(name).FORMAT
-        if not format_name:
-            return self.ask(name, Prepare(piece, None, ""))  # type: ignore[no-any-return]
-        key = cache.key(
-            self.plan.setup.graphs[piece.variant], piece.part, format_name,
-            stored_dtype(format_name, self.plan.setup.dtype), self.plan.setup.batch,
-        )  # fmt: skip
-        entry = cache.find(self.plan.folder, key)
-        if entry is None:
-            return Failed("crashed", "its converted file has gone from the cache")
-        return self.ask(name, Prepare(piece, self.plan.folder / key, entry.main))  # type: ignore[no-any-return]
+        request = loading(name, piece, self.plan.setup, self.plan.folder)
+        return request if isinstance(request, Failed) else self.ask(name, request)
 
     def revive(self, name: str) -> bool:
         """Whether a worker that has ended was started again."""
