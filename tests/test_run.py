@@ -231,4 +231,5 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
     _, err = process.communicate(timeout=15)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert not any(converter.is_running() and converter.status() != "zombie" for converter in converters)
+    _, alive = psutil.wait_procs(converters, timeout=5)
+    assert alive == []

@@ -14,7 +14,7 @@ from ..bench.formats import form
 from ..record.run import NET
 from ..record.whole import replace_file
 from ..show.sheet import Column, Sheet
-from .options import DtypeOption, Settings, TableArgument, in_range, spread
+from .options import DtypeOption, NoCacheOption, Settings, TableArgument, in_range, spread
 from .output import Output, Result, emit
 
 _To = Literal["onnx", "openvino", "litert", "executorch", "ncnn", "mnn", "torchscript"]
@@ -30,9 +30,7 @@ def export(
     ] = NET,
     dtype: DtypeOption = "fp32",
     batch: Annotated[int, typer.Option("--batch", help="Number of images.")] = 1,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Convert anew, and keep nothing else.")
-    ] = False,
+    no_cache: NoCacheOption = False,
     settings: Settings,
     output: Output,
 ) -> None:

@@ -12,10 +12,11 @@ def latency(
 ) -> None:
     """Time the stem, each block, the head, the classifier and the network on every backend asked for.
 
-    Each backend has a process of its own, and each output is compared with PyTorch's: one that
-    differs exits with 1. --standard-conv, --dense-depthwise, --without-se and --activation time the
-    network without and with the change, and set the real saving beside the one on paper. TABLE may
-    be a saved run, which is shown again. --output FILE.json keeps a run as it is measured.
+    Without --on that is cpu. Each backend has a process of its own, and each output is compared with
+    PyTorch's: one that differs exits with 1. --standard-conv, --dense-depthwise, --without-se and
+    --activation time the network without and with the change, and set the real saving beside the
+    one on paper. TABLE may be a saved run, which is shown again. --output FILE.json keeps a run as
+    it is measured.
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """

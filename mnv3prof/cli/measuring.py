@@ -19,7 +19,7 @@ from ..record.run import NET, Run, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
-from .options import in_range
+from .options import NoCacheOption, OnOption, backend_names, in_range
 from .output import Output, Result, emit, form_of, write
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def _measuring(name: str, text: str, **how: Any) -> Any:
 class Measuring(msgspec.Struct, frozen=True):
     """What to time, on what, and how."""
 
-    on: Annotated[
-        str, _measuring("--on", "Backends, separated by commas; or all that can run here.", metavar="NAMES")
-    ] = "cpu"
+    on: OnOption = None
     parts: Annotated[
         Literal["net", "blocks", "all"],
         _measuring("--parts", "The whole network, its blocks one by one, or both."),
@@ -57,24 +55,21 @@ class Measuring(msgspec.Struct, frozen=True):
     ops: Annotated[
         bool, _measuring("--ops", "Ask the runtimes for their operators too; of the network, if not --rows.")
     ] = False
-    no_cache: Annotated[bool, _measuring("--no-cache", "Convert anew, and keep nothing.")] = False
+    no_cache: NoCacheOption = False
 
     def request(self, graphs: Mapping[str, Graph]) -> "Request":
         """What to measure of `graphs`, by variant. Raises InputError for what is not allowed."""
-        from ..bench.backends import backend
         from ..bench.cache import default_folder
-        from ..bench.profile import Request, usable_here
+        from ..bench.profile import Request
 
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
         _seconds(self.time_budget, "--time-budget")
         _seconds(self.timeout, "--timeout")
-        names = usable_here() if self.on == "all" else tuple(n.strip() for n in self.on.split(","))
-        for name in names:
-            backend(name)
+        names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
-            tuple(dict.fromkeys(names)), self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
+            names, self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
             None if self.no_cache else default_folder(), self.ops,
         )  # fmt: skip
 

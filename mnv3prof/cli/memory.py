@@ -12,7 +12,7 @@ from ..record.plan import RuntimePlan
 from ..record.units import parse_bytes
 from ..show import memory as show
 from ..show.plan import plan_sheets
-from .options import DtypeOption, Settings, TableArgument, in_range, spread
+from .options import DtypeOption, OnOption, Settings, TableArgument, backend_names, in_range, spread
 from .output import Output, Result, emit
 
 
@@ -36,10 +36,7 @@ def memory(
     alignment: Annotated[
         int, typer.Option("--alignment", help="Bytes to which the arena aligns each tensor.")
     ] = 1,
-    on: Annotated[
-        str | None,
-        typer.Option("--on", metavar="NAMES", help="Backends whose planned arena to set beside ours."),
-    ] = None,
+    on: OnOption = None,
     settings: Settings,
     output: Output,
 ) -> None:
@@ -76,10 +73,6 @@ def memory(
 
 
 def _plans(graph: Graph, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-    from ..bench.backends import backend
     from ..bench.plan import runtime_plans
 
-    names = tuple(dict.fromkeys(name.strip() for name in on.split(",")))
-    for name in names:
-        backend(name)
-    return runtime_plans(graph, names, dtype, batch)
+    return runtime_plans(graph, backend_names(on), dtype, batch)

@@ -80,10 +80,15 @@ class Settings(msgspec.Struct, frozen=True):
         """The input asked for; else that of a saved run, or 224."""
         if self.input is None and is_run(Path(source)):
             return read_run(Path(source)).subject.input
-        return parse_input(self.input or "224")
+        return parse_input("224" if self.input is None else self.input)
 
 
 TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
+OnOption = Annotated[
+    str | None,
+    typer.Option("--on", metavar="NAMES", help="Backends, separated by commas; or all that can run here."),
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Convert anew, and keep nothing.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]
 
 
@@ -120,6 +125,17 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     spread_command.__annotations__ = {p.name: p.annotation for p in keyword}
     del spread_command.__wrapped__  # typer would read the struct parameters there
     return spread_command
+
+
+def backend_names(on: str) -> tuple[str, ...]:
+    """The backends in the value of --on. Raises InputError for one that is not known."""
+    from ..bench.backends import backend
+    from ..bench.profile import usable_here
+
+    names = usable_here() if on == "all" else tuple(dict.fromkeys(name.strip() for name in on.split(",")))
+    for name in names:
+        backend(name)
+    return names
 
 
 def in_range(value: int, option: str, low: int, high: int) -> None:

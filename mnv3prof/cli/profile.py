@@ -24,8 +24,8 @@ def profile(
 ) -> None:
     """Measure a network and keep everything in a run: costs, memory, and every timing's samples.
 
-    The run is kept after each part, so that nothing is lost whatever ends it; latency, flops,
-    memory and compare show it again.
+    Without --on that is on cpu. The run is kept after each part, so that nothing is lost whatever
+    ends it; latency, flops, memory and compare show it again.
 
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
