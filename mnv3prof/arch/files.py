@@ -10,8 +10,9 @@ import msgspec
 from .table import ACTIVATIONS, ROW_RULES, TABLE_RULES, InputError, Row, Table, shown
 
 PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
-MAX_FILE_BYTES: Final = 200_000_000
-"""A run, which holds its table, has every sample."""
+MAX_FILE_BYTES: Final = 10_000_000
+MAX_RUN_BYTES: Final = 200_000_000
+"""A run in JSON holds its table, and with it every sample."""
 
 _COLUMNS = tuple(ROW_RULES)
 _REQUIRED = _COLUMNS[:6]
@@ -53,6 +54,14 @@ def to_csv(table: Table) -> str:
     return out.getvalue()
 
 
+def begins_like_a_run(path: Path) -> bool:
+    """Whether the file is a JSON document that says early when it was created, as a run's does."""
+    if path.suffix.lower() != ".json":
+        return False
+    with path.open("rb") as file:
+        return b'"created"' in file.read(200)
+
+
 def activation_code(name: str) -> str:
     """The table's code ("RE", "HS", ...) of an activation named by code or by operation."""
     code = _ALIASES.get(name.strip().lower())
@@ -83,8 +92,9 @@ def _text(path: Path, where: str) -> str:
         if path.suffix.lower() not in _PARSERS:
             raise InputError(f"{where}: a table's file name ends in .toml, .csv or .json")
         size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            limit = f"at most {MAX_FILE_BYTES:,} are read"
+        most = MAX_RUN_BYTES if begins_like_a_run(path) else MAX_FILE_BYTES
+        if size > most:
+            limit = f"at most {most:,} are read"
             raise InputError(f"{where}: {size:,} bytes is too large for a table; {limit}")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

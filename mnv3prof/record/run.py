@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ..arch.files import table_from
+from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
 from ..arch.layers import MAX_PIXELS, Graph, expand
 from ..arch.table import InputError, Table
 from ..cost.counts import Dtype
@@ -19,7 +19,6 @@ SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
 
 MOST_SAMPLES: Final = 200
-MOST_BYTES: Final = 200_000_000
 
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
@@ -174,8 +173,7 @@ def twins(graph: Graph) -> dict[str, str]:
 def is_run(path: Path) -> bool:
     """Whether the file begins like a run's document."""
     try:
-        with path.open("rb") as file:
-            return path.suffix.lower() == ".json" and b'"created"' in file.read(200)
+        return begins_like_a_run(path)
     except (OSError, ValueError):
         return False
 
@@ -183,8 +181,8 @@ def is_run(path: Path) -> bool:
 def read_run(path: Path) -> Run:
     """The run in the file at `path`. Raises InputError, which says what is wrong with it."""
     try:
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path}: is too large for a run; at most {MOST_BYTES:,} bytes are read")
+        if path.is_file() and path.stat().st_size > MAX_RUN_BYTES:
+            raise InputError(f"{path}: is too large for a run; at most {MAX_RUN_BYTES:,} bytes are read")
         document = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
