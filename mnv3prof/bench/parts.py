@@ -1,5 +1,6 @@
 """The pieces that are timed, each with the activations that it really gets."""
 
+from copy import copy
 from math import ceil
 from typing import Final
 
@@ -34,6 +35,28 @@ def make_parts(graph: Graph, batch: int = 1) -> dict[str, Part]:
             x, calibration = made[name].expected, module(calibration.clone())
         made[NET] = Part(NET, model, image, x, images)
     return made
+
+
+def inner_part(whole: Part, path: str) -> Part:
+    """The module at `path` of the whole network, with what reaches it when the network runs.
+
+    A module that works in place gets a copy that does not: it is called again and again on one input.
+    """
+    module = whole.module.get_submodule(path)
+    with torch.no_grad():
+        given, calibration = (_reaching(module, whole.module, x) for x in (whole.given, whole.calibration))
+        if getattr(module, "inplace", False):
+            module = copy(module)
+            module.__dict__["inplace"] = False
+        return Part(path, module, given, module(given), calibration)
+
+
+def _reaching(module: nn.Module, model: nn.Module, images: Tensor) -> Tensor:
+    """The input that `module` is given while the model runs on `images`."""
+    caught: list[Tensor] = []
+    with module.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0].clone())):
+        model(images)
+    return caught[0]
 
 
 def _calibrate(model: nn.Module, images: Tensor) -> None:

@@ -22,8 +22,8 @@ from .worker import Piece, Setup
 
 
 class Request(NamedTuple):
-    """What to measure. parts: of each network; folder: the cache's, None for one that is not kept;
-    operators: whether to ask the runtimes for theirs too.
+    """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
+    for one that is not kept; operators: whether to ask the runtimes for theirs too.
     """
 
     graphs: Mapping[str, Graph]
@@ -97,7 +97,7 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
     found: dict[Piece, None] = {}
     for variant, graph in request.graphs.items():
         same = twins(graph)
-        found |= {Piece(variant, same[part]): None for part in request.parts[variant]}
+        found |= {Piece(variant, same.get(part, part)): None for part in request.parts[variant]}
     return tuple(found)
 
 

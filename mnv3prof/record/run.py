@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
-from ..arch.layers import MAX_PIXELS, Graph, expand
+from ..arch.layers import MAX_PIXELS, Graph, Layer, expand
 from ..arch.table import InputError, Table
 from ..cost.counts import Dtype
 from .stats import Summary, summarize
@@ -20,6 +20,9 @@ SCHEMA: Final = 1
 
 MOST_SAMPLES: Final = 200
 
+_FUNCTIONAL: Final = frozenset({"add", "mul", "flatten", "unflatten", ""})
+"""Last names of the layers that are a function's call, not a module."""
+
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
 Stopped = Literal["steady", "budget", "interrupted", ""]
@@ -28,7 +31,8 @@ Stopped = Literal["steady", "budget", "interrupted", ""]
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """One part on one backend; seconds. Median, quantiles and noise are derived, never kept.
 
-    variant: "" is the run's table, else a name in its variants. part: a block's name, or "net".
+    variant: "" is the run's table, else a name in its variants. part: a block's name, "net", or the
+    path of a module of the network.
     status and reason: why there are no samples, or why they count for nothing ("wrong": the output
     is not PyTorch's). samples_s: at most MOST_SAMPLES of the `calls` that were timed, evenly kept.
     convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
@@ -170,6 +174,19 @@ def twins(graph: Graph) -> dict[str, str]:
     return {**found, NET: NET}
 
 
+def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
+    """The layers that a part runs: a block's, all of them (NET), or those of the module at a path;
+    none where the network has no such part. A functional operation is no module, so no part.
+    """
+    if part == NET:
+        return graph.layers
+    if part in graph.blocks:
+        return tuple(layer for layer in graph.layers if layer.block == part)
+    if part.rpartition(".")[2] in _FUNCTIONAL:
+        return ()
+    return tuple(layer for layer in graph.layers if f"{layer.name}.".startswith(f"{part}."))
+
+
 def is_run(path: Path) -> bool:
     """Whether the file begins like a run's document."""
     try:
@@ -244,12 +261,16 @@ def _subject(value: Mapping[str, Any], where: str) -> Subject:
 
 def _check(run: Run, where: str) -> None:
     """Raises InputError for a timing that fits none of the networks, or whose figures cannot be."""
-    parts = {name: {*subject.graph.blocks, NET} for name, subject in run.subjects.items()}
+    graphs = {name: subject.graph for name, subject in run.subjects.items()}
+
+    def has(variant: str, part: str) -> bool:
+        return variant in graphs and bool(part_layers(graphs[variant], part))
+
     for number, timing in enumerate(run.timings, 1):
-        if timing.part not in parts.get(timing.variant, ()):
+        if not has(timing.variant, timing.part):
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
         if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
             raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")
     for number, operator in enumerate(run.operators, 1):
-        if operator.part not in parts.get(operator.variant, ()):
+        if not has(operator.variant, operator.part):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")

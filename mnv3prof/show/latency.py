@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..record.run import NET, Roof, Run, Timing, twins
+from ..record.run import NET, Roof, Run, Timing, part_layers, twins
 from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
 from .sheet import Column, Sheet, words
@@ -55,7 +55,7 @@ def samples_sheet(run: Run) -> Sheet:
     )  # fmt: skip
     rows = []
     for t in run.timings:
-        costs = _costs(run.subjects[t.variant].graph, t.dtype)[t.part]
+        costs = _costs(run.subjects[t.variant].graph, t.dtype, (t,))[t.part]
         s = t.summary
         spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
         steadiness = (_yes(s.noisy), _yes(drifts(t.samples_s)), outliers(t.samples_s)) if s else (None,) * 3
@@ -82,9 +82,14 @@ def _of(run: Run, variant: str, condition: Condition) -> list[Timing]:
     ]  # fmt: skip
 
 
-def _costs(graph: Graph, dtype: Dtype) -> dict[str, Totals]:
+def _costs(graph: Graph, dtype: Dtype, timings: Sequence[Timing]) -> dict[str, Totals]:
+    """Of every block, the network, and each module that was timed by its path."""
     costs = count(graph, dtype)
-    return {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
+    found = {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
+    for path in {t.part for t in timings} - found.keys():
+        names = {layer.name for layer in part_layers(graph, path)}
+        found[path] = total((cost for cost in costs if cost.layer in names), path)
+    return found
 
 
 class _Grid(NamedTuple):
@@ -101,9 +106,10 @@ class _Grid(NamedTuple):
 
 
 def _grid(graph: Graph, timings: Sequence[Timing]) -> _Grid:
-    same = twins(graph)
-    measured = {timing.part for timing in timings}
+    measured = dict.fromkeys(timing.part for timing in timings)
+    same = {**{part: part for part in measured}, **twins(graph)}
     parts = [part for part in (*graph.blocks, NET) if same[part] in measured]
+    parts += [part for part in measured if part not in parts]
     backends = list(dict.fromkeys(timing.backend for timing in timings))
     return _Grid(parts, backends, {(t.part, t.backend): t for t in timings}, same)
 
@@ -111,7 +117,7 @@ def _grid(graph: Graph, timings: Sequence[Timing]) -> _Grid:
 def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     grid = _grid(graph, timings)
     first = timings[0]
-    costs = _costs(graph, first.dtype)
+    costs = _costs(graph, first.dtype, timings)
     columns = [Column("part", "Part", "text"), Column("macs", "MACs"), Column("bound", "Bound", "text")]
     for name in grid.backends:
         columns.append(Column(f"{name}_ms", f"{name}, ms", "figure"))
@@ -128,8 +134,8 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         *_steadiness_notes(timings),
         *_reasons(timings),
     ]
-    additive = NET in grid.parts and len(grid.parts) == len(graph.blocks) + 1
-    totals = _additivity(grid) if additive else ()
+    additive = {*graph.blocks, NET} <= set(grid.parts)
+    totals = _additivity(grid, (*graph.blocks, NET)) if additive else ()
     return Sheet(
         titled(graph, how), tuple(columns), rows, totals, tuple(notes), _alarms(grid), stacked=True
     )  # fmt: skip
@@ -164,6 +170,8 @@ def _rates(
     timing: Timing, costs: Totals, run: Run
 ) -> tuple[float | None, float | None, float | None, str | None]:
     """GMAC/s, its share of the peak and of the roof at the part's intensity, and what bounds it."""
+    if not costs.macs:  # an activation by itself
+        return None, None, None, None
     roof = _roof(timing, run)
     seconds = timing.seconds
     rate = timing.batch * costs.macs / seconds if seconds else None
@@ -245,23 +253,23 @@ def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
     return [f"{sentence[0].upper()}{sentence[1:]}."]
 
 
-def _additivity(grid: _Grid) -> tuple[tuple[object, ...], ...]:
+def _additivity(grid: _Grid, parts: Sequence[str]) -> tuple[tuple[object, ...], ...]:
     """The sum of the parts' medians, and how far it is from the whole network's."""
     added: list[object] = ["sum of parts", None, None]
     whole: list[object] = ["net − sum", None, None]
     ratios: list[object] = ["sum / net", None, None]
     for name in grid.backends:
-        timings = {part: grid.at(part, name) for part in grid.parts}
+        timings = {part: grid.at(part, name) for part in parts}
         found = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
-        if len(found) < len(grid.parts) or not found[NET]:
+        if len(found) < len(parts) or not found[NET]:
             for row in (added, whole, ratios):
                 row += [None, None, None]
             continue
         net = found.pop(NET)
-        parts = sum(found.values())
-        added += [f"{parts * 1e3:.3f}{'':9}", None, None]
-        whole += [f"{(net - parts) * 1e3:+.3f}{'':9}", None, None]
-        ratios += [f"×{parts / net:.3f}{'':9}", None, None]
+        alone = sum(found.values())
+        added += [f"{alone * 1e3:.3f}{'':9}", None, None]
+        whole += [f"{(net - alone) * 1e3:+.3f}{'':9}", None, None]
+        ratios += [f"×{alone / net:.3f}{'':9}", None, None]
     return tuple(added), tuple(whole), tuple(ratios)
 
 
@@ -314,8 +322,11 @@ def _ms(seconds: float | None) -> float | None:
 def _saving_sheet(run: Run, variant: str, condition: Condition) -> Sheet:
     """How often a variant's MACs, and its time on each backend, hold those of the main network."""
     base, other = run.subject.graph, run.variants[variant].graph
-    grids = [_grid(base, _of(run, "", condition)), _grid(other, _of(run, variant, condition))]
-    costs = [_costs(graph, condition.dtype) for graph in (base, other)]
+    timings = [_of(run, "", condition), _of(run, variant, condition)]
+    grids = [_grid(graph, found) for graph, found in zip((base, other), timings, strict=True)]
+    costs = [
+        _costs(graph, condition.dtype, found) for graph, found in zip((base, other), timings, strict=True)
+    ]
     columns = [Column("part", "Part", "text"), Column("macs_ratio", "MACs", "ratio")]
     columns += [Column(f"{name}_ratio", f"{name}, time", "ratio") for name in grids[0].backends]
     rows = []
