@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,8 @@ from .worker import Piece, Setup
 
 class Request(NamedTuple):
     """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
-    for one that is not kept; operators: whether to ask the runtimes for theirs too.
+    for one that is not kept; operators: whether to ask the runtimes for theirs too; ready_s: after how
+    long no more parts are converted or loaded.
     """
 
     graphs: Mapping[str, Graph]
@@ -36,6 +38,7 @@ class Request(NamedTuple):
     timeout_s: float = 300.0
     folder: Path | None = None
     operators: bool = False
+    ready_s: float = inf
 
 
 def usable_here() -> tuple[str, ...]:
@@ -60,7 +63,10 @@ def profile(
         store(replace(run, timings=others + timings))
 
     with nullcontext(request.folder) if request.folder else cache.temporary() as folder:
-        plan = Plan(setup, _pieces(request), request.backends, folder, request.budget_s, request.timeout_s)
+        plan = Plan(
+            setup, _pieces(request), request.backends, folder, request.budget_s, request.timeout_s,
+            request.ready_s,
+        )  # fmt: skip
         if devices := _devices_without_roof(run, request):
             hear(Progress("measuring the machine's peak rates"))
             roofs = run.host.roofs + measure_roofs(setup, devices)

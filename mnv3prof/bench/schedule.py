@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -43,6 +44,8 @@ class Plan(NamedTuple):
     """What to time. pieces: of the setup's variants; budget_s: of sampling over all of it.
 
     timeout_s: how long one request may take before its worker is ended. folder: of the cache.
+    ready_s: after how long no more pieces are converted or loaded; those that are left are rows with
+        that reason.
     """
 
     setup: Setup
@@ -51,6 +54,7 @@ class Plan(NamedTuple):
     folder: Path
     budget_s: float = 60.0
     timeout_s: float = 300.0
+    ready_s: float = inf
 
 
 class Progress(NamedTuple):
@@ -131,6 +135,7 @@ def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
+    until = perf_counter() + plan.ready_s
     _leave_out_what_cannot_run(plan, cells)
     _convert(plan, cells, watcher)
     fleet = _Fleet(plan)
@@ -142,13 +147,19 @@ def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
             if isinstance(answer := fleet.ask(name, Begin()), Failed):
                 _fail(cells, name, answer)
         for name, piece in list(cells):
-            if not cells[name, piece].done:
+            if not cells[name, piece].done and perf_counter() > until:
+                _end_badly(cells[name, piece], _late(plan))
+            elif not cells[name, piece].done:
                 watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
                 _prepare(fleet, cells, name, piece)
                 watcher.store(_timings(cells))
         _sample(plan, fleet, cells, watcher)
     finally:
         fleet.end()
+
+
+def _late(plan: Plan) -> Failed:
+    return Failed("timeout", f"it was not ready within the {plan.ready_s:.0f} s that getting ready may take")
 
 
 def _open(cells: _Cells) -> list[str]:
@@ -182,11 +193,12 @@ def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
     found = convert(
         {name: tuple(pieces) for name, pieces in wanted.items()}, plan.setup, plan.folder,
         timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
+        within_s=plan.ready_s,
     )  # fmt: skip
     for (name, piece), cell in cells.items():
-        result = found.get((backend(name).FORMAT, piece))
-        if cell.done or result is None:
+        if cell.done or not backend(name).FORMAT:
             continue
+        result = found.get((backend(name).FORMAT, piece), _late(plan))
         if isinstance(result, Failed):
             _end_badly(cell, Failed(result.status, f"conversion: {result.reason}"))
         else:

@@ -34,6 +34,12 @@ def _measuring(name: str, text: str, **how: Any) -> Any:
     return typer.Option(name, help=text, rich_help_panel="Measuring", **how)
 
 
+ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.")]
+TimeBudgetOption = Annotated[
+    float, _measuring("--time-budget", "Seconds of sampling over all parts and backends.")
+]
+
+
 class Measuring(msgspec.Struct, frozen=True):
     """What to time, on what, and how."""
 
@@ -45,10 +51,8 @@ class Measuring(msgspec.Struct, frozen=True):
     rows: Annotated[str | None, _measuring("--rows", "Only these rows of the table, as 3,7-9.")] = None
     dtype: Annotated[Dtype, _measuring("--dtype", "Type of weights and activations.")] = "fp32"
     batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
-    threads: Annotated[int, _measuring("--threads", "Threads of each runtime.")] = 1
-    time_budget: Annotated[
-        float, _measuring("--time-budget", "Seconds of sampling over all parts and backends.")
-    ] = 60.0
+    threads: ThreadsOption = 1
+    time_budget: TimeBudgetOption = 60.0
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
     ] = 300.0
@@ -64,8 +68,8 @@ class Measuring(msgspec.Struct, frozen=True):
 
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
-        _seconds(self.time_budget, "--time-budget")
-        _seconds(self.timeout, "--timeout")
+        seconds_in_range(self.time_budget, "--time-budget")
+        seconds_in_range(self.timeout, "--timeout")
         names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
@@ -82,7 +86,8 @@ class Measuring(msgspec.Struct, frozen=True):
         return {"net": (NET,), "blocks": graph.blocks, "all": (*graph.blocks, NET)}[self.parts]
 
 
-def _seconds(value: float, option: str) -> None:
+def seconds_in_range(value: float, option: str) -> None:
+    """Raises InputError unless `value` is a length of time that one may wish for."""
     if not 0 < value <= _MOST_SECONDS:
         allowed = f"allowed is a number above 0, at most {_MOST_SECONDS:,.0f}"
         raise InputError(f"{option}: {shown(value)} is not allowed; {allowed}")
@@ -118,7 +123,7 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
         if path is not None:
             write(path, encoded(run))
 
-    with _progress() as hear:
+    with progress() as hear:
         return profile(request, known=known, hear=hear, store=store)
 
 
@@ -143,7 +148,7 @@ def emit_run(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[["Progress"], None]]:
+def progress() -> Iterator[Callable[["Progress"], None]]:
     """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
     if sys.stderr and sys.stderr.isatty():
         with _bar() as hear:

@@ -222,10 +222,12 @@ def run_from(document: Any, where: str) -> Run:
         plain = msgspec.convert({key: document[key] for key in fields if key in document}, _Document)
     except (msgspec.ValidationError, OverflowError) as error:
         raise InputError(f"{where}: is a damaged run: {error}") from None
-    variants = {name: _subject(value, f"{where}, variant {name}") for name, value in plain.variants.items()}
+    variants = {
+        name: subject_from(value, f"{where}, variant {name}") for name, value in plain.variants.items()
+    }
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
-        subject=_subject({"table": plain.table, "input": plain.input}, where),
+        subject=subject_from({"table": plain.table, "input": plain.input}, where),
         variants=variants, timings=plain.timings, operators=plain.operators, notes=plain.notes,
     )  # fmt: skip
     _check(run, where)
@@ -246,7 +248,8 @@ class _Document(msgspec.Struct, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def _subject(value: Mapping[str, Any], where: str) -> Subject:
+def subject_from(value: Mapping[str, Any], where: str) -> Subject:
+    """The network of a document's table and input. Raises InputError about `where`."""
     table, size = value.get("table"), value.get("input")
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: holds no table")

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-Kind = Literal["text", "count", "bytes", "share", "percent", "ratio", "number", "shape", "figure"]
+Kind = Literal["text", "prose", "count", "bytes", "share", "percent", "ratio", "number", "shape", "figure"]
 
 NUMERIC: Final = frozenset({"count", "bytes", "share", "percent", "ratio", "number", "figure"})
 BAR_CELLS: Final = 10
@@ -15,7 +15,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 class Column(msgspec.Struct, frozen=True):
     """One column.
 
-    key: its name in CSV and data frames. title: its header elsewhere. kind: how a value is written.
+    key: its name in CSV and data frames. title: its header elsewhere. kind: how a value is written;
+    "prose" is sentences, which are wrapped.
     importance: 0 is always shown; the highest leaves a narrow terminal first.
     """
 
@@ -106,6 +107,7 @@ def _ascii(text: str) -> str:
         ("–", "-"),
         ("→", "->"),
         ("·", "*"),
+        ("−", "-"),
         ("²", "^2"),
         ("≥", ">="),
         ("≤", "<="),
