@@ -24,8 +24,8 @@ from .worker import Piece, Setup
 
 class Request(NamedTuple):
     """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
-    for one that is not kept; operators: whether to ask the runtimes for theirs too; ready_s: after how
-    long no more parts are converted or loaded.
+    for one that is not kept; operators: whether to ask the runtimes for theirs too; ready_s: how long
+    converting and loading the parts may take.
     """
 
     graphs: Mapping[str, Graph]

@@ -44,8 +44,8 @@ class Plan(NamedTuple):
     """What to time. pieces: of the setup's variants; budget_s: of sampling over all of it.
 
     timeout_s: how long one request may take before its worker is ended. folder: of the cache.
-    ready_s: after how long no more pieces are converted or loaded; those that are left are rows with
-        that reason.
+    ready_s: how long converting and loading may take, half of it each; pieces that are left are rows
+        with that reason.
     """
 
     setup: Setup
@@ -135,7 +135,6 @@ def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
-    until = perf_counter() + plan.ready_s
     _leave_out_what_cannot_run(plan, cells)
     _convert(plan, cells, watcher)
     fleet = _Fleet(plan)
@@ -146,16 +145,28 @@ def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
         for name in _open(cells):  # none is timed while another starts
             if isinstance(answer := fleet.ask(name, Begin()), Failed):
                 _fail(cells, name, answer)
-        for name, piece in list(cells):
-            if not cells[name, piece].done and perf_counter() > until:
-                _end_badly(cells[name, piece], _late(plan))
-            elif not cells[name, piece].done:
-                watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
-                _prepare(fleet, cells, name, piece)
-                watcher.store(_timings(cells))
+        _load(plan, fleet, cells, watcher)
         _sample(plan, fleet, cells, watcher)
     finally:
         fleet.end()
+
+
+def _load(plan: Plan, fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
+    """Every open piece, backend by backend; each backend has its share of the time that is left."""
+    end = perf_counter() + plan.ready_s / 2
+    names = _open(cells)
+    for number, name in enumerate(names):
+        now = perf_counter()
+        until = now + (end - now) / (len(names) - number)
+        for piece in [piece for other, piece in cells if other == name and not cells[other, piece].done]:
+            if cells[name, piece].done:  # its worker has gone meanwhile
+                continue
+            if perf_counter() > until:
+                _end_badly(cells[name, piece], _late(plan))
+                continue
+            watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
+            _prepare(fleet, cells, name, piece)
+            watcher.store(_timings(cells))
 
 
 def _late(plan: Plan) -> Failed:
@@ -193,7 +204,7 @@ def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
     found = convert(
         {name: tuple(pieces) for name, pieces in wanted.items()}, plan.setup, plan.folder,
         timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
-        within_s=plan.ready_s,
+        within_s=plan.ready_s / 2,
     )  # fmt: skip
     for (name, piece), cell in cells.items():
         if cell.done or not backend(name).FORMAT:

@@ -7,6 +7,7 @@ something must be trained, its ARMS do.
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -92,8 +93,9 @@ def judge(evidence: Evidence, names: tuple[str, ...] = ()) -> tuple[Finding, ...
 
 
 def wishes(graph: Graph, names: tuple[str, ...] = ()) -> tuple[Wish, ...]:
-    """What the claims want timed."""
-    return tuple(wish for family in chosen(names) for wish in getattr(family, "timed", lambda _: ())(graph))
+    """What the claims want timed, each family's first wish before any second one."""
+    lists = [getattr(family, "timed", lambda _: ())(graph) for family in chosen(names)]
+    return tuple(wish for round_ in zip_longest(*lists) for wish in round_ if wish is not None)
 
 
 def arms(names: tuple[str, ...] = ()) -> tuple[Arm, ...]:
@@ -122,6 +124,13 @@ def finding(
     )  # fmt: skip
 
 
-def no_evidence(claim: Claim, why: str) -> Finding:
-    """The finding on a claim for which nothing was measured or trained yet."""
-    return finding(claim, "no evidence yet", how=why, why="")
+def not_measured(claim: Claim, evidence: Evidence) -> Finding:
+    """The finding on a claim for which nothing that can be compared was timed."""
+    reasons = dict.fromkeys(t.reason for run in evidence.runs for t in run.timings if t.status != "ok")
+    late = f"{NOT_MEASURED} {claim.id} alone, or again: what was made ready is kept"
+    return finding(claim, "no evidence yet", how=late if reasons else NOT_MEASURED)
+
+
+def not_trained(claim: Claim) -> Finding:
+    """The finding on a claim for which nothing was trained."""
+    return finding(claim, "no evidence yet", how=NOT_TRAINED)

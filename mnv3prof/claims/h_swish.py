@@ -10,7 +10,7 @@ from ..arch.table import Table
 from ..cost.counts import Dtype
 from ..record.findings import Evidence, Finding
 from ..record.run import NET
-from .claim import NOT_MEASURED, Claim, Wish, finding, no_evidence
+from .claim import Claim, Wish, finding, not_measured
 from .compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio
 
 K4: Final = Claim(
@@ -101,7 +101,7 @@ def _nets(evidence: Evidence, first: str, second: str) -> dict[str, Ratio]:
 def _against_swish(evidence: Evidence) -> Finding:
     nets = _nets(evidence, "", "swish")
     if not nets:
-        return no_evidence(K4, NOT_MEASURED)
+        return not_measured(K4, evidence)
     verdict, why = overall({where: is_faster(r, _SAVED) for where, r in nets.items()})
     verdict, why = on_a_mobile_chip(verdict, why, evidence)
     said = ", ".join(f"{_saved(r)} on {where}" for where, r in nets.items())
@@ -123,12 +123,12 @@ def _deployed(evidence: Evidence) -> Finding:
     }
     found = {**single, **nets}
     if not found:
-        return no_evidence(K5, NOT_MEASURED)
+        return not_measured(K5, evidence)
     verdict, why = overall({where: is_faster(r) for where, r in found.items()})
     said = "; ".join(f"{_saved(r)} on {where}" for where, r in found.items())
     return finding(
         K5, verdict, found=f"By clamp instead of by ReLU6 it takes {said}.", why=why,
-        how=measured_on(evidence, [where.partition(" ")[0] for where in found]),
+        how=measured_on(evidence, [where.partition(",")[0] for where in found]),
         working=(
             *_lines(evidence, "h-swish by clamp", ("h-swish by ReLU6", "")), *_fusion(evidence),
         ),

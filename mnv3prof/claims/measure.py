@@ -22,6 +22,7 @@ _READY_S: Final = 95.0
 """How long getting ready may take in all, so that a measurement of a minute ends within three."""
 _READY_FIRST: Final = 0.65
 """What of it the first type may take."""
+_READY_LEAST: Final = 15.0
 
 
 class Measuring(NamedTuple):
@@ -44,7 +45,7 @@ def measure(
         takes = tuple(name for name in how.backends if dtype in backend(name).DTYPES)
         if wanted and takes:
             begin = monotonic()
-            ready_s = max(1.0, left if found else _READY_FIRST * left)
+            ready_s = max(_READY_LEAST, left if found else _READY_FIRST * left)
             sampled_s = share * how.budget_s
             found.append(profile(_request(graph, wanted, takes, dtype, how, sampled_s, ready_s), hear=hear))
             left -= monotonic() - begin - sampled_s

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ..arch.table import Table
 from ..record.findings import Evidence, Finding
-from .claim import NOT_TRAINED, Arm, Claim, finding, no_evidence
+from .claim import Arm, Claim, finding, not_trained
 from .gained import BASE, gain, trained_on, verdict_on_gain
 
 K8: Final = Claim(
@@ -29,7 +29,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """K8."""
     found = gain(evidence.trials, BASE, BARE)
     if found is None:
-        return (no_evidence(K8, NOT_TRAINED),)
+        return (not_trained(K8),)
     verdict, why = verdict_on_gain(found)
     how = trained_on(evidence.trials, BASE, BARE)
     said = f"With them against without: {found}."

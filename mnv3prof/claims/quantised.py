@@ -4,7 +4,7 @@ from typing import Final
 
 from ..arch.variants import with_activation
 from ..record.findings import Evidence, Finding, Verdict
-from .claim import NOT_TRAINED, Arm, Claim, finding, no_evidence
+from .claim import Arm, Claim, finding, not_trained
 from .gained import BASE, Gain, lost_in_8_bits, trained_on
 
 K6: Final = Claim(
@@ -28,7 +28,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """K6."""
     swish, relu = (lost_in_8_bits(evidence.trials, arm) for arm in (BASE, RELU))
     if swish is None or relu is None:
-        return (no_evidence(K6, NOT_TRAINED),)
+        return (not_trained(K6),)
     verdict, why = _verdict(swish, relu)
     return (
         finding(

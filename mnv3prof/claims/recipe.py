@@ -3,7 +3,7 @@
 from typing import Final
 
 from ..record.findings import Evidence, Finding
-from .claim import NOT_IN_PAPER, NOT_TRAINED, Arm, Claim, finding, no_evidence
+from .claim import NOT_IN_PAPER, Arm, Claim, finding, not_trained
 from .gained import BASE, gain, trained_on, verdict_on_gain
 
 K10: Final = Claim(
@@ -34,7 +34,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 def _against(claim: Claim, other: str, evidence: Evidence) -> Finding:
     found = gain(evidence.trials, BASE, other)
     if found is None:
-        return no_evidence(claim, NOT_TRAINED)
+        return not_trained(claim)
     verdict, why = verdict_on_gain(found)
     return finding(
         claim, verdict, found=f"Against {other}: {found}.", how=trained_on(evidence.trials, BASE, other),

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ..arch.layers import Graph, expand
 from ..record.findings import Evidence, Finding
-from .claim import NOT_IN_PAPER, NOT_MEASURED, Claim, Wish, finding, no_evidence
+from .claim import NOT_IN_PAPER, Claim, Wish, finding, not_measured
 from .compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio, ratio_of_sums
 from .squeeze_excite import modules
 
@@ -41,16 +41,16 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     found: dict[str, Ratio] = {}
     working = []
     for name in evidence.backends():
-        convs, linears = ([evidence.timing(v, path, name) for path in paths] for v in order)
-        if whole := ratio_of_sums(convs, linears):
+        pairs = {path: [evidence.timing(variant, path, name) for variant in order] for path in paths}
+        both = {path: r for path, pair in pairs.items() if (r := ratio(*pair))}
+        whole = ratio_of_sums([pairs[path][0] for path in both], [pairs[path][1] for path in both])
+        if whole:
             found[name] = whole
             working += [
-                f"{name}, {path}: 1×1 convolutions by linear layers, time {r}"
-                for path, conv, linear in zip(paths, convs, linears, strict=True)
-                if (r := ratio(conv, linear))
+                f"{name}, {path}: 1×1 convolutions by linear layers, time {r}" for path, r in both.items()
             ]
     if not found:
-        return (no_evidence(K7, NOT_MEASURED),)
+        return (not_measured(K7, evidence),)
     verdict, why = on_a_mobile_chip(*overall({n: is_faster(r) for n, r in found.items()}), evidence)
     said = ", ".join(f"{r} on {name}" for name, r in found.items())
     return (

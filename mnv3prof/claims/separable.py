@@ -13,7 +13,7 @@ from ..cost.counts import count as count_layers
 from ..cost.counts import macs, total, weights
 from ..record.findings import Evidence, Finding, Series
 from ..record.run import NET
-from .claim import NOT_MEASURED, Claim, Wish, finding, no_evidence
+from .claim import Claim, Wish, finding, not_measured
 from .compared import Ratio, measured_on, overall, ratio, ratio_of_sums
 
 K1: Final = Claim(
@@ -174,11 +174,11 @@ def _saved_time(evidence: Evidence) -> Finding:
     series: list[Series] = []
     working: list[str] = []
     for name in evidence.backends():
-        pairs = [tuple(evidence.timing(v, b, name) for v in (STANDARD, "")) for b in blocks]
-        if not any(first and second for first, second in pairs):
+        pairs = {b: [evidence.timing(variant, b, name) for variant in (STANDARD, "")] for b in blocks}
+        found = {b: r for b, pair in pairs.items() if (r := ratio(*pair))}
+        if not found:
             continue
-        sums[name] = ratio_of_sums([first for first, _ in pairs], [second for _, second in pairs])
-        found = {b: r for b, pair in zip(blocks, pairs, strict=True) if (r := ratio(*pair))}
+        sums[name] = ratio_of_sums([pairs[b][0] for b in found], [pairs[b][1] for b in found])
         series.append(
             Series(
                 name, "block", "standard / separable, time",
@@ -189,7 +189,7 @@ def _saved_time(evidence: Evidence) -> Finding:
         working += [f"{name}, whole network: time {net}"] if net else []
         working += [f"{name}, block {b}: time {r}" for b, r in found.items()]
     if not sums:
-        return no_evidence(K1, NOT_MEASURED)
+        return not_measured(K1, evidence)
     verdict, why = overall({name: None if r is None else r.high >= LOW for name, r in sums.items()})
     said = ", ".join(f"{r} on {name}" for name, r in sums.items() if r)
     return finding(
@@ -234,7 +234,7 @@ def _example_time(evidence: Evidence) -> Finding:
         if (r := ratio(*(evidence.timing(variant, "1", name) for variant in (_PAIR_STANDARD, _PAIR))))
     }
     if not found:
-        return no_evidence(K2, NOT_MEASURED)
+        return not_measured(K2, evidence)
     verdict, why = overall({name: r.high >= saving.ratio for name, r in found.items()})
     said = ", ".join(f"{r} on {name}" for name, r in found.items())
     return finding(

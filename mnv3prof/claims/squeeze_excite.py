@@ -12,7 +12,7 @@ from ..cost.counts import Cost, Totals, count, total
 from ..cost.memory import arena, peaks
 from ..record.findings import Evidence, Finding, Series
 from ..record.run import NET, part_layers
-from .claim import NOT_MEASURED, NOT_TRAINED, Arm, Claim, Wish, finding, no_evidence
+from .claim import Arm, Claim, Wish, finding, not_measured, not_trained
 from .compared import is_slower, measured_on, overall, ratio
 from .gained import BASE, gain, trained_on, verdict_on_gain
 
@@ -125,7 +125,7 @@ def _time(evidence: Evidence) -> Finding:
         if (r := ratio(evidence.timing("", NET, name), evidence.timing(WITHOUT, NET, name)))
     }
     if not found:
-        return no_evidence(K3, NOT_MEASURED)
+        return not_measured(K3, evidence)
     slower = {name: is_slower(r) for name, r in found.items()}
     verdict, why = overall({name: None if s is None else not s for name, s in slower.items()})
     series, working = (
@@ -150,7 +150,7 @@ def _time(evidence: Evidence) -> Finding:
 def _accuracy(evidence: Evidence) -> Finding:
     found = gain(evidence.trials, BASE, WITHOUT)
     if found is None:
-        return no_evidence(K3, NOT_TRAINED)
+        return not_trained(K3)
     verdict, why = verdict_on_gain(found)
     how = trained_on(evidence.trials, BASE, WITHOUT)
     said = f"With SE against without: {found}."

@@ -8,7 +8,7 @@ from ..arch.table import Row, Table
 from ..cost.counts import macs
 from ..record.findings import Evidence, Finding, Series
 from ..record.run import Timing, part_layers
-from .claim import NOT_MEASURED, Claim, Wish, finding, no_evidence
+from .claim import Claim, Wish, finding, not_measured
 from .compared import Ratio, is_slower, measured_on, on_a_mobile_chip, overall
 
 K9: Final = Claim(
@@ -56,7 +56,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
         if len(points) == len(WIDTHS):
             curves[name] = points
     if not curves:
-        return (no_evidence(K9, NOT_MEASURED),)
+        return (not_measured(K9, evidence),)
     dearer = {name: _dearer(points) for name, points in curves.items()}
     verdict, why = on_a_mobile_chip(*overall({n: is_slower(r) for n, r in dearer.items()}), evidence)
     said = ", ".join(f"{r} on {name}" for name, r in dearer.items())

@@ -48,6 +48,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> str:
         """The verdict with what it depends on."""
+        if self.verdict == "holds only if":
+            return f"holds only {self.why}"
         return f"{self.verdict}: {self.why}" if self.why else self.verdict
 
 

@@ -53,7 +53,7 @@ def _curves(claim: str, series: Sequence[Series]) -> Sheet:
     most = {name: max((p[0] for p in points.values()), default=0.0) for name, points in by_name.items()}
     columns = [Column("x", series[0].x.capitalize())]
     for name in by_name:
-        columns += [Column(f"{name}_share", name, "share"), Column(name, "95 % interval", "figure")]
+        columns += [Column(f"{name}_share", name, "bar"), Column(name, "95 % interval", "figure")]
     rows = []
     for x in xs:
         cells: list[object] = [int(x)]
@@ -64,7 +64,7 @@ def _curves(claim: str, series: Sequence[Series]) -> Sheet:
             value, low, high = points[x]
             cells += [value / most[name] if most[name] else 0.0, f"{value:.2f} ({low:.2f} to {high:.2f})"]
         rows.append(tuple(cells))
-    note = f"Bars: {series[0].y}, as a share of the column's largest."
+    note = "The longest bar is the column's largest figure, no bar is 0."
     title = f"{claim}: {series[0].y}, by {series[0].x}"
     return Sheet(title, tuple(columns), tuple(rows), notes=(note,), stacked=True)
 

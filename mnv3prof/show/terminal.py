@@ -19,7 +19,7 @@ _NOTE_WIDTH = 100
 _PROSE = 20
 """The least width at which sentences are wrapped ..."""
 _ROOMY = 40
-"""... and the width that they have in a pipe."""
+"""... and the width that they have in a pipe, several columns of them side by side."""
 
 
 def to_terminal(
@@ -46,7 +46,9 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     natural = [max(text.cell_len for text in texts) for texts in zip(heads, *body, *feet, strict=True)]
     spans = [_least(n, column) for n, column in zip(natural, sheet.columns, strict=True)]
     parts = _stacked(spans, width) if sheet.stacked else [_that_fit(sheet.columns, spans, width)]
-    roomy = [_least(n, column, _ROOMY) for n, column in zip(natural, sheet.columns, strict=True)]
+    prose = sum(column.kind == "prose" for column in sheet.columns)
+    room = _ROOMY if prose > 1 else _NOTE_WIDTH
+    roomy = [_least(n, column, room) for n, column in zip(natural, sheet.columns, strict=True)]
     widest = max(_span(spans if width else roomy, part) for part in parts)
     console = Console(
         file=out, width=max(widest, width or 0, 20), force_terminal=color, highlight=False, emoji=False,
