@@ -39,11 +39,9 @@ class Checkpoint(NamedTuple):
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the file at `path` whole. Raises InputError where it cannot be written."""
     fields = checkpoint._asdict()
-    table = msgspec.json.encode(checkpoint.table).decode()
-    plain = {"mnv3prof": _FORM, **fields, "table": table, "state_dict": fields.pop("state")}
-    plain.pop("state", None)
+    table, state = msgspec.json.encode(fields.pop("table")).decode(), fields.pop("state")
     out = io.BytesIO()
-    torch.save(plain, out)
+    torch.save({"mnv3prof": _FORM, "table": table, "state_dict": state, **fields}, out)
     try:
         replace_file(path, out.getvalue())
     except OSError as error:
@@ -52,12 +50,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in the file at `path`. Raises InputError for any other file."""
-    found = load(path)
+    found, _ = load(path)
     try:
-        fields = {**found, "state": found["state_dict"]}
-        fields["table"] = msgspec.json.decode(found["table"], type=Table)
+        table, state = msgspec.json.decode(found["table"], type=Table), found["state_dict"]
+        fields = {**found, "table": table, "state": state}
         return Checkpoint(**{name: fields[name] for name in Checkpoint._fields})
     except (KeyError, TypeError, msgspec.MsgspecError) as error:
-        raise InputError(
-            f"{path}: is no checkpoint of mnv3prof train ({type(error).__name__}: {error})"
-        ) from None
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: is no checkpoint of mnv3prof train ({reason})") from None

@@ -68,7 +68,7 @@ class Data(NamedTuple):
         for images, labels in ((self.train_images, self.train_labels), (self.held_images, self.held_labels)):
             stored = images.data if isinstance(images, Pixels) else images[:, 0]
             for some in (*torch.split(stored, 256), labels):
-                found.update(some.contiguous().numpy())
+                found.update(some.numpy().tobytes())
         return found.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from math import cos, inf, isfinite, pi
+from math import cos, inf, isfinite, nan, pi
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal, NamedTuple
@@ -16,6 +16,7 @@ from ..arch.table import InputError, Table, shown
 from ..bench.schedule import Progress
 from ..model.blocks import MobileNetV3
 from ..model.network import build
+from ..record.training import Epoch
 from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .data import Data, Images
@@ -58,10 +59,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _RANGES: Final[dict[str, tuple[float, float]]] = {
-    "epochs": (1, 100_000),
+    "epochs": (1, 10_000),
     "batch": (2, 65_536),
     "lr": (1e-9, 1e3),
-    "warmup_epochs": (0, 100_000),
+    "warmup_epochs": (0, 10_000),
     "alpha": (0, 1),
     "eps": (1e-12, 1),
     "momentum": (0, 1),
@@ -71,18 +72,11 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 }
 
 
-class Epoch(msgspec.Struct, frozen=True):
-    """An epoch as it went. number: from 1. loss: the mean of its steps. accuracy: on what is held out."""
-
-    number: int
-    lr: float
-    loss: float
-    accuracy: float
-    seconds: float
-
-
 class Trained(NamedTuple):
-    """model: in evaluation mode. stopped: why training ended early, "" where it did not."""
+    """model: in evaluation mode. accuracy: after the last whole epoch, not a number where there is none.
+
+    stopped: why training ended early, "" where it did not.
+    """
 
     model: MobileNetV3
     history: tuple[Epoch, ...]
@@ -142,7 +136,7 @@ def train(
 
 
 def _last(history: tuple[Epoch, ...]) -> float:
-    return history[-1].accuracy if history else 0.0
+    return history[-1].accuracy if history else nan
 
 
 def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -212,14 +206,15 @@ def _told(epoch: int, recipe: Recipe, history: tuple[Epoch, ...]) -> str:
 
 
 def _diverged(epoch: int) -> str:
-    return f"epoch {epoch + 1}: the loss is no longer finite; a smaller --lr or --momentum may help"
+    return f"epoch {epoch + 1}: the loss is no longer finite; a smaller learning rate or momentum may help"
 
 
 def _kept(
     table: Table, data: Data, digest: str, recipe: Recipe, history: tuple[Epoch, ...], model: MobileNetV3,
     optimizer: torch.optim.Optimizer,
 ) -> Checkpoint:  # fmt: skip
-    images = data.train_images[:_KEPT_IMAGES].clone()
+    count = min(_KEPT_IMAGES, len(data.train_labels))
+    images = data.train_images[torch.linspace(0, len(data.train_labels) - 1, count).long()]
     return Checkpoint(
         table, (images.shape[2], images.shape[3]), data.classes, data.mean, data.std, data.name, digest,
         images, _last(history), _json(recipe), _json(history), model.state_dict(), optimizer.state_dict(),
