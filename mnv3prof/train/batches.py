@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -68,13 +69,11 @@ def augmented_batches(data: Data, batch: int, seed: int) -> Iterator[Batches]:
 
     Raises InputError where kornia is not installed.
     """
-    try:
-        import kornia.augmentation  # noqa: F401
-    except ImportError:
+    if find_spec("kornia") is None:
         raise InputError(
             "--autoaugment: kornia is not installed; pip install 'mnv3prof[train]' brings it, "
             "and allowed without is --no-autoaugment"
-        ) from None
+        )
     with ProcessPoolExecutor(1, get_context("spawn"), begin) as pool:
 
         def prepare(which: Tensor, epoch: int, step: int) -> "Future[Array]":
