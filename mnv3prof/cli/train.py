@@ -100,6 +100,7 @@ def train(
     recipe = switches.recipe()
     network = settings.variant(read_table(table))
     size = parse_input(settings.input or (_DIGITS_INPUT if data is None else "224"))
+    from ..train.batches import steps_of
     from ..train.recipe import train as train_network
 
     with progress() as hear:
@@ -107,15 +108,13 @@ def train(
         if settings.classes is None:
             network = vary(network, classes=len(learnt.classes))
         found = train_network(network, learnt, recipe, hear=hear, checkpoint=path, resume=resume)
-    training_run = Training(
+    told = Training(
         table=network, input=size, data=learnt.name, classes=learnt.classes,
         trained_on=len(learnt.train_labels), held_out=len(learnt.held_labels), skipped=learnt.skipped,
-        recipe=asdict(recipe), history=found.history, accuracy=found.accuracy, stopped=found.stopped,
-        checkpoint=str(path),
+        recipe=asdict(recipe), steps=len(found.history) * steps_of(learnt, recipe.batch),
+        history=found.history, accuracy=found.accuracy, stopped=found.stopped, checkpoint=str(path),
     )  # fmt: skip
-    result = Result(
-        (training_sheet(training_run),), history_sheet(training_run), lambda: training_document(training_run)
-    )
+    result = Result((training_sheet(told),), history_sheet(told), lambda: training_document(told))
     emit(result, Output(format=output.format))
     if found.stopped:
         raise typer.Exit(1)

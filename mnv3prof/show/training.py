@@ -7,6 +7,7 @@ from .costs import titled
 from .sheet import Column, Sheet
 
 _MOST_ROWS: Final = 20
+_UNSETTLED: Final = 0.05
 _COLUMNS: Final = (
     Column("epoch", "Epoch", "text"),
     Column("lr", "Rate", "text"),
@@ -40,11 +41,17 @@ def _title(training: Training) -> str:
 
 
 def _notes(training: Training) -> list[str]:
+    others = f"trained on {training.trained_on:,} others, in {len(training.classes)} classes"
     right = f"{training.accuracy:.1%} of {training.held_out:,} held-out images right"
-    by = f"the network learnt from {training.trained_on:,} others, in {len(training.classes)} classes."
-    notes = [f"{right}; {by}" if training.history else f"No epoch was finished; {by}"]
+    notes = [f"{right}; {others}." if training.history else "No epoch was finished."]
     if training.stopped:
         notes.append(f"Stopped in {training.stopped}.")
+    if training.history and training.unsettled > _UNSETTLED:
+        notes.append(
+            f"After {training.steps:,} steps {training.unsettled:.0%} of batch norm's running averages is "
+            f"still what they began with (bn_momentum {training.table.bn_momentum:g}): the weights are "
+            "better than this accuracy, which more epochs will show."
+        )
     if training.skipped:
         (file, reason), count = training.skipped[0], len(training.skipped)
         others = f" and {count - 1:,} more (--format json names all)" if count > 1 else ""
