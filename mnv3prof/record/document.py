@@ -12,6 +12,7 @@ from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
 from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
 from .run import SCHEMA, Run
+from .training import Training
 
 
 def table_document(graph: Graph) -> dict[str, Any]:
@@ -123,6 +124,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "command": run.command,
         "host": run.host,
         **cost_document(graph, costs),
+        "weights": run.subject.weights,
         "memory": {key: value for key, value in memory.items() if key not in head},
         "variants": {
             name: {"table": _table(subject.table), "input": subject.input}
@@ -132,6 +134,12 @@ def run_document(run: Run) -> dict[str, Any]:
         "timings": run.timings,
         "operators": run.operators,
     }
+
+
+def training_document(training: Training) -> dict[str, Any]:
+    """The network, its data, the recipe and every epoch."""
+    head = table_head(training.graph)
+    return {**head, **{key: value for key, value in asdict(training).items() if key not in head}}
 
 
 def _measured_as(run: Run) -> tuple[Dtype, int]:

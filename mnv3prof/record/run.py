@@ -122,11 +122,25 @@ class Host(msgspec.Struct, frozen=True):
     roofs: tuple[Roof, ...] = ()
 
 
+class Weights(msgspec.Struct, frozen=True):
+    """Trained weights. file: as it was called; sha256: the file's, in hexadecimal.
+
+    data: what they were trained on, accuracy: the share of its held-out part that they get right;
+    "" and None where the file does not tell.
+    """
+
+    file: str
+    sha256: str
+    data: str = ""
+    accuracy: float | None = None
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """A network that was measured."""
+    """A network that was measured. weights: None for random ones from a fixed seed."""
 
     table: Table
     input: tuple[int, int]
+    weights: Weights | None = None
 
     @property
     def graph(self) -> Graph:
@@ -227,7 +241,9 @@ def run_from(document: Any, where: str) -> Run:
     }
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
-        subject=subject_from({"table": plain.table, "input": plain.input}, where),
+        subject=subject_from(
+            {"table": plain.table, "input": plain.input, "weights": plain.weights}, where
+        ),
         variants=variants, timings=plain.timings, operators=plain.operators, notes=plain.notes,
     )  # fmt: skip
     _check(run, where)
@@ -242,6 +258,7 @@ class _Document(msgspec.Struct, kw_only=True):
     host: Host
     table: dict[str, Any]
     input: tuple[int, int]
+    weights: Weights | None = None
     variants: dict[str, dict[str, Any]] = {}
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
@@ -259,7 +276,8 @@ def subject_from(value: Mapping[str, Any], where: str) -> Subject:
         and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size)
     ):
         raise InputError(f"{where}: input {size!r} is no image size; allowed are two sides in pixels")
-    return Subject(table_from({"name": "network", **table}, where), (size[0], size[1]))
+    network = table_from({"name": "network", **table}, where)
+    return Subject(network, (size[0], size[1]), value.get("weights"))
 
 
 def _check(run: Run, where: str) -> None:

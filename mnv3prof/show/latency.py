@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..record.run import NET, Roof, Run, Timing, part_layers, twins
+from ..record.run import NET, Roof, Run, Timing, Weights, part_layers, twins
 from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
 from .sheet import Column, Sheet, words
@@ -66,6 +66,15 @@ def samples_sheet(run: Run) -> Sheet:
             t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.cpu_per_wall,
         ))  # fmt: skip
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
+
+
+def weights_notes(weights: Weights | None) -> tuple[str, ...]:
+    """Whose weights ran, in a sentence, where they are not random."""
+    if weights is None:
+        return ()
+    data = f", trained on {weights.data}" if weights.data else ""
+    right = "" if weights.accuracy is None else f", {weights.accuracy:.1%} of its held-out images right"
+    return (f"Weights: {weights.file} (SHA-256 {weights.sha256[:12]}){data}{right}.",)
 
 
 def _yes(value: bool) -> str:
@@ -133,6 +142,7 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         *_device_notes(grid, run),
         *_steadiness_notes(timings),
         *_reasons(timings),
+        *weights_notes(run.subject.weights),
     ]
     additive = {*graph.blocks, NET} <= set(grid.parts)
     totals = _additivity(grid, (*graph.blocks, NET)) if additive else ()
