@@ -9,11 +9,8 @@ from ..record.findings import Trial, Verdict
 
 BASE: Final = "the article's recipe"
 CONFIDENCE: Final = 0.95
-
-NOT_IMAGENET: Final = (
-    "Digits are ten easy classes of small grey images: they can show that training works, that a change "
-    "breaks it, and what 8 bits cost them; they cannot show gains of a percent on ImageNet."
-)
+LEARNT: Final = 0.9
+"""Networks that are right in less than this on average have learnt too little to be compared."""
 
 
 class Gain(NamedTuple):
@@ -70,8 +67,10 @@ def _student(freedom: int) -> float:
     return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
-def verdict_on_gain(found: Gain) -> tuple[Verdict, str]:
+def verdict_on_gain(found: Gain, trials: Sequence[Trial]) -> tuple[Verdict, str]:
     """Whether there is a gain at all, of whatever size."""
+    if why := learnt_too_little(trials):
+        return "no evidence yet", why
     if found.low > 0:
         return "holds", "in direction; its size on ImageNet is not testable here"
     if found.high < 0:
@@ -79,6 +78,15 @@ def verdict_on_gain(found: Gain) -> tuple[Verdict, str]:
     if found.seeds < 2:
         return "not testable here", "one seed tells no spread"
     return "not testable here", "the difference is within the seeds' spread; digits cannot tell"
+
+
+def learnt_too_little(trials: Sequence[Trial]) -> str:
+    """Why the article's own trainings are no base to compare with yet; "" where they are one."""
+    found = list(_accuracies(trials, BASE).values())
+    if not found or mean(found) >= LEARNT:
+        return ""
+    epochs = max(t.epochs for t in trials if t.arm == BASE)
+    return f"after {epochs} epochs {BASE} is right in {mean(found):.0%} only: too little was learnt"
 
 
 def trained_on(trials: Sequence[Trial], *arms: str) -> str:

@@ -30,7 +30,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     found = gain(evidence.trials, BASE, BARE)
     if found is None:
         return (not_trained(K8),)
-    verdict, why = verdict_on_gain(found)
+    verdict, why = verdict_on_gain(found, evidence.trials)
     how = trained_on(evidence.trials, BASE, BARE)
     said = f"With them against without: {found}."
     return (finding(K8, verdict, found=said, how=how, why=why, working=found.working),)

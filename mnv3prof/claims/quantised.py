@@ -5,7 +5,7 @@ from typing import Final
 from ..arch.variants import with_activation
 from ..record.findings import Evidence, Finding, Verdict
 from .claim import Arm, Claim, finding, not_trained
-from .gained import BASE, Gain, lost_in_8_bits, trained_on
+from .gained import BASE, Gain, learnt_too_little, lost_in_8_bits, trained_on
 
 K6: Final = Claim(
     "K6", "8-bit quantisation costs less than 1 % of accuracy with h-swish, more than 3 % with ReLU.",
@@ -29,7 +29,8 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     swish, relu = (lost_in_8_bits(evidence.trials, arm) for arm in (BASE, RELU))
     if swish is None or relu is None:
         return (not_trained(K6),)
-    verdict, why = _verdict(swish, relu)
+    too_little = learnt_too_little(evidence.trials)
+    verdict, why = ("no evidence yet", too_little) if too_little else _verdict(swish, relu)
     return (
         finding(
             K6, verdict, found=f"Lost in 8 bits, with h-swish: {swish}; with ReLU: {relu}.", why=why,

@@ -35,7 +35,7 @@ def _against(claim: Claim, other: str, evidence: Evidence) -> Finding:
     found = gain(evidence.trials, BASE, other)
     if found is None:
         return not_trained(claim)
-    verdict, why = verdict_on_gain(found)
+    verdict, why = verdict_on_gain(found, evidence.trials)
     return finding(
         claim, verdict, found=f"Against {other}: {found}.", how=trained_on(evidence.trials, BASE, other),
         why=why, working=found.working,

@@ -151,7 +151,7 @@ def _accuracy(evidence: Evidence) -> Finding:
     found = gain(evidence.trials, BASE, WITHOUT)
     if found is None:
         return not_trained(K3)
-    verdict, why = verdict_on_gain(found)
+    verdict, why = verdict_on_gain(found, evidence.trials)
     how = trained_on(evidence.trials, BASE, WITHOUT)
     said = f"With SE against without: {found}."
     return finding(K3, verdict, found=said, how=how, why=why, working=found.working)

@@ -127,6 +127,9 @@ OnOption = Annotated[
     str | None,
     typer.Option("--on", metavar="NAMES", help="Backends, separated by commas; or all that can run here."),
 ]
+EpochsOption = Annotated[
+    int, typer.Option("--epochs", help="Times that every image is seen.", rich_help_panel="Recipe")
+]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Convert anew, and keep nothing.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]
 
