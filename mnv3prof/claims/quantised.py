@@ -29,8 +29,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     swish, relu = (lost_in_8_bits(evidence.trials, arm) for arm in (BASE, RELU))
     if swish is None or relu is None:
         return (not_trained(K6),)
-    too_little = learnt_too_little(evidence.trials)
-    verdict, why = ("no evidence yet", too_little) if too_little else _verdict(swish, relu)
+    verdict, why = _verdict(swish, relu, learnt_too_little(evidence.trials))
     return (
         finding(
             K6, verdict, found=f"Lost in 8 bits, with h-swish: {swish}; with ReLU: {relu}.", why=why,
@@ -40,8 +39,10 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     )  # fmt: skip
 
 
-def _verdict(swish: Gain, relu: Gain) -> tuple[Verdict, str]:
+def _verdict(swish: Gain, relu: Gain, too_little: str) -> tuple[Verdict, str]:
     """Each half by whether its interval lies beyond the claim's bound, on this data."""
+    if too_little:
+        return "no evidence yet", too_little
     halves = {
         "h-swish loses less than 1": _beyond(swish.high < _MOST, swish.low >= _MOST),
         "ReLU loses more than 3": _beyond(relu.low > _LEAST, relu.high <= _LEAST),
