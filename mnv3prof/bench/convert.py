@@ -17,6 +17,8 @@ from .worker import Convert, Failed, Piece, Prepare, Setup, serve_conversions
 _MEMORY_BYTES: Final = 2 * 2**30
 """What a converter is given: the largest took 1.2 GB of it for Large at 224."""
 _LEAST_TIMEOUT_S: Final = 300.0
+_GRACE_S: Final = 10.0
+"""What a conversion may take beyond the time in which it must be begun."""
 
 Conversions = dict[tuple[str, Piece], "tuple[str, cache.Entry] | Failed"]
 """By form and piece: the entry's key and the entry, or why there is none."""
@@ -109,7 +111,8 @@ def _convert_all(
             if worker is None or not is_alive(worker):
                 worker = start(serve_conversions, name, setup, folder)
             key = _key(name, piece, setup)
-            answer = ask(worker, Convert(piece, key), timeout_s, stop)
+            within_s = min(timeout_s, until - monotonic() + _GRACE_S)
+            answer = ask(worker, Convert(piece, key), within_s, stop)
             found[name, piece] = answer if isinstance(answer, Failed) else (key, answer)
     finally:
         if worker and is_alive(worker):

@@ -25,7 +25,8 @@ from .worker import Piece, Setup
 class Request(NamedTuple):
     """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
     for one that is not kept; operators: whether to ask the runtimes for theirs too; weights: trained
-    ones, of every network; ready_s: how long converting and loading the parts may take.
+    ones, of every network; ready_s: how long converting and loading the parts may take; roofs: whether
+    the machine's peak rates are measured too.
     """
 
     graphs: Mapping[str, Graph]
@@ -40,6 +41,7 @@ class Request(NamedTuple):
     operators: bool = False
     weights: Weights | None = None
     ready_s: float = inf
+    roofs: bool = True
 
 
 def usable_here() -> tuple[str, ...]:
@@ -68,7 +70,7 @@ def profile(
             setup, _pieces(request), request.backends, folder, request.budget_s, request.timeout_s,
             request.ready_s,
         )  # fmt: skip
-        if devices := _devices_without_roof(run, request):
+        if request.roofs and (devices := _devices_without_roof(run, request)):
             hear(Progress("measuring the machine's peak rates"))
             roofs = run.host.roofs + measure_roofs(setup, devices)
             run = replace(run, host=describe(dict.fromkeys([*run.host.runtimes, *request.backends]), roofs))

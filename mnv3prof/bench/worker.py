@@ -229,13 +229,15 @@ def _in_a_line(error: Exception) -> str:
 
 def _part(piece: Piece, setup: Setup, networks: dict[str, dict[str, Part]]) -> Part:
     """The piece, made with its network when it is the first one asked for."""
-    from .parts import inner_part, make_parts
+    from .parts import block_parts, inner_part, make_network
 
     variant, name = piece
     if variant not in networks:
-        networks[variant] = make_parts(setup.graphs[variant], setup.batch, setup.weights)
+        networks[variant] = {NET: make_network(setup.graphs[variant], setup.batch, setup.weights)}
     made = networks[variant]
-    if name not in made:
+    if name not in made and name in setup.graphs[variant].blocks:
+        made |= block_parts(made[NET])
+    elif name not in made:
         made[name] = inner_part(made[NET], name)
     return made[name]
 

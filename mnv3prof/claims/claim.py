@@ -33,12 +33,17 @@ class Claim(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """A part of a network that a claim wants timed. variant: the network's name; "" is the one asked for."""
+    """A part of a network that a claim wants timed. variant: the network's name; "" is the one asked for.
+
+    compiled: whether it is wanted in compiled PyTorch too, where each takes seconds to get ready: 0 for
+        no, 1 for what comes first, 2 for what comes next, ...
+    """
 
     variant: str
     graph: Graph
     part: str
     dtypes: tuple[Dtype, ...] = ("fp32",)
+    compiled: int = 0
 
 
 class Arm(NamedTuple):

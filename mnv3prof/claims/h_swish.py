@@ -46,8 +46,12 @@ def timed(graph: Graph) -> tuple[Wish, ...]:
     gated = expand(replace(graph.table, se_gate="sigmoid"), graph.input)
     gates = [layer.name for layer in graph.layers if layer.role == "se_gate"][-1:]
     return (
-        *(Wish(name, net, NET, _DTYPES) for name, net in nets.items()),
-        *(Wish(name, net, layer.name, _DTYPES) for layer in shapes for name, net in nets.items()),
+        *(Wish(name, net, NET, _DTYPES, compiled=2) for name, net in nets.items()),
+        *(
+            Wish(name, net, layer.name, _DTYPES, compiled=int(layer is shapes[0]))
+            for layer in shapes
+            for name, net in nets.items()
+        ),
         *(Wish(name, net, gate) for gate in gates for name, net in (("", graph), (SIGMOID, gated))),
     )
 

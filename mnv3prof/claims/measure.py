@@ -16,13 +16,28 @@ from .claim import Wish
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
 """What is measured on unless asked otherwise: what takes longest to get ready stands last."""
 
-_SAMPLED: Final[dict[Dtype, float]] = {"fp32": 0.75, "int8": 0.25}
-"""What of the time budget goes to each type."""
-_READY_S: Final = 95.0
+_COMPILED: Final = "cpu-compile"
+
+
+class _Stage(NamedTuple):
+    """What is measured in one go. sampled: its share of the time budget; ready: of what is left of the
+    time for getting ready.
+    """
+
+    dtype: Dtype
+    compiled: bool
+    sampled: float
+    ready: float
+
+
+_STAGES: Final = (
+    _Stage("fp32", compiled=False, sampled=0.55, ready=0.45),
+    _Stage("int8", compiled=False, sampled=0.2, ready=0.35),
+    _Stage("fp32", compiled=True, sampled=0.25, ready=1.0),
+)
+_READY_S: Final = 100.0
 """How long getting ready may take in all, so that a measurement of a minute ends within three."""
-_READY_FIRST: Final = 0.65
-"""What of it the first type may take."""
-_READY_LEAST: Final = 15.0
+_READY_LEAST: Final = 10.0
 
 
 class Measuring(NamedTuple):
@@ -37,19 +52,27 @@ class Measuring(NamedTuple):
 def measure(
     graph: Graph, wishes: Sequence[Wish], how: Measuring, hear: Callable[[Progress], None] = lambda _: None
 ) -> tuple[Run, ...]:
-    """A run for each type that something is wanted in and a backend takes."""
+    """A run for each type that something is wanted in and a backend takes, and one of compiled PyTorch."""
     found: list[Run] = []
     left = _READY_S
-    for dtype, share in _SAMPLED.items():
-        wanted = [wish for wish in wishes if dtype in wish.dtypes]
-        takes = tuple(name for name in how.backends if dtype in backend(name).DTYPES)
+    for stage in _STAGES:
+        wanted = [wish for wish in wishes if stage.dtype in wish.dtypes]
+        if stage.compiled:
+            wanted = sorted((wish for wish in wanted if wish.compiled), key=lambda wish: wish.compiled)
+        takes = tuple(name for name in how.backends if _takes(name, stage))
         if wanted and takes:
             begin = monotonic()
-            ready_s = max(_READY_LEAST, left if found else _READY_FIRST * left)
-            sampled_s = share * how.budget_s
-            found.append(profile(_request(graph, wanted, takes, dtype, how, sampled_s, ready_s), hear=hear))
+            ready_s, sampled_s = max(_READY_LEAST, stage.ready * left), stage.sampled * how.budget_s
+            found.append(
+                profile(_request(graph, wanted, takes, stage.dtype, how, sampled_s, ready_s), hear=hear)
+            )
             left -= monotonic() - begin - sampled_s
     return tuple(found)
+
+
+def _takes(name: str, stage: _Stage) -> bool:
+    """Whether a backend is measured in this stage; what compiles as it loads has one of its own."""
+    return stage.dtype in backend(name).DTYPES and stage.compiled == (name == _COMPILED)
 
 
 def _request(
@@ -63,5 +86,5 @@ def _request(
         parts.setdefault(wish.variant, {})[wish.part] = None
     return Request(
         graphs, {variant: tuple(found) for variant, found in parts.items()}, backends, dtype,
-        threads=how.threads, budget_s=sampled_s, folder=how.folder, ready_s=ready_s,
+        threads=how.threads, budget_s=sampled_s, folder=how.folder, ready_s=ready_s, roofs=False,
     )  # fmt: skip

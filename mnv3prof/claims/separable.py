@@ -55,8 +55,12 @@ def timed(graph: Graph) -> tuple[Wish, ...]:
     parts = [NET, *_threes(graph)]
     pairs = [(_PAIR, _example(32, 64, 3)), (_PAIR_STANDARD, _standard(_example(32, 64, 3)))]
     return (
-        *(Wish(variant, net, part) for part in parts for variant, net in (("", graph), (STANDARD, standard))),
-        *(Wish(variant, net, "1") for variant, net in pairs),
+        *(
+            Wish(variant, net, part, compiled=3 if part == NET else 0)
+            for part in parts
+            for variant, net in (("", graph), (STANDARD, standard))
+        ),
+        *(Wish(variant, net, "1", compiled=1) for variant, net in pairs),
     )
 
 
