@@ -74,7 +74,8 @@ def test_nothing_is_decided_without_evidence():
     found = room.judge(Evidence(graph=LARGE))
     assert {f.claim for f in found} == {c.id for c in room.claims()}
     for f in found:
-        assert (f.verdict == "no evidence yet") == (f.how in (room.NOT_MEASURED, room.NOT_TRAINED))
+        assert (f.verdict == "no evidence yet") == (f.how in ("not measured", "not trained"))
+        assert (f.verdict == "no evidence yet") == (f.why in (room.NOT_MEASURED, room.NOT_TRAINED))
     assert {f.claim for f in found if f.verdict != "no evidence yet"} == {"K1", "K2", "K3", "T1", "T2", "T3"}
 
 
@@ -254,6 +255,8 @@ def test_a_ratio_rests_on_intervals_and_a_test():
         (Ratio(0.8, 0.79, 0.81), True, False),
         (Ratio(0.8, 0.79, 0.81, p=0.5), None, False),
         (Ratio(1.0, 0.99, 1.01), False, False),
+        (Ratio(0.99, 0.989, 0.991), False, False),  # certain, and smaller than what counts
+        (Ratio(1.01, 1.009, 1.011), False, False),
         (Ratio(1.0, 0.7, 1.3), None, None),
         (Ratio(1.2, 1.1, 1.3), False, True),
         (None, None, None),

@@ -132,10 +132,10 @@ def finding(
 def not_measured(claim: Claim, evidence: Evidence) -> Finding:
     """The finding on a claim for which nothing that can be compared was timed."""
     reasons = dict.fromkeys(t.reason for run in evidence.runs for t in run.timings if t.status != "ok")
-    late = f"{NOT_MEASURED} {claim.id} alone, or again: what was made ready is kept"
-    return finding(claim, "no evidence yet", how=late if reasons else NOT_MEASURED)
+    late = f"time was up; {NOT_MEASURED} {claim.id} alone, or again: what was made ready is kept"
+    return finding(claim, "no evidence yet", how="not measured", why=late if reasons else NOT_MEASURED)
 
 
 def not_trained(claim: Claim) -> Finding:
     """The finding on a claim for which nothing was trained."""
-    return finding(claim, "no evidence yet", how=NOT_TRAINED)
+    return finding(claim, "no evidence yet", how="not trained", why=NOT_TRAINED)

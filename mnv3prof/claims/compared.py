@@ -8,6 +8,8 @@ from ..record.run import Timing
 
 SIGNIFICANT: Final = 0.01
 """The largest p of Mann-Whitney's test at which two times are said to differ."""
+LEAST: Final = 0.02
+"""The smallest difference that counts, whatever its p: to so much is a median measured (bench.schedule)."""
 ALIKE: Final = 0.05
 """Times whose ratio is within this of 1, its whole interval, are said to be alike."""
 
@@ -28,12 +30,12 @@ class Ratio(NamedTuple):
     @property
     def faster(self) -> bool:
         """Whether the first is faster beyond noise."""
-        return self.high < 1 and self.p < SIGNIFICANT
+        return self.high < 1 and self.p < SIGNIFICANT and self.value < 1 - LEAST
 
     @property
     def slower(self) -> bool:
         """Whether the first is slower beyond noise."""
-        return self.low > 1 and self.p < SIGNIFICANT
+        return self.low > 1 and self.p < SIGNIFICANT and self.value > 1 + LEAST
 
     def __str__(self) -> str:
         return f"×{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"

@@ -109,7 +109,7 @@ def _block_line(graph: Graph, costs: Sequence[Cost], block: str, se: Totals) -> 
     e, q = reduce.in_shape[0], reduce.out_shape[0]
     return (
         f"block {block}: e = {e}, q = {q}: {se.params:,} of {whole.params:,} parameters "
-        f"({se.params / whole.params:.1%}), {se.macs:,} of {whole.macs:,} MACs ({se.macs / whole.macs:.1%}), "
+        f"({se.params / whole.params:.1%}), {se.macs:,} of {whole.macs:,} MACs ({se.macs / whole.macs:.2%}), "
         f"{se.weight_bytes:,} of {whole.weight_bytes:,} bytes of weights"
     )
 
