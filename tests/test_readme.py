@@ -12,7 +12,8 @@ SHOWN = re.findall(r"```console\n\$ mnv3prof (.*?)\n(.*?)```", README, re.DOTALL
 COMMANDS = sorted(
     set(
         re.findall(
-            r"`mnv3prof ((?:table|flops|memory|compare|latency|backends|profile|export|cache)[^`]*)`", README
+            r"`mnv3prof ((?:table|flops|memory|compare|latency|backends|profile|export|cache|train)[^`]*)`",
+            README,
         )
     )
 )

@@ -223,9 +223,9 @@ def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):
         "bare.pt: does not fit MobileNetV3-Small, 10 classes: it lacks features.3.block.0.0.weight (and "
         in refused
     )
-    (here / "wide.toml").write_text(TABLE.replace("stem = 8", "stem = 16"), encoding="utf-8")
+    (here / "wide.toml").write_text(TABLE.replace("last = 16", "last = 32"), encoding="utf-8")
     refused = _refused(["export", "wide.toml", "--weights", "bare.pt", "-o", "x.onnx"], capsys)
-    assert "features.0.0.weight is 8×3×3×3, not 16×3×3×3 (and " in refused
+    assert "classifier.0.weight is 16×48, not 32×48 (and 2 more)" in refused
 
 
 @pytest.mark.parametrize("table", [[], ["net.toml"]])

@@ -94,7 +94,7 @@ def train(
     the same bits. latency, export and profile take it as --weights. A loss that is no longer finite
     exits with 1.
 
-    Example: mnv3prof train small --width 0.35 --epochs 1 --no-autoaugment -o digits.pt
+    Example: mnv3prof train small --width 0.35 --epochs 1 -o digits.pt
     """
     path = _checkpoint_path(output.output)
     recipe = switches.recipe()
