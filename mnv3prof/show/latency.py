@@ -14,12 +14,12 @@ NOISY_MARK = "~"
 _THREADS_OFF = 0.15
 
 
-def latency_sheets(run: Run) -> tuple[Sheet, ...]:
+def latency_sheets(run: Run, only: Condition | None = None) -> tuple[Sheet, ...]:
     """For each network, type, batch and thread count: the parts' times, and what preparing them took;
-    then what each variant really saves beside what it should.
+    then what each variant really saves beside what it should. only: under this condition.
     """
     sheets: list[Sheet] = []
-    for condition in conditions(run):
+    for condition in [only] if only else conditions(run):
         for variant, subject in run.subjects.items():
             timings = timings_of(run, variant, condition)
             if timings:
