@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -19,6 +19,8 @@ from .host import describe
 from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
 from .worker import Piece, Setup
+
+_SLOW_TO_START: Final = frozenset({"cpu-compile"})
 
 
 class Request(NamedTuple):
@@ -43,6 +45,11 @@ def usable_here() -> tuple[str, ...]:
     """The backends that can run here, but for those whose times mean nothing: null, software Vulkan."""
     found = {name: backend(name).usable() for name in names() if name != "null"}
     return tuple(name for name, usable in found.items() if usable.ok and "llvmpipe" not in usable.device)
+
+
+def quick_here() -> tuple[str, ...]:
+    """The backends of usable_here() that get ready within seconds."""
+    return tuple(name for name in usable_here() if name not in _SLOW_TO_START)
 
 
 def profile(

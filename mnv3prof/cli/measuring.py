@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
+_BUDGET_S: Final = 60.0
 _LINE_EVERY_S: Final = 10.0
 
 
@@ -47,8 +48,9 @@ class Measuring(msgspec.Struct, frozen=True):
     batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
     threads: Annotated[int, _measuring("--threads", "Threads of each runtime.")] = 1
     time_budget: Annotated[
-        float, _measuring("--time-budget", "Seconds of sampling over all parts and backends.")
-    ] = 60.0
+        float | None,
+        _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
+    ] = None
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
     ] = 300.0
@@ -64,12 +66,13 @@ class Measuring(msgspec.Struct, frozen=True):
 
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
-        _seconds(self.time_budget, "--time-budget")
+        budget = _BUDGET_S if self.time_budget is None else self.time_budget
+        _seconds(budget, "--time-budget")
         _seconds(self.timeout, "--timeout")
         names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
-            names, self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
+            names, self.dtype, self.batch, self.threads, budget, self.timeout,
             None if self.no_cache else default_folder(), self.ops, weights,
         )  # fmt: skip
 

@@ -58,7 +58,9 @@ def _notes(training: Training) -> list[str]:
         notes.append(f"Skipped as no image: {file} ({reason}){others}.")
     notes.append(f"Recipe: {', '.join(f'{name} {_value(v)}' for name, v in training.recipe.items())}.")
     if training.history:
-        notes.append(f"Weights: {training.checkpoint}; latency, export and profile take them as --weights.")
+        notes.append(
+            f"Weights: {training.checkpoint}; latency, profile, report and export take them as --weights."
+        )
     return notes
 
 
