@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
 from ..arch.layers import MAX_PIXELS, Graph, expand
-from ..arch.table import InputError, Table
+from ..arch.table import InputError, Table, shown
 from ..cost.counters import Reading, counter
 from ..cost.counts import Dtype
 from .stats import Summary, summarize
@@ -20,6 +20,12 @@ SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
 
 MOST_SAMPLES: Final = 200
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Several = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
+"""What a figure of a run can be; a document that holds another is damaged."""
 
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
@@ -42,16 +48,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     part: str
     dtype: Dtype = "fp32"
-    batch: int = 1
-    threads: int = 1
+    batch: Several = 1
+    threads: Several = 1
     status: Status = "ok"
     reason: str = ""
-    samples_s: tuple[float, ...] = ()
-    calls: int = 0
-    convert_s: float | None = None
-    load_s: float | None = None
-    first_s: float | None = None
-    file_bytes: int | None = None
+    samples_s: tuple[Seconds, ...] = ()
+    calls: Count = 0
+    convert_s: Seconds | None = None
+    load_s: Seconds | None = None
+    first_s: Seconds | None = None
+    file_bytes: Count | None = None
     max_abs_err: float | None = None
     max_rel_err: float | None = None
     cpu_per_wall: float | None = None
@@ -82,7 +88,7 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     name: str
     kind: str
-    seconds: float
+    seconds: Seconds
     layer: str = ""
     joined: Joined = ""
 
@@ -92,9 +98,9 @@ class Roof(msgspec.Struct, frozen=True):
 
     device: str
     dtype: Dtype
-    threads: int
-    macs_per_s: float
-    bytes_per_s: float
+    threads: Several
+    macs_per_s: Rate
+    bytes_per_s: Rate
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -109,8 +115,8 @@ class Host(msgspec.Struct, frozen=True):
     """The machine. versions: of each distribution that took part; runtimes: by backend."""
 
     cpu: str
-    cores: int
-    memory_bytes: int
+    cores: Count
+    memory_bytes: Count
     gpu: str
     os: str
     python: str
@@ -254,8 +260,6 @@ def _check(run: Run, where: str) -> None:
     for number, timing in enumerate(run.timings, 1):
         if timing.part not in parts.get(timing.variant, ()):
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
-        if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
-            raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")
     for number, operator in enumerate(run.operators, 1):
         if operator.part not in parts.get(operator.variant, ()):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
@@ -264,3 +268,7 @@ def _check(run: Run, where: str) -> None:
             counter(reading.tool)
         except InputError as error:
             raise InputError(f"{where}: reading {number}: {error}") from None
+        if reading.printed is not None and not 0 <= reading.printed <= 2**63:
+            raise InputError(
+                f"{where}: reading {number} prints {shown(reading.printed)}, which no counter does"
+            )

@@ -111,17 +111,11 @@ def matrix_chart(view: View, key: str) -> Chart:
         "colorscale": [[0, "var:low"], [1, "var:high"]], "textfont": {"color": "var:ink"},
         "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
     }  # fmt: skip
-    notes = [
-        {"x": label(name), "y": part, "text": text[n][m], "showarrow": False, "font": {"color": "var:ink"}}
-        for n, part in enumerate(parts)
-        for m, name in enumerate(columns)
-        if z[n][m] is None and text[n][m]
-    ]
     layout = {"xaxis": {"side": "top", "type": "category", "showgrid": False},
               "yaxis": {**_categories(parts), "autorange": "reversed", "title": {"text": "part"},
-                        "showgrid": False}, "annotations": notes}  # fmt: skip
+                        "showgrid": False}}  # fmt: skip
     alt = f"Time of each part of {view.name} on each backend"
-    marks = sum(value is not None for row in z for value in row)
+    marks = sum(bool(words) for row in text for words in row)
     return Chart(key, alt, [trace], layout, marks, 110 + 26 * len(parts), 130 + 118 * len(columns))
 
 
