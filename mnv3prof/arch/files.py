@@ -62,12 +62,15 @@ def begins_like_a_run(path: Path) -> bool:
         return b'"created"' in file.read(200)
 
 
-def activation_code(name: str) -> str:
-    """The table's code ("RE", "HS", ...) of an activation named by code or by operation."""
+def activation_code(name: str, what: str = "activation") -> str:
+    """The table's code ("RE", "HS", ...) of an activation named by code or by operation.
+
+    Raises InputError about `what`.
+    """
     code = _ALIASES.get(name.strip().lower())
     if code is None:
         allowed = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
-        raise InputError(f"activation: {shown(name)} is not allowed; allowed are {allowed}")
+        raise InputError(f"{what}: {shown(name)} is not allowed; allowed are {allowed}")
     return code
 
 
@@ -78,7 +81,12 @@ def _parse(path: Path) -> Table:
         document = _PARSERS[path.suffix.lower()](text, where)
     except RecursionError:
         raise InputError(f"{where}: is nested too deeply to be a table") from None
-    return table_from({"name": path.stem, **document}, where)
+    return table_from({"name": _name_of(path), **document}, where)
+
+
+def _name_of(path: Path) -> str:
+    """The name of a table that gives none: the file's, as far as it can be printed."""
+    return "".join(letter if letter.isprintable() else "?" for letter in path.stem)[:200]
 
 
 def _text(path: Path, where: str) -> str:
@@ -140,17 +148,20 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
     body = lines[start:]
     delimiter = max(",;\t", key=body[0].count) if body else ","
     try:
-        cells = [[cell.strip() for cell in record] for record in csv.reader(body, delimiter=delimiter)]
+        reader = csv.reader(body, delimiter=delimiter, skipinitialspace=True, strict=True)
+        cells = [[cell.strip() for cell in record] for record in reader]
     except csv.Error as error:
         raise InputError(f"{where}: is not valid CSV: {error}") from None
     records = [record for record in cells if any(record)]
     if not records:
         header = ",".join(_REQUIRED)
         raise InputError(f"{where}: is empty; a table in CSV begins with the header {header}")
-    columns = [name.lower() for name in records[0]]
+    used = max(n for record in records for n, cell in enumerate(record, 1) if cell)
+    columns = [name.lower() for name in records[0][:used]]
     _complete(columns, f"{where}, header")
     rows = []
-    for number, record in enumerate(records[1:], 1):
+    for number, whole in enumerate(records[1:], 1):
+        record = whole[:used]  # a spreadsheet fills up with empty cells
         if len(record) != len(columns):
             counts = f"has {len(record)} cells where the header has {len(columns)}"
             raise InputError(f"{where}, row {number}: {counts}")
@@ -189,7 +200,7 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
     try:
         for key in ("stem_activation", "head_activation"):
             if isinstance(values.get(key), str):
-                values[key] = activation_code(values[key])
+                values[key] = activation_code(values[key], key)
         return Table(**values)
     except InputError as error:
         raise InputError(f"{where}, key {error}") from None
@@ -202,8 +213,8 @@ def _row(row: object, where: str) -> Row:
             raise InputError(f"{where}: has {len(row)} values; a row is {form}")
         cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
     elif isinstance(row, dict):
-        cells = {str(name).lower(): value for name, value in row.items()}
-        _complete(list(cells), where)
+        _complete([name.lower() for name in row], where)
+        cells = {name.lower(): value for name, value in row.items()}
     else:
         raise InputError(f"{where}: {shown(row)} is no row; allowed is a list of values")
     try:
