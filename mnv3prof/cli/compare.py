@@ -36,6 +36,8 @@ def compare(
 
     Example: mnv3prof compare --standard-conv
     """
+    if not latency and measuring != Measuring():
+        raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
     graphs = _graphs(tables or ["large"], settings)
     networks = [network(graph) for graph in graphs]
     blocks = blocks_sheet(networks)

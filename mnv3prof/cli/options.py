@@ -86,7 +86,9 @@ class Settings(msgspec.Struct, frozen=True):
 TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
 OnOption = Annotated[
     str | None,
-    typer.Option("--on", metavar="NAMES", help="Backends, separated by commas; or all that can run here."),
+    typer.Option(
+        "--on", metavar="NAMES", help="Backends, separated by commas, or all: every one that can run here."
+    ),
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Convert anew, and keep nothing.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]
