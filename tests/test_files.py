@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from random_tables import tables
 
-from mnv3prof.arch.files import activation_code, read_table, to_csv
+from mnv3prof.arch.files import activation_code, begins_like_a_run, read_table, to_csv
 from mnv3prof.arch.layers import expand
 from mnv3prof.arch.table import InputError, Row, Table
 from mnv3prof.record.document import table_document
@@ -159,6 +159,7 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
         ("a.csv", HEADER + "16,16,3,1,maybe,RE\n", "row 1, column SE: 'maybe' is not allowed; allowed is true or false"),
         ("a.csv", HEADER + '16,16,3,1,no,"RE\n', "is not valid CSV: unexpected end of data"),
         ("a.csv", HEADER + "16,16,3,1,no,RE,\n16,16,3,1,no,RE,HS\n", "row 1: has 7 cells where the header has 6"),
+        ("a.csv", HEADER + "?,16,3,1,no,RE\n" * 1001, "key rows: 1,001 rows are not allowed; 1 to 1,000 are"),
         ("a.csv", "# stem = x\n" + HEADER + "16,16,3,1,no,RE\n", "is not valid TOML"),
         ("a.json", "[1, 2]", "holds no table; allowed is an object with the key rows"),
         ("a.json", '{"rows": [[16, 16, 3, 1, false, "RE"]', "is not valid JSON"),
@@ -208,6 +209,15 @@ def test_a_directory_is_no_table(tmp_path):
     folder.mkdir()
     with pytest.raises(InputError, match=r"is a directory; a table is a \.toml, \.csv or \.json file"):
         read_table(folder)
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".csv", ".json"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, suffix):
+    pipe = tmp_path / f"net{suffix}"
+    os.mkfifo(pipe)
+    assert not begins_like_a_run(pipe)
+    with pytest.raises(InputError, match="is not a regular file"):
+        read_table(pipe)
 
 
 @pytest.mark.parametrize("source", ["a\0b.toml", "x" * 5_000 + ".toml", ""])

@@ -7,7 +7,17 @@ from typing import Any, Final
 
 import msgspec
 
-from .table import ACTIVATIONS, ROW_RULES, TABLE_RULES, InputError, Row, Table, shown
+from .table import (
+    ACTIVATIONS,
+    MAX_ROWS,
+    ROW_RULES,
+    TABLE_RULES,
+    InputError,
+    Row,
+    Table,
+    row_count_problem,
+    shown,
+)
 
 PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
 MAX_FILE_BYTES: Final = 10_000_000
@@ -56,7 +66,7 @@ def to_csv(table: Table) -> str:
 
 def begins_like_a_run(path: Path) -> bool:
     """Whether the file is a JSON document that says early when it was created, as a run's does."""
-    if path.suffix.lower() != ".json":
+    if path.suffix.lower() != ".json" or not path.is_file():  # a pipe would be waited for
         return False
     with path.open("rb") as file:
         return b'"created"' in file.read(200)
@@ -67,7 +77,7 @@ def activation_code(name: str, what: str = "activation") -> str:
 
     Raises InputError about `what`.
     """
-    code = _ALIASES.get(name.strip().lower())
+    code = _ALIASES.get(name.strip().lower()) if isinstance(name, str) else None
     if code is None:
         allowed = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
         raise InputError(f"{what}: {shown(name)} is not allowed; allowed are {allowed}")
@@ -157,6 +167,7 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
         header = ",".join(_REQUIRED)
         raise InputError(f"{where}: is empty; a table in CSV begins with the header {header}")
     used = max(n for record in records for n, cell in enumerate(record, 1) if cell)
+    _few(records[1:], where)
     columns = [name.lower() for name in records[0][:used]]
     _complete(columns, f"{where}, header")
     rows = []
@@ -196,6 +207,7 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
     if not isinstance(rows, list):
         found = f"is {shown(rows)}" if "rows" in document else "is missing"
         raise InputError(f"{where}: the key rows {found}; allowed is a list of rows")
+    _few(rows, where)
     values = {**document, "rows": tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(rows, 1))}
     try:
         for key in ("stem_activation", "head_activation"):
@@ -204,6 +216,12 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
         return Table(**values)
     except InputError as error:
         raise InputError(f"{where}, key {error}") from None
+
+
+def _few(rows: Sequence[object], where: str) -> None:
+    """Raises InputError for more rows than a table has, before time is spent on each."""
+    if len(rows) > MAX_ROWS:
+        raise InputError(f"{where}, key {row_count_problem(len(rows))}")
 
 
 def _row(row: object, where: str) -> Row:

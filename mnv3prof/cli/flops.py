@@ -58,7 +58,7 @@ def flops(
     else:
         costs = count(graph, dtype, batch_norm)
         sheet = cost_sheet(graph, costs, by, dtype, batch_norm)
-        emit(Result((sheet,), sheet, lambda: cost_document(graph, costs)), output)
+        emit(Result((sheet,), sheet, lambda: cost_document(graph, costs, dtype, batch_norm)), output)
 
 
 def _cross_check(graph: Graph, output: Output) -> None:

@@ -35,7 +35,7 @@ def totals_sheet(networks: Sequence[Network]) -> Sheet:
     )
     rows = tuple((name, *values, *_ratios(values)) for name, values in measures.items())
     legend = [f"{letter} = {label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
-    return Sheet("; ".join(legend), columns, rows)
+    return Sheet("; ".join(legend), columns, rows, notes=("Bytes at fp32, batch 1.",))
 
 
 def blocks_sheet(networks: Sequence[Network]) -> Sheet:
