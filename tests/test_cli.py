@@ -70,6 +70,7 @@ def test_a_command_has_help_and_an_example_that_runs(command, capsys, tmp_path, 
     monkeypatch.chdir(tmp_path)
     assert run([command, "--help"]) == 0
     help_text = capsys.readouterr().out
+    assert "[[" not in help_text
     (example,) = re.findall(r"Example: mnv3prof (.*)", help_text)
     assert shlex.split(example)[0] == command
     assert run(shlex.split(example)) in ((0, 1) if "--fit" in example else (0,))
@@ -157,6 +158,9 @@ def test_the_shell_completes_commands_and_options():
     assert set(commands()) <= set(completed("mnv3prof "))
     assert completed("mnv3prof mem") == ["memory"]
     assert "--batch-norm" in completed("mnv3prof flops --ba")
+    assert completed("mnv3prof flops sm") == ["small", "small-minimal"]
+    assert completed("mnv3prof compare large small-") == ["small-minimal"]
+    assert completed("mnv3prof flops my") == []  # the shell goes on with files
     assert _script("--show-completion", "bash").returncode in (0, 2)  # typer asks which shell runs it
 
 
