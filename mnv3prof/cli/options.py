@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 import typer
 
-from ..arch.files import read_table
+from ..arch.files import PRESETS, read_table
 from ..arch.layers import Graph, expand, parse_input
 from ..arch.table import InputError, Table, shown
 from ..arch.variants import WidthRule, vary
@@ -17,6 +17,11 @@ from ..cost.counts import Dtype
 from ..record.run import is_run, read_run
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
+
+
+def presets(typed: str) -> list[str]:
+    """The presets that begin with `typed`, for the shell to complete; it completes files by itself."""
+    return [name for name in PRESETS if name.startswith(typed)]
 
 
 def _network(name: str, text: str) -> Any:
@@ -83,10 +88,12 @@ class Settings(msgspec.Struct, frozen=True):
         return parse_input("224" if self.input is None else self.input)
 
 
-TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
+TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP, autocompletion=presets)]
 OnOption = Annotated[
     str | None,
-    typer.Option("--on", metavar="NAMES", help="Backends, separated by commas; or all that can run here."),
+    typer.Option(
+        "--on", metavar="NAMES", help="Backends, separated by commas, or all: every one that can run here."
+    ),
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Convert anew, and keep nothing.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]

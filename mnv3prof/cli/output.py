@@ -47,7 +47,7 @@ def emit(result: Result, output: Output) -> None:
     elif form == "table":
         _print(_terminal(result))
     else:
-        _print(_text(result, form))
+        _print_document(_text(result, form))
 
 
 def form_of(output: Output) -> Format:
@@ -92,6 +92,13 @@ def _knows(symbols: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def _print_document(text: str) -> None:
+    """Print what a file would hold: in UTF-8, whatever the terminal knows."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
 
 
 def _print(text: str) -> None:

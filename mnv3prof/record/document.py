@@ -9,7 +9,7 @@ from ..arch.layers import Graph, Layer
 from ..arch.table import Table, adds_identity, in_widths
 from ..cost.comparison import Network
 from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
-from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
+from ..cost.counts import BatchNorm, Cost, Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
 from .run import SCHEMA, Run
 
@@ -25,10 +25,14 @@ def table_document(graph: Graph) -> dict[str, Any]:
     return {**_head(graph), "rows": rows}
 
 
-def cost_document(graph: Graph, costs: Sequence[Cost]) -> dict[str, Any]:
-    """Totals, blocks and layers with their costs."""
+def cost_document(
+    graph: Graph, costs: Sequence[Cost], dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded"
+) -> dict[str, Any]:
+    """Totals, blocks and layers with their costs, counted at `dtype` and with `batch_norm`."""
     return {
         **_head(graph),
+        "dtype": dtype,
+        "batch_norm": batch_norm,
         "totals": _figures(total(costs)),
         "blocks": _blocks(subtotals(graph, costs)),
         "layers": [_layer(layer, cost) for layer, cost in zip(graph.layers, costs, strict=True)],
@@ -85,9 +89,14 @@ def memory_document(
 
 
 def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
-    """Every network with its totals and blocks, and the ratios of its totals to the first's."""
+    """Every network with its totals and blocks, and the ratios of its totals to the first's.
+
+    Bytes are those of cost.comparison.network: at fp32, batch 1.
+    """
     return {
         "schema": SCHEMA,
+        "dtype": "fp32",
+        "batch": 1,
         "networks": [
             {
                 "table": _table(network.graph.table),
@@ -116,7 +125,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "created": run.created,  # at the start, where is_run() looks for it
         "command": run.command,
         "host": run.host,
-        **cost_document(graph, costs),
+        **cost_document(graph, costs, dtype),
         "memory": {key: value for key, value in memory.items() if key not in head},
         "variants": {
             name: {"table": _table(subject.table), "input": subject.input}
