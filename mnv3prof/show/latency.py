@@ -5,21 +5,13 @@ from typing import NamedTuple
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..record.run import NET, Roof, Run, Timing, twins
+from ..record.run import NET, Condition, Roof, Run, Timing, twins
 from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
 from .sheet import Column, Sheet, words
 
 NOISY_MARK = "~"
 _THREADS_OFF = 0.15
-
-
-class Condition(NamedTuple):
-    """In what type, at what batch and with how many threads timings were taken."""
-
-    dtype: Dtype
-    batch: int
-    threads: int
 
 
 def latency_sheets(run: Run) -> tuple[Sheet, ...]:
@@ -73,13 +65,11 @@ def _yes(value: bool) -> str:
 
 
 def _conditions(run: Run) -> list[Condition]:
-    return list(dict.fromkeys(Condition(t.dtype, t.batch, t.threads) for t in run.timings))
+    return list(dict.fromkeys(t.condition for t in run.timings))
 
 
 def _of(run: Run, variant: str, condition: Condition) -> list[Timing]:
-    return [
-        t for t in run.timings if t.variant == variant and (t.dtype, t.batch, t.threads) == condition
-    ]  # fmt: skip
+    return [t for t in run.timings if t.variant == variant and t.condition == condition]
 
 
 def _costs(graph: Graph, dtype: Dtype) -> dict[str, Totals]:
@@ -135,6 +125,11 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     )  # fmt: skip
 
 
+def spread_ms(s: Summary) -> str:
+    """The median in ms, its noise, and the mark of what is noisy."""
+    return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
+
+
 def _threads(number: int) -> str:
     return "1 thread" if number == 1 else f"{number} threads"
 
@@ -150,14 +145,9 @@ def _row(part: str, grid: _Grid, costs: Totals, run: Run) -> tuple[object, ...]:
             continue
         rate, peak_share, _, here = _rates(timing, costs, run)
         bound = bound or here
-        cells += [_figure(s), rate, peak_share]
+        cells += [spread_ms(s), rate, peak_share]
     name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
     return (name, costs.macs, bound, *cells)
-
-
-def _figure(s: Summary) -> str:
-    spread = (s.p90 - s.p10) / 2 / s.median if s.median else 0.0
-    return f"{s.median * 1e3:.3f} ±{spread:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
 def _rates(
