@@ -148,7 +148,10 @@ def _reasons(times: Sequence[TimeChange]) -> list[str]:
     for t in times:
         if t.change.verdict == "not comparable":
             reasons.setdefault(t.change.reason, []).append(f"{t.part} on {t.backend}")
-    return [f"Not comparable, {reason}: {', '.join(parts)}." for reason, parts in reasons.items()]
+    return [
+        f"Not comparable, {reason} ({'all of them' if len(parts) == len(times) else ', '.join(parts)})."
+        for reason, parts in reasons.items()
+    ]
 
 
 def _ratio(old: int | None, new: int | None) -> float | None:
