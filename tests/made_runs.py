@@ -53,5 +53,7 @@ def kept(run, path):
 
 def changed(path, target, **change):
     """The run at `path` with other fields, at `target`."""
-    target.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    target.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8"
+    )
     return target

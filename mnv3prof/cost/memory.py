@@ -28,7 +28,7 @@ class Peak(msgspec.Struct, frozen=True):
 
     bytes: how many are alive at layer `layer` of block `block`. alive: (tensor, bytes) there; a
     tensor is named by the layer that writes it, or "input". blocks: the most bytes alive while
-    each block runs, in the graph's order.
+    each block runs, in the graph's order; layers: the bytes alive while each layer runs.
     """
 
     bytes: int
@@ -36,6 +36,7 @@ class Peak(msgspec.Struct, frozen=True):
     block: str
     alive: tuple[tuple[str, int], ...]
     blocks: tuple[int, ...]
+    layers: tuple[int, ...]
 
 
 class Peaks(msgspec.Struct, frozen=True):
@@ -212,7 +213,7 @@ def _peak(graph: Graph, alive: list[int], there: tuple[tuple[str, int], ...]) ->
     blocks = dict.fromkeys(graph.blocks, 0)
     for step, bytes_ in zip(graph.layers, alive, strict=True):
         blocks[step.block] = max(blocks[step.block], bytes_)
-    return Peak(most, layer.name, layer.block, there, tuple(blocks.values()))
+    return Peak(most, layer.name, layer.block, there, tuple(blocks.values()), tuple(alive))
 
 
 class _Frame(NamedTuple):

@@ -128,6 +128,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "notes": run.notes,
         "timings": run.timings,
         "operators": run.operators,
+        "readings": run.readings,
     }
 
 

@@ -9,6 +9,7 @@ import msgspec
 from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
 from ..arch.layers import MAX_PIXELS, Graph, expand
 from ..arch.table import InputError, Table
+from ..cost.counters import Reading, counter
 from ..cost.counts import Dtype
 from .stats import Summary, summarize
 
@@ -150,7 +151,9 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed."""
+    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed. readings: what
+    the field's counters print for the main network.
+    """
 
     created: str
     command: str
@@ -159,6 +162,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     variants: dict[str, Subject] = {}
     timings: tuple[Timing, ...] = ()
     operators: tuple[Operator, ...] = ()
+    readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -234,7 +238,8 @@ def run_from(document: Any, where: str) -> Run:
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
         subject=_subject({"table": plain.table, "input": plain.input}, where),
-        variants=variants, timings=plain.timings, operators=plain.operators, notes=plain.notes,
+        variants=variants, timings=plain.timings, operators=plain.operators, readings=plain.readings,
+        notes=plain.notes,
     )  # fmt: skip
     _check(run, where)
     return run
@@ -251,6 +256,7 @@ class _Document(msgspec.Struct, kw_only=True):
     variants: dict[str, dict[str, Any]] = {}
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
+    readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -278,3 +284,8 @@ def _check(run: Run, where: str) -> None:
     for number, operator in enumerate(run.operators, 1):
         if operator.part not in parts.get(operator.variant, ()):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
+    for number, reading in enumerate(run.readings, 1):
+        try:
+            counter(reading.tool)
+        except InputError as error:
+            raise InputError(f"{where}: reading {number}: {error}") from None
