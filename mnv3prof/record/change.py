@@ -72,5 +72,7 @@ def other_machine(old: Host, new: Host, backend: str) -> str:
 
 
 def state(timing: Timing) -> str:
-    """Its status, and the reason for it."""
+    """What keeps it from having a time: its status, and the reason for it."""
+    if timing.status == "ok":
+        return "without a sample"
     return f"{timing.status}: {timing.reason}" if timing.reason else timing.status

@@ -103,9 +103,7 @@ def _judge_times(budget: Budget, found: Found, baseline: Found | None) -> list[J
 
 def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | None) -> Judgement:
     if new.seconds is None:
-        return _judgement(
-            budget, new, "unmeasured", f"{new.status}: {new.reason}" if new.reason else new.status
-        )
+        return _judgement(budget, new, "unmeasured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
         return _limited(_judgement(budget, new), budget.limit, _blocks(found, new), {})
     before, reason = _of_backend(baseline, new.backend, budget)

@@ -1,6 +1,7 @@
 """What was measured, on what machine: one document, which can be shown again and gone on with."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -20,6 +21,8 @@ SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
 
 MOST_SAMPLES: Final = 200
+
+_MOST_AT_ONCE: Final = 1_024
 
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
@@ -281,6 +284,11 @@ def _check(run: Run, where: str) -> None:
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
         if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
             raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")
+        if not (1 <= timing.batch <= _MOST_AT_ONCE and 1 <= timing.threads <= _MOST_AT_ONCE):
+            allowed = f"allowed are 1 to {_MOST_AT_ONCE:,} of each"
+            raise InputError(f"{where}: timing {number} has a batch or threads that cannot be; {allowed}")
+    if any(not (0 < roof.macs_per_s < inf and 0 < roof.bytes_per_s < inf) for roof in run.host.roofs):
+        raise InputError(f"{where}: a roof's rate is not allowed; allowed are numbers above 0")
     for number, operator in enumerate(run.operators, 1):
         if operator.part not in parts.get(operator.variant, ()):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
