@@ -84,11 +84,11 @@ def _blocks(figures: Sequence[FigureChange]) -> Sheet:
     names = [n for n in NAMES if any(of[n].differs for of in changed.values() if n in of)]
     columns = [Column("block", "Block", "text")]
     for name in names:
-        low = 2 * _IMPORTANCE.index(name) if name in _IMPORTANCE else 2 * len(_IMPORTANCE)
+        low = 3 * (_IMPORTANCE.index(name) if name in _IMPORTANCE else len(_IMPORTANCE))
         columns += [
-            Column(f"{name}_old", f"{TITLES[name]}, old", importance=low),
-            Column(f"{name}_new", f"{TITLES[name]}, new", importance=low),
-            Column(f"{name}_ratio", f"{TITLES[name]}, ratio", "ratio", importance=low and low - 1),
+            Column(f"{name}_old", f"{TITLES[name]} old", importance=low),
+            Column(f"{name}_new", f"{TITLES[name]} new", importance=low and low - 1),
+            Column(f"{name}_ratio", f"{TITLES[name]} ratio", "ratio", importance=low and low - 2),
         ]
     rows = tuple(
         (block, *(cell for n in names for cell in _cells(of.get(n)))) for block, of in changed.items()
@@ -105,10 +105,10 @@ def _cells(figure: FigureChange | None) -> tuple[int | float | None, ...]:
 def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     columns = (
         Column("part", "Part", "text"), Column("backend", "Backend", "text"),
-        Column("how", "Measured as", "text", importance=4),
-        Column("old_ms", "Old, ms", "figure", importance=3),
-        Column("new_ms", "New, ms", "figure", importance=3), Column("ratio", "New/old", "ratio"),
-        Column("noise", "Noise", "percent", importance=1), Column("p", "p", "figure", importance=2),
+        Column("how", "Measured as", "text", importance=5),
+        Column("old_ms", "Old, ms", "figure", importance=2),
+        Column("new_ms", "New, ms", "figure", importance=1), Column("ratio", "New/old", "ratio"),
+        Column("noise", "Noise", "percent", importance=4), Column("p", "p", "figure", importance=3),
         Column("verdict", "Verdict", "text"),
     )  # fmt: skip
     rows = tuple(
