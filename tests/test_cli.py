@@ -20,6 +20,7 @@ from mnv3prof.model import counters
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
 PAPER = ["table", "flops", "memory", "compare"]
+GATE = ["diff", "check"]
 TABLE = """
 name = "small one"
 stem = 8
@@ -109,7 +110,7 @@ def test_a_flag_means_the_same_in_every_command():
     assert {flag: m for flag, m in meanings.items() if len(m) > 1} == {}
 
 
-@pytest.mark.parametrize("command", PAPER)
+@pytest.mark.parametrize("command", [*PAPER, *GATE])
 def test_every_analysis_command_takes_the_networks_options_and_the_outputs(command):
     flags = {flag for parameter in _parameters(command) for flag in parameter.opts}
     assert flags >= {
@@ -124,9 +125,10 @@ def test_no_parameter_of_a_command_is_read_by_position_only(command):
     assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(function).parameters.values())
 
 
-@pytest.mark.parametrize("command", PAPER)
+@pytest.mark.parametrize("command", [*PAPER, *GATE])
 def test_commands_on_paper_load_neither_torch_nor_pandas(command):
     options = ["--width", "0.75", "--width-rule", "paper", "--classes", "9", "--format", "json"]
+    options += {"diff": ["large"], "check": ["--budget", "macs=1G"]}.get(command, [])
     code = (
         "import sys; from mnv3prof.cli.main import run; "
         f"code = run({[command, 'small', *options]!r}); "

@@ -14,7 +14,8 @@ from ..arch.layers import Graph, expand, parse_input
 from ..arch.table import InputError, Table, shown
 from ..arch.variants import WidthRule, vary
 from ..cost.counts import Dtype
-from ..record.run import is_run, read_run
+from ..record.figures import Found
+from ..record.run import Subject, is_run, read_run
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
 
@@ -80,6 +81,20 @@ class Settings(msgspec.Struct, frozen=True):
     def graph(self, source: str) -> Graph:
         """The layers of the table called `source`, changed as asked, at the input asked for."""
         return expand(self.variant(read_table(source)), self.size(source))
+
+    def found(self, source: str, beside: Found | None = None) -> Found:
+        """What `source` names: a saved run as it was measured, or a table changed as asked.
+
+        beside: the run that a table is held against; it has its input, unless another is asked for,
+        its type and its batch.
+        """
+        path = Path(source)
+        if is_run(path):
+            run = read_run(path)
+            return Found(source, run.subject, *run.measured_as, run)
+        size = beside.subject.input if beside and self.input is None else self.size(source)
+        subject = Subject(self.variant(read_table(source)), size)
+        return Found(source, subject, beside.dtype, beside.batch) if beside else Found(source, subject)
 
     def size(self, source: str) -> tuple[int, int]:
         """The input asked for; else that of a saved run, or 224."""

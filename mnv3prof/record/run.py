@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ SCHEMA: Final = 1
 MOST_SAMPLES: Final = 200
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Several = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
 """What a figure of a run can be; a document that holds another is damaged."""
@@ -30,6 +30,20 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
 Stopped = Literal["steady", "budget", "interrupted", ""]
+
+
+class Condition(NamedTuple):
+    """In what type, at what batch and with how many threads a timing was taken."""
+
+    dtype: Dtype
+    batch: int
+    threads: int
+
+    @property
+    def words(self) -> str:
+        """As people say it: "int8, batch 1, 4 threads"."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.dtype}, batch {self.batch}, {threads}"
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +76,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     max_rel_err: float | None = None
     cpu_per_wall: float | None = None
     stopped: Stopped = ""
+
+    @property
+    def condition(self) -> Condition:
+        """How it was taken."""
+        return Condition(self.dtype, self.batch, self.threads)
 
     @property
     def summary(self) -> Summary | None:
@@ -151,6 +170,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def measured_as(self) -> tuple[Dtype, int]:
+        """Type and batch of its first timing, for which its bytes are told."""
+        first = next(iter(self.timings), None)
+        return (first.dtype, first.batch) if first else ("fp32", 1)
 
     @property
     def subjects(self) -> dict[str, Subject]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from ..arch.layers import Graph
 from ..cost.counts import Totals
-from ..record.run import NET, Roof, Run, Timing
+from ..record.run import NET, Condition, Roof, Run, Timing
 from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
-from .grid import Condition, Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
+from .grid import Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
 from .sheet import Column, Sheet, words
 
 NOISY_MARK = "~"
@@ -91,6 +91,11 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     )  # fmt: skip
 
 
+def spread_ms(s: Summary) -> str:
+    """The median in ms, its noise, and the mark of what is noisy."""
+    return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
+
+
 def _threads(number: int) -> str:
     return "1 thread" if number == 1 else f"{number} threads"
 
@@ -106,14 +111,9 @@ def _row(part: str, grid: Grid, costs: Totals, run: Run) -> tuple[object, ...]:
             continue
         found = rates(timing, costs, run)
         bound = bound or found.bound
-        cells += [_figure(s), found.gmacs, found.of_peak]
+        cells += [spread_ms(s), found.gmacs, found.of_peak]
     name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
     return (name, costs.macs, bound, *cells)
-
-
-def _figure(s: Summary) -> str:
-    spread = (s.p90 - s.p10) / 2 / s.median if s.median else 0.0
-    return f"{s.median * 1e3:.3f} ±{spread:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
 def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
