@@ -15,7 +15,7 @@ from ..arch.layers import Graph
 from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
 from ..record.document import run_document
-from ..record.run import NET, Run, is_run, read_run
+from ..record.run import NET, Run, Weights, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
@@ -59,7 +59,7 @@ class Measuring(msgspec.Struct, frozen=True):
     ] = False
     no_cache: NoCacheOption = False
 
-    def request(self, graphs: Mapping[str, Graph]) -> "Request":
+    def request(self, graphs: Mapping[str, Graph], weights: Weights | None = None) -> "Request":
         """What to measure of `graphs`, by variant. Raises InputError for what is not allowed."""
         from ..bench.cache import default_folder
         from ..bench.profile import Request
@@ -73,7 +73,7 @@ class Measuring(msgspec.Struct, frozen=True):
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
             names, self.dtype, self.batch, self.threads, budget, self.timeout,
-            None if self.no_cache else default_folder(), self.ops,
+            None if self.no_cache else default_folder(), self.ops, weights,
         )  # fmt: skip
 
     def parts_of(self, graph: Graph) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
         if path is not None:
             write(path, encoded(run))
 
-    with _progress() as hear:
+    with progress() as hear:
         return profile(request, known=known, hear=hear, store=store)
 
 
@@ -146,7 +146,7 @@ def emit_run(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[["Progress"], None]]:
+def progress() -> Iterator[Callable[["Progress"], None]]:
     """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
     if sys.stderr and sys.stderr.isatty():
         with _bar() as hear:

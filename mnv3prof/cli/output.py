@@ -46,7 +46,7 @@ def emit(result: Result, output: Output) -> None:
 
 
 def emit_text(text: str, path: Path | None) -> None:
-    """Print a document in UTF-8, whatever the terminal knows, or replace the file at `path` with it, whole."""
+    """Print a document, in UTF-8 whatever the terminal knows, or replace the file at `path` with it."""
     if path is not None:
         write(path, text)
     elif sys.stdout is None:

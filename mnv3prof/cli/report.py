@@ -14,7 +14,7 @@ from ..arch.layers import Graph
 from ..arch.table import InputError
 from ..record.document import run_document
 from ..record.embedded import embedded
-from ..record.run import Run, run_from
+from ..record.run import Run, Weights, run_from
 from ..show.comparison import label
 from ..show.html import Assets, page
 from ..show.markdown import to_markdown
@@ -22,7 +22,7 @@ from ..show.report import sections
 from ..show.summary import summary_sheets
 from ..show.view import views
 from .measuring import Measuring, measured, saved_run
-from .options import TABLE_HELP, Settings, spread
+from .options import TABLE_HELP, Checkpoint, Settings, spread
 from .output import FORMAT_HELP, Output, OutputOption, emit_text, write
 
 _PAGES: Final = frozenset({".html", ".htm"})
@@ -53,6 +53,7 @@ def report(
     no_latency: Annotated[bool, typer.Option("--no-latency", help="Measure nothing.")] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     measuring: Measuring,
+    checkpoint: Checkpoint,
     settings: Settings,
     rendered: Rendered,
 ) -> None:
@@ -60,13 +61,13 @@ def report(
 
     Without --output the file is reports/TABLE-INPUT.html. A table is measured first, in a quick pass
     over the backends that are installed; saved runs and older reports are shown again, several side
-    by side. --format md prints a short form for a pull request or a job's summary.
+    by side. --format md prints a short form for a pull request or a job's summary. --weights measures
+    the network that train trained, with its weights.
 
     Example: mnv3prof report large --quick
     """
-    runs = [
-        run for source in sources or ["large"] for run in _runs(source, measuring, settings, full, no_latency)
-    ]
+    how = (measuring, checkpoint, settings, full, no_latency)
+    runs = [run for source in sources or (None,) for run in _runs(source, *how)]
     output = rendered.output
     if rendered.format == "md" or (rendered.format is None and output and output.suffix.lower() == ".md"):
         emit_text(to_markdown(summary_sheets(runs)), output)
@@ -90,15 +91,24 @@ def _make(folder: Path) -> None:
         ) from None
 
 
-def _runs(source: str, measuring: Measuring, settings: Settings, full: bool, no_latency: bool) -> list[Run]:
+def _runs(
+    source: str | None, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, full: bool,
+    no_latency: bool,
+) -> list[Run]:  # fmt: skip
     """What `source` holds, or what is measured of it."""
+    found = [] if source is None else _held(source)
+    if found and checkpoint.weights is not None:
+        raise InputError(f"--weights: {source} is measured already, and shown with the weights that it had")
+    return found or [_measured(*checkpoint.network(source, settings), measuring, full, no_latency)]
+
+
+def _held(source: str) -> list[Run]:
+    """The runs in a report or a saved run; none in a table."""
     path = Path(source)
     if path.suffix.lower() in _PAGES:
         return [run_from(document, source) for document in embedded(_read(path), source)]
     found = saved_run(source)
-    if found is not None:
-        return [found]
-    return [_measured(settings.graph(source), measuring, full, no_latency)]
+    return [] if found is None else [found]
 
 
 def _read(path: Path) -> str:
@@ -110,14 +120,16 @@ def _read(path: Path) -> str:
         raise InputError(f"{path}: the bytes are not UTF-8; a report of mnv3prof is") from None
 
 
-def _measured(graph: Graph, measuring: Measuring, full: bool, no_latency: bool) -> Run:
+def _measured(
+    graph: Graph, weights: Weights | None, measuring: Measuring, full: bool, no_latency: bool
+) -> Run:
     from ..arch.layers import expand
     from ..arch.variants import vary
     from ..bench.profile import quick_here, usable_here
     from ..model.counters import readings
 
     graphs = {"": graph}
-    if full and not no_latency and graph.table.conv == "separable":
+    if full and not no_latency and weights is None and graph.table.conv == "separable":
         dense = expand(vary(graph.table, standard_conv=True), graph.input)
         graphs[label(dense)] = dense
     if measuring.time_budget is None:
@@ -131,7 +143,7 @@ def _measured(graph: Graph, measuring: Measuring, full: bool, no_latency: bool) 
                 f"Left out of the quick pass, which --full or --on would measure: {', '.join(left_out)}."
             )
         measuring = replace(measuring, on=",".join(names))
-    request = measuring.request(graphs)
+    request = measuring.request(graphs, weights)
     if no_latency:
         request = request._replace(backends=())
     run = measured(request, Output())

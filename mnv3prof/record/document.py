@@ -15,6 +15,7 @@ from .diff import Diff, FigureChange, TimeChange
 from .figures import Found
 from .gate import Judgement
 from .run import SCHEMA, Run, Timing
+from .training import Training
 
 
 def table_document(graph: Graph) -> dict[str, Any]:
@@ -129,6 +130,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "command": run.command,
         "host": run.host,
         **cost_document(graph, costs, dtype),
+        "weights": run.subject.weights,
         "memory": {key: value for key, value in memory.items() if key not in head},
         "variants": {
             name: {"table": _table(subject.table), "input": subject.input}
@@ -211,6 +213,12 @@ def _time(timing: Timing | None) -> dict[str, Any] | None:
         return None
     how = {"dtype": timing.dtype, "batch": timing.batch, "threads": timing.threads, "status": timing.status}
     return {**how, "seconds": timing.seconds, "summary": timing.summary}
+
+
+def training_document(training: Training) -> dict[str, Any]:
+    """The network, its data, the recipe and every epoch."""
+    head = _head(training.graph)
+    return {**head, **{key: value for key, value in asdict(training).items() if key not in head}}
 
 
 def _blocks(groups: Iterable[Totals]) -> list[dict[str, Any]]:

@@ -144,11 +144,25 @@ class Host(msgspec.Struct, frozen=True):
     roofs: tuple[Roof, ...] = ()
 
 
+class Weights(msgspec.Struct, frozen=True):
+    """Trained weights. file: as it was called; sha256: the file's, in hexadecimal.
+
+    data: what they were trained on, accuracy: the share of its held-out part that they get right;
+    "" and None where the file does not tell.
+    """
+
+    file: str
+    sha256: str
+    data: str = ""
+    accuracy: float | None = None
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """A network that was measured."""
+    """A network that was measured. weights: None for random ones from a fixed seed."""
 
     table: Table
     input: tuple[int, int]
+    weights: Weights | None = None
 
     @property
     def graph(self) -> Graph:
@@ -243,7 +257,7 @@ def run_from(document: Any, where: str) -> Run:
     variants = {name: _subject(value, f"{where}, variant {name}") for name, value in plain.variants.items()}
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
-        subject=_subject({"table": plain.table, "input": plain.input}, where),
+        subject=_subject({"table": plain.table, "input": plain.input, "weights": plain.weights}, where),
         variants=variants, timings=plain.timings, operators=plain.operators, readings=plain.readings,
         notes=plain.notes,
     )  # fmt: skip
@@ -259,6 +273,7 @@ class _Document(msgspec.Struct, kw_only=True):
     host: Host
     table: dict[str, Any]
     input: tuple[int, int]
+    weights: Weights | None = None
     variants: dict[str, dict[str, Any]] = {}
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
@@ -276,7 +291,8 @@ def _subject(value: Mapping[str, Any], where: str) -> Subject:
         and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size)
     ):
         raise InputError(f"{where}: input {size!r} is no image size; allowed are two sides in pixels")
-    return Subject(table_from({"name": "network", **table}, where), (size[0], size[1]))
+    network = table_from({"name": "network", **table}, where)
+    return Subject(network, (size[0], size[1]), value.get("weights"))
 
 
 def _check(run: Run, where: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..arch.layers import Graph
 from ..cost.counts import Totals
-from ..record.run import NET, Condition, Roof, Run, Timing
+from ..record.run import NET, Condition, Roof, Run, Timing, Weights
 from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
 from .grid import Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
@@ -60,6 +60,15 @@ def samples_sheet(run: Run) -> Sheet:
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
 
 
+def weights_notes(weights: Weights | None) -> tuple[str, ...]:
+    """Whose weights ran, in a sentence, where they are not random."""
+    if weights is None:
+        return ()
+    data = f", trained on {weights.data}" if weights.data else ""
+    right = "" if weights.accuracy is None else f", {weights.accuracy:.1%} of its held-out images right"
+    return (f"Weights: {weights.file} (SHA-256 {weights.sha256[:12]}){data}{right}.",)
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -83,6 +92,7 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         *_device_notes(grid, run),
         *_steadiness_notes(timings),
         *_reasons(timings),
+        *weights_notes(run.subject.weights),
     ]
     additive = NET in grid.parts and len(grid.parts) == len(graph.blocks) + 1
     totals = _additivity(grid) if additive else ()

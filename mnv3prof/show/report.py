@@ -15,7 +15,7 @@ from . import plots, sentences
 from .comparison import blocks_sheet as compared_blocks
 from .costs import MAC, cost_sheet
 from .drawing import network_drawing
-from .latency import latency_sheets
+from .latency import latency_sheets, weights_notes
 from .memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
 from .operators import operator_sheets
 from .plots import Chart
@@ -176,7 +176,8 @@ def _made(run: Run, several: bool) -> Panel:
         ("operating system", host.os), ("Python", host.python),
     ]  # fmt: skip
     columns = (Column("what", "What", "text"), Column("value", "Value", "text"))
-    machine = Sheet("The machine and the command", columns, tuple(facts), notes=run.notes)
+    whose = weights_notes(run.subject.weights)
+    machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
     versions = Sheet("Versions", columns, tuple(host.versions.items()))
     said = f"This file holds its run: mnv3prof report FILE.html makes it again. It was made by {run.command}"
     label = f"{run.subject.table.name}, {run.created}" if several else ""
