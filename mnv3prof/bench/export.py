@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from ..arch.layers import Graph
 from ..arch.table import InputError
 from ..cost.counts import Dtype
-from ..record.run import NET
+from ..record.run import NET, Weights
 from . import cache, processes
 from .backends import backend
 from .backends import names as backend_names
@@ -31,10 +31,12 @@ class Exported(NamedTuple):
     wrong: str
 
 
-def export(graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path) -> Exported:
+def export(
+    graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path, weights: Weights | None = None
+) -> Exported:
     """The part in the format called `to`. Raises InputError where it cannot be converted or run.
 
-    folder: the cache's.
+    folder: the cache's. weights: trained ones; None for random ones from a fixed seed.
     """
     if dtype not in form(to).DTYPES:
         raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
@@ -44,7 +46,7 @@ def export(graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: P
     found = backend(runner).usable()
     if not found.ok:
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
-    setup, piece = Setup({"": graph}, dtype, batch), Piece("", part)
+    setup, piece = Setup({"": graph}, dtype, batch, weights=weights), Piece("", part)
     converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S)[to, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")

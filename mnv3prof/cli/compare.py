@@ -12,13 +12,15 @@ from ..cost.comparison import network
 from ..record.document import comparison_document
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from .measuring import Measuring, emit_run, measured
-from .options import TABLE_HELP, Settings, spread
+from .options import TABLE_HELP, Settings, presets, spread
 from .output import Output, Result, emit
 
 
 @spread
 def compare(
-    tables: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help=TABLE_HELP)] = None,
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="TABLE", help=TABLE_HELP, autocompletion=presets)
+    ] = None,
     *,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time the networks too, on the backends of --on.")
@@ -36,6 +38,8 @@ def compare(
 
     Example: mnv3prof compare --standard-conv
     """
+    if not latency and measuring != Measuring():
+        raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
     graphs = _graphs(tables or ["large"], settings)
     networks = [network(graph) for graph in graphs]
     blocks = blocks_sheet(networks)

@@ -15,7 +15,7 @@ from ..arch.layers import Graph
 from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
 from ..record.document import run_document
-from ..record.run import NET, Run, is_run, read_run
+from ..record.run import NET, Run, Weights, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
+_BUDGET_S: Final = 60.0
 _LINE_EVERY_S: Final = 10.0
 
 
@@ -47,8 +48,9 @@ class Measuring(msgspec.Struct, frozen=True):
     batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
     threads: Annotated[int, _measuring("--threads", "Threads of each runtime.")] = 1
     time_budget: Annotated[
-        float, _measuring("--time-budget", "Seconds of sampling over all parts and backends.")
-    ] = 60.0
+        float | None,
+        _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
+    ] = None
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
     ] = 300.0
@@ -57,20 +59,21 @@ class Measuring(msgspec.Struct, frozen=True):
     ] = False
     no_cache: NoCacheOption = False
 
-    def request(self, graphs: Mapping[str, Graph]) -> "Request":
+    def request(self, graphs: Mapping[str, Graph], weights: Weights | None = None) -> "Request":
         """What to measure of `graphs`, by variant. Raises InputError for what is not allowed."""
         from ..bench.cache import default_folder
         from ..bench.profile import Request
 
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
-        _seconds(self.time_budget, "--time-budget")
+        budget = _BUDGET_S if self.time_budget is None else self.time_budget
+        _seconds(budget, "--time-budget")
         _seconds(self.timeout, "--timeout")
         names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
-            names, self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
-            None if self.no_cache else default_folder(), self.ops,
+            names, self.dtype, self.batch, self.threads, budget, self.timeout,
+            None if self.no_cache else default_folder(), self.ops, weights,
         )  # fmt: skip
 
     def parts_of(self, graph: Graph) -> tuple[str, ...]:
@@ -118,7 +121,7 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
         if path is not None:
             write(path, encoded(run))
 
-    with _progress() as hear:
+    with progress() as hear:
         return profile(request, known=known, hear=hear, store=store)
 
 
@@ -143,7 +146,7 @@ def emit_run(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[["Progress"], None]]:
+def progress() -> Iterator[Callable[["Progress"], None]]:
     """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
     if sys.stderr and sys.stderr.isatty():
         with _bar() as hear:

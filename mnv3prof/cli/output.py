@@ -38,22 +38,23 @@ class Result(msgspec.Struct, frozen=True):
 
 def emit(result: Result, output: Output) -> None:
     """Print the result, or replace the file asked for with it, whole."""
-    path = output.output
     form = form_of(output)
-    if path is None and form == "table":
-        emit_text(_terminal(result) if sys.stdout else "", None)
+    if output.output is None and form == "table" and sys.stdout is not None:
+        _print(_terminal(result))
     else:
-        emit_text(_text(result, form), path)
+        emit_text(_text(result, form), output.output)
 
 
 def emit_text(text: str, path: Path | None) -> None:
-    """Print `text`, or replace the file at `path` with it, whole."""
+    """Print a document, in UTF-8 whatever the terminal knows, or replace the file at `path` with it."""
     if path is not None:
         write(path, text)
     elif sys.stdout is None:
         raise OSError(errno.EBADF, "it is closed")
     else:
-        _print(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
 
 
 def form_of(output: Output) -> Format:

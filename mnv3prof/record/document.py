@@ -9,12 +9,13 @@ from ..arch.layers import Graph, Layer
 from ..arch.table import Table, adds_identity, in_widths
 from ..cost.comparison import Network
 from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
-from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
+from ..cost.counts import BatchNorm, Cost, Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
 from .diff import Diff, FigureChange, TimeChange
 from .figures import Found
 from .gate import Judgement
 from .run import SCHEMA, Run, Timing
+from .training import Training
 
 
 def table_document(graph: Graph) -> dict[str, Any]:
@@ -28,10 +29,14 @@ def table_document(graph: Graph) -> dict[str, Any]:
     return {**_head(graph), "rows": rows}
 
 
-def cost_document(graph: Graph, costs: Sequence[Cost]) -> dict[str, Any]:
-    """Totals, blocks and layers with their costs."""
+def cost_document(
+    graph: Graph, costs: Sequence[Cost], dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded"
+) -> dict[str, Any]:
+    """Totals, blocks and layers with their costs, counted at `dtype` and with `batch_norm`."""
     return {
         **_head(graph),
+        "dtype": dtype,
+        "batch_norm": batch_norm,
         "totals": _figures(total(costs)),
         "blocks": _blocks(subtotals(graph, costs)),
         "layers": [_layer(layer, cost) for layer, cost in zip(graph.layers, costs, strict=True)],
@@ -88,9 +93,14 @@ def memory_document(
 
 
 def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
-    """Every network with its totals and blocks, and the ratios of its totals to the first's."""
+    """Every network with its totals and blocks, and the ratios of its totals to the first's.
+
+    Bytes are those of cost.comparison.network: at fp32, batch 1.
+    """
     return {
         "schema": SCHEMA,
+        "dtype": "fp32",
+        "batch": 1,
         "networks": [
             {
                 "table": _table(network.graph.table),
@@ -119,7 +129,8 @@ def run_document(run: Run) -> dict[str, Any]:
         "created": run.created,  # at the start, where is_run() looks for it
         "command": run.command,
         "host": run.host,
-        **cost_document(graph, costs),
+        **cost_document(graph, costs, dtype),
+        "weights": run.subject.weights,
         "memory": {key: value for key, value in memory.items() if key not in head},
         "variants": {
             name: {"table": _table(subject.table), "input": subject.input}
@@ -202,6 +213,12 @@ def _time(timing: Timing | None) -> dict[str, Any] | None:
         return None
     how = {"dtype": timing.dtype, "batch": timing.batch, "threads": timing.threads, "status": timing.status}
     return {**how, "seconds": timing.seconds, "summary": timing.summary}
+
+
+def training_document(training: Training) -> dict[str, Any]:
+    """The network, its data, the recipe and every epoch."""
+    head = _head(training.graph)
+    return {**head, **{key: value for key, value in asdict(training).items() if key not in head}}
 
 
 def _blocks(groups: Iterable[Totals]) -> list[dict[str, Any]]:

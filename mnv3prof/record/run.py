@@ -1,15 +1,14 @@
 """What was measured, on what machine: one document, which can be shown again and gone on with."""
 
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
 from ..arch.layers import MAX_PIXELS, Graph, expand
-from ..arch.table import InputError, Table
+from ..arch.table import InputError, Table, shown
 from ..cost.counters import Reading, counter
 from ..cost.counts import Dtype
 from .stats import Summary, summarize
@@ -22,7 +21,11 @@ SCHEMA: Final = 1
 
 MOST_SAMPLES: Final = 200
 
-_MOST_AT_ONCE: Final = 1_024
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
+"""What a figure of a run can be; a document that holds another is damaged."""
 
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
@@ -59,16 +62,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     part: str
     dtype: Dtype = "fp32"
-    batch: int = 1
-    threads: int = 1
+    batch: Several = 1
+    threads: Several = 1
     status: Status = "ok"
     reason: str = ""
-    samples_s: tuple[float, ...] = ()
-    calls: int = 0
-    convert_s: float | None = None
-    load_s: float | None = None
-    first_s: float | None = None
-    file_bytes: int | None = None
+    samples_s: tuple[Seconds, ...] = ()
+    calls: Count = 0
+    convert_s: Seconds | None = None
+    load_s: Seconds | None = None
+    first_s: Seconds | None = None
+    file_bytes: Count | None = None
     max_abs_err: float | None = None
     max_rel_err: float | None = None
     cpu_per_wall: float | None = None
@@ -104,7 +107,7 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     name: str
     kind: str
-    seconds: float
+    seconds: Seconds
     layer: str = ""
     joined: Joined = ""
 
@@ -114,9 +117,9 @@ class Roof(msgspec.Struct, frozen=True):
 
     device: str
     dtype: Dtype
-    threads: int
-    macs_per_s: float
-    bytes_per_s: float
+    threads: Several
+    macs_per_s: Rate
+    bytes_per_s: Rate
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -131,8 +134,8 @@ class Host(msgspec.Struct, frozen=True):
     """The machine. versions: of each distribution that took part; runtimes: by backend."""
 
     cpu: str
-    cores: int
-    memory_bytes: int
+    cores: Count
+    memory_bytes: Count
     gpu: str
     os: str
     python: str
@@ -141,11 +144,25 @@ class Host(msgspec.Struct, frozen=True):
     roofs: tuple[Roof, ...] = ()
 
 
+class Weights(msgspec.Struct, frozen=True):
+    """Trained weights. file: as it was called; sha256: the file's, in hexadecimal.
+
+    data: what they were trained on, accuracy: the share of its held-out part that they get right;
+    "" and None where the file does not tell.
+    """
+
+    file: str
+    sha256: str
+    data: str = ""
+    accuracy: float | None = None
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """A network that was measured."""
+    """A network that was measured. weights: None for random ones from a fixed seed."""
 
     table: Table
     input: tuple[int, int]
+    weights: Weights | None = None
 
     @property
     def graph(self) -> Graph:
@@ -240,7 +257,7 @@ def run_from(document: Any, where: str) -> Run:
     variants = {name: _subject(value, f"{where}, variant {name}") for name, value in plain.variants.items()}
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
-        subject=_subject({"table": plain.table, "input": plain.input}, where),
+        subject=_subject({"table": plain.table, "input": plain.input, "weights": plain.weights}, where),
         variants=variants, timings=plain.timings, operators=plain.operators, readings=plain.readings,
         notes=plain.notes,
     )  # fmt: skip
@@ -256,6 +273,7 @@ class _Document(msgspec.Struct, kw_only=True):
     host: Host
     table: dict[str, Any]
     input: tuple[int, int]
+    weights: Weights | None = None
     variants: dict[str, dict[str, Any]] = {}
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
@@ -273,7 +291,8 @@ def _subject(value: Mapping[str, Any], where: str) -> Subject:
         and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size)
     ):
         raise InputError(f"{where}: input {size!r} is no image size; allowed are two sides in pixels")
-    return Subject(table_from({"name": "network", **table}, where), (size[0], size[1]))
+    network = table_from({"name": "network", **table}, where)
+    return Subject(network, (size[0], size[1]), value.get("weights"))
 
 
 def _check(run: Run, where: str) -> None:
@@ -282,13 +301,6 @@ def _check(run: Run, where: str) -> None:
     for number, timing in enumerate(run.timings, 1):
         if timing.part not in parts.get(timing.variant, ()):
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
-        if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
-            raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")
-        if not (1 <= timing.batch <= _MOST_AT_ONCE and 1 <= timing.threads <= _MOST_AT_ONCE):
-            allowed = f"allowed are 1 to {_MOST_AT_ONCE:,} of each"
-            raise InputError(f"{where}: timing {number} has a batch or threads that cannot be; {allowed}")
-    if any(not (0 < roof.macs_per_s < inf and 0 < roof.bytes_per_s < inf) for roof in run.host.roofs):
-        raise InputError(f"{where}: a roof's rate is not allowed; allowed are numbers above 0")
     for number, operator in enumerate(run.operators, 1):
         if operator.part not in parts.get(operator.variant, ()):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
@@ -297,3 +309,7 @@ def _check(run: Run, where: str) -> None:
             counter(reading.tool)
         except InputError as error:
             raise InputError(f"{where}: reading {number}: {error}") from None
+        if reading.printed is not None and not 0 <= reading.printed <= 2**63:
+            raise InputError(
+                f"{where}: reading {number} prints {shown(reading.printed)}, which no counter does"
+            )

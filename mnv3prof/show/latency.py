@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..arch.layers import Graph
 from ..cost.counts import Totals
-from ..record.run import NET, Condition, Roof, Run, Timing
+from ..record.run import NET, Condition, Roof, Run, Timing, Weights
 from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
 from .grid import Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
@@ -14,12 +14,12 @@ NOISY_MARK = "~"
 _THREADS_OFF = 0.15
 
 
-def latency_sheets(run: Run) -> tuple[Sheet, ...]:
+def latency_sheets(run: Run, only: Condition | None = None) -> tuple[Sheet, ...]:
     """For each network, type, batch and thread count: the parts' times, and what preparing them took;
-    then what each variant really saves beside what it should.
+    then what each variant really saves beside what it should. only: under this condition.
     """
     sheets: list[Sheet] = []
-    for condition in conditions(run):
+    for condition in [only] if only else conditions(run):
         for variant, subject in run.subjects.items():
             timings = timings_of(run, variant, condition)
             if timings:
@@ -60,6 +60,15 @@ def samples_sheet(run: Run) -> Sheet:
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
 
 
+def weights_notes(weights: Weights | None) -> tuple[str, ...]:
+    """Whose weights ran, in a sentence, where they are not random."""
+    if weights is None:
+        return ()
+    data = f", trained on {weights.data}" if weights.data else ""
+    right = "" if weights.accuracy is None else f", {weights.accuracy:.1%} of its held-out images right"
+    return (f"Weights: {weights.file} (SHA-256 {weights.sha256[:12]}){data}{right}.",)
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -83,6 +92,7 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         *_device_notes(grid, run),
         *_steadiness_notes(timings),
         *_reasons(timings),
+        *weights_notes(run.subject.weights),
     ]
     additive = NET in grid.parts and len(grid.parts) == len(graph.blocks) + 1
     totals = _additivity(grid) if additive else ()
