@@ -198,10 +198,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def thinned(samples: Sequence[float], most: int = MOST_SAMPLES) -> tuple[float, ...]:
-    """At most `most` of the samples, evenly spread over the order in which they were taken."""
-    if len(samples) <= most:
-        return tuple(samples)
-    return tuple(samples[n * len(samples) // most] for n in range(most))
+    """At most `most` of the samples, evenly spread over the order in which they were taken, to the
+    nanosecond, which is what clocks tell.
+    """
+    kept = samples if len(samples) <= most else [samples[n * len(samples) // most] for n in range(most)]
+    return tuple(round(sample, 9) for sample in kept)
 
 
 def twins(graph: Graph) -> dict[str, str]:
