@@ -19,6 +19,7 @@ from mnv3prof.show.annotations import to_annotations
 from mnv3prof.show.gate import gate_sheets
 from mnv3prof.show.junit import to_junit
 from mnv3prof.show.markdown import to_markdown
+from mnv3prof.show.terminal import to_terminal
 
 SECTION = '[tool.mnv3prof.budgets]\nmacs = "57M"\n'
 BREAKING = ["--budget", "macs=50M", "--budget", "params=3M", "--budget", "latency.litert=8ms"]
@@ -237,6 +238,16 @@ def test_markdown_keeps_a_reason_in_its_line():
     assert "<script>" not in text
     assert r"\<script\>\|\`" in text
     assert not re.search(r"^::", text, re.MULTILINE)
+
+
+def test_a_terminal_gets_no_escape_code_and_no_line_from_a_reason():
+    text = to_terminal(gate_sheets(*_nasty()))
+    assert not re.search(r"[\x00\x1b\r]|^::", text, re.MULTILINE)
+    assert "a%b  ::error::x" in text
+
+
+def test_budgets_from_a_file_without_end_are_refused(capsys):
+    assert "is too large" in _refused(["small", "--budgets", "/dev/zero"], capsys)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -150,9 +150,11 @@ def _nearest() -> Path:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        if path.is_file() and path.stat().st_size > _MOST_BYTES:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)  # a pipe may have no end
+        if len(data) > _MOST_BYTES:
             raise InputError(f"{path}: is too large for budgets; at most {_MOST_BYTES:,} bytes are read")
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except InputError:
