@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+import unicodedata
 
 import msgspec
 import pytest
@@ -280,11 +281,16 @@ def test_on_paper_every_heading_stands_and_no_chart_is_clipped(show, name):
     )
     assert all(left >= 0 and right <= 680 and right <= parent + 1 for left, right, parent in edges)
     paper = PdfReader(io.BytesIO(page.pdf(format="A4", prefer_css_page_size=True)))
-    text = " ".join(" ".join(sheet.extract_text() for sheet in paper.pages).split())
+    text = _plain(" ".join(sheet.extract_text() for sheet in paper.pages))
     assert headings
     for heading in headings:
-        assert " ".join(heading.split()) in text
+        assert _plain(heading) in text
     assert "Colour by" not in text
+
+
+def _plain(text):
+    """Words with single spaces and no ligatures, which fonts have for fi."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def test_hostile_texts_are_shown_as_they_are(show):
@@ -293,4 +299,4 @@ def test_hostile_texts_are_shown_as_they_are(show):
     assert page.locator("h1").inner_text() == f"{HOSTILE} at 224×224"
     assert page.locator("main img").count() == 0
     ticks = page.locator("#latency0m .xtick text").all_text_contents()
-    assert HOSTILE in ticks
+    assert f"{HOSTILE[:39]}…" in ticks

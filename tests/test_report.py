@@ -258,7 +258,7 @@ def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
     [
         ("<html></html>", "holds no run"),
         ("", "holds no run"),
-        (embed(b'{"x": 1}').replace("eJ", "!!", 1), "its run is damaged"),
+        (embed(b'{"x": 1}').replace(">eN", ">!!", 1), "its run is damaged"),
         (embed(b"x" * 1000)[:80] + "</script>", "its run is damaged"),
         (embed(b"[1, "), "its run is damaged"),
         (embed(b"{}"), "is no run"),

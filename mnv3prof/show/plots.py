@@ -41,6 +41,7 @@ class Chart(msgspec.Struct, frozen=True):
 
 _SERIES: Final = ("macs", "params", "bytes", "time")
 _PALETTE: Final = 8
+_LABEL: Final = 40
 _DECADES: Final = [step * 10.0**power for power in range(-6, 7) for step in (1, 2, 5)]
 
 
@@ -50,8 +51,8 @@ def colour(number: int) -> str:
 
 
 def label(text: str) -> str:
-    """A text as plotly is to show it, letter by letter."""
-    return escape(text, quote=False)
+    """A text as plotly is to show it, letter by letter, cut where a chart has no room for it."""
+    return escape(text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…", quote=False)
 
 
 def net_chart(view: View, key: str) -> Chart:
