@@ -1,5 +1,6 @@
 """A part as a file that a runtime reads, checked by running it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,10 +32,13 @@ class Exported(NamedTuple):
     wrong: str
 
 
-def export(graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path) -> Exported:
+def export(
+    graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
+    hear: Callable[[str], None] = lambda _: None,
+) -> Exported:  # fmt: skip
     """The part in the format called `to`. Raises InputError where it cannot be converted or run.
 
-    folder: the cache's.
+    folder: the cache's. hear: is told of every step.
     """
     if dtype not in form(to).DTYPES:
         raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
@@ -45,11 +49,12 @@ def export(graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: P
     if not found.ok:
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
     setup, piece = Setup({"": graph}, dtype, batch), Piece("", part)
-    converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S)[to, piece]
+    converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S, hear=hear)[to, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
+    hear(f"running it on {runner}")
     answer = _run(runner, setup, Prepare(piece, place, entry.main))
     if not isinstance(answer, Prepared):
         raise InputError(f"{to}: the converted file does not run on {runner}: {answer.reason}")

@@ -19,14 +19,15 @@ def make_parts(graph: Graph, batch: int = 1) -> dict[str, Part]:
     """Every part by name, weights and image from a fixed seed, so that each process makes the same.
 
     Batch norm takes the statistics of a few random images, so that activations look like a trained
-    network's: neither denormal nor beyond fp16.
+    network's: neither denormal nor beyond fp16. The input is among those that int8's ranges are
+    fitted to: a range that is fitted to others cuts it off, most of all where few pixels are left.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
         model = build(graph.table)
         images = torch.randn(batch * ceil(_CALIBRATION_IMAGES / batch), *graph.image)
         _calibrate(model, images[:_CALIBRATION_IMAGES])
-        image = torch.randn(batch, *graph.image)
+        image = images[:batch].clone()
         made = {}
         x, calibration = image, images
         for name, module in parts(model):

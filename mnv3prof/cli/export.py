@@ -11,9 +11,11 @@ from ..bench import cache
 from ..bench.export import Exported
 from ..bench.export import export as export_part
 from ..bench.formats import form
+from ..bench.schedule import Progress
 from ..record.run import NET
 from ..record.whole import replace_file
 from ..show.sheet import Column, Sheet
+from .measuring import progress
 from .options import DtypeOption, NoCacheOption, Settings, TableArgument, in_range, spread
 from .output import Output, Result, emit
 
@@ -46,8 +48,9 @@ def export(
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
     graph = settings.graph(table)
     _refuse_suffix(output.output, to)
-    with cache.temporary() if no_cache else nullcontext(cache.default_folder()) as folder:
-        found = export_part(graph, part, to, dtype, batch, folder)
+    kept = cache.temporary() if no_cache else nullcontext(cache.default_folder())
+    with kept as folder, progress() as hear:
+        found = export_part(graph, part, to, dtype, batch, folder, lambda step: hear(Progress(step)))
     sizes = {} if found.wrong else _write(found, output.output)
     what = graph.table.name if part == NET else f"part {part} of {graph.table.name}"
     sheet = _sheet(found, sizes, f"{what} for {to}, {dtype}")

@@ -20,11 +20,12 @@ def latency(
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
-    run = saved_run(table)
-    if run is None:
-        graph = settings.graph(table)
-        graphs = {"": graph}
-        if settings.changes_structure():
-            graphs = {"": settings.without_structure().graph(table), label(graph): graph}
-        run = measured(measuring.request(graphs), output)
-    emit_run(run, output)
+    saved = saved_run(table, measuring, settings)
+    if saved is not None:
+        emit_run(saved, output, again=True)
+        return
+    graph = settings.graph(table)
+    graphs = {"": graph}
+    if settings.changes_structure():
+        graphs = {"": settings.without_structure().graph(table), label(graph): graph}
+    emit_run(measured(measuring.request(graphs), output), output)

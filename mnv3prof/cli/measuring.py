@@ -15,11 +15,11 @@ from ..arch.layers import Graph
 from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
 from ..record.document import run_document
-from ..record.run import NET, Run, is_run, read_run
+from ..record.run import ASKING_INTERRUPTED, NET, Run, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
-from .options import NoCacheOption, OnOption, backend_names, in_range
+from .options import NoCacheOption, OnOption, Settings, backend_names, in_range
 from .output import Output, Result, emit, form_of, write
 
 if TYPE_CHECKING:
@@ -102,10 +102,19 @@ def _rows(text: str, count: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def saved_run(source: str) -> Run | None:
-    """The run in the file called `source`, if it is one."""
+def saved_run(source: str, measuring: Measuring, settings: Settings) -> Run | None:
+    """The run in the file called `source`, if it is one; as it was measured, so that options which ask
+    for another raise InputError.
+    """
     path = Path(source)
-    return read_run(path) if is_run(path) else None
+    if not is_run(path):
+        return None
+    if (measuring, settings) != (Measuring(), Settings()):
+        raise InputError(
+            f"{source}: is a saved run, which is shown as it was measured; "
+            "allowed with it are --format and --output"
+        )
+    return read_run(path)
 
 
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:
@@ -118,7 +127,7 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
         if path is not None:
             write(path, encoded(run))
 
-    with _progress() as hear:
+    with progress() as hear:
         return profile(request, known=known, hear=hear, store=store)
 
 
@@ -128,22 +137,28 @@ def encoded(run: Run) -> str:
 
 
 def emit_run(
-    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None
-) -> None:
+    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None,
+    *, again: bool = False,
+) -> None:  # fmt: skip
     """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt.
 
-    before: sheets above the run's own; also: what its document holds besides.
+    before: sheets above the run's own; also: what its document holds besides; again: whether it is a
+    saved run, whose interrupt is long over.
     """
     sheets = (*before, *latency_sheets(run), *operator_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
-    if any(timing.stopped == "interrupted" for timing in run.timings):
+    if not again and _was_interrupted(run):
         raise typer.Exit(130)
     if any(timing.status == "wrong" for timing in run.timings):
         raise typer.Exit(1)
 
 
+def _was_interrupted(run: Run) -> bool:
+    return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[["Progress"], None]]:
+def progress() -> Iterator[Callable[["Progress"], None]]:
     """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
     if sys.stderr and sys.stderr.isatty():
         with _bar() as hear:

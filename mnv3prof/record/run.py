@@ -20,6 +20,9 @@ SCHEMA: Final = 1
 
 MOST_SAMPLES: Final = 200
 
+ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
+"""The note of a run that was ended there."""
+
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
 Stopped = Literal["steady", "budget", "interrupted", ""]
@@ -33,8 +36,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     is not PyTorch's). samples_s: at most MOST_SAMPLES of the `calls` that were timed, evenly kept.
     convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
     first_s: its first run. max_abs_err, max_rel_err: against PyTorch eager's output, relative to its
-    largest magnitude. cpu_per_wall: processor time by time while sampling. stopped: why sampling
-    ended; "" where it has not.
+    largest magnitude; rms_rel_err: root mean square by root mean square. cpu_per_wall: processor time
+    by time while sampling. stopped: why sampling ended; "" where it has not.
     """
 
     variant: str = ""
@@ -53,6 +56,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     file_bytes: int | None = None
     max_abs_err: float | None = None
     max_rel_err: float | None = None
+    rms_rel_err: float | None = None
     cpu_per_wall: float | None = None
     stopped: Stopped = ""
 
@@ -74,11 +78,17 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's time, and the layer that it runs: "" and joined "" where none could be found."""
+    """An operator's time, and the layer that it runs: "" and joined "" where none could be found.
+
+    variant to threads: those of the timing that it is a piece of.
+    """
 
     variant: str = ""
     backend: str
     part: str
+    dtype: Dtype = "fp32"
+    batch: int = 1
+    threads: int = 1
     name: str
     kind: str
     seconds: float
