@@ -50,10 +50,13 @@ def default_folder() -> Path:
     return Path(os.environ.get("MNV3PROF_CACHE") or platformdirs.user_cache_dir("mnv3prof"))
 
 
-def key(graph: Graph, part: str, format_name: str, dtype: Dtype, batch: int) -> str:
-    """The entry's name: everything that what is converted depends on."""
+def key(graph: Graph, part: str, format_name: str, dtype: Dtype, batch: int, weights: str = "") -> str:
+    """The entry's name: everything that what is converted depends on.
+
+    weights: SHA-256 of their file, "" for random ones.
+    """
     versions = {package: _version(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
-    facts = [_FORM, format_name, dtype, batch, part, graph.table, graph.input, versions]
+    facts = [_FORM, format_name, dtype, batch, part, graph.table, graph.input, weights, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 

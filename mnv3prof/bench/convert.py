@@ -79,9 +79,8 @@ def _convert_missing(
 
 
 def _key(name: str, piece: Piece, setup: Setup) -> str:
-    return cache.key(
-        setup.graphs[piece.variant], piece.part, name, stored_dtype(name, setup.dtype), setup.batch
-    )
+    dtype, weights = stored_dtype(name, setup.dtype), setup.weights.sha256 if setup.weights else ""
+    return cache.key(setup.graphs[piece.variant], piece.part, name, dtype, setup.batch, weights)
 
 
 def _how_many_at_once() -> int:

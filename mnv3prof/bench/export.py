@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from ..arch.layers import Graph
 from ..arch.table import InputError
 from ..cost.counts import Dtype
-from ..record.run import NET
+from ..record.run import NET, Weights
 from . import cache, processes
 from .backends import backend
 from .backends import names as backend_names
@@ -34,11 +34,12 @@ class Exported(NamedTuple):
 
 def export(
     graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
-    hear: Callable[[str], None] = lambda _: None,
+    weights: Weights | None = None, hear: Callable[[str], None] = lambda _: None,
 ) -> Exported:  # fmt: skip
     """The part in the format called `to`. Raises InputError where it cannot be converted or run.
 
-    folder: the cache's. hear: is told of every step.
+    folder: the cache's. weights: trained ones; None for random ones from a fixed seed. hear: is told of
+    every step.
     """
     if dtype not in form(to).DTYPES:
         raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
@@ -48,7 +49,7 @@ def export(
     found = backend(runner).usable()
     if not found.ok:
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
-    setup, piece = Setup({"": graph}, dtype, batch), Piece("", part)
+    setup, piece = Setup({"": graph}, dtype, batch, weights=weights), Piece("", part)
     converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S, hear=hear)[to, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype
-from ..record.run import Operator, Run, Subject, Timing, twins
+from ..record.run import Operator, Run, Subject, Timing, Weights, twins
 from . import cache
 from .backends import backend, names
 from .host import describe
@@ -20,10 +20,12 @@ from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
 from .worker import Piece, Setup
 
+_SLOW_TO_START: Final = frozenset({"cpu-compile"})
+
 
 class Request(NamedTuple):
     """What to measure. parts: of each network; folder: the cache's, None for one that is not kept;
-    operators: whether to ask the runtimes for theirs too.
+    operators: whether to ask the runtimes for theirs too; weights: trained ones, of every network.
     """
 
     graphs: Mapping[str, Graph]
@@ -36,12 +38,18 @@ class Request(NamedTuple):
     timeout_s: float = 300.0
     folder: Path | None = None
     operators: bool = False
+    weights: Weights | None = None
 
 
 def usable_here() -> tuple[str, ...]:
     """The backends that can run here, but for those whose times mean nothing: null, software Vulkan."""
     found = {name: backend(name).usable() for name in names() if name != "null"}
     return tuple(name for name, usable in found.items() if usable.ok and "llvmpipe" not in usable.device)
+
+
+def quick_here() -> tuple[str, ...]:
+    """The backends of usable_here() that get ready within seconds."""
+    return tuple(name for name in usable_here() if name not in _SLOW_TO_START)
 
 
 def profile(
@@ -52,7 +60,7 @@ def profile(
 
     Identical parts are measured once, under the first one's name.
     """
-    setup = Setup(dict(request.graphs), request.dtype, request.batch, request.threads)
+    setup = Setup(dict(request.graphs), request.dtype, request.batch, request.threads, request.weights)
     run = known or _begun(request)
     others = tuple(timing for timing in run.timings if not _asked_for(timing, request))
 
@@ -78,7 +86,9 @@ def profile(
 
 
 def _begun(request: Request) -> Run:
-    subjects = {name: Subject(graph.table, graph.input) for name, graph in request.graphs.items()}
+    subjects = {
+        name: Subject(graph.table, graph.input, request.weights) for name, graph in request.graphs.items()
+    }
     return Run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(["mnv3prof", *sys.argv[1:]]),

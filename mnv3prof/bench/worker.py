@@ -15,7 +15,7 @@ from ..arch.layers import Graph
 from ..cost.counts import Dtype
 from ..record.operators import Op
 from ..record.plan import RuntimePlan
-from ..record.run import NET, Roof, Status
+from ..record.run import NET, Roof, Status, Weights
 from . import cache
 from .backends import Backend, Call, Job, backend
 from .clock import Visit, visit
@@ -53,12 +53,16 @@ _MEMORY_SHARE: Final = 0.9
 
 
 class Setup(NamedTuple):
-    """What all requests to a worker have in common. graphs: by variant."""
+    """What all requests to a worker have in common. graphs: by variant.
+
+    weights: trained ones for every graph; None for random ones from a fixed seed.
+    """
 
     graphs: dict[str, Graph]
     dtype: Dtype = "fp32"
     batch: int = 1
     threads: int = 1
+    weights: Weights | None = None
 
 
 class Piece(NamedTuple):
@@ -248,7 +252,7 @@ def _network(variant: str, setup: Setup, networks: dict[str, dict[str, Part]]) -
     if variant not in networks:
         from .parts import make_parts
 
-        networks[variant] = make_parts(setup.graphs[variant], setup.batch)
+        networks[variant] = make_parts(setup.graphs[variant], setup.batch, setup.weights)
     return networks[variant]
 
 

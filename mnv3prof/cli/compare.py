@@ -13,13 +13,15 @@ from ..record.document import comparison_document
 from ..record.run import Run
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from .measuring import Measuring, emit_run, measured, saved_run
-from .options import TABLE_HELP, Settings, spread
+from .options import TABLE_HELP, Settings, presets, spread
 from .output import Output, Result, emit
 
 
 @spread
 def compare(
-    tables: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help=TABLE_HELP)] = None,
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="TABLE", help=TABLE_HELP, autocompletion=presets)
+    ] = None,
     *,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time the networks too, on the backends of --on.")
@@ -38,6 +40,8 @@ def compare(
 
     Example: mnv3prof compare --standard-conv
     """
+    if not latency and measuring != Measuring():
+        raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
     saved = None if latency else _saved_comparison(tables or [], measuring, settings)
     graphs = [s.graph for s in saved.subjects.values()] if saved else _graphs(tables or ["large"], settings)
     networks = [network(graph) for graph in graphs]
@@ -57,7 +61,7 @@ def _saved_comparison(sources: Sequence[str], measuring: Measuring, settings: Se
     """The run of several networks that is to be shown again, if that is what the command line names."""
     if len(sources) != 1 or (measuring, settings) != (Measuring(), Settings()):
         return None
-    saved = saved_run(sources[0], measuring, settings)
+    saved = saved_run(sources[0])
     return saved if saved and saved.variants else None
 
 

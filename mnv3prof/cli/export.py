@@ -12,11 +12,12 @@ from ..bench.export import Exported
 from ..bench.export import export as export_part
 from ..bench.formats import form
 from ..bench.schedule import Progress
-from ..record.run import NET
+from ..record.run import NET, Weights
 from ..record.whole import replace_file
+from ..show.latency import weights_notes
 from ..show.sheet import Column, Sheet
 from .measuring import progress
-from .options import DtypeOption, NoCacheOption, Settings, TableArgument, in_range, spread
+from .options import Checkpoint, DtypeOption, NoCacheOption, Settings, TrainedTableArgument, in_range, spread
 from .output import Output, Result, emit
 
 _To = Literal["onnx", "openvino", "litert", "executorch", "ncnn", "mnn", "torchscript"]
@@ -24,7 +25,7 @@ _To = Literal["onnx", "openvino", "litert", "executorch", "ncnn", "mnn", "torchs
 
 @spread
 def export(
-    table: TableArgument = "large",
+    table: TrainedTableArgument = None,
     *,
     to: Annotated[_To, typer.Option("--to", help="The form to write.")] = "onnx",
     part: Annotated[
@@ -33,28 +34,33 @@ def export(
     dtype: DtypeOption = "fp32",
     batch: Annotated[int, typer.Option("--batch", help="Number of images.")] = 1,
     no_cache: NoCacheOption = False,
+    checkpoint: Checkpoint,
     settings: Settings,
     output: Output,
 ) -> None:
     """Write a network or a part of it as --output FILE, once its runtime has run it as PyTorch does.
 
-    Weights are random, from a fixed seed. A form of two files has the second beside the first. An
-    output that is not PyTorch's exits with 1, and nothing is written.
+    Weights are random, from a fixed seed, or those of --weights; int8 is then calibrated on images
+    that they were trained on. A form of two files has the second beside the first. An output that is
+    not PyTorch's exits with 1, and nothing is written.
 
     Example: mnv3prof export small --to onnx --part 7 -o block7.onnx
     """
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
-    graph = settings.graph(table)
+    graph, weights = checkpoint.network(table, settings)
     _refuse_suffix(output.output, to)
     kept = cache.temporary() if no_cache else nullcontext(cache.default_folder())
     with kept as folder, progress() as hear:
-        found = export_part(graph, part, to, dtype, batch, folder, lambda step: hear(Progress(step)))
+        found = export_part(
+            graph, part, to, dtype, batch, folder, weights, lambda step: hear(Progress(step))
+        )  # fmt: skip
     sizes = {} if found.wrong else _write(found, output.output)
     what = graph.table.name if part == NET else f"part {part} of {graph.table.name}"
-    sheet = _sheet(found, sizes, f"{what} for {to}, {dtype}")
-    emit(Result((sheet,), sheet, lambda: {"files": sizes, **_facts(found)}), Output(format=output.format))
+    sheet = _sheet(found, sizes, f"{what} for {to}, {dtype}", weights)
+    document = {"files": sizes, **_facts(found), "weights": weights}
+    emit(Result((sheet,), sheet, lambda: document), Output(format=output.format))
     if found.wrong:
         raise typer.Exit(1)
 
@@ -84,8 +90,8 @@ def _facts(found: Exported) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _sheet(found: Exported, sizes: dict[str, int], title: str) -> Sheet:
+def _sheet(found: Exported, sizes: dict[str, int], title: str, weights: Weights | None) -> Sheet:
     off = f"its output is {found.max_rel_err or 0:.1e} off PyTorch's, relative to its largest magnitude"
     note = f"Run on {found.backend}: {f'{found.wrong}; not written' if found.wrong else off}."
     columns = (Column("file", "File", "text"), Column("bytes", "Size", "bytes"))
-    return Sheet(title, columns, tuple(sizes.items()), notes=(note,))
+    return Sheet(title, columns, tuple(sizes.items()), notes=(note, *weights_notes(weights)))

@@ -1,14 +1,20 @@
 """`mnv3prof latency`: what every part really costs, on each runtime."""
 
+from ..arch.table import InputError
 from ..show.comparison import label
-from .measuring import Measuring, emit_run, measured, saved_run
-from .options import Settings, TableArgument, spread
+from .measuring import Measuring, emit_run, measured, refuse_options, saved_run
+from .options import DEFAULT_TABLE, Checkpoint, Settings, TrainedTableArgument, spread
 from .output import Output
 
 
 @spread
 def latency(
-    table: TableArgument = "large", *, measuring: Measuring, settings: Settings, output: Output
+    table: TrainedTableArgument = None,
+    *,
+    measuring: Measuring,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    output: Output,
 ) -> None:
     """Time the stem, each block, the head, the classifier and the network on every backend asked for.
 
@@ -16,16 +22,21 @@ def latency(
     PyTorch's: one that differs exits with 1. --standard-conv, --dense-depthwise, --without-se and
     --activation time the network without and with the change, and set the real saving beside the
     one on paper. TABLE may be a saved run, which is shown again. --output FILE.json keeps a run as
-    it is measured.
+    it is measured. --weights times the network that train trained, with its weights.
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
-    saved = saved_run(table, measuring, settings)
+    saved = None if table is None else saved_run(table)
     if saved is not None:
+        if checkpoint.weights is not None:
+            raise InputError(
+                f"--weights: {table} is a saved run, which is shown with the weights that it had"
+            )
+        refuse_options(str(table), measuring, settings)
         emit_run(saved, output, again=True)
         return
-    graph = settings.graph(table)
+    graph, weights = checkpoint.network(table, settings)
     graphs = {"": graph}
-    if settings.changes_structure():
-        graphs = {"": settings.without_structure().graph(table), label(graph): graph}
-    emit_run(measured(measuring.request(graphs), output), output)
+    if settings.changes_structure() and weights is None:
+        graphs = {"": settings.without_structure().graph(table or DEFAULT_TABLE), label(graph): graph}
+    emit_run(measured(measuring.request(graphs, weights), output), output)

@@ -15,7 +15,7 @@ from ..arch.layers import Graph
 from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
 from ..record.document import run_document
-from ..record.run import ASKING_INTERRUPTED, NET, Run, is_run, read_run
+from ..record.run import ASKING_INTERRUPTED, NET, Run, Weights, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
+_BUDGET_S: Final = 60.0
 _LINE_EVERY_S: Final = 10.0
 
 
@@ -47,8 +48,9 @@ class Measuring(msgspec.Struct, frozen=True):
     batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
     threads: Annotated[int, _measuring("--threads", "Threads of each runtime.")] = 1
     time_budget: Annotated[
-        float, _measuring("--time-budget", "Seconds of sampling over all parts and backends.")
-    ] = 60.0
+        float | None,
+        _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
+    ] = None
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
     ] = 300.0
@@ -57,20 +59,21 @@ class Measuring(msgspec.Struct, frozen=True):
     ] = False
     no_cache: NoCacheOption = False
 
-    def request(self, graphs: Mapping[str, Graph]) -> "Request":
+    def request(self, graphs: Mapping[str, Graph], weights: Weights | None = None) -> "Request":
         """What to measure of `graphs`, by variant. Raises InputError for what is not allowed."""
         from ..bench.cache import default_folder
         from ..bench.profile import Request
 
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
-        _seconds(self.time_budget, "--time-budget")
+        budget = _BUDGET_S if self.time_budget is None else self.time_budget
+        _seconds(budget, "--time-budget")
         _seconds(self.timeout, "--timeout")
         names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
-            names, self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
-            None if self.no_cache else default_folder(), self.ops,
+            names, self.dtype, self.batch, self.threads, budget, self.timeout,
+            None if self.no_cache else default_folder(), self.ops, weights,
         )  # fmt: skip
 
     def parts_of(self, graph: Graph) -> tuple[str, ...]:
@@ -102,19 +105,19 @@ def _rows(text: str, count: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def saved_run(source: str, measuring: Measuring, settings: Settings) -> Run | None:
-    """The run in the file called `source`, if it is one; as it was measured, so that options which ask
-    for another raise InputError.
-    """
+def saved_run(source: str) -> Run | None:
+    """The run in the file called `source`, if it is one."""
     path = Path(source)
-    if not is_run(path):
-        return None
+    return read_run(path) if is_run(path) else None
+
+
+def refuse_options(source: str, measuring: Measuring, settings: Settings) -> None:
+    """Raises InputError where options ask for another run than the saved one called `source`."""
     if (measuring, settings) != (Measuring(), Settings()):
         raise InputError(
             f"{source}: is a saved run, which is shown as it was measured; "
             "allowed with it are --format and --output"
         )
-    return read_run(path)
 
 
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:

@@ -1,48 +1,49 @@
 """`mnv3prof profile`: costs, memory and timings in one document."""
 
-from typing import Annotated
-
-import typer
-
 from ..arch.table import InputError
 from ..record.run import Run, Subject, read_run
 from .measuring import Measuring, emit_run, encoded, measured
-from .options import Settings, TableArgument, spread
+from .options import Checkpoint, ResumeOption, Settings, TrainedTableArgument, spread
 from .output import Output, form_of, write
 
 
 @spread
 def profile(
-    table: TableArgument = "large",
+    table: TrainedTableArgument = None,
     *,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --output: measure what it lacks.")
-    ] = False,
+    resume: ResumeOption = False,
     measuring: Measuring,
+    checkpoint: Checkpoint,
     settings: Settings,
     output: Output,
 ) -> None:
     """Measure a network and keep everything in a run: costs, memory, and every timing's samples.
 
     Without --on that is on cpu. The run is kept after each part, so that nothing is lost whatever
-    ends it; latency, flops, memory and compare show it again.
+    ends it, and --resume measures what it lacks; latency, flops, memory and compare show it again.
 
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
     if output.output is None or form_of(output) != "json":
         raise InputError("profile: where to? allowed is --output FILE.json, which the run is kept in")
-    graph = settings.graph(table)
+    graph, weights = checkpoint.network(table, settings)
     known = read_run(output.output) if resume and output.output.exists() else None
     if known is not None:
-        _refuse_another(known, Subject(graph.table, graph.input), str(output.output))
-    run = measured(measuring.request({"": graph}), output, known)
+        _refuse_another(known, Subject(graph.table, graph.input, weights), str(output.output))
+    run = measured(measuring.request({"": graph}, weights), output, known)
     write(output.output, encoded(run))
     emit_run(run, Output())
 
 
 def _refuse_another(known: Run, wanted: Subject, where: str) -> None:
-    if known.subject != wanted:
+    if (known.subject.table, known.subject.input) != (wanted.table, wanted.input):
         raise InputError(
             f"{where}: is a run of {known.subject.table.name} at {known.subject.input}; "
             "allowed with --resume are the table and input that it began with"
+        )
+    before, now = (subject.weights and subject.weights.sha256 for subject in (known.subject, wanted))
+    if before != now:
+        had = known.subject.weights.file if known.subject.weights else "random weights"
+        raise InputError(
+            f"{where}: is a run with {had}; allowed with --resume are the weights that it began with"
         )

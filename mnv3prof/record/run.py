@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
 from ..arch.layers import MAX_PIXELS, Graph, expand
-from ..arch.table import InputError, Table
+from ..arch.table import InputError, Table, shown
+from ..cost.counters import Reading, counter
 from ..cost.counts import Dtype
 from .stats import Summary, summarize
 
@@ -23,9 +24,29 @@ MOST_SAMPLES: Final = 200
 ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
 """The note of a run that was ended there."""
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
+"""What a figure of a run can be; a document that holds another is damaged."""
+
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
 Stopped = Literal["steady", "budget", "interrupted", ""]
+
+
+class Condition(NamedTuple):
+    """In what type, at what batch and with how many threads a timing was taken."""
+
+    dtype: Dtype
+    batch: int
+    threads: int
+
+    @property
+    def words(self) -> str:
+        """As people say it: "int8, batch 1, 4 threads"."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.dtype}, batch {self.batch}, {threads}"
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,21 +65,26 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     part: str
     dtype: Dtype = "fp32"
-    batch: int = 1
-    threads: int = 1
+    batch: Several = 1
+    threads: Several = 1
     status: Status = "ok"
     reason: str = ""
-    samples_s: tuple[float, ...] = ()
-    calls: int = 0
-    convert_s: float | None = None
-    load_s: float | None = None
-    first_s: float | None = None
-    file_bytes: int | None = None
+    samples_s: tuple[Seconds, ...] = ()
+    calls: Count = 0
+    convert_s: Seconds | None = None
+    load_s: Seconds | None = None
+    first_s: Seconds | None = None
+    file_bytes: Count | None = None
     max_abs_err: float | None = None
     max_rel_err: float | None = None
     rms_rel_err: float | None = None
     cpu_per_wall: float | None = None
     stopped: Stopped = ""
+
+    @property
+    def condition(self) -> Condition:
+        """How it was taken."""
+        return Condition(self.dtype, self.batch, self.threads)
 
     @property
     def summary(self) -> Summary | None:
@@ -87,11 +113,11 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     part: str
     dtype: Dtype = "fp32"
-    batch: int = 1
-    threads: int = 1
+    batch: Several = 1
+    threads: Several = 1
     name: str
     kind: str
-    seconds: float
+    seconds: Seconds
     layer: str = ""
     joined: Joined = ""
 
@@ -101,9 +127,9 @@ class Roof(msgspec.Struct, frozen=True):
 
     device: str
     dtype: Dtype
-    threads: int
-    macs_per_s: float
-    bytes_per_s: float
+    threads: Several
+    macs_per_s: Rate
+    bytes_per_s: Rate
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -118,8 +144,8 @@ class Host(msgspec.Struct, frozen=True):
     """The machine. versions: of each distribution that took part; runtimes: by backend."""
 
     cpu: str
-    cores: int
-    memory_bytes: int
+    cores: Count
+    memory_bytes: Count
     gpu: str
     os: str
     python: str
@@ -128,11 +154,25 @@ class Host(msgspec.Struct, frozen=True):
     roofs: tuple[Roof, ...] = ()
 
 
+class Weights(msgspec.Struct, frozen=True):
+    """Trained weights. file: as it was called; sha256: the file's, in hexadecimal.
+
+    data: what they were trained on, accuracy: the share of its held-out part that they get right;
+    "" and None where the file does not tell.
+    """
+
+    file: str
+    sha256: str
+    data: str = ""
+    accuracy: float | None = None
+
+
 class Subject(msgspec.Struct, frozen=True):
-    """A network that was measured."""
+    """A network that was measured. weights: None for random ones from a fixed seed."""
 
     table: Table
     input: tuple[int, int]
+    weights: Weights | None = None
 
     @property
     def graph(self) -> Graph:
@@ -141,7 +181,9 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed."""
+    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed. readings: what
+    the field's counters print for the main network.
+    """
 
     created: str
     command: str
@@ -150,7 +192,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     variants: dict[str, Subject] = {}
     timings: tuple[Timing, ...] = ()
     operators: tuple[Operator, ...] = ()
+    readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def measured_as(self) -> tuple[Dtype, int]:
+        """Type and batch of its first timing, for which its bytes are told."""
+        first = next(iter(self.timings), None)
+        return (first.dtype, first.batch) if first else ("fp32", 1)
 
     @property
     def subjects(self) -> dict[str, Subject]:
@@ -159,10 +208,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def thinned(samples: Sequence[float], most: int = MOST_SAMPLES) -> tuple[float, ...]:
-    """At most `most` of the samples, evenly spread over the order in which they were taken."""
-    if len(samples) <= most:
-        return tuple(samples)
-    return tuple(samples[n * len(samples) // most] for n in range(most))
+    """At most `most` of the samples, evenly spread over the order in which they were taken, to the
+    nanosecond, which is what clocks tell.
+    """
+    kept = samples if len(samples) <= most else [samples[n * len(samples) // most] for n in range(most)]
+    return tuple(round(sample, 9) for sample in kept)
 
 
 def twins(graph: Graph) -> dict[str, str]:
@@ -218,8 +268,9 @@ def run_from(document: Any, where: str) -> Run:
     variants = {name: _subject(value, f"{where}, variant {name}") for name, value in plain.variants.items()}
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
-        subject=_subject({"table": plain.table, "input": plain.input}, where),
-        variants=variants, timings=plain.timings, operators=plain.operators, notes=plain.notes,
+        subject=_subject({"table": plain.table, "input": plain.input, "weights": plain.weights}, where),
+        variants=variants, timings=plain.timings, operators=plain.operators, readings=plain.readings,
+        notes=plain.notes,
     )  # fmt: skip
     _check(run, where)
     return run
@@ -233,9 +284,11 @@ class _Document(msgspec.Struct, kw_only=True):
     host: Host
     table: dict[str, Any]
     input: tuple[int, int]
+    weights: Weights | None = None
     variants: dict[str, dict[str, Any]] = {}
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
+    readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -249,7 +302,8 @@ def _subject(value: Mapping[str, Any], where: str) -> Subject:
         and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size)
     ):
         raise InputError(f"{where}: input {size!r} is no image size; allowed are two sides in pixels")
-    return Subject(table_from({"name": "network", **table}, where), (size[0], size[1]))
+    network = table_from({"name": "network", **table}, where)
+    return Subject(network, (size[0], size[1]), value.get("weights"))
 
 
 def _check(run: Run, where: str) -> None:
@@ -258,8 +312,15 @@ def _check(run: Run, where: str) -> None:
     for number, timing in enumerate(run.timings, 1):
         if timing.part not in parts.get(timing.variant, ()):
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
-        if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
-            raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")
     for number, operator in enumerate(run.operators, 1):
         if operator.part not in parts.get(operator.variant, ()):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
+    for number, reading in enumerate(run.readings, 1):
+        try:
+            counter(reading.tool)
+        except InputError as error:
+            raise InputError(f"{where}: reading {number}: {error}") from None
+        if reading.printed is not None and not 0 <= reading.printed <= 2**63:
+            raise InputError(
+                f"{where}: reading {number} prints {shown(reading.printed)}, which no counter does"
+            )

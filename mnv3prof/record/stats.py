@@ -46,6 +46,11 @@ class Summary(msgspec.Struct, frozen=True):
         return max(self.median - self.low, self.high - self.median) / self.median if self.median else 0.0
 
     @property
+    def noise(self) -> float:
+        """The spread as it is shown: half of p90 − p10, as a share of the median."""
+        return (self.p90 - self.p10) / 2 / self.median if self.median else 0.0
+
+    @property
     def noisy(self) -> bool:
         """Whether the spread or the interval is wider than the two constants allow."""
         spread = self.iqr / self.median if self.median else 0.0

@@ -1,0 +1,123 @@
+"""Which images each step sees, and how they are augmented: all from seed, epoch and step."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..arch.table import InputError
+from ..bench.worker import begin
+from .data import Data
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float32]
+
+_AHEAD: Final = 4
+
+
+class Batch(NamedTuple):
+    """images: (n, 3, H, W), normalised. labels: (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+Batches = Callable[[int], Iterator[Batch]]
+"""From an epoch's number to its batches."""
+
+
+def derived_seed(*facts: int | str) -> int:
+    """A seed of 63 bits that is another for any other facts."""
+    digest = hashlib.sha256(repr(facts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def steps_of(data: Data, batch: int) -> int:
+    """Steps of an epoch: a last batch that would not be full is left out."""
+    return max(1, len(data.train_labels) // batch)
+
+
+def order(data: Data, batch: int, seed: int, epoch: int) -> list[Tensor]:
+    """The indices of each step's images, in an order of the epoch's own."""
+    chance = torch.Generator().manual_seed(derived_seed("order", seed, epoch))
+    shuffled = torch.randperm(len(data.train_labels), generator=chance)
+    return list(torch.split(shuffled, batch))[: steps_of(data, batch)]
+
+
+def plain_batches(data: Data, batch: int, seed: int) -> Batches:
+    """Images as they are."""
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        for which in order(data, batch, seed, epoch):
+            yield Batch(data.train_images[which], data.train_labels[which])
+
+    return batches
+
+
+@contextmanager
+def augmented_batches(data: Data, batch: int, seed: int) -> Iterator[Batches]:
+    """AutoAugment's images, a few batches prepared ahead by a process on another core.
+
+    Raises InputError where kornia is not installed.
+    """
+    if find_spec("kornia") is None:
+        raise InputError(
+            "--autoaugment: kornia is not installed; pip install 'mnv3prof[train]' brings it, "
+            "and allowed without is --no-autoaugment"
+        )
+    with ProcessPoolExecutor(1, get_context("spawn"), begin) as pool:
+
+        def prepare(which: Tensor, epoch: int, step: int) -> "Future[Array]":
+            facts = derived_seed("augment", seed, epoch, step)
+            return pool.submit(augment, data.train_images[which].numpy(), data.mean, data.std, facts)
+
+        def batches(epoch: int) -> Iterator[Batch]:
+            steps = order(data, batch, seed, epoch)
+            waiting = [prepare(which, epoch, step) for step, which in enumerate(steps[:_AHEAD])]
+            for step, which in enumerate(steps):
+                images = torch.from_numpy(waiting.pop(0).result())
+                if step + _AHEAD < len(steps):
+                    waiting.append(prepare(steps[step + _AHEAD], epoch, step + _AHEAD))
+                yield Batch(images, data.train_labels[which])
+
+        yield batches
+
+
+_policies: list[Any] = []
+
+
+def augment(images: "Array", mean: tuple[float, ...], std: tuple[float, ...], seed: int) -> "Array":
+    """Each image (n, 3, H, W) changed by one of the 25 sub-policies of AutoAugment for ImageNet.
+
+    kornia draws one sub-policy for all it is given, the paper (Cubuk et al., arXiv 1805.09501,
+    section 3) one an image: so images that drew the same go through it together.
+    """
+    torch.set_num_threads(1)
+    if not _policies:
+        _policies.extend(_sub_policies())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        centre, scale = (torch.tensor(v).view(3, 1, 1) for v in (mean, std))
+        pictures = torch.from_numpy(images) * scale + centre
+        drawn = torch.randint(len(_policies), (len(pictures),))
+        for number in torch.unique(drawn).tolist():
+            chosen = drawn == number
+            pictures[chosen] = _policies[number](pictures[chosen].clamp(0, 1))
+        found: Array = ((pictures - centre) / scale).numpy()
+    return found
+
+
+def _sub_policies() -> list[Any]:
+    from kornia.augmentation.auto import AutoAugment
+    from kornia.augmentation.auto.autoaugment.autoaugment import imagenet_policy
+
+    return [AutoAugment([sub_policy]) for sub_policy in imagenet_policy]

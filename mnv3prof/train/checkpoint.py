@@ -1,0 +1,60 @@
+"""A training's state in a file: written whole after each epoch, read as weights only."""
+
+import io
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import torch
+
+from ..arch.table import InputError, Table
+from ..bench.weights import load
+from ..record.whole import replace_file
+
+_FORM: Final = 1
+
+
+class Checkpoint(NamedTuple):
+    """What a training needs to go on, and what whoever runs the weights wants to know.
+
+    state: the model's state_dict, with torchvision's names. images: a few of those trained on, normalised.
+    recipe, history: as JSON. data: its name; digest: of the data.
+    """
+
+    table: Table
+    input: tuple[int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    data: str
+    digest: str
+    images: torch.Tensor
+    accuracy: float
+    recipe: str
+    history: str
+    state: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the file at `path` whole. Raises InputError where it cannot be written."""
+    fields = checkpoint._asdict()
+    table, state = msgspec.json.encode(fields.pop("table")).decode(), fields.pop("state")
+    out = io.BytesIO()
+    torch.save({"mnv3prof": _FORM, "table": table, "state_dict": state, **fields}, out)
+    try:
+        replace_file(path, out.getvalue())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the file at `path`. Raises InputError for any other file."""
+    found, _ = load(path)
+    try:
+        table, state = msgspec.json.decode(found["table"], type=Table), found["state_dict"]
+        fields = {**found, "table": table, "state": state}
+        return Checkpoint(**{name: fields[name] for name in Checkpoint._fields})
+    except (KeyError, TypeError, msgspec.MsgspecError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: is no checkpoint of mnv3prof train ({reason})") from None

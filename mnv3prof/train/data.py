@@ -1,0 +1,212 @@
+"""What is learnt from: labelled images, every fifth of each class held out."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from ..arch.table import InputError
+from ..bench.schedule import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_HELD_OUT: Final = 5
+_SPLIT_SEED: Final = 0
+_MEMORY_SHARE: Final = 0.5
+_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+
+Hear = Callable[[Progress], None]
+
+
+class Pixels:
+    """Images (N, 3, H, W) kept in bytes, handed out normalised in float32 as they are indexed."""
+
+    def __init__(self, data: Tensor, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.data = data
+        self.mean, self.std = (torch.tensor(v).view(3, 1, 1) for v in (mean, std))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, which: slice | Tensor) -> Tensor:
+        return (self.data[which].float() / 255 - self.mean) / self.std
+
+
+Images = Tensor | Pixels
+
+
+class Data(NamedTuple):
+    """Images with their labels. held: the fifth of each class that is never trained on.
+
+    mean, std: by channel, of what the images were normalised with; before, they lie in 0 to 1.
+    skipped: (file, reason) of each file that is no image.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train_images: Images
+    train_labels: Tensor
+    held_images: Images
+    held_labels: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """A name for exactly these images and labels."""
+        found = hashlib.sha256(repr((self.name, self.classes, self.mean, self.std)).encode())
+        for images, labels in ((self.train_images, self.train_labels), (self.held_images, self.held_labels)):
+            stored = images.data if isinstance(images, Pixels) else images[:, 0]
+            for some in (*torch.split(stored, 256), labels):
+                found.update(some.numpy().tobytes())
+        return found.hexdigest()
+
+
+def digits(size: tuple[int, int]) -> Data:
+    """scikit-learn's 1,797 handwritten digits of 8×8, upsampled to `size` (H, W), grey in 3 channels.
+
+    Raises InputError where scikit-learn is not installed, or memory does not take so large images.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise InputError(_lacks("digits", "scikit-learn")) from None
+    found = load_digits()
+    _refuse_too_many(len(found.images), 4 * size[0] * size[1], "digits")
+    grey = torch.tensor(found.images, dtype=torch.float32)[:, None] / 16
+    labels = torch.tensor(found.target)
+    train, held = _split(labels)
+    mean, std = grey[train].mean().item(), grey[train].std().item()
+    large = F.interpolate(grey, size, mode="bilinear", align_corners=False)
+    images = ((large - mean) / std).expand(-1, 3, -1, -1)
+    names = tuple(str(name) for name in found.target_names)
+    return Data(
+        "scikit-learn's digits", names, images[train], labels[train], images[held], labels[held],
+        (mean,) * 3, (std,) * 3,
+    )  # fmt: skip
+
+
+def image_folder(path: Path, size: tuple[int, int], hear: Hear = lambda _: None) -> Data:
+    """The images under `path`, a folder for each class, cropped to the middle and resized to `size` (H, W).
+
+    A file that is no image is skipped and named. Normalised as ImageNet's usually are. Raises
+    InputError for fewer than two classes, a class of fewer than two images, a folder that cannot be
+    read, more images than memory takes, or Pillow not installed.
+    """
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        raise InputError(_lacks("--data", "Pillow")) from None
+    files = _files(path)
+    classes = tuple(files)
+    listed = [(file, label) for label, name in enumerate(classes) for file in files[name]]
+    _refuse_too_many(len(listed), 3 * size[0] * size[1], str(path))
+    pixels, labels, skipped = _decoded(listed, size, hear)
+    _refuse_small_classes(path, classes, labels, skipped)
+    train, held = _split(labels)
+    parts = (Pixels(pixels[which], _IMAGENET_MEAN, _IMAGENET_STD) for which in (train, held))
+    train_images, held_images = parts
+    return Data(
+        path.resolve().name, classes, train_images, labels[train], held_images, labels[held],
+        _IMAGENET_MEAN, _IMAGENET_STD, skipped,
+    )  # fmt: skip
+
+
+def _lacks(what: str, package: str) -> str:
+    return f"{what}: {package} is not installed; pip install 'mnv3prof[train]' brings it"
+
+
+def _split(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices to train on and indices held out, a fifth of each class, always the same."""
+    chance = torch.Generator().manual_seed(_SPLIT_SEED)
+    held = torch.zeros(len(labels), dtype=torch.bool)
+    for label in torch.unique(labels):
+        (members,) = torch.nonzero(labels == label, as_tuple=True)
+        shuffled = members[torch.randperm(len(members), generator=chance)]
+        held[shuffled[: max(1, round(len(members) / _HELD_OUT))]] = True
+    return torch.nonzero(~held)[:, 0], torch.nonzero(held)[:, 0]
+
+
+def _files(path: Path) -> dict[str, list[Path]]:
+    """Files by class; hidden ones are left out."""
+    try:
+        if not path.is_dir():
+            what = "is no folder" if path.exists() else "no such folder"
+            raise InputError(f"{path}: {what}; --data takes one with a folder of images for each class")
+        folders = sorted(place for place in path.iterdir() if place.is_dir() and place.name[0] != ".")
+        found = {
+            place.name: sorted(file for file in place.rglob("*") if file.is_file() and file.name[0] != ".")
+            for place in folders
+        }
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(found) < 2:
+        has = f"only the folder {folders[0].name}" if folders else "no folders"
+        raise InputError(f"{path}: has {has}; allowed are two classes or more, each a folder of images")
+    return found
+
+
+def _refuse_too_many(count: int, bytes_each: int, what: str) -> None:
+    import psutil
+
+    most = int(_MEMORY_SHARE * psutil.virtual_memory().available)
+    if count * bytes_each > most:
+        raise InputError(
+            f"{what}: {count:,} images take {count * bytes_each / 2**30:.1f} GiB at this --input; "
+            f"allowed here are {most / 2**30:.1f} GiB"
+        )
+
+
+def _decoded(
+    listed: Sequence[tuple[Path, int]], size: tuple[int, int], hear: Hear
+) -> tuple[Tensor, Tensor, tuple[tuple[str, str], ...]]:
+    """Pixels (N, 3, H, W) in bytes, labels, and what was skipped and why."""
+    pixels = torch.empty(len(listed), 3, *size, dtype=torch.uint8)
+    labels: list[int] = []
+    skipped: list[tuple[str, str]] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = pool.map(lambda item: _decode(item[0], size), listed)
+        for number, ((file, label), image) in enumerate(zip(listed, images, strict=True), 1):
+            hear(Progress(f"reading images: {number:,} of {len(listed):,}", number / len(listed)))
+            if isinstance(image, str):
+                skipped.append((str(file), image))
+            else:
+                pixels[len(labels)] = torch.from_numpy(image).permute(2, 0, 1)
+                labels.append(label)
+    return pixels[: len(labels)], torch.tensor(labels, dtype=torch.int64), tuple(skipped)
+
+
+def _decode(file: Path, size: tuple[int, int]) -> "NDArray[np.uint8] | str":
+    """The picture (H, W, 3), or why there is none."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+        return np.array(ImageOps.fit(upright, size[::-1], Image.Resampling.BILINEAR))
+    except Exception as error:  # whatever a decoder finds wrong is a file that is skipped
+        return " ".join(f"{type(error).__name__}: {error}".replace(repr(str(file)), "the file").split())[:200]
+
+
+def _refuse_small_classes(
+    path: Path, classes: Sequence[str], labels: Tensor, skipped: Sequence[tuple[str, str]]
+) -> None:
+    counts = torch.bincount(labels, minlength=len(classes)).tolist()
+    for name, count in zip(classes, counts, strict=True):
+        if count < 2:
+            first = f"; {len(skipped)} skipped, the first {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+            raise InputError(
+                f"{path}: class {name} has {count} images that can be read; at least 2 are needed, "
+                f"one of them to be held out{first}"
+            )

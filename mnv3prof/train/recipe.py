@@ -1,0 +1,268 @@
+"""The article's recipe: RMSprop at 0.01, 5 epochs of warm-up, cosine decay, label smoothing, AutoAugment."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from math import cos, inf, isfinite, nan, pi
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from ..arch.table import InputError, Table, shown
+from ..bench.schedule import Progress
+from ..model.blocks import MobileNetV3
+from ..model.network import build
+from ..record.training import Epoch
+from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
+from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from .data import Data, Images
+
+_HELD_BATCH: Final = 256
+_KEPT_IMAGES: Final = 8
+
+Hear = Callable[[Progress], None]
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """How to train. The article leaves batch, alpha, eps and momentum open.
+
+    warmup_epochs: 0 for none. cosine: else the rate stays as it is after the warm-up. alpha, eps,
+    momentum: RMSprop's, as in torch.optim.RMSprop. threads: of PyTorch; AutoAugment has a process
+    of its own beside them. Raises InputError for what is not allowed.
+    """
+
+    epochs: int = 40
+    batch: int = 64
+    optimizer: Literal["rmsprop", "adam"] = "rmsprop"
+    lr: float = 0.01
+    warmup_epochs: int = 5
+    cosine: bool = True
+    alpha: float = 0.9
+    eps: float = 1e-3
+    momentum: float = 0.0
+    label_smoothing: float = 0.1
+    autoaugment: bool = True
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(
+                    f"{name}: {shown(value)} is not allowed; allowed is a number from {low:g} to {high:g}"
+                )
+
+
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "epochs": (1, 10_000),
+    "batch": (2, 65_536),
+    "lr": (1e-9, 1e3),
+    "warmup_epochs": (0, 10_000),
+    "alpha": (0, 1),
+    "eps": (1e-12, 1),
+    "momentum": (0, 1),
+    "label_smoothing": (0, 1),
+    "seed": (0, 2**63 - 1),
+    "threads": (1, 1_024),
+}
+
+
+class Trained(NamedTuple):
+    """model: in evaluation mode. accuracy: after the last whole epoch, not a number where there is none.
+
+    stopped: why training ended early, "" where it did not.
+    """
+
+    model: MobileNetV3
+    history: tuple[Epoch, ...]
+    accuracy: float
+    stopped: str = ""
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """The rate of an epoch, counted from 0.
+
+    lr · (epoch + 1) / warmup in the warm-up, then lr · (1 + cos(π · t)) / 2, where t goes from 0 at
+    the first epoch after it towards 1 at the end.
+    """
+    if epoch < recipe.warmup_epochs:
+        return recipe.lr * (epoch + 1) / recipe.warmup_epochs
+    if not recipe.cosine:
+        return recipe.lr
+    share = (epoch - recipe.warmup_epochs) / (recipe.epochs - recipe.warmup_epochs)
+    return recipe.lr * (1 + cos(pi * share)) / 2
+
+
+def train(
+    table: Table, data: Data, recipe: Recipe, *, hear: Hear = lambda _: None,
+    checkpoint: Path | None = None, resume: bool = False,
+) -> Trained:  # fmt: skip
+    """Train the network of `table` from a seeded start; everything random follows from seed, epoch and step.
+
+    checkpoint: replaced after each epoch. resume: go on from it, if it is there, to the weights that
+    an unbroken training would have ended with, to the bit. A loss that is not finite ends it.
+    Raises InputError where table, data, recipe and checkpoint do not fit.
+    """
+    if table.classes != len(data.classes):
+        raise InputError(f"classes: {data.name} has {len(data.classes)}, the network {table.classes}")
+    with torch.random.fork_rng(devices=[]), _threads(recipe.threads), _batches(data, recipe) as batches:
+        torch.manual_seed(derived_seed("weights", recipe.seed))
+        model = build(table)
+        optimizer = make_optimizer(model, recipe)
+        digest = data.digest if checkpoint else ""
+        history: tuple[Epoch, ...] = ()
+        if resume and checkpoint and checkpoint.exists():
+            history = _go_on(checkpoint, table, recipe, digest, model, optimizer)
+        steps = steps_of(data, recipe.batch)
+        pace = _Pace(recipe.epochs * steps, hear)
+        for epoch in range(len(history), recipe.epochs):
+            start = perf_counter()
+            rate = learning_rate(recipe, epoch)
+            torch.manual_seed(derived_seed("dropout", recipe.seed, epoch))
+            told = pace.through(batches(epoch), epoch * steps, _told(epoch, recipe, history))
+            loss = _train_epoch(model, optimizer, rate, recipe, told)
+            if not isfinite(loss):
+                return Trained(model.eval(), history, _last(history), _diverged(epoch))
+            found = accuracy(model, data.held_images, data.held_labels)
+            history = (*history, Epoch(epoch + 1, rate, loss, found, perf_counter() - start))
+            if checkpoint:
+                write_checkpoint(checkpoint, _kept(table, data, digest, recipe, history, model, optimizer))
+    return Trained(model.eval(), history, _last(history))
+
+
+def _last(history: tuple[Epoch, ...]) -> float:
+    return history[-1].accuracy if history else nan
+
+
+def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer over the model's parameters; Adam's other settings are PyTorch's."""
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=recipe.lr)
+    return torch.optim.RMSprop(
+        model.parameters(), lr=recipe.lr, alpha=recipe.alpha, eps=recipe.eps, momentum=recipe.momentum
+    )
+
+
+def accuracy(model: torch.nn.Module, images: Images, labels: Tensor) -> float:
+    """Share of `images` that `model`, in evaluation mode, gives their label; its mode is put back."""
+    training = model.training
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for start in range(0, len(labels), _HELD_BATCH):
+            some = slice(start, start + _HELD_BATCH)
+            right += int((model(images[some]).argmax(1) == labels[some]).sum())
+    model.train(training)
+    return right / len(labels)
+
+
+def _train_epoch(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, rate: float, recipe: Recipe,
+    batches: Iterator[Batch],
+) -> float:  # fmt: skip
+    """The mean loss of an epoch's steps, or the first that is not finite."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    model.train()
+    losses = []
+    for images, labels in batches:
+        loss = F.cross_entropy(model(images), labels, label_smoothing=recipe.label_smoothing)
+        if not isfinite(loss.item()):
+            return inf
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        losses.append(loss.item())
+    return sum(losses) / len(losses)
+
+
+class _Pace:
+    """Tells of each step, with the time left by the pace so far."""
+
+    def __init__(self, steps: int, hear: Hear) -> None:
+        self.steps, self.hear = steps, hear
+        self.begun = perf_counter()
+        self.first: int | None = None
+
+    def through(self, batches: Iterator[Batch], begins_at: int, what: str) -> Iterator[Batch]:
+        """The same batches, told of as they are taken. begins_at: the step of all that the first is."""
+        if self.first is None:
+            self.first = begins_at
+        for step, batch in enumerate(batches, begins_at):
+            done = step - self.first
+            left = (perf_counter() - self.begun) / done * (self.steps - step) if done else None
+            self.hear(Progress(what, step / self.steps, left))
+            yield batch
+
+
+def _told(epoch: int, recipe: Recipe, history: tuple[Epoch, ...]) -> str:
+    so_far = f", {history[-1].accuracy:.1%} right" if history else ""
+    return f"epoch {epoch + 1} of {recipe.epochs}{so_far}"
+
+
+def _diverged(epoch: int) -> str:
+    return f"epoch {epoch + 1}: the loss is no longer finite; a smaller learning rate or momentum may help"
+
+
+def _kept(
+    table: Table, data: Data, digest: str, recipe: Recipe, history: tuple[Epoch, ...], model: MobileNetV3,
+    optimizer: torch.optim.Optimizer,
+) -> Checkpoint:  # fmt: skip
+    count = min(_KEPT_IMAGES, len(data.train_labels))
+    images = data.train_images[torch.linspace(0, len(data.train_labels) - 1, count).long()]
+    return Checkpoint(
+        table, (images.shape[2], images.shape[3]), data.classes, data.mean, data.std, data.name, digest,
+        images, _last(history), _json(recipe), _json(history), model.state_dict(), optimizer.state_dict(),
+    )  # fmt: skip
+
+
+def _go_on(
+    path: Path, table: Table, recipe: Recipe, digest: str, model: MobileNetV3,
+    optimizer: torch.optim.Optimizer,
+) -> tuple[Epoch, ...]:  # fmt: skip
+    """Give model and optimizer the checkpoint's state; the epochs that led to it."""
+    known = read_checkpoint(path)
+    begun = msgspec.json.decode(known.recipe, type=Recipe)
+    for what, before, now in (
+        ("network", known.table, table), ("data", known.digest, digest), ("recipe", begun, recipe)
+    ):  # fmt: skip
+        if before != now:
+            how = _difference(what, before, now)
+            raise InputError(f"{path}: was trained {how}; allowed with --resume is what it began with")
+    model.load_state_dict(known.state)
+    optimizer.load_state_dict(known.optimizer)
+    return msgspec.json.decode(known.history, type=tuple[Epoch, ...])
+
+
+def _difference(what: str, before: Any, now: Any) -> str:
+    if what == "recipe":
+        name = next(name for name in Recipe.__struct_fields__ if getattr(before, name) != getattr(now, name))
+        return f"with {name} {getattr(before, name)}, not {getattr(now, name)}"
+    if what == "network":
+        return f"as {before.name}, not as {now.name}" if before.name != now.name else "as another network"
+    return "on other data, or at another --input"
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _batches(data: Data, recipe: Recipe) -> Any:
+    if recipe.autoaugment:
+        return augmented_batches(data, recipe.batch, recipe.seed)
+    return nullcontext(plain_batches(data, recipe.batch, recipe.seed))

@@ -1,0 +1,142 @@
+"""What is learnt from: the digits, and folders of images as people have them."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mnv3prof.arch.table import InputError
+from mnv3prof.train.data import digits, image_folder
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def _picture(path, colour, size=(20, 10)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for n in range(10):
+        _picture(tmp_path / "red" / f"{n}.png", RED)
+        _picture(tmp_path / "blue" / "more" / f"{n}.jpg", BLUE)
+    return tmp_path
+
+
+def test_a_fifth_of_each_digit_is_held_out_always_the_same():
+    found, again = digits((8, 8)), digits((8, 8))
+    # scikit-learn's documentation: 1797 samples, 178 to 183 a class.
+    counts = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    both = torch.cat([found.train_labels, found.held_labels])
+    assert torch.bincount(both).tolist() == counts
+    assert torch.bincount(found.held_labels).tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
+    assert found.digest == again.digest != digits((8, 9)).digest
+    assert found.classes == tuple("0123456789")
+
+
+def test_no_digit_that_is_held_out_is_trained_on():
+    """Each of scikit-learn's rows is in one of the two parts, as often as it is there."""
+    from sklearn.datasets import load_digits
+
+    found = digits((8, 8))  # the size they have, so that upsampling changes nothing
+    images = torch.cat([found.train_images, found.held_images])
+    rows = (images[:, 0] * found.std[0] + found.mean[0]).flatten(1) * 16
+    ours = np.sort(np.rint(rows.numpy()).astype(np.int64) @ (17 ** np.arange(64, dtype=object)))
+    theirs = np.sort(load_digits().data.astype(np.int64) @ (17 ** np.arange(64, dtype=object)))
+    assert (ours == theirs).all()
+
+
+def test_digits_are_upsampled_grey_and_normalised():
+    found = digits((32, 48))
+    assert found.train_images.shape == (1438, 3, 32, 48)
+    assert found.train_images.dtype == torch.float32
+    assert torch.equal(found.train_images[:, 0], found.train_images[:, 2])
+    assert abs(found.train_images.mean()) < 0.05
+    assert 0.5 < found.train_images.std() < 1.1
+
+
+def test_a_folder_for_each_class(folder):
+    (folder / ".hidden").mkdir()
+    (folder / "red" / ".DS_Store").write_bytes(b"x")
+    found = image_folder(folder, (6, 8))
+    assert (found.classes, found.name, found.skipped) == (("blue", "red"), folder.name, ())
+    assert (len(found.train_labels), len(found.held_labels)) == (16, 4)
+    assert found.held_labels.tolist() == [0, 0, 1, 1]
+    red = found.train_images[found.train_labels == 1]
+    assert red.shape == (8, 3, 6, 8)
+    # (1 − 0.485) / 0.229, (0 − 0.456) / 0.224, (0 − 0.406) / 0.225: ImageNet's mean and deviation.
+    expected = torch.tensor([2.2489083, -2.0357143, -1.8044444])
+    assert torch.allclose(red.mean((0, 2, 3)), expected, atol=1e-5)
+    assert len(found.train_images) == 16
+    assert torch.equal(found.train_images[3:5], found.train_images[torch.tensor([3, 4])])
+
+
+def test_a_picture_is_turned_upright_and_cropped_in_the_middle(tmp_path):
+    for n in range(2):
+        picture = Image.new("RGB", (40, 10), BLUE)
+        picture.paste(RED, (15, 0, 25, 10))
+        exif = Image.Exif()
+        exif[0x0112] = 6  # taken with the camera on its side
+        (tmp_path / "a").mkdir(exist_ok=True)
+        picture.save(tmp_path / "a" / f"{n}.png", exif=exif)
+        _picture(tmp_path / "b" / f"{n}.png", BLUE)
+    found = image_folder(tmp_path, (10, 10))
+    assert found.train_images.data[0, 0].min() == 255  # only the red middle is left
+
+
+def test_what_is_no_image_is_skipped_and_named(folder):
+    whole = (folder / "red" / "0.png").read_bytes()
+    bad = {
+        "cut.png": whole[: len(whole) // 2],
+        "notes.txt": b"not an image",
+        "empty.jpg": b"",
+        "flipped.png": whole[:30] + bytes([whole[30] ^ 255]) + whole[31:],
+    }
+    for name, content in bad.items():
+        (folder / "red" / name).write_bytes(content)
+    heard = []
+    found = image_folder(folder, (8, 8), hear=heard.append)
+    assert [file for file, _ in found.skipped] == sorted(str(folder / "red" / name) for name in bad)
+    assert all(reason and "\n" not in reason and str(folder) not in reason for _, reason in found.skipped)
+    assert len(found.train_labels) + len(found.held_labels) == 20
+    assert heard[-1].what == "reading images: 24 of 24"
+
+
+def _says(path):
+    with pytest.raises(InputError) as error:
+        image_folder(path, (8, 8))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_folder_that_cannot_be_learnt_from_is_refused(folder, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    assert _says(empty) == (
+        f"{empty}: has no folders; allowed are two classes or more, each a folder of images"
+    )
+    assert "no such folder" in _says(empty / "missing")
+    assert "is no folder" in _says(folder / "red" / "0.png")
+    (empty / "only").mkdir()
+    assert "has only the folder only; allowed are two classes or more" in _says(empty)
+    (folder / "green").mkdir()
+    assert "class green has 0 images that can be read; at least 2 are needed" in _says(folder)
+    for n in range(3):
+        (folder / "green" / f"{n}.png").write_bytes(b"x")
+    assert f"3 skipped, the first {folder / 'green' / '0.png'}: Unidentified" in _says(folder)
+
+
+def test_more_images_than_memory_takes_are_refused_before_any_is_read(folder):
+    with pytest.raises(InputError, match=r"20 images take .* GiB at this --input; allowed here are"):
+        image_folder(folder, (200_000, 200_000))
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("sklearn.datasets", "scikit-learn"), ("PIL.Image", "Pillow")]
+)
+def test_what_is_not_installed_is_named(module, package, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InputError, match=rf"{package} is not installed; pip install 'mnv3prof\[train\]'"):
+        digits((8, 8)) if package == "scikit-learn" else image_folder(folder, (8, 8))

@@ -1,0 +1,322 @@
+"""`train` as a user runs it, and its weights in `latency`, `export` and `profile`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.variants import vary
+from mnv3prof.bench import cache
+from mnv3prof.bench.parts import make_parts
+from mnv3prof.bench.weights import read_weights
+from mnv3prof.cli.main import run
+from mnv3prof.model.network import build
+from mnv3prof.record.run import read_run
+from mnv3prof.train import data
+
+TABLE = """
+name = "tiny"
+stem = 8
+last = 16
+bn_momentum = 0.1
+rows = [
+  [8, 8, 3, 1, true, "RE"],
+  [16, 8, 3, 2, false, "HS"],
+]
+"""
+QUICK = ["--epochs", "2", "--no-autoaugment", "--input", "16"]
+NULL = ["--on", "null", "--parts", "net", "--time-budget", "0.1"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with net.toml, and net.pt trained from it on the digits."""
+    folder = tmp_path_factory.mktemp("weights")
+    (folder / "net.toml").write_text(TABLE, encoding="utf-8")
+    assert run(["train", str(folder / "net.toml"), *QUICK, "-o", str(folder / "net.pt")]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(place, monkeypatch):
+    monkeypatch.chdir(place)
+    return place
+
+
+def _json(arguments, capsys, code=0):
+    assert run([*arguments, "--format", "json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def _refused(arguments, capsys):
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    return err
+
+
+def _trained(path):
+    found = read_weights(path)
+    model = build(found.table).eval()
+    model.load_state_dict(found.state)
+    return model, found
+
+
+def test_training_says_what_it_did(here, capsys):
+    found = _json(["train", "net.toml", *QUICK, "-o", "again.pt"], capsys)
+    assert found["table"]["classes"] == 10
+    assert found["input"] == [16, 16]
+    assert (found["trained_on"], found["held_out"], found["steps"]) == (1438, 359, 44)
+    assert [epoch["number"] for epoch in found["history"]] == [1, 2]
+    assert [epoch["lr"] for epoch in found["history"]] == [0.002, 0.004]
+    assert found["accuracy"] == found["history"][-1]["accuracy"] > 0.15  # 44 small steps beat chance
+    assert found["history"][1]["loss"] < found["history"][0]["loss"]
+    assert found["recipe"]["optimizer"] == "rmsprop"
+    # The same seed: the same weights as the fixture's, to the bit.
+    assert (
+        torch.load("again.pt", weights_only=True)["state_dict"].keys()
+        == read_weights(here / "net.pt").state.keys()
+    )
+    for key, value in read_weights(here / "net.pt").state.items():
+        assert torch.equal(value, read_weights(here / "again.pt").state[key])
+
+
+def test_every_switch_reaches_the_recipe(here, capsys):
+    switches = ["--optimizer", "adam", "--no-warmup", "--no-cosine", "--no-label-smoothing", "--seed", "3"]
+    arguments = ["train", "net.toml", "--input", "8", "--no-autoaugment", *switches, "--batch-size", "600"]
+    found = _json([*arguments, "--epochs", "1", "--lr", "0.003", "-o", "adam.pt"], capsys)
+    assert found["recipe"] == {
+        "epochs": 1, "batch": 600, "optimizer": "adam", "lr": 0.003, "warmup_epochs": 0, "cosine": False,
+        "alpha": 0.9, "eps": 1e-3, "momentum": 0.0, "label_smoothing": 0.0, "autoaugment": False, "seed": 3,
+        "threads": 1,
+    }  # fmt: skip
+    assert found["steps"] == 2
+
+
+def test_people_read_the_epochs_and_what_the_accuracy_means(here, capsys):
+    (here / "slow.toml").write_text(TABLE.replace("0.1", "0.01"), encoding="utf-8")
+    assert run(["train", "slow.toml", *QUICK, "--batch-size", "700", "-o", "slow.pt"]) == 0
+    text = capsys.readouterr().out
+    assert "tiny, 10 classes at 16×16: trained on scikit-learn's digits" in text
+    assert "of 359 held-out images right; trained on 1,438 others, in 10 classes." in text
+    # 0.99 ^ 4 = 0.9606
+    assert "After 4 steps 96% of batch norm's running averages is still what they began with" in text
+    assert "Weights: slow.pt; latency, profile, report and export take them as --weights." in text
+    assert (
+        run(
+            [
+                "train",
+                "net.toml",
+                *QUICK,
+                "--epochs",
+                "30",
+                "--batch-size",
+                "1438",
+                "--input",
+                "8",
+                "-o",
+                "l.pt",
+            ]
+        )
+        == 0
+    )
+    text = capsys.readouterr().out
+    assert "Every second epoch is shown; --format csv has all." in text
+    assert [line.split()[0] for line in text.splitlines()[3:18]] == [str(n) for n in range(2, 31, 2)]
+
+
+def test_a_training_whose_loss_is_no_number_exits_with_1(here, capsys, monkeypatch):
+    whole = data.digits((8, 8))
+    broken = whole._replace(train_images=whole.train_images * float("nan"))
+    monkeypatch.setattr(data, "digits", lambda size: broken)
+    arguments = ["train", "net.toml", *QUICK, "--input", "8", "-o", "nan.pt"]
+    found = _json(arguments, capsys, code=1)
+    assert found["stopped"].startswith("epoch 1: the loss is no longer finite; ")
+    assert (found["history"], found["accuracy"]) == ([], None)
+    assert run(arguments) == 1
+    text = capsys.readouterr().out
+    assert "No epoch was finished." in text
+    assert "Stopped in epoch 1: the loss is no longer finite; " in text
+    assert not (here / "nan.pt").exists()
+
+
+def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
+    for name, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
+        (here / "pictures" / name).mkdir(parents=True)
+        for n in range(10):
+            Image.new("RGB", (20, 20), tuple(c + n for c in colour)).save(
+                here / "pictures" / name / f"{n}.png"
+            )
+    (here / "pictures" / "red" / "bad.png").write_bytes(b"no")
+    (here / "pictures" / "red" / "worse.png").write_bytes(b"no")
+    arguments = ["train", "net.toml", "--data", "pictures", *QUICK, "--batch-size", "8", "-o", "colours.pt"]
+    found = _json(arguments, capsys)
+    assert found["classes"] == ["blue", "red"]
+    assert found["table"]["classes"] == 2
+    assert [file for file, _ in found["skipped"]] == ["pictures/red/bad.png", "pictures/red/worse.png"]
+    assert run(arguments) == 0
+    text = capsys.readouterr().out
+    assert "Skipped as no image: pictures/red/bad.png (UnidentifiedImageError: " in text
+    assert "and 1 more (--format json names all)." in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "train: where to? allowed is --output FILE.pt"),
+        (["-o", "x.json"], "x.json: a file of weights is allowed to end in .pt or .pth only"),
+        (["-o", "no/x.pt"], "no/x.pt: the folder no is to hold it, and there is none"),
+        (
+            ["-o", "x.pt", "--data", "missing"],
+            "missing: no such folder; --data takes one with a folder of images",
+        ),
+        (["-o", "x.pt", "--batch-size", "1"], "batch: 1 is not allowed; allowed is a number from 2 to"),
+        (["-o", "x.pt", "--lr", "0"], "lr: 0.0 is not allowed"),
+        (["-o", "x.pt", "--optimizer", "sgd"], "allowed are rmsprop, adam"),
+        (["-o", "x.pt", "--classes", "7"], "classes: scikit-learn's digits has 10, the network 7"),
+        (["-o", "x.pt", "--input", "9000"], "digits: 1,797 images take"),
+    ],
+)
+def test_wrong_input_is_refused_before_anything_is_trained(arguments, says, here, capsys):
+    assert says in _refused(["train", "net.toml", *arguments], capsys)
+    assert not (here / "x.pt").exists()
+
+
+def test_what_is_no_checkpoint_is_refused(here, capsys):
+    (here / "junk.pt").write_bytes(b"not weights")
+    torch.save([1, 2], here / "list.pt")
+    torch.save({"a": 1}, here / "plain.pt")
+    torch.save(torch.nn.Linear(1, 1), here / "module.pt")
+    half = (here / "net.pt").read_bytes()
+    (here / "half.pt").write_bytes(half[: len(half) // 2])
+    for name, says in {
+        "junk": "junk.pt: is no file of weights (",
+        "half": "half.pt: is no file of weights (",
+        "module": "module.pt: is no file of weights (",  # it would run code
+        "list": "list.pt: holds a list; allowed is what mnv3prof train writes",
+        "plain": "plain.pt: holds no weights; allowed are train's checkpoint and a state_dict",
+        "gone": "gone.pt: cannot be read (No such file or directory)",
+    }.items():
+        assert says in _refused(["latency", "--weights", f"{name}.pt"], capsys)
+    assert "junk.pt: is no file of weights" in _refused(
+        ["train", "net.toml", "--resume", "-o", "junk.pt"], capsys
+    )
+    torch.save(torch.nn.Linear(1, 1).state_dict(), here / "linear.pt")
+    refused = _refused(["train", "net.toml", *QUICK, "--resume", "-o", "linear.pt"], capsys)
+    assert "linear.pt: is no checkpoint of mnv3prof train" in refused
+
+
+def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):
+    arguments = ["latency", "--weights", "net.pt"]
+    says = "net.pt: holds the weights of tiny, 10 classes, which differs from MobileNetV3-Small, 10 classes in rows"
+    assert says in _refused([*arguments, "small"], capsys)
+    assert "in conv; leave TABLE and its options out" in _refused([*arguments, "--standard-conv"], capsys)
+    assert "in classes" in _refused([*arguments, "--classes", "4"], capsys)
+    torch.save(read_weights(here / "net.pt").state, here / "bare.pt")  # it tells no table
+    refused = _refused(["export", "small", "--weights", "bare.pt", "-o", "x.onnx"], capsys)
+    assert (
+        "bare.pt: does not fit MobileNetV3-Small, 10 classes: it lacks features.3.block.0.0.weight (and "
+        in refused
+    )
+    (here / "wide.toml").write_text(TABLE.replace("last = 16", "last = 32"), encoding="utf-8")
+    refused = _refused(["export", "wide.toml", "--weights", "bare.pt", "-o", "x.onnx"], capsys)
+    assert "classifier.0.weight is 16×48, not 32×48 (and 2 more)" in refused
+
+
+@pytest.mark.parametrize("table", [[], ["net.toml"]])
+def test_the_exported_file_answers_as_the_trained_network_does(table, here, capsys):
+    import onnxruntime
+
+    found = _json(["export", *table, "--weights", "net.pt", "-o", "net.onnx"], capsys)
+    assert found["weights"]["sha256"] == read_weights(here / "net.pt").weights.sha256
+    model, weights = _trained(here / "net.pt")
+    session = onnxruntime.InferenceSession("net.onnx")
+    assert session.get_inputs()[0].shape[2:] == [16, 16]  # the checkpoint's input
+    for image in weights.images:
+        (output,) = session.run(None, {"x": image[None].numpy()})
+        with torch.no_grad():
+            assert np.abs(output - model(image[None]).numpy()).max() < 1e-5
+
+
+def test_parts_have_the_trained_weights_and_see_what_they_were_trained_on(here):
+    model, found = _trained(here / "net.pt")
+    parts = make_parts(expand(found.table, (16, 16)), 3, found.weights)
+    net = parts["net"]
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in net.module.state_dict().items())
+    assert torch.equal(net.given, found.images[:3])
+    assert len(net.calibration) == 9
+    assert torch.equal(net.calibration[8], found.images[0])  # eight are kept
+    with torch.no_grad():
+        assert torch.equal(net.expected, model(net.given))
+    assert torch.equal(parts["2"].given, parts["1"].expected)
+    larger = make_parts(expand(found.table, (20, 24)), 1, found.weights)
+    assert larger["net"].given.shape == (1, 3, 20, 24)
+
+
+def test_torchvisions_state_dict_is_taken_too(here, capsys):
+    import torchvision_oracle
+
+    model = torchvision_oracle.mobilenet_v3_small(num_classes=7).eval()
+    torch.save(model.state_dict(), here / "torchvision.pth")
+    found = _json(["latency", "small", "--weights", "torchvision.pth", "--input", "32", *NULL], capsys)
+    assert found["table"]["classes"] == 7
+    assert (found["weights"]["data"], found["weights"]["accuracy"]) == ("", None)
+    weights = read_weights(here / "torchvision.pth").weights
+    net = make_parts(expand(vary(read_table("small"), classes=7), 32), 2, weights)["net"]
+    with torch.no_grad():
+        assert torch.equal(net.expected, model(net.given))
+
+
+def test_a_run_says_whose_weights_it_timed(here, capsys):
+    arguments = ["--parts", "net", "--on", "onnxruntime", "--time-budget", "0.1"]
+    assert run(["profile", "--weights", "net.pt", *arguments, "-o", "run.json"]) == 0
+    text = capsys.readouterr().out
+    weights = read_weights(Path("net.pt")).weights
+    says = f"Weights: net.pt (SHA-256 {weights.sha256[:12]}), trained on scikit-learn's digits, "
+    assert f"{says}{weights.accuracy:.1%} of its held-out images right." in " ".join(text.split())
+    assert read_run(here / "run.json").subject.weights == weights
+    assert json.loads((here / "run.json").read_bytes())["weights"]["file"] == "net.pt"
+    assert run(["latency", "run.json"]) == 0
+    assert says in capsys.readouterr().out
+    resume = ["profile", *arguments, "--resume", "-o", "run.json"]
+    assert run([*resume, "--weights", "net.pt"]) == 0
+    capsys.readouterr()
+    refused = _refused([*resume, "net.toml", "--classes", "10", "--input", "16"], capsys)
+    assert (
+        "run.json: is a run with net.pt; allowed with --resume are the weights that it began with" in refused
+    )
+    refused = _refused(["latency", "run.json", "--weights", "net.pt"], capsys)
+    assert "--weights: run.json is a saved run, which is shown with the weights that it had" in refused
+
+
+def test_a_report_says_whose_weights_it_is_about(here, capsys):
+    assert run(["report", "--weights", "net.pt", "--no-latency", "-o", "page.html"]) == 0
+    sha256 = read_weights(here / "net.pt").weights.sha256
+    page = (here / "page.html").read_text(encoding="utf-8")
+    assert f"Weights: net.pt (SHA-256 {sha256[:12]}), trained on scikit-learn" in page
+    capsys.readouterr()
+    refused = _refused(["report", "page.html", "--weights", "net.pt"], capsys)
+    assert "--weights: page.html is measured already, and shown with the weights that it had" in refused
+
+
+def test_a_run_with_random_weights_says_none(here, capsys):
+    assert _json(["latency", "net.toml", "--input", "16", *NULL], capsys)["weights"] is None
+
+
+def test_a_converted_part_is_kept_apart_for_each_weights(here):
+    graph = expand(read_table("net.toml"), 16)
+    keys = {cache.key(graph, "net", "onnx", "fp32", 1, weights) for weights in ("", "a" * 64, "b" * 64)}
+    assert len(keys) == 3
+    assert cache.key(graph, "net", "onnx", "fp32", 1) in keys
+
+
+def test_weights_that_change_under_a_run_are_a_row_with_a_reason(here):
+    found = read_weights(here / "net.pt")
+    stale = type(found.weights)(found.weights.file, "0" * 64)
+    with pytest.raises(ValueError, match=r"net\.pt: has changed meanwhile"):
+        make_parts(expand(found.table, 16), 1, stale)
