@@ -21,6 +21,9 @@ SCHEMA: Final = 1
 
 MOST_SAMPLES: Final = 200
 
+ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
+"""The note of a run that was ended there."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -54,8 +57,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     is not PyTorch's). samples_s: at most MOST_SAMPLES of the `calls` that were timed, evenly kept.
     convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
     first_s: its first run. max_abs_err, max_rel_err: against PyTorch eager's output, relative to its
-    largest magnitude. cpu_per_wall: processor time by time while sampling. stopped: why sampling
-    ended; "" where it has not.
+    largest magnitude; rms_rel_err: root mean square by root mean square. cpu_per_wall: processor time
+    by time while sampling. stopped: why sampling ended; "" where it has not.
     """
 
     variant: str = ""
@@ -74,6 +77,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     file_bytes: Count | None = None
     max_abs_err: float | None = None
     max_rel_err: float | None = None
+    rms_rel_err: float | None = None
     cpu_per_wall: float | None = None
     stopped: Stopped = ""
 
@@ -100,11 +104,17 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's time, and the layer that it runs: "" and joined "" where none could be found."""
+    """An operator's time, and the layer that it runs: "" and joined "" where none could be found.
+
+    variant to threads: those of the timing that it is a piece of.
+    """
 
     variant: str = ""
     backend: str
     part: str
+    dtype: Dtype = "fp32"
+    batch: Several = 1
+    threads: Several = 1
     name: str
     kind: str
     seconds: Seconds
