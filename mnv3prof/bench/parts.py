@@ -22,7 +22,9 @@ def make_parts(graph: Graph, batch: int = 1, weights: Weights | None = None) -> 
     them, or else weights and images from a fixed seed.
 
     Batch norm of random weights takes the statistics of a few images, so that activations look like
-    a trained network's: neither denormal nor beyond fp16. Raises InputError where `weights` do not fit.
+    a trained network's: neither denormal nor beyond fp16. The input is among those that int8's ranges
+    are fitted to: a range that is fitted to others cuts it off, most of all where few pixels are left.
+    Raises InputError where `weights` do not fit.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
@@ -33,7 +35,7 @@ def make_parts(graph: Graph, batch: int = 1, weights: Weights | None = None) -> 
         elif (seen := load_into(model, weights)) is not None:
             images = _as_many(seen, images)
         model.eval()
-        image = torch.randn(batch, *graph.image) if weights is None else images[:batch]
+        image = images[:batch].clone()
         made = {}
         x, calibration = image, images
         for name, module in parts(model):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype
-from ..record.run import Run, Subject, Timing, Weights, twins
+from ..record.run import Operator, Run, Subject, Timing, Weights, twins
 from . import cache
 from .backends import backend, names
 from .host import describe
@@ -76,9 +76,11 @@ def profile(
         store(run)
         timings = measure(plan, Watcher(hear, keep), run.timings)
         run = replace(run, timings=others + timings)
-        if request.operators:
+        if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
             found, reasons = profile_operators(setup, timings, folder, request.timeout_s, hear)
-            run = replace(run, operators=tuple(found), notes=tuple(reasons))
+            kept = tuple(operator for operator in run.operators if not _asked_for(operator, request))
+            notes = (*run.notes, *reasons) if kept else tuple(reasons)
+            run = replace(run, operators=(*kept, *found), notes=tuple(dict.fromkeys(notes)))
             store(run)
     return run
 
@@ -111,7 +113,7 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
     return tuple(found)
 
 
-def _asked_for(timing: Timing, request: Request) -> bool:
+def _asked_for(timing: Timing | Operator, request: Request) -> bool:
     piece = Piece(timing.variant, timing.part)
     same = (timing.dtype, timing.batch, timing.threads) == (request.dtype, request.batch, request.threads)
     return same and timing.backend in request.backends and piece in _pieces(request)

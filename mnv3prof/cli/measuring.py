@@ -15,11 +15,11 @@ from ..arch.layers import Graph
 from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
 from ..record.document import run_document
-from ..record.run import NET, Run, Weights, is_run, read_run
+from ..record.run import ASKING_INTERRUPTED, NET, Run, Weights, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
-from .options import NoCacheOption, OnOption, backend_names, in_range
+from .options import NoCacheOption, OnOption, Settings, backend_names, in_range
 from .output import Output, Result, emit, form_of, write
 
 if TYPE_CHECKING:
@@ -111,6 +111,15 @@ def saved_run(source: str) -> Run | None:
     return read_run(path) if is_run(path) else None
 
 
+def refuse_options(source: str, measuring: Measuring, settings: Settings) -> None:
+    """Raises InputError where options ask for another run than the saved one called `source`."""
+    if (measuring, settings) != (Measuring(), Settings()):
+        raise InputError(
+            f"{source}: is a saved run, which is shown as it was measured; "
+            "allowed with it are --format and --output"
+        )
+
+
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:
     """The run, kept in the output's file after each part where that is JSON."""
     from ..bench.profile import profile
@@ -131,18 +140,24 @@ def encoded(run: Run) -> str:
 
 
 def emit_run(
-    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None
-) -> None:
+    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None,
+    *, again: bool = False,
+) -> None:  # fmt: skip
     """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt.
 
-    before: sheets above the run's own; also: what its document holds besides.
+    before: sheets above the run's own; also: what its document holds besides; again: whether it is a
+    saved run, whose interrupt is long over.
     """
     sheets = (*before, *latency_sheets(run), *operator_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
-    if any(timing.stopped == "interrupted" for timing in run.timings):
+    if not again and _was_interrupted(run):
         raise typer.Exit(130)
     if any(timing.status == "wrong" for timing in run.timings):
         raise typer.Exit(1)
+
+
+def _was_interrupted(run: Run) -> bool:
+    return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)
 
 
 @contextmanager

@@ -23,11 +23,18 @@ from ..show.summary import summary_sheets
 from ..show.view import views
 from .measuring import Measuring, measured, saved_run
 from .options import TABLE_HELP, Checkpoint, Settings, spread
-from .output import Output, write
+from .output import FORMAT_HELP, Output, OutputOption, emit_text, write
 
 _PAGES: Final = frozenset({".html", ".htm"})
 _QUICK_S: Final = 20.0
 _FULL_S: Final = 120.0
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """The options of `Output`, with the forms that a report has."""
+
+    format: Annotated[Literal["html", "md"] | None, typer.Option("--format", help=FORMAT_HELP)] = None
+    output: OutputOption = None
 
 
 @spread
@@ -44,44 +51,44 @@ def report(
         ),
     ] = False,
     no_latency: Annotated[bool, typer.Option("--no-latency", help="Measure nothing.")] = False,
-    form: Annotated[
-        Literal["html", "md"] | None,
-        typer.Option("--format", help="A page (html), or a short form for a comment or summary (md)."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The file to replace; by default reports/TABLE-INPUT.html."),
-    ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     measuring: Measuring,
     checkpoint: Checkpoint,
     settings: Settings,
+    rendered: Rendered,
 ) -> None:
     """Write what there is to know of a network into one HTML file, and print the file's path.
 
-    A table is measured first, in a quick pass over the backends that are installed; saved runs and
-    older reports are shown again, several side by side. --format md prints a short form. --weights
-    measures the network that train trained, with its weights.
+    Without --output the file is reports/TABLE-INPUT.html. A table is measured first, in a quick pass
+    over the backends that are installed; saved runs and older reports are shown again, several side
+    by side. --format md prints a short form for a pull request or a job's summary. --weights measures
+    the network that train trained, with its weights.
 
     Example: mnv3prof report large --quick
     """
     how = (measuring, checkpoint, settings, full, no_latency)
     runs = [run for source in sources or (None,) for run in _runs(source, *how)]
-    if form == "md" or (form is None and output is not None and output.suffix.lower() == ".md"):
-        text = to_markdown(summary_sheets(runs))
-        if output is None:
-            typer.echo(text, nl=False)
-        else:
-            write(output, text)
+    output = rendered.output
+    if rendered.format == "md" or (rendered.format is None and output and output.suffix.lower() == ".md"):
+        emit_text(to_markdown(summary_sheets(runs)), output)
     else:
         path = output or Path("reports") / f"{_named(runs)}.html"
         if output is None:
-            path.parent.mkdir(exist_ok=True)
+            _make(path.parent)
         write(path, _page(runs))
-        typer.echo(path)
+        emit_text(f"{path}\n", None)
         if open_it:
             typer.launch(path.resolve().as_uri())
     _exit_as_measured(runs)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); --output names another file"
+        ) from None
 
 
 def _runs(

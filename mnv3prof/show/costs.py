@@ -22,7 +22,7 @@ _TABLE_COLUMNS: Final = (
     Column("activation", "Act", "text"),
     Column("ratio", "Expand/in", "ratio", importance=3),
     Column("in_size", "In size", "shape", importance=4),
-    Column("out_size", "Out size", "shape"),
+    Column("out_size", "Out size", "shape", importance=1),
     Column("identity", "Identity", "text", importance=2),
 )
 

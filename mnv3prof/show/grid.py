@@ -5,25 +5,17 @@ from typing import NamedTuple
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..record.run import NET, Roof, Run, Timing, twins
-
-
-class Condition(NamedTuple):
-    """In what type, at what batch and with how many threads timings were taken."""
-
-    dtype: Dtype
-    batch: int
-    threads: int
+from ..record.run import NET, Condition, Roof, Run, Timing, twins
 
 
 def conditions(run: Run) -> list[Condition]:
     """The conditions of the run's timings, in the order in which they were measured."""
-    return list(dict.fromkeys(Condition(t.dtype, t.batch, t.threads) for t in run.timings))
+    return list(dict.fromkeys(t.condition for t in run.timings))
 
 
 def timings_of(run: Run, variant: str, condition: Condition) -> list[Timing]:
     """The timings of one network, "" for the run's main one, under one condition."""
-    return [t for t in run.timings if t.variant == variant and (t.dtype, t.batch, t.threads) == condition]
+    return [t for t in run.timings if t.variant == variant and t.condition == condition]
 
 
 def part_costs(graph: Graph, dtype: Dtype) -> dict[str, Totals]:

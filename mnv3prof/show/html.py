@@ -114,7 +114,7 @@ def _sheet(sheet: Sheet, *, sortable: bool = True) -> str:
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in sheet.notes)
     title = escape(sheet.title)
     if not sheet.columns:
-        return f'<div class="sheet"><h4>{title}</h4>{notes}</div>'
+        return f'<div class="sheet"><p class="title">{title}</p>{notes}</div>'
     head = "".join(_head(column, sortable=sortable) for column in sheet.columns)
     body = "".join(_row(row, sheet.columns, number in sheet.alarms) for number, row in enumerate(sheet.rows))
     foot = "".join(
@@ -124,7 +124,7 @@ def _sheet(sheet: Sheet, *, sortable: bool = True) -> str:
     foot = f"<tfoot>{foot}</tfoot>" if foot else ""
     copy = f'<button type="button" class="copy tool" aria-label="Copy the table: {title}">Copy</button>'
     return (
-        f'<div class="sheet"><div class="bar"><h4>{title}</h4>{copy}</div>'
+        f'<div class="sheet"><div class="bar"><p class="title">{title}</p>{copy}</div>'
         f'<div class="scroll" tabindex="0" role="group" aria-label="{title}, scrollable"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>{notes}</div>"
     )

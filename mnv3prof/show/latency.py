@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from ..arch.layers import Graph
 from ..cost.counts import Totals
-from ..record.run import NET, Roof, Run, Timing, Weights
-from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
+from ..record.run import NET, Condition, Roof, Run, Timing, Weights
+from ..record.stats import LEAST_SAMPLES, NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
-from .grid import Condition, Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
+from .grid import Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
 from .sheet import Column, Sheet, words
 
 NOISY_MARK = "~"
@@ -43,7 +43,8 @@ def samples_sheet(run: Run) -> Sheet:
         Column("bound", "Bound", "text"), Column("convert_s", "Convert, s", "number"),
         Column("load_s", "Load, s", "number"), Column("first_s", "First run, s", "number"),
         Column("file_bytes", "File, bytes"), Column("max_abs_err", "Max abs error", "number"),
-        Column("max_rel_err", "Max rel error", "number"), Column("cpu_per_wall", "CPU/wall", "number"),
+        Column("max_rel_err", "Max rel error", "number"), Column("rms_rel_err", "RMS rel error", "number"),
+        Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
     rows = []
     for t in run.timings:
@@ -55,7 +56,8 @@ def samples_sheet(run: Run) -> Sheet:
         rows.append((
             t.variant, t.part, t.backend, t.dtype, t.batch, t.threads, t.status, t.reason, costs.macs,
             *spread, t.calls, *steadiness, t.stopped, found.gmacs, found.of_peak, found.of_roof, found.bound,
-            t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.cpu_per_wall,
+            t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
+            t.cpu_per_wall,
         ))  # fmt: skip
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
 
@@ -86,7 +88,8 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     how = f"latency on {run.host.cpu}, {first.dtype}, {_threads(first.threads)}, batch {first.batch}"
     notes = [
         f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
-        f"{NOISY_SPREAD:.0%} of the median, or its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}.",
+        f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
+        f"there are fewer than {LEAST_SAMPLES} samples.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_device_notes(grid, run),
@@ -99,6 +102,11 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     return Sheet(
         titled(graph, how), tuple(columns), rows, totals, tuple(notes), _alarms(grid), stacked=True
     )  # fmt: skip
+
+
+def spread_ms(s: Summary) -> str:
+    """The median in ms, its noise, and the mark of what is noisy."""
+    return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
 def _threads(number: int) -> str:
@@ -116,14 +124,9 @@ def _row(part: str, grid: Grid, costs: Totals, run: Run) -> tuple[object, ...]:
             continue
         found = rates(timing, costs, run)
         bound = bound or found.bound
-        cells += [_figure(s), found.gmacs, found.of_peak]
+        cells += [spread_ms(s), found.gmacs, found.of_peak]
     name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
     return (name, costs.macs, bound, *cells)
-
-
-def _figure(s: Summary) -> str:
-    spread = (s.p90 - s.p10) / 2 / s.median if s.median else 0.0
-    return f"{s.median * 1e3:.3f} ±{spread:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
 def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
@@ -163,29 +166,31 @@ def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
     parts = [f"{noisy} of {len(measured)} figures are noisy"]
     if far := sum(outliers(t.samples_s) for t in measured):
         parts.append(f"{far} of {sum(len(t.samples_s) for t in measured):,} samples are outliers")
-    if moved := [f"{t.part} on {t.backend}" for t in measured if drifts(t.samples_s)]:
-        parts.append(f"the time drifted while sampling {words(moved)}")
+    if moved := [t for t in measured if drifts(t.samples_s)]:
+        parts.append(f"the time drifted while sampling {_by_backend(moved)}")
     unsettled = sum(t.stopped == "budget" for t in measured)
     if unsettled:
         parts.append(f"{unsettled} ended with the time budget, before their interval was within ±2%")
     if cut := sum(t.stopped in ("interrupted", "") for t in measured):
         parts.append(f"{cut} were interrupted")
-    threads = [
-        f"{t.part} on {t.backend} ({t.cpu_per_wall:.2f})"
-        for t in measured
-        if t.cpu_per_wall is not None and t.cpu_per_wall > t.threads + _THREADS_OFF
-    ]
+    threads = [t for t in measured if t.cpu_per_wall and t.cpu_per_wall > t.threads + _THREADS_OFF]
     if threads:
-        parts.append(f"more processors worked than threads were asked for: {words(threads)}")
+        parts.append(f"more processors worked than threads were asked for: {_by_backend(threads, load=True)}")
     idle = [
-        f"{t.part} on {t.backend}"
-        for t in measured
-        if t.cpu_per_wall is not None and t.threads > 1 and t.cpu_per_wall < 1 + _THREADS_OFF
-    ]
+        t for t in measured if t.cpu_per_wall and t.threads > 1 and t.cpu_per_wall < 1 + _THREADS_OFF
+    ]  # fmt: skip
     if idle:
-        parts.append(f"one processor worked where more threads were asked for: {words(idle)}")
+        parts.append(f"one processor worked where more threads were asked for: {_by_backend(idle)}")
     sentence = "; ".join(parts)
     return [f"{sentence[0].upper()}{sentence[1:]}."]
+
+
+def _by_backend(timings: Sequence[Timing], *, load: bool = False) -> str:
+    """Parts as "stem and 1 on cpu; net on mnn"; load: each with how many processors worked."""
+    found: dict[str, list[str]] = {}
+    for t in timings:
+        found.setdefault(t.backend, []).append(f"{t.part} ({t.cpu_per_wall:.2f})" if load else t.part)
+    return words([f"{words(parts)} on {name}" for name, parts in found.items()])
 
 
 def _additivity(grid: Grid) -> tuple[tuple[object, ...], ...]:
@@ -228,6 +233,7 @@ def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
         Column("convert_s", "Conversion, s", "number"), Column("file_bytes", "File", "bytes"),
         Column("load_ms", "Loading, ms", "number"), Column("first_ms", "First run, ms", "number"),
         Column("max_abs_err", "Max abs error", "figure"), Column("max_rel_err", "Max rel error", "figure"),
+        Column("rms_rel_err", "RMS rel error", "figure"),
         Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
     rows = []
@@ -238,14 +244,15 @@ def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
         whole = next((t for t in ready if t.part == NET), max(ready, key=lambda t: t.file_bytes or 0))
         errors = [
             max((getattr(t, key) for t in ready if getattr(t, key) is not None), default=None)
-            for key in ("max_abs_err", "max_rel_err")
+            for key in ("max_abs_err", "max_rel_err", "rms_rel_err")
         ]
         rows.append((
             name, whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s), _ms(whole.first_s),
             *(None if e is None else f"{e:.1e}" for e in errors), whole.cpu_per_wall,
         ))  # fmt: skip
     note = (
-        "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude."
+        "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude, "
+        "or root mean square by root mean square."
     )
     return Sheet("Getting ready, apart from the times above", columns, tuple(rows), notes=(note,))
 

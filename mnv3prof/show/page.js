@@ -49,6 +49,7 @@
     const next = () => {
       if (!waiting.length) {
         root.dataset.drawn = "yes";
+        performance.mark("drawn");
         return;
       }
       draw(waiting.shift());

@@ -41,6 +41,7 @@ class Chart(msgspec.Struct, frozen=True):
 
 _SERIES: Final = ("macs", "params", "bytes", "time")
 _PALETTE: Final = 8
+_LABEL: Final = 40
 _DECADES: Final = [step * 10.0**power for power in range(-6, 7) for step in (1, 2, 5)]
 
 
@@ -50,8 +51,8 @@ def colour(number: int) -> str:
 
 
 def label(text: str) -> str:
-    """A text as plotly is to show it, letter by letter."""
-    return escape(text, quote=False)
+    """A text as plotly is to show it, letter by letter, cut where a chart has no room for it."""
+    return escape(text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…", quote=False)
 
 
 def net_chart(view: View, key: str) -> Chart:
@@ -111,17 +112,11 @@ def matrix_chart(view: View, key: str) -> Chart:
         "colorscale": [[0, "var:low"], [1, "var:high"]], "textfont": {"color": "var:ink"},
         "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
     }  # fmt: skip
-    notes = [
-        {"x": label(name), "y": part, "text": text[n][m], "showarrow": False, "font": {"color": "var:ink"}}
-        for n, part in enumerate(parts)
-        for m, name in enumerate(columns)
-        if z[n][m] is None and text[n][m]
-    ]
     layout = {"xaxis": {"side": "top", "type": "category", "showgrid": False},
               "yaxis": {**_categories(parts), "autorange": "reversed", "title": {"text": "part"},
-                        "showgrid": False}, "annotations": notes}  # fmt: skip
+                        "showgrid": False}}  # fmt: skip
     alt = f"Time of each part of {view.name} on each backend"
-    marks = sum(value is not None for row in z for value in row)
+    marks = sum(bool(words) for row in text for words in row)
     return Chart(key, alt, [trace], layout, marks, 110 + 26 * len(parts), 130 + 118 * len(columns))
 
 

@@ -24,8 +24,8 @@ def to_terminal(
     """The sheets one under another.
 
     width: cells in a line; columns leave by importance until the rest fits, and a note names them
-        (or are stacked, where the sheet says so). None shows every column. A figure is never cut or
-        wrapped.
+        (none leaves where the sheet is stacked). Columns that stay and do not fit side by side stand
+        in tables one under another. None shows every column. A figure is never cut or wrapped.
     """
     out = StringIO()
     for n, sheet in enumerate(sheets):
@@ -40,7 +40,9 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     body = [_cells(row, sheet.columns, ascii_only, bars=True) for row in sheet.rows]
     feet = [_cells(row, sheet.columns, ascii_only, bars=False) for row in sheet.totals]
     spans = [max(text.cell_len for text in texts) for texts in zip(heads, *body, *feet, strict=True)]
-    parts = _stacked(spans, width) if sheet.stacked else [_that_fit(sheet.columns, spans, width)]
+    everything = list(range(len(sheet.columns)))
+    kept = everything if sheet.stacked else _that_fit(sheet.columns, spans, width)
+    parts = _stacked(kept, spans, width)
     widest = max(_span(spans, part) for part in parts)
     console = Console(
         file=out, width=max(widest, width or 0, 20), force_terminal=color, highlight=False, emoji=False,
@@ -107,12 +109,12 @@ def _that_fit(columns: Sequence[Column], cells: Sequence[int], width: int | None
     return kept
 
 
-def _stacked(cells: Sequence[int], width: int | None) -> list[list[int]]:
+def _stacked(kept: Sequence[int], cells: Sequence[int], width: int | None) -> list[list[int]]:
     """The columns of each of the tables that stand one under another, every one led by the first."""
-    parts = [[0]]
-    for n in range(1, len(cells)):
+    parts = [list(kept[:1])]
+    for n in kept[1:]:
         if width is not None and len(parts[-1]) > 1 and _span(cells, [*parts[-1], n]) > width:
-            parts.append([0])
+            parts.append(list(kept[:1]))
         parts[-1].append(n)
     return parts
 

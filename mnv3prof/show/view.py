@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 from ..arch.layers import Graph
 from ..cost.counts import Totals
-from ..record.run import NET, Run, Timing
+from ..record.run import NET, Condition, Run, Timing
 from .costs import size_of
-from .grid import Condition, Grid, conditions, grid_of, part_costs, timings_of
+from .grid import Grid, conditions, grid_of, part_costs, timings_of
 
 EAGER: Final = "cpu"
 """The backend that the others' outputs, and their times, are held against."""
@@ -37,9 +37,7 @@ class View(NamedTuple):
         """How the view is told from others: letter, network, condition, processor; "" if it is alone."""
         if not self.letter:
             return ""
-        dtype, batch, threads = self.condition
-        count = "1 thread" if threads == 1 else f"{threads} threads"
-        return f"{self.letter}: {self.name}, {dtype}, batch {batch}, {count}, {self.run.host.cpu}"
+        return f"{self.letter}: {self.name}, {self.condition.words}, {self.run.host.cpu}"
 
     def timing(self, part: str, backend: str) -> Timing | None:
         """The part's timing on the backend if its output was right."""
