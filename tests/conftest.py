@@ -1,3 +1,7 @@
+import fcntl
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -14,6 +18,25 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Two tests at a time; benchmarks run by themselves."""
+    return 0 if config.option.benchmark_only else min(2, os.cpu_count() or 1)
+
+
+def _shared_by_workers(tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(autouse=True)
+def _others_wait_for_a_test_that_is_marked_alone(request, tmp_path_factory):
+    """Times that a test holds to a few percent are taken while no other test runs."""
+    with Path(_shared_by_workers(tmp_path_factory), "running").open("a") as file:
+        alone = request.node.get_closest_marker("alone")
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _same_weights_in_every_test():
     torch.manual_seed(0)
@@ -23,5 +46,5 @@ def _same_weights_in_every_test():
 def _a_cache_of_the_tests_own(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CI", raising=False)  # where progress is told in lines
-        patch.setenv("MNV3PROF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MNV3PROF_CACHE", str(_shared_by_workers(tmp_path_factory) / "cache"))
         yield

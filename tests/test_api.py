@@ -45,6 +45,35 @@ def test_a_table_made_by_hand():
         table.stem = 9
 
 
+@pytest.mark.parametrize(
+    "size", [0, -5, 16_385, True, 224.0, "224", None, (224,), (224, 224.5), (1, 2, 3), (True, 8)]
+)
+def test_what_is_no_size_is_refused(size):
+    with pytest.raises(mnv3prof.InputError, match="allowed is a side, or height and width"):
+        mnv3prof.expand(TABLE, size)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: mnv3prof.count(GRAPH, "float32"), "dtype: 'float32' is not allowed; allowed are fp32"),
+        (lambda: mnv3prof.count(GRAPH, batch_norm="fold"), "batch norm: 'fold' is not allowed; allowed are folded"),
+        (lambda: mnv3prof.subtotals(GRAPH, COSTS, "operation"), "by: 'operation' is not allowed; allowed are layer"),
+        (lambda: mnv3prof.peaks(GRAPH, "fp64"), "dtype: 'fp64' is not allowed"),
+        (lambda: mnv3prof.peaks(GRAPH, batch=0), "batch: 0 is not allowed; allowed is an integer of at least 1"),
+        (lambda: mnv3prof.arena(GRAPH, batch=-1), "batch: -1 is not allowed"),
+        (lambda: mnv3prof.arena(GRAPH, alignment=0), "alignment: 0 is not allowed"),
+        (lambda: mnv3prof.vary(TABLE, activation=7), "activation: 7 is not allowed"),
+        (lambda: mnv3prof.Table(name="x", rows=((8, 8, 3, 1, False, "RE"),)), "allowed is a tuple of Row"),
+        (lambda: mnv3prof.Table(name="x", rows=list(TABLE.rows)), "allowed is a tuple of Row"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_choice_is_refused_and_never_another_figure(call, sentence):
+    with pytest.raises(mnv3prof.InputError) as refused:
+        call()
+    assert sentence in str(refused.value)
+
+
 def test_a_frame_of_anything():
     for data, index in [
         (TABLE.rows, "expand"), (GRAPH.layers, "name"), (COSTS, "layer"),

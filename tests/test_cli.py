@@ -20,6 +20,7 @@ from mnv3prof.model import counters
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
 PAPER = ["table", "flops", "memory", "compare"]
+GATE = ["diff", "check"]
 TABLE = """
 name = "small one"
 stem = 8
@@ -70,6 +71,7 @@ def test_a_command_has_help_and_an_example_that_runs(command, capsys, tmp_path, 
     monkeypatch.chdir(tmp_path)
     assert run([command, "--help"]) == 0
     help_text = capsys.readouterr().out
+    assert "[[" not in help_text
     (example,) = re.findall(r"Example: mnv3prof (.*)", help_text)
     assert shlex.split(example)[0] == command
     assert run(shlex.split(example)) in ((0, 1) if "--fit" in example else (0,))
@@ -108,7 +110,7 @@ def test_a_flag_means_the_same_in_every_command():
     assert {flag: m for flag, m in meanings.items() if len(m) > 1} == {}
 
 
-@pytest.mark.parametrize("command", PAPER)
+@pytest.mark.parametrize("command", [*PAPER, *GATE])
 def test_every_analysis_command_takes_the_networks_options_and_the_outputs(command):
     flags = {flag for parameter in _parameters(command) for flag in parameter.opts}
     assert flags >= {
@@ -123,9 +125,10 @@ def test_no_parameter_of_a_command_is_read_by_position_only(command):
     assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(function).parameters.values())
 
 
-@pytest.mark.parametrize("command", PAPER)
+@pytest.mark.parametrize("command", [*PAPER, *GATE])
 def test_commands_on_paper_load_neither_torch_nor_pandas(command):
     options = ["--width", "0.75", "--width-rule", "paper", "--classes", "9", "--format", "json"]
+    options += {"diff": ["large"], "check": ["--budget", "macs=1G"]}.get(command, [])
     code = (
         "import sys; from mnv3prof.cli.main import run; "
         f"code = run({[command, 'small', *options]!r}); "
@@ -157,6 +160,9 @@ def test_the_shell_completes_commands_and_options():
     assert set(commands()) <= set(completed("mnv3prof "))
     assert completed("mnv3prof mem") == ["memory"]
     assert "--batch-norm" in completed("mnv3prof flops --ba")
+    assert completed("mnv3prof flops sm") == ["small", "small-minimal"]
+    assert completed("mnv3prof compare large small-") == ["small-minimal"]
+    assert completed("mnv3prof flops my") == []  # the shell goes on with files
     assert _script("--show-completion", "bash").returncode in (0, 2)  # typer asks which shell runs it
 
 
@@ -182,6 +188,11 @@ BAD = [
     (["flops", "--batch-norm", "gone"], "allowed are folded, separate"),
     (["flops", "--as", "nvprof"], "allowed are torch, fvcore, thop"),
     (["flops", "--as", "thop", "--cross-check"], "exclude each other"),
+    (["flops", "--cross-check", "--by", "layer"], "a row for each class of operation"),
+    (["flops", "--cross-check", "--dtype", "int8"], "nothing in a counter's figure"),
+    (["flops", "--as", "thop", "--batch-norm", "separate"], "nothing in a counter's figure"),
+    (["compare", "large", "small", "--on", "cpu"], "need --latency"),
+    (["compare", "--standard-conv", "--ops"], "need --latency"),
     (["flops", "--format", "xml"], "allowed are table, json, csv, md"),
     (["flops", "missing.toml"], "missing.toml: no such file, and no preset"),
     (["memory", "--batch", "0"], "--batch: 0 is not allowed"),
@@ -326,13 +337,40 @@ def test_as_prints_each_tools_convention_without_running_it(tool, capsys, monkey
         assert re.search(rf"^total +100.0% +{document['total']:,}$", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_a_reader_that_leaves_is_no_error():
+def test_python_m_is_the_command_line():
     done = subprocess.run(
-        f"'{SCRIPT}' flops --by layer | head -1; echo ${{PIPESTATUS[0]}}",
-        shell=True, executable="/bin/bash", capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout.splitlines() == ["MobileNetV3-Large at 224×224: cost by layer", "0"]
-    assert done.stderr == ""
+        [sys.executable, "-m", "mnv3prof", "flops", "--input", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("mnv3prof: input: '0' is no image size")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["flops", "flops --by layer --format json", "memory --format md", "flops --help", "--version"],
+)
+def test_a_reader_that_leaves_is_no_error(arguments):
+    """The pipe's other end is closed before anything is written."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as gone:
+        done = subprocess.run(
+            [SCRIPT, *arguments.split()], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_standard_error_nothing_stands_in_its_place():
+    for arguments, code in (("flops --input 0", 2), ("flops --cross-check --input 8 --format csv", 0)):
+        done = subprocess.run(
+            f"'{SCRIPT}' {arguments} 2>&-", shell=True, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code
+        assert done.stdout.startswith("" if code else "term,quantity")
+        assert bool(done.stdout) is not bool(code)
 
 
 def test_standard_output_that_takes_nothing_is_said():

@@ -58,6 +58,14 @@ def test_a_pair_alone_in_its_block_has_the_formulas_ratio():
     )
 
 
+def test_the_formula_does_not_stand_beside_another_networks_standard_convolution():
+    standard = vary(read_table("small"), standard_conv=True)
+    sheet = blocks_sheet([network(expand(table)) for table in (read_table("large"), standard)])
+    assert "pair" not in [column.key for column in sheet.columns]
+    beside = blocks_sheet(_networks({}, {"standard_conv": True, "without_se": True}))
+    assert _column(beside, "pair")[4] == pytest.approx(15.3846, abs=1e-4)  # 1 / (1/40 + 1/25)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -28,7 +28,9 @@ def _json(found):
 
 def test_the_cost_document_has_the_promised_fields():
     found = _json(document.cost_document(LARGE, count(LARGE)))
-    assert list(found) == ["schema", "table", "input", "totals", "blocks", "layers"]
+    assert list(found) == [
+        "schema", "table", "input", "dtype", "batch_norm", "totals", "blocks", "layers"
+    ]  # fmt: skip
     assert found["schema"] == 1
     assert found["input"] == [224, 224]
     assert found["table"]["name"] == "MobileNetV3-Large"
@@ -47,6 +49,14 @@ def test_the_cost_document_has_the_promised_fields():
         "name": "features.0.0", "block": "stem", "op": "conv", "in_shape": [3, 224, 224],
         "out_shape": [16, 112, 112], "macs": 16 * 112 * 112 * 27, "params": 16 * 27,
     }  # fmt: skip
+
+
+def test_documents_say_at_what_type_their_bytes_are_counted():
+    costs = count(LARGE, "int8", "separate")
+    found = _json(document.cost_document(LARGE, costs, "int8", "separate"))
+    assert (found["dtype"], found["batch_norm"]) == ("int8", "separate")
+    found = _json(document.comparison_document([network(LARGE)]))
+    assert (found["dtype"], found["batch"]) == ("fp32", 1)
 
 
 @pytest.mark.parametrize("preset", ["large", "small", "large-minimal", "small-minimal"])

@@ -27,12 +27,16 @@ PIPED = {
     "compare-standard-conv.txt": "compare --standard-conv",
     "compare-three.md": "compare large small large-minimal --format md",
     "compare-large-small.json": "compare large small --format json",
+    "diff-large-small.txt": "diff large small",
+    "check-small.txt": "check small --budget macs=50M --budget arena=1.5MiB --budget latency.litert=8ms",
+    "check-small.md": "check small --baseline large --budget macs=-80% --budget params=+0% --format md",
+    "check-small.xml": "check small --budget macs=50M --budget arena=1.5MiB --format junit",
     "help-flops.txt": "flops --help",
     "help.txt": "--help",
 }
 ON_SCREEN = {
     f"{name}-{columns}.screen": (command, columns)
-    for name, command in {"flops": "flops", "memory": "memory", "compare": "compare --standard-conv", "table": "table"}.items()
+    for name, command in {"flops": "flops", "memory": "memory", "compare": "compare --standard-conv", "table": "table", "diff": "diff large small"}.items()
     for columns in (60, 80)
 }  # fmt: skip
 SUMS = {"macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes"}
@@ -49,7 +53,8 @@ def _compare(name, text, request):
 def test_in_a_pipe(name, request, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")  # the width of help
     monkeypatch.setenv("TERMINAL_WIDTH", "80")
-    assert run(shlex.split(PIPED[name])) == (1 if "--fit" in PIPED[name] else 0)
+    fails = "--fit" in PIPED[name] or PIPED[name].startswith("check")
+    assert run(shlex.split(PIPED[name])) == (1 if fails else 0)
     _compare(name, capsys.readouterr().out, request)
 
 

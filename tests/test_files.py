@@ -1,9 +1,11 @@
+import os
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from random_tables import tables
 
-from mnv3prof.arch.files import activation_code, read_table, to_csv
+from mnv3prof.arch.files import activation_code, begins_like_a_run, read_table, to_csv
 from mnv3prof.arch.layers import expand
 from mnv3prof.arch.table import InputError, Row, Table
 from mnv3prof.record.document import table_document
@@ -59,6 +61,8 @@ def _write(folder, name, content):
         "Activation,SE,Stride,Kernel,Out,Expand\nRE,no,1,3,16,16\n HS , yes , 2 , 3 , 24 , 64 \n\n,,,,,\n",
         "# a comment\n# stem = 16\n" + HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
         '# stem = 16,,,,,\n"# dropout = 0.2",,,,,\n' + HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
+        "expand,out,kernel,stride,SE,activation,,\n16,16,3,1,no,RE,,\n64,24,3,2,yes,HS\n,,,,,,,\n",
+        'expand, out, kernel, stride, "SE", "activation"\n16, 16, 3, 1, "no", "RE"\n64, 24, 3, 2, "yes", "HS"\n',
     ],
 )
 def test_csv_as_spreadsheets_write_it(tmp_path, text):
@@ -137,7 +141,7 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
         ("a.toml", TOML + "steem = 16", "the key 'steem' is unknown; did you mean stem?"),
         ("a.toml", TOML + "zzz = 16", "the key 'zzz' is unknown; allowed are name, stem"),
         ("a.toml", TOML + "classes = 0", "key classes: 0 is not allowed; allowed is an integer from 1 to 65,536"),
-        ("a.toml", TOML + "head_activation = 'GELU'", "key activation: 'GELU' is not allowed"),
+        ("a.toml", TOML + "head_activation = 'GELU'", "key head_activation: 'GELU' is not allowed; allowed are RE (relu)"),
         ("a.toml", "rows = [", "is not valid TOML"),
         ("a.toml", 'rows = [{expand=16, out=16, kernel=3, stride=1, se=false, activation="RE", kernl=3}]', "row 1: the column 'kernl' is unknown; did you mean kernel?"),
         ("a.toml", 'rows = [{expand=16, out=16, kernel=3, stride=1, se=false}]', "row 1: the column activation is missing"),
@@ -153,9 +157,13 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
         ("a.csv", HEADER + "16.5,16,3,1,no,RE\n", "row 1, column expand: '16.5' is not allowed"),
         ("a.csv", HEADER + ",16,3,1,no,RE\n", "row 1, column expand: '' is not allowed"),
         ("a.csv", HEADER + "16,16,3,1,maybe,RE\n", "row 1, column SE: 'maybe' is not allowed; allowed is true or false"),
+        ("a.csv", HEADER + '16,16,3,1,no,"RE\n', "is not valid CSV: unexpected end of data"),
+        ("a.csv", HEADER + "16,16,3,1,no,RE,\n16,16,3,1,no,RE,HS\n", "row 1: has 7 cells where the header has 6"),
+        ("a.csv", HEADER + "?,16,3,1,no,RE\n" * 1001, "key rows: 1,001 rows are not allowed; 1 to 1,000 are"),
         ("a.csv", "# stem = x\n" + HEADER + "16,16,3,1,no,RE\n", "is not valid TOML"),
         ("a.json", "[1, 2]", "holds no table; allowed is an object with the key rows"),
         ("a.json", '{"rows": [[16, 16, 3, 1, false, "RE"]', "is not valid JSON"),
+        ("a.json", '{"rows": [{"expand": 16, "Expand": 17, "out": 16, "kernel": 3, "stride": 1, "SE": false, "activation": "RE"}]}', "row 1: the column expand is there twice"),
         ("a.json", '{"table": {"rows": [[16, 16, 3, 1, null, "RE"]]}}', "row 1, column SE: None is not allowed"),
         ("a.json", "[" * 100_000 + "]" * 100_000, "is nested too deeply"),
         ("a.yaml", "rows:", "a table's file name ends in .toml, .csv or .json"),
@@ -172,6 +180,24 @@ def test_what_makes_no_network_is_refused_in_one_sentence(tmp_path, name, conten
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        (b"r\xc3\xa9seau", "réseau"),
+        (b"r\xe9seau", "r?seau"),
+        (b"a\x1b[1mb\nc", "a?[1mb?c"),
+        (b"x" * 240, "x" * 200),
+    ],
+)
+def test_a_table_without_a_name_is_called_as_its_file(tmp_path, stem, name):
+    path = tmp_path / os.fsdecode(stem + b".toml")
+    try:
+        path.write_text(TOML, encoding="utf-8")
+    except OSError:
+        pytest.skip("the file system has no such name")
+    assert read_table(path).name == name
+
+
 @pytest.mark.parametrize("name", ["net.toml", "net", "no/such/net.toml", "large.toml"])
 def test_a_missing_file_names_the_presets(tmp_path, name):
     with pytest.raises(InputError, match="no such file, and no preset; the presets are large, small"):
@@ -183,6 +209,15 @@ def test_a_directory_is_no_table(tmp_path):
     folder.mkdir()
     with pytest.raises(InputError, match=r"is a directory; a table is a \.toml, \.csv or \.json file"):
         read_table(folder)
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".csv", ".json"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, suffix):
+    pipe = tmp_path / f"net{suffix}"
+    os.mkfifo(pipe)
+    assert not begins_like_a_run(pipe)
+    with pytest.raises(InputError, match="is not a regular file"):
+        read_table(pipe)
 
 
 @pytest.mark.parametrize("source", ["a\0b.toml", "x" * 5_000 + ".toml", ""])

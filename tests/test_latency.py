@@ -13,6 +13,7 @@ from mnv3prof.arch.layers import expand
 from mnv3prof.arch.variants import vary
 from mnv3prof.bench.backends import Usable, backend, names
 from mnv3prof.cli.main import run
+from mnv3prof.cli.measuring import encoded
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Subject, Timing, twins
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
@@ -33,6 +34,13 @@ HOST = Host(
 def _run(*timings, variants=None):
     subject = Subject(GRAPH.table, GRAPH.input)
     return Run(created="", command="", host=HOST, subject=subject, variants=variants or {}, timings=timings)
+
+
+def test_a_saved_interrupt_is_over(tmp_path, capsys):
+    path = tmp_path / "run.json"
+    path.write_text(encoded(_run(_timing("a", "1", [0.001] * 9, stopped="interrupted"))), encoding="utf-8")
+    assert run(["latency", str(path)]) == 0
+    assert "1 were interrupted" in capsys.readouterr().out
 
 
 def _timing(backend_name, part, samples, **how):
@@ -61,7 +69,8 @@ def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, 
         assert [t["part"] for t in timings] == [*dict.fromkeys(twins(GRAPH).values())]
     for t in timings:
         assert (t["backend"], t["status"], t["reason"]) == (name, "ok", "")
-        assert 0 <= t["max_rel_err"] < 1e-5
+        assert 0 <= t["rms_rel_err"] < 1e-5 > t["max_rel_err"] >= 0
+        assert t["cpu_per_wall"] < 1.15  # one thread
         assert t["samples_s"]
         assert t["load_s"] >= 0 < t["first_s"]
         assert (t["convert_s"] is None) == (t["file_bytes"] is None) == (name in ("cpu", "cpu-compile"))
@@ -126,8 +135,8 @@ def test_wrong_input_is_refused(arguments, says, capsys):
 
 
 def test_figures_of_the_sheet_by_hand():
-    timings = [_timing("a", part, [0.002, 0.002, 0.002]) for part in GRAPH.blocks]
-    timings += [_timing("a", NET, [0.020] * 3)]
+    timings = [_timing("a", part, [0.002] * 6) for part in GRAPH.blocks]
+    timings += [_timing("a", NET, [0.020] * 6)]
     timings += [_timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.blocks]
     timings += [Timing(backend="b", part=NET, status="crashed", reason="boom")]
     (sheet,) = latency_sheets(_run(*timings))
@@ -176,7 +185,10 @@ def test_identical_rows_are_measured_once_and_shown_as_such():
 
 
 def test_noisy_drifting_and_scattered_cells_are_marked():
-    steady, noisy = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10)
+    steady, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
+    (sheet,) = latency_sheets(_run(_timing("a", "1", few)))
+    assert sheet.rows[0][3].endswith("~")  # however alike they are
+    assert any("or there are fewer than 6 samples" in note for note in sheet.notes)
     (sheet,) = latency_sheets(_run(_timing("a", "stem", steady), _timing("a", "1", noisy)))
     assert "~" not in sheet.rows[0][3]
     assert sheet.rows[1][3].endswith("~")
@@ -190,7 +202,7 @@ def test_noisy_drifting_and_scattered_cells_are_marked():
 def test_more_processors_than_threads_are_named():
     (sheet,) = latency_sheets(_run(_timing("a", "stem", [0.001] * 9, cpu_per_wall=1.9)))
     assert any(
-        "more processors worked than threads were asked for: stem on a (1.90)" in n for n in sheet.notes
+        "more processors worked than threads were asked for: stem (1.90) on a" in n for n in sheet.notes
     )
 
 
@@ -282,8 +294,29 @@ def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
 
 
 def test_one_processor_where_more_threads_were_asked_for_is_named():
-    (sheet,) = latency_sheets(_run(_timing("a", "stem", [0.001] * 9, cpu_per_wall=1.02, threads=2)))
-    assert any("one processor worked where more threads were asked for: stem on a" in n for n in sheet.notes)
+    how = {"cpu_per_wall": 1.02, "threads": 2}
+    cells = [("a", "stem"), ("a", "1"), ("b", "2")]
+    (sheet,) = latency_sheets(_run(*(_timing(b, p, [0.001] * 9, **how) for b, p in cells)))
+    sentence = "one processor worked where more threads were asked for: stem and 1 on a and 2 on b."
+    assert any(sentence in note for note in sheet.notes)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--rows", "1"],
+        ["--on", "null"],
+        ["--ops"],
+        ["--standard-conv"],
+        ["--input", "64"],
+        ["--dtype", "int8"],
+    ],
+)
+def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(options, tmp_path, capsys):
+    path = tmp_path / "run.json"
+    path.write_text(encoded(_run(_timing("a", "1", [0.001] * 9))), encoding="utf-8")
+    assert run(["latency", str(path), *options]) == 2
+    assert "is a saved run, which is shown as it was measured" in capsys.readouterr().err
 
 
 PROGRESS = ["latency", "small", "--input", "32", "--on", "null", "--parts", "net", "--time-budget", "2"]
@@ -294,7 +327,7 @@ def test_progress_is_a_bar_with_the_time_left_on_a_terminal():
     assert code == 0
     assert "round 1: net on null" in screen
     assert re.search(r"[12] s .*round", without_escapes(screen))
-    assert without_escapes(screen).rstrip().endswith("largest magnitude.")
+    assert without_escapes(screen).rstrip().endswith("root mean square by root mean square.")
 
 
 def test_progress_is_lines_in_ci_and_nothing_else_where_nobody_looks(monkeypatch, capsys):

@@ -137,16 +137,18 @@ def test_a_result_that_cannot_be_made_leaves_what_was_there(tmp_path):
         ("none/x.csv", "No such file or directory"),
         ("file/x.csv", "Not a directory"),
         ("x" * 300, "File name too long"),
+        ("loop.csv", "Too many levels of symbolic links"),
         ("x.toml", "TOML is read, not written; allowed are .json and .csv"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_said(name, says, tmp_path, capsys):
     (tmp_path / "file").write_text("before", encoding="utf-8")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
     assert run(["flops", "-o", f"{tmp_path}/{name}"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert says in err
-    assert _files(tmp_path) == ["file"]
+    assert _files(tmp_path) == ["file", "loop.csv"]
 
 
 def test_devices_and_pipes_are_written_not_replaced(tmp_path):
@@ -183,6 +185,19 @@ def test_an_encoding_without_our_symbols_gets_ascii(encoding):
     assert "x5.760" in text  # row 1: 1 / (1/16 + 1/9)
     assert "1/(1/N + 1/k^2)" in text
     assert "?" not in text
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "md"])
+def test_a_document_is_utf_8_whatever_the_terminal_knows(form, tmp_path):
+    """Row by row the same bytes as in a file; a name is never turned into question marks."""
+    table = tmp_path / "net.toml"
+    table.write_text('name = "réseau 网络 × 🚀"\nrows = [[16, 16, 3, 1, false, "RE"]]\n', encoding="utf-8")
+    arguments = ["compare", str(table), "--without-se", "--format", form]
+    assert run([*arguments, "--output", str(tmp_path / "x")]) == 0
+    done = subprocess.run(
+        [SCRIPT, *arguments], capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert done.stdout == (tmp_path / "x").read_bytes()
 
 
 def test_json_is_one_document_and_csv_one_table(capsys):

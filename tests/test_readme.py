@@ -1,18 +1,21 @@
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from made_runs import kept, made
 from terminal import on_terminal, without_escapes
 
 from mnv3prof.cli.main import run
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+TOML = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 SHOWN = re.findall(r"```console\n\$ mnv3prof (.*?)\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(
     set(
         re.findall(
-            r"`mnv3prof ((?:table|flops|memory|compare|latency|backends|profile|export|cache|claims)[^`]*)`",
+            r"`mnv3prof ((?:table|flops|memory|compare|latency|backends|profile|export|cache|diff|check|train|report|claims)[^`]*)`",
             README,
         )
     )
@@ -34,6 +37,9 @@ def test_output_in_the_readme_is_what_a_terminal_of_80_columns_shows(arguments, 
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_commands_in_the_readme_run(arguments, capsys, tmp_path, monkeypatch):
     (tmp_path / "my.toml").write_text(_own_table(), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(_budgets(), encoding="utf-8")
+    kept(made(), tmp_path / "old.json")
+    kept(made(seed=1), tmp_path / "run.json")
     monkeypatch.chdir(tmp_path)
     verdicts = (0, 1) if "--fit" in arguments else (0,)
     assert run(shlex.split(arguments)) in verdicts
@@ -53,6 +59,31 @@ def test_the_python_in_the_readme_runs(capsys):
     assert "classifier 2203880" in capsys.readouterr().out
 
 
+def test_the_budgets_in_the_readme_are_some(tmp_path, capsys, monkeypatch):
+    """Large on this machine that never was: Large keeps those on paper, and nothing was timed."""
+    (tmp_path / "pyproject.toml").write_text(_budgets(), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(["check", "large", "--baseline", "large", "--format", "json"]) == 1
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    assert {v["budget"]: v["status"] for v in verdicts} == {
+        "macs": "met", "params": "met", "arena": "met", "latency.litert": "unmeasured",
+        "latency.onnxruntime": "unmeasured",
+    }  # fmt: skip
+
+
+def test_the_workflow_in_the_readme_is_five_lines_and_names_inputs_that_there_are():
+    (steps,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert len(steps.splitlines()) == 5
+    action = (Path(__file__).parent.parent / ".github/actions/mnv3prof/action.yml").read_text(
+        encoding="utf-8"
+    )
+    for name in re.findall(r"^    (\w+):", steps, re.MULTILINE):
+        assert re.search(rf"^  {name}:$", action, re.MULTILINE)
+
+
 def _own_table() -> str:
-    (table,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    return table
+    return next(text for text in TOML if "rows" in text)
+
+
+def _budgets() -> str:
+    return next(text for text in TOML if "budgets" in text)

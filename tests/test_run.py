@@ -12,7 +12,7 @@ import pytest
 from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
-from mnv3prof.record.run import NET, SCHEMA, read_run, thinned
+from mnv3prof.record.run import NET, SCHEMA, Operator, read_run, thinned
 
 NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
 
@@ -128,21 +128,32 @@ def test_a_kill_at_any_moment_leaves_a_run_that_opens_and_can_be_gone_on_with(tm
         "--input",
         "32",
         "--time-budget",
-        "1.5",
+        "0.5",
         "-o",
         str(path),
         "--resume",
     ]
-    measured = 0
-    for _ in range(20):
+    start = time.monotonic()
+    subprocess.run([SCRIPT, *command], check=True, stdout=subprocess.DEVNULL)
+    takes = time.monotonic() - start
+    path.unlink()
+    measured = kills = began = 0
+    while kills < 20:
         process = subprocess.Popen([SCRIPT, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.2, 4.0))
+        time.sleep(chance.uniform(0, takes))
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        if path.exists():
-            final = sum(t.final for t in read_run(path).timings)
-            assert final >= measured
-            measured = final
+        kills += process.wait() == -signal.SIGKILL
+        if not path.exists():
+            continue
+        timings = read_run(path).timings
+        final = sum(t.final for t in timings)
+        assert final >= measured
+        measured = final
+        began += bool(timings)
+        if timings and final == len(timings):  # nothing is left to be killed: begin anew
+            path.unlink()
+            measured = 0
+    assert began >= 3  # else it was never killed at its work
     assert run(command) == 0
     found = read_run(path).timings
     assert [t.part for t in found][-1] == NET
@@ -171,6 +182,65 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
     assert any(t.samples_s for t in read_run(path).timings)
 
 
+def test_ctrl_c_while_asking_for_operators_prints_what_there_is(monkeypatch, tmp_path, capsys):
+    from mnv3prof.bench import operators
+
+    def ask(worker, name, setup, timing, folder, timeout_s):
+        if timing.part == "2":
+            raise KeyboardInterrupt
+        return [Operator(backend=name, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
+
+    monkeypatch.setattr(operators, "_ask", ask)
+    path = tmp_path / "run.json"
+    command = ["latency", "small", *NULL, "--rows", "1-3", "--ops"]
+    assert run([*command, "-o", str(path)]) == 130
+    assert [operator.part for operator in read_run(path).operators] == ["1"]
+    assert run(["latency", str(path)]) == 0
+    assert "Interrupted before every runtime was asked" in capsys.readouterr().out
+
+
+def test_after_ctrl_c_no_runtime_is_asked_for_its_operators(monkeypatch, tmp_path):
+    from mnv3prof.bench import profile, schedule
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(schedule, "_sample", interrupt)
+    monkeypatch.setattr(profile, "profile_operators", lambda *_: pytest.fail("asked all the same"))
+    assert run(["latency", "small", *NULL, "--rows", "1", "--ops", "-o", str(tmp_path / "run.json")]) == 130
+
+
+def test_resume_keeps_the_operators_of_other_timings(monkeypatch, tmp_path):
+    from mnv3prof.bench import operators
+
+    def ask(worker, name, setup, timing, folder, timeout_s):
+        how = {"dtype": timing.dtype, "batch": timing.batch, "threads": timing.threads}
+        return [Operator(backend=name, part=timing.part, name="o", kind="Conv", seconds=1e-3, **how)]
+
+    monkeypatch.setattr(operators, "_ask", ask)
+    path = tmp_path / "run.json"
+    command = ["profile", "small", *NULL, "--ops", "--resume", "-o", str(path)]
+    assert run([*command, "--rows", "1"]) == 0
+    assert run([*command, "--rows", "2"]) == 0
+    assert run([*command, "--rows", "2", "--batch", "2"]) == 0
+    assert run([*command, "--rows", "2"]) == 0
+    found = [(operator.part, operator.batch) for operator in read_run(path).operators]
+    assert sorted(found) == [("1", 1), ("2", 1), ("2", 2)]
+
+
+def test_a_comparison_with_times_is_shown_again(tmp_path, capsys):
+    path = tmp_path / "run.json"
+    command = ["compare", "small", "--standard-conv", "--latency", *NULL, "--rows", "1-2"]
+    assert run([*command, "-o", str(path)]) == 0
+    assert run(["compare", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "MobileNetV3-Small, standard conv" in printed
+    assert "null, ms" in printed
+    assert "MACs and measured time, as a multiple of" in printed
+    assert run(["compare", str(path), "--without-se"]) == 0  # of the run's own network, on paper
+    assert "null, ms" not in capsys.readouterr().out
+
+
 def _damaged(kept, **change):
     return {**_document(kept), **change}
 
@@ -182,8 +252,8 @@ def _damaged(kept, **change):
         ({"timings": "x"}, "is a damaged run: Expected `array`, got `str` - at `$.timings`"),
         ({"timings": [{"backend": "cpu"}]}, "missing required field `part`"),
         ({"timings": [{"backend": "cpu", "part": "99"}]}, "timing 1 is of '99', which its network has not"),
-        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [-1.0]}]}, "is no time in seconds"),
-        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [1e300]}]}, "is no time in seconds"),
+        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [-1.0]}]}, "is a damaged run"),
+        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [1e300]}]}, "is a damaged run"),
         ({"timings": [{"backend": "cpu", "part": "1", "status": "fine"}]}, "Invalid enum value 'fine'"),
         ({"input": [0, 1]}, "is no image size"),
         ({"table": {"rows": []}}, "allowed"),

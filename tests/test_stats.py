@@ -59,6 +59,14 @@ def test_noise_is_a_wide_spread_or_a_wide_interval():
     assert summarize([1.0, 1.12]).noisy  # two samples say little
 
 
+@pytest.mark.parametrize("count", range(1, 9))
+def test_samples_too_few_for_an_interval_are_noisy_however_alike(count):
+    """The extremes of n samples hold the median between them with 1 - 2 / 2^n."""
+    found = summarize([1.0] * count)
+    assert found.noisy is (1 - 2 / 2**count < 0.95)
+    assert found.interval == (float("inf") if found.noisy else 0.0)
+
+
 def test_no_samples_have_no_summary():
     with pytest.raises(ValueError, match="no samples"):
         summarize([])

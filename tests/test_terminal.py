@@ -32,6 +32,7 @@ SHEETS = {
     "fits": memory.fit_sheet(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.blocks, 10**9)),
     "totals": comparison.totals_sheet([network(GRAPH)] * 3),
     "side by side": comparison.blocks_sheet([network(GRAPH)] * 3),
+    "five totals": comparison.totals_sheet([network(GRAPH)] * 5),
     "cross-check": reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS)),
     "as thop": convention_sheet(GRAPH, "thop", "block"),
 }
@@ -126,6 +127,17 @@ def test_what_stacks_shows_every_column_at_every_width():
         heads = [line for line in text.splitlines() if line.startswith("Class of operation")]
         assert len(heads) > 1
         assert all(re.search(rf"\b{re.escape(tool)}\b", " ".join(heads)) for tool in COUNTERS)
+
+
+@pytest.mark.parametrize("name", ["totals", "side by side", "table"])
+def test_columns_that_stay_and_do_not_fit_are_stacked(name):
+    sheet = SHEETS[name]
+    lines = to_terminal([sheet], 45).splitlines()
+    assert max(map(cell_len, lines)) <= 45
+    heads = [line for line in lines if line.startswith(sheet.columns[0].title)]
+    assert len(heads) > 1
+    shown = re.split(r"  +", "  ".join(heads))
+    assert all(column.title in shown for column in sheet.columns if not column.importance)
 
 
 @pytest.mark.parametrize("name", SHEETS)

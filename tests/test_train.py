@@ -190,6 +190,17 @@ def test_batches_prepared_ahead_are_those_that_would_be_prepared_in_time():
         assert torch.equal(batch.labels, plain.labels)
 
 
+def test_a_helper_that_dies_ends_in_a_sentence():
+    with augmented_batches(tiny_data(48), 8, seed=5) as batches:
+        ahead = batches(0)
+        next(ahead)
+        for child in psutil.Process().children(recursive=True):
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+        with pytest.raises(InputError, match="the process that prepares images has ended"):
+            list(batches(1))
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

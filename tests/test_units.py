@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnv3prof.arch.table import InputError
-from mnv3prof.record.units import parse_bytes
+from mnv3prof.record.units import parse_bytes, parse_change, parse_count, parse_seconds
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,41 @@ def test_what_is_no_size_is_refused(text):
 def test_decimals_are_exact(value, unit):
     name, factor = unit
     assert parse_bytes(f"{value}{name}", "x") == int(Fraction(value) * factor)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("220M", 220_000_000), ("5.5M", 5_500_000), ("216589760", 216_589_760), ("300k", 300_000), ("1.2 G", 1_200_000_000), ("0", 0), ("0.9", 0), ("123456789.123456789G", 123_456_789_123_456_789)],
+)  # fmt: skip
+def test_counts(text, count):
+    assert parse_count(text, "x") == count
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("8ms", 0.008), ("800us", 0.0008), ("800 µs", 0.0008), ("800μs", 0.0008), ("1.5s", 1.5), ("900ns", 9e-7), ("0.1ms", 1e-4), ("86400s", 86_400.0)],
+)  # fmt: skip
+def test_seconds(text, seconds):
+    assert parse_seconds(text, "x") == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("+5%", Fraction(1, 20)), ("+0%", 0), ("-2.5%", Fraction(-1, 40)), (" +0.1 % ", Fraction(1, 1000)), ("+250%", Fraction(5, 2))],
+)  # fmt: skip
+def test_changes(text, share):
+    assert parse_change(text, "x") == share
+
+
+@pytest.mark.parametrize(
+    ("parse", "texts"),
+    [
+        (parse_count, ["", "M", "-1", "1,000", "1e9", "5MiB", "1T", "nan", "9" * 30, "٣", "1.", "+5"]),
+        (parse_seconds, ["", "8", "ms", "0ms", "-8ms", "8 m s", "8min", "86401s", "infs", "8e-3s", "8%"]),
+        (parse_change, ["", "5%", "+5", "+%", "-100%", "-101%", "+1e3%", "+5%%", "+-5%", "+9999999%", "+٣%"]),
+    ],
+)
+def test_what_is_no_amount_is_refused(parse, texts):
+    for text in texts:
+        with pytest.raises(InputError, match=r"^budget x: .* is not allowed; allowed is a "):
+            parse(text, "budget x")

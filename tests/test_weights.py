@@ -106,7 +106,7 @@ def test_people_read_the_epochs_and_what_the_accuracy_means(here, capsys):
     assert "of 359 held-out images right; trained on 1,438 others, in 10 classes." in text
     # 0.99 ^ 4 = 0.9606
     assert "After 4 steps 96% of batch norm's running averages is still what they began with" in text
-    assert "Weights: slow.pt; latency, export and profile take them as --weights." in text
+    assert "Weights: slow.pt; latency, profile, report and export take them as --weights." in text
     assert (
         run(
             [
@@ -223,9 +223,9 @@ def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):
         "bare.pt: does not fit MobileNetV3-Small, 10 classes: it lacks features.3.block.0.0.weight (and "
         in refused
     )
-    (here / "wide.toml").write_text(TABLE.replace("stem = 8", "stem = 16"), encoding="utf-8")
+    (here / "wide.toml").write_text(TABLE.replace("last = 16", "last = 32"), encoding="utf-8")
     refused = _refused(["export", "wide.toml", "--weights", "bare.pt", "-o", "x.onnx"], capsys)
-    assert "features.0.0.weight is 8×3×3×3, not 16×3×3×3 (and " in refused
+    assert "classifier.0.weight is 16×48, not 32×48 (and 2 more)" in refused
 
 
 @pytest.mark.parametrize("table", [[], ["net.toml"]])
@@ -292,6 +292,16 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
     )
     refused = _refused(["latency", "run.json", "--weights", "net.pt"], capsys)
     assert "--weights: run.json is a saved run, which is shown with the weights that it had" in refused
+
+
+def test_a_report_says_whose_weights_it_is_about(here, capsys):
+    assert run(["report", "--weights", "net.pt", "--no-latency", "-o", "page.html"]) == 0
+    sha256 = read_weights(here / "net.pt").weights.sha256
+    page = (here / "page.html").read_text(encoding="utf-8")
+    assert f"Weights: net.pt (SHA-256 {sha256[:12]}), trained on scikit-learn" in page
+    capsys.readouterr()
+    refused = _refused(["report", "page.html", "--weights", "net.pt"], capsys)
+    assert "--weights: page.html is measured already, and shown with the weights that it had" in refused
 
 
 def test_a_run_with_random_weights_says_none(here, capsys):

@@ -7,7 +7,17 @@ from typing import Any, Final
 
 import msgspec
 
-from .table import ACTIVATIONS, ROW_RULES, TABLE_RULES, InputError, Row, Table, shown
+from .table import (
+    ACTIVATIONS,
+    MAX_ROWS,
+    ROW_RULES,
+    TABLE_RULES,
+    InputError,
+    Row,
+    Table,
+    row_count_problem,
+    shown,
+)
 
 PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
 MAX_FILE_BYTES: Final = 10_000_000
@@ -56,18 +66,21 @@ def to_csv(table: Table) -> str:
 
 def begins_like_a_run(path: Path) -> bool:
     """Whether the file is a JSON document that says early when it was created, as a run's does."""
-    if path.suffix.lower() != ".json":
+    if path.suffix.lower() != ".json" or not path.is_file():  # a pipe would be waited for
         return False
     with path.open("rb") as file:
         return b'"created"' in file.read(200)
 
 
-def activation_code(name: str) -> str:
-    """The table's code ("RE", "HS", ...) of an activation named by code or by operation."""
-    code = _ALIASES.get(name.strip().lower())
+def activation_code(name: str, what: str = "activation") -> str:
+    """The table's code ("RE", "HS", ...) of an activation named by code or by operation.
+
+    Raises InputError about `what`.
+    """
+    code = _ALIASES.get(name.strip().lower()) if isinstance(name, str) else None
     if code is None:
         allowed = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
-        raise InputError(f"activation: {shown(name)} is not allowed; allowed are {allowed}")
+        raise InputError(f"{what}: {shown(name)} is not allowed; allowed are {allowed}")
     return code
 
 
@@ -78,7 +91,12 @@ def _parse(path: Path) -> Table:
         document = _PARSERS[path.suffix.lower()](text, where)
     except RecursionError:
         raise InputError(f"{where}: is nested too deeply to be a table") from None
-    return table_from({"name": path.stem, **document}, where)
+    return table_from({"name": _name_of(path), **document}, where)
+
+
+def _name_of(path: Path) -> str:
+    """The name of a table that gives none: the file's, as far as it can be printed."""
+    return "".join(letter if letter.isprintable() else "?" for letter in path.stem)[:200]
 
 
 def _text(path: Path, where: str) -> str:
@@ -140,17 +158,21 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
     body = lines[start:]
     delimiter = max(",;\t", key=body[0].count) if body else ","
     try:
-        cells = [[cell.strip() for cell in record] for record in csv.reader(body, delimiter=delimiter)]
+        reader = csv.reader(body, delimiter=delimiter, skipinitialspace=True, strict=True)
+        cells = [[cell.strip() for cell in record] for record in reader]
     except csv.Error as error:
         raise InputError(f"{where}: is not valid CSV: {error}") from None
     records = [record for record in cells if any(record)]
     if not records:
         header = ",".join(_REQUIRED)
         raise InputError(f"{where}: is empty; a table in CSV begins with the header {header}")
-    columns = [name.lower() for name in records[0]]
+    used = max(n for record in records for n, cell in enumerate(record, 1) if cell)
+    _few(records[1:], where)
+    columns = [name.lower() for name in records[0][:used]]
     _complete(columns, f"{where}, header")
     rows = []
-    for number, record in enumerate(records[1:], 1):
+    for number, whole in enumerate(records[1:], 1):
+        record = whole[:used]  # a spreadsheet fills up with empty cells
         if len(record) != len(columns):
             counts = f"has {len(record)} cells where the header has {len(columns)}"
             raise InputError(f"{where}, row {number}: {counts}")
@@ -185,14 +207,21 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
     if not isinstance(rows, list):
         found = f"is {shown(rows)}" if "rows" in document else "is missing"
         raise InputError(f"{where}: the key rows {found}; allowed is a list of rows")
+    _few(rows, where)
     values = {**document, "rows": tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(rows, 1))}
     try:
         for key in ("stem_activation", "head_activation"):
             if isinstance(values.get(key), str):
-                values[key] = activation_code(values[key])
+                values[key] = activation_code(values[key], key)
         return Table(**values)
     except InputError as error:
         raise InputError(f"{where}, key {error}") from None
+
+
+def _few(rows: Sequence[object], where: str) -> None:
+    """Raises InputError for more rows than a table has, before time is spent on each."""
+    if len(rows) > MAX_ROWS:
+        raise InputError(f"{where}, key {row_count_problem(len(rows))}")
 
 
 def _row(row: object, where: str) -> Row:
@@ -202,8 +231,8 @@ def _row(row: object, where: str) -> Row:
             raise InputError(f"{where}: has {len(row)} values; a row is {form}")
         cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
     elif isinstance(row, dict):
-        cells = {str(name).lower(): value for name, value in row.items()}
-        _complete(list(cells), where)
+        _complete([name.lower() for name in row], where)
+        cells = {name.lower(): value for name, value in row.items()}
     else:
         raise InputError(f"{where}: {shown(row)} is no row; allowed is a list of values")
     try:

@@ -99,9 +99,7 @@ def expand(table: Table, size: int | tuple[int, int] = 224) -> Graph:
 
     What runs is what mnv3prof.build(table) runs: names are its module paths. Raises InputError.
     """
-    height, width = (size, size) if isinstance(size, int) else size
-    if not (min(height, width) >= 1 and max(height, width) <= MAX_PIXELS):
-        raise InputError(f"input: {height}x{width} is not allowed; sides are 1 to {MAX_PIXELS:,} pixels")
+    height, width = _sides(size)
     layers: list[Layer] = []
     image = Layer(IMAGE, "stem", "image", "flatten", (), (3, height, width), (3, height, width))
 
@@ -120,6 +118,15 @@ def expand(table: Table, size: int | tuple[int, int] = 224) -> Graph:
     x = _op(layers, x, "classifier.2", "dropout", "dropout", x.out_shape)
     _linear(layers, x, "classifier.3", "logits", table.classes)
     return Graph(table, (height, width), tuple(layers))
+
+
+def _sides(size: object) -> tuple[int, int]:
+    """(height, width) of a side or a pair. Raises InputError."""
+    sides = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) == 2 and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in sides):
+        return sides[0], sides[1]
+    allowed = f"allowed is a side, or height and width, in pixels: integers from 1 to {MAX_PIXELS:,}"
+    raise InputError(f"input: {shown(size)} is not allowed; {allowed}")
 
 
 def _block(layers: list[Layer], source: Layer, table: Table, row: Row, width: int, number: int) -> Layer:

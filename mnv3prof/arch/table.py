@@ -169,13 +169,20 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check(self, TABLE_RULES)
+        if type(self.rows) is not tuple or not all(isinstance(row, Row) for row in self.rows):
+            raise InputError(f"rows: {shown(self.rows)} is not allowed; allowed is a tuple of Row")
         if not 1 <= len(self.rows) <= MAX_ROWS:
-            raise InputError(f"rows: {len(self.rows):,} rows are not allowed; 1 to {MAX_ROWS:,} are")
+            raise InputError(row_count_problem(len(self.rows)))
         if head_width(self) > MAX_CHANNELS:
             raise InputError(
                 f"head: 6 × the last out is {head_width(self):,} channels; "
                 f"give a head of its own, {_CHANNELS.allowed}"
             )
+
+
+def row_count_problem(count: int) -> str:
+    """Why no table has `count` rows, as a sentence that begins with the key."""
+    return f"rows: {count:,} rows are not allowed; 1 to {MAX_ROWS:,} are"
 
 
 def head_width(table: Table) -> int:

@@ -19,7 +19,7 @@ from .formats import form
 
 MOST_BYTES: Final = 4 * 2**30
 """What is used least recently leaves when the cache grows beyond this."""
-_FORM: Final = 1
+_FORM: Final = 2
 """Raised when what conversions make changes, and no package's version with it."""
 _MANIFEST: Final = "entry.json"
 IN_AND_OUT: Final = ".npy"

@@ -1,5 +1,6 @@
 """A part as a file that a runtime reads, checked by running it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,11 +33,13 @@ class Exported(NamedTuple):
 
 
 def export(
-    graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path, weights: Weights | None = None
-) -> Exported:
+    graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
+    weights: Weights | None = None, hear: Callable[[str], None] = lambda _: None,
+) -> Exported:  # fmt: skip
     """The part in the format called `to`. Raises InputError where it cannot be converted or run.
 
-    folder: the cache's. weights: trained ones; None for random ones from a fixed seed.
+    folder: the cache's. weights: trained ones; None for random ones from a fixed seed. hear: is told of
+    every step.
     """
     if dtype not in form(to).DTYPES:
         raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
@@ -48,11 +51,12 @@ def export(
     if not found.ok:
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
     setup, piece = Setup({"": graph}, dtype, batch, weights=weights), Piece("", part)
-    converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S)[to, piece]
+    converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S, hear=hear)[to, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
+    hear(f"running it on {runner}")
     answer = _run(runner, setup, Prepare(piece, place, entry.main))
     if not isinstance(answer, Prepared):
         raise InputError(f"{to}: the converted file does not run on {runner}: {answer.reason}")

@@ -30,7 +30,9 @@ def make_network(graph: Graph, batch: int = 1, weights: Weights | None = None) -
     them, or else weights and images from a fixed seed.
 
     Batch norm of random weights takes the statistics of a few images, so that activations look like
-    a trained network's: neither denormal nor beyond fp16. Raises InputError where `weights` do not fit.
+    a trained network's: neither denormal nor beyond fp16. The input is among those that int8's ranges
+    are fitted to: a range that is fitted to others cuts it off, most of all where few pixels are left.
+    Raises InputError where `weights` do not fit.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
@@ -41,7 +43,7 @@ def make_network(graph: Graph, batch: int = 1, weights: Weights | None = None) -
         elif (seen := load_into(model, weights)) is not None:
             images = _as_many(seen, images)
         model.eval()
-        image = torch.randn(batch, *graph.image) if weights is None else images[:batch]
+        image = images[:batch].clone()
         return Part(NET, model, image, model(image), images)
 
 

@@ -1,6 +1,6 @@
 """The memory that runtimes plan for a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..arch.layers import Graph
@@ -9,23 +9,28 @@ from ..record.plan import RuntimePlan
 from ..record.run import NET
 from .backends import backend
 from .processes import ask, end, is_alive, start
+from .schedule import Progress
 from .worker import Failed, Piece, PlanMemory, Setup, serve_runtime
 
 _TIMEOUT_S: Final = 600.0
 
 
-def runtime_plans(graph: Graph, backends: Sequence[str], dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+def runtime_plans(
+    graph: Graph, backends: Sequence[str], dtype: Dtype, batch: int,
+    hear: Callable[[Progress], None] = lambda _: None,
+) -> tuple[RuntimePlan, ...]:  # fmt: skip
     """The arena that each backend plans for the whole network, or why none can be told."""
     setup = Setup({"": graph}, dtype, batch)
-    return tuple(_plan(name, setup) for name in backends)
+    return tuple(_plan(name, setup, hear) for name in backends)
 
 
-def _plan(name: str, setup: Setup) -> RuntimePlan:
+def _plan(name: str, setup: Setup, hear: Callable[[Progress], None]) -> RuntimePlan:
     found = backend(name).usable()
     if not found.ok:
         return RuntimePlan(name, reason=found.reason)
     if setup.dtype not in backend(name).DTYPES:
         return RuntimePlan(name, reason=f"it takes {', '.join(backend(name).DTYPES)}, not {setup.dtype}")
+    hear(Progress(f"asking {name} for its memory plan"))
     worker = start(serve_runtime, name, setup)
     try:
         answer = ask(worker, PlanMemory(Piece("", NET)), _TIMEOUT_S)

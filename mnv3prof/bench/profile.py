@@ -7,19 +7,21 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype
-from ..record.run import Run, Subject, Timing, Weights, twins
+from ..record.run import Operator, Run, Subject, Timing, Weights, twins
 from . import cache
 from .backends import backend, names
 from .host import describe
 from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
 from .worker import Piece, Setup
+
+_SLOW_TO_START: Final = frozenset({"cpu-compile"})
 
 
 class Request(NamedTuple):
@@ -50,6 +52,11 @@ def usable_here() -> tuple[str, ...]:
     return tuple(name for name, usable in found.items() if usable.ok and "llvmpipe" not in usable.device)
 
 
+def quick_here() -> tuple[str, ...]:
+    """The backends of usable_here() that get ready within seconds."""
+    return tuple(name for name in usable_here() if name not in _SLOW_TO_START)
+
+
 def profile(
     request: Request, *, known: Run | None = None, hear: Callable[[Progress], None] = lambda _: None,
     store: Callable[[Run], None] = lambda _: None,
@@ -77,9 +84,11 @@ def profile(
         store(run)
         timings = measure(plan, Watcher(hear, keep), run.timings)
         run = replace(run, timings=others + timings)
-        if request.operators:
+        if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
             found, reasons = profile_operators(setup, timings, folder, request.timeout_s, hear)
-            run = replace(run, operators=tuple(found), notes=tuple(reasons))
+            kept = tuple(operator for operator in run.operators if not _asked_for(operator, request))
+            notes = (*run.notes, *reasons) if kept else tuple(reasons)
+            run = replace(run, operators=(*kept, *found), notes=tuple(dict.fromkeys(notes)))
             store(run)
     return run
 
@@ -112,7 +121,7 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
     return tuple(found)
 
 
-def _asked_for(timing: Timing, request: Request) -> bool:
+def _asked_for(timing: Timing | Operator, request: Request) -> bool:
     piece = Piece(timing.variant, timing.part)
     same = (timing.dtype, timing.batch, timing.threads) == (request.dtype, request.batch, request.threads)
     return same and timing.backend in request.backends and piece in _pieces(request)

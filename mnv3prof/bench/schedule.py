@@ -282,6 +282,7 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
     cell.timing = replace(
         cell.timing, load_s=answer.load_s, first_s=answer.first_s,
         max_abs_err=answer.max_abs_err, max_rel_err=answer.max_rel_err,
+        rms_rel_err=answer.rms_rel_err,
     )  # fmt: skip
     if answer.wrong:
         cell.timing = replace(cell.timing, status="wrong", reason=answer.wrong)

@@ -8,10 +8,11 @@ from ..arch.layers import expand
 from ..arch.table import Row, Table
 from ..bench.backends import backend, names
 from ..bench.cache import default_folder
-from ..bench.schedule import Plan, measure
+from ..bench.schedule import Plan, Watcher, measure
 from ..bench.worker import Piece, Setup
 from ..record.run import Timing
 from ..show.latency import backends_sheet
+from .measuring import progress
 from .options import spread
 from .output import Output, Result, emit
 
@@ -50,7 +51,8 @@ def _check(usable: list[str]) -> dict[str, Timing]:
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     graph = expand(Table(name="check", rows=(row,), stem=8, last=8, classes=8), 32)
     plan = Plan(Setup({"": graph}), (Piece("", "1"),), tuple(usable), default_folder(), 0.1 * len(usable))
-    return {timing.backend: timing for timing in measure(plan)}
+    with progress() as hear:
+        return {timing.backend: timing for timing in measure(plan, Watcher(hear))}
 
 
 def _verdict(timing: Timing | None) -> str | None:

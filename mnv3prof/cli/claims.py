@@ -16,7 +16,7 @@ from ..record.run import Run
 from ..record.whole import replace_file
 from ..show.claims import claims_sheets, findings_sheet, working_sheets
 from ..show.comparison import label
-from .measuring import ThreadsOption, TimeBudgetOption, progress, seconds_in_range
+from .measuring import ThreadsOption, TimeBudgetOption, budget_of, progress
 from .options import EpochsOption, NoCacheOption, OnOption, Settings, backend_names, in_range, spread
 from .output import Output, Result, emit
 
@@ -37,7 +37,7 @@ class Trying(msgspec.Struct, frozen=True):
     ] = False
     on: OnOption = None
     threads: ThreadsOption = 1
-    time_budget: TimeBudgetOption = 60.0
+    time_budget: TimeBudgetOption = None
     epochs: EpochsOption = 40
     seeds: Annotated[int, typer.Option("--seeds", help="Trainings of each kind, with a seed each.")] = 3
     no_cache: NoCacheOption = False
@@ -103,10 +103,10 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     from ..claims.measure import measure as measure_wishes
 
     in_range(trying.threads, "--threads", 1, 1_024)
-    seconds_in_range(trying.time_budget, "--time-budget")
+    budget = budget_of(trying.time_budget)
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
     folder = None if trying.no_cache else default_folder()
-    how = Measuring(backends, trying.threads, trying.time_budget, folder)
+    how = Measuring(backends, trying.threads, budget, folder)
     with progress() as hear:
         return measure_wishes(evidence.graph, wishes(evidence.graph, names), how, hear)
 

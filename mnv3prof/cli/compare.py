@@ -10,15 +10,18 @@ from ..arch.layers import Graph, expand
 from ..arch.table import InputError
 from ..cost.comparison import network
 from ..record.document import comparison_document
+from ..record.run import Run
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
-from .measuring import Measuring, emit_run, measured
-from .options import TABLE_HELP, Settings, spread
+from .measuring import Measuring, emit_run, measured, saved_run
+from .options import TABLE_HELP, Settings, presets, spread
 from .output import Output, Result, emit
 
 
 @spread
 def compare(
-    tables: Annotated[list[str] | None, typer.Argument(metavar="[TABLE]...", help=TABLE_HELP)] = None,
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="TABLE", help=TABLE_HELP, autocompletion=presets)
+    ] = None,
     *,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time the networks too, on the backends of --on.")
@@ -32,11 +35,15 @@ def compare(
     Several tables: the options change all of them. One table (large): it is compared with its
     variant. Where --standard-conv, --dense-depthwise, --without-se or --activation makes the
     variant, the other options change both; else they make the variant. --latency times them too,
-    and sets the ratio of times beside the ratio of MACs, for each part and backend.
+    and sets the ratio of times beside the ratio of MACs, for each part and backend. A saved run of
+    several networks, given alone, is shown again.
 
     Example: mnv3prof compare --standard-conv
     """
-    graphs = _graphs(tables or ["large"], settings)
+    if not latency and measuring != Measuring():
+        raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
+    saved = None if latency else _saved_comparison(tables or [], measuring, settings)
+    graphs = [s.graph for s in saved.subjects.values()] if saved else _graphs(tables or ["large"], settings)
     networks = [network(graph) for graph in graphs]
     blocks = blocks_sheet(networks)
     sheets = (totals_sheet(networks), blocks)
@@ -44,7 +51,18 @@ def compare(
         run = measured(measuring.request(_by_variant(graphs)), output)
         emit_run(run, output, sheets, {"networks": comparison_document(networks)["networks"]})
         return
+    if saved:
+        emit_run(saved, output, sheets, {"networks": comparison_document(networks)["networks"]}, again=True)
+        return
     emit(Result(sheets, blocks, lambda: comparison_document(networks)), output)
+
+
+def _saved_comparison(sources: Sequence[str], measuring: Measuring, settings: Settings) -> Run | None:
+    """The run of several networks that is to be shown again, if that is what the command line names."""
+    if len(sources) != 1 or (measuring, settings) != (Measuring(), Settings()):
+        return None
+    saved = saved_run(sources[0])
+    return saved if saved and saved.variants else None
 
 
 def _by_variant(graphs: Sequence[Graph]) -> dict[str, Graph]:

@@ -11,10 +11,12 @@ from ..bench import cache
 from ..bench.export import Exported
 from ..bench.export import export as export_part
 from ..bench.formats import form
+from ..bench.schedule import Progress
 from ..record.run import NET, Weights
 from ..record.whole import replace_file
 from ..show.latency import weights_notes
 from ..show.sheet import Column, Sheet
+from .measuring import progress
 from .options import Checkpoint, DtypeOption, NoCacheOption, Settings, TrainedTableArgument, in_range, spread
 from .output import Output, Result, emit
 
@@ -50,8 +52,11 @@ def export(
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
     graph, weights = checkpoint.network(table, settings)
     _refuse_suffix(output.output, to)
-    with cache.temporary() if no_cache else nullcontext(cache.default_folder()) as folder:
-        found = export_part(graph, part, to, dtype, batch, folder, weights)
+    kept = cache.temporary() if no_cache else nullcontext(cache.default_folder())
+    with kept as folder, progress() as hear:
+        found = export_part(
+            graph, part, to, dtype, batch, folder, weights, lambda step: hear(Progress(step))
+        )  # fmt: skip
     sizes = {} if found.wrong else _write(found, output.output)
     what = graph.table.name if part == NET else f"part {part} of {graph.table.name}"
     sheet = _sheet(found, sizes, f"{what} for {to}, {dtype}", weights)

@@ -43,6 +43,10 @@ def flops(
     """
     if cross_check and as_tool is not None:
         raise InputError("--cross-check and --as exclude each other; allowed is one")
+    if cross_check and by != "block":
+        raise InputError("--cross-check has a row for each class of operation; --by is for what we count")
+    if (cross_check or as_tool is not None) and (dtype, batch_norm) != ("fp32", "folded"):
+        raise InputError("--dtype and --batch-norm change what we count, and nothing in a counter's figure")
     graph = settings.graph(table)
     if cross_check:
         _cross_check(graph, output)
@@ -54,7 +58,7 @@ def flops(
     else:
         costs = count(graph, dtype, batch_norm)
         sheet = cost_sheet(graph, costs, by, dtype, batch_norm)
-        emit(Result((sheet,), sheet, lambda: cost_document(graph, costs)), output)
+        emit(Result((sheet,), sheet, lambda: cost_document(graph, costs, dtype, batch_norm)), output)
 
 
 def _cross_check(graph: Graph, output: Output) -> None:
@@ -70,5 +74,5 @@ def _cross_check(graph: Graph, output: Output) -> None:
 
 
 def _progress(package: str) -> None:
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         print(f"running {package} ...", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from ..arch.table import InputError
 from ..show.comparison import label
-from .measuring import Measuring, emit_run, measured, saved_run
+from .measuring import Measuring, emit_run, measured, refuse_options, saved_run
 from .options import DEFAULT_TABLE, Checkpoint, Settings, TrainedTableArgument, spread
 from .output import Output
 
@@ -26,13 +26,17 @@ def latency(
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
-    run = None if table is None else saved_run(table)
-    if run is not None and checkpoint.weights is not None:
-        raise InputError(f"--weights: {table} is a saved run, which is shown with the weights that it had")
-    if run is None:
-        graph, weights = checkpoint.network(table, settings)
-        graphs = {"": graph}
-        if settings.changes_structure() and weights is None:
-            graphs = {"": settings.without_structure().graph(table or DEFAULT_TABLE), label(graph): graph}
-        run = measured(measuring.request(graphs, weights), output)
-    emit_run(run, output)
+    saved = None if table is None else saved_run(table)
+    if saved is not None:
+        if checkpoint.weights is not None:
+            raise InputError(
+                f"--weights: {table} is a saved run, which is shown with the weights that it had"
+            )
+        refuse_options(str(table), measuring, settings)
+        emit_run(saved, output, again=True)
+        return
+    graph, weights = checkpoint.network(table, settings)
+    graphs = {"": graph}
+    if settings.changes_structure() and weights is None:
+        graphs = {"": settings.without_structure().graph(table or DEFAULT_TABLE), label(graph): graph}
+    emit_run(measured(measuring.request(graphs, weights), output), output)

@@ -75,8 +75,12 @@ def run(arguments: list[str]) -> int:
         return 130
     except OSError as error:  # standard output takes no more
         _silence_the_last_flush()
-        enough = isinstance(error, BrokenPipeError)  # the reader has seen what it wanted
-        return 0 if enough else _refuse(f"standard output: cannot be written ({error.strerror})")
+        return _refuse(f"standard output: cannot be written ({error.strerror})")
+    except SystemExit as leaving:
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        _silence_the_last_flush()  # the reader has seen what it wanted, which typer calls a failure
+        return 0
     return code if isinstance(code, int) else 0
 
 
@@ -87,5 +91,6 @@ def _silence_the_last_flush() -> None:
 
 
 def _refuse(sentence: str) -> int:
-    print(f"mnv3prof: {' '.join(sentence.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # print would take standard output instead
+        print(f"mnv3prof: {' '.join(sentence.split())}", file=sys.stderr)
     return 2

@@ -15,11 +15,11 @@ from ..arch.layers import Graph
 from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
 from ..record.document import run_document
-from ..record.run import NET, Run, Weights, is_run, read_run
+from ..record.run import ASKING_INTERRUPTED, NET, Run, Weights, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import operator_sheets
 from ..show.sheet import Sheet
-from .options import NoCacheOption, OnOption, backend_names, in_range
+from .options import NoCacheOption, OnOption, Settings, backend_names, in_range
 from .output import Output, Result, emit, form_of, write
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
+_BUDGET_S: Final = 60.0
 _LINE_EVERY_S: Final = 10.0
 
 
@@ -36,7 +37,8 @@ def _measuring(name: str, text: str, **how: Any) -> Any:
 
 ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.")]
 TimeBudgetOption = Annotated[
-    float, _measuring("--time-budget", "Seconds of sampling over all parts and backends.")
+    float | None,
+    _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
 ]
 
 
@@ -52,7 +54,7 @@ class Measuring(msgspec.Struct, frozen=True):
     dtype: Annotated[Dtype, _measuring("--dtype", "Type of weights and activations.")] = "fp32"
     batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
     threads: ThreadsOption = 1
-    time_budget: TimeBudgetOption = 60.0
+    time_budget: TimeBudgetOption = None
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
     ] = 300.0
@@ -68,12 +70,12 @@ class Measuring(msgspec.Struct, frozen=True):
 
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
-        seconds_in_range(self.time_budget, "--time-budget")
+        budget = budget_of(self.time_budget)
         seconds_in_range(self.timeout, "--timeout")
         names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
-            names, self.dtype, self.batch, self.threads, self.time_budget, self.timeout,
+            names, self.dtype, self.batch, self.threads, budget, self.timeout,
             None if self.no_cache else default_folder(), self.ops, weights,
         )  # fmt: skip
 
@@ -84,6 +86,13 @@ class Measuring(msgspec.Struct, frozen=True):
         if self.ops and self.parts == "all":
             return (NET,)
         return {"net": (NET,), "blocks": graph.blocks, "all": (*graph.blocks, NET)}[self.parts]
+
+
+def budget_of(time_budget: float | None) -> float:
+    """The value of --time-budget, or what it is by default. Raises InputError for what is no time."""
+    budget = _BUDGET_S if time_budget is None else time_budget
+    seconds_in_range(budget, "--time-budget")
+    return budget
 
 
 def seconds_in_range(value: float, option: str) -> None:
@@ -113,6 +122,15 @@ def saved_run(source: str) -> Run | None:
     return read_run(path) if is_run(path) else None
 
 
+def refuse_options(source: str, measuring: Measuring, settings: Settings) -> None:
+    """Raises InputError where options ask for another run than the saved one called `source`."""
+    if (measuring, settings) != (Measuring(), Settings()):
+        raise InputError(
+            f"{source}: is a saved run, which is shown as it was measured; "
+            "allowed with it are --format and --output"
+        )
+
+
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:
     """The run, kept in the output's file after each part where that is JSON."""
     from ..bench.profile import profile
@@ -133,18 +151,24 @@ def encoded(run: Run) -> str:
 
 
 def emit_run(
-    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None
-) -> None:
+    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None,
+    *, again: bool = False,
+) -> None:  # fmt: skip
     """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt.
 
-    before: sheets above the run's own; also: what its document holds besides.
+    before: sheets above the run's own; also: what its document holds besides; again: whether it is a
+    saved run, whose interrupt is long over.
     """
     sheets = (*before, *latency_sheets(run), *operator_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
-    if any(timing.stopped == "interrupted" for timing in run.timings):
+    if not again and _was_interrupted(run):
         raise typer.Exit(130)
     if any(timing.status == "wrong" for timing in run.timings):
         raise typer.Exit(1)
+
+
+def _was_interrupted(run: Run) -> bool:
+    return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)
 
 
 @contextmanager

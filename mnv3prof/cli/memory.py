@@ -74,5 +74,8 @@ def memory(
 
 def _plans(graph: Graph, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
     from ..bench.plan import runtime_plans
+    from .measuring import progress
 
-    return runtime_plans(graph, backend_names(on), dtype, batch)
+    names = backend_names(on)
+    with progress() as hear:
+        return runtime_plans(graph, names, dtype, batch, hear)

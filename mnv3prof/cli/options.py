@@ -9,14 +9,20 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 import typer
 
-from ..arch.files import read_table
+from ..arch.files import PRESETS, read_table
 from ..arch.layers import Graph, expand, parse_input
 from ..arch.table import InputError, Table, shown
 from ..arch.variants import WidthRule, vary
 from ..cost.counts import Dtype
-from ..record.run import Weights, is_run, read_run
+from ..record.figures import Found
+from ..record.run import Subject, Weights, is_run, read_run
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
+
+
+def presets(typed: str) -> list[str]:
+    """The presets that begin with `typed`, for the shell to complete; it completes files by itself."""
+    return [name for name in PRESETS if name.startswith(typed)]
 
 
 def _network(name: str, text: str) -> Any:
@@ -79,6 +85,20 @@ class Settings(msgspec.Struct, frozen=True):
         """The layers of the table called `source`, changed as asked, at the input asked for."""
         return expand(self.variant(read_table(source)), self.size(source))
 
+    def found(self, source: str, beside: Found | None = None) -> Found:
+        """What `source` names: a saved run as it was measured, or a table changed as asked.
+
+        beside: the run that a table is held against; it has its input, unless another is asked for,
+        its type and its batch.
+        """
+        path = Path(source)
+        if is_run(path):
+            run = read_run(path)
+            return Found(source, run.subject, *run.measured_as, run)
+        size = beside.subject.input if beside and self.input is None else self.size(source)
+        subject = Subject(self.variant(read_table(source)), size)
+        return Found(source, subject, beside.dtype, beside.batch) if beside else Found(source, subject)
+
     def size(self, source: str) -> tuple[int, int]:
         """The input asked for; else that of a saved run, or 224."""
         if self.input is None and is_run(Path(source)):
@@ -117,15 +137,22 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 DEFAULT_TABLE = "large"
-TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
+TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP, autocompletion=presets)]
 TrainedTableArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[TABLE]", help=TABLE_HELP, show_default=f"{DEFAULT_TABLE}, or that of --weights"),
+    typer.Argument(
+        metavar="[TABLE]",
+        help=TABLE_HELP,
+        autocompletion=presets,
+        show_default=f"{DEFAULT_TABLE}, or that of --weights",
+    ),
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from what --output holds.")]
 OnOption = Annotated[
     str | None,
-    typer.Option("--on", metavar="NAMES", help="Backends, separated by commas; or all that can run here."),
+    typer.Option(
+        "--on", metavar="NAMES", help="Backends, separated by commas, or all: every one that can run here."
+    ),
 ]
 EpochsOption = Annotated[
     int, typer.Option("--epochs", help="Times that every image is seen.", rich_help_panel="Recipe")

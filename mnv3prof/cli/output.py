@@ -15,17 +15,17 @@ from ..show.sheet import Sheet
 
 Format = Literal["table", "json", "csv", "md"]
 _SUFFIXES: Final[dict[str, Format]] = {".json": "json", ".csv": "csv", ".md": "md"}
+FORMAT_HELP: Final = "How to write it; by default --output's suffix decides."
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Replace this file whole instead of printing.")
+]
 
 
 class Output(msgspec.Struct, frozen=True):
     """The options that say where a result goes and in which form."""
 
-    format: Annotated[
-        Format | None, typer.Option("--format", help="How to write it; by default --output's suffix decides.")
-    ] = None
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Replace this file whole instead of printing.")
-    ] = None
+    format: Annotated[Format | None, typer.Option("--format", help=FORMAT_HELP)] = None
+    output: OutputOption = None
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -38,16 +38,23 @@ class Result(msgspec.Struct, frozen=True):
 
 def emit(result: Result, output: Output) -> None:
     """Print the result, or replace the file asked for with it, whole."""
-    path = output.output
-    if path is None and sys.stdout is None:
-        raise OSError(errno.EBADF, "it is closed")
     form = form_of(output)
-    if path is not None:
-        write(path, _text(result, form))
-    elif form == "table":
+    if output.output is None and form == "table" and sys.stdout is not None:
         _print(_terminal(result))
     else:
-        _print(_text(result, form))
+        emit_text(_text(result, form), output.output)
+
+
+def emit_text(text: str, path: Path | None) -> None:
+    """Print a document, in UTF-8 whatever the terminal knows, or replace the file at `path` with it."""
+    if path is not None:
+        write(path, text)
+    elif sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed")
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
 
 
 def form_of(output: Output) -> Format:

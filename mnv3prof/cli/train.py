@@ -89,12 +89,14 @@ def train(
     Without --data that is on scikit-learn's 8x8 digits, upsampled to the input. A fifth of each class
     is held out, always the same. The recipe: RMSprop at 0.01, 5 epochs of warm-up, cosine decay, label
     smoothing 0.1, AutoAugment. What it leaves open, and what is chosen here: batches of 64, alpha 0.9,
-    eps 1e-3, no momentum and no weight decay; with momentum 0.9 and this eps, 0.01 diverges at this
-    batch size. FILE.pt is replaced after each epoch; --resume goes on from it, on the same machine to
-    the same bits. latency, export and profile take it as --weights. A loss that is no longer finite
+    eps 1e-3, no momentum and no weight decay; with momentum 0.9 and this eps, training diverges at
+    0.01 and this batch size, until the cosine has brought the rate down.
+
+    FILE.pt is replaced after each epoch; --resume goes on from it, on the same machine to the same
+    bits. latency, profile, report and export take it as --weights. A loss that is no longer finite
     exits with 1.
 
-    Example: mnv3prof train small --width 0.35 --epochs 1 --no-autoaugment -o digits.pt
+    Example: mnv3prof train small --width 0.35 --epochs 1 -o digits.pt
     """
     path = _checkpoint_path(output.output)
     recipe = switches.recipe()

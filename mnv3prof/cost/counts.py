@@ -6,13 +6,14 @@ network: batch norm is folded into its convolution, the activation is applied as
 stored, and each tensor and each weight is moved once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import prod
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from ..arch.layers import ELEMENTWISE, IMAGE, VIEWS, WEIGHTED, Graph, Layer, Op
+from ..arch.table import InputError, shown
 
 BatchNorm = Literal["folded", "separate"]
 Dtype = Literal["fp32", "fp16", "bf16", "int8"]
@@ -74,14 +75,26 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
     """The cost of every layer, in the graph's order, at `dtype` for weights and activations.
 
     With batch_norm="separate" each operation runs by itself: batch norm costs 2 FLOPs an element
-    and keeps its four vectors, and activations move their own bytes.
+    and keeps its four vectors, and activations move their own bytes. Raises InputError.
     """
+    _known(batch_norm, get_args(BatchNorm), "batch norm")
     folded = batch_norm == "folded"
-    size = DTYPE_BYTES[dtype]
+    size = element_bytes(dtype)
     bias_size = 4 if dtype == "int8" else size
     shapes = {layer.name: prod(layer.out_shape) for layer in graph.layers}
     shapes[IMAGE] = prod(graph.image)
     return tuple(_cost(layer, shapes, folded, size, bias_size) for layer in graph.layers)
+
+
+def element_bytes(dtype: Dtype) -> int:
+    """Bytes of one weight or activation. Raises InputError for a type that is not known."""
+    _known(dtype, DTYPE_BYTES, "dtype")
+    return DTYPE_BYTES[dtype]
+
+
+def _known(value: str, allowed: Collection[str], what: str) -> None:
+    if value not in allowed:
+        raise InputError(f"{what}: {shown(value)} is not allowed; allowed are {', '.join(allowed)}")
 
 
 def total(costs: Iterable[Cost], name: str = "total") -> Totals:
@@ -99,7 +112,11 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
 
 
 def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:
-    """The sums over each block, operation or single layer, in the order in which they run."""
+    """The sums over each block, operation or single layer, in the order in which they run.
+
+    Raises InputError for another `by`.
+    """
+    _known(by, get_args(By), "by")
     groups: dict[str, list[Cost]] = {}
     for layer, cost in zip(graph.layers, costs, strict=True):
         name = layer.block if by == "block" else layer.op if by == "op" else layer.name

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ..arch.layers import ELEMENTWISE, IMAGE, VIEWS, Graph, Layer
-from .counts import DTYPE_BYTES, Dtype
+from ..arch.table import InputError, shown
+from .counts import Dtype, element_bytes
 
 FOLDED: Final = VIEWS | ELEMENTWISE | {"batch_norm"}
 """Operations that write no buffer of their own once the network is folded."""
@@ -28,7 +29,7 @@ class Peak(msgspec.Struct, frozen=True):
 
     bytes: how many are alive at layer `layer` of block `block`. alive: (tensor, bytes) there; a
     tensor is named by the layer that writes it, or "input". blocks: the most bytes alive while
-    each block runs, in the graph's order.
+    each block runs, in the graph's order; layers: the bytes alive while each layer runs.
     """
 
     bytes: int
@@ -36,6 +37,7 @@ class Peak(msgspec.Struct, frozen=True):
     block: str
     alive: tuple[tuple[str, int], ...]
     blocks: tuple[int, ...]
+    layers: tuple[int, ...]
 
 
 class Peaks(msgspec.Struct, frozen=True):
@@ -94,9 +96,9 @@ def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = 
     """The three peaks in bytes for `batch` images at `dtype`.
 
     `image`: whether the input image counts in liveness and folded (in eager it always does: the
-    caller holds it).
+    caller holds it). Raises InputError.
     """
-    sizes = _sizes(graph, DTYPE_BYTES[dtype] * batch)
+    sizes = _sizes(graph, dtype, batch)
     return Peaks(
         eager=None if dtype == "int8" else _eager(graph, sizes),
         liveness=_sweep(graph, _lifetimes(graph, sizes, VIEWS, image=image)),
@@ -107,9 +109,18 @@ def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = 
 def arena(
     graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True, alignment: int = 1
 ) -> Arena:
-    """The folded network's activations placed greedily by size, offsets multiples of `alignment` bytes."""
-    sizes = _sizes(graph, DTYPE_BYTES[dtype] * batch)
+    """The folded network's activations placed greedily by size, offsets multiples of `alignment` bytes.
+
+    Raises InputError.
+    """
+    _at_least_1(alignment, "alignment")
+    sizes = _sizes(graph, dtype, batch)
     return plan(_lifetimes(graph, sizes, FOLDED, image=image), len(graph.layers), alignment)
+
+
+def _at_least_1(value: int, what: str) -> None:
+    if type(value) is not int or value < 1:
+        raise InputError(f"{what}: {shown(value)} is not allowed; allowed is an integer of at least 1")
 
 
 def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:
@@ -119,8 +130,10 @@ def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:
     return Fit(budget, arena.bytes <= budget, tuple(over))
 
 
-def _sizes(graph: Graph, unit: int) -> dict[str, int]:
-    """Bytes of the image and of every layer's output, `unit` bytes an element."""
+def _sizes(graph: Graph, dtype: Dtype, batch: int) -> dict[str, int]:
+    """Bytes of the images and of every layer's output."""
+    _at_least_1(batch, "batch")
+    unit = element_bytes(dtype) * batch
     sizes = {layer.name: prod(layer.out_shape) * unit for layer in graph.layers}
     return {IMAGE: prod(graph.image) * unit, **sizes}
 
@@ -212,7 +225,7 @@ def _peak(graph: Graph, alive: list[int], there: tuple[tuple[str, int], ...]) ->
     blocks = dict.fromkeys(graph.blocks, 0)
     for step, bytes_ in zip(graph.layers, alive, strict=True):
         blocks[step.block] = max(blocks[step.block], bytes_)
-    return Peak(most, layer.name, layer.block, there, tuple(blocks.values()))
+    return Peak(most, layer.name, layer.block, there, tuple(blocks.values()), tuple(alive))
 
 
 class _Frame(NamedTuple):

@@ -9,9 +9,12 @@ from ..arch.layers import Graph, Layer
 from ..arch.table import Table, adds_identity, in_widths
 from ..cost.comparison import Network
 from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
-from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
+from ..cost.counts import BatchNorm, Cost, Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
-from .run import SCHEMA, Run
+from .diff import Diff, FigureChange, TimeChange
+from .figures import Found
+from .gate import Judgement
+from .run import SCHEMA, Run, Timing
 from .training import Training
 
 
@@ -26,10 +29,14 @@ def table_document(graph: Graph) -> dict[str, Any]:
     return {**table_head(graph), "rows": rows}
 
 
-def cost_document(graph: Graph, costs: Sequence[Cost]) -> dict[str, Any]:
-    """Totals, blocks and layers with their costs."""
+def cost_document(
+    graph: Graph, costs: Sequence[Cost], dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded"
+) -> dict[str, Any]:
+    """Totals, blocks and layers with their costs, counted at `dtype` and with `batch_norm`."""
     return {
         **table_head(graph),
+        "dtype": dtype,
+        "batch_norm": batch_norm,
         "totals": _figures(total(costs)),
         "blocks": _blocks(subtotals(graph, costs)),
         "layers": [_layer(layer, cost) for layer, cost in zip(graph.layers, costs, strict=True)],
@@ -92,9 +99,14 @@ def memory_document(
 
 
 def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
-    """Every network with its totals and blocks, and the ratios of its totals to the first's."""
+    """Every network with its totals and blocks, and the ratios of its totals to the first's.
+
+    Bytes are those of cost.comparison.network: at fp32, batch 1.
+    """
     return {
         "schema": SCHEMA,
+        "dtype": "fp32",
+        "batch": 1,
         "networks": [
             {
                 "table": _table(network.graph.table),
@@ -113,7 +125,7 @@ def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
 
 def run_document(run: Run) -> dict[str, Any]:
     """Costs, memory and timings of a run; the other networks by their tables."""
-    graph, dtype, batch = run.subject.graph, *_measured_as(run)
+    graph, dtype, batch = run.subject.graph, *run.measured_as
     costs = count(graph, dtype)
     found, plan = peaks(graph, dtype, batch), arena(graph, dtype, batch)
     memory = memory_document(graph, dtype, batch, found, plan, total(costs).weight_bytes, None)
@@ -123,7 +135,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "created": run.created,  # at the start, where is_run() looks for it
         "command": run.command,
         "host": run.host,
-        **cost_document(graph, costs),
+        **cost_document(graph, costs, dtype),
         "weights": run.subject.weights,
         "memory": {key: value for key, value in memory.items() if key not in head},
         "variants": {
@@ -133,18 +145,86 @@ def run_document(run: Run) -> dict[str, Any]:
         "notes": run.notes,
         "timings": run.timings,
         "operators": run.operators,
+        "readings": run.readings,
     }
+
+
+def diff_document(found: Diff) -> dict[str, Any]:
+    """Both networks, and every figure and time of both that was compared."""
+    return {
+        "schema": SCHEMA,
+        "old": _found(found.old),
+        "new": _found(found.new),
+        "notes": found.notes,
+        "totals": [_figure_change(each) for each in found.figures if not each.block],
+        "blocks": [_figure_change(each) for each in found.figures if each.block and each.differs],
+        "times": [_time_change(each) for each in found.times],
+    }
+
+
+def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgement]) -> dict[str, Any]:
+    """What was held against which budgets, and every verdict with limit, value and margin."""
+    return {
+        "schema": SCHEMA,
+        "checked": _found(found),
+        "baseline": baseline and _found(baseline),
+        "passed": all(each.breach != "error" for each in judged),
+        "verdicts": [
+            {
+                "budget": each.budget.name,
+                "written": each.budget.written,
+                "level": each.budget.level,
+                "condition": each.condition,
+                "unit": each.unit,
+                "limit": each.limit,
+                "value": each.value,
+                "margin": each.margin,
+                "baseline": each.baseline,
+                "status": each.status,
+                "breach": each.breach,
+                "reason": each.reason,
+                "spenders": each.spenders,
+            }
+            for each in judged
+        ],
+    }
+
+
+def _found(found: Found) -> dict[str, Any]:
+    run = found.run
+    when = {"created": run.created, "host": run.host} if run else {}
+    return {
+        "source": found.source, "table": _table(found.subject.table), "input": found.subject.input,
+        "dtype": found.dtype, "batch": found.batch, **when,
+    }  # fmt: skip
+
+
+def _figure_change(each: FigureChange) -> dict[str, Any]:
+    place = {"block": each.block} if each.block else {}
+    return {
+        "variant": each.variant, "figure": each.name, **place, "unit": each.unit, "old": each.old,
+        "new": each.new, "ratio": each.new / each.old if each.old and each.new is not None else None,
+    }  # fmt: skip
+
+
+def _time_change(each: TimeChange) -> dict[str, Any]:
+    return {
+        "variant": each.variant, "part": each.part, "backend": each.backend, "old": _time(each.old),
+        "new": _time(each.new), **asdict(each.change),
+    }  # fmt: skip
+
+
+def _time(timing: Timing | None) -> dict[str, Any] | None:
+    if timing is None:
+        return None
+    how = {"dtype": timing.dtype, "batch": timing.batch, "threads": timing.threads, "status": timing.status}
+    return {**how, "seconds": timing.seconds, "summary": timing.summary}
 
 
 def training_document(training: Training) -> dict[str, Any]:
     """The network, its data, the recipe and every epoch."""
     head = table_head(training.graph)
     return {**head, **{key: value for key, value in asdict(training).items() if key not in head}}
-
-
-def _measured_as(run: Run) -> tuple[Dtype, int]:
-    first = next(iter(run.timings), None)
-    return (first.dtype, first.batch) if first else ("fp32", 1)
 
 
 def _blocks(groups: Iterable[Totals]) -> list[dict[str, Any]]:

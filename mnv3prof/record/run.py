@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
 from ..arch.layers import MAX_PIXELS, Graph, Layer, expand
-from ..arch.table import InputError, Table
+from ..arch.table import InputError, Table, shown
+from ..cost.counters import Reading, counter
 from ..cost.counts import Dtype
 from .stats import Summary, summarize
 
@@ -23,9 +24,32 @@ MOST_SAMPLES: Final = 200
 _FUNCTIONAL: Final = frozenset({"add", "mul", "flatten", "unflatten", ""})
 """Last names of the layers that are a function's call, not a module."""
 
+ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
+"""The note of a run that was ended there."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
+"""What a figure of a run can be; a document that holds another is damaged."""
+
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
 Stopped = Literal["steady", "budget", "interrupted", ""]
+
+
+class Condition(NamedTuple):
+    """In what type, at what batch and with how many threads a timing was taken."""
+
+    dtype: Dtype
+    batch: int
+    threads: int
+
+    @property
+    def words(self) -> str:
+        """As people say it: "int8, batch 1, 4 threads"."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.dtype}, batch {self.batch}, {threads}"
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,28 +61,34 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     is not PyTorch's). samples_s: at most MOST_SAMPLES of the `calls` that were timed, evenly kept.
     convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
     first_s: its first run. max_abs_err, max_rel_err: against PyTorch eager's output, relative to its
-    largest magnitude. cpu_per_wall: processor time by time while sampling. stopped: why sampling
-    ended; "" where it has not.
+    largest magnitude; rms_rel_err: root mean square by root mean square. cpu_per_wall: processor time
+    by time while sampling. stopped: why sampling ended; "" where it has not.
     """
 
     variant: str = ""
     backend: str
     part: str
     dtype: Dtype = "fp32"
-    batch: int = 1
-    threads: int = 1
+    batch: Several = 1
+    threads: Several = 1
     status: Status = "ok"
     reason: str = ""
-    samples_s: tuple[float, ...] = ()
-    calls: int = 0
-    convert_s: float | None = None
-    load_s: float | None = None
-    first_s: float | None = None
-    file_bytes: int | None = None
+    samples_s: tuple[Seconds, ...] = ()
+    calls: Count = 0
+    convert_s: Seconds | None = None
+    load_s: Seconds | None = None
+    first_s: Seconds | None = None
+    file_bytes: Count | None = None
     max_abs_err: float | None = None
     max_rel_err: float | None = None
+    rms_rel_err: float | None = None
     cpu_per_wall: float | None = None
     stopped: Stopped = ""
+
+    @property
+    def condition(self) -> Condition:
+        """How it was taken."""
+        return Condition(self.dtype, self.batch, self.threads)
 
     @property
     def summary(self) -> Summary | None:
@@ -78,14 +108,20 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's time, and the layer that it runs: "" and joined "" where none could be found."""
+    """An operator's time, and the layer that it runs: "" and joined "" where none could be found.
+
+    variant to threads: those of the timing that it is a piece of.
+    """
 
     variant: str = ""
     backend: str
     part: str
+    dtype: Dtype = "fp32"
+    batch: Several = 1
+    threads: Several = 1
     name: str
     kind: str
-    seconds: float
+    seconds: Seconds
     layer: str = ""
     joined: Joined = ""
 
@@ -95,9 +131,9 @@ class Roof(msgspec.Struct, frozen=True):
 
     device: str
     dtype: Dtype
-    threads: int
-    macs_per_s: float
-    bytes_per_s: float
+    threads: Several
+    macs_per_s: Rate
+    bytes_per_s: Rate
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -112,8 +148,8 @@ class Host(msgspec.Struct, frozen=True):
     """The machine. versions: of each distribution that took part; runtimes: by backend."""
 
     cpu: str
-    cores: int
-    memory_bytes: int
+    cores: Count
+    memory_bytes: Count
     gpu: str
     os: str
     python: str
@@ -149,7 +185,9 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed."""
+    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed. readings: what
+    the field's counters print for the main network.
+    """
 
     created: str
     command: str
@@ -158,7 +196,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     variants: dict[str, Subject] = {}
     timings: tuple[Timing, ...] = ()
     operators: tuple[Operator, ...] = ()
+    readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def measured_as(self) -> tuple[Dtype, int]:
+        """Type and batch of its first timing, for which its bytes are told."""
+        first = next(iter(self.timings), None)
+        return (first.dtype, first.batch) if first else ("fp32", 1)
 
     @property
     def subjects(self) -> dict[str, Subject]:
@@ -167,10 +212,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def thinned(samples: Sequence[float], most: int = MOST_SAMPLES) -> tuple[float, ...]:
-    """At most `most` of the samples, evenly spread over the order in which they were taken."""
-    if len(samples) <= most:
-        return tuple(samples)
-    return tuple(samples[n * len(samples) // most] for n in range(most))
+    """At most `most` of the samples, evenly spread over the order in which they were taken, to the
+    nanosecond, which is what clocks tell.
+    """
+    kept = samples if len(samples) <= most else [samples[n * len(samples) // most] for n in range(most)]
+    return tuple(round(sample, 9) for sample in kept)
 
 
 def twins(graph: Graph) -> dict[str, str]:
@@ -244,7 +290,8 @@ def run_from(document: Any, where: str) -> Run:
         subject=subject_from(
             {"table": plain.table, "input": plain.input, "weights": plain.weights}, where
         ),
-        variants=variants, timings=plain.timings, operators=plain.operators, notes=plain.notes,
+        variants=variants, timings=plain.timings, operators=plain.operators, readings=plain.readings,
+        notes=plain.notes,
     )  # fmt: skip
     _check(run, where)
     return run
@@ -262,6 +309,7 @@ class _Document(msgspec.Struct, kw_only=True):
     variants: dict[str, dict[str, Any]] = {}
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
+    readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -290,8 +338,15 @@ def _check(run: Run, where: str) -> None:
     for number, timing in enumerate(run.timings, 1):
         if not has(timing.variant, timing.part):
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
-        if any(not 0 <= seconds < 1e9 for seconds in timing.samples_s):
-            raise InputError(f"{where}: timing {number} has a sample that is no time in seconds")
     for number, operator in enumerate(run.operators, 1):
         if not has(operator.variant, operator.part):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
+    for number, reading in enumerate(run.readings, 1):
+        try:
+            counter(reading.tool)
+        except InputError as error:
+            raise InputError(f"{where}: reading {number}: {error}") from None
+        if reading.printed is not None and not 0 <= reading.printed <= 2**63:
+            raise InputError(
+                f"{where}: reading {number} prints {shown(reading.printed)}, which no counter does"
+            )

@@ -5,6 +5,7 @@ from string import ascii_uppercase
 from typing import Final
 
 from ..arch.layers import Graph
+from ..arch.table import Table
 from ..cost.comparison import Network, saving
 from ..cost.counts import Totals
 from .costs import MAC, size_of
@@ -34,7 +35,7 @@ def totals_sheet(networks: Sequence[Network]) -> Sheet:
     )
     rows = tuple((name, *values, *_ratios(values)) for name, values in measures.items())
     legend = [f"{letter} = {label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
-    return Sheet("; ".join(legend), columns, rows)
+    return Sheet("; ".join(legend), columns, rows, notes=("Bytes at fp32, batch 1.",))
 
 
 def blocks_sheet(networks: Sequence[Network]) -> Sheet:
@@ -80,9 +81,15 @@ def _without(row: tuple[object, ...], networks: Sequence[Network]) -> tuple[obje
 def _separable_against_standard(networks: Sequence[Network]) -> dict[str, float]:
     """The pair's saving of each block, where the first is separable and another is its standard form."""
     first, *others = (n.graph.table for n in networks)
-    if first.conv != "separable" or all(other.conv != "standard" for other in others):
+    standard = [_pairs(other) for other in others if other.conv == "standard"]
+    if first.conv != "separable" or _pairs(first) not in standard:
         return {}
     return {str(number): saving(row) for number, row in enumerate(first.rows, 1)}
+
+
+def _pairs(table: Table) -> list[tuple[int, int, int]]:
+    """What the cost of each row's depthwise + project pair depends on, beside its size."""
+    return [(row.expand, row.out, row.kernel) for row in table.rows]
 
 
 def _all_blocks(networks: Sequence[Network]) -> list[str]:

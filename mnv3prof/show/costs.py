@@ -22,7 +22,7 @@ _TABLE_COLUMNS: Final = (
     Column("activation", "Act", "text"),
     Column("ratio", "Expand/in", "ratio", importance=3),
     Column("in_size", "In size", "shape", importance=4),
-    Column("out_size", "Out size", "shape"),
+    Column("out_size", "Out size", "shape", importance=1),
     Column("identity", "Identity", "text", importance=2),
 )
 
@@ -127,7 +127,7 @@ def _by_block(graph: Graph, groups: Sequence[Totals]) -> Lead:
         Column("operator", "Operator", "text", importance=3),
         Column("out_shape", "Output", "shape", importance=2),
     )
-    return columns, [(g.name, _summary(graph, g.name), shapes[g.name]) for g in groups]
+    return columns, [(g.name, block_summary(graph, g.name), shapes[g.name]) for g in groups]
 
 
 def _by_op(_: Graph, groups: Sequence[Totals]) -> Lead:
@@ -149,7 +149,7 @@ def _by_layer(graph: Graph, _: Sequence[Totals]) -> Lead:
 _LEADS: Final = {"block": _by_block, "op": _by_op, "layer": _by_layer}
 
 
-def _summary(graph: Graph, block: str) -> str:
+def block_summary(graph: Graph, block: str) -> str:
     """A block in a few words: "24→72→40, 5×5 /2, SE, RE"."""
     table = graph.table
     if block == "stem":

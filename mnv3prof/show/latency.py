@@ -1,35 +1,27 @@
 """The sheets of `latency` and `backends`: times with their spread, part by part and runtime by runtime."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ..arch.layers import Graph
-from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..record.run import NET, Roof, Run, Timing, Weights, part_layers, twins
-from ..record.stats import NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
+from ..cost.counts import Totals
+from ..record.run import NET, Condition, Roof, Run, Timing, Weights
+from ..record.stats import LEAST_SAMPLES, NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
+from .grid import Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
 from .sheet import Column, Sheet, words
 
 NOISY_MARK = "~"
 _THREADS_OFF = 0.15
 
 
-class Condition(NamedTuple):
-    """In what type, at what batch and with how many threads timings were taken."""
-
-    dtype: Dtype
-    batch: int
-    threads: int
-
-
-def latency_sheets(run: Run) -> tuple[Sheet, ...]:
+def latency_sheets(run: Run, only: Condition | None = None) -> tuple[Sheet, ...]:
     """For each network, type, batch and thread count: the parts' times, and what preparing them took;
-    then what each variant really saves beside what it should.
+    then what each variant really saves beside what it should. only: under this condition.
     """
     sheets: list[Sheet] = []
-    for condition in _conditions(run):
+    for condition in [only] if only else conditions(run):
         for variant, subject in run.subjects.items():
-            timings = _of(run, variant, condition)
+            timings = timings_of(run, variant, condition)
             if timings:
                 sheets += [_parts_sheet(subject.graph, timings, run), _preparing_sheet(timings)]
         sheets += [_saving_sheet(run, name, condition) for name in run.variants]
@@ -51,19 +43,21 @@ def samples_sheet(run: Run) -> Sheet:
         Column("bound", "Bound", "text"), Column("convert_s", "Convert, s", "number"),
         Column("load_s", "Load, s", "number"), Column("first_s", "First run, s", "number"),
         Column("file_bytes", "File, bytes"), Column("max_abs_err", "Max abs error", "number"),
-        Column("max_rel_err", "Max rel error", "number"), Column("cpu_per_wall", "CPU/wall", "number"),
+        Column("max_rel_err", "Max rel error", "number"), Column("rms_rel_err", "RMS rel error", "number"),
+        Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
     rows = []
     for t in run.timings:
-        costs = _costs(run.subjects[t.variant].graph, t.dtype, (t,))[t.part]
+        costs = part_costs(run.subjects[t.variant].graph, t.dtype, (t,))[t.part]
         s = t.summary
         spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
         steadiness = (_yes(s.noisy), _yes(drifts(t.samples_s)), outliers(t.samples_s)) if s else (None,) * 3
-        rate, peak_share, roof_share, bound = _rates(t, costs, run)
+        found = rates(t, costs, run)
         rows.append((
             t.variant, t.part, t.backend, t.dtype, t.batch, t.threads, t.status, t.reason, costs.macs,
-            *spread, t.calls, *steadiness, t.stopped, rate, peak_share, roof_share, bound, t.convert_s,
-            t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.cpu_per_wall,
+            *spread, t.calls, *steadiness, t.stopped, found.gmacs, found.of_peak, found.of_roof, found.bound,
+            t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
+            t.cpu_per_wall,
         ))  # fmt: skip
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
 
@@ -81,52 +75,10 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _conditions(run: Run) -> list[Condition]:
-    return list(dict.fromkeys(Condition(t.dtype, t.batch, t.threads) for t in run.timings))
-
-
-def _of(run: Run, variant: str, condition: Condition) -> list[Timing]:
-    return [
-        t for t in run.timings if t.variant == variant and (t.dtype, t.batch, t.threads) == condition
-    ]  # fmt: skip
-
-
-def _costs(graph: Graph, dtype: Dtype, timings: Sequence[Timing]) -> dict[str, Totals]:
-    """Of every block, the network, and each module that was timed by its path."""
-    costs = count(graph, dtype)
-    found = {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
-    for path in {t.part for t in timings} - found.keys():
-        names = {layer.name for layer in part_layers(graph, path)}
-        found[path] = total((cost for cost in costs if cost.layer in names), path)
-    return found
-
-
-class _Grid(NamedTuple):
-    """Timings by part and backend. same: each part's first that is identical."""
-
-    parts: list[str]
-    backends: list[str]
-    cells: dict[tuple[str, str], Timing]
-    same: dict[str, str]
-
-    def at(self, part: str, backend: str) -> Timing | None:
-        """The timing that stands for the part, its own or its twin's."""
-        return self.cells.get((self.same[part], backend))
-
-
-def _grid(graph: Graph, timings: Sequence[Timing]) -> _Grid:
-    measured = dict.fromkeys(timing.part for timing in timings)
-    same = {**{part: part for part in measured}, **twins(graph)}
-    parts = [part for part in (*graph.blocks, NET) if same[part] in measured]
-    parts += [part for part in measured if part not in parts]
-    backends = list(dict.fromkeys(timing.backend for timing in timings))
-    return _Grid(parts, backends, {(t.part, t.backend): t for t in timings}, same)
-
-
 def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
-    grid = _grid(graph, timings)
+    grid = grid_of(graph, timings)
     first = timings[0]
-    costs = _costs(graph, first.dtype, timings)
+    costs = part_costs(graph, first.dtype, timings)
     columns = [Column("part", "Part", "text"), Column("macs", "MACs"), Column("bound", "Bound", "text")]
     for name in grid.backends:
         columns.append(Column(f"{name}_ms", f"{name}, ms", "figure"))
@@ -136,7 +88,8 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     how = f"latency on {run.host.cpu}, {first.dtype}, {_threads(first.threads)}, batch {first.batch}"
     notes = [
         f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
-        f"{NOISY_SPREAD:.0%} of the median, or its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}.",
+        f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
+        f"there are fewer than {LEAST_SAMPLES} samples.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_device_notes(grid, run),
@@ -151,11 +104,16 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     )  # fmt: skip
 
 
+def spread_ms(s: Summary) -> str:
+    """The median in ms, its noise, and the mark of what is noisy."""
+    return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
+
+
 def _threads(number: int) -> str:
     return "1 thread" if number == 1 else f"{number} threads"
 
 
-def _row(part: str, grid: _Grid, costs: Totals, run: Run) -> tuple[object, ...]:
+def _row(part: str, grid: Grid, costs: Totals, run: Run) -> tuple[object, ...]:
     cells: list[object] = []
     bound = None
     for name in grid.backends:
@@ -164,45 +122,15 @@ def _row(part: str, grid: _Grid, costs: Totals, run: Run) -> tuple[object, ...]:
         if timing is None or s is None:
             cells += [timing.status if timing and timing.status != "ok" else None, None, None]
             continue
-        rate, peak_share, _, here = _rates(timing, costs, run)
-        bound = bound or here
-        cells += [_figure(s), rate, peak_share]
+        found = rates(timing, costs, run)
+        bound = bound or found.bound
+        cells += [spread_ms(s), found.gmacs, found.of_peak]
     name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
     return (name, costs.macs, bound, *cells)
 
 
-def _figure(s: Summary) -> str:
-    spread = (s.p90 - s.p10) / 2 / s.median if s.median else 0.0
-    return f"{s.median * 1e3:.3f} ±{spread:4.1%} {NOISY_MARK if s.noisy else ' '}"
-
-
-def _rates(
-    timing: Timing, costs: Totals, run: Run
-) -> tuple[float | None, float | None, float | None, str | None]:
-    """GMAC/s, its share of the peak and of the roof at the part's intensity, and what bounds it."""
-    if not costs.macs:  # an activation by itself
-        return None, None, None, None
-    roof = _roof(timing, run)
-    seconds = timing.seconds
-    rate = timing.batch * costs.macs / seconds if seconds else None
-    if roof is None:
-        return rate and rate / 1e9, None, None, None
-    moved = costs.weight_bytes + timing.batch * (costs.read_bytes + costs.write_bytes - costs.weight_bytes)
-    reachable = min(roof.macs_per_s, timing.batch * costs.macs / moved * roof.bytes_per_s)
-    bound = "memory" if reachable < roof.macs_per_s else "compute"
-    if rate is None:
-        return None, None, None, bound
-    return rate / 1e9, rate / roof.macs_per_s, rate / reachable, bound
-
-
-def _roof(timing: Timing, run: Run) -> Roof | None:
-    runtime = run.host.runtimes.get(timing.backend)
-    wanted = (runtime.roof if runtime else "", timing.dtype, timing.threads)
-    return next((r for r in run.host.roofs if (r.device, r.dtype, r.threads) == wanted), None)
-
-
 def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
-    roofs = list(dict.fromkeys(filter(None, (_roof(t, run) for t in timings))))
+    roofs = list(dict.fromkeys(filter(None, (roof_of(t, run) for t in timings))))
     return [_roof_note(roof) for roof in roofs]
 
 
@@ -216,12 +144,12 @@ def _roof_note(roof: Roof) -> str:
     )
 
 
-def _twin_notes(grid: _Grid) -> list[str]:
+def _twin_notes(grid: Grid) -> list[str]:
     copies = [part for part in grid.parts if grid.same[part] != part]
     return [f"a = b: part a is identical to b and was measured as it ({words(copies)})."] if copies else []
 
 
-def _device_notes(grid: _Grid, run: Run) -> list[str]:
+def _device_notes(grid: Grid, run: Run) -> list[str]:
     found = {name: run.host.runtimes.get(name) for name in grid.backends}
     return [
         f"{name} runs on {runtime.device}."
@@ -238,32 +166,34 @@ def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
     parts = [f"{noisy} of {len(measured)} figures are noisy"]
     if far := sum(outliers(t.samples_s) for t in measured):
         parts.append(f"{far} of {sum(len(t.samples_s) for t in measured):,} samples are outliers")
-    if moved := [f"{t.part} on {t.backend}" for t in measured if drifts(t.samples_s)]:
-        parts.append(f"the time drifted while sampling {words(moved)}")
+    if moved := [t for t in measured if drifts(t.samples_s)]:
+        parts.append(f"the time drifted while sampling {_by_backend(moved)}")
     unsettled = sum(t.stopped == "budget" for t in measured)
     if unsettled:
         parts.append(f"{unsettled} ended with the time budget, before their interval was within ±2%")
     if cut := sum(t.stopped in ("interrupted", "") for t in measured):
         parts.append(f"{cut} were interrupted")
-    threads = [
-        f"{t.part} on {t.backend} ({t.cpu_per_wall:.2f})"
-        for t in measured
-        if t.cpu_per_wall is not None and t.cpu_per_wall > t.threads + _THREADS_OFF
-    ]
+    threads = [t for t in measured if t.cpu_per_wall and t.cpu_per_wall > t.threads + _THREADS_OFF]
     if threads:
-        parts.append(f"more processors worked than threads were asked for: {words(threads)}")
+        parts.append(f"more processors worked than threads were asked for: {_by_backend(threads, load=True)}")
     idle = [
-        f"{t.part} on {t.backend}"
-        for t in measured
-        if t.cpu_per_wall is not None and t.threads > 1 and t.cpu_per_wall < 1 + _THREADS_OFF
-    ]
+        t for t in measured if t.cpu_per_wall and t.threads > 1 and t.cpu_per_wall < 1 + _THREADS_OFF
+    ]  # fmt: skip
     if idle:
-        parts.append(f"one processor worked where more threads were asked for: {words(idle)}")
+        parts.append(f"one processor worked where more threads were asked for: {_by_backend(idle)}")
     sentence = "; ".join(parts)
     return [f"{sentence[0].upper()}{sentence[1:]}."]
 
 
-def _additivity(grid: _Grid, parts: Sequence[str]) -> tuple[tuple[object, ...], ...]:
+def _by_backend(timings: Sequence[Timing], *, load: bool = False) -> str:
+    """Parts as "stem and 1 on cpu; net on mnn"; load: each with how many processors worked."""
+    found: dict[str, list[str]] = {}
+    for t in timings:
+        found.setdefault(t.backend, []).append(f"{t.part} ({t.cpu_per_wall:.2f})" if load else t.part)
+    return words([f"{words(parts)} on {name}" for name, parts in found.items()])
+
+
+def _additivity(grid: Grid, parts: Sequence[str]) -> tuple[tuple[object, ...], ...]:
     """The sum of the parts' medians, and how far it is from the whole network's."""
     added: list[object] = ["sum of parts", None, None]
     whole: list[object] = ["net − sum", None, None]
@@ -291,7 +221,7 @@ def _reasons(timings: Sequence[Timing]) -> list[str]:
     return [f"{reason} (parts: {', '.join(parts)})." for reason, parts in bad.items()]
 
 
-def _alarms(grid: _Grid) -> frozenset[int]:
+def _alarms(grid: Grid) -> frozenset[int]:
     wrong = {part for (part, _), timing in grid.cells.items() if timing.status == "wrong"}
     return frozenset(n for n, part in enumerate(grid.parts) if grid.same[part] in wrong)
 
@@ -303,6 +233,7 @@ def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
         Column("convert_s", "Conversion, s", "number"), Column("file_bytes", "File", "bytes"),
         Column("load_ms", "Loading, ms", "number"), Column("first_ms", "First run, ms", "number"),
         Column("max_abs_err", "Max abs error", "figure"), Column("max_rel_err", "Max rel error", "figure"),
+        Column("rms_rel_err", "RMS rel error", "figure"),
         Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
     rows = []
@@ -313,14 +244,15 @@ def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
         whole = next((t for t in ready if t.part == NET), max(ready, key=lambda t: t.file_bytes or 0))
         errors = [
             max((getattr(t, key) for t in ready if getattr(t, key) is not None), default=None)
-            for key in ("max_abs_err", "max_rel_err")
+            for key in ("max_abs_err", "max_rel_err", "rms_rel_err")
         ]
         rows.append((
             name, whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s), _ms(whole.first_s),
             *(None if e is None else f"{e:.1e}" for e in errors), whole.cpu_per_wall,
         ))  # fmt: skip
     note = (
-        "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude."
+        "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude, "
+        "or root mean square by root mean square."
     )
     return Sheet("Getting ready, apart from the times above", columns, tuple(rows), notes=(note,))
 
@@ -332,11 +264,11 @@ def _ms(seconds: float | None) -> float | None:
 def _saving_sheet(run: Run, variant: str, condition: Condition) -> Sheet:
     """How often a variant's MACs, and its time on each backend, hold those of the main network."""
     base, other = run.subject.graph, run.variants[variant].graph
-    timings = [_of(run, "", condition), _of(run, variant, condition)]
-    grids = [_grid(graph, found) for graph, found in zip((base, other), timings, strict=True)]
-    costs = [
-        _costs(graph, condition.dtype, found) for graph, found in zip((base, other), timings, strict=True)
+    grids = [
+        grid_of(base, timings_of(run, "", condition)),
+        grid_of(other, timings_of(run, variant, condition)),
     ]
+    costs = [part_costs(graph, condition.dtype) for graph in (base, other)]
     columns = [Column("part", "Part", "text"), Column("macs_ratio", "MACs", "ratio")]
     columns += [Column(f"{name}_ratio", f"{name}, time", "ratio") for name in grids[0].backends]
     rows = []

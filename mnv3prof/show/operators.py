@@ -12,9 +12,9 @@ _CLOSE = 0.10
 
 def operator_sheets(run: Run) -> tuple[Sheet, ...]:
     """For each backend and part: layer by layer, then what no layer could be found for."""
-    groups: dict[tuple[str, str, str], list[Operator]] = {}
+    groups: dict[tuple[object, ...], list[Operator]] = {}
     for operator in run.operators:
-        groups.setdefault((operator.variant, operator.backend, operator.part), []).append(operator)
+        groups.setdefault(_place(operator), []).append(operator)
     sheets = [_sheet(run, operators) for operators in groups.values()]
     if run.notes:
         sheets.append(Sheet("Without operators", (), (), notes=run.notes))
@@ -42,8 +42,11 @@ def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
 
 
 def _timing_of(operator: Operator, run: Run) -> Timing | None:
-    key = (operator.variant, operator.backend, operator.part)
-    return next((t for t in run.timings if (t.variant, t.backend, t.part) == key), None)
+    return next((t for t in run.timings if _place(t) == _place(operator)), None)
+
+
+def _place(of: Operator | Timing) -> tuple[object, ...]:
+    return of.variant, of.backend, of.part, of.dtype, of.batch, of.threads
 
 
 def _row(operator: Operator, macs: int | None, total: float) -> tuple[object, ...]:

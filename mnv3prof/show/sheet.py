@@ -65,7 +65,7 @@ def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
             return f"{value:,.2f}"
         case "shape":
             return ("x" if ascii_only else "×").join(map(str, value))
-    return _ascii(str(value)) if ascii_only else str(value)
+    return plain_text(str(value), ascii_only=ascii_only)
 
 
 def plain(value: Any) -> Any:
@@ -84,7 +84,9 @@ def bar(share: float, *, ascii_only: bool = False) -> str:
 
 
 def plain_text(text: str, *, ascii_only: bool = False) -> str:
-    """`text`, in ASCII where the terminal knows nothing else."""
+    """`text` without what a terminal would obey, and in ASCII where it knows nothing else."""
+    if not text.isprintable():
+        text = "".join(symbol if symbol.isprintable() else " " for symbol in text)
     return _ascii(text) if ascii_only else text
 
 

@@ -28,8 +28,8 @@ def to_terminal(
     """The sheets one under another.
 
     width: cells in a line; columns leave by importance until the rest fits, and a note names them
-        (or are stacked, where the sheet says so). None shows every column. A figure is never cut or
-        wrapped.
+        (none leaves where the sheet is stacked). Columns that stay and do not fit side by side stand
+        in tables one under another. None shows every column. A figure is never cut or wrapped.
     """
     out = StringIO()
     for n, sheet in enumerate(sheets):
@@ -45,7 +45,9 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     feet = [_cells(row, sheet.columns, ascii_only, bars=False) for row in sheet.totals]
     natural = [max(text.cell_len for text in texts) for texts in zip(heads, *body, *feet, strict=True)]
     spans = [_least(n, column) for n, column in zip(natural, sheet.columns, strict=True)]
-    parts = _stacked(spans, width) if sheet.stacked else [_that_fit(sheet.columns, spans, width)]
+    everything = list(range(len(sheet.columns)))
+    kept = everything if sheet.stacked else _that_fit(sheet.columns, spans, width)
+    parts = _stacked(kept, spans, width)
     prose = sum(column.kind == "prose" for column in sheet.columns)
     room = _ROOMY if prose > 1 else _NOTE_WIDTH
     roomy = [_least(n, column, room) for n, column in zip(natural, sheet.columns, strict=True)]
@@ -123,12 +125,12 @@ def _that_fit(columns: Sequence[Column], cells: Sequence[int], width: int | None
     return kept
 
 
-def _stacked(cells: Sequence[int], width: int | None) -> list[list[int]]:
+def _stacked(kept: Sequence[int], cells: Sequence[int], width: int | None) -> list[list[int]]:
     """The columns of each of the tables that stand one under another, every one led by the first."""
-    parts = [[0]]
-    for n in range(1, len(cells)):
+    parts = [list(kept[:1])]
+    for n in kept[1:]:
         if width is not None and len(parts[-1]) > 1 and _span(cells, [*parts[-1], n]) > width:
-            parts.append([0])
+            parts.append(list(kept[:1]))
         parts[-1].append(n)
     return parts
 

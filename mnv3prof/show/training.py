@@ -44,6 +44,7 @@ def _notes(training: Training) -> list[str]:
     others = f"trained on {training.trained_on:,} others, in {len(training.classes)} classes"
     right = f"{training.accuracy:.1%} of {training.held_out:,} held-out images right"
     notes = [f"{right}; {others}." if training.history else "No epoch was finished."]
+    notes.append(f"An accuracy on {training.data} is none on ImageNet, where the paper's were measured.")
     if training.stopped:
         notes.append(f"Stopped in {training.stopped}.")
     if training.history and training.unsettled > _UNSETTLED:
@@ -58,7 +59,9 @@ def _notes(training: Training) -> list[str]:
         notes.append(f"Skipped as no image: {file} ({reason}){others}.")
     notes.append(f"Recipe: {', '.join(f'{name} {_value(v)}' for name, v in training.recipe.items())}.")
     if training.history:
-        notes.append(f"Weights: {training.checkpoint}; latency, export and profile take them as --weights.")
+        notes.append(
+            f"Weights: {training.checkpoint}; latency, profile, report and export take them as --weights."
+        )
     return notes
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -84,12 +85,22 @@ def augmented_batches(data: Data, batch: int, seed: int) -> Iterator[Batches]:
             steps = order(data, batch, seed, epoch)
             waiting = [prepare(which, epoch, step) for step, which in enumerate(steps[:_AHEAD])]
             for step, which in enumerate(steps):
-                images = torch.from_numpy(waiting.pop(0).result())
+                images = torch.from_numpy(_answer(waiting.pop(0)))
                 if step + _AHEAD < len(steps):
                     waiting.append(prepare(steps[step + _AHEAD], epoch, step + _AHEAD))
                 yield Batch(images, data.train_labels[which])
 
         yield batches
+
+
+def _answer(prepared: "Future[Array]") -> "Array":
+    try:
+        return prepared.result()
+    except BrokenProcessPool:
+        raise InputError(
+            "--autoaugment: the process that prepares images has ended, for want of memory perhaps; "
+            "--resume goes on, a smaller --batch-size or --no-autoaugment needs less"
+        ) from None
 
 
 _policies: list[Any] = []

@@ -1,0 +1,202 @@
+"""`mnv3prof report`: everything about a network in one HTML file."""
+
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+import typer
+from msgspec.structs import replace
+
+from ..arch.layers import Graph
+from ..arch.table import InputError
+from ..record.document import run_document
+from ..record.embedded import embedded
+from ..record.run import Run, Weights, run_from
+from ..show.comparison import label
+from ..show.html import Assets, page
+from ..show.markdown import to_markdown
+from ..show.report import sections
+from ..show.summary import summary_sheets
+from ..show.view import views
+from .measuring import Measuring, measured, saved_run
+from .options import TABLE_HELP, Checkpoint, Settings, spread
+from .output import FORMAT_HELP, Output, OutputOption, emit_text, write
+
+_PAGES: Final = frozenset({".html", ".htm"})
+_QUICK_S: Final = 20.0
+_FULL_S: Final = 120.0
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """The options of `Output`, with the forms that a report has."""
+
+    format: Annotated[Literal["html", "md"] | None, typer.Option("--format", help=FORMAT_HELP)] = None
+    output: OutputOption = None
+
+
+@spread
+def report(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]...", help=f"{TABLE_HELP} Or a saved run, or an older report."),
+    ] = None,
+    *,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full/--quick", help="Measure every backend for longer, and standard convolutions beside."
+        ),
+    ] = False,
+    no_latency: Annotated[bool, typer.Option("--no-latency", help="Measure nothing.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    measuring: Measuring,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    rendered: Rendered,
+) -> None:
+    """Write what there is to know of a network into one HTML file, and print the file's path.
+
+    Without --output the file is reports/TABLE-INPUT.html. A table is measured first, in a quick pass
+    over the backends that are installed; saved runs and older reports are shown again, several side
+    by side. --format md prints a short form for a pull request or a job's summary. --weights measures
+    the network that train trained, with its weights.
+
+    Example: mnv3prof report large --quick
+    """
+    how = (measuring, checkpoint, settings, full, no_latency)
+    runs = [run for source in sources or (None,) for run in _runs(source, *how)]
+    output = rendered.output
+    if rendered.format == "md" or (rendered.format is None and output and output.suffix.lower() == ".md"):
+        emit_text(to_markdown(summary_sheets(runs)), output)
+    else:
+        path = output or Path("reports") / f"{_named(runs)}.html"
+        if output is None:
+            _make(path.parent)
+        write(path, _page(runs))
+        emit_text(f"{path}\n", None)
+        if open_it:
+            typer.launch(path.resolve().as_uri())
+    _exit_as_measured(runs)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); --output names another file"
+        ) from None
+
+
+def _runs(
+    source: str | None, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, full: bool,
+    no_latency: bool,
+) -> list[Run]:  # fmt: skip
+    """What `source` holds, or what is measured of it."""
+    found = [] if source is None else _held(source)
+    if found and checkpoint.weights is not None:
+        raise InputError(f"--weights: {source} is measured already, and shown with the weights that it had")
+    return found or [_measured(*checkpoint.network(source, settings), measuring, full, no_latency)]
+
+
+def _held(source: str) -> list[Run]:
+    """The runs in a report or a saved run; none in a table."""
+    path = Path(source)
+    if path.suffix.lower() in _PAGES:
+        return [run_from(document, source) for document in embedded(_read(path), source)]
+    found = saved_run(source)
+    return [] if found is None else [found]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: the bytes are not UTF-8; a report of mnv3prof is") from None
+
+
+def _measured(
+    graph: Graph, weights: Weights | None, measuring: Measuring, full: bool, no_latency: bool
+) -> Run:
+    from ..arch.layers import expand
+    from ..arch.variants import vary
+    from ..bench.profile import quick_here, usable_here
+    from ..model.counters import readings
+
+    graphs = {"": graph}
+    if full and not no_latency and weights is None and graph.table.conv == "separable":
+        dense = expand(vary(graph.table, standard_conv=True), graph.input)
+        graphs[label(dense)] = dense
+    if measuring.time_budget is None:
+        measuring = replace(measuring, time_budget=_FULL_S if full else _QUICK_S)
+    notes = []
+    if measuring.on is None:
+        names = usable_here() if full else quick_here()
+        left_out = [name for name in usable_here() if name not in names]
+        if left_out and not no_latency:
+            notes.append(
+                f"Left out of the quick pass, which --full or --on would measure: {', '.join(left_out)}."
+            )
+        measuring = replace(measuring, on=",".join(names))
+    request = measuring.request(graphs, weights)
+    if no_latency:
+        request = request._replace(backends=())
+    run = measured(request, Output())
+    try:
+        found = readings(graph)
+    except InputError as error:
+        found = ()
+        notes.append(f"The field's counters were not run: {error}.")
+    return replace(run, readings=found, notes=(*run.notes, *notes))
+
+
+def _page(runs: Sequence[Run]) -> str:
+    seen = views(runs)
+    names = list(dict.fromkeys(view.name for view in seen))
+    title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    hosts = ", ".join(dict.fromkeys(run.host.cpu for run in runs))
+    created = ", ".join(dict.fromkeys(run.created for run in runs))
+    documents = [msgspec.json.encode(run_document(run)) for run in runs]
+    return page(title, f"on {hosts}, {created}", sections(runs), documents, _assets())
+
+
+def _assets() -> Assets:
+    """The page's style and script, and plotly's, which its package brings."""
+    here = Path(__file__).parent.parent / "show"
+    spec = find_spec("plotly")  # importing it would take longer than all else
+    folder = Path(((spec and spec.submodule_search_locations) or [""])[0])
+    files = (here / "page.css", here / "page.js", folder / "package_data" / "plotly.min.js")
+    try:
+        return Assets(*(file.read_text(encoding="utf-8") for file in files))
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot be read ({error.strerror}); install plotly again"
+        ) from None
+
+
+def _named(runs: Sequence[Run]) -> str:
+    """The page's name: "large-224", "large-224-and-small-224", "large-224-and-3-more"."""
+    names = [_slug(run) for run in runs]
+    if len(names) > 2:
+        return f"{names[0]}-and-{len(names) - 1}-more"
+    return "-and-".join(dict.fromkeys(names))
+
+
+def _slug(run: Run) -> str:
+    words = re.sub(r"[^a-z0-9.]+", "-", run.subject.table.name.lower()).strip("-.")
+    height, width = run.subject.input
+    size = f"{height}" if height == width else f"{height}x{width}"
+    return f"{words.removeprefix('mobilenetv3-') or 'network'}-{size}"
+
+
+def _exit_as_measured(runs: Sequence[Run]) -> None:
+    timings = [timing for run in runs for timing in run.timings]
+    if any(timing.stopped == "interrupted" for timing in timings):
+        raise typer.Exit(130)
+    if any(timing.status == "wrong" for timing in timings):
+        raise typer.Exit(1)

@@ -1,0 +1,38 @@
+"""Verdicts as the workflow commands by which GitHub annotates a change."""
+
+from collections.abc import Sequence
+
+from ..record.figures import Found
+from ..record.gate import Judgement
+from .gate import headline, limit_of, sentence
+
+
+def to_annotations(found: Found, judged: Sequence[Judgement], file: str = "") -> str:
+    """A command a breach, then every other verdict and the headline as plain lines.
+
+    file: where the budgets stand, which is annotated.
+    """
+    commands = [_command(j, file) for j in judged if j.breach]
+    plain = [_plain(f"{limit_of(j)}: {sentence(j)}") for j in judged if not j.breach]
+    return "".join(f"{line}\n" for line in (*commands, *plain, _plain(headline(found, judged))))
+
+
+def _command(judgement: Judgement, file: str) -> str:
+    kind = "error" if judgement.breach == "error" else "warning"
+    properties = {"title": f"mnv3prof: {limit_of(judgement)}", "file": file}
+    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
+    return f"::{kind} {given}::{_data(sentence(judgement))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _plain(text: str) -> str:
+    """`text` in one line that the runner cannot take for a command of either form (::, ##[)."""
+    line = " ".join(text.split()).replace("##[", "# #[")
+    return line.replace("::", ": :") if line.startswith("::") else line

@@ -1,0 +1,164 @@
+"""The sheets of `diff`: what changed in total and block by block, and which times changed."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..record.change import LEAST_SAMPLES, SIGNIFICANT
+from ..record.diff import Diff, FigureChange, TimeChange
+from ..record.figures import NAMES
+from ..record.run import Timing
+from .comparison import label
+from .latency import NOISY_MARK, spread_ms
+from .sheet import Column, Sheet
+
+TITLES: Final = {
+    "macs": "MACs", "flops": "FLOPs", "params": "Params", "weights": "Weights", "read": "Read",
+    "written": "Written", "peak.eager": "Eager peak", "peak.liveness": "Liveness",
+    "peak.folded": "Folded peak", "arena": "Arena",
+}  # fmt: skip
+_IMPORTANCE: Final = ("macs", "params", "peak.folded", "flops", "weights", "written", "read")
+
+
+def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
+    """For the network and each variant: totals, the blocks that changed, the times."""
+    sheets: list[Sheet] = []
+    for variant in dict.fromkeys(each.variant for each in found.figures):
+        figures = [each for each in found.figures if each.variant == variant]
+        sheets += [_totals(found, variant, figures), _blocks(figures)]
+        times = [each for each in found.times if each.variant == variant]
+        if times:
+            sheets.append(_times(variant, times))
+    return tuple(sheets)
+
+
+def changes_sheet(found: Diff) -> Sheet:
+    """Totals, changed figures of blocks, and all times, one a row and exact, for CSV."""
+    keys = ("variant", "what", "part", "backend", "dtype", "batch", "threads", "unit", "old", "new", "ratio",
+            "p", "noise", "verdict", "reason")  # fmt: skip
+    rows: list[tuple[object, ...]] = []
+    for f in found.figures:
+        if f.differs or not f.block:
+            verdict = "changed" if f.differs else "same"
+            rows.append((
+                f.variant, f.name, f.block, *[None] * 4, f.unit, f.old, f.new, _ratio(f.old, f.new),
+                None, None, verdict, None,
+            ))  # fmt: skip
+    for t in found.times:
+        how = t.new or t.old
+        condition = how.condition if how else (None, None, None)
+        rows.append((
+            t.variant, "time", t.part, t.backend, *condition, "seconds", t.old and t.old.seconds,
+            t.new and t.new.seconds, t.change.ratio, t.change.p, t.change.noise, t.change.verdict,
+            t.change.reason,
+        ))  # fmt: skip
+    return Sheet("changes", tuple(Column(key, key, "text") for key in keys), tuple(rows))
+
+
+def _totals(found: Diff, variant: str, figures: Sequence[FigureChange]) -> Sheet:
+    columns = (
+        Column("figure", "Total", "text"), Column("old", "Old"), Column("new", "New"),
+        Column("change", "Change", "figure"), Column("ratio", "New/old", "ratio", importance=1),
+    )  # fmt: skip
+    rows = tuple(
+        (_named(f), f.old, f.new, _signed(f.old, f.new), _ratio(f.old, f.new)) for f in figures if not f.block
+    )
+    old, new = (label(each.subjects[variant].graph) for each in (found.old, found.new))
+    title = f"{variant or 'In total'}: {found.old.source} → {found.new.source}"
+    return Sheet(title, columns, rows, notes=(f"Old: {old}. New: {new}.", *found.notes))
+
+
+def _named(figure: FigureChange) -> str:
+    title = TITLES[figure.name]
+    return f"{title}, bytes" if figure.unit == "bytes" else title
+
+
+def _blocks(figures: Sequence[FigureChange]) -> Sheet:
+    """The blocks of which a figure changed, with the figures that changed in any."""
+    blocks: dict[str, dict[str, FigureChange]] = {}
+    for each in figures:
+        if each.block:
+            blocks.setdefault(each.block, {})[each.name] = each
+    changed = {block: of for block, of in blocks.items() if any(each.differs for each in of.values())}
+    if not changed:
+        return Sheet("No figure of any block changed", (), ())
+    names = [n for n in NAMES if any(of[n].differs for of in changed.values() if n in of)]
+    columns = [Column("block", "Block", "text")]
+    for name in names:
+        low = 3 * (_IMPORTANCE.index(name) if name in _IMPORTANCE else len(_IMPORTANCE))
+        columns += [
+            Column(f"{name}_old", f"{TITLES[name]} old", importance=low),
+            Column(f"{name}_new", f"{TITLES[name]} new", importance=low and low - 1),
+            Column(f"{name}_ratio", f"{TITLES[name]} ratio", "ratio", importance=low and low - 2),
+        ]
+    rows = tuple(
+        (block, *(cell for n in names for cell in _cells(of.get(n)))) for block, of in changed.items()
+    )
+    left = len(blocks) - len(changed)
+    notes = (f"{left} other block{' is' if left == 1 else 's are'} unchanged.",) if left else ()
+    return Sheet("Blocks that changed", tuple(columns), rows, notes=notes)
+
+
+def _cells(figure: FigureChange | None) -> tuple[int | float | None, ...]:
+    return (None, None, None) if figure is None else (figure.old, figure.new, _ratio(figure.old, figure.new))
+
+
+def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
+    columns = (
+        Column("part", "Part", "text"), Column("backend", "Backend", "text"),
+        Column("how", "Measured as", "text", importance=5),
+        Column("old_ms", "Old, ms", "figure", importance=2),
+        Column("new_ms", "New, ms", "figure", importance=1), Column("ratio", "New/old", "ratio"),
+        Column("noise", "Noise", "percent", importance=4), Column("p", "p", "figure", importance=3),
+        Column("verdict", "Verdict", "text"),
+    )  # fmt: skip
+    rows = tuple(
+        (t.part, t.backend, _how(t), _ms(t.old), _ms(t.new), t.change.ratio, t.change.noise,
+         None if t.change.p is None else f"{t.change.p:.2g}", t.change.verdict)
+        for t in times
+    )  # fmt: skip
+    verdicts = [t.change.verdict for t in times]
+    counts = [
+        f"{verdicts.count(v)} {v}" for v in ("slower", "faster", "same", "not comparable") if v in verdicts
+    ]
+    notes = (
+        f"{', '.join(counts)}. Slower or faster: p < {SIGNIFICANT} by Mann-Whitney's U test over at least "
+        f"{LEAST_SAMPLES} samples each, and a change larger than the noise of both.",
+        f"Median ± half of p90 − p10, which is the noise; {NOISY_MARK} noisy.",
+        *_reasons(times),
+    )
+    slower = frozenset(n for n, verdict in enumerate(verdicts) if verdict == "slower")
+    return Sheet(f"Times{f' of {variant}' if variant else ''}", columns, rows, notes=notes, alarms=slower)
+
+
+def _how(change: TimeChange) -> str:
+    timing = change.new or change.old
+    return timing.condition.words if timing else ""
+
+
+def _ms(timing: Timing | None) -> str | None:
+    summary = timing.summary if timing else None
+    if timing is None or timing.status != "ok" or summary is None:
+        return timing.status if timing and timing.status != "ok" else None
+    return spread_ms(summary)
+
+
+def _reasons(times: Sequence[TimeChange]) -> list[str]:
+    """Why parts could not be compared, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for t in times:
+        if t.change.verdict == "not comparable":
+            reasons.setdefault(t.change.reason, []).append(f"{t.part} on {t.backend}")
+    return [
+        f"Not comparable, {reason} ({'all of them' if len(parts) == len(times) else ', '.join(parts)})."
+        for reason, parts in reasons.items()
+    ]
+
+
+def _ratio(old: int | None, new: int | None) -> float | None:
+    return new / old if old and new is not None else None
+
+
+def _signed(old: int | None, new: int | None) -> str | None:
+    if old is None or new is None:
+        return None
+    return f"{new - old:+,}" if new != old else "0"

@@ -1,0 +1,158 @@
+"""The network drawn: each block's stages as bars whose lengths are their channels, in a table of rows.
+
+Each stage carries its share of every metric, and the page's style colours it by the one that the
+reader chose; without script or colour the figures stand beside it.
+"""
+
+from collections.abc import Mapping
+from html import escape
+from math import sqrt
+from typing import Final, NamedTuple
+
+from ..arch.layers import Graph
+from ..arch.table import adds_identity, in_widths
+from ..cost.counts import Cost, count
+from .costs import block_summary
+from .sheet import written
+from .view import View
+
+_STAGES: Final = {
+    "stem": 26, "expand": 18, "depthwise": 18, "standard": 18, "se": 10, "project": 18, "head": 22,
+    "hidden": 18, "logits": 18,
+}  # fmt: skip
+"""The stages there are, and how high each is drawn: a convolution's is its role."""
+_WIDTH: Final = 1000.0
+_EDGE: Final = 70.0
+"""Room on the right for the identity's line."""
+METRICS: Final = {"macs": "MACs", "params": "Parameters", "bytes": "Activation bytes", "time": "Time"}
+
+
+class _Stage(NamedTuple):
+    kind: str
+    wide_in: int
+    wide_out: int
+    costs: dict[str, float]
+
+
+def network_drawing(view: View, key: str) -> str:
+    """The table with its metric switch, as HTML. key: unique in the page."""
+    backend = view.fastest()
+    times = view.time_shares(backend) if backend else {}
+    metrics = [metric for metric in METRICS if metric != "time" or times]
+    stages = _stages(view.graph)
+    scale = (_WIDTH - _EDGE) / max(max(s.wide_in, s.wide_out) for found in stages.values() for s in found)
+    peaks = {
+        m: max(s.costs[m] for found in stages.values() for s in found) or 1
+        for m in ("macs", "params", "bytes")
+    }
+    longest = max(times.values(), default=1) or 1
+    shares = {
+        "macs": view.mac_shares(),
+        "params": view.param_shares(),
+        "bytes": view.byte_shares(),
+        "time": times,
+    }
+    rows = [
+        _row(view, block, stages[block], scale, peaks, times.get(block, 0) / longest, shares)
+        for block in view.graph.blocks
+    ]
+    switch = "".join(_radio(metric, key, backend, checked=metric == "macs") for metric in metrics)
+    return (
+        f'<div class="network" id="{key}">'
+        f'<fieldset class="switch"><legend>Colour by</legend>{switch}</fieldset>'
+        '<table><caption class="hidden">The blocks, their stages with widths to scale, their shares</caption>'
+        '<thead><tr><th scope="col">Block</th><th scope="col">Stages, channels to scale</th>'
+        '<th scope="col" class="n">Share</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>{_LEGEND}</div>"
+    )
+
+
+_LEGEND: Final = (
+    '<p class="note">A bar is as long as its channels: from above down, expand 1×1 widens, depthwise k×k '
+    "keeps, squeeze-excite (the thin bar, as long as its squeezed width) scales, project 1×1 narrows; the "
+    "dashed line on the right is the identity. Stages of one block share its time, which is measured for "
+    "the block as a whole.</p>"
+)
+
+
+def _radio(metric: str, key: str, backend: str | None, *, checked: bool) -> str:
+    text = METRICS[metric] if metric != "time" else f"{METRICS[metric]} on {escape(backend or '')}"
+    on = " checked" if checked else ""
+    return f'<label><input type="radio" name="{key}-metric" value="{metric}"{on}>{text}</label>'
+
+
+def _stages(graph: Graph) -> dict[str, list[_Stage]]:
+    """Each block's stages; a stage is a convolution with all that follows it until the next."""
+    found: dict[str, list[_Stage]] = {block: [] for block in graph.blocks}
+    for layer, cost in zip(graph.layers, count(graph), strict=True):
+        if layer.role in _STAGES or layer.role == "se_pool":
+            kind = "se" if layer.role == "se_pool" else layer.role
+            found[layer.block].append(_Stage(kind, layer.in_shape[0], layer.out_shape[0], _parts(cost)))
+        elif found[layer.block]:
+            last = found[layer.block][-1]
+            wide = layer.out_shape[0] if layer.role == "se_reduce" else last.wide_out
+            narrow = layer.out_shape[0] if layer.role == "se_reduce" else last.wide_in
+            sums = {metric: last.costs[metric] + value for metric, value in _parts(cost).items()}
+            found[layer.block][-1] = last._replace(wide_in=narrow, wide_out=wide, costs=sums)
+    return found
+
+
+def _parts(cost: Cost) -> dict[str, float]:
+    moved = cost.read_bytes + cost.write_bytes - cost.weight_bytes
+    return {"macs": cost.macs, "params": cost.params, "bytes": moved}
+
+
+def _row(
+    view: View, block: str, stages: list[_Stage], scale: float, peaks: Mapping[str, float], time: float,
+    shares: Mapping[str, Mapping[str, float]],
+) -> str:  # fmt: skip
+    values = "".join(
+        f'<span class="by-{metric}">{written(found[block], "share").strip()}</span>'
+        for metric, found in shares.items()
+        if block in found
+    )
+    drawn = _drawing(view, block, stages, scale, peaks, time)
+    what = escape(block_summary(view.graph, block))
+    return (
+        f'<tr><th scope="row">{block}<small>{what}</small></th><td class="drawn">{drawn}</td>'
+        f'<td class="n">{values}</td></tr>'
+    )
+
+
+def _drawing(
+    view: View, block: str, stages: list[_Stage], scale: float, peaks: Mapping[str, float], time: float
+) -> str:
+    height = sum(_STAGES[stage.kind] for stage in stages) + 4 * (len(stages) - 1)
+    middle = (_WIDTH - _EDGE) / 2
+    shapes = []
+    top = 0
+    for stage in stages:
+        low = top + _STAGES[stage.kind]
+        a, b = stage.wide_in * scale / 2, stage.wide_out * scale / 2
+        # The root spreads small shares: most stages hold a few percent of the dearest.
+        heat = ";".join(f"--by-{m}:{sqrt(stage.costs[m] / peaks[m]):.3f}" for m in peaks)
+        points = (
+            f"{middle - a:.1f},{top} {middle + a:.1f},{top} {middle + b:.1f},{low} {middle - b:.1f},{low}"
+        )
+        title = f"{stage.kind}: {stage.wide_in}→{stage.wide_out} channels"
+        style = f"{heat};--by-time:{sqrt(time):.3f}"
+        shapes.append(
+            f'<polygon class="stage" style="{style}" points="{points}"><title>{title}</title></polygon>'
+        )
+        top = low + 4
+    if _has_identity(view.graph, block):
+        right = middle + max(s.wide_out for s in stages) * scale / 2 + _EDGE / 3
+        reach = middle + stages[0].wide_in * scale / 2
+        shapes.append(f'<path class="identity" d="M{reach:.1f},1 H{right} V{height - 1} H{reach:.1f}"/>')
+    label = escape(f"{block}: " + ", ".join(f"{s.kind} {s.wide_in} to {s.wide_out}" for s in stages))
+    return (
+        f'<svg viewBox="0 0 {_WIDTH:.0f} {height}" preserveAspectRatio="none" '
+        f'style="height:{height / 16:.2f}rem" role="img" aria-label="{label}">{"".join(shapes)}</svg>'
+    )
+
+
+def _has_identity(graph: Graph, block: str) -> bool:
+    if not block.isdecimal():
+        return False
+    number = int(block) - 1
+    return adds_identity(graph.table.rows[number], in_widths(graph.table)[number])

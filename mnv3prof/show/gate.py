@@ -1,0 +1,104 @@
+"""How `check` is shown: verdicts, and of a broken budget the blocks that spend the most."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..record.figures import Found, Unit
+from ..record.gate import Judgement
+from .comparison import label
+from .sheet import Column, Sheet, words
+
+_SHOWN: Final = {
+    "met": "kept", "broken": "broken", "unmeasured": "not measured", "incomparable": "not comparable",
+}  # fmt: skip
+
+
+def gate_sheets(found: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
+    """The verdicts, then of each broken budget what spends most of it."""
+    spending = _spenders_sheet(judged)
+    return (_verdicts_sheet(found, judged), *([spending] if spending.rows else []))
+
+
+def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
+    """A verdict a row, exact, for CSV."""
+    keys = ("budget", "written", "level", "condition", "unit", "limit", "value", "margin", "baseline",
+            "status", "breach", "reason", "spenders")  # fmt: skip
+    rows = tuple(
+        (j.budget.name, j.budget.written, j.budget.level, j.condition, j.unit, j.limit, j.value, j.margin,
+         j.baseline, j.status, j.breach, j.reason, " ".join(s.block for s in j.spenders))
+        for j in judged
+    )  # fmt: skip
+    return Sheet("verdicts", tuple(Column(key, key, "text") for key in keys), rows)
+
+
+def headline(found: Found, judged: Sequence[Judgement]) -> str:
+    """How many of the budgets are kept, and what of."""
+    kept = sum(j.breach is None for j in judged)
+    return f"{label(found.subject.graph)}: {kept} of {len(judged)} budgets kept"
+
+
+def limit_of(judgement: Judgement) -> str:
+    """The budget as it was written: macs ≤ 220M, latency.litert ≤ +5%."""
+    return f"{judgement.budget.name} ≤ {judgement.budget.written}"
+
+
+def sentence(judgement: Judgement) -> str:
+    """The verdict in words: by how much it is kept or broken, who spends most, or why nobody can tell."""
+    j = judgement
+    name = f"{j.budget.name} ({j.condition})" if j.condition else j.budget.name
+    if j.status in ("unmeasured", "incomparable"):
+        return f"{name} is {_SHOWN[j.status]}: {j.reason}."
+    value, limit, margin = (amount(each, j.unit) for each in (j.value, j.limit, j.margin and abs(j.margin)))
+    if j.status == "met":
+        why = f", {j.reason}" if j.reason else ""
+        return f"{name} is {value}, {margin} {'above' if j.reason else 'below'} the limit of {limit}{why}."
+    most = words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.spenders]) if j.spenders else ""
+    spent = f" The blocks that spend most of it: {most}." if most else " No block of it was measured."
+    return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}).{spent}"
+
+
+def amount(value: float | None, unit: Unit) -> str:
+    """`value` with its unit: counts and bytes in full, seconds as ms."""
+    if value is None:
+        return "–"
+    if unit == "seconds":
+        return f"{value * 1e3:,.3f} ms"
+    return f"{value:,} B" if unit == "bytes" else f"{value:,}"
+
+
+def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
+    columns = (
+        Column("budget", "Budget", "text"), Column("condition", "Measured as", "text", importance=3),
+        Column("limit", "Limit", "figure", importance=1), Column("value", "Value", "figure"),
+        Column("margin", "Margin", "figure"), Column("share", "of limit", "percent", importance=2),
+        Column("level", "Level", "text", importance=1), Column("verdict", "Verdict", "text"),
+    )  # fmt: skip
+    rows = tuple(
+        (limit_of(j), j.condition or None, *(amount(each, j.unit) for each in (j.limit, j.value, j.margin)),
+         j.margin / j.limit if j.margin is not None and j.limit else None, j.breach or j.budget.level,
+         _SHOWN[j.status])
+        for j in judged
+    )  # fmt: skip
+    notes = [sentence(j) for j in judged if j.reason]
+    alarms = frozenset(n for n, j in enumerate(judged) if j.breach == "error")
+    return Sheet(headline(found, judged), columns, rows, notes=tuple(notes), alarms=alarms)
+
+
+def _spenders_sheet(judged: Sequence[Judgement]) -> Sheet:
+    compared = any(s.baseline is not None for j in judged for s in j.spenders)
+    columns = [
+        Column("budget", "Budget", "text"), Column("block", "Block", "text"),
+        Column("share", "Of the network's", "share", importance=1), Column("value", "Value", "figure"),
+    ]  # fmt: skip
+    if compared:
+        columns.append(Column("baseline", "Baseline", "figure", importance=2))
+    rows = tuple(
+        (limit_of(j), s.block, s.share, amount(s.value, j.unit), amount(s.baseline, j.unit))[: len(columns)]
+        for j in judged
+        for s in j.spenders
+    )
+    memory = any(j.budget.name.startswith(("peak", "arena")) and j.spenders for j in judged)
+    notes = (
+        ("Of memory a block has the most bytes alive while it runs; they do not add up.",) if memory else ()
+    )
+    return Sheet("Where the broken budgets are spent most", tuple(columns), rows, notes=notes)

@@ -1,0 +1,51 @@
+"""Verdicts as JUnit XML, which CI systems show as tests."""
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree as Xml
+
+from ..record.figures import Found
+from ..record.gate import Judgement
+from .comparison import label
+from .gate import limit_of, sentence
+
+
+def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
+    """A test a budget: a broken one is a failure, one that cannot be judged an error; a warning passes
+    and says so in its output.
+    """
+    failures = [j for j in judged if _kind(j) == "failure"]
+    errors = [j for j in judged if _kind(j) == "error"]
+    counts = {"tests": len(judged), "failures": len(failures), "errors": len(errors)}
+    attributes = {key: str(value) for key, value in counts.items()}
+    root = Xml.Element("testsuites", attributes)
+    name = _clean(f"budgets of {label(found.subject.graph)}")
+    suite = Xml.SubElement(root, "testsuite", {"name": name, **attributes})
+    for judgement in judged:
+        suite.append(_case(judgement))
+    Xml.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _case(judgement: Judgement) -> Xml.Element:
+    name = f"{limit_of(judgement)}{f' ({judgement.condition})' if judgement.condition else ''}"
+    case = Xml.Element("testcase", {"classname": "mnv3prof.check", "name": _clean(name)})
+    told = _clean(sentence(judgement))
+    kind = _kind(judgement)
+    if kind:
+        Xml.SubElement(case, kind, {"message": told, "type": judgement.status}).text = told
+    else:
+        warning = "warning: " if judgement.breach == "warn" else ""
+        Xml.SubElement(case, "system-out").text = warning + told
+    return case
+
+
+def _kind(judgement: Judgement) -> str:
+    if judgement.breach != "error":
+        return ""
+    return "failure" if judgement.status == "broken" else "error"
+
+
+def _clean(text: str) -> str:
+    """`text` without the characters that XML 1.0 cannot hold."""
+    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", text)

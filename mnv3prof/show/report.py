@@ -1,0 +1,214 @@
+"""What the report says: sections of panels, each a sentence, a picture and the sheets it is drawn from."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from ..cost.comparison import network
+from ..cost.counters import reconcile
+from ..cost.counts import count
+from ..cost.memory import arena, peaks
+from ..cost.published import published
+from ..record.run import NET, Run
+from . import plots, sentences
+from .comparison import blocks_sheet as compared_blocks
+from .costs import MAC, cost_sheet
+from .drawing import network_drawing
+from .latency import latency_sheets, weights_notes
+from .memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
+from .operators import operator_sheets
+from .plots import Chart
+from .readings import reconciliation_sheet
+from .sheet import Column, Sheet, written
+from .summary import headline_sheet, side_by_side_sheet
+from .view import EAGER, View, compact, milliseconds, views
+
+
+class Tile(msgspec.Struct, frozen=True):
+    """A figure that is seen first. detail: in smaller print under it."""
+
+    title: str
+    value: str
+    detail: str = ""
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """What a section says of one view. label: which, "" if there is one. drawing: HTML of its own."""
+
+    label: str
+    sentences: tuple[str, ...]
+    tiles: tuple[Tile, ...] = ()
+    drawing: str = ""
+    charts: tuple[Chart, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    open_sheets: tuple[Sheet, ...] = ()
+
+
+class Section(msgspec.Struct, frozen=True):
+    """A part of the report. key: its anchor."""
+
+    key: str
+    title: str
+    panels: tuple[Panel, ...]
+
+
+def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section, ...]:
+    """The whole report of at least one run; `also` stands before the environment."""
+    seen = views(runs)
+    found = [
+        Section(key, title, tuple(panel(view, f"{key}{number}") for number, view in enumerate(seen)))
+        for key, title, panel in _SECTIONS
+    ]
+    side = [_side_by_side(seen)] if len(seen) > 1 else []
+    return (*side, *found, *also, _environment(runs), _definitions())
+
+
+def _headline(view: View, key: str) -> Panel:
+    cost = view.costs[NET]
+    dtype, batch, _ = view.condition
+    found = peaks(view.graph, dtype, batch)
+    paper = published(view.graph)
+    beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
+    tiles = [
+        Tile("MACs", compact(cost.macs), beside[0]),
+        Tile("FLOPs", compact(cost.flops)),
+        Tile("Parameters", compact(cost.params), beside[1]),
+        Tile("Peak memory", written(found.folded.bytes, "bytes"), f"folded, {dtype}, batch {batch}"),
+    ]
+    ranking = view.ranking()
+    if ranking:
+        name, seconds = ranking[0]
+        tiles.append(Tile("Fastest here", milliseconds(seconds), name))
+        eager = view.seconds(NET, EAGER)
+        if eager and name != EAGER:
+            tiles.append(Tile("PyTorch eager", milliseconds(eager), f"{eager / seconds:.1f} × the fastest"))
+    charts = (plots.net_chart(view, key),) if ranking else ()
+    return Panel(
+        view.label, (sentences.headline(view),), tuple(tiles), "", charts, (), (headline_sheet(view),)
+    )
+
+
+def _network(view: View, key: str) -> Panel:
+    drawing = network_drawing(view, key)
+    return Panel(view.label, (sentences.network(view),), drawing=drawing)
+
+
+def _shares(view: View, key: str) -> Panel:
+    costs = cost_sheet(view.graph, count(view.graph, view.condition.dtype), dtype=view.condition.dtype)
+    return Panel(
+        view.label, (sentences.shares(view),), charts=(plots.shares_chart(view, key),), sheets=(costs,)
+    )
+
+
+def _latency(view: View, key: str) -> Panel:
+    if not view.grid.cells:
+        return Panel(view.label, ("Nothing was timed: report measures where --no-latency is not given.",))
+    charts = [plots.matrix_chart(view, f"{key}m")]
+    said = [sentences.matrix(view), sentences.additivity(view), sentences.roofline(view)]
+    roof = plots.roofline_chart(view, f"{key}r")
+    if roof.marks:
+        charts.append(roof)
+    sheets = (*latency_sheets(view.run, view.condition), *operator_sheets(view.run))
+    return Panel(view.label, tuple(said), charts=tuple(charts), sheets=sheets)
+
+
+def _memory(view: View, key: str) -> Panel:
+    dtype, batch, _ = view.condition
+    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    weights = view.costs[NET].weight_bytes
+    said = (sentences.memory(view, found), sentences.arena(plan))
+    charts = (plots.memory_chart(view, found, f"{key}m"), plots.arena_chart(view, plan, f"{key}a"))
+    sheets = (
+        summary_sheet(view.graph, found, plan, weights, dtype, batch, image=True),
+        blocks_sheet(view.graph, found), alive_sheet(found), arena_sheet(view.graph, plan),
+    )  # fmt: skip
+    return Panel(view.label, said, charts=charts, sheets=sheets)
+
+
+def _saving(view: View, key: str) -> Panel:
+    if view.graph.table.conv != "separable":
+        return Panel(
+            view.label, ("This network's blocks are not depthwise-separable, so there is nothing to save.",)
+        )
+    chart = plots.saving_chart(view, plots.standard_variant(view), key)
+    networks = [network(graph) for graph in (view.graph, plots.standard_graph(view))]
+    return Panel(view.label, (sentences.saving(view),), charts=(chart,), sheets=(compared_blocks(networks),))
+
+
+def _counters(view: View, key: str) -> Panel:
+    found = reconcile(view.graph, view.run.readings)
+    if not view.run.readings:
+        return Panel(view.label, ("The field's counters were not run for this network.",))
+    charts = (
+        (plots.counters_chart(found, key),) if any(t.reading.printed is not None for t in found.tools) else ()
+    )
+    sheet = reconciliation_sheet(view.graph, found)
+    return Panel(view.label, (sentences.counters(found),), charts=charts, sheets=(sheet,))
+
+
+_SECTIONS: Final[tuple[tuple[str, str, Callable[[View, str], Panel]], ...]] = (
+    ("headline", "In short", _headline),
+    ("network", "The network", _network),
+    ("shares", "Where it goes", _shares),
+    ("latency", "Time", _latency),
+    ("memory", "Memory", _memory),
+    ("saving", "Depthwise-separable or standard", _saving),
+    ("counters", "Counters reconciled", _counters),
+)
+
+
+def _side_by_side(seen: Sequence[View]) -> Section:
+    sheet = side_by_side_sheet(seen)
+    return Section("side", sheet.title, (Panel("", (sentences.side_by_side(seen),), open_sheets=(sheet,)),))
+
+
+def _environment(runs: Sequence[Run]) -> Section:
+    return Section("environment", "Environment", tuple(_made(run, len(runs) > 1) for run in runs))
+
+
+def _made(run: Run, several: bool) -> Panel:
+    host = run.host
+    facts = [
+        ("created", run.created), ("command", run.command), ("processor", host.cpu),
+        ("cores", str(host.cores)),
+        ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"), ("GPU", host.gpu or "none used"),
+        ("operating system", host.os), ("Python", host.python),
+    ]  # fmt: skip
+    columns = (Column("what", "What", "text"), Column("value", "Value", "text"))
+    whose = weights_notes(run.subject.weights)
+    machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
+    versions = Sheet("Versions", columns, tuple(host.versions.items()))
+    said = f"This file holds its run: mnv3prof report FILE.html makes it again. It was made by {run.command}"
+    label = f"{run.subject.table.name}, {run.created}" if several else ""
+    return Panel(label, (said,), sheets=(versions,), open_sheets=(machine,))
+
+
+def _definitions() -> Section:
+    rows = (
+        ("MAC", f"{MAC}: the paper's MAdds."),
+        (
+            "FLOPs",
+            "2 × MACs and every other arithmetic operation: bias, batch norm, activation, pooling, add.",
+        ),
+        (
+            "parameters",
+            "What the state_dict trains; weights are the bytes of the deployed form, batch norm folded.",
+        ),
+        ("time", "From input in place to output ready; conversion, loading and the first run stand apart."),
+        (
+            "±",
+            "Half the distance from the 10th to the 90th percentile, as a share of the median; ~ is noisy.",
+        ),
+        ("eager", "Bytes that PyTorch eager holds at its worst moment, the input included, parameters not."),
+        ("liveness", "Every operation writes a buffer of its own, kept until its last reader."),
+        ("folded", "Liveness once batch norm and activation are folded into the layer that feeds them."),
+        ("arena", "One buffer for all activations of the folded network, placed greedily by size."),
+        (
+            "roof",
+            "The best matrix product and the best copy measured on this machine at that thread count.",
+        ),
+    )
+    columns = (Column("term", "Term", "text"), Column("meaning", "Meaning", "text"))
+    sheet = Sheet("Definitions", columns, rows, notes=("Sizes are height × width; KiB is 1,024 bytes.",))
+    return Section("definitions", "Definitions", (Panel("", (), open_sheets=(sheet,)),))

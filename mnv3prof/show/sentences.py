@@ -1,0 +1,250 @@
+"""What there is to see in each picture of the report, in one sentence each, said from its data."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from ..cost.counters import Reconciliation
+from ..cost.memory import Arena, Peaks
+from ..record.run import NET
+from .grid import rates
+from .plots import measured_ratios, standard_ratios, standard_variant
+from .sheet import words, written
+from .view import EAGER, View, compact, milliseconds
+
+_NOTABLE_SHARE = 0.03
+"""A block below this share of the time stands out to nobody."""
+
+
+def headline(view: View) -> str:
+    """How much the network costs, and where it runs fastest."""
+    cost = view.costs[NET]
+    needs = f"{view.name} needs {compact(cost.macs)} MACs and {compact(cost.params)} parameters"
+    ranking = view.ranking()
+    if not ranking:
+        return f"{needs}; its time as a whole was not measured."
+    name, seconds = ranking[0]
+    sentence = f"{needs}; {name} runs it fastest here, in {milliseconds(seconds)}{_noisy(view, NET, name)}"
+    eager = view.seconds(NET, EAGER)
+    if eager and name != EAGER:
+        sentence += f", {eager / seconds:.1f} times as fast as PyTorch eager"
+    if len(ranking) > 1 and ranking[-1][0] not in (name, EAGER):
+        slow, most = ranking[-1]
+        sentence += f"; {slow} is slowest, in {milliseconds(most)}"
+    return f"{sentence}."
+
+
+def side_by_side(seen: Sequence[View]) -> str:
+    """The last view against the first: MACs, and the time on the first's fastest backend."""
+    first, last = seen[0], seen[-1]
+    base = first.costs[NET].macs
+    said = f"{last.letter} does {last.costs[NET].macs / base:.2f} times the MACs of {first.letter}"
+    both = [(name, a, b) for name, a in first.ranking() if (b := last.seconds(NET, name))]
+    if both:
+        name, a, b = both[0]
+        said += f", and takes {b / a:.2f} times as long on {name}"
+    return f"{said}."
+
+
+def network(view: View) -> str:
+    """Which block is widest in work, and which in parameters."""
+    macs, params = _top(view.mac_shares()), _top(view.param_shares())
+    widest = max(view.graph.layers, key=lambda layer: layer.out_shape[0])
+    return (
+        f"{_block(macs)} does most of the work ({view.mac_shares()[macs]:.1%} of the MACs), "
+        f"{_lower(_block(params))} holds most of the parameters ({view.param_shares()[params]:.1%}), and the "
+        f"network is widest in {_lower(_block(widest.block))}, with {widest.out_shape[0]:,} channels."
+    )
+
+
+def shares(view: View) -> str:
+    """The block whose time is furthest from what its MACs promise."""
+    macs = view.mac_shares()
+    fastest = view.fastest()
+    times = view.time_shares(fastest) if fastest else {}
+    if not times or fastest is None:
+        top = _top(macs)
+        return f"{_block(top)} has most of the MACs, {macs[top]:.1%}; no time of the blocks was measured."
+    block, factor = _dearest(macs, times)
+    top = _top(times)
+    also = "" if top == block else f"; most of the time, {times[top]:.1%}, goes to {_lower(_block(top))}"
+    return (
+        f"{_block(block)} is dearer than it looks: {macs[block]:.1%} of the MACs, but {times[block]:.1%} of "
+        f"the time on {fastest}, {factor:.1f} times its share{also}."
+    )
+
+
+def matrix(view: View) -> str:
+    """The block and backend that stand out from the other backends."""
+    found = {name: view.time_shares(name) for name in view.grid.backends}
+    complete = {name: times for name, times in found.items() if times}
+    if not complete:
+        return "No backend ran every block, so shares cannot be told."
+    if len(complete) == 1:
+        ((name, times),) = complete.items()
+        top = _top(times)
+        return (
+            f"On {name}, the only backend that ran every block, {_lower(_block(top))} takes {times[top]:.1%}."
+        )
+    name, block, usual = _standout(complete)
+    return (
+        f"{_block(block)} on {name} stands out: {complete[name][block]:.1%} of the time there, where the "
+        f"other backends spend {usual:.1%} on it (their median)."
+    )
+
+
+def additivity(view: View) -> str:
+    """How far the sum of the parts is from the whole, at best and at worst."""
+    gaps = {}
+    for name, net in view.ranking():
+        times = [view.seconds(block, name) for block in view.graph.blocks]
+        if all(times):
+            gaps[name] = sum(t for t in times if t) / net - 1
+    if not gaps:
+        return "How additive the blocks are cannot be told: no backend ran the whole and every block."
+    near = min(gaps, key=lambda name: abs(gaps[name]))
+    far = max(gaps, key=lambda name: abs(gaps[name]))
+    first = f"On {near} the blocks' times add up to the network's within {abs(gaps[near]):.1%}"
+    if far == near:
+        return f"{first}."
+    side = "more" if gaps[far] > 0 else "less"
+    return f"{first}; on {far} they are {abs(gaps[far]):.1%} {side} than the whole."
+
+
+def roofline(view: View) -> str:
+    """How many parts are bound by memory, and who comes nearest to the roof."""
+    found = {}
+    bounds: dict[str, str] = {}
+    for name in view.grid.backends:
+        for part in view.grid.parts:
+            timing = view.timing(part, name)
+            rate = rates(timing, view.costs[part], view.run) if timing else None
+            if rate and rate.of_roof is not None and rate.bound:
+                found[part, name] = rate.of_roof
+                bounds[part] = rate.bound
+    if not found:
+        return "No rate can be held against a roof of this machine: none was measured."
+    best, worst = max(found, key=lambda at: found[at]), min(found, key=lambda at: found[at])
+    bound = sum(value == "memory" for value in bounds.values())
+    return (
+        f"{bound} of {len(bounds)} parts are bound by memory; {_lower(_block(best[0]))} on {best[1]} comes "
+        f"nearest to its roof ({found[best]:.0%} of it), {_lower(_block(worst[0]))} on {worst[1]} stays "
+        f"furthest below ({found[worst]:.1%})."
+    )
+
+
+def memory(view: View, peaks: Peaks) -> str:
+    """Where the peak is, what is alive there, and how much eager mode holds instead."""
+    folded = peaks.folded
+    largest = sorted(folded.alive, key=lambda pair: -pair[1])[:2]
+    alive = words([f"{tensor} ({written(size, 'bytes')})" for tensor, size in largest])
+    sentence = (
+        f"The folded network's peak of {written(folded.bytes, 'bytes')} is in "
+        f"{_lower(_block(folded.block))}, where {alive} {'is' if len(largest) == 1 else 'are'} alive"
+    )
+    if peaks.eager:
+        sentence += f"; PyTorch eager holds {peaks.eager.bytes / folded.bytes:.1f} times as much"
+    return f"{sentence}."
+
+
+def arena(found: Arena) -> str:
+    """How good the plan is."""
+    size = written(found.bytes, "bytes")
+    saved = (
+        f"{found.naive_bytes / found.bytes:.1f} times less than a buffer for each tensor"
+        if found.bytes
+        else ""
+    )
+    if found.bytes == found.lower_bound:
+        return (
+            f"{len(found.placements)} tensors share an arena of {size}, {saved}, and no plan can be smaller."
+        )
+    over = found.bytes - found.lower_bound
+    return (
+        f"{len(found.placements)} tensors share an arena of {size}, {saved}, {over:,} bytes above what any "
+        "plan must take."
+    )
+
+
+def saving(view: View) -> str:
+    """What depthwise-separable convolution saves on paper, and how much of it the clock confirms."""
+    exact = standard_ratios(view)
+    blocks = {part: ratio for part, ratio in exact.items() if part.isdecimal()}
+    least, most = min(blocks, key=lambda b: blocks[b]), max(blocks, key=lambda b: blocks[b])
+    sentence = (
+        f"With standard convolutions the network would need {exact[NET]:.1f} times the MACs, from "
+        f"×{blocks[least]:.1f} in block {least} to ×{blocks[most]:.1f} in block {most}"
+    )
+    measured = measured_ratios(view, standard_variant(view))
+    whole = {name: found[NET] for name, found in measured.items() if NET in found}
+    if not whole:
+        return f"{sentence}; its time was not measured (report --full does)."
+    low, high = min(whole, key=lambda n: whole[n]), max(whole, key=lambda n: whole[n])
+    if low == high:
+        return f"{sentence}; measured on {low}, it takes {whole[low]:.1f} times as long."
+    return (
+        f"{sentence}; measured, it takes {whole[low]:.1f} times as long on {low} and {whole[high]:.1f} on "
+        f"{high}."
+    )
+
+
+def counters(found: Reconciliation) -> str:
+    """How many figures there are for one network, and whether all are explained."""
+    printed = {
+        tool.reading.tool: tool.reading.printed for tool in found.tools if tool.reading.printed is not None
+    }
+    if not printed:
+        return "None of the field's counters ran."
+    open_ones = [tool.reading.tool for tool in found.tools if tool.remainder]
+    low, high = min(printed, key=lambda t: printed[t]), max(printed, key=lambda t: printed[t])
+    different = len(set(printed.values()))
+    spread = (
+        f"{len(printed)} figures of the field's counters for this one network, {different} of them "
+        f"different, range from {printed[low]:,} ({low}) to {printed[high]:,} ({high})"
+    )
+    if open_ones:
+        return f"{spread}; {words(open_ones)} cannot be explained to the last operation."
+    return f"{spread}; each is explained to the last operation."
+
+
+def _dearest(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:
+    """The block with the largest time share per MAC share, among those that take notable time."""
+    notable = [block for block, share in times.items() if share >= _NOTABLE_SHARE and macs[block]] or list(
+        times
+    )
+    factors = {block: times[block] / macs[block] for block in notable if macs[block]}
+    if not factors:
+        top = _top(times)
+        return top, 1.0
+    block = _top(factors)
+    return block, factors[block]
+
+
+def _standout(complete: Mapping[str, Mapping[str, float]]) -> tuple[str, str, float]:
+    """Backend, block and the others' median share, where the backend spends most beyond it."""
+    found = []
+    for name, times in complete.items():
+        others = [shares for other, shares in complete.items() if other != name]
+        for block, share in times.items():
+            usual = median(shares[block] for shares in others)
+            found.append((share - usual, name, block, usual))
+    _, name, block, usual = max(found)
+    return name, block, usual
+
+
+def _noisy(view: View, part: str, backend: str) -> str:
+    timing = view.timing(part, backend)
+    return " (a noisy figure)" if timing and timing.summary and timing.summary.noisy else ""
+
+
+def _top(shares: Mapping[str, float]) -> str:
+    return max(shares, key=lambda block: shares[block])
+
+
+def _block(part: str) -> str:
+    if part == NET:
+        return "The whole network"
+    return f"Block {part}" if part.isdecimal() else f"The {part}"
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]

@@ -1,0 +1,123 @@
+"""The report in short: a few sheets for a pull request's comment, a job's summary, the first screen."""
+
+from collections.abc import Callable, Sequence
+
+from ..cost.counters import reconcile
+from ..cost.memory import arena, peaks
+from ..cost.published import Published, published
+from ..record.run import NET, Run
+from . import sentences
+from .sheet import Column, Sheet, written
+from .view import View, milliseconds, views
+
+
+def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
+    """Of each view its figures, and where its MACs and its time go; several side by side first."""
+    seen = views(runs)
+    side = [side_by_side_sheet(seen)] if len(seen) > 1 else []
+    return (*side, *(sheet for view in seen for sheet in (headline_sheet(view), _shares_sheet(view))))
+
+
+def headline_sheet(view: View) -> Sheet:
+    """The network's figures, beside the published ones of the same configuration where there are any."""
+    paper = published(view.graph)
+    columns = [Column("measure", "Figure", "text"), Column("here", "Here", "figure")]
+    rows: list[tuple[object, ...]] = list(_exact(view, paper))
+    for name, seconds in view.ranking():
+        summary = view.timing(NET, name)
+        spread = summary.summary if summary else None
+        half = (spread.p90 - spread.p10) / 2 / spread.median if spread and spread.median else 0.0
+        rows.append((f"latency, {name}", f"{milliseconds(seconds)} ±{half:.1%}", None))
+    notes = []
+    if paper:
+        columns.append(Column("published", "Published", "figure"))
+        rows.append(("latency, Pixel 1, one big core", None, f"{paper.pixel1_ms:g} ms"))
+        rows.append(("top-1 on ImageNet", None, f"{paper.top1:g} %"))
+        notes.append(f"Published: {paper.source}.")
+    else:
+        rows = [row[:2] for row in rows]
+        notes.append("The paper publishes no figures for this table at this input.")
+    notes += _unmeasured(view)
+    return Sheet(f"{view.name} in figures", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def _exact(view: View, paper: Published | None) -> list[tuple[object, ...]]:
+    cost = view.costs[NET]
+    dtype, batch, _ = view.condition
+    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    eager = (("eager peak memory", written(found.eager.bytes, "bytes"), None),) if found.eager else ()
+    return [
+        ("MACs", f"{cost.macs:,}", paper and f"{paper.madds_m} M"),
+        ("FLOPs", f"{cost.flops:,}", None),
+        ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
+        (f"weights, {dtype}", written(cost.weight_bytes, "bytes"), None),
+        *eager,
+        ("folded peak memory", written(found.folded.bytes, "bytes"), None),
+        ("planned arena", written(plan.bytes, "bytes"), None),
+    ]
+
+
+def _unmeasured(view: View) -> list[str]:
+    bad: dict[str, list[str]] = {}
+    for (part, _), timing in view.grid.cells.items():
+        if timing.status != "ok":
+            bad.setdefault(f"{timing.backend} {timing.status}: {timing.reason}", []).append(part)
+    return [f"{reason} (parts: {', '.join(parts)})." for reason, parts in bad.items()]
+
+
+def _shares_sheet(view: View) -> Sheet:
+    """Block by block: MACs, and the time on the fastest backend, with what there is to see."""
+    fastest = view.fastest()
+    times = view.time_shares(fastest) if fastest else {}
+    macs = view.mac_shares()
+    columns = [Column("block", "Block", "text"), Column("macs_share", "Share of MACs", "share"),
+               Column("macs", "MACs")]  # fmt: skip
+    rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.blocks]
+    if fastest and times:
+        columns += [
+            Column("time_share", f"Share of time, {fastest}", "share"),
+            Column("time", "Time", "figure"),
+        ]
+        rows = [
+            (*row, times[block], milliseconds(view.seconds(block, fastest) or 0.0))
+            for row, block in zip(rows, view.graph.blocks, strict=True)
+        ]
+    dtype, batch, _ = view.condition
+    notes = [
+        sentences.headline(view),
+        sentences.shares(view),
+        sentences.memory(view, peaks(view.graph, dtype, batch)),
+    ]
+    if len(view.grid.backends) > 1:
+        notes += [sentences.matrix(view), sentences.additivity(view)]
+    if view.run.readings:
+        notes.append(sentences.counters(reconcile(view.graph, view.run.readings)))
+    return Sheet("Where it goes, block by block", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
+    """Every view's figures in a column, with the ratio to the first's."""
+    columns = [Column("measure", "Figure", "text")]
+    columns += [Column(view.letter, view.letter, "figure") for view in seen]
+    columns += [
+        Column(f"{v.letter}/{seen[0].letter}", f"{v.letter}/{seen[0].letter}", "ratio") for v in seen[1:]
+    ]
+    figures: dict[str, list[float | None]] = {
+        title: [getattr(view.costs[NET], name) for view in seen]
+        for title, name in (("MACs", "macs"), ("FLOPs", "flops"), ("parameters", "params"))
+    }
+    plans = [arena(view.graph, view.condition.dtype, view.condition.batch).bytes for view in seen]
+    rows = [_compared(title, values, "{:,}".format) for title, values in figures.items()]
+    rows.append(_compared("planned arena", plans, lambda size: written(size, "bytes")))
+    for name in dict.fromkeys(name for view in seen for name in view.grid.backends):
+        seconds = [view.seconds(NET, name) for view in seen]
+        if any(seconds):
+            rows.append(_compared(f"latency, {name}", seconds, milliseconds))
+    return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(f"{v.label}." for v in seen))
+
+
+def _compared(title: str, values: Sequence[float | None], write: Callable[..., str]) -> tuple[object, ...]:
+    base = values[0]
+    shown = [None if value is None else write(value) for value in values]
+    ratios = [value / base if base and value is not None else None for value in values[1:]]
+    return (title, *shown, *ratios)

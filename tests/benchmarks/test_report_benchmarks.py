@@ -1,0 +1,81 @@
+"""How large and how fast the report is: `pytest --benchmark-only tests/benchmarks/test_report_benchmarks.py -s`."""
+
+import random
+import shutil
+import subprocess
+from statistics import median
+
+import msgspec
+import pytest
+from report_runs import made_run
+from terminal import SCRIPT
+from test_page import CHROMIUM, QUIET
+
+from mnv3prof.bench.backends import names
+from mnv3prof.record.document import run_document
+from mnv3prof.record.run import MOST_SAMPLES
+
+MOST_BYTES = 5_500_000
+
+
+@pytest.fixture(scope="module")
+def run_file(tmp_path_factory):
+    """A run of Large on every backend there is, with as many samples as a run keeps, all different."""
+    chance = random.Random(0)
+    run = made_run("large", tuple(names()))
+    timings = tuple(
+        msgspec.structs.replace(
+            t, samples_s=tuple(round(t.samples_s[4] * chance.gauss(1, 0.02), 9) for _ in range(MOST_SAMPLES))
+        )
+        for t in run.timings
+    )
+    path = tmp_path_factory.mktemp("report") / "run.json"
+    path.write_bytes(msgspec.json.encode(run_document(msgspec.structs.replace(run, timings=timings))))
+    return path
+
+
+def _render(run_file):
+    page = run_file.with_suffix(".html")
+    subprocess.run([SCRIPT, "report", str(run_file), "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
+    return page
+
+
+def test_rendering_a_run_with_every_backend(run_file, benchmark):
+    """The whole command, from a cold process."""
+    page = benchmark.pedantic(_render, (run_file,), rounds=5, warmup_rounds=1)
+    size = page.stat().st_size
+    print(f"\n{benchmark.stats.stats.median:.2f} s, {size / 1e6:.2f} MB with {len(names())} backends")
+    benchmark.extra_info |= {"bytes": size}
+    assert benchmark.stats.stats.median <= 2.0
+    assert size <= MOST_BYTES
+
+
+def test_the_page_is_interactive_and_drawn(run_file, benchmark):
+    """From the navigation's start: until the controls answer, and until every chart stands."""
+    from playwright.sync_api import sync_playwright
+
+    page_file = _render(run_file)
+    interactive, drawn = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+
+        def visit():
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(page_file.as_uri())
+            page.wait_for_selector("html[data-drawn=yes]")
+            interactive.append(
+                page.evaluate("() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+            )
+            drawn.append(page.evaluate("() => performance.getEntriesByName('drawn')[0].startTime"))
+            page.close()
+
+        visit()
+        benchmark.pedantic(visit, rounds=5)
+        browser.close()
+    print(f"\ninteractive after {median(interactive):.0f} ms, all drawn after {median(drawn):.0f} ms")
+    benchmark.extra_info |= {"interactive_ms": interactive, "drawn_ms": drawn}
+    assert median(drawn) <= 1500
+
+
+def test_the_browser_is_there():
+    assert shutil.which(CHROMIUM)

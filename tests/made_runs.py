@@ -1,0 +1,59 @@
+"""Runs whose every time is known, as if they had been measured."""
+
+import json
+import random
+
+import msgspec
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.record.document import run_document
+from mnv3prof.record.run import NET, Host, Run, Runtime, Subject, Timing, twins
+
+HOST = Host(
+    cpu="Made CPU", cores=2, memory_bytes=1, gpu="", os="Linux-6.1.0-x86_64", python="3.12.0",
+    versions={"torch": "2.9.0", "onnxruntime": "1.20.0"},
+    runtimes={name: Runtime("1.0", "cpu", "cpu") for name in ("cpu", "onnxruntime", "litert")},
+)  # fmt: skip
+
+
+def samples(median, noise=0.01, count=50, seed=0):
+    """`count` times around `median` s; `noise` is their standard deviation as a share of it."""
+    chance = random.Random(seed)
+    return tuple(max(1e-9, chance.gauss(median, noise * median)) for _ in range(count))
+
+
+def made(
+    table="small", size=(32, 32), backends=("cpu", "onnxruntime"), slower=None, seed=0, host=HOST, noise=0.01,
+    count=50, how=None, **fields,
+):  # fmt: skip
+    """A run of every part; a part in `slower` takes so many times its time. how: a timing's other fields."""
+    subject = Subject(read_table(table), size)
+    graph = subject.graph
+    same, slower = twins(graph), slower or {}
+    parts = [part for part in (*graph.blocks, NET) if same[part] == part]
+    timings = []
+    for b, backend in enumerate(backends):
+        for n, part in enumerate(parts, 1):
+            median = (0.020 if part == NET else n * 1e-4) * (b + 1) * slower.get(part, 1.0)
+            times = samples(median, noise, count, seed=f"{seed} {backend} {part}")
+            timings.append(Timing(
+                backend=backend, part=part, samples_s=times, calls=len(times), stopped="steady", **(how or {})
+            ))  # fmt: skip
+    return Run(
+        created="2026-01-01T00:00:00+00:00", command="mnv3prof profile", host=host, subject=subject,
+        timings=tuple(timings), **fields,
+    )  # fmt: skip
+
+
+def kept(run, path):
+    """The run's file."""
+    path.write_bytes(msgspec.json.encode(run_document(run)))
+    return path
+
+
+def changed(path, target, **change):
+    """The run at `path` with other fields, at `target`."""
+    target.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8"
+    )
+    return target

@@ -1,0 +1,49 @@
+"""Runs made up for the report: figures that are known, so that what it says of them can be checked."""
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.variants import vary
+from mnv3prof.cost.counters import COUNTERS, Reading, counted_as
+from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Subject, Timing
+
+HOST = Host(
+    cpu="a processor", cores=2, memory_bytes=8 * 2**30, gpu="", os="an OS", python="3.11", versions={"torch": "2"},
+    runtimes={name: Runtime("1", "cpu", "cpu") for name in ("cpu", "fast", "slow")},
+    roofs=(Roof("cpu", "fp32", 1, 50e9, 20e9),),
+)  # fmt: skip
+
+
+def samples(median):
+    """Nine samples around `median`, so that it is their median and none is noisy."""
+    return tuple(median * (1 + 0.001 * n) for n in range(-4, 5))
+
+
+def timing(backend, part, seconds, **how):
+    return Timing(
+        backend=backend, part=part, samples_s=samples(seconds), calls=9, stopped="steady", first_s=seconds,
+        load_s=1e-3, max_abs_err=1e-6, max_rel_err=1e-6, cpu_per_wall=1.0, **how,
+    )  # fmt: skip
+
+
+def made_run(
+    net="small", backends=("cpu", "fast"), odd=("fast", "3"), readings=True, standard=False, **changes
+):
+    """Each block takes 1 ms on every backend, but `odd`, which takes 5 ms; the network 20 ms, 10 on fast."""
+    graph = expand(vary(read_table(net), **changes))
+    dense = expand(vary(graph.table, standard_conv=True))
+    name = f"{dense.table.name} at 224×224"
+    timings = [
+        timing(backend, block, 5e-3 if (backend, block) == odd else 1e-3)
+        for backend in backends
+        for block in graph.blocks
+    ]
+    timings += [timing(b, NET, 10e-3 if b == "fast" else 20e-3) for b in backends]
+    if standard:
+        timings += [timing("fast", NET, 40e-3, variant=name), timing("fast", "2", 3e-3, variant=name)]
+    printed = [Reading(tool, "1", "ok", printed=sum(counted_as(graph, tool))) for tool in list(COUNTERS)[:4]]
+    return Run(
+        created="2026-01-02T03:04:05+00:00", command=f"mnv3prof report {net}", host=HOST,
+        subject=Subject(graph.table, graph.input), timings=tuple(timings),
+        variants={name: Subject(dense.table, dense.input)} if standard else {},
+        readings=tuple(printed) if readings else (),
+    )  # fmt: skip

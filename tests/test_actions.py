@@ -1,0 +1,58 @@
+"""The workflow and the action: valid by GitHub's schemas, their scripts by bash, and our own budgets kept."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnv3prof.cli.main import run
+
+ROOT = Path(__file__).parent.parent
+SCHEMAS = {
+    ".github/workflows/ci.yml": "vendor.github-workflows",
+    ".github/actions/mnv3prof/action.yml": "vendor.github-actions",
+}
+
+
+def _checked(path, schema):
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("file", SCHEMAS)
+def test_it_is_what_github_allows(file, tmp_path):
+    assert _checked(ROOT / file, SCHEMAS[file]).returncode == 0
+    wrong = tmp_path / "wrong.yml"
+    text = (ROOT / file).read_text(encoding="utf-8")
+    wrong.write_text(text.replace("steps:", "stpes:"), encoding="utf-8")
+    assert _checked(wrong, SCHEMAS[file]).returncode == 1
+
+
+def _scripts(file):
+    """The blocks of shell under `run: |`."""
+    scripts, inside = [], None
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+        indent = len(line) - len(line.lstrip())
+        if inside is not None and line.strip() and indent <= inside:
+            inside = None
+        if inside is not None:
+            scripts[-1].append(line)
+        if line.strip() == "run: |":
+            inside = indent
+            scripts.append([])
+    return ["\n".join(lines) for lines in scripts]
+
+
+def test_scripts_are_shell_and_hold_no_expression_that_another_could_fill():
+    scripts = _scripts(".github/actions/mnv3prof/action.yml")
+    assert len(scripts) == 3
+    for script in scripts:
+        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+        assert "${{" not in script
+
+
+def test_this_repository_keeps_its_budgets(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT / "tests")
+    assert run(["check", "large"]) == 0
+    assert "7 of 7 budgets kept" in capsys.readouterr().out

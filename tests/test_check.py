@@ -1,0 +1,276 @@
+"""`check` as CI calls it: where budgets come from, exit codes, and every format, with hostile names in it."""
+
+import csv
+import io
+import json
+import re
+from xml.etree import ElementTree as Xml
+
+import pytest
+from made_runs import changed, kept, made
+from terminal import on_terminal, without_escapes
+
+from mnv3prof.cli.main import run
+from mnv3prof.record.budgets import budgets_from
+from mnv3prof.record.figures import Found
+from mnv3prof.record.gate import judge
+from mnv3prof.record.run import NET, Subject
+from mnv3prof.show.annotations import to_annotations
+from mnv3prof.show.gate import gate_sheets
+from mnv3prof.show.junit import to_junit
+from mnv3prof.show.markdown import to_markdown
+from mnv3prof.show.terminal import to_terminal
+
+SECTION = '[tool.mnv3prof.budgets]\nmacs = "57M"\n'
+BREAKING = ["--budget", "macs=50M", "--budget", "params=3M", "--budget", "latency.litert=8ms"]
+FORMATS = ["table", "json", "md", "csv", "junit", "github"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def old(tmp_path):
+    return kept(made(), tmp_path / "old.json")
+
+
+def _refused(arguments, capsys):
+    assert run(["check", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "Traceback" not in err
+    return err
+
+
+def _verdicts(arguments, capsys, code=0):
+    assert run(["check", *arguments, "--format", "json"]) == code
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert found["passed"] == (code == 0)
+    return found["verdicts"]
+
+
+# Where budgets come from
+
+
+def test_the_nearest_pyproject_upwards_that_has_budgets(tmp_path, monkeypatch, capsys):
+    (tmp_path / "pyproject.toml").write_text(SECTION, encoding="utf-8")
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / "a" / "pyproject.toml").write_text("[tool.other]\nx = 1\n", encoding="utf-8")
+    monkeypatch.chdir(inner)
+    (verdict,) = _verdicts(["small"], capsys)
+    assert (verdict["limit"], verdict["value"], verdict["margin"]) == (57_000_000, 56_510_400, 489_600)
+    (inner / "pyproject.toml").write_text(SECTION.replace("57M", "56M"), encoding="utf-8")
+    assert _verdicts(["small"], capsys, 1)[0]["breach"] == "error"
+
+
+@pytest.mark.parametrize("text", [SECTION, SECTION.partition("\n")[2], "\ufeff" + SECTION])
+def test_a_file_with_the_section_or_bare(text, tmp_path, capsys):
+    (tmp_path / "b.toml").write_text(text, encoding="utf-8")
+    assert _verdicts(["small", "--budgets", "b.toml"], capsys)[0]["written"] == "57M"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "b.toml: cannot be read (No such file or directory)"),
+        (b"macs =", "b.toml: is not valid TOML"),
+        (b"\xff\xfe", "b.toml: is not valid TOML"),
+        (b"a = " + b"[" * 5000, "b.toml: is not valid TOML"),
+        (b"", "b.toml: holds no budget"),
+        (b"[tool.mnv3prof]\nx = 1", "b.toml: has no [tool.mnv3prof.budgets]"),
+        (b"[tool.mnv3prof]\nbudgets = 1", "[tool.mnv3prof.budgets] is 1; allowed is a table of budgets"),
+        (b"tool = 1", "b.toml: has no [tool.mnv3prof.budgets]"),
+        (b'mcas = "1M"', "the budget 'mcas' is unknown; did you mean macs?"),
+        (b'macs = "+5%"', "budget macs: +5% is relative to a baseline"),
+        (b"#" * 1_000_001, "b.toml: is too large for budgets"),
+    ],
+    ids=range(11),
+)
+def test_a_file_without_budgets_is_refused_in_one_sentence(content, says, tmp_path, capsys):
+    if content is not None:
+        (tmp_path / "b.toml").write_bytes(content)
+    assert says in _refused(["small", "--budgets", "b.toml"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["small"], "no pyproject.toml here or above has [tool.mnv3prof.budgets]"),
+        (["small", "--budget", "macs"], "--budget: 'macs' is not allowed; allowed is NAME=LIMIT"),
+        (["small", "--budget", "=5"], "the budget '' is unknown"),
+        (["small", "--budget", "macs="], "budget macs: '' is not allowed"),
+        (["small", "--budget", "latency.cpu=+5%"], "allowed with such a limit is --baseline RUN|TABLE"),
+        (["small", "--budget", "macs=1", "--budgets", "b.toml"], "exclude each other"),
+        (["small", "--budget", "macs=1", "--baseline", "nope"], "nope: no such file, and no preset"),
+        (["nope.json", "--budget", "macs=1"], "nope.json: no such file"),
+        (["small", "--budget", "macs=1", "--format", "xml"], "allowed are table, json, csv, md, junit, github"),
+        (["old.json", "--budget", "macs=1", "--width", "0.5"], "options cannot change"),
+        (["old.json", "--baseline", "old.json", "--budget", "macs=1", "--width", "0.5"], "none of them"),
+        (["--budgets", "."], ".: cannot be read (Is a directory)"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_refused_in_one_sentence(arguments, says, old, capsys):
+    assert says in _refused(arguments, capsys)
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_exit_code_is_the_same_in_every_format(form, capsys):
+    assert run(["check", "small", *BREAKING, "--format", form]) == 1
+    assert run(["check", "small", "--budget", "macs=57M", "--format", form]) == 0
+    assert "macs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_warning_exits_with_0(form, tmp_path, capsys):
+    (tmp_path / "b.toml").write_text('macs = { limit = "1M", level = "warn" }', encoding="utf-8")
+    assert run(["check", "small", "--budgets", "b.toml", "--format", form]) == 0
+    assert "macs" in capsys.readouterr().out
+
+
+def test_a_networks_options_change_what_is_checked(capsys):
+    (half,) = _verdicts(["large", "--width", "0.5", "--budget", "macs=100M"], capsys)
+    assert half["value"] < 216_589_760 / 2
+
+
+def test_a_table_against_a_run_has_its_input(old, capsys):
+    (same,) = _verdicts(["small", "--baseline", "old.json", "--budget", "macs=+0%"], capsys)
+    assert same["value"] == same["baseline"] == 3_183_552
+
+
+def test_a_run_against_a_run(old, tmp_path, capsys):
+    kept(made(seed=1, slower={"3": 5.0, NET: 1.2}), tmp_path / "new.json")
+    arguments = ["new.json", "--baseline", "old.json"]
+    (kept_one,) = _verdicts([*arguments, "--budget", "latency.cpu=+25%"], capsys)
+    (broken,) = _verdicts([*arguments, "--budget", "latency.cpu=+5%"], capsys, 1)
+    assert kept_one["status"] == "met"
+    assert broken["status"] == "broken"
+    assert broken["spenders"][0]["block"] == "3"
+    assert len(broken["spenders"]) == 3
+    assert run(["check", *arguments, "--budget", "latency.cpu=+5%"]) == 1
+    printed = capsys.readouterr().out
+    assert re.search(r"^latency.cpu ≤ \+5% .* broken$", printed, re.MULTILINE)
+    assert re.search(r"^latency.cpu ≤ \+5%  3 .*(1\.99|2\.0)\d+ ms  0\.(399|40\d) ms$", printed, re.MULTILINE)
+
+
+# Formats
+
+
+def test_the_csv_is_a_row_a_verdict(capsys):
+    assert run(["check", "small", *BREAKING, "--format", "csv"]) == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(r["budget"], r["limit"], r["value"], r["margin"], r["status"]) for r in rows] == [
+        ("macs", "50000000", "56510400", "-6510400", "broken"),
+        ("params", "3000000", "2542856", "457144", "met"),
+        ("latency.litert", "0.008", "", "", "unmeasured"),
+    ]
+    assert rows[0]["spenders"] == "10 11 2"
+
+
+def test_junit(tmp_path, capsys):
+    assert run(["check", "small", *BREAKING, "--output", "out.xml"]) == 1  # the suffix says so
+    root = Xml.fromstring((tmp_path / "out.xml").read_bytes())
+    (suite,) = root
+    assert (root.tag, suite.tag) == ("testsuites", "testsuite")
+    assert {k: suite.get(k) for k in ("tests", "failures", "errors")} == {
+        "tests": "3", "failures": "1", "errors": "1",
+    }  # fmt: skip
+    assert [(case.get("name"), [child.tag for child in case]) for case in suite] == [
+        ("macs ≤ 50M", ["failure"]), ("params ≤ 3M", ["system-out"]), ("latency.litert ≤ 8ms", ["error"]),
+    ]  # fmt: skip
+    assert all(case.get("classname") for case in suite)
+    assert (
+        suite[0][0].get("message").startswith("macs is 56,510,400, 6,510,400 above the limit of 50,000,000")
+    )
+
+
+def test_github(tmp_path, capsys):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.mnv3prof.budgets]\nmacs = "50M"\nparams = "3M"\narena = { limit = "1MiB", level = "warn" }\n',
+        encoding="utf-8",
+    )
+    assert run(["check", "small", "--format", "github"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "::error title=mnv3prof%3A macs ≤ 50M,file=pyproject.toml::macs is 56,510,400, 6,510,400 above the limit "
+        "of 50,000,000 (50M). The blocks that spend most of it: 10 (6,290,496), 11 (6,290,496) and 2 (5,475,456).",
+        "::warning title=mnv3prof%3A arena ≤ 1MiB,file=pyproject.toml::arena is 1,404,928 B, 356,352 B above the "
+        "limit of 1,048,576 B (1MiB). The blocks that spend most of it: stem (1,404,928 B), 2 (1,128,960 B) and "
+        "1 (1,003,520 B).",
+        "params ≤ 3M: params is 2,542,856, 457,144 below the limit of 3,000,000.",
+        "MobileNetV3-Small at 224×224: 1 of 3 budgets kept",
+    ]
+
+
+NASTY = "a%b\r\n::error::x##[error]y\x00\x1b[31m]]><script>|`&\ud7ff\ufffe,:"
+
+
+def _nasty():
+    """A run whose only time has a reason full of what breaks formats."""
+    net = made(backends=("cpu",), how={"status": "crashed", "reason": NASTY})
+    found = Found(NASTY, Subject(net.subject.table, (32, 32)), "fp32", 1, net)
+    return found, judge(
+        budgets_from({"latency.cpu": "1s", "latency.litert": "1s"}, "x", ["cpu", "litert"]), found, None
+    )
+
+
+def test_no_reason_breaks_out_of_its_annotation():
+    lines = to_annotations(*_nasty(), file="a,b:c%.toml").split("\n")
+    assert [line.partition(" ")[0] for line in lines] == ["::error", "::error", "MobileNetV3-Small", ""]
+    assert "file=a%2Cb%3Ac%25.toml" in lines[0]
+    assert "a%25b%0D%0A::error::x" in lines[0]
+
+
+def test_junit_stays_xml_whatever_is_in_it():
+    root = Xml.fromstring(to_junit(*_nasty()).encode())
+    told = root[0][0][0].text
+    assert "<script>" in told
+    assert "a%b" in told
+    assert "\x00" not in told
+
+
+def test_markdown_keeps_a_reason_in_its_line():
+    text = to_markdown(gate_sheets(*_nasty()))
+    assert "<script>" not in text
+    assert r"\<script\>\|\`" in text
+    assert not re.search(r"^::", text, re.MULTILINE)
+
+
+def test_a_terminal_gets_no_escape_code_and_no_line_from_a_reason():
+    text = to_terminal(gate_sheets(*_nasty()))
+    assert not re.search(r"[\x00\x1b\r]|^::", text, re.MULTILINE)
+    assert "a%b  ::error::x" in text
+
+
+def test_budgets_from_a_file_without_end_are_refused(capsys):
+    assert "is too large" in _refused(["small", "--budgets", "/dev/zero"], capsys)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_tables_name_is_text_in_every_format(form, old, tmp_path, capsys):
+    name = "]]><script>alert(1)</script>|##[error]::error::%0A&amp;"
+    table = json.loads(old.read_text(encoding="utf-8"))["table"]
+    changed(old, tmp_path / "run.json", table={**table, "name": name})
+    assert run(["check", "run.json", "--budget", "macs=1", "--format", form]) == 1
+    printed = capsys.readouterr().out
+    if form == "junit":
+        assert name in Xml.fromstring(printed.encode())[0].get("name")
+    if form == "github":
+        assert [line for line in printed.splitlines() if line.startswith("::")] == printed.splitlines()[:1]
+        assert "##[" not in printed
+    if form in ("md", "junit"):
+        assert "<script>" not in printed
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_on_a_terminal(columns, old):
+    code, screen = on_terminal(["check", "old.json", *BREAKING, "--budget", "latency.cpu=1ms"], columns)
+    assert code == 1
+    lines = without_escapes(screen).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(line.startswith("latency.cpu ≤ 1ms") and line.rstrip().endswith("broken") for line in lines)
+    assert "\x1b[1;31m" in screen

@@ -1,0 +1,390 @@
+"""Budgets read and judged, and times compared: by hand, by scipy, and on runs with a known change in them."""
+
+import tomllib
+from fractions import Fraction
+from itertools import combinations
+from math import comb
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_runs import HOST, made, samples
+from msgspec.structs import replace
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.table import InputError
+from mnv3prof.record.budgets import Budget, budgets_from
+from mnv3prof.record.change import LEAST_SAMPLES, SIGNIFICANT, _mann_whitney, change, other_machine
+from mnv3prof.record.figures import NAMES, Found, figures
+from mnv3prof.record.gate import judge
+from mnv3prof.record.run import Runtime, Subject, Timing
+
+BACKENDS = ("cpu", "cpu-compile", "litert", "onnxruntime")
+LARGE = Found("large", Subject(read_table("large"), (224, 224)))
+SMALL = Found("small", Subject(read_table("small"), (224, 224)))
+
+
+def _timing(times, **fields):
+    return Timing(backend="cpu", part="net", samples_s=tuple(times), **fields)
+
+
+def _found(run, source="run.json"):
+    return Found(source, run.subject, *run.measured_as, run)
+
+
+def _budgets(text):
+    return budgets_from(tomllib.loads(text), "b.toml", BACKENDS)
+
+
+def _judged(text, found=LARGE, baseline=None):
+    return judge(_budgets(text), found, baseline)
+
+
+# Mann-Whitney's U
+
+
+def test_the_p_value_of_two_sets_that_do_not_overlap_by_hand():
+    """All of n old samples below all of n new: 2 of C(2n, n) orders are as extreme."""
+    for n in (2, 4, 8):  # up to 8 a side scipy counts the orders
+        old, new = [float(i) for i in range(n)], [100.0 + i for i in range(n)]
+        assert _mann_whitney(old, new) == pytest.approx(2 / comb(2 * n, n), rel=1e-9)
+
+
+def test_the_p_value_is_the_share_of_orders_that_are_as_extreme():
+    """Counted order by order: U is how often an old sample is above a new one."""
+
+    def u(old, new):
+        return sum(a > b for a in old for b in new)
+
+    old, new = [1.0, 2.0, 4.0, 7.0], [3.0, 5.0, 6.0, 8.0, 9.0]
+    everyone = old + new
+    middle = len(old) * len(new) / 2
+    found = abs(u(old, new) - middle)
+    orders = list(combinations(range(9), 4))
+    extreme = 0
+    for chosen in orders:
+        rest = [everyone[i] for i in range(9) if i not in chosen]
+        extreme += abs(u([everyone[i] for i in chosen], rest) - middle) >= found
+    assert _mann_whitney(old, new) == pytest.approx(extreme / len(orders), rel=1e-9)
+
+
+def test_nine_samples_a_side_are_enough_and_eight_are_not():
+    fast, slow = [1.0 + n / 1000 for n in range(9)], [2.0 + n / 1000 for n in range(9)]
+    assert change(_timing(fast), _timing(slow)).verdict == "slower"
+    assert change(_timing(slow), _timing(fast)).verdict == "faster"
+    short = change(_timing(fast[:8]), _timing(slow))
+    assert (short.verdict, short.reason) == ("not comparable", "the old one has 8 samples, 9 are needed")
+
+
+def test_equal_samples_are_the_same():
+    found = change(_timing([1.0] * 20), _timing([1.0] * 20))
+    assert (found.verdict, found.ratio, found.p, found.noise) == ("same", 1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("factor", [1.04, 1.1, 1.5, 3.0])
+def test_a_real_change_is_found_in_every_draw(factor):
+    for seed in range(50):
+        old, new = samples(0.01, 0.01, seed=seed), samples(0.01 * factor, 0.01, seed=1000 + seed)
+        assert change(_timing(old), _timing(new)).verdict == "slower"
+        assert change(_timing(new), _timing(old)).verdict == "faster"
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.02, 0.1, 0.4])
+def test_noise_is_never_a_change(noise):
+    verdicts = {
+        change(
+            _timing(samples(0.01, noise, seed=seed)), _timing(samples(0.01, noise, seed=9999 + seed))
+        ).verdict
+        for seed in range(200)
+    }
+    assert verdicts == {"same"}
+
+
+def test_a_significant_change_within_the_noise_of_one_side_is_none():
+    steady, wide = samples(0.010, 0.001, 200), samples(0.0104, 0.06, 200)
+    found = change(_timing(steady), _timing(wide))
+    assert found.p < SIGNIFICANT
+    assert found.noise > found.ratio - 1 > 0
+    assert (found.verdict, found.reason) == ("same", "within the noise")
+    assert change(_timing(wide), _timing(steady)).verdict == "same"
+
+
+@given(
+    st.lists(st.floats(1e-6, 1.0), min_size=9, max_size=40),
+    st.lists(st.floats(1e-6, 1.0), min_size=9, max_size=40),
+)
+def test_a_change_counts_only_if_significant_and_beyond_both_noises(old, new):
+    a, b = _timing(old), _timing(new)
+    found = change(a, b)
+    counts = found.p < SIGNIFICANT and abs(found.ratio - 1) > max(a.summary.noise, b.summary.noise)
+    assert (found.verdict in ("faster", "slower")) == counts
+    assert change(a, a).verdict == "same"
+
+
+@pytest.mark.parametrize(
+    ("side", "fields", "says"),
+    [
+        ("old", {"status": "wrong", "reason": "off by 1"}, "the old one is wrong: off by 1"),
+        ("new", {"status": "crashed", "reason": "SIGSEGV"}, "the new one is crashed: SIGSEGV"),
+        ("new", {"samples_s": ()}, f"the new one has 0 samples, {LEAST_SAMPLES} are needed"),
+        ("old", {"samples_s": (0.0,) * 20}, "the old one took no time"),
+    ],
+)
+def test_what_has_no_time_is_not_compared(side, fields, says):
+    timings = {"old": _timing(samples(1.0)), "new": _timing(samples(1.0, seed=1))}
+    timings[side] = replace(timings[side], **fields)
+    found = change(**timings)
+    assert (found.verdict, found.reason, found.ratio) == ("not comparable", says, None)
+
+
+def test_machines_are_the_same_by_processor_cores_system_and_device():
+    assert other_machine(HOST, HOST, "cpu") == ""
+    newer = replace(
+        HOST, os="Linux-6.9.1-x86_64", python="3.13.0", versions={"torch": "3.0.0"}, memory_bytes=7
+    )
+    assert other_machine(HOST, newer, "cpu") == ""
+    assert "processor Made CPU and Another" in other_machine(HOST, replace(HOST, cpu="Another"), "cpu")
+    assert "cores 2 and 8" in other_machine(HOST, replace(HOST, cores=8), "cpu")
+    assert "system Linux and Windows" in other_machine(HOST, replace(HOST, os="Windows-11"), "cpu")
+    gpu = replace(HOST, runtimes={**HOST.runtimes, "litert": Runtime("1.0", "GPU", "")})
+    assert "device cpu and GPU" in other_machine(HOST, gpu, "litert")
+    assert other_machine(HOST, gpu, "cpu") == ""
+
+
+# Budgets as they are written
+
+
+def test_budgets_are_read_as_a_person_writes_them():
+    found = _budgets("""
+        macs = "220M"
+        params = 5_500_000
+        weights = "22MiB"
+        peak.folded = ["4MiB", { limit = "3MiB", level = "warn" }]
+        arena = { limit = "1MiB", dtype = "int8" }
+        latency.litert = "8ms"
+        latency.cpu-compile = { limit = "+5%", level = "warn" }
+    """)
+    assert [(b.name, b.written, b.limit, b.change, b.level, b.dtype) for b in found] == [
+        ("macs", "220M", 220_000_000, None, "error", None),
+        ("params", "5500000", 5_500_000, None, "error", None),
+        ("weights", "22MiB", 22 * 2**20, None, "error", None),
+        ("peak.folded", "4MiB", 4 * 2**20, None, "error", None),
+        ("peak.folded", "3MiB", 3 * 2**20, None, "warn", None),
+        ("arena", "1MiB", 2**20, None, "error", "int8"),
+        ("latency.litert", "8ms", 0.008, None, "error", None),
+        ("latency.cpu-compile", "+5%", None, Fraction(1, 20), "warn", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('mac = "220M"', "the budget 'mac' is unknown; did you mean macs?"),
+        ('latency.litertt = "8ms"', "did you mean latency.litert?"),
+        ('latency = "8ms"', "the budget 'latency' is unknown; did you mean latency."),
+        ('peak = "4MiB"', "peak.eager, peak.liveness, peak.folded"),
+        ('"" = "1"', "the budget '' is unknown"),
+        ('macs = "220 MACs"', "budget macs: '220 MACs' is not allowed; allowed is a count"),
+        ("macs = true", "budget macs: 'True' is not allowed"),
+        ("macs = inf", "budget macs: 'inf' is not allowed"),
+        ("macs = -1", "budget macs: '-1' is not allowed; allowed is a change"),
+        ("macs = 1979-05-27", "budget macs: "),
+        ('arena = "8ms"', "budget arena: '8ms' is not allowed; allowed is a size"),
+        ('latency.cpu = "8"', "budget latency.cpu: '8' is not allowed; allowed is a time with its unit"),
+        ("latency.cpu = 8", "allowed is a time with its unit"),
+        ('latency.cpu = "-5%"', "allowed for a time is +0% or more"),
+        ('macs = "+5"', "allowed is a change with its sign"),
+        (
+            'macs = { limit = "1M", lvl = "warn" }',
+            "the key 'lvl' is unknown; allowed are limit, level, dtype",
+        ),
+        ('macs = { level = "warn" }', "the key limit is missing"),
+        (
+            'macs = { limit = "1M", level = "fatal" }',
+            "level: 'fatal' is not allowed; allowed are error, warn",
+        ),
+        ('macs = { limit = "1M", level = ["warn"] }', "level: ['warn'] is not allowed"),
+        (
+            'macs = { limit = "1M", dtype = "fp8" }',
+            "dtype: 'fp8' is not allowed; allowed are fp32, fp16, bf16, int8",
+        ),
+        ("macs = { limit = { limit = 1 } }", "budget macs: "),
+        ("macs = [[1]]", "budget macs: "),
+        ("", "holds no budget"),
+        ("macs = []", "holds no budget"),
+        ("[latency]", "holds no budget"),
+    ],
+)
+def test_a_budget_that_is_none_is_refused_in_one_sentence(text, says):
+    with pytest.raises(InputError) as refused:
+        _budgets(text)
+    assert str(refused.value).startswith("b.toml")
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+# Figures
+
+
+def test_figures_are_the_published_and_hand_worked_ones():
+    found = figures(LARGE.subject.graph)
+    assert set(found) == set(NAMES)
+    # The paper's Table 2 by torchvision's published counts; the peak is block 2's 64 + 16 channels of 112².
+    assert (found["macs"].value, found["params"].value) == (216_589_760, 5_483_032)
+    assert found["peak.folded"].value == 4 * 112 * 112 * (64 + 16) == 4_014_080
+    assert sum(found["macs"].blocks.values()) == found["macs"].value
+    assert max(found["peak.folded"].blocks.values()) == found["peak.folded"].value
+    assert figures(LARGE.subject.graph, "int8")["peak.folded"].value == 112 * 112 * (64 + 16)
+    assert figures(LARGE.subject.graph, batch=3)["peak.folded"].value == 3 * 4_014_080
+    assert figures(LARGE.subject.graph, "int8")["peak.eager"].reason == "PyTorch eager does not run int8"
+
+
+# Judging
+
+
+def test_a_budget_on_paper_is_kept_to_the_last_unit():
+    kept, broken = _judged("macs = [216_589_760, 216_589_759]")
+    assert (kept.status, kept.margin, kept.breach, kept.spenders) == ("met", 0, None, ())
+    assert (broken.status, broken.margin, broken.breach) == ("broken", -1, "error")
+    assert [(s.block, s.value) for s in broken.spenders] == [
+        ("12", 30_914_688), ("13", 21_069_216), ("2", 19_468_288),
+    ]  # fmt: skip
+    assert broken.spenders[0].share == 30_914_688 / 216_589_760
+
+
+def test_a_budgets_type_decides_the_bytes():
+    fp32, int8, eager = _judged(
+        'arena = ["4MiB", {limit="4MiB", dtype="int8"}]\npeak.eager = {limit="9MiB", dtype="int8"}'
+    )
+    assert (fp32.value, int8.value) == (4_014_080, 1_003_520)
+    assert (eager.status, eager.breach, eager.reason) == (
+        "unmeasured",
+        "error",
+        "PyTorch eager does not run int8",
+    )
+
+
+def test_a_warning_is_no_error_but_what_was_not_measured_is():
+    (broken,) = _judged('macs = { limit = "1M", level = "warn" }')
+    assert (broken.status, broken.breach) == ("broken", "warn")
+    (absent,) = _judged('latency.cpu = { limit = "1s", level = "warn" }')
+    assert (absent.status, absent.breach) == ("unmeasured", "error")
+    assert "large is a table, which has no times" in absent.reason
+
+
+def test_a_change_on_paper_is_exact():
+    small = expand(read_table("small"), (224, 224))
+    assert sum(figures(small)["macs"].blocks.values()) == 56_510_400
+    # Large has 216,589,760 / 56,510,400 = 3.8327 times Small's MACs.
+    same, kept, broken, less = _judged('macs = ["+0%", "+283.3%", "+283.2%", "-1%"]', LARGE, SMALL)
+    assert (same.status, same.limit, same.baseline) == ("broken", 56_510_400, 56_510_400)
+    assert (kept.status, kept.limit) == ("met", 56_510_400 * 3833 // 1000)
+    assert broken.status == less.status == "broken"
+    assert [s.baseline for s in broken.spenders] == [None, None, 5_475_456]  # Small has no 12 and 13
+    (again,) = _judged('macs = "+0%"', SMALL, SMALL)
+    assert again.status == "met"
+
+
+RUN = made()
+
+
+def test_a_time_is_held_against_its_limit():
+    kept, broken, absent = _judged(
+        'latency.cpu = "21ms"\nlatency.onnxruntime = "21ms"\nlatency.litert = "1s"', _found(RUN)
+    )
+    assert (kept.status, broken.status) == ("met", "broken")
+    assert kept.condition == "fp32, batch 1, 1 thread"
+    assert broken.value == pytest.approx(0.040, rel=0.01)
+    assert [s.block for s in broken.spenders] == ["classifier", "head", "10"]  # 10 and 11 are twins
+    assert (absent.status, absent.reason) == ("unmeasured", "run.json was not measured on litert")
+
+
+@pytest.mark.parametrize(
+    ("slower", "status"), [(1.0, "met"), (1.04, "met"), (1.08, "broken"), (2.0, "broken")]
+)
+def test_a_regression_breaks_a_relative_budget_and_noise_does_not(slower, status):
+    for seed in range(1, 6):
+        new = made(seed=seed, slower={"net": slower})
+        (found,) = _judged('latency.cpu = "+5%"', _found(new), _found(RUN))
+        assert found.status == status
+        assert found.limit == pytest.approx(0.021, rel=0.01)
+
+
+def test_above_the_limit_but_in_the_noise_is_kept_with_a_reason():
+    steady, noisy = made(noise=0.2), made(noise=0.2, seed=3, slower={"net": 1.12})
+    (found,) = _judged('latency.cpu = "+1%"', _found(noisy), _found(steady))
+    assert (found.status, found.breach) == ("met", None)
+    assert found.margin < 0
+    assert "above it, but " in found.reason
+    assert "p = " in found.reason
+
+
+def test_a_regression_of_blocks_names_those_that_spend_most_with_what_they_were():
+    new = made(seed=1, slower={"3": 20.0, "net": 1.5})
+    (found,) = _judged('latency.cpu = "+5%"', _found(new), _found(RUN))
+    assert found.spenders[0].block == "3"
+    assert found.spenders[0].value / found.spenders[0].baseline == pytest.approx(20, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("old", "level", "status", "breach", "says"),
+    [
+        (made(host=replace(HOST, cpu="Another")), "warn", "incomparable", "warn", "different machines"),
+        (made(host=replace(HOST, cpu="Another")), "error", "incomparable", "error", "different machines"),
+        (made(count=8), "error", "incomparable", "error", "the old one has 8 samples"),
+        (made(how={"threads": 4}), "error", "unmeasured", "error", "was not measured as fp32, batch 1, 1 thread"),
+        (made(how={"dtype": "int8"}), "warn", "unmeasured", "error", "was not measured as fp32, batch 1, 1 thread"),
+        (made(backends=("litert",)), "warn", "unmeasured", "error", "old.json was not measured on cpu"),
+        (made(how={"status": "wrong", "reason": "off"}), "error", "unmeasured", "error", "it is wrong: off"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_no_pass(old, level, status, breach, says):
+    (found,) = _judged(
+        f'latency.cpu = {{ limit = "+5%", level = "{level}" }}', _found(RUN), _found(old, "old.json")
+    )
+    assert (found.status, found.breach) == (status, breach)
+    assert says in found.reason
+
+
+def test_a_table_as_a_baseline_has_no_times():
+    (found,) = _judged('latency.cpu = "+5%"', _found(RUN), SMALL)
+    assert (found.status, found.breach) == ("unmeasured", "error")
+    assert "small is a table" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"status": "wrong", "reason": "off by 3"}, "it is wrong: off by 3"),
+        ({"status": "crashed", "samples_s": ()}, "it is crashed"),
+        ({"samples_s": ()}, "it is without a sample"),
+        ({"part": "stem"}, "has only parts on cpu, not the whole network"),
+        ({"variant": "other"}, "was not measured on cpu"),
+    ],
+)
+def test_a_whole_network_without_a_right_time_is_an_error(fields, says):
+    run = made(backends=("cpu",))
+    net = replace(run.timings[-1], **fields)
+    (found,) = _judged('latency.cpu = "1s"', _found(replace(run, timings=(net,))))
+    assert (found.status, found.breach) == ("unmeasured", "error")
+    assert says in found.reason
+
+
+def test_a_run_of_two_types_is_judged_in_both_or_in_the_one_asked_for():
+    both = replace(RUN, timings=RUN.timings + made(how={"dtype": "int8"}).timings)
+    assert [j.condition for j in _judged('latency.cpu = "1s"', _found(both))] == [
+        "fp32, batch 1, 1 thread", "int8, batch 1, 1 thread",
+    ]  # fmt: skip
+    (int8,) = _judged('latency.cpu = { limit = "1s", dtype = "int8" }', _found(both))
+    assert int8.condition == "int8, batch 1, 1 thread"
+    (none,) = _judged('latency.cpu = { limit = "1s", dtype = "bf16" }', _found(both))
+    assert none.reason == "run.json was not measured at bf16 on cpu"
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**9))
+def test_margin_is_limit_minus_value(limit, tenths):
+    budget = Budget(name="macs", written="x", limit=limit)
+    (found,) = judge([budget], LARGE, None)
+    assert found.margin == limit - 216_589_760
+    assert (found.status == "met") == (limit >= 216_589_760)

@@ -1,0 +1,302 @@
+"""The report in a real browser: drawn, quiet, closed to the network, usable by keyboard, on paper."""
+
+import io
+import json
+import re
+import shutil
+import unicodedata
+
+import msgspec
+import pytest
+from report_runs import made_run
+
+from mnv3prof.cli.main import run as run_command
+from mnv3prof.record.document import run_document
+from mnv3prof.record.run import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WIDTHS = [360, 768, 1440]
+HOSTILE = "<script>window.taken = 1</script><img src=x onerror='window.taken = 1'>\"'&"
+
+
+def _page(folder, name, *runs):
+    """The path of the page of `runs`."""
+    paths = []
+    for number, run in enumerate(runs):
+        paths.append(folder / f"{name}-{number}.json")
+        paths[-1].write_bytes(msgspec.json.encode(run_document(run)))
+    page = folder / f"{name}.html"
+    assert run_command(["report", *map(str, paths), "-o", str(page)]) == 0
+    return page
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    run = made_run("large", ("cpu", "fast", "slow"), standard=True)
+    return {
+        "one": _page(folder, "one", run),
+        "two": _page(folder, "two", made_run("large"), made_run("small", odd=("fast", "5"))),
+        "bare": _page(folder, "bare", msgspec.structs.replace(made_run(readings=False), timings=())),
+        "hostile": _page(folder, "hostile", _hostile()),
+    }
+
+
+def _hostile():
+    """Every text of a run as HTML that would take the page."""
+    run = made_run("small", ("cpu", HOSTILE), odd=(HOSTILE, "3"))
+    table = msgspec.structs.replace(run.subject.table, name=HOSTILE)
+    host = msgspec.structs.replace(
+        run.host, cpu=HOSTILE, os=HOSTILE, gpu=HOSTILE, versions={HOSTILE: HOSTILE}
+    )
+    bad = msgspec.structs.replace(run.timings[0], status="crashed", reason=HOSTILE)
+    readings = [msgspec.structs.replace(r, version=HOSTILE, reason=HOSTILE) for r in run.readings]
+    return Run(
+        created=HOSTILE, command=HOSTILE, host=host, subject=msgspec.structs.replace(run.subject, table=table),
+        timings=(bad, *run.timings[1:]), readings=tuple(readings), notes=(HOSTILE,),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "the page's tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def show(browser, pages):
+    """Opens a page once it is drawn; afterwards nothing may have been fetched or complained of."""
+    contexts, said, fetched = [], [], []
+
+    def open_page(name, width=1440, theme="light", **how):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **how)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: fetched.append(request.url))
+        page.goto(pages[name].as_uri())
+        page.wait_for_selector("html[data-drawn=yes]", timeout=60_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert [url for url in fetched if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in fetched if url.startswith("file:")]) == len(contexts)
+
+
+def _charts(page):
+    return json.loads(page.locator("#charts").text_content())
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_every_chart_has_as_many_marks_as_its_data(show, name):
+    page = show(name)
+    charts = _charts(page)
+    assert len(charts) == {"one": 8, "two": 16}[name]
+    for chart in charts:
+        place = page.locator(f"#{chart['key']}")
+        bars = sum(len(t["x"]) for t in chart["data"] if t["type"] == "bar")
+        points = sum(len(t["x"]) for t in chart["data"] if "markers" in t.get("mode", ""))
+        lines = sum("lines" in t.get("mode", "") for t in chart["data"])
+        maps = [trace["text"] for trace in chart["data"] if trace["type"] == "heatmap"]
+        cells = sum(bool(text) for rows in maps for row in rows for text in row)
+        assert place.locator(".bars .point").count() == bars
+        assert place.locator(".scatterlayer .points path").count() == points
+        assert place.locator(".scatterlayer path.js-line").count() == lines
+        assert place.locator(".heatmap-label").count() == cells
+        assert bars + points + lines + cells > 0
+    drawn = page.locator(".network svg").count()
+    assert drawn == {"one": 18, "two": 18 + 14}[name]
+
+
+def test_the_network_is_drawn_stage_by_stage_to_scale(show):
+    page = show("one")
+    row = page.locator(".network tbody tr").nth(4)  # block 4: 24→72→40 with SE, squeezed to 24
+    widths = row.locator("polygon").evaluate_all(
+        "shapes => shapes.map(s => { const b = s.getBBox(); return b.width })"
+    )
+    assert len(widths) == 4
+    expand, depthwise, squeeze, project = widths
+    assert expand == depthwise == project
+    assert squeeze / depthwise == pytest.approx(24 / 72, rel=0.01)
+    assert page.locator(".network tbody tr").nth(5).locator(".identity").count() == 1
+    assert row.locator(".identity").count() == 0
+
+
+def test_the_metric_switch_works_by_keyboard(show):
+    page = show("one")
+    stage = page.locator(".network polygon").first
+    share = page.locator(".network tbody tr").first.locator("td").last
+
+    def state():
+        return stage.evaluate("s => getComputedStyle(s).fill"), share.inner_text()
+
+    seen = [state()]
+    page.locator("input[value=macs]").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+        seen.append(state())
+    assert len({text for _, text in seen}) == 4
+    assert len({fill for fill, _ in seen}) >= 3
+    assert seen[0][1] == "2.5%"  # 5,419,008 of 216,589,760
+
+
+def test_keyboard_reaches_every_control(show):
+    page = show("one")
+    page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    wanted = page.locator("a[href], button, summary, input:checked, [tabindex='0']").evaluate_all(
+        "all => all.map((one, n) => { one.dataset.stop = n; return String(n) })"
+    )
+    reached = set()
+    for _ in range(len(wanted) + 20):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("() => document.activeElement.dataset.stop"))
+    assert set(wanted) <= reached
+
+
+def test_a_table_sorts_both_ways_and_keeps_its_total(show):
+    page = show("one")
+    table = page.locator("#shares table").first
+    page.locator("#shares summary").first.click()
+    head = table.locator("th", has_text=re.compile("^MACs"))
+    column = head.evaluate("h => h.cellIndex")
+
+    def values():
+        return [
+            int(text.replace(",", ""))
+            for text in table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+        ]
+
+    unsorted = values()
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert values() == sorted(unsorted) != unsorted
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert values() == sorted(unsorted, reverse=True)
+    assert "216,589,760" in table.locator("tfoot").inner_text()
+
+
+def test_a_table_is_copied_with_tabs(show):
+    page = show("one", permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#headline button.copy").click()
+    page.wait_for_selector("#headline button.copy:text('Copied')")
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert "MACs\t216,589,760\t217 M" in copied
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["one", "two", "bare"])
+def test_nothing_is_inaccessible(show, name, theme):
+    """axe's rules, with the contrast that WCAG AA asks for, all tables open."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = show(name, theme=theme, bypass_csp=True)
+    assert page.evaluate("() => document.documentElement.dataset.theme") == theme
+    page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    found = Axe().run(
+        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+    )
+    told = [(v["id"], v["nodes"][0]["html"][:200]) for v in found.response["violations"]]
+    assert told == []
+
+
+def _contrast(one, other):
+    def luminance(colour):
+        parts = [int(x) / 255 for x in re.findall(r"\d+", colour)[:3]]
+        low = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * low[0] + 0.7152 * low[1] + 0.0722 * low[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_in_charts_can_be_read(show, theme):
+    """axe does not look into drawings: the ink against the paper and against both ends of the heat's scale."""
+    page = show("one", theme=theme)
+    ink, *grounds = page.evaluate(
+        """() => ["ink", "paper", "low", "high"].map(name => {
+            const probe = document.createElement("i");
+            probe.style.color = `var(--${name})`;
+            document.body.append(probe);
+            const found = getComputedStyle(probe).color;
+            probe.remove();
+            return found;
+        })"""
+    )
+    fills = page.locator(".plot text").evaluate_all(
+        "all => [...new Set(all.map(t => getComputedStyle(t).fill))]"
+    )
+    assert fills == [ink]
+    assert all(_contrast(ink, ground) >= 4.5 for ground in grounds)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["one", "two", "hostile"])
+def test_the_page_never_scrolls_sideways(show, name, width):
+    page = show(name, width)
+    page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_the_charts_follow_the_theme_and_the_width(show):
+    page = show("one", theme="light")
+    texts = page.locator("#shares0 text").first
+    before = texts.evaluate("t => getComputedStyle(t).fill")
+    page.locator("#theme").click()
+    assert page.locator("#shares0 text").first.evaluate("t => getComputedStyle(t).fill") != before
+    page.set_viewport_size({"width": 768, "height": 900})
+    page.wait_for_timeout(300)
+    room = page.locator("#shares .scroll").first.evaluate(
+        "s => [s.clientWidth, s.querySelector('svg').clientWidth]"
+    )
+    assert room[1] == pytest.approx(max(room[0], 38 * 18), abs=2)
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_on_paper_every_heading_stands_and_no_chart_is_clipped(show, name):
+    from pypdf import PdfReader
+
+    page = show(name, theme="dark")
+    headings = page.locator("h1, h2, h3").all_inner_texts()
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 680, "height": 960})
+    edges = page.locator(".plot").evaluate_all(
+        "all => all.map(p => { const s = p.querySelector('svg'); const b = s.getBoundingClientRect();"
+        " return [b.left, b.right, p.parentElement.getBoundingClientRect().right] })"
+    )
+    assert all(left >= 0 and right <= 680 and right <= parent + 1 for left, right, parent in edges)
+    paper = PdfReader(io.BytesIO(page.pdf(format="A4", prefer_css_page_size=True)))
+    text = _plain(" ".join(sheet.extract_text() for sheet in paper.pages))
+    assert headings
+    for heading in headings:
+        assert _plain(heading) in text
+    assert "Colour by" not in text
+
+
+def _plain(text):
+    """Words with single spaces and no ligatures, which fonts have for fi."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def test_hostile_texts_are_shown_as_they_are(show):
+    page = show("hostile")
+    assert page.evaluate("() => window.taken") is None
+    assert page.locator("h1").inner_text() == f"{HOSTILE} at 224×224"
+    assert page.locator("main img").count() == 0
+    ticks = page.locator("#latency0m .xtick text").all_text_contents()
+    assert f"{HOSTILE[:39]}…" in ticks

@@ -1,0 +1,307 @@
+"""The report's sentences, charts and documents, without a browser; the page itself is in test_page.py."""
+
+import json
+import re
+import zlib
+from base64 import b64encode
+from pathlib import Path
+
+import msgspec
+import pytest
+from report_runs import made_run, timing
+
+from mnv3prof.arch.table import InputError
+from mnv3prof.cli.main import run as run_command
+from mnv3prof.cost.published import PUBLISHED, published
+from mnv3prof.record.document import run_document
+from mnv3prof.record.embedded import embed, embedded
+from mnv3prof.record.run import SCHEMA, read_run, run_from
+from mnv3prof.show import sentences
+from mnv3prof.show.plots import label
+from mnv3prof.show.report import sections
+from mnv3prof.show.view import compact, milliseconds, views
+
+REPORTS = Path(__file__).parent.parent / "reports"
+
+
+def _view(run):
+    (found,) = views([run])
+    return found
+
+
+def _written(tmp_path, run, name="run.json"):
+    path = tmp_path / name
+    path.write_bytes(msgspec.json.encode(run_document(run)))
+    return path
+
+
+def _charts(run):
+    return [chart for section in sections([run]) for panel in section.panels for chart in panel.charts]
+
+
+def test_the_headline_names_the_fastest_backend_and_how_much_faster_than_eager_it_is():
+    said = sentences.headline(_view(made_run()))
+    assert "needs 56.5 M MACs and 2.5 M parameters" in said
+    assert "fast runs it fastest here, in 10.0 ms, 2.0 times as fast as PyTorch eager" in said
+
+
+def test_a_noisy_headline_says_so():
+    run = made_run()
+    noisy = msgspec.structs.replace(run.timings[-1], samples_s=(5e-3, 6e-3, 10e-3, 11e-3, 30e-3))
+    run = msgspec.structs.replace(run, timings=(*run.timings[:-1], noisy))
+    assert "a noisy figure" in sentences.headline(_view(run))
+
+
+@pytest.mark.parametrize("block", ["3", "8", "classifier"])
+def test_two_runs_whose_outliers_differ_give_sentences_that_name_each_its_own(block):
+    said = sentences.matrix(_view(made_run(odd=("fast", block))))
+    named = f"Block {block}" if block.isdecimal() else f"The {block}"
+    # 14 blocks of Small: 5 ms of 18 on fast, 1 of 14 on cpu.
+    assert said.startswith(f"{named} on fast stands out: {5 / 18:.1%} of the time there")
+    assert f"spend {1 / 14:.1%} on it" in said
+
+
+def test_the_block_that_is_dearest_for_its_macs_is_named():
+    view = _view(made_run(odd=("fast", "1")))
+    # Block 1 of Small has 1,254,400 - 46,144 + ... MACs, 2.2 %; 5 of 18 ms is 12.6 times that.
+    said = sentences.shares(view)
+    assert said.startswith("Block 1 is dearer than it looks: 2.2% of the MACs, but 27.8% of the time on fast")
+
+
+def test_additivity_says_by_how_much_the_parts_differ_from_the_whole():
+    # cpu: 14 × 1 ms against 20 ms; fast: 13 × 1 + 5 = 18 ms against 10.
+    said = sentences.additivity(_view(made_run()))
+    assert said == (
+        "On cpu the blocks' times add up to the network's within 30.0%; on fast they are 80.0% more than the whole."
+    )
+
+
+def test_the_saving_is_the_exact_ratio_and_the_measured_one():
+    said = sentences.saving(_view(made_run(standard=True)))
+    assert (
+        f"would need {410_116_352 / 56_510_400:.1f} times the MACs" in said
+    )  # published: facts of the paper's pair
+    assert said.endswith("measured on fast, it takes 4.0 times as long.")
+    assert "was not measured" in sentences.saving(_view(made_run()))
+
+
+def test_what_was_not_measured_is_said_not_drawn():
+    run = msgspec.structs.replace(made_run(readings=False), timings=())
+    text = json.dumps([p.sentences for s in sections([run]) for p in s.panels])
+    for sentence in ("Nothing was timed", "counters were not run", "was not measured"):
+        assert sentence in text
+    assert not any(chart.key.startswith("latency") for chart in _charts(run))
+
+
+def test_every_chart_is_a_figure_that_plotly_accepts():
+    go = pytest.importorskip("plotly.graph_objects")
+    for chart in _charts(made_run("large", standard=True)):
+        text = re.sub(
+            r'"var:[a-z0-9-]+"', '"#123456"', json.dumps({"data": chart.data, "layout": chart.layout})
+        )
+        go.Figure(json.loads(text))
+        assert chart.marks > 0
+        assert chart.alt
+
+
+def test_a_text_in_a_chart_is_no_markup():
+    assert label("<b>&") == "&lt;b&gt;&amp;"
+    run = made_run(backends=("cpu", "<b>x</b>"))
+    assert "<b>x" not in json.dumps([[c.data, c.layout] for c in _charts(run)])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(216_589_760, "216.6 M"), (5_483_032, "5.5 M"), (999, "999"), (1.2e9, "1.2 G"), (12_345, "12.3 k")],
+)
+def test_counts_in_sentences(value, text):
+    assert compact(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.214e-3, "3.21 ms"), (85.7e-3, "85.7 ms"), (0.412, "412 ms"), (41.2e-6, "41.2 µs")],
+)
+def test_times_in_sentences(seconds, text):
+    assert milliseconds(seconds) == text
+
+
+def test_published_figures_stand_beside_the_same_configuration_only():
+    run = made_run("large")
+    assert published(run.subject.graph).madds_m == 217
+    assert published(made_run("large", width=0.75).subject.graph).madds_m == 155
+    assert published(made_run("large", width=0.75, width_rule="torchvision").subject.graph) is None
+    assert published(made_run("large", classes=10).subject.graph) is None
+    assert published(made_run("large-minimal").subject.graph) is None
+
+
+def test_every_published_count_is_the_exact_one_within_a_million():
+    """The figures are the paper's; the counts ours."""
+    from mnv3prof.arch.files import read_table
+    from mnv3prof.arch.layers import expand
+    from mnv3prof.arch.variants import vary
+    from mnv3prof.cost.counts import count, total
+
+    for row in PUBLISHED:
+        graph = expand(vary(read_table(row.net), width=row.width), row.side)
+        assert abs(total(count(graph)).macs / 1e6 - row.madds_m) <= 1, row
+        assert published(graph) == row
+
+
+def test_a_page_is_made_again_from_itself(tmp_path, capsys):
+    run = made_run("large", standard=True)
+    first, second = tmp_path / "a.html", tmp_path / "b.html"
+    assert run_command(["report", str(_written(tmp_path, run)), "-o", str(first)]) == 0
+    assert run_command(["report", str(first), "-o", str(second)]) == 0
+    assert capsys.readouterr().out.split() == [str(first), str(second)]
+    assert first.read_bytes() == second.read_bytes()
+    (document,) = embedded(first.read_text(encoding="utf-8"), "a.html")
+    assert run_from(document, "a.html") == run
+
+
+def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [_written(tmp_path, made_run(net), f"{net}.json") for net in ("large", "small")]
+    assert run_command(["report", *map(str, paths)]) == 0
+    assert capsys.readouterr().out.strip() == str(Path("reports") / "large-224-and-small-224.html")
+    text = (tmp_path / "reports" / "large-224-and-small-224.html").read_text(encoding="utf-8")
+    assert "Side by side" in text
+    assert "B does 0.26 times the MACs of A, and takes 1.00 times as long on fast" in text
+
+
+def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
+    assert run_command(["report", str(_written(tmp_path, made_run())), "--format", "md"]) == 0
+    out = capsys.readouterr().out
+    assert "### MobileNetV3-Small at 224×224 in figures" in out
+    assert "| stem | █ 9.6% | 5,419,008 |" in out
+    assert "Block 3 on fast stands out" in out
+    assert len(out) < 10_000
+
+
+def test_a_table_is_reported_without_measuring(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_command(["report", "small", "--no-latency", "--width", "0.5", "--input", "96x128"]) == 0
+    path = Path("reports") / "small-width-0.5-96x128.html"
+    assert capsys.readouterr().out.strip() == str(path)
+    (document,) = embedded(path.read_text(encoding="utf-8"), "it")
+    run = run_from(document, "it")
+    assert run.timings == ()
+    assert {r.tool for r in run.readings if r.status == "ok"} >= {"torch", "fvcore", "thop"}
+
+
+def test_a_table_is_measured_and_reported(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["report", "small", "--input", "32", "--on", "cpu,null", "--time-budget", "0.5", "-o", "x.html"]
+    assert run_command(command) == 0
+    (document,) = embedded(Path("x.html").read_text(encoding="utf-8"), "it")
+    assert {t["backend"] for t in document["timings"]} == {"cpu", "null"}
+    assert capsys.readouterr().out.strip() == "x.html"
+
+
+def test_a_wrong_output_is_shown_and_exits_with_1(tmp_path):
+    run = made_run()
+    bad = msgspec.structs.replace(run.timings[0], status="wrong", reason="it is off")
+    run = msgspec.structs.replace(run, timings=(bad, *run.timings[1:]))
+    path = tmp_path / "x.html"
+    assert run_command(["report", str(_written(tmp_path, run)), "-o", str(path)]) == 1
+    assert "it is off" in path.read_text(encoding="utf-8")
+
+
+def _document():
+    return json.loads(msgspec.json.encode(run_document(made_run())))
+
+
+def _broken(change):
+    document = _document()
+    change(document)
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (_broken(lambda d: d.update(schema=SCHEMA + 1)), "has the schema 2; this version reads 1"),
+        (_broken(lambda d: d.update(schema=0)), "has the schema 0; this version reads 1"),
+        (_broken(lambda d: d.update(schema=None)), "has the schema None; this version reads 1"),
+        (_broken(lambda _: None)[:-2000], "is not valid JSON"),
+        (_broken(lambda d: d["timings"][0].update(samples_s=[1e308])), "is a damaged run"),
+        (_broken(lambda d: d["timings"][0].update(samples_s=[-1])), "is a damaged run"),
+        (_broken(lambda d: d["timings"][0].update(samples_s="x")), "is a damaged run"),
+        (_broken(lambda d: d["timings"][0].update(part="99")), "which its network has not"),
+        (_broken(lambda d: d["timings"][0].update(batch=10**400)), "is a damaged run"),
+        (_broken(lambda d: d["host"].update(memory_bytes=10**300)), "is a damaged run"),
+        (_broken(lambda d: d["host"]["roofs"][0].update(bytes_per_s=0)), "is a damaged run"),
+        (_broken(lambda d: d["readings"][0].update(printed=10**400)), "which no counter does"),
+        (_broken(lambda d: d.update(input=[0, 5])), "is no image size"),
+        (_broken(lambda d: d.update(table={"rows": []})), "0 rows are not allowed"),
+        (_broken(lambda d: d.pop("host")), "is no run"),
+        (_broken(lambda d: d.pop("timings")), "is no run"),
+        (_broken(lambda d: d.update(host=3)), "is a damaged run"),
+        (_broken(lambda d: d.update(readings=[{"tool": "x", "version": None, "status": "ok"}])), "is not known"),
+        (_broken(lambda d: d["timings"][0].update(samples_s=[float("nan")])), "is not valid JSON"),
+        ('{"created": "2026"', "is not valid JSON"),
+    ],
+)  # fmt: skip
+def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
+    path = tmp_path / "run.json"
+    path.write_text(text, encoding="utf-8")
+    assert run_command(["report", str(path), "-o", str(tmp_path / "x.html")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert sentence in err
+    assert not (tmp_path / "x.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("<html></html>", "holds no run"),
+        ("", "holds no run"),
+        (embed(b'{"x": 1}').replace(">eN", ">!!", 1), "its run is damaged"),
+        (embed(b"x" * 1000)[:80] + "</script>", "its run is damaged"),
+        (embed(b"[1, "), "its run is damaged"),
+        (embed(b"{}"), "is no run"),
+    ],
+)
+def test_a_hostile_page_gets_one_sentence(tmp_path, capsys, page, sentence):
+    path = tmp_path / "old.html"
+    path.write_text(page, encoding="utf-8")
+    assert run_command(["report", str(path)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_run_in_a_page_that_would_fill_all_memory_is_refused():
+    bomb = zlib.compress(b"0" * 200_000_001, 9)
+    page = embed(b"{}").replace(b64encode(zlib.compress(b"{}", 9)).decode(), b64encode(bomb).decode())
+    with pytest.raises(InputError, match="larger than 200,000,000 bytes"):
+        embedded(page, "a.html")
+
+
+@pytest.mark.parametrize("name", ["missing.html", "missing.json", "."])
+def test_a_source_that_is_not_there_is_named(name, capsys):
+    assert run_command(["report", name]) == 2
+    assert capsys.readouterr().err.startswith(f"mnv3prof: {name}")
+
+
+def test_gaps_are_named_in_the_report():
+    """Parts that are missing, backends that are absent: a report with the gap said."""
+    run = made_run()
+    absent = timing("slow", "1", 1e-3, status="absent", reason="it is not installed")
+    absent = msgspec.structs.replace(absent, samples_s=())
+    partial = tuple(t for t in run.timings if (t.backend, t.part) not in {("fast", "2"), ("cpu", "net")})
+    run = msgspec.structs.replace(run, timings=(*partial, absent))
+    notes = [
+        note for s in sections([run]) for p in s.panels for sheet in p.open_sheets for note in sheet.notes
+    ]
+    assert "slow absent: it is not installed (parts: 1)." in notes
+    assert sentences.matrix(_view(run)).startswith("On cpu, the only backend that ran every block")
+
+
+def test_the_example_report_is_of_this_schema():
+    """It is made by the tool: reports/README.md says how."""
+    example = REPORTS / "example.json"
+    assert read_run(example).readings
+    (document,) = embedded(example.with_suffix(".html").read_text(encoding="utf-8"), "the example")
+    assert document["schema"] == SCHEMA, "the example is older than the schema: make it again"
+    assert run_from(document, "the example") == read_run(example)
