@@ -135,6 +135,8 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path):
     for f in measured:
         assert shown[f.claim, f.how] == f.verdict
     assert again["runs"][0]["timings"] == json.loads(path.read_text(encoding="utf-8"))["runs"][0]["timings"]
+    assert run(["claims", str(path), "--width", "0.5"]) == 2
+    assert "allowed are no options of another" in capsys.readouterr().err
     assert run(["claims", str(path), "K4", "--explain"]) == 0
     assert "whole network: nn.Hardswish by swish, time ×" in " ".join(capsys.readouterr().out.split())
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ..record.change import SIGNIFICANT, mann_whitney
 from ..record.findings import Evidence, Verdict
 from ..record.run import Timing
 
-SIGNIFICANT: Final = 0.01
-"""The largest p of Mann-Whitney's test at which two times are said to differ."""
 LEAST: Final = 0.02
 """The smallest difference that counts, whatever its p: to so much is a median measured (bench.schedule)."""
 ALIKE: Final = 0.05
@@ -47,7 +46,7 @@ def ratio(first: Timing | None, second: Timing | None) -> Ratio | None:
     a, b = pair
     if a is None or b is None or first is None or second is None or not b.low:
         return None
-    p = _mann_whitney(first.samples_s, second.samples_s)
+    p = mann_whitney(first.samples_s, second.samples_s)
     return Ratio(a.median / b.median, a.low / b.high, a.high / b.low, p)
 
 
@@ -63,12 +62,6 @@ def _sum(timings: Sequence[Timing | None]) -> tuple[float, float, float] | None:
     if not found or len(found) < len(timings):
         return None
     return sum(s.median for s in found), sum(s.low for s in found), sum(s.high for s in found)
-
-
-def _mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
-    from scipy.stats import mannwhitneyu
-
-    return float(mannwhitneyu(first, second, alternative="two-sided").pvalue)
 
 
 def is_faster(found: Ratio | None, by: float = 0.0) -> bool | None:

@@ -48,7 +48,7 @@ def claims(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WHAT]...", help="Claims (K1 to K11, T1 to T3), a table (large), or a file of findings."
+            metavar="WHAT", help="Claims (K1 to K11, T1 to T3), a table (large), or a file of findings."
         ),
     ] = None,
     *,
@@ -70,11 +70,10 @@ def claims(
     Example: mnv3prof claims K3 --explain
     """
     names, source = _named(what or [])
-    saved = is_findings(Path(source))
-    evidence = read_evidence(Path(source)) if saved else Evidence(graph=settings.graph(source))
+    evidence = _evidence(source, settings)
     unfinished = False
     if trying.measure:
-        evidence = replace(evidence, runs=_measured(evidence, names, trying))
+        evidence = replace(evidence, runs=(*_measured(evidence, names, trying), *evidence.runs))
         unfinished = any(t.stopped == "interrupted" for run in evidence.runs for t in run.timings)
     if trying.train and not unfinished:
         evidence, unfinished = _trained(evidence, names, trying)
@@ -95,6 +94,17 @@ def _named(what: list[str]) -> tuple[tuple[str, ...], str]:
     if len(others) > 1:
         raise InputError(f"claims: {len(others)} tables are too many; allowed is one, beside claims as K3")
     return names, others[0] if others else "large"
+
+
+def _evidence(source: str, settings: Settings) -> Evidence:
+    """The evidence in the file called `source`, or of the table called so: the network on paper."""
+    if not is_findings(Path(source)):
+        return Evidence(graph=settings.graph(source))
+    if settings != Settings():
+        raise InputError(
+            f"{source}: is judged for the network that it is of; allowed are no options of another"
+        )
+    return read_evidence(Path(source))
 
 
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:
@@ -120,7 +130,7 @@ def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tupl
     in_range(trying.threads, "--threads", 1, 1_024)
     plan = Plan(arms(names), trying.seeds, trying.epochs, trying.threads)
     path = None if trying.no_cache else _kept_at(plan)
-    known = _kept(path) if path else ()
+    known = evidence.trials or (_kept(path) if path else ())
 
     def store(trials: tuple[Trial, ...]) -> None:
         if path:
