@@ -154,6 +154,9 @@ OnOption = Annotated[
         "--on", metavar="NAMES", help="Backends, separated by commas, or all: every one that can run here."
     ),
 ]
+CrossCheckOption = Annotated[
+    bool, typer.Option("--cross-check", help="Run the counters of the field and explain their figures.")
+]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Convert anew, and keep nothing.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]
 
