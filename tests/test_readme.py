@@ -15,7 +15,7 @@ SHOWN = re.findall(r"```console\n\$ mnv3prof (.*?)\n(.*?)```", README, re.DOTALL
 COMMANDS = sorted(
     set(
         re.findall(
-            r"`mnv3prof ((?:table|flops|memory|compare|latency|backends|profile|export|cache|diff|check|train|report)[^`]*)`",
+            r"`mnv3prof ((?:table|flops|memory|compare|latency|backends|profile|export|cache|diff|check|train|report|claims)[^`]*)`",
             README,
         )
     )

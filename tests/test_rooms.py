@@ -14,6 +14,7 @@ PAPER_ROOMS = ["arch", "cost", "record"]
 MAY_SHOW = {"arch", "cost", "record", "show"}
 FILE_READERS = (
     "arch/files.py",
+    "record/findings.py",
     "record/run.py",
     "record/whole.py",
     "bench/",

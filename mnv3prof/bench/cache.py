@@ -26,6 +26,10 @@ IN_AND_OUT: Final = ".npy"
 """The suffix of a part's input and output, which stand beside its converted files."""
 
 
+TRIALS: Final = "trials-"
+"""What the names of files begin with in which the trainings of claims are kept."""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """A converted part. main: its file's name; seconds: of the conversion; digests: of every file."""
 
@@ -122,10 +126,12 @@ def contents(folder: Path) -> Kept:
 
 
 def clear(folder: Path) -> Kept:
-    """Remove every entry, and drafts that were never finished; what was there."""
+    """Remove every entry, trainings, and drafts that were never finished; what was there."""
     found = contents(folder)
     for place in [*_entries(folder), *folder.glob(".draft-*")]:
         shutil.rmtree(place, ignore_errors=True)
+    for file in folder.glob(f"{TRIALS}*.json"):
+        file.unlink(missing_ok=True)
     return found
 
 

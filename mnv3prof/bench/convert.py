@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from typing import Final
 
 from . import cache
@@ -15,6 +17,8 @@ from .worker import Convert, Failed, Piece, Prepare, Setup, serve_conversions
 _MEMORY_BYTES: Final = 2 * 2**30
 """What a converter is given: the largest took 1.2 GB of it for Large at 224."""
 _LEAST_TIMEOUT_S: Final = 300.0
+_GRACE_S: Final = 10.0
+"""What a conversion may take beyond the time in which it must be begun."""
 
 Conversions = dict[tuple[str, Piece], "tuple[str, cache.Entry] | Failed"]
 """By form and piece: the entry's key and the entry, or why there is none."""
@@ -23,11 +27,12 @@ Conversions = dict[tuple[str, Piece], "tuple[str, cache.Entry] | Failed"]
 def convert(
     pieces: Mapping[str, Sequence[Piece]], setup: Setup, folder: Path, *,
     timeout_s: float = _LEAST_TIMEOUT_S, hear: Callable[[str], None] = lambda _: None,
+    within_s: float = inf,
 ) -> Conversions:  # fmt: skip
     """Every piece in each form that it is wanted in. pieces: by form.
 
     What the cache in `folder` has is not converted again. Forms are converted side by side, as far
-    as processors and memory allow.
+    as processors and memory allow. After `within_s` none is begun, and what is left is not in the answer.
     """
     found: Conversions = {}
     missing: dict[str, list[Piece]] = {}
@@ -40,7 +45,7 @@ def convert(
             else:
                 found[name, piece] = (key, entry)
     if missing:
-        found |= _convert_missing(missing, setup, folder, timeout_s, hear)
+        found |= _convert_missing(missing, setup, folder, timeout_s, hear, monotonic() + within_s)
         cache.trim(folder)
     return found
 
@@ -59,14 +64,14 @@ def loading(name: str, piece: Piece, setup: Setup, folder: Path) -> Prepare | Fa
 
 def _convert_missing(
     missing: Mapping[str, Sequence[Piece]], setup: Setup, folder: Path, timeout_s: float,
-    hear: Callable[[str], None],
+    hear: Callable[[str], None], until: float,
 ) -> Conversions:  # fmt: skip
     """Side by side; an interrupt ends the converters at once."""
     found: Conversions = {}
     stop = Event()
     with ThreadPoolExecutor(_how_many_at_once()) as pool:
         jobs = [
-            pool.submit(_convert_all, name, pieces, setup, folder, timeout_s, hear, stop)
+            pool.submit(_convert_all, name, pieces, setup, folder, timeout_s, hear, stop, until)
             for name, pieces in missing.items()
         ]
         try:
@@ -94,19 +99,20 @@ def _how_many_at_once() -> int:
 
 def _convert_all(
     name: str, pieces: Sequence[Piece], setup: Setup, folder: Path, timeout_s: float,
-    hear: Callable[[str], None], stop: Event,
+    hear: Callable[[str], None], stop: Event, until: float,
 ) -> Conversions:  # fmt: skip
     found: Conversions = {}
     worker: Worker | None = None
     try:
         for number, piece in enumerate(pieces, 1):
-            if stop.is_set():
+            if stop.is_set() or monotonic() > until:
                 break
             hear(f"converting to {name}: {number} of {len(pieces)}")
             if worker is None or not is_alive(worker):
                 worker = start(serve_conversions, name, setup, folder)
             key = _key(name, piece, setup)
-            answer = ask(worker, Convert(piece, key), timeout_s, stop)
+            within_s = min(timeout_s, until - monotonic() + _GRACE_S)
+            answer = ask(worker, Convert(piece, key), within_s, stop)
             found[name, piece] = answer if isinstance(answer, Failed) else (key, answer)
     finally:
         if worker and is_alive(worker):

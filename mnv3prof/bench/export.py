@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ..arch.layers import Graph
-from ..arch.table import InputError
+from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
-from ..record.run import NET, Weights
+from ..record.run import NET, Weights, part_layers
 from . import cache, processes
 from .backends import backend
 from .backends import names as backend_names
@@ -43,8 +43,9 @@ def export(
     """
     if dtype not in form(to).DTYPES:
         raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
-    if part not in (*graph.blocks, NET):
-        raise InputError(f"--part: {part!r} is no part; allowed are {', '.join(graph.blocks)} and {NET}")
+    if not part_layers(graph, part):
+        allowed = f"{', '.join(graph.blocks)}, {NET}, or a module's path as features.0.0"
+        raise InputError(f"--part: {shown(part)} is no part; allowed are {allowed}")
     runner = next(name for name in backend_names() if to == backend(name).FORMAT)
     found = backend(runner).usable()
     if not found.ok:

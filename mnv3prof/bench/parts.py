@@ -1,13 +1,15 @@
 """The pieces that are timed, each with the activations that it really gets."""
 
+from copy import copy
 from math import ceil
-from typing import Final
+from typing import Final, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..arch.layers import Graph
+from ..model.blocks import MobileNetV3
 from ..model.network import build, parts
 from ..record.run import NET, Weights
 from .formats import Part
@@ -18,7 +20,13 @@ _CALIBRATION_IMAGES: Final = 8
 
 
 def make_parts(graph: Graph, batch: int = 1, weights: Weights | None = None) -> dict[str, Part]:
-    """Every part by name, the same in each process: trained weights, with the images that came with
+    """The network and each of its blocks, by name. Raises InputError where `weights` do not fit."""
+    whole = make_network(graph, batch, weights)
+    return {**block_parts(whole), NET: whole}
+
+
+def make_network(graph: Graph, batch: int = 1, weights: Weights | None = None) -> Part:
+    """The whole network, the same in each process: trained weights, with the images that came with
     them, or else weights and images from a fixed seed.
 
     Batch norm of random weights takes the statistics of a few images, so that activations look like
@@ -36,13 +44,54 @@ def make_parts(graph: Graph, batch: int = 1, weights: Weights | None = None) -> 
             images = _as_many(seen, images)
         model.eval()
         image = images[:batch].clone()
-        made = {}
-        x, calibration = image, images
-        for name, module in parts(model):
-            made[name] = Part(name, module, x.clone(), module(x.clone()), calibration)
-            x, calibration = made[name].expected, module(calibration.clone())
-        made[NET] = Part(NET, model, image, x, images)
-    return made
+        return Part(NET, model, image, model(image), images)
+
+
+def block_parts(whole: Part) -> dict[str, Part]:
+    """The blocks of the whole network, each with what the one before it hands on."""
+    found = {}
+    x, calibration = whole.given, whole.calibration
+    with torch.no_grad():
+        for name, module in parts(cast("MobileNetV3", whole.module)):
+            found[name] = Part(name, module, x.clone(), module(x.clone()), calibration)
+            x, calibration = found[name].expected, module(calibration.clone())
+    return found
+
+
+def inner_part(whole: Part, path: str) -> Part:
+    """The module at `path` of the whole network, with what reaches it when the network runs.
+
+    A module that works in place gets a copy that does not: it is called again and again on one input.
+    """
+    module = whole.module.get_submodule(path)
+    with torch.no_grad():
+        given, calibration = (_reaching(module, whole.module, x) for x in (whole.given, whole.calibration))
+        if getattr(module, "inplace", False):
+            module = copy(module)
+            module.__dict__["inplace"] = False
+        return Part(path, module, given, module(given), calibration)
+
+
+class _Reached(Exception):  # noqa: N818 - a finding, not an error
+    """The input of a module, when the network has got that far."""
+
+    def __init__(self, given: Tensor) -> None:
+        super().__init__()
+        self.given = given
+
+
+def _reaching(module: nn.Module, model: nn.Module, images: Tensor) -> Tensor:
+    """The input that `module` is given while the model runs on `images`, which goes no further."""
+
+    def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        raise _Reached(inputs[0].clone())
+
+    with module.register_forward_pre_hook(catch):
+        try:
+            model(images)
+        except _Reached as reached:
+            return reached.given
+    raise ValueError("the network runs without that module")
 
 
 def _calibrate(model: nn.Module, images: Tensor) -> None:

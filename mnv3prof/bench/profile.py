@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,8 +25,10 @@ _SLOW_TO_START: Final = frozenset({"cpu-compile"})
 
 
 class Request(NamedTuple):
-    """What to measure. parts: of each network; folder: the cache's, None for one that is not kept;
-    operators: whether to ask the runtimes for theirs too; weights: trained ones, of every network.
+    """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
+    for one that is not kept; operators: whether to ask the runtimes for theirs too; weights: trained
+    ones, of every network; ready_s: how long converting and loading the parts may take; roofs: whether
+    the machine's peak rates are measured too.
     """
 
     graphs: Mapping[str, Graph]
@@ -39,6 +42,8 @@ class Request(NamedTuple):
     folder: Path | None = None
     operators: bool = False
     weights: Weights | None = None
+    ready_s: float = inf
+    roofs: bool = True
 
 
 def usable_here() -> tuple[str, ...]:
@@ -68,8 +73,11 @@ def profile(
         store(replace(run, timings=others + timings))
 
     with nullcontext(request.folder) if request.folder else cache.temporary() as folder:
-        plan = Plan(setup, _pieces(request), request.backends, folder, request.budget_s, request.timeout_s)
-        if devices := _devices_without_roof(run, request):
+        plan = Plan(
+            setup, _pieces(request), request.backends, folder, request.budget_s, request.timeout_s,
+            request.ready_s,
+        )  # fmt: skip
+        if request.roofs and (devices := _devices_without_roof(run, request)):
             hear(Progress("measuring the machine's peak rates"))
             roofs = run.host.roofs + measure_roofs(setup, devices)
             run = replace(run, host=describe(dict.fromkeys([*run.host.runtimes, *request.backends]), roofs))
@@ -109,7 +117,7 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
     found: dict[Piece, None] = {}
     for variant, graph in request.graphs.items():
         same = twins(graph)
-        found |= {Piece(variant, same[part]): None for part in request.parts[variant]}
+        found |= {Piece(variant, same.get(part, part)): None for part in request.parts[variant]}
     return tuple(found)
 
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -37,12 +38,16 @@ _LEAST_VISIT_S: Final = 0.02
 _MOST_VISIT_S: Final = 0.5
 _RESTARTS: Final = 2
 _ROOF_TIMEOUT_S: Final = 120.0
+_GRACE_S: Final = 10.0
+"""What a piece may take beyond the time that getting ready may take."""
 
 
 class Plan(NamedTuple):
     """What to time. pieces: of the setup's variants; budget_s: of sampling over all of it.
 
     timeout_s: how long one request may take before its worker is ended. folder: of the cache.
+    ready_s: how long converting and loading may take, converting at most half of it; pieces that are
+        left are rows with that reason.
     """
 
     setup: Setup
@@ -51,6 +56,7 @@ class Plan(NamedTuple):
     folder: Path
     budget_s: float = 60.0
     timeout_s: float = 300.0
+    ready_s: float = inf
 
 
 class Progress(NamedTuple):
@@ -132,7 +138,9 @@ def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
 
 def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
     _leave_out_what_cannot_run(plan, cells)
+    begin = perf_counter()
     _convert(plan, cells, watcher)
+    spent = perf_counter() - begin
     fleet = _Fleet(plan)
     try:
         watcher.hear(Progress("starting the runtimes"))
@@ -141,14 +149,32 @@ def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
         for name in _open(cells):  # none is timed while another starts
             if isinstance(answer := fleet.ask(name, Begin()), Failed):
                 _fail(cells, name, answer)
-        for name, piece in list(cells):
-            if not cells[name, piece].done:
-                watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
-                _prepare(fleet, cells, name, piece)
-                watcher.store(_timings(cells))
+        _load(plan, plan.ready_s - spent, fleet, cells, watcher)
         _sample(plan, fleet, cells, watcher)
     finally:
         fleet.end()
+
+
+def _load(plan: Plan, ready_s: float, fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
+    """Every open piece, backend by backend; each backend has its share of the time that is left."""
+    end = perf_counter() + ready_s
+    names = _open(cells)
+    for number, name in enumerate(names):
+        now = perf_counter()
+        until = now + (end - now) / (len(names) - number)
+        for piece in [piece for other, piece in cells if other == name and not cells[other, piece].done]:
+            if cells[name, piece].done:  # its worker has gone meanwhile
+                continue
+            if perf_counter() > until:
+                _end_badly(cells[name, piece], _late(plan))
+                continue
+            watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
+            _prepare(fleet, cells, name, piece, until - perf_counter() + _GRACE_S)
+            watcher.store(_timings(cells))
+
+
+def _late(plan: Plan) -> Failed:
+    return Failed("timeout", f"it was not ready within the {plan.ready_s:.0f} s that getting ready may take")
 
 
 def _open(cells: _Cells) -> list[str]:
@@ -182,11 +208,12 @@ def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
     found = convert(
         {name: tuple(pieces) for name, pieces in wanted.items()}, plan.setup, plan.folder,
         timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
+        within_s=plan.ready_s / 2,
     )  # fmt: skip
     for (name, piece), cell in cells.items():
-        result = found.get((backend(name).FORMAT, piece))
-        if cell.done or result is None:
+        if cell.done or not backend(name).FORMAT:
             continue
+        result = found.get((backend(name).FORMAT, piece), _late(plan))
         if isinstance(result, Failed):
             _end_badly(cell, Failed(result.status, f"conversion: {result.reason}"))
         else:
@@ -205,19 +232,19 @@ class _Fleet:
         """Start the worker of a backend."""
         self.workers[name] = processes.start(serve_runtime, name, self.plan.setup)
 
-    def ask(self, name: str, request: Any) -> Any:
+    def ask(self, name: str, request: Any, within_s: float = inf) -> Any:
         """The answer of the backend's worker."""
         if name not in self.workers:
             return Failed("crashed", "its worker has ended too often")
-        answer = processes.ask(self.workers[name], request, self.plan.timeout_s)
+        answer = processes.ask(self.workers[name], request, min(self.plan.timeout_s, within_s))
         if not processes.is_alive(self.workers[name]):
             del self.workers[name]
         return answer
 
-    def prepare(self, name: str, piece: Piece) -> Prepared | Failed:
+    def prepare(self, name: str, piece: Piece, within_s: float = inf) -> Prepared | Failed:
         """Let the backend's worker load a piece."""
         request = loading(name, piece, self.plan.setup, self.plan.folder)
-        return request if isinstance(request, Failed) else self.ask(name, request)
+        return request if isinstance(request, Failed) else self.ask(name, request, within_s)
 
     def revive(self, name: str) -> bool:
         """Whether a worker that has ended was started again."""
@@ -233,8 +260,8 @@ class _Fleet:
             processes.end(worker)
 
 
-def _prepare(fleet: _Fleet, cells: _Cells, name: str, piece: Piece) -> None:
-    _note_prepared(cells[name, piece], fleet.prepare(name, piece))
+def _prepare(fleet: _Fleet, cells: _Cells, name: str, piece: Piece, within_s: float = inf) -> None:
+    _note_prepared(cells[name, piece], fleet.prepare(name, piece, within_s))
     _bring_back(fleet, cells, name, before=piece)
 
 

@@ -67,7 +67,7 @@ class Setup(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of a variant."""
+    """A part of a variant: a block, the whole network, or the module at a path."""
 
     variant: str
     part: str
@@ -152,9 +152,7 @@ def serve_runtime(name: str, setup: Setup, line: Connection) -> None:
         if isinstance(request, Sample):
             return visit(calls[request.piece], request.seconds)
         if isinstance(request, PlanMemory):
-            return _planned(
-                runtime, _network(request.piece.variant, setup, networks)[request.piece.part], setup
-            )
+            return _planned(runtime, _part(request.piece, setup, networks), setup)
         if isinstance(request, Profile):
             return _operators(runtime, _job(request.prepare, setup, networks), request.calls)
         job = _job(request, setup, networks)
@@ -173,7 +171,7 @@ def serve_conversions(name: str, setup: Setup, folder: Path, line: Connection) -
     dtype = stored_dtype(name, setup.dtype)
 
     def answer(request: Convert) -> cache.Entry:
-        part = _network(request.piece.variant, setup, networks)[request.piece.part]
+        part = _part(request.piece, setup, networks)
         return cache.keep(folder, request.key, lambda draft: _convert(name, part, dtype, draft))
 
     _serve(line, answer)
@@ -249,12 +247,19 @@ def _in_a_line(error: Exception) -> str:
     return f"{type(error).__name__}: {first}".rstrip(": ")[:200]
 
 
-def _network(variant: str, setup: Setup, networks: dict[str, dict[str, Part]]) -> dict[str, Part]:
-    if variant not in networks:
-        from .parts import make_parts
+def _part(piece: Piece, setup: Setup, networks: dict[str, dict[str, Part]]) -> Part:
+    """The piece, made with its network when it is the first one asked for."""
+    from .parts import block_parts, inner_part, make_network
 
-        networks[variant] = make_parts(setup.graphs[variant], setup.batch, setup.weights)
-    return networks[variant]
+    variant, name = piece
+    if variant not in networks:
+        networks[variant] = {NET: make_network(setup.graphs[variant], setup.batch, setup.weights)}
+    made = networks[variant]
+    if name not in made and name in setup.graphs[variant].blocks:
+        made |= block_parts(made[NET])
+    elif name not in made:
+        made[name] = inner_part(made[NET], name)
+    return made[name]
 
 
 def _operators(runtime: Backend, job: Job, calls: int) -> tuple[Op, ...]:
@@ -279,9 +284,9 @@ def _planned(runtime: Backend, part: Part, setup: Setup) -> RuntimePlan:
 def _job(request: Prepare, setup: Setup, networks: dict[str, dict[str, Part]]) -> Job:
     import numpy as np
 
-    variant, name = request.piece
+    name = request.piece.part
     if request.folder is None:
-        part = _network(variant, setup, networks)[name]
+        part = _part(request.piece, setup, networks)
         given, expected = part.given.numpy(), part.expected.numpy()
         return Job(name, part.module, given, expected, setup.dtype, setup.threads)
     given, expected = (np.load(request.folder / f"{which}.npy") for which in ("given", "expected"))

@@ -29,7 +29,8 @@ def export(
     *,
     to: Annotated[_To, typer.Option("--to", help="The form to write.")] = "onnx",
     part: Annotated[
-        str, typer.Option("--part", help="The whole network (net), stem, a row's number, head or classifier.")
+        str,
+        typer.Option("--part", help="The whole network (net), a block's name, or a module's path."),
     ] = NET,
     dtype: DtypeOption = "fp32",
     batch: Annotated[int, typer.Option("--batch", help="Number of images.")] = 1,

@@ -35,6 +35,13 @@ def _measuring(name: str, text: str, **how: Any) -> Any:
     return typer.Option(name, help=text, rich_help_panel="Measuring", **how)
 
 
+ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.")]
+TimeBudgetOption = Annotated[
+    float | None,
+    _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
+]
+
+
 class Measuring(msgspec.Struct, frozen=True):
     """What to time, on what, and how."""
 
@@ -46,11 +53,8 @@ class Measuring(msgspec.Struct, frozen=True):
     rows: Annotated[str | None, _measuring("--rows", "Only these rows of the table, as 3,7-9.")] = None
     dtype: Annotated[Dtype, _measuring("--dtype", "Type of weights and activations.")] = "fp32"
     batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
-    threads: Annotated[int, _measuring("--threads", "Threads of each runtime.")] = 1
-    time_budget: Annotated[
-        float | None,
-        _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
-    ] = None
+    threads: ThreadsOption = 1
+    time_budget: TimeBudgetOption = None
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
     ] = 300.0
@@ -66,9 +70,8 @@ class Measuring(msgspec.Struct, frozen=True):
 
         in_range(self.batch, "--batch", 1, 1_024)
         in_range(self.threads, "--threads", 1, 1_024)
-        budget = _BUDGET_S if self.time_budget is None else self.time_budget
-        _seconds(budget, "--time-budget")
-        _seconds(self.timeout, "--timeout")
+        budget = budget_of(self.time_budget)
+        seconds_in_range(self.timeout, "--timeout")
         names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
@@ -85,7 +88,15 @@ class Measuring(msgspec.Struct, frozen=True):
         return {"net": (NET,), "blocks": graph.blocks, "all": (*graph.blocks, NET)}[self.parts]
 
 
-def _seconds(value: float, option: str) -> None:
+def budget_of(time_budget: float | None) -> float:
+    """The value of --time-budget, or what it is by default. Raises InputError for what is no time."""
+    budget = _BUDGET_S if time_budget is None else time_budget
+    seconds_in_range(budget, "--time-budget")
+    return budget
+
+
+def seconds_in_range(value: float, option: str) -> None:
+    """Raises InputError unless `value` is a length of time that one may wish for."""
     if not 0 < value <= _MOST_SECONDS:
         allowed = f"allowed is a number above 0, at most {_MOST_SECONDS:,.0f}"
         raise InputError(f"{option}: {shown(value)} is not allowed; {allowed}")

@@ -157,6 +157,9 @@ OnOption = Annotated[
 CrossCheckOption = Annotated[
     bool, typer.Option("--cross-check", help="Run the counters of the field and explain their figures.")
 ]
+EpochsOption = Annotated[
+    int, typer.Option("--epochs", help="Times that every image is seen.", rich_help_panel="Recipe")
+]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Convert anew, and keep nothing.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]
 

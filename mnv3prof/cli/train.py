@@ -16,7 +16,7 @@ from ..record.document import training_document
 from ..record.training import Training
 from ..show.training import history_sheet, training_sheet
 from .measuring import progress
-from .options import ResumeOption, Settings, TableArgument, spread
+from .options import EpochsOption, ResumeOption, Settings, TableArgument, spread
 from .output import Output, Result, emit
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _recipe(name: str, text: str) -> Any:
 class Switches(msgspec.Struct, frozen=True):
     """The recipe's switches."""
 
-    epochs: Annotated[int, _recipe("--epochs", "Times that every image is seen.")] = 40
+    epochs: EpochsOption = 40
     batch_size: Annotated[int, _recipe("--batch-size", "Images in a step.")] = 64
     optimizer: Annotated[
         Literal["rmsprop", "adam"], _recipe("--optimizer", "The article's, or Adam with PyTorch's settings.")

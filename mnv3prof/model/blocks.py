@@ -235,7 +235,7 @@ class MobileNetV3(nn.Module):
         self.classifier = nn.Sequential(
             nn.Linear(head, table.last),
             ACTIVATION_MODULES[table.head_activation](),
-            nn.Dropout(table.dropout, inplace=True),
+            nn.Dropout(table.dropout),  # not in place: backward needs ReLU's output as it was
             nn.Linear(table.last, table.classes),
         )
         self.apply(_initialise)

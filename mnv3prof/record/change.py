@@ -42,7 +42,7 @@ def change(old: Timing, new: Timing) -> Change:
     if before is None or after is None or not before.median:
         return Change("not comparable", reason="the old one took no time")
     ratio = after.median / before.median
-    noise, p = max(before.noise, after.noise), _mann_whitney(old.samples_s, new.samples_s)
+    noise, p = max(before.noise, after.noise), mann_whitney(old.samples_s, new.samples_s)
     if p >= SIGNIFICANT:
         return Change("same", ratio, p, noise, "not significant")
     if abs(ratio - 1) <= noise:
@@ -50,7 +50,8 @@ def change(old: Timing, new: Timing) -> Change:
     return Change("slower" if ratio > 1 else "faster", ratio, p, noise)
 
 
-def _mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
+def mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
+    """The two-sided p-value of Mann-Whitney's U test over the samples."""
     from scipy.stats import mannwhitneyu
 
     return float(mannwhitneyu(old, new, alternative="two-sided").pvalue)

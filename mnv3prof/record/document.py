@@ -26,7 +26,7 @@ def table_document(graph: Graph) -> dict[str, Any]:
          "identity": adds_identity(row, width)}
         for n, (row, width) in enumerate(zip(graph.table.rows, in_widths(graph.table), strict=True), 1)
     ]  # fmt: skip
-    return {**_head(graph), "rows": rows}
+    return {**table_head(graph), "rows": rows}
 
 
 def cost_document(
@@ -34,7 +34,7 @@ def cost_document(
 ) -> dict[str, Any]:
     """Totals, blocks and layers with their costs, counted at `dtype` and with `batch_norm`."""
     return {
-        **_head(graph),
+        **table_head(graph),
         "dtype": dtype,
         "batch_norm": batch_norm,
         "totals": _figures(total(costs)),
@@ -46,7 +46,7 @@ def cost_document(
 def reconciliation_document(graph: Graph, found: Reconciliation) -> dict[str, Any]:
     """The network's terms, and each counter's figure with what explains it."""
     return {
-        **_head(graph),
+        **table_head(graph),
         "terms": [
             {
                 "term": term,
@@ -73,7 +73,13 @@ def convention_document(graph: Graph, tool: str) -> dict[str, Any]:
         for layer, figure in zip(graph.layers, figures, strict=True)
     ]
     printed_as = counter(tool).printed_as
-    return {**_head(graph), "as": tool, "printed_as": printed_as, "total": sum(figures), "layers": layers}
+    return {
+        **table_head(graph),
+        "as": tool,
+        "printed_as": printed_as,
+        "total": sum(figures),
+        "layers": layers,
+    }
 
 
 def memory_document(
@@ -82,7 +88,7 @@ def memory_document(
     """The peaks with the bytes alive in each block, and the arena with every placement."""
     named = {"eager": peaks.eager, "liveness": peaks.liveness, "folded": peaks.folded}
     return {
-        **_head(graph),
+        **table_head(graph),
         "dtype": dtype,
         "batch": batch,
         "peaks": {name: peak and _peak(graph, peak) for name, peak in named.items()},
@@ -123,7 +129,7 @@ def run_document(run: Run) -> dict[str, Any]:
     costs = count(graph, dtype)
     found, plan = peaks(graph, dtype, batch), arena(graph, dtype, batch)
     memory = memory_document(graph, dtype, batch, found, plan, total(costs).weight_bytes, None)
-    head = _head(graph)
+    head = table_head(graph)
     return {
         "schema": SCHEMA,
         "created": run.created,  # at the start, where is_run() looks for it
@@ -217,7 +223,7 @@ def _time(timing: Timing | None) -> dict[str, Any] | None:
 
 def training_document(training: Training) -> dict[str, Any]:
     """The network, its data, the recipe and every epoch."""
-    head = _head(training.graph)
+    head = table_head(training.graph)
     return {**head, **{key: value for key, value in asdict(training).items() if key not in head}}
 
 
@@ -237,7 +243,8 @@ def _peak(graph: Graph, peak: Peak) -> dict[str, Any]:
     return {"bytes": peak.bytes, "block": peak.block, "layer": peak.layer, "alive": alive, "blocks": blocks}
 
 
-def _head(graph: Graph) -> dict[str, Any]:
+def table_head(graph: Graph) -> dict[str, Any]:
+    """What every document of one network begins with."""
     return {"schema": SCHEMA, "table": _table(graph.table), "input": graph.input}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from ..arch.layers import ELEMENTWISE, WEIGHTED, Graph, Layer, Shape
-from .run import NET, Joined
+from .run import NET, Joined, part_layers
 
 _Class = Literal["weighted", "norm", "pool", "add", "mul", "activation", ""]
 
@@ -86,6 +86,8 @@ def _paths(graph: Graph, part: str) -> dict[str, Layer]:
     """The part's layers by their path in the module that the part is."""
     if part == NET:
         return {layer.name: layer for layer in graph.layers}
+    if part not in graph.blocks:
+        return {layer.name[len(part) + 1 :]: layer for layer in part_layers(graph, part)}
     found = {}
     for layer in graph.layers:
         if layer.block == part:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
-from ..arch.layers import MAX_PIXELS, Graph, expand
+from ..arch.layers import MAX_PIXELS, Graph, Layer, expand
 from ..arch.table import InputError, Table, shown
 from ..cost.counters import Reading, counter
 from ..cost.counts import Dtype
@@ -20,6 +20,9 @@ SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
 
 MOST_SAMPLES: Final = 200
+
+_FUNCTIONAL: Final = frozenset({"add", "mul", "flatten", "unflatten", ""})
+"""Last names of the layers that are a function's call, not a module."""
 
 ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
 """The note of a run that was ended there."""
@@ -52,7 +55,8 @@ class Condition(NamedTuple):
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """One part on one backend; seconds. Median, quantiles and noise are derived, never kept.
 
-    variant: "" is the run's table, else a name in its variants. part: a block's name, or "net".
+    variant: "" is the run's table, else a name in its variants. part: a block's name, "net", or the
+    path of a module of the network.
     status and reason: why there are no samples, or why they count for nothing ("wrong": the output
     is not PyTorch's). samples_s: at most MOST_SAMPLES of the `calls` that were timed, evenly kept.
     convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
@@ -230,6 +234,19 @@ def twins(graph: Graph) -> dict[str, str]:
     return {**found, NET: NET}
 
 
+def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
+    """The layers that a part runs: a block's, all of them (NET), or those of the module at a path;
+    none where the network has no such part. A functional operation is no module, so no part.
+    """
+    if part == NET:
+        return graph.layers
+    if part in graph.blocks:
+        return tuple(layer for layer in graph.layers if layer.block == part)
+    if part.rpartition(".")[2] in _FUNCTIONAL:
+        return ()
+    return tuple(layer for layer in graph.layers if f"{layer.name}.".startswith(f"{part}."))
+
+
 def is_run(path: Path) -> bool:
     """Whether the file begins like a run's document."""
     try:
@@ -265,10 +282,14 @@ def run_from(document: Any, where: str) -> Run:
         plain = msgspec.convert({key: document[key] for key in fields if key in document}, _Document)
     except (msgspec.ValidationError, OverflowError) as error:
         raise InputError(f"{where}: is a damaged run: {error}") from None
-    variants = {name: _subject(value, f"{where}, variant {name}") for name, value in plain.variants.items()}
+    variants = {
+        name: subject_from(value, f"{where}, variant {name}") for name, value in plain.variants.items()
+    }
     run = Run(
         created=plain.created, command=plain.command, host=plain.host,
-        subject=_subject({"table": plain.table, "input": plain.input, "weights": plain.weights}, where),
+        subject=subject_from(
+            {"table": plain.table, "input": plain.input, "weights": plain.weights}, where
+        ),
         variants=variants, timings=plain.timings, operators=plain.operators, readings=plain.readings,
         notes=plain.notes,
     )  # fmt: skip
@@ -292,7 +313,8 @@ class _Document(msgspec.Struct, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def _subject(value: Mapping[str, Any], where: str) -> Subject:
+def subject_from(value: Mapping[str, Any], where: str) -> Subject:
+    """The network of a document's table and input. Raises InputError about `where`."""
     table, size = value.get("table"), value.get("input")
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: holds no table")
@@ -308,12 +330,16 @@ def _subject(value: Mapping[str, Any], where: str) -> Subject:
 
 def _check(run: Run, where: str) -> None:
     """Raises InputError for a timing that fits none of the networks, or whose figures cannot be."""
-    parts = {name: {*subject.graph.blocks, NET} for name, subject in run.subjects.items()}
+    graphs = {name: subject.graph for name, subject in run.subjects.items()}
+
+    def has(variant: str, part: str) -> bool:
+        return variant in graphs and bool(part_layers(graphs[variant], part))
+
     for number, timing in enumerate(run.timings, 1):
-        if timing.part not in parts.get(timing.variant, ()):
+        if not has(timing.variant, timing.part):
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
     for number, operator in enumerate(run.operators, 1):
-        if operator.part not in parts.get(operator.variant, ()):
+        if not has(operator.variant, operator.part):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
     for number, reading in enumerate(run.readings, 1):
         try:

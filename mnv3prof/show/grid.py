@@ -1,11 +1,11 @@
 """Timings by part and backend, and what follows from them: rates, shares of the machine's roofs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..arch.layers import Graph
 from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..record.run import NET, Condition, Roof, Run, Timing, twins
+from ..record.run import NET, Condition, Roof, Run, Timing, part_layers, twins
 
 
 def conditions(run: Run) -> list[Condition]:
@@ -18,10 +18,14 @@ def timings_of(run: Run, variant: str, condition: Condition) -> list[Timing]:
     return [t for t in run.timings if t.variant == variant and t.condition == condition]
 
 
-def part_costs(graph: Graph, dtype: Dtype) -> dict[str, Totals]:
-    """What each block and the whole network cost, by part."""
+def part_costs(graph: Graph, dtype: Dtype, timings: Iterable[Timing] = ()) -> dict[str, Totals]:
+    """What each block, the whole network, and each module that was timed by its path cost, by part."""
     costs = count(graph, dtype)
-    return {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
+    found = {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
+    for path in {timing.part for timing in timings} - found.keys():
+        names = {layer.name for layer in part_layers(graph, path)}
+        found[path] = total((cost for cost in costs if cost.layer in names), path)
+    return found
 
 
 class Grid(NamedTuple):
@@ -38,10 +42,13 @@ class Grid(NamedTuple):
 
 
 def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
-    """The timings of one network under one condition; parts in the network's order, the whole last."""
-    same = twins(graph)
-    measured = {timing.part for timing in timings}
+    """The timings of one network under one condition; parts in the network's order, the whole last,
+    and after it the modules that were timed by their path.
+    """
+    measured = dict.fromkeys(timing.part for timing in timings)
+    same = {**{part: part for part in measured}, **twins(graph)}
     parts = [part for part in (*graph.blocks, NET) if same[part] in measured]
+    parts += [part for part in measured if part not in parts]
     backends = list(dict.fromkeys(timing.backend for timing in timings))
     return Grid(parts, backends, {(t.part, t.backend): t for t in timings}, same)
 

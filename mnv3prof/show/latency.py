@@ -48,7 +48,7 @@ def samples_sheet(run: Run) -> Sheet:
     )  # fmt: skip
     rows = []
     for t in run.timings:
-        costs = part_costs(run.subjects[t.variant].graph, t.dtype)[t.part]
+        costs = part_costs(run.subjects[t.variant].graph, t.dtype, (t,))[t.part]
         s = t.summary
         spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
         steadiness = (_yes(s.noisy), _yes(drifts(t.samples_s)), outliers(t.samples_s)) if s else (None,) * 3
@@ -78,7 +78,7 @@ def _yes(value: bool) -> str:
 def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     grid = grid_of(graph, timings)
     first = timings[0]
-    costs = part_costs(graph, first.dtype)
+    costs = part_costs(graph, first.dtype, timings)
     columns = [Column("part", "Part", "text"), Column("macs", "MACs"), Column("bound", "Bound", "text")]
     for name in grid.backends:
         columns.append(Column(f"{name}_ms", f"{name}, ms", "figure"))
@@ -97,8 +97,8 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         *_reasons(timings),
         *weights_notes(run.subject.weights),
     ]
-    additive = NET in grid.parts and len(grid.parts) == len(graph.blocks) + 1
-    totals = _additivity(grid) if additive else ()
+    additive = {*graph.blocks, NET} <= set(grid.parts)
+    totals = _additivity(grid, (*graph.blocks, NET)) if additive else ()
     return Sheet(
         titled(graph, how), tuple(columns), rows, totals, tuple(notes), _alarms(grid), stacked=True
     )  # fmt: skip
@@ -193,23 +193,23 @@ def _by_backend(timings: Sequence[Timing], *, load: bool = False) -> str:
     return words([f"{words(parts)} on {name}" for name, parts in found.items()])
 
 
-def _additivity(grid: Grid) -> tuple[tuple[object, ...], ...]:
+def _additivity(grid: Grid, parts: Sequence[str]) -> tuple[tuple[object, ...], ...]:
     """The sum of the parts' medians, and how far it is from the whole network's."""
     added: list[object] = ["sum of parts", None, None]
     whole: list[object] = ["net − sum", None, None]
     ratios: list[object] = ["sum / net", None, None]
     for name in grid.backends:
-        timings = {part: grid.at(part, name) for part in grid.parts}
+        timings = {part: grid.at(part, name) for part in parts}
         found = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
-        if len(found) < len(grid.parts) or not found[NET]:
+        if len(found) < len(parts) or not found[NET]:
             for row in (added, whole, ratios):
                 row += [None, None, None]
             continue
         net = found.pop(NET)
-        parts = sum(found.values())
-        added += [f"{parts * 1e3:.3f}{'':9}", None, None]
-        whole += [f"{(net - parts) * 1e3:+.3f}{'':9}", None, None]
-        ratios += [f"×{parts / net:.3f}{'':9}", None, None]
+        alone = sum(found.values())
+        added += [f"{alone * 1e3:.3f}{'':9}", None, None]
+        whole += [f"{(net - alone) * 1e3:+.3f}{'':9}", None, None]
+        ratios += [f"×{alone / net:.3f}{'':9}", None, None]
     return tuple(added), tuple(whole), tuple(ratios)
 
 

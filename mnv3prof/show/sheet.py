@@ -5,7 +5,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-Kind = Literal["text", "count", "bytes", "share", "percent", "ratio", "number", "shape", "figure"]
+Kind = Literal[
+    "text", "prose", "bar", "count", "bytes", "share", "percent", "ratio", "number", "shape", "figure"
+]
 
 NUMERIC: Final = frozenset({"count", "bytes", "share", "percent", "ratio", "number", "figure"})
 BAR_CELLS: Final = 10
@@ -15,7 +17,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 class Column(msgspec.Struct, frozen=True):
     """One column.
 
-    key: its name in CSV and data frames. title: its header elsewhere. kind: how a value is written.
+    key: its name in CSV and data frames. title: its header elsewhere. kind: how a value is written;
+    "prose" is sentences, which are wrapped, "bar" a share of 1 that is drawn only.
     importance: 0 is always shown; the highest leaves a narrow terminal first.
     """
 
@@ -52,6 +55,8 @@ def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
             return _bytes(value)
         case "share":
             return f"{value:7.1%}"
+        case "bar":
+            return bar(value, ascii_only=ascii_only)
         case "percent":
             return f"{value:.1%}"
         case "ratio":
@@ -108,6 +113,7 @@ def _ascii(text: str) -> str:
         ("–", "-"),
         ("→", "->"),
         ("·", "*"),
+        ("−", "-"),
         ("²", "^2"),
         ("≥", ">="),
         ("≤", "<="),

@@ -16,6 +16,10 @@ _ASCII_BOX = Box(_RULE, ascii=True)
 _BOX = Box(_RULE.replace("-", "─"))
 _GAP = 2
 _NOTE_WIDTH = 100
+_PROSE = 20
+"""The least width at which sentences are wrapped ..."""
+_ROOMY = 40
+"""... and the width that they have in a pipe, several columns of them side by side."""
 
 
 def to_terminal(
@@ -39,11 +43,15 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     heads = [Text(plain_text(column.title, ascii_only=ascii_only)) for column in sheet.columns]
     body = [_cells(row, sheet.columns, ascii_only, bars=True) for row in sheet.rows]
     feet = [_cells(row, sheet.columns, ascii_only, bars=False) for row in sheet.totals]
-    spans = [max(text.cell_len for text in texts) for texts in zip(heads, *body, *feet, strict=True)]
+    natural = [max(text.cell_len for text in texts) for texts in zip(heads, *body, *feet, strict=True)]
+    spans = [_least(n, column) for n, column in zip(natural, sheet.columns, strict=True)]
     everything = list(range(len(sheet.columns)))
     kept = everything if sheet.stacked else _that_fit(sheet.columns, spans, width)
     parts = _stacked(kept, spans, width)
-    widest = max(_span(spans, part) for part in parts)
+    prose = sum(column.kind == "prose" for column in sheet.columns)
+    room = _ROOMY if prose > 1 else _NOTE_WIDTH
+    roomy = [_least(n, column, room) for n, column in zip(natural, sheet.columns, strict=True)]
+    widest = max(_span(spans if width else roomy, part) for part in parts)
     console = Console(
         file=out, width=max(widest, width or 0, 20), force_terminal=color, highlight=False, emoji=False,
         color_system="auto" if color else None, legacy_windows=False,
@@ -52,11 +60,16 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     for number, part in enumerate(parts if sheet.columns else []):
         if number:
             console.print()
-        console.print(_table(sheet, heads, body, feet, part, ascii_only))
+        console.print(_table(sheet, heads, body, feet, part, spans, ascii_only))
     shown = {n for part in parts for n in part}
     for note in (*sheet.notes, *_dropped(sheet.columns, shown)):
         text = _wrapped(note, width and min(width, _NOTE_WIDTH), ascii_only)
         console.print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def _least(natural: int, column: Column, prose: int = _PROSE) -> int:
+    """The least width of a column: sentences are wrapped, all else is never cut."""
+    return min(natural, prose) if column.kind == "prose" else natural
 
 
 def _wrapped(sentence: str, width: int | None, ascii_only: bool) -> str:
@@ -69,15 +82,18 @@ def _wrapped(sentence: str, width: int | None, ascii_only: bool) -> str:
 
 def _table(
     sheet: Sheet, heads: list[Text], body: list[list[Text]], feet: list[list[Text]], kept: list[int],
-    ascii_only: bool,
+    spans: list[int], ascii_only: bool,
 ) -> RichTable:  # fmt: skip
     table = RichTable(
         box=_ASCII_BOX if ascii_only else _BOX, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0),
-        header_style="bold",
+        header_style="bold", show_lines=sum(sheet.columns[n].kind == "prose" for n in kept) > 1,
     )  # fmt: skip
     for n in kept:
-        numeric = sheet.columns[n].kind in NUMERIC
-        table.add_column(heads[n], justify="right" if numeric else "left", no_wrap=True)
+        kind = sheet.columns[n].kind
+        table.add_column(
+            heads[n], justify="right" if kind in NUMERIC else "left", no_wrap=kind != "prose",
+            min_width=spans[n] if kind == "prose" else None,
+        )  # fmt: skip
     for number, row in enumerate(body):
         style = "bold red" if number in sheet.alarms else None
         table.add_row(*(row[n] for n in kept), style=style, end_section=number == len(body) - 1)

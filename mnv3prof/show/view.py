@@ -103,7 +103,7 @@ def _letter(number: int) -> str:
 def _view(letter: str, run: Run, condition: Condition) -> View:
     graph = run.subject.graph
     grid = grid_of(graph, timings_of(run, "", condition))
-    return View(letter, run, graph, condition, grid, part_costs(graph, condition.dtype))
+    return View(letter, run, graph, condition, grid, part_costs(graph, condition.dtype, grid.cells.values()))
 
 
 def activation_bytes(costs: Totals) -> int:

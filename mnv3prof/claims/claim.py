@@ -1,0 +1,141 @@
+"""What a claim's file holds, and which there are.
+
+One file a claim or family of claims, found by its place in this folder. It says its CLAIMS, and
+judge(evidence) gives the findings. Where something must be timed, timed(graph) says what; where
+something must be trained, its ARMS do.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+from ..arch.layers import Graph
+from ..arch.table import InputError, Table, shown
+from ..cost.counts import Dtype
+from ..record.findings import Evidence, Finding, Series, Verdict
+
+_PLUMBING: Final = frozenset({"__init__", "claim", "compared", "gained", "measure", "trials"})
+
+NOT_MEASURED: Final = "it is timed with --measure"
+NOT_TRAINED: Final = "it is trained with --train"
+NOT_IN_PAPER: Final = "the paper says nothing of it"
+
+
+class Claim(NamedTuple):
+    """A statement. article: what the article says; source: where the paper or another one says it."""
+
+    id: str
+    sentence: str
+    article: str
+    source: str
+
+
+class Wish(NamedTuple):
+    """A part of a network that a claim wants timed. variant: the network's name; "" is the one asked for.
+
+    compiled: whether it is wanted in compiled PyTorch too, where each takes seconds to get ready: 0 for
+        no, 1 for what comes first, 2 for what comes next, ...
+    """
+
+    variant: str
+    graph: Graph
+    part: str
+    dtypes: tuple[Dtype, ...] = ("fp32",)
+    compiled: int = 0
+
+
+class Arm(NamedTuple):
+    """A training that a claim wants. change: of the network; recipe: fields that differ from the article's.
+
+    quantised: whether its accuracy in 8 bits is wanted too.
+    """
+
+    name: str
+    change: Callable[[Table], Table] = lambda table: table
+    recipe: Mapping[str, Any] = {}
+    quantised: bool = False
+
+
+class Tried(Protocol):
+    """What a claim's file holds; `timed` and `ARMS` only where there is something to measure or train."""
+
+    CLAIMS: tuple[Claim, ...]
+
+    def judge(self, evidence: Evidence) -> tuple[Finding, ...]:
+        """The findings, in the order in which they are shown."""
+
+
+def families() -> tuple[Tried, ...]:
+    """Every claim's file, in the order of their claims."""
+    stems = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
+    found: list[Any] = [import_module(f".{stem}", __package__) for stem in stems if stem not in _PLUMBING]
+    return tuple(sorted(found, key=lambda family: place(family.CLAIMS[0].id)))
+
+
+def claims() -> tuple[Claim, ...]:
+    """Every claim there is, in order."""
+    found = [claim for family in families() for claim in family.CLAIMS]
+    return tuple(sorted(found, key=lambda claim: place(claim.id)))
+
+
+def chosen(names: tuple[str, ...]) -> tuple[Tried, ...]:
+    """The families of the claims called `names`; all without any. Raises InputError for an unknown one."""
+    known = [claim.id for claim in claims()]
+    for name in names:
+        if name not in known:
+            raise InputError(f"claims: {shown(name)} is no claim; allowed are {', '.join(known)}")
+    wanted = set(names or known)
+    return tuple(family for family in families() if wanted & {claim.id for claim in family.CLAIMS})
+
+
+def judge(evidence: Evidence, names: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+    """What the evidence says of the claims called `names`, or of all."""
+    found = [finding for family in chosen(names) for finding in family.judge(evidence)]
+    wanted = [finding for finding in found if not names or finding.claim in names]
+    return tuple(sorted(wanted, key=lambda finding: place(finding.claim)))
+
+
+def wishes(graph: Graph, names: tuple[str, ...] = ()) -> tuple[Wish, ...]:
+    """What the claims want timed, each family's first wish before any second one."""
+    lists = [getattr(family, "timed", lambda _: ())(graph) for family in chosen(names)]
+    return tuple(wish for round_ in zip_longest(*lists) for wish in round_ if wish is not None)
+
+
+def arms(names: tuple[str, ...] = ()) -> tuple[Arm, ...]:
+    """What the claims want trained, each training once; the article's own first."""
+    found: dict[str, Arm] = {}
+    for family in chosen(names):
+        for arm in getattr(family, "ARMS", ()):
+            known = found.get(arm.name, arm)
+            found[arm.name] = arm._replace(quantised=arm.quantised or known.quantised)
+    return tuple(found.values())
+
+
+def place(claim: str) -> tuple[str, int]:
+    """Where a claim stands among the others: K1, K2, ..., K11, then the traps."""
+    return claim[:1], int(claim[1:])
+
+
+def finding(
+    claim: Claim, verdict: Verdict, *, found: str = "", how: str, why: str = "",
+    working: tuple[str, ...] = (), series: tuple[Series, ...] = (),
+) -> Finding:  # fmt: skip
+    """The finding on `claim`."""
+    return Finding(
+        claim=claim.id, sentence=claim.sentence, article=claim.article, source=claim.source, found=found,
+        how=how, verdict=verdict, why=why, working=working, series=series,
+    )  # fmt: skip
+
+
+def not_measured(claim: Claim, evidence: Evidence) -> Finding:
+    """The finding on a claim for which nothing that can be compared was timed."""
+    reasons = dict.fromkeys(t.reason for run in evidence.runs for t in run.timings if t.status != "ok")
+    late = f"time was up; {NOT_MEASURED} {claim.id} alone, or again: what was made ready is kept"
+    return finding(claim, "no evidence yet", how="not measured", why=late if reasons else NOT_MEASURED)
+
+
+def not_trained(claim: Claim) -> Finding:
+    """The finding on a claim for which nothing was trained."""
+    return finding(claim, "no evidence yet", how="not trained", why=NOT_TRAINED)

@@ -1,0 +1,90 @@
+"""The claims' wishes, timed in one go: what must be compared is interleaved."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Final, NamedTuple
+
+from ..arch.layers import Graph
+from ..bench.backends import backend
+from ..bench.profile import Request, profile
+from ..bench.schedule import Progress
+from ..cost.counts import Dtype
+from ..record.run import Run
+from .claim import Wish
+
+BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
+"""What is measured on unless asked otherwise: what takes longest to get ready stands last."""
+
+_COMPILED: Final = "cpu-compile"
+
+
+class _Stage(NamedTuple):
+    """What is measured in one go. sampled: its share of the time budget; ready: of what is left of the
+    time for getting ready.
+    """
+
+    dtype: Dtype
+    compiled: bool
+    sampled: float
+    ready: float
+
+
+_STAGES: Final = (
+    _Stage("fp32", compiled=False, sampled=0.55, ready=0.45),
+    _Stage("int8", compiled=False, sampled=0.2, ready=0.35),
+    _Stage("fp32", compiled=True, sampled=0.25, ready=1.0),
+)
+_READY_S: Final = 100.0
+"""How long getting ready may take in all, so that a measurement of a minute ends within three."""
+_READY_LEAST: Final = 10.0
+
+
+class Measuring(NamedTuple):
+    """On what and how long to measure. folder: the cache's, None for one that is not kept."""
+
+    backends: tuple[str, ...]
+    threads: int = 1
+    budget_s: float = 60.0
+    folder: Path | None = None
+
+
+def measure(
+    graph: Graph, wishes: Sequence[Wish], how: Measuring, hear: Callable[[Progress], None] = lambda _: None
+) -> tuple[Run, ...]:
+    """A run for each type that something is wanted in and a backend takes, and one of compiled PyTorch."""
+    found: list[Run] = []
+    left = _READY_S
+    for stage in _STAGES:
+        wanted = [wish for wish in wishes if stage.dtype in wish.dtypes]
+        if stage.compiled:
+            wanted = sorted((wish for wish in wanted if wish.compiled), key=lambda wish: wish.compiled)
+        takes = tuple(name for name in how.backends if _takes(name, stage))
+        if wanted and takes:
+            begin = monotonic()
+            ready_s, sampled_s = max(_READY_LEAST, stage.ready * left), stage.sampled * how.budget_s
+            found.append(
+                profile(_request(graph, wanted, takes, stage.dtype, how, sampled_s, ready_s), hear=hear)
+            )
+            left -= monotonic() - begin - sampled_s
+    return tuple(found)
+
+
+def _takes(name: str, stage: _Stage) -> bool:
+    """Whether a backend is measured in this stage; what compiles as it loads has one of its own."""
+    return stage.dtype in backend(name).DTYPES and stage.compiled == (name == _COMPILED)
+
+
+def _request(
+    graph: Graph, wishes: Sequence[Wish], backends: tuple[str, ...], dtype: Dtype, how: Measuring,
+    sampled_s: float, ready_s: float,
+) -> Request:  # fmt: skip
+    graphs: dict[str, Graph] = {"": graph}
+    parts: dict[str, dict[str, None]] = {"": {}}
+    for wish in wishes:
+        graphs.setdefault(wish.variant, wish.graph)
+        parts.setdefault(wish.variant, {})[wish.part] = None
+    return Request(
+        graphs, {variant: tuple(found) for variant, found in parts.items()}, backends, dtype,
+        threads=how.threads, budget_s=sampled_s, folder=how.folder, ready_s=ready_s, roofs=False,
+    )  # fmt: skip

@@ -1,0 +1,210 @@
+"""The claims' trainings: the article's recipe with one thing changed, over several seeds, as time allows."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec.structs import replace
+
+from ..arch.files import read_table
+from ..arch.table import Table
+from ..arch.variants import vary
+from ..bench.schedule import Progress
+from ..record.findings import Trial
+from .claim import Arm
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..train.data import Data
+    from ..train.recipe import Recipe
+
+INPUT: Final = (32, 32)
+LIMIT_S: Final = 25 * 60.0
+
+_PLANNED: Final = 0.85
+"""The share of the limit that epochs are chosen for: later trainings may be slower than the first."""
+_WARMUP: Final = 5
+_QUANTISING_S: Final = 15.0
+_BATCH: Final = 32
+_CALIBRATION_IMAGES: Final = 320
+
+Hear = Callable[[Progress], None]
+
+
+FORM: Final = 1
+"""Raised when the trainings change, and no package's version with them."""
+
+
+class Plan(NamedTuple):
+    """What to train. epochs: the most; fewer where all of it would take longer than limit_s."""
+
+    arms: tuple[Arm, ...]
+    seeds: int = 3
+    epochs: int = 40
+    threads: int = 1
+    limit_s: float = LIMIT_S
+
+
+class Trained(NamedTuple):
+    """The trainings there are, those of before among them. interrupted: by the user."""
+
+    trials: tuple[Trial, ...]
+    interrupted: bool = False
+
+
+def network() -> Table:
+    """What is trained: Small at width 0.35, for ten classes.
+
+    An epoch of digits has 23 steps, in which the paper's batch norm momentum of 0.01 would move the
+    statistics by a fifth: it is 0.1, PyTorch's own.
+    """
+    return replace(vary(read_table("small"), width=0.35, classes=10), bn_momentum=0.1)
+
+
+def train_arms(
+    plan: Plan, known: Sequence[Trial] = (), hear: Hear = lambda _: None,
+    store: Callable[[tuple[Trial, ...]], None] = lambda _: None,
+) -> Trained:  # fmt: skip
+    """Every arm with every seed, seed by seed, but for those in `known`; `store` is given all after each.
+
+    An interrupt or the limit ends it, and what there is is returned. A file of trainings that is gone on
+    with sets the epochs.
+    """
+    from ..train.data import digits
+
+    begin = monotonic()
+    found = list(known)
+    wanted = [
+        (arm, seed)
+        for seed in range(plan.seeds)
+        for arm in plan.arms
+        if not any((t.arm, t.seed) == (arm.name, seed) for t in known)
+    ]
+    if not wanted:
+        return Trained(tuple(found))
+    try:
+        data = digits(INPUT)
+        epochs = known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, hear))
+        for number, (arm, seed) in enumerate(wanted, 1):
+            if monotonic() - begin > plan.limit_s - (found[-1].seconds if found else 0.0):
+                break
+            what = f"training {number} of {len(wanted)}: {arm.name}, seed {seed}"
+            found.append(_trial(arm, seed, epochs, plan.threads, data, _told(what, hear)))
+            store(tuple(found))
+    except KeyboardInterrupt:
+        return Trained(tuple(found), interrupted=True)
+    return Trained(tuple(found))
+
+
+def affordable(plan: Plan, wanted: Sequence[tuple[Arm, int]], epoch_s: float) -> int:
+    """How many epochs of `epoch_s` seconds each training can have within the limit, at least 1."""
+    quantising = _QUANTISING_S * sum(arm.quantised for arm, _ in wanted)
+    left = max(0.0, _PLANNED * plan.limit_s - quantising)
+    return max(1, min(plan.epochs, int(left / epoch_s / len(wanted))))
+
+
+def _told(what: str, hear: Hear) -> Hear:
+    return lambda progress: hear(progress._replace(what=f"{what}, {progress.what}"))
+
+
+def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
+    """The article's recipe with the arm's change; AutoAugment, which doubles the time, is left out."""
+    import msgspec
+
+    from ..train.recipe import Recipe
+
+    article = {
+        "epochs": epochs, "warmup_epochs": min(_WARMUP, epochs // 4), "autoaugment": False, "seed": seed,
+        "threads": threads,
+    }  # fmt: skip
+    return msgspec.convert({**article, **arm.recipe}, Recipe)
+
+
+def _seconds_an_epoch(plan: Plan, data: "Data", hear: Hear) -> float:
+    """Of a second epoch: the first also warms up."""
+    from ..train.recipe import train
+
+    recipe = recipe_of(plan.arms[0], 0, 2, plan.threads)
+    told = train(network(), data, recipe, hear=_told("timing an epoch", hear))
+    return min(epoch.seconds for epoch in told.history)
+
+
+def _trial(arm: Arm, seed: int, epochs: int, threads: int, data: "Data", hear: Hear) -> Trial:
+    from ..train.recipe import train
+
+    begin = monotonic()
+    table = arm.change(network())
+    trained = train(table, data, recipe_of(arm, seed, epochs, threads), hear=hear)
+    int8, reason = None, trained.stopped
+    if arm.quantised and not reason:
+        hear(Progress("in 8 bits"))
+        int8, reason = in_8_bits(trained.model, data)
+    return Trial(
+        arm=arm.name, seed=seed, data=data.name, network=f"{network().name} at {INPUT[0]}×{INPUT[1]}",
+        epochs=epochs, int8=int8, held=len(data.held_labels), seconds=monotonic() - begin, reason=reason,
+        accuracy=trained.accuracy if isfinite(trained.accuracy) and not trained.stopped else None,
+    )  # fmt: skip
+
+
+def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
+    """The held-out accuracy in 8 bits on ONNX Runtime, static, per channel; or why there is none.
+
+    Ranges are fitted to training images, evenly chosen over all.
+    """
+    import torch
+
+    from ..bench.backends import backend
+    from ..bench.formats import Part, form
+
+    usable = backend("onnxruntime").usable()
+    if not usable.ok:
+        return None, usable.reason
+    model.eval()
+    chosen = torch.linspace(0, len(data.train_labels) - 1, _CALIBRATION_IMAGES).long()
+    given = data.held_images[:_BATCH]
+    with torch.no_grad(), _silence(), tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
+        part = Part("net", model, given, model(given), data.train_images[chosen])
+        try:
+            file = form("onnx").convert(part, "int8", Path(folder))
+            return _accuracy(file, data), ""
+        except Exception as error:  # whatever a converter does wrong is a trial without this figure
+            first = next(iter(str(error).splitlines()), "")
+            return None, f"8 bits: {type(error).__name__}: {first[:150]}"
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Converters warn of what is known here."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _accuracy(file: Path, data: "Data") -> float:
+    """Share of the held-out images that the model in `file` gives their label."""
+    import onnxruntime
+
+    session: Any = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    right = 0
+    for start in range(0, len(data.held_labels), _BATCH):
+        labels = data.held_labels[start : start + _BATCH]
+        (logits,) = session.run(None, {"x": _full(data.held_images[start : start + _BATCH]).numpy()})
+        right += int((logits[: len(labels)].argmax(1) == labels.numpy()).sum())
+    return right / len(data.held_labels)
+
+
+def _full(images: "Tensor") -> "Tensor":
+    """A whole batch: the last one is filled up with its own first image."""
+    import torch
+
+    return torch.cat([images, images[:1].expand(_BATCH - len(images), -1, -1, -1)]).contiguous()

@@ -1,0 +1,168 @@
+"""What became of the article's claims: the evidence that there is, and the finding that follows from it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ..arch.files import MAX_RUN_BYTES
+from ..arch.layers import Graph, expand
+from ..arch.table import InputError
+from ..cost.counts import Dtype
+from .document import run_document, table_head
+from .run import SCHEMA, Run, Timing, run_from, subject_from, twins
+
+Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
+
+
+class Series(msgspec.Struct, frozen=True):
+    """A curve that a finding rests on: points of (x, y, low, high), the last two y's 95 % interval."""
+
+    name: str
+    x: str
+    y: str
+    points: tuple[tuple[float, float, float, float], ...]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim and what became of it.
+
+    sentence: the claim; article: what the article says of it; source: where the paper or another
+        one does. found: what was found, in a sentence. how: computed, measured on which backends
+        and processor, or trained on which data with how many seeds. why: what the verdict depends
+        on, or why there is none. working: formulas with their numbers in place, line by line.
+    """
+
+    claim: str
+    sentence: str
+    article: str
+    found: str
+    how: str
+    verdict: Verdict
+    why: str = ""
+    source: str = ""
+    working: tuple[str, ...] = ()
+    series: tuple[Series, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """The verdict with what it depends on."""
+        if self.verdict == "holds only if":
+            return f"holds only {self.why}"
+        return f"{self.verdict}: {self.why}" if self.why else self.verdict
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One training. arm: what was changed of the article's recipe or network, by name.
+
+    accuracy: on the held-out images, 0 to 1; int8: of the same network in 8 bits. reason: why one of
+    them is missing.
+    """
+
+    arm: str
+    seed: int
+    data: str
+    network: str
+    epochs: int
+    accuracy: float | None = None
+    int8: float | None = None
+    held: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that verdicts rest on: the network on paper, what was timed, and what was trained."""
+
+    graph: Graph
+    runs: tuple[Run, ...] = ()
+    trials: tuple[Trial, ...] = ()
+
+    def timing(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Timing | None:
+        """What was measured of a variant's part, or of the part that is identical to it."""
+        for run in self.runs:
+            if variant in run.subjects:
+                wanted = [
+                    t for t in run.timings if (t.variant, t.backend, t.dtype) == (variant, backend, dtype)
+                ]
+                found = {timing.part: timing for timing in wanted}
+                if wanted and part not in found:
+                    part = twins(run.subjects[variant].graph).get(part, part)
+                if part in found:
+                    return found[part]
+        return None
+
+    def backends(self, dtype: Dtype = "fp32") -> tuple[str, ...]:
+        """Those that something was measured on in this type."""
+        timings = (timing for run in self.runs for timing in run.timings)
+        return tuple(dict.fromkeys(t.backend for t in timings if t.dtype == dtype and t.samples_s))
+
+
+_MARK: Final = b'"findings"'
+
+
+def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created: str) -> dict[str, Any]:
+    """The findings, and the evidence that they can be judged from again."""
+    return {
+        "schema": SCHEMA,
+        "findings": findings,  # early, where is_findings() looks for it
+        **table_head(evidence.graph),
+        "created": created,
+        "runs": [run_document(run) for run in evidence.runs],
+        "trials": evidence.trials,
+    }
+
+
+def is_findings(path: Path) -> bool:
+    """Whether the file begins like a document of findings."""
+    try:
+        if path.suffix.lower() != ".json" or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return _MARK in file.read(200)
+    except OSError:
+        return False
+
+
+def read_evidence(path: Path) -> Evidence:
+    """The evidence in the document at `path`. Raises InputError, which says what is wrong with it."""
+    document = _decoded(path)
+    runs = document.get("runs", ())
+    if not isinstance(runs, (list, tuple)):
+        raise InputError(f"{path}: its runs are no list")
+    subject = subject_from(document, str(path))
+    return Evidence(
+        graph=expand(subject.table, subject.input),
+        runs=tuple(run_from(run, f"{path}, run {number}") for number, run in enumerate(runs, 1)),
+        trials=_converted(document.get("trials", ()), tuple[Trial, ...], path),
+    )
+
+
+def read_findings(path: Path) -> tuple[Finding, ...]:
+    """The findings in the document at `path`, as they were judged then. Raises InputError."""
+    found: tuple[Finding, ...] = _converted(_decoded(path).get("findings", ()), tuple[Finding, ...], path)
+    return found
+
+
+def _decoded(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > MAX_RUN_BYTES:
+            raise InputError(f"{path}: is too large; at most {MAX_RUN_BYTES:,} bytes are read")
+        document = msgspec.json.decode(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid JSON: {error}") from None
+    if not isinstance(document, Mapping) or "findings" not in document:
+        raise InputError(f"{path}: holds no findings; mnv3prof claims -o FILE.json writes them")
+    if document.get("schema") != SCHEMA:
+        raise InputError(f"{path}: has the schema {document.get('schema')!r}; this version reads {SCHEMA}")
+    return document
+
+
+def _converted(value: Any, kind: Any, path: Path) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise InputError(f"{path}: is damaged: {error}") from None

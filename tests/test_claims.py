@@ -1,0 +1,450 @@
+"""The article's claims: computed ones against figures worked out by hand, every verdict against its inverse."""
+
+import pytest
+import torch
+from msgspec.structs import replace
+from torch.utils.flop_counter import FlopCounterMode
+
+from mnv3prof.arch.files import read_table
+from mnv3prof.arch.layers import expand
+from mnv3prof.arch.table import InputError, Row, Table
+from mnv3prof.arch.variants import vary
+from mnv3prof.claims import claim as room
+from mnv3prof.claims import gained, h_swish, separable, squeeze_excite, traps, widths
+from mnv3prof.claims.compared import Ratio, is_faster, is_slower, overall, ratio, ratio_of_sums
+from mnv3prof.cost.counts import count, total
+from mnv3prof.model.network import build
+from mnv3prof.record.findings import Evidence, Trial
+from mnv3prof.record.run import NET, Host, Run, Subject, Timing
+
+LARGE = expand(read_table("large"))
+
+
+def _host(os="Linux-x86_64"):
+    return Host(cpu="a processor", cores=2, memory_bytes=1, gpu="", os=os, python="", versions={})
+
+
+def _samples(seconds, noise=0.01, many=60):
+    """Evenly spread around `seconds`, which is their median."""
+    return tuple(seconds * (1 + noise * ((n * 37 % many) / (many - 1) - 0.5)) for n in range(many))
+
+
+def _timed(claims, seconds, graph=LARGE, *, os="Linux-x86_64", backends=("a",), noise=0.01):
+    """Evidence as if each wish had taken seconds(variant, part, backend)."""
+    wishes = room.wishes(graph, claims)
+    graphs = {"": graph, **{wish.variant: wish.graph for wish in wishes}}
+    subjects = {name: Subject(net.table, net.input) for name, net in graphs.items()}
+    timings = tuple(
+        Timing(
+            variant=wish.variant, part=wish.part, backend=backend, dtype=dtype, calls=60, stopped="steady",
+            samples_s=_samples(seconds(wish.variant, wish.part, backend), noise),
+        )
+        for wish in wishes
+        for backend in backends
+        for dtype in wish.dtypes
+    )  # fmt: skip
+    main = subjects.pop("")
+    run = Run(created="", command="", host=_host(os), subject=main, variants=subjects, timings=timings)
+    return Evidence(graph=graph, runs=(run,))
+
+
+def _measured(name, evidence):
+    (found,) = [f for f in room.judge(evidence, (name,)) if f.how.startswith("measured on")]
+    return found
+
+
+def _computed(name, table, size=224):
+    (found,) = [f for f in room.judge(Evidence(graph=expand(table, size)), (name,)) if "computed" in f.how]
+    return found
+
+
+def _rows(*outs, kernel=3, **how):
+    rows = tuple(Row(16, out, kernel, 1, False, "RE", **how) for out in outs)
+    return Table(name="t", rows=rows, last=16, classes=4)
+
+
+def test_every_claim_of_the_article_is_there_in_order():
+    assert [c.id for c in room.claims()] == [*(f"K{n}" for n in range(1, 12)), "T1", "T2", "T3"]
+    for claim in room.claims():
+        assert claim.sentence.endswith(".")
+        assert claim.article
+
+
+def test_nothing_is_decided_without_evidence():
+    found = room.judge(Evidence(graph=LARGE))
+    assert {f.claim for f in found} == {c.id for c in room.claims()}
+    for f in found:
+        assert (f.verdict == "no evidence yet") == (f.how in ("not measured", "not trained"))
+        assert (f.verdict == "no evidence yet") == (f.why in (room.NOT_MEASURED, room.NOT_TRAINED))
+    assert {f.claim for f in found if f.verdict != "no evidence yet"} == {"K1", "K2", "K3", "T1", "T2", "T3"}
+
+
+def test_an_unknown_claim_is_refused():
+    with pytest.raises(InputError, match=r"K12.* is no claim; allowed are K1, K2,"):
+        room.judge(Evidence(graph=LARGE), ("K12",))
+
+
+# ---------------------------------------------------------------- computed
+
+
+def test_k1_by_hand():
+    """N·k² / (k² + N): 16·9/25 = 5.76, 80·9/89, 112·9/121; 8 is reached at N = 72: 648/81."""
+    found = _computed("K1", read_table("large"))
+    assert found.outcome == "holds only with 72 output channels or more"
+    assert "6 of 9 3×3 pairs save 8 to 9 times (blocks 7, 8, 9, 10, 11, 12)" in found.found
+    text = "\n".join(found.working)
+    for line in (
+        "k = 3: 8 or more from N = 72 on, below 9 always",
+        "k = 5: 8 to 9 for N from 12 to 14",  # 300/37 = 8.11, 350/39 = 8.97, 375/40 = 9.375; 275/36 = 7.6
+        "block 1: k = 3, N = 16: 28,901,376 / 5,017,600 = ×5.760, not 8 to 9",  # 112²·16·16·9; 112²·(16·9 + 16·16)
+        "block 7: k = 3, N = 80: 33,868,800 / 4,186,560 = ×8.090, 8 to 9",  # 14²·240·80·9; 14²·240·89
+        "whole network, MACs: 1,331,974,016 / 216,589,760 = ×6.150",
+        "whole network, parameters: 17,211,664 / 5,483,032 = ×3.139",
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("outs", "verdict"),
+    [((72, 80, 1024), "holds"), ((71, 16), "does not hold"), ((71, 72), "holds only if")],
+)
+def test_k1_follows_the_table(outs, verdict):
+    assert _computed("K1", _rows(*outs), 16).verdict == verdict
+
+
+def test_k1_needs_a_3x3_row():
+    assert _computed("K1", _rows(80, kernel=5), 16).verdict == "not testable here"
+
+
+def test_k1_is_the_same_for_a_table_that_is_standard_already():
+    assert _computed("K1", vary(read_table("large"), standard_conv=True)) == _computed(
+        "K1", read_table("large")
+    )
+
+
+def test_k2_by_hand():
+    found = _computed("K2", read_table("large"))
+    assert found.verdict == "does not hold"
+    assert found.found == "18,432 and 2,336, ×7.89."
+    assert found.working == (
+        "standard: 32·3·3·64 = 18,432",
+        "depthwise: 32·3·3 = 288",
+        "pointwise: 32·1·1·64 = 2,048",
+        "pair: 288 + 2,048 = 2,336; 18,432 / 2,336 = ×7.89",
+    )
+    assert separable.example(32, 64, 3, said=(18_432, 2_336)).verdict == "holds"
+    assert separable.example(32, 64, 3, said=(18_433, 2_336)).verdict == "does not hold"
+
+
+def test_k3_by_hand():
+    found = _computed("K3", read_table("large"))
+    assert found.verdict == "does not hold"
+    text = "\n".join((found.found, *found.working))
+    for line in (
+        "SE holds 1,512,280 of 5,483,032 parameters: +38.1%",
+        "1,512,280 / 3,970,752 = +38.09%",
+        "MACs: 216,589,760 / 215,082,560 − 1 = 1,507,200 / 215,082,560 = +0.70%",
+        "block 15: e = 960, q = 240: 462,000 of 797,360 parameters (57.9%), 460,800 of 16,689,600 MACs",
+    ):
+        assert line in text
+
+
+def test_k3_holds_where_se_is_small():
+    """2·16·8 + 8 + 16 = 280 parameters beside 65,536 · 16 and more of the last layer."""
+    row = Row(16, 16, 3, 1, True, "RE")
+    table = Table(name="t", rows=(row,), last=16, classes=65_536)
+    assert _computed("K3", table, 32).verdict == "holds"
+    without = _computed("K3", vary(table, without_se=True), 32)
+    assert (without.verdict, without.why) == ("not testable here", "the table has no squeeze-excite")
+
+
+def test_t1_by_hand():
+    """Row 15: 160 · 960 = 153,600 channels, squeezed to 38,400."""
+    last = traps.literal_rows(LARGE)[-1]
+    expand_and_norm, depthwise_and_norm = 160 * 153_600 + 2 * 153_600, 25 * 153_600 + 2 * 153_600
+    se, project = 2 * 153_600 * 38_400 + 38_400 + 153_600, 153_600 * 160 + 2 * 160
+    assert last.hidden == 153_600
+    assert last.params == expand_and_norm + depthwise_and_norm + se + project == 11_850_278_720
+    assert last.macs == 49 * (160 * 153_600 + 25 * 153_600 + 153_600 * 160) + 2 * 153_600 * 38_400
+    found = _computed("T1", read_table("large"))
+    assert found.verdict == "does not hold"
+    assert "153,600 channels" in found.found
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_t1_is_what_torch_builds_where_it_can_be_built(stride):
+    rows = (Row(3, 6, 3, stride, True, "HS"), Row(4, 5, 5, 1, False, "RE"), Row(1, 5, 3, 2, True, "RE"))
+    table = Table(name="t", stem=8, rows=rows, last=16, classes=4)
+    literal = replace(
+        table,
+        rows=tuple(
+            replace(row, expand=row.expand * width) for row, width in zip(rows, (8, 6, 5), strict=True)
+        ),
+    )
+    model = build(literal).eval()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, 27, 31))
+    blocks = traps.literal_rows(expand(table, (27, 31)))
+    assert [r.hidden for r in blocks] == [24, 24, 5]
+    for number, found in enumerate(blocks, 1):
+        assert found.params == sum(p.numel() for p in model.features[number].parameters())
+    counted = counter.get_flop_counts()
+    for number, found in enumerate(blocks, 1):
+        assert 2 * found.macs == sum(counted[f"MobileNetV3.features.{number}"].values())
+
+
+def test_t1_holds_where_the_input_is_one_channel_wide():
+    table = Table(name="t", stem=1, rows=(Row(4, 1, 3, 1, False, "RE"),) * 2, last=8, classes=2)
+    assert _computed("T1", table, 16).verdict == "holds"
+
+
+def test_t2_by_hand():
+    """2,315,392 ReLUs of which 1,024 stand in SE; h-swish costs 4 FLOPs more each."""
+    found = _computed("T2", read_table("large"))
+    assert found.verdict == "does not hold"
+    assert "6 of 15 rows would get h-swish for another: 2,314,368 activations" in found.found
+    assert f"FLOPs: {449_144_856 + 4 * 2_314_368:,} for 449,144,856, +9,257,472" in found.working
+    table = replace(
+        read_table("large"), rows=tuple(replace(r, activation="HS") for r in read_table("large").rows)
+    )
+    assert _computed("T2", table).verdict == "holds"
+
+
+def test_t3_by_hand():
+    """The 46 batch norms have 24,400 parameters, 2 a channel, and 4,399,808 elements."""
+    assert traps.biases(LARGE) == (46, 12_200, 4_399_808)
+    found = _computed("T3", read_table("large"))
+    assert found.verdict == "does not hold"
+    assert "5,483,032 + 12,200 = 5,495,232" in "\n".join(found.working)
+    assert traps.bias_finding(LARGE, traps.Biases(0, 0, 0)).verdict == "holds"
+
+
+def test_t3_is_what_torch_builds():
+    graph = expand(_rows(24, 8), 20)
+    model = build(graph.table)
+    convs = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.bias is None]
+    before = sum(p.numel() for p in model.parameters())
+    for conv in convs:
+        conv.bias = torch.nn.Parameter(torch.zeros(conv.out_channels))
+    assert sum(p.numel() for p in model.parameters()) - before == traps.biases(graph).params
+    assert len(convs) == traps.biases(graph).convolutions
+
+
+# ---------------------------------------------------------------- times
+
+
+def test_a_ratio_rests_on_intervals_and_a_test():
+    slow, fast = (Timing(backend="a", part=NET, samples_s=_samples(s)) for s in (2.0, 1.0))
+    found = ratio(slow, fast)
+    assert (found.value, found.slower, found.faster) == (pytest.approx(2.0, rel=1e-3), True, False)
+    assert found.low < 2 < found.high
+    assert ratio(fast, slow).faster
+    assert not ratio(slow, slow).slower
+    assert not ratio(slow, slow).faster
+    wild = Timing(backend="a", part=NET, samples_s=_samples(2.0, noise=3.0, many=12))
+    assert not ratio(wild, Timing(backend="a", part=NET, samples_s=_samples(2.4, noise=3.0, many=12))).faster
+    assert ratio(slow, None) is None
+    assert ratio(replace(slow, status="wrong"), fast) is None
+    assert ratio_of_sums([slow, fast], [fast, fast]).value == pytest.approx(1.5, rel=1e-2)
+    assert ratio_of_sums([slow, None], [fast, fast]) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "faster", "slower"),
+    [
+        (Ratio(0.8, 0.79, 0.81), True, False),
+        (Ratio(0.8, 0.79, 0.81, p=0.5), None, False),
+        (Ratio(1.0, 0.99, 1.01), False, False),
+        (Ratio(0.99, 0.989, 0.991), False, False),  # certain, and smaller than what counts
+        (Ratio(1.01, 1.009, 1.011), False, False),
+        (Ratio(1.0, 0.7, 1.3), None, None),
+        (Ratio(1.2, 1.1, 1.3), False, True),
+        (None, None, None),
+    ],
+)
+def test_what_noise_hides_is_not_decided(found, faster, slower):
+    assert is_faster(found) is faster
+    assert is_slower(found) is slower
+
+
+def test_faster_by_a_share_is_more_than_faster():
+    assert is_faster(Ratio(0.9, 0.89, 0.91), by=0.15) is False
+    assert is_faster(Ratio(0.84, 0.83, 0.86), by=0.15) is True
+
+
+def test_one_verdict_over_several_places():
+    assert overall({"a": True, "b": True}) == ("holds", "")
+    assert overall({"a": False}) == ("does not hold", "")
+    assert overall({"a": True, "b": False, "c": None}) == ("holds only if", "on a; too noisy to tell: c")
+    assert overall({"a": None}) == ("no evidence yet", "too noisy to tell: a")
+
+
+def _seconds(slow, by, where=lambda part: True, backend="a"):
+    """A second for everything, `by` for the variants in `slow`."""
+    return lambda variant, part, name: by if variant in slow and where(part) and name == backend else 1.0
+
+
+TIMES = [
+    ("K1", {separable.STANDARD}, 8.5, 2.0),
+    ("K2", {"pair 32→64, standard conv"}, 8.0, 2.0),
+    ("K3", {squeeze_excite.WITHOUT}, 1.0, 0.8),
+    ("K4", {"swish"}, 1.25, 1.0),
+    ("K5", {"h-swish by ReLU6"}, 1.2, 1.0),
+    ("K7", {"linear SE"}, 1.2, 1.0),
+    ("K9", {widths.named(w) for w in widths.WIDTHS if w % 8}, 1.5, 0.99),
+]
+
+
+@pytest.mark.parametrize(("name", "slow", "holding", "failing"), TIMES)
+def test_inverted_times_get_the_inverted_verdict(name, slow, holding, failing):
+    mobile = {"os": "Linux-aarch64"}
+    assert _measured(name, _timed((name,), _seconds(slow, holding), **mobile)).verdict == "holds"
+    assert _measured(name, _timed((name,), _seconds(slow, failing), **mobile)).verdict == "does not hold"
+    both = _measured(name, _timed((name,), _seconds(slow, holding), backends=("a", "b"), **mobile))
+    if name == "K3":  # no difference on b either
+        assert both.verdict == "holds"
+    else:
+        assert both.verdict == "holds only if"
+        assert both.outcome.startswith("holds only on a")
+        assert "on b" not in both.outcome
+
+
+@pytest.mark.parametrize(("name", "slow", "holding", "failing"), TIMES)
+def test_noise_leaves_a_verdict_open(name, slow, holding, failing):
+    """±100 %: a difference of a few percent cannot be seen."""
+    found = _measured(name, _timed((name,), _seconds(slow, 1.05), noise=2.0, os="Linux-aarch64"))
+    if name in ("K1", "K2"):  # 1.05 is far from 8 even so
+        assert found.verdict == "does not hold"
+    else:
+        assert (found.verdict, found.why[:17]) == ("no evidence yet", "too noisy to tell")
+
+
+@pytest.mark.parametrize("name", ["K4", "K7", "K9"])
+def test_a_claim_on_mobile_chips_is_not_decided_on_a_desktop(name):
+    (_, slow, holding, failing) = next(case for case in TIMES if case[0] == name)
+    said = [_measured(name, _timed((name,), _seconds(slow, by))) for by in (holding, failing)]
+    assert [f.verdict for f in said] == ["not testable here"] * 2
+    assert [f.why for f in said] == [
+        "no mobile chip; on a processor it holds", "no mobile chip; on a processor it does not hold"
+    ]  # fmt: skip
+
+
+def test_the_widths_are_a_curve():
+    found = _measured("K9", _timed(("K9",), lambda variant, *_: 1.0))
+    (curve,) = found.series
+    assert [x for x, *_ in curve.points] == list(range(104, 121))
+    # 14 · 14 · (9 · 112 + 112²) MACs in a second
+    assert curve.points[8][1] == pytest.approx(1e12 / 2_656_192, rel=1e-3)
+    assert widths.products(112) == 2_656_192
+
+
+def test_what_is_timed_alone_is_the_networks_own():
+    """Large's h-swish: 16·112² first, 1280 last; the part is a layer's name in every form."""
+    assert [x.name for x in h_swish.alone(LARGE)] == ["features.0.2", "features.7.block.1.2", "classifier.1"]
+    for wish in room.wishes(LARGE):
+        assert wish.part in (*wish.graph.blocks, NET) or any(
+            layer.name.startswith(wish.part) for layer in wish.graph.layers
+        )
+    ours = {x.name: x for x in LARGE.layers}
+    for wish in room.wishes(LARGE, ("K4",)):
+        if wish.variant in h_swish.FORMS and wish.part != NET:
+            (layer,) = [x for x in wish.graph.layers if x.name == wish.part]
+            assert layer.out_shape == ours[wish.part].out_shape
+            assert layer.op != "hardswish"
+
+
+def test_a_table_without_h_swish_or_se_says_so():
+    graph = expand(read_table("large-minimal"), 64)
+    found = {f.claim: f for f in room.judge(Evidence(graph=graph), ("K3", "K4", "K5", "K7"))}
+    assert {f.verdict for n, f in found.items() if n != "K3"} == {"not testable here"}
+    assert room.wishes(graph, ("K3", "K4", "K5", "K7")) == ()
+
+
+def test_the_forms_change_h_swish_only():
+    """Large in ReLU for h-swish has the ReLU rows that it had, and as many MACs."""
+    nets = {wish.variant: wish.graph for wish in room.wishes(LARGE, ("K4",)) if wish.part == NET}
+    assert set(nets) == {"", *h_swish.FORMS}
+    for name, net in nets.items():
+        assert [r.activation for r in net.table.rows[:6]] == ["RE"] * 6, name
+        assert total(count(net)).macs == 216_589_760
+
+
+# ---------------------------------------------------------------- trainings
+
+
+def _trained(**accuracies):
+    """Evidence of trainings: by arm, an accuracy (or accuracy and that in 8 bits) for each seed."""
+    names = {
+        "base": gained.BASE, "relu": "ReLU everywhere", "bare": "the bare pair", "adam": "Adam at 0.001",
+        "unsmoothed": "no label smoothing", "without": "without SE",
+    }  # fmt: skip
+    trials = []
+    for key, values in accuracies.items():
+        for seed, value in enumerate(values):
+            accuracy, int8 = value if isinstance(value, tuple) else (value, None)
+            trials.append(
+                Trial(
+                    arm=names[key],
+                    seed=seed,
+                    data="digits",
+                    network="n",
+                    epochs=3,
+                    accuracy=accuracy,
+                    int8=int8,
+                )
+            )
+    return Evidence(graph=LARGE, trials=tuple(trials))
+
+
+def _of(name, evidence):
+    (found,) = [f for f in room.judge(evidence, (name,)) if "trained on" in f.how]
+    return found
+
+
+GOOD, BAD = (0.990, 0.991, 0.992), (0.980, 0.981, 0.983)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("K3", "without"), ("K8", "bare"), ("K10", "adam"), ("K11", "unsmoothed")]
+)
+def test_inverted_accuracies_get_the_inverted_verdict(name, other):
+    assert _of(name, _trained(base=GOOD, **{other: BAD})).verdict == "holds"
+    assert _of(name, _trained(base=BAD, **{other: GOOD})).verdict == "does not hold"
+    open_ = _of(name, _trained(base=(0.99, 0.97, 0.98), **{other: (0.97, 0.98, 0.99)}))
+    assert (open_.verdict, "spread" in open_.why) == ("not testable here", True)
+    one = _of(name, _trained(base=GOOD[:1], **{other: BAD[:1]}))
+    assert (one.verdict, one.why) == ("not testable here", "one seed tells no spread")
+
+
+def test_k6_follows_what_8_bits_cost():
+    little, much = [(0.99, 0.988), (0.99, 0.987), (0.99, 0.989)], [(0.99, 0.94), (0.99, 0.941), (0.99, 0.942)]
+    assert _of("K6", _trained(base=little, relu=much)).verdict == "holds"
+    inverted = _of("K6", _trained(base=much, relu=little))
+    assert inverted.verdict == "does not hold"
+    assert "h-swish" in inverted.why
+    assert "ReLU" in inverted.why
+    half = _of("K6", _trained(base=little, relu=little))
+    assert (half.verdict, half.why) == ("does not hold", "on this data not that ReLU loses more than 3")
+    hidden = _of("K6", _trained(base=[(0.99, 0.99), (0.99, 0.95), (0.99, 0.97)], relu=much))
+    assert hidden.verdict == "not testable here"
+
+
+def test_the_interval_over_seeds_is_students():
+    """Of 1, 2, 3: 2 ± 4.303 · 1 / √3 (t of 2 degrees of freedom, from its table)."""
+    found = gained.interval([1.0, 2.0, 3.0])
+    assert (found.points, found.seeds) == (2.0, 3)
+    assert found.high - 2 == pytest.approx(4.303 / 3**0.5, rel=1e-3)
+    assert 2 - found.low == pytest.approx(4.303 / 3**0.5, rel=1e-3)
+
+
+def test_a_training_that_failed_counts_for_nothing():
+    evidence = _trained(base=GOOD, bare=(0.98, None, 0.982))
+    assert "over 2 seeds" in _of("K8", evidence).found
+
+
+def test_arms_are_trained_once_and_quantised_where_one_claim_wants_it():
+    arms = {arm.name: arm for arm in room.arms()}
+    assert next(iter(arms)) == gained.BASE
+    assert len(arms) == 6
+    assert {name for name, arm in arms.items() if arm.quantised} == {gained.BASE, "ReLU everywhere"}
+    assert [arm.name for arm in room.arms(("K8",))] == [gained.BASE, "the bare pair"]

@@ -1,0 +1,175 @@
+"""`claims` as a user runs it: at once, measured for real on two backends, kept and shown again."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from time import perf_counter
+
+import pytest
+from terminal import on_terminal, without_escapes
+
+from mnv3prof.cli.main import run
+from mnv3prof.record.findings import is_findings, read_evidence, read_findings
+from mnv3prof.record.run import NET
+from mnv3prof.show.claims import claims_sheets
+
+HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "pydantic"}
+SMALL_ROWS = """
+name = "small one"
+stem = 8
+rows = [
+  [8, 8, 3, 1, false, "RE"],
+  [16, 12, 5, 2, true, "HS"],
+]
+last = 16
+classes = 4
+"""
+
+
+def test_claims_answer_at_once_and_load_nothing_heavy():
+    code = (
+        "import sys; from mnv3prof.cli.main import run; "
+        "code = run(['claims']); print(code, *{m.split('.')[0] for m in sys.modules}, file=sys.stderr)"
+    )
+    times = []
+    for _ in range(3):
+        begin = perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        times.append(perf_counter() - begin)
+    code, *loaded = done.stderr.split()
+    assert code == "0"
+    assert not HEAVY & set(loaded)
+    assert min(times) < 1
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_terminal_of_any_width_shows_the_verdicts_whole(columns):
+    code, screen = on_terminal(["claims", "K2", "T1"], columns)
+    lines = without_escapes(screen).splitlines()
+    assert code == 0
+    assert max(map(len, lines)) <= max(columns, 78)
+    text = " ".join(" ".join(lines).split())
+    assert "2,336" in text
+    assert "153,600" in text
+
+
+def test_explain_prints_formulas_with_their_numbers(capsys):
+    assert run(["claims", "k3", "--explain"]) == 0
+    printed = capsys.readouterr().out
+    assert "1,512,280 / 3,970,752" in printed
+    assert "verdict: does not hold" in printed
+    assert "K4" not in printed
+
+
+def test_a_table_and_settings_are_those_of_other_commands(capsys, tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text(SMALL_ROWS, encoding="utf-8")
+    assert run(["claims", str(path), "K1", "--input", "32", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["table"]["name"] == "small one"
+    assert document["input"] == [32, 32]
+    assert document["findings"][0]["verdict"] == "does not hold"  # its only 3×3 row has 8 channels
+    assert run(["claims", "small", "K3", "--width", "0.5", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["claim"] for row in rows] == ["K3"] * 3
+    assert run(["claims", "--format", "md"]) == 0
+    assert re.search(
+        r"^\| K1 \| .* \| holds only with 72 output channels or more \|", capsys.readouterr().out, re.M
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["K12"], "'K12' is no claim; allowed are K1, K2, "),
+        (["large", "small"], "2 tables are too many"),
+        (["missing.toml"], "missing.toml: no such file"),
+        (["--measure", "--on", "tpu"], "backend: 'tpu' is not known"),
+        (["--measure", "--threads", "0"], "--threads: 0 is not allowed"),
+        (["--measure", "--time-budget", "0"], "--time-budget: 0.0 is not allowed"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys):
+    assert run(["claims", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path):
+    """For real, on two backends: the pair of K2, and a network of two rows."""
+    net, path = tmp_path / "net.toml", tmp_path / "found.json"
+    net.write_text(SMALL_ROWS, encoding="utf-8")
+    arguments = [
+        "claims",
+        str(net),
+        "K2",
+        "K4",
+        "K7",
+        "--input",
+        "32",
+        "--measure",
+        "--on",
+        "cpu,onnxruntime",
+    ]
+    assert run([*arguments, "--time-budget", "3", "-o", str(path)]) == 0
+    assert capsys.readouterr().out == ""
+    assert is_findings(path)
+    evidence, findings = read_evidence(path), read_findings(path)
+    assert [r.timings[0].dtype for r in evidence.runs] == ["fp32", "int8"]
+    for timing in (timing for r in evidence.runs for timing in r.timings):
+        assert (timing.status, timing.reason) == ("ok", "")
+        assert timing.samples_s
+    assert {t.part for t in evidence.runs[0].timings} >= {NET, "features.2.block.2", "features.0.2"}
+    measured = [f for f in findings if re.match("measured on cpu.*, onnxruntime", f.how)]
+    assert [f.claim for f in measured] == ["K2", "K4", "K7"]
+    assert all("1 thread" in f.how for f in measured)
+
+    assert run(["claims", str(path), "--format", "json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    shown = {(f["claim"], f["how"]): f["verdict"] for f in again["findings"]}
+    for f in measured:
+        assert shown[f.claim, f.how] == f.verdict
+    assert again["runs"][0]["timings"] == json.loads(path.read_text(encoding="utf-8"))["runs"][0]["timings"]
+    assert run(["claims", str(path), "--width", "0.5"]) == 2
+    assert "allowed are no options of another" in capsys.readouterr().err
+    assert run(["claims", str(path), "K4", "--explain"]) == 0
+    assert "whole network: nn.Hardswish by swish, time ×" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d | {"schema": 99}, "has the schema 99"),
+        (lambda d: d | {"trials": [{"arm": 1}]}, "is damaged"),
+        (lambda d: d | {"runs": 5}, "its runs are no list"),
+        (lambda d: d | {"table": None}, "holds no table"),
+        (lambda d: d | {"input": [0, 1]}, "is no image size"),
+        (lambda d: d | {"runs": [{}]}, "run 1: is no run"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_sentence(change, says, capsys, tmp_path):
+    path = tmp_path / "found.json"
+    assert run(["claims", "small", "K2", "-o", str(path)]) == 0
+    document = change(json.loads(path.read_text(encoding="utf-8")))
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert run(["claims", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+    path.write_text(path.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    assert run(["claims", str(path)]) == 2
+    assert "is not valid JSON" in capsys.readouterr().err
+
+
+def test_the_sheets_need_findings_only(tmp_path):
+    """What a report shows of a saved file, without judging again."""
+    path = tmp_path / "found.json"
+    assert run(["claims", "small", "-o", str(path)]) == 0
+    sheet, *curves = claims_sheets(read_findings(path), "Small")
+    assert curves == []
+    assert [row[0] for row in sheet.rows][:3] == ["K1", "K1", "K2"]

@@ -1,0 +1,196 @@
+"""The claims' trainings: what time allows, what is kept, and the accuracy in 8 bits."""
+
+import json
+
+import pytest
+import torch
+
+from mnv3prof.arch.table import Row, Table
+from mnv3prof.claims import gained, trials
+from mnv3prof.claims.claim import arms
+from mnv3prof.cli.main import run
+from mnv3prof.model.network import build
+from mnv3prof.record.findings import Trial, read_evidence
+from mnv3prof.train.data import Data
+
+BASE, BARE = arms(("K8",))
+
+
+def _plan(*chosen, **how):
+    return trials.Plan(chosen or (BASE, BARE), **{"seeds": 1, "epochs": 1, **how})
+
+
+def _trial(arm, seed, epochs, *_):
+    return Trial(arm=arm.name, seed=seed, data="d", network="n", epochs=epochs, accuracy=0.5, seconds=1.0)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Trainings that only say that they were asked for; two seconds an epoch."""
+    asked = []
+
+    def train(arm, seed, epochs, *rest):
+        asked.append((arm.name, seed, epochs))
+        return _trial(arm, seed, epochs)
+
+    monkeypatch.setattr(trials, "_trial", train)
+    monkeypatch.setattr(trials, "_seconds_an_epoch", lambda *_: 2.0)
+    return asked
+
+
+def test_the_limit_sets_the_epochs():
+    """0.85 · 1,500 s, 15 s for each of 6 in 8 bits, over 18 trainings: (1,275 − 90) / 18 = 65.8 s each."""
+    plan = _plan(*arms(), seeds=3, epochs=40, limit_s=1500.0)
+    wanted = [(arm, seed) for seed in range(3) for arm in plan.arms]
+    assert len(wanted) == 18
+    assert trials.affordable(plan, wanted, 2.0) == 32
+    assert trials.affordable(plan, wanted, 1.0) == 40  # the most
+    assert trials.affordable(plan, wanted, 1000.0) == 1  # the least
+
+
+def test_an_arm_changes_one_thing_of_the_recipe():
+    by_name = {arm.name: trials.recipe_of(arm, 7, 40, 2) for arm in arms()}
+    base = by_name[gained.BASE]
+    assert (base.optimizer, base.lr, base.warmup_epochs, base.label_smoothing) == ("rmsprop", 0.01, 5, 0.1)
+    assert (base.seed, base.epochs, base.threads, base.autoaugment) == (7, 40, 2, False)
+    assert (by_name["Adam at 0.001"].optimizer, by_name["Adam at 0.001"].lr) == ("adam", 0.001)
+    assert by_name["no label smoothing"].label_smoothing == 0
+    assert by_name["ReLU everywhere"] == by_name["without SE"] == by_name["the bare pair"] == base
+    assert trials.recipe_of(arms()[0], 0, 6, 1).warmup_epochs == 1
+
+
+def test_the_networks_of_the_arms_differ_by_what_they_say():
+    small = trials.network()
+    changed = {arm.name: arm.change(small) for arm in arms()}
+    assert changed[gained.BASE] == small
+    assert {row.activation for row in changed["ReLU everywhere"].rows} == {"RE"}
+    assert not any(row.se for row in changed["without SE"].rows)
+    assert changed["the bare pair"].norm_between is False
+
+
+def test_every_seed_is_trained_with_every_arm_and_kept_after_each(quick):
+    kept = []
+    found = trials.train_arms(_plan(seeds=2, epochs=9), store=kept.append)
+    assert quick == [(BASE.name, 0, 9), (BARE.name, 0, 9), (BASE.name, 1, 9), (BARE.name, 1, 9)]
+    assert [len(one) for one in kept] == [1, 2, 3, 4]
+    assert kept[-1] == found.trials
+    assert not found.interrupted
+
+
+def test_what_is_known_is_not_trained_again_and_sets_the_epochs(quick):
+    known = (_trial(BASE, 0, 5), _trial(BARE, 0, 5))
+    found = trials.train_arms(_plan(seeds=2, epochs=9), known)
+    assert quick == [(BASE.name, 1, 5), (BARE.name, 1, 5)]
+    assert found.trials[:2] == known
+    quick.clear()
+    assert trials.train_arms(_plan(seeds=2, epochs=9), found.trials) == (found.trials, False)
+    assert quick == []
+
+
+def test_the_limit_ends_it_with_what_there_is(quick):
+    found = trials.train_arms(_plan(seeds=3, limit_s=0.5))
+    assert [t.arm for t in found.trials] == [BASE.name]  # the next would take a second, as the first did
+
+
+def test_an_interrupt_leaves_what_there_is(quick, monkeypatch):
+    def train(arm, seed, epochs, *rest):
+        if arm is BARE:
+            raise KeyboardInterrupt
+        return _trial(arm, seed, epochs)
+
+    monkeypatch.setattr(trials, "_trial", train)
+    found = trials.train_arms(_plan())
+    assert ([t.arm for t in found.trials], found.interrupted) == ([BASE.name], True)
+
+
+def _predicted(shift):
+    """A small network, and images whose labels are its own predictions, or others."""
+    row = Row(16, 8, 3, 1, True, "HS")
+    model = build(Table(name="t", stem=8, rows=(row,), last=16, classes=4))
+    images = torch.randn(70, 3, 16, 16)
+    model(images)  # moves the batch norms' statistics
+    for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        norm.momentum = None
+    model(images)
+    model.eval()
+    # The head's small weights make all classes alike: larger ones make decided predictions.
+    with torch.no_grad():
+        model.classifier[3].weight.mul_(100)
+        labels = (model(images).argmax(1) + shift) % 4
+    return model, Data("made up", tuple("abcd"), images, labels, images, labels, (0.0,) * 3, (1.0,) * 3)
+
+
+@pytest.mark.parametrize(("shift", "right"), [(0, True), (1, False)])
+def test_8_bits_are_run_for_real(shift, right):
+    """70 images: the last batch of 32 is filled up, and its filling not counted."""
+    model, data = _predicted(shift)
+    found, reason = trials.in_8_bits(model, data)
+    assert reason == ""
+    assert found == pytest.approx(1.0 if right else 0.0, abs=0.2)
+    assert found * 70 == pytest.approx(round(found * 70))
+
+
+def test_8_bits_without_the_runtime_are_a_reason(monkeypatch):
+    from mnv3prof.bench.backends import Usable, backend
+
+    monkeypatch.setattr(backend("onnxruntime"), "usable", lambda: Usable(False, reason="not here"))
+    assert trials.in_8_bits(*_predicted(0)) == (None, "not here")
+
+
+def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch):
+    from mnv3prof.train import recipe
+
+    def train(table, data, how, **_):
+        return recipe.Trained(build(table), (), float("nan"), "epoch 1: the loss is no longer finite")
+
+    monkeypatch.setattr(trials, "_seconds_an_epoch", lambda *_: 1.0)
+    monkeypatch.setattr(recipe, "train", train)
+    (found,) = trials.train_arms(_plan(BASE._replace(quantised=True))).trials
+    assert (found.accuracy, found.int8) == (None, None)
+    assert "no longer finite" in found.reason
+
+
+def test_train_on_the_command_line_for_real(capsys, tmp_path):
+    """One epoch, one seed: kept, gone on with, and too little to be judged."""
+    path = tmp_path / "found.json"
+    command = ["claims", "K8", "--train", "--epochs", "1", "--seeds", "1"]
+    assert run([*command, "-o", str(path)]) == 0
+    evidence = read_evidence(path)
+    assert [(t.arm, t.seed, t.epochs, t.held) for t in evidence.trials] == [
+        (BASE.name, 0, 1, 359), (BARE.name, 0, 1, 359)
+    ]  # fmt: skip
+    assert all(0 <= t.accuracy <= 1 and t.seconds > 0 for t in evidence.trials)
+    (finding,) = json.loads(path.read_text(encoding="utf-8"))["findings"]
+    assert finding["verdict"] == "no evidence yet"
+    assert "too little was learnt" in finding["why"]
+    assert run(command) == 0  # kept: nothing is trained
+    printed = capsys.readouterr().out
+    assert "Digits are ten easy classes" in printed
+    assert "75.2 %" in printed
+    assert f"{evidence.trials[0].seconds:.2f}" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--epochs", "0"], "--epochs: 0 is not allowed"),
+        (["--seeds", "0"], "--seeds: 0 is not allowed"),
+        (["--threads", "0"], "--threads: 0 is not allowed"),
+        (["--seeds", "some"], "'some' is not an integer"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys):
+    assert run(["claims", "--train", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", ["RE", "R6", "HS", "HS-RELU6", "HS-CLAMP", "SW"])
+def test_a_network_of_any_activation_can_be_trained(code):
+    """Dropout in place would overwrite what ReLU's backward needs."""
+    row = Row(16, 8, 3, 1, True, code)
+    table = Table(
+        name="t", stem=8, rows=(row,), last=8, classes=2, stem_activation=code, head_activation=code
+    )
+    model = build(table)
+    model(torch.randn(2, 3, 16, 16)).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
