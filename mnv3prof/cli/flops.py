@@ -11,7 +11,7 @@ from ..cost.counters import COUNTERS
 from ..cost.counts import BatchNorm, By, count
 from ..record.document import convention_document, cost_document, reconciliation_document
 from ..show.costs import cost_sheet
-from .options import DtypeOption, Settings, TableArgument, spread
+from .options import CrossCheckOption, DtypeOption, Settings, TableArgument, spread
 from .output import Output, Result, emit
 
 
@@ -24,10 +24,7 @@ def flops(
     batch_norm: Annotated[
         BatchNorm, typer.Option("--batch-norm", help="Folded into its convolution, or run by itself.")
     ] = "folded",
-    cross_check: Annotated[
-        bool,
-        typer.Option("--cross-check", help="Run the counters of the field and explain their figures."),
-    ] = False,
+    cross_check: CrossCheckOption = False,
     as_tool: Annotated[
         str | None,
         typer.Option("--as", metavar="TOOL", help=f"Count as another counter: {', '.join(COUNTERS)}."),

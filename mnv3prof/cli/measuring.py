@@ -145,6 +145,17 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
         return profile(request, known=known, hear=hear, store=store)
 
 
+def with_readings(run: Run) -> Run:
+    """The run with what the field's counters print for its network; a note where it is too large for them."""
+    from ..model.counters import readings
+
+    try:
+        return msgspec.structs.replace(run, readings=readings(run.subject.graph))
+    except InputError as error:
+        note = f"The field's counters were not run: {error}."
+        return msgspec.structs.replace(run, notes=(*run.notes, note))
+
+
 def encoded(run: Run) -> str:
     """The run's document."""
     return msgspec.json.format(msgspec.json.encode(run_document(run)), indent=1).decode() + "\n"

@@ -154,6 +154,9 @@ OnOption = Annotated[
         "--on", metavar="NAMES", help="Backends, separated by commas, or all: every one that can run here."
     ),
 ]
+CrossCheckOption = Annotated[
+    bool, typer.Option("--cross-check", help="Run the counters of the field and explain their figures.")
+]
 EpochsOption = Annotated[
     int, typer.Option("--epochs", help="Times that every image is seen.", rich_help_panel="Recipe")
 ]

@@ -2,8 +2,8 @@
 
 from ..arch.table import InputError
 from ..record.run import Run, Subject, read_run
-from .measuring import Measuring, emit_run, encoded, measured
-from .options import Checkpoint, ResumeOption, Settings, TrainedTableArgument, spread
+from .measuring import Measuring, emit_run, encoded, measured, with_readings
+from .options import Checkpoint, CrossCheckOption, ResumeOption, Settings, TrainedTableArgument, spread
 from .output import Output, form_of, write
 
 
@@ -12,6 +12,7 @@ def profile(
     table: TrainedTableArgument = None,
     *,
     resume: ResumeOption = False,
+    cross_check: CrossCheckOption = False,
     measuring: Measuring,
     checkpoint: Checkpoint,
     settings: Settings,
@@ -20,7 +21,8 @@ def profile(
     """Measure a network and keep everything in a run: costs, memory, and every timing's samples.
 
     Without --on that is on cpu. The run is kept after each part, so that nothing is lost whatever
-    ends it, and --resume measures what it lacks; latency, flops, memory and compare show it again.
+    ends it, and --resume measures what it lacks; latency, flops, memory, compare and report show it
+    again.
 
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
@@ -31,6 +33,8 @@ def profile(
     if known is not None:
         _refuse_another(known, Subject(graph.table, graph.input, weights), str(output.output))
     run = measured(measuring.request({"": graph}, weights), output, known)
+    if cross_check:
+        run = with_readings(run)
     write(output.output, encoded(run))
     emit_run(run, Output())
 

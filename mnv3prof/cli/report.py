@@ -21,7 +21,7 @@ from ..show.markdown import to_markdown
 from ..show.report import sections
 from ..show.summary import summary_sheets
 from ..show.view import views
-from .measuring import Measuring, measured, saved_run
+from .measuring import Measuring, measured, saved_run, with_readings
 from .options import TABLE_HELP, Checkpoint, Settings, spread
 from .output import FORMAT_HELP, Output, OutputOption, emit_text, write
 
@@ -126,7 +126,6 @@ def _measured(
     from ..arch.layers import expand
     from ..arch.variants import vary
     from ..bench.profile import quick_here, usable_here
-    from ..model.counters import readings
 
     graphs = {"": graph}
     if full and not no_latency and weights is None and graph.table.conv == "separable":
@@ -147,12 +146,7 @@ def _measured(
     if no_latency:
         request = request._replace(backends=())
     run = measured(request, Output())
-    try:
-        found = readings(graph)
-    except InputError as error:
-        found = ()
-        notes.append(f"The field's counters were not run: {error}.")
-    return replace(run, readings=found, notes=(*run.notes, *notes))
+    return with_readings(replace(run, notes=(*run.notes, *notes)))
 
 
 def _page(runs: Sequence[Run]) -> str:

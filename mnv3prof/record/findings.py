@@ -127,21 +127,28 @@ def is_findings(path: Path) -> bool:
 
 def read_evidence(path: Path) -> Evidence:
     """The evidence in the document at `path`. Raises InputError, which says what is wrong with it."""
-    document = _decoded(path)
+    return evidence_from(_decoded(path), str(path))
+
+
+def evidence_from(document: Mapping[str, Any], where: str) -> Evidence:
+    """The evidence that `document`, decoded JSON, holds. Raises InputError about `where`."""
+    _require_schema(document, where)
     runs = document.get("runs", ())
     if not isinstance(runs, (list, tuple)):
-        raise InputError(f"{path}: its runs are no list")
-    subject = subject_from(document, str(path))
+        raise InputError(f"{where}: its runs are no list")
+    subject = subject_from(document, where)
     return Evidence(
         graph=expand(subject.table, subject.input),
-        runs=tuple(run_from(run, f"{path}, run {number}") for number, run in enumerate(runs, 1)),
-        trials=_converted(document.get("trials", ()), tuple[Trial, ...], path),
+        runs=tuple(run_from(run, f"{where}, run {number}") for number, run in enumerate(runs, 1)),
+        trials=_converted(document.get("trials", ()), tuple[Trial, ...], where),
     )
 
 
 def read_findings(path: Path) -> tuple[Finding, ...]:
     """The findings in the document at `path`, as they were judged then. Raises InputError."""
-    found: tuple[Finding, ...] = _converted(_decoded(path).get("findings", ()), tuple[Finding, ...], path)
+    document = _decoded(path)
+    _require_schema(document, str(path))
+    found: tuple[Finding, ...] = _converted(document.get("findings", ()), tuple[Finding, ...], str(path))
     return found
 
 
@@ -156,13 +163,16 @@ def _decoded(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: is not valid JSON: {error}") from None
     if not isinstance(document, Mapping) or "findings" not in document:
         raise InputError(f"{path}: holds no findings; mnv3prof claims -o FILE.json writes them")
-    if document.get("schema") != SCHEMA:
-        raise InputError(f"{path}: has the schema {document.get('schema')!r}; this version reads {SCHEMA}")
     return document
 
 
-def _converted(value: Any, kind: Any, path: Path) -> Any:
+def _require_schema(document: Mapping[str, Any], where: str) -> None:
+    if document.get("schema") != SCHEMA:
+        raise InputError(f"{where}: has the schema {document.get('schema')!r}; this version reads {SCHEMA}")
+
+
+def _converted(value: Any, kind: Any, where: str) -> Any:
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise InputError(f"{path}: is damaged: {error}") from None
+        raise InputError(f"{where}: is damaged: {error}") from None
