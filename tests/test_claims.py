@@ -440,6 +440,7 @@ def test_the_interval_over_seeds_is_students():
 def test_a_training_that_failed_counts_for_nothing():
     evidence = _trained(base=GOOD, bare=(0.98, None, 0.982))
     assert "over 2 seeds" in _of("K8", evidence).found
+    assert _of("K8", evidence).how.endswith(", 2 seeds")
 
 
 def test_arms_are_trained_once_and_quantised_where_one_claim_wants_it():

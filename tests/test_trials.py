@@ -11,6 +11,7 @@ from mnv3prof.claims.claim import arms
 from mnv3prof.cli.main import run
 from mnv3prof.model.network import build
 from mnv3prof.record.findings import Trial, read_evidence
+from mnv3prof.show.claims import trials_sheet
 from mnv3prof.train.data import Data
 
 BASE, BARE = arms(("K8",))
@@ -85,6 +86,14 @@ def test_what_is_known_is_not_trained_again_and_sets_the_epochs(quick):
     quick.clear()
     assert trials.train_arms(_plan(seeds=2, epochs=9), found.trials) == (found.trials, False)
     assert quick == []
+
+
+def test_what_is_missing_is_said():
+    sheet = trials_sheet([_trial(BASE, 0, 5), _trial(BARE, 0, 5), _trial(BASE, 1, 5)])
+    assert (
+        sheet.notes[0] == "Not trained yet: the bare pair with seed 1; --train goes on with what is missing."
+    )
+    assert "Not trained" not in " ".join(trials_sheet([_trial(BASE, 0, 5), _trial(BARE, 0, 5)]).notes)
 
 
 def test_the_limit_ends_it_with_what_there_is(quick):

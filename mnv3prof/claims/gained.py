@@ -93,7 +93,7 @@ def trained_on(trials: Sequence[Trial], *arms: str) -> str:
     """How a finding was come by: network, data, epochs and seeds."""
     found = [t for t in trials if t.arm in arms and t.accuracy is not None]
     what = ", ".join(dict.fromkeys(f"{t.network} trained on {t.data}, {t.epochs} epochs" for t in found))
-    seeds = sorted({t.seed for t in found})
+    seeds = set.intersection(*({t.seed for t in found if t.arm == arm} for arm in arms))
     return f"{what}, {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ..record.findings import Finding, Series, Trial
-from .sheet import Column, Sheet
+from .sheet import Column, Sheet, words
 
 _COLUMNS: Final = (
     Column("claim", "Claim", "text"),
@@ -109,4 +109,12 @@ def trials_sheet(trials: Sequence[Trial]) -> Sheet:
     rows = tuple((t.arm, t.seed, t.epochs, t.accuracy, t.int8, t.seconds, t.reason or None) for t in trials)
     first = trials[0]
     title = f"Trained: {first.network} on {first.data}, {first.held} images held out"
-    return Sheet(title, columns, rows, notes=DIGITS)
+    return Sheet(title, columns, rows, notes=(*_missing(trials), *DIGITS))
+
+
+def _missing(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """The trainings that the others lack to be complete."""
+    there = {(t.seed, t.arm) for t in trials}
+    arms, seeds = dict.fromkeys(t.arm for t in trials), sorted({t.seed for t in trials})
+    absent = [f"{arm} with seed {seed}" for seed in seeds for arm in arms if (seed, arm) not in there]
+    return (f"Not trained yet: {words(absent)}; --train goes on with what is missing.",) if absent else ()
