@@ -21,7 +21,7 @@ from mnv3prof.record.run import NET, SCHEMA, Operator, Subject, read_run, run_fr
 from mnv3prof.show import sentences
 from mnv3prof.show.grid import part_costs
 from mnv3prof.show.html import Assets, page
-from mnv3prof.show.plots import label
+from mnv3prof.show.plots import colour, label, symbol
 from mnv3prof.show.report import Panel, Section, sections
 from mnv3prof.show.sheet import Column, Sheet
 from mnv3prof.show.view import compact, milliseconds, views
@@ -364,6 +364,11 @@ def test_operators_stand_with_the_condition_that_they_were_timed_under():
     assert not any("Left out" in title for each in titles for title in each)
     environment = next(section for section in sections([noted]) if section.key == "environment")
     assert environment.panels[0].open_sheets[0].notes == ("Left out: mnn.",)
+
+
+def test_no_two_backends_look_alike():
+    looks = {(colour(number), symbol(number)) for number in range(64)}
+    assert len(looks) == 64
 
 
 def test_a_heat_map_without_shares_still_shows_its_figures():

@@ -50,6 +50,11 @@ def colour(number: int) -> str:
     return f"var:series-{number % _PALETTE + 1}"
 
 
+def symbol(number: int) -> int:
+    """The series' symbol, another one each time that the colours begin anew."""
+    return (number + number // _PALETTE) % _PALETTE
+
+
 def label(text: str) -> str:
     """A text as plotly is to show it, letter by letter, cut where a chart has no room for it."""
     return escape(text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…", quote=False)
@@ -111,6 +116,7 @@ def matrix_chart(view: View, key: str) -> Chart:
     trace = {
         "type": "heatmap", "x": [label(name) for name in columns], "y": parts, "z": z, "text": text,
         "customdata": hover, "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "showscale": shown,
+        "zmin": 0.0, "zmax": max((share for row in z for share in row if share), default=1.0),
         "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
         "colorscale": [[0, "var:low"], [1, "var:high"]], "textfont": {"color": "var:ink"},
         "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
@@ -135,7 +141,7 @@ def roofline_chart(view: View, key: str) -> Chart:
                 "type": "scatter", "mode": "markers", "name": label(name),
                 "x": [r.intensity for _, r in points], "y": [r.gmacs for _, r in points],
                 "text": [part for part, _ in points],
-                "marker": {"color": colour(number), "size": 8, "symbol": number % 8,
+                "marker": {"color": colour(number), "size": 8, "symbol": symbol(number),
                            "line": {"width": 1, "color": "var:paper"}},
                 "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte"
                                  "<extra>%{fullData.name}</extra>",
@@ -221,7 +227,7 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
         data.append({
             "type": "scatter", "mode": "markers", "name": f"time on {label(name)}", "x": list(rows),
             "y": list(rows.values()),
-            "marker": {"color": colour(number), "size": 9, "symbol": number % 8,
+            "marker": {"color": colour(number), "size": 9, "symbol": symbol(number),
                        "line": {"width": 1, "color": "var:paper"}},
             "hovertemplate": "%{x}: ×%{y:.2f}<extra>%{fullData.name}</extra>",
         })  # fmt: skip
@@ -331,7 +337,7 @@ def _categories(values: Sequence[str]) -> dict[str, Any]:
 
 def _wide(view: View) -> int:
     """Pixels in which the names under a chart of layers stand apart."""
-    return 30 * len(view.graph.blocks)
+    return 40 * len(view.graph.blocks)
 
 
 def _layers_axis(view: View) -> dict[str, Any]:
