@@ -21,11 +21,13 @@ from ..show.markdown import to_markdown
 from ..show.report import sections
 from ..show.summary import summary_sheets
 from ..show.view import views
-from .measuring import Measuring, measured, saved_run, with_readings
+from .measuring import Measuring, measured, saved_run, was_interrupted, with_readings
 from .options import TABLE_HELP, Checkpoint, Settings, spread
-from .output import FORMAT_HELP, Output, OutputOption, emit_text, write
+from .output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
 
 _PAGES: Final = frozenset({".html", ".htm"})
+_REPORTS: Final = Path("reports")
+_LONGEST_NAME: Final = 80
 _QUICK_S: Final = 20.0
 _FULL_S: Final = 120.0
 
@@ -66,40 +68,62 @@ def report(
 
     Example: mnv3prof report large --quick
     """
-    how = (measuring, checkpoint, settings, full, no_latency)
-    runs = [run for source in sources or (None,) for run in _runs(source, *how)]
-    output = rendered.output
-    if rendered.format == "md" or (rendered.format is None and output and output.suffix.lower() == ".md"):
-        emit_text(to_markdown(summary_sheets(runs)), output)
-    else:
-        path = output or Path("reports") / f"{_named(runs)}.html"
-        if output is None:
-            _make(path.parent)
+    held = [(source, [] if source is None else _held(source)) for source in sources or (None,)]
+    if all(found for _, found in held):
+        _refuse_options(held[0][0], measuring, checkpoint, settings, full or no_latency)
+    as_page = _is_page(rendered)
+    if open_it and not as_page:
+        raise InputError("--open: opens the page, and Markdown is none; leave one of them out")
+    if rendered.output or as_page:
+        check_writable(rendered.output or _reports() / "report.html")
+    runs: list[Run] = []
+    new: list[Run] = []
+    for source, found in held:
+        if not found:
+            new.append(_measured(*checkpoint.network(source, settings), measuring, full, no_latency))
+        runs += found or new[-1:]
+    if as_page:
+        path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs))
         emit_text(f"{path}\n", None)
         if open_it:
             typer.launch(path.resolve().as_uri())
-    _exit_as_measured(runs)
+    else:
+        emit_text(to_markdown(summary_sheets(runs)), rendered.output)
+    if any(map(was_interrupted, new)):
+        raise typer.Exit(130)
+    if any(timing.status == "wrong" for run in runs for timing in run.timings):
+        raise typer.Exit(1)
 
 
-def _make(folder: Path) -> None:
+def _is_page(rendered: Rendered) -> bool:
+    """Whether HTML is asked for, not Markdown."""
+    suffix = rendered.output.suffix.lower() if rendered.output else ""
+    return (rendered.format or ("md" if suffix == ".md" else "html")) == "html"
+
+
+def _reports() -> Path:
+    """The folder of the reports that no --output names, which is made."""
     try:
-        folder.mkdir(exist_ok=True)
+        _REPORTS.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder}: cannot be made ({error.strerror}); --output names another file"
+            f"{_REPORTS}: cannot be made ({error.strerror}); --output names another file"
         ) from None
+    return _REPORTS
 
 
-def _runs(
-    source: str | None, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, full: bool,
-    no_latency: bool,
-) -> list[Run]:  # fmt: skip
-    """What `source` holds, or what is measured of it."""
-    found = [] if source is None else _held(source)
-    if found and checkpoint.weights is not None:
+def _refuse_options(
+    source: str | None, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, how_long: bool
+) -> None:
+    """Raises InputError where options ask for a measurement and all that is given is measured."""
+    if checkpoint.weights is not None:
         raise InputError(f"--weights: {source} is measured already, and shown with the weights that it had")
-    return found or [_measured(*checkpoint.network(source, settings), measuring, full, no_latency)]
+    if how_long or (measuring, settings) != (Measuring(), Settings()):
+        raise InputError(
+            f"{source}: is measured already, and shown as it was; allowed with it are --format, --output "
+            "and --open"
+        )
 
 
 def _held(source: str) -> list[Run]:
@@ -182,15 +206,7 @@ def _named(runs: Sequence[Run]) -> str:
 
 
 def _slug(run: Run) -> str:
-    words = re.sub(r"[^a-z0-9.]+", "-", run.subject.table.name.lower()).strip("-.")
+    words = re.sub(r"[^a-z0-9.]+", "-", run.subject.table.name.lower())[:_LONGEST_NAME].strip("-.")
     height, width = run.subject.input
     size = f"{height}" if height == width else f"{height}x{width}"
     return f"{words.removeprefix('mobilenetv3-') or 'network'}-{size}"
-
-
-def _exit_as_measured(runs: Sequence[Run]) -> None:
-    timings = [timing for run in runs for timing in run.timings]
-    if any(timing.stopped == "interrupted" for timing in timings):
-        raise typer.Exit(130)
-    if any(timing.status == "wrong" for timing in timings):
-        raise typer.Exit(1)

@@ -109,7 +109,7 @@ def _latency(view: View, key: str) -> Panel:
     roof = plots.roofline_chart(view, f"{key}r")
     if roof.marks:
         charts.append(roof)
-    sheets = (*latency_sheets(view.run, view.condition), *operator_sheets(view.run))
+    sheets = (*latency_sheets(view.run, view.condition), *operator_sheets(view.run, view.condition))
     return Panel(view.label, tuple(said), charts=tuple(charts), sheets=sheets)
 
 
@@ -179,7 +179,7 @@ def _made(run: Run, several: bool) -> Panel:
     whose = weights_notes(run.subject.weights)
     machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
     versions = Sheet("Versions", columns, tuple(host.versions.items()))
-    said = f"This file holds its run: mnv3prof report FILE.html makes it again. It was made by {run.command}"
+    said = "This file holds its run: mnv3prof report FILE.html makes the page again."
     label = f"{run.subject.table.name}, {run.created}" if several else ""
     return Panel(label, (said,), sheets=(versions,), open_sheets=(machine,))
 
