@@ -24,6 +24,7 @@ from mnv3prof.show.html import Assets, page
 from mnv3prof.show.plots import colour, label, symbol
 from mnv3prof.show.report import Panel, Section, sections
 from mnv3prof.show.sheet import Column, Sheet
+from mnv3prof.show.tried import curve_chart, verdicts
 from mnv3prof.show.view import compact, milliseconds, views
 
 REPORTS = Path(__file__).parent.parent / "reports"
@@ -262,6 +263,45 @@ def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
     assert "| stem | █ 9.6% | 5,419,008 |" in out
     assert "Block 3 on fast stands out" in out
     assert len(out) < 10_000
+
+
+def test_the_claims_are_a_section_and_findings_stay_in_the_page(tmp_path, capsys):
+    run, kept, page, again = (tmp_path / name for name in ("run.json", "found.json", "a.html", "b.html"))
+    _written(tmp_path, made_run("large"))
+    assert run_command(["report", str(run), "-o", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "18,432 and 2,336, ×7.89." in text
+    assert "The article&#x27;s claims" in text
+    assert run_command(["claims", "small", "-o", str(kept)]) == 0
+    assert run_command(["report", str(run), str(kept), "-o", str(page)]) == 0
+    assert "tried: MobileNetV3-Small at 224×224" in page.read_text(encoding="utf-8")
+    assert run_command(["report", str(page), "-o", str(again)]) == 0
+    assert page.read_bytes() == again.read_bytes()
+    capsys.readouterr()
+    assert run_command(["report", str(kept)]) == 2
+    assert "allowed is to show them beside a table or a run" in capsys.readouterr().err
+
+
+def test_verdicts_are_counted():
+    def found(verdict):
+        return Finding(claim="K1", sentence="", article="", found="", how="", verdict=verdict)
+
+    several = [found(v) for v in ("holds", "does not hold", "does not hold", "no evidence yet")]
+    assert verdicts(several) == (
+        "Of 4 statements of the article, 1 holds, 2 do not hold and 1 has no evidence yet."
+    )
+
+
+def test_a_curve_is_drawn_with_its_intervals():
+    series = Series("cpu", "channels", "ns", ((8.0, 2.0, 1.5, 3.0), (9.0, 4.0, 4.0, 4.5)))
+    finding = Finding(
+        claim="K9", sentence="", article="", found="", how="", verdict="holds", series=(series,)
+    )
+    chart = curve_chart(finding, "c")
+    (trace,) = chart.data
+    assert (trace["x"], trace["y"]) == ([8.0, 9.0], [2.0, 4.0])
+    assert (trace["error_y"]["array"], trace["error_y"]["arrayminus"]) == ([1.0, 0.5], [0.5, 0.0])
+    assert chart.marks == 2
 
 
 def test_a_table_is_reported_without_measuring(tmp_path, capsys, monkeypatch):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import typer
@@ -12,14 +12,18 @@ from msgspec.structs import replace
 
 from ..arch.layers import Graph
 from ..arch.table import InputError
+from ..claims.claim import judge
+from ..claims.separable import STANDARD
 from ..record.document import run_document
 from ..record.embedded import embedded
+from ..record.findings import Evidence, evidence_from, findings_document, is_findings, read_evidence
 from ..record.run import Run, Weights, run_from
 from ..show.comparison import label
 from ..show.html import Assets, page
 from ..show.markdown import to_markdown
 from ..show.report import sections
 from ..show.summary import summary_sheets
+from ..show.tried import Tried, claims_section
 from ..show.view import views
 from .measuring import Measuring, measured, saved_run, was_interrupted, with_readings
 from .options import TABLE_HELP, Checkpoint, Settings, spread
@@ -43,7 +47,7 @@ class Rendered(msgspec.Struct, frozen=True):
 def report(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help=f"{TABLE_HELP} Or a saved run, or an older report."),
+        typer.Argument(metavar="[SOURCE]...", help=f"{TABLE_HELP} Or a run, findings, or a report."),
     ] = None,
     *,
     full: Annotated[
@@ -63,13 +67,15 @@ def report(
 
     Without --output the file is reports/TABLE-INPUT.html. A table is measured first, in a quick pass
     over the backends that are installed; saved runs and older reports are shown again, several side
-    by side. --format md prints a short form for a pull request or a job's summary. --weights measures
-    the network that train trained, with its weights.
+    by side, with the findings that claims wrote. --format md prints a short form for a pull request or
+    a job's summary. --weights measures the network that train trained, with its weights.
 
     Example: mnv3prof report large --quick
     """
     held = [(source, [] if source is None else _held(source)) for source in sources or (None,)]
     if all(found for _, found in held):
+        if not any(isinstance(one, Run) for _, found in held for one in found):
+            raise InputError(f"{held[0][0]}: holds findings; allowed is to show them beside a table or a run")
         _refuse_options(held[0][0], measuring, checkpoint, settings, full or no_latency)
     as_page = _is_page(rendered)
     if open_it and not as_page:
@@ -77,14 +83,16 @@ def report(
     if rendered.output or as_page:
         check_writable(rendered.output or _reports() / "report.html")
     runs: list[Run] = []
+    evidence: list[Evidence] = []
     new: list[Run] = []
     for source, found in held:
         if not found:
             new.append(_measured(*checkpoint.network(source, settings), measuring, full, no_latency))
-        runs += found or new[-1:]
+        runs += [one for one in found if isinstance(one, Run)] or (new[-1:] if not found else [])
+        evidence += [one for one in found if isinstance(one, Evidence)]
     if as_page:
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
-        write(path, _page(runs))
+        write(path, _page(runs, evidence))
         emit_text(f"{path}\n", None)
         if open_it:
             typer.launch(path.resolve().as_uri())
@@ -126,13 +134,21 @@ def _refuse_options(
         )
 
 
-def _held(source: str) -> list[Run]:
-    """The runs in a report or a saved run; none in a table."""
+def _held(source: str) -> list[Run | Evidence]:
+    """The runs and findings in a report, a saved run or kept findings; none in a table."""
     path = Path(source)
     if path.suffix.lower() in _PAGES:
-        return [run_from(document, source) for document in embedded(_read(path), source)]
+        return [_decoded(document, source) for document in embedded(_read(path), source)]
+    if is_findings(path):
+        return [read_evidence(path)]
     found = saved_run(source)
     return [] if found is None else [found]
+
+
+def _decoded(document: Any, where: str) -> Run | Evidence:
+    if isinstance(document, dict) and "findings" in document:
+        return evidence_from(document, where)
+    return run_from(document, where)
 
 
 def _read(path: Path) -> str:
@@ -153,8 +169,7 @@ def _measured(
 
     graphs = {"": graph}
     if full and not no_latency and weights is None and graph.table.conv == "separable":
-        dense = expand(vary(graph.table, standard_conv=True), graph.input)
-        graphs[label(dense)] = dense
+        graphs[STANDARD] = expand(vary(graph.table, standard_conv=True), graph.input)
     if measuring.time_budget is None:
         measuring = replace(measuring, time_budget=_FULL_S if full else _QUICK_S)
     notes = []
@@ -173,14 +188,25 @@ def _measured(
     return with_readings(replace(run, notes=(*run.notes, *notes)))
 
 
-def _page(runs: Sequence[Run]) -> str:
+def _page(runs: Sequence[Run], kept: Sequence[Evidence]) -> str:
     seen = views(runs)
     names = list(dict.fromkeys(view.name for view in seen))
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     hosts = ", ".join(dict.fromkeys(run.host.cpu for run in runs))
     created = ", ".join(dict.fromkeys(run.created for run in runs))
-    documents = [msgspec.json.encode(run_document(run)) for run in runs]
-    return page(title, f"on {hosts}, {created}", sections(runs), documents, _assets())
+    tried = [Tried(label(one.graph), judge(one), one.trials) for one in kept or [_evidence(runs)]]
+    documents = [
+        *map(run_document, runs),
+        *(findings_document(one, judge(one), runs[0].created) for one in kept),
+    ]
+    shown = sections(runs, [claims_section(tried)])
+    return page(title, f"on {hosts}, {created}", shown, list(map(msgspec.json.encode, documents)), _assets())
+
+
+def _evidence(runs: Sequence[Run]) -> Evidence:
+    """What the first network on paper, and its runs, say of the claims."""
+    first = runs[0].subject
+    return Evidence(graph=first.graph, runs=tuple(run for run in runs if run.subject == first))
 
 
 def _assets() -> Assets:

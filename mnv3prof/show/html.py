@@ -96,9 +96,10 @@ def _panel(panel: Panel) -> str:
         f"<details><summary>Table: {escape(sheet.title)}</summary>{_sheet(sheet)}</details>"
         for sheet in panel.sheets
     )
-    if charts and shown:
-        charts, shown = f'<div class="beside"><div>{charts}</div><div>{shown}</div></div>', ""
-    return f'<div class="panel">{head}{said}{tiles}{panel.drawing}{charts}{shown}{folded}</div>'
+    body = shown + charts
+    if panel.beside and charts:
+        body = f'<div class="beside"><div>{charts}</div><div>{shown}</div></div>'
+    return f'<div class="panel">{head}{said}{tiles}{panel.drawing}{body}{folded}</div>'
 
 
 def _tile(tile: Tile) -> str:
@@ -159,10 +160,13 @@ def _cell(value: Any, column: Column, *, first: bool) -> str:
     if value is None:
         kind = ' class="n"' if column.kind in NUMERIC else ""
         return f'<td{kind} data-v="">{text}</td>'
-    if column.kind not in NUMERIC:
-        return f'<td class="wrap">{text}</td>' if len(text) > _LONG else f"<td>{text}</td>"
+    if column.kind not in NUMERIC and column.kind != "bar":
+        wraps = column.kind == "prose" or len(text) > _LONG
+        return f'<td class="wrap">{text}</td>' if wraps else f"<td>{text}</td>"
     sort = _sortable(value)
-    if column.kind == "share" and isinstance(value, float):
+    if column.kind == "bar":
+        text = ""
+    if column.kind in ("share", "bar") and isinstance(value, float):
         return f'<td class="n share" data-v="{sort}" style="--part:{min(max(value, 0), 1):.1%}">{text}</td>'
     return f'<td class="n" data-v="{sort}">{text}</td>'
 

@@ -34,7 +34,9 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Panel(msgspec.Struct, frozen=True):
-    """What a section says of one view. label: which, "" if there is one. drawing: HTML of its own."""
+    """What a section says of one view. label: which, "" if there is one. drawing: HTML of its own.
+    sheets: folded up; open_sheets: shown at once, `beside` the charts or above them.
+    """
 
     label: str
     sentences: tuple[str, ...]
@@ -43,6 +45,7 @@ class Panel(msgspec.Struct, frozen=True):
     charts: tuple[Chart, ...] = ()
     sheets: tuple[Sheet, ...] = ()
     open_sheets: tuple[Sheet, ...] = ()
+    beside: bool = False
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -85,8 +88,9 @@ def _headline(view: View, key: str) -> Panel:
             tiles.append(Tile("PyTorch eager", milliseconds(eager), f"{eager / seconds:.1f} × the fastest"))
     charts = (plots.net_chart(view, key),) if ranking else ()
     return Panel(
-        view.label, (sentences.headline(view),), tuple(tiles), "", charts, (), (headline_sheet(view),)
-    )
+        view.label, (sentences.headline(view),), tuple(tiles), charts=charts,
+        open_sheets=(headline_sheet(view),), beside=True,
+    )  # fmt: skip
 
 
 def _network(view: View, key: str) -> Panel:
