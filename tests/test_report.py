@@ -17,6 +17,7 @@ from mnv3prof.cost.counters import Reading, counted_as, reconcile
 from mnv3prof.cost.published import PUBLISHED, published
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
+from mnv3prof.record.findings import Finding, Series
 from mnv3prof.record.run import NET, SCHEMA, Operator, Subject, read_run, run_from
 from mnv3prof.show import sentences
 from mnv3prof.show.grid import part_costs
