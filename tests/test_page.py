@@ -43,7 +43,14 @@ def pages(tmp_path_factory):
         "two": _page(folder, "two", made_run("large"), made_run("small", odd=("fast", "5"))),
         "bare": _page(folder, "bare", msgspec.structs.replace(made_run(readings=False), timings=())),
         "hostile": _page(folder, "hostile", _hostile()),
+        "cut": _page(folder, "cut", msgspec.structs.replace(run, timings=_cut(run), variants={})),
     }
+
+
+def _cut(run):
+    """The first three timings, and one without samples: no backend has run every block."""
+    absent = msgspec.structs.replace(run.timings[3], status="absent", reason="it is not here", samples_s=())
+    return (*run.timings[:3], absent)
 
 
 def _hostile():
@@ -100,11 +107,11 @@ def _charts(page):
     return json.loads(page.locator("#charts").text_content())
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", ["one", "two", "cut"])
 def test_every_chart_has_as_many_marks_as_its_data(show, name):
     page = show(name)
     charts = _charts(page)
-    assert len(charts) == {"one": 8, "two": 16}[name]
+    assert len(charts) == {"one": 8, "two": 16, "cut": 7}[name]
     for chart in charts:
         place = page.locator(f"#{chart['key']}")
         bars = sum(len(t["x"]) for t in chart["data"] if t["type"] == "bar")
@@ -118,7 +125,7 @@ def test_every_chart_has_as_many_marks_as_its_data(show, name):
         assert place.locator(".heatmap-label").count() == cells
         assert bars + points + lines + cells > 0
     drawn = page.locator(".network svg").count()
-    assert drawn == {"one": 18, "two": 18 + 14}[name]
+    assert drawn == {"one": 18, "two": 18 + 14, "cut": 18}[name]
 
 
 def test_the_network_is_drawn_stage_by_stage_to_scale(show):
@@ -195,6 +202,42 @@ def test_a_table_is_copied_with_tabs(show):
     page.wait_for_selector("#headline button.copy:text('Copied')")
     copied = page.evaluate("() => navigator.clipboard.readText()")
     assert "MACs\t216,589,760\t217 M" in copied
+    assert page.get_by_role("status").text_content() == "Copied."
+
+
+def test_what_has_no_number_is_sorted_last_both_ways(show):
+    page = show("cut")
+    page.locator("#latency summary").first.click()
+    table = page.locator("#latency table").first
+    head = table.locator("th", has_text=re.compile("^cpu, ms"))
+    column = head.evaluate("h => h.cellIndex")
+    for _ in range(2):
+        head.locator("button").click()
+        cells = table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+        assert [cell == "absent" for cell in cells] == [False, False, False, True]
+
+
+def test_the_theme_s_button_says_what_it_does_when_the_system_s_theme_changes(show):
+    page = show("bare", theme="light")
+    button = page.locator("#theme")
+    assert button.inner_text() == "Dark theme"
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_selector("#theme:text('Light theme')")
+    button.click()
+    assert (button.inner_text(), page.locator("html").get_attribute("data-theme")) == ("Dark theme", "light")
+
+
+def test_without_script_all_but_the_charts_is_there(browser, pages):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 900})
+    page = context.new_page()
+    page.goto(pages["one"].as_uri())
+    assert "Without script there are no charts" in page.locator("body").inner_text()
+    assert page.locator(".network svg").first.is_visible()
+    assert page.locator("#headline table").is_visible()
+    assert not page.locator("figure, button.tool").filter(visible=True).count()
+    page.locator("#shares summary").first.click()
+    assert "216,589,760" in page.locator("#shares table").inner_text()
+    context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

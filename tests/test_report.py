@@ -10,15 +10,22 @@ import msgspec
 import pytest
 from report_runs import made_run, timing
 
+from mnv3prof.arch.layers import expand
 from mnv3prof.arch.table import InputError
 from mnv3prof.cli.main import run as run_command
+from mnv3prof.cost.counters import Reading, counted_as, reconcile
 from mnv3prof.cost.published import PUBLISHED, published
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
-from mnv3prof.record.run import SCHEMA, read_run, run_from
+from mnv3prof.record.findings import Finding, Series
+from mnv3prof.record.run import NET, SCHEMA, Operator, Subject, read_run, run_from
 from mnv3prof.show import sentences
-from mnv3prof.show.plots import label
-from mnv3prof.show.report import sections
+from mnv3prof.show.grid import part_costs
+from mnv3prof.show.html import Assets, page
+from mnv3prof.show.plots import colour, label, symbol
+from mnv3prof.show.report import Panel, Section, sections
+from mnv3prof.show.sheet import Column, Sheet
+from mnv3prof.show.tried import curve_chart, verdicts
 from mnv3prof.show.view import compact, milliseconds, views
 
 REPORTS = Path(__file__).parent.parent / "reports"
@@ -58,7 +65,69 @@ def test_two_runs_whose_outliers_differ_give_sentences_that_name_each_its_own(bl
     named = f"Block {block}" if block.isdecimal() else f"The {block}"
     # 14 blocks of Small: 5 ms of 18 on fast, 1 of 14 on cpu.
     assert said.startswith(f"{named} on fast stands out: {5 / 18:.1%} of the time there")
-    assert f"spend {1 / 14:.1%} on it" in said
+    assert said.endswith(f"where cpu spends {1 / 14:.1%} on it.")
+
+
+def test_backends_that_spend_alike_have_no_outlier():
+    said = sentences.matrix(_view(made_run(odd=("none", "3"))))
+    assert (
+        said
+        == "The backends spend alike: at most, the stem takes 7.1% of the time on fast and 7.1% elsewhere."
+    )
+
+
+def test_the_others_are_compared_by_their_median():
+    said = sentences.matrix(_view(made_run(backends=("cpu", "fast", "slow"))))
+    assert said.endswith("where the other backends spend 7.1% on it (their median).")
+
+
+def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_the_macs():
+    """Of 41 blocks that take 1 ms, one with 9 % of the MACs takes 2: above the notable share, not dear."""
+    run = made_run("small", backends=("fast",))
+    table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[8:] * 13)
+    graph = expand(table)
+    macs = part_costs(graph, "fp32")
+    slow = max((b for b in graph.blocks if b.isdecimal()), key=lambda b: macs[b].macs)
+    timings = tuple(timing("fast", b, 2e-3 if b == slow else 1e-3) for b in graph.blocks)
+    view = _view(
+        msgspec.structs.replace(run, subject=Subject(table, graph.input), timings=timings, readings=())
+    )
+    times, shares = view.time_shares("fast"), view.mac_shares()
+    assert times[slow] > 0.03
+    assert times[slow] < shares[slow]
+    said = sentences.shares(view)
+    assert said.startswith(
+        "No block that takes much time on fast takes a larger share of it than of the MACs"
+    )
+    assert f"{times[slow]:.1%}" in said
+
+
+def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
+    run = made_run(backends=("cpu",), odd=("none", "1"))
+    table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[:1])
+    graph = expand(table)
+    # One standard 3x3 convolution, 16 to 16 channels, for depthwise and project, with SE or not.
+    timings = (timing("cpu", "1", 1e-3), timing("cpu", NET, 5e-3))
+    readings = (Reading("fvcore", "1", "ok", printed=sum(counted_as(graph, "fvcore"))),)
+    subject = Subject(table, graph.input)
+    view = _view(msgspec.structs.replace(run, subject=subject, timings=timings, readings=readings))
+    assert "cpu runs it here in 5.00 ms" in sentences.headline(view)
+    assert re.search(r"times the MACs, ×5\.\d in its one block;", sentences.saving(view))
+    said = sentences.counters(reconcile(graph, readings))
+    assert said.startswith("The one counter that ran, fvcore, prints ")
+    assert said.endswith("; it is explained to the last operation.")
+    one = view._replace(grid=view.grid._replace(parts=["1"]))
+    assert re.fullmatch(r"1 of 1 parts is bound by memory; block 1 on cpu reaches [\d.]+% of its roof\.",
+                        sentences.roofline(one))  # fmt: skip
+
+
+def test_side_by_side_says_what_is_the_same_and_of_many_which_is_fastest():
+    runs = [made_run(odd=("none", "1")) for _ in range(3)]
+    quick = [msgspec.structs.replace(t, samples_s=tuple(s / 4 for s in t.samples_s)) for t in runs[1].timings]
+    runs[1] = msgspec.structs.replace(runs[1], timings=tuple(quick))
+    assert sentences.side_by_side(views(runs)) == (
+        "C does as many MACs as A, and takes 1.00 times as long on fast; of all 3, B is fastest, in 2.50 ms on fast."
+    )
 
 
 def test_the_block_that_is_dearest_for_its_macs_is_named():
@@ -112,7 +181,16 @@ def test_a_text_in_a_chart_is_no_markup():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(216_589_760, "216.6 M"), (5_483_032, "5.5 M"), (999, "999"), (1.2e9, "1.2 G"), (12_345, "12.3 k")],
+    [
+        (216_589_760, "216.6 M"),
+        (5_483_032, "5.5 M"),
+        (999, "999"),
+        (1.2e9, "1.2 G"),
+        (12_345, "12.3 k"),
+        (999_949, "999.9 k"),
+        (999_951, "1.0 M"),
+        (999_999_999, "1.0 G"),
+    ],
 )
 def test_counts_in_sentences(value, text):
     assert compact(value) == text
@@ -120,7 +198,17 @@ def test_counts_in_sentences(value, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(3.214e-3, "3.21 ms"), (85.7e-3, "85.7 ms"), (0.412, "412 ms"), (41.2e-6, "41.2 µs")],
+    [
+        (3.214e-3, "3.21 ms"),
+        (85.7e-3, "85.7 ms"),
+        (0.412, "412 ms"),
+        (41.2e-6, "41.2 µs"),
+        (9.996e-3, "10.0 ms"),
+        (0.99996e-3, "1.00 ms"),
+        (99.96e-3, "100 ms"),
+        (1.2344, "1,234 ms"),
+        (0.0, "0.00 µs"),
+    ],
 )
 def test_times_in_sentences(seconds, text):
     assert milliseconds(seconds) == text
@@ -178,6 +266,45 @@ def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
     assert len(out) < 10_000
 
 
+def test_the_claims_are_a_section_and_findings_stay_in_the_page(tmp_path, capsys):
+    run, kept, page, again = (tmp_path / name for name in ("run.json", "found.json", "a.html", "b.html"))
+    _written(tmp_path, made_run("large"))
+    assert run_command(["report", str(run), "-o", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "18,432 and 2,336, ×7.89." in text
+    assert "The article&#x27;s claims" in text
+    assert run_command(["claims", "small", "-o", str(kept)]) == 0
+    assert run_command(["report", str(run), str(kept), "-o", str(page)]) == 0
+    assert "tried: MobileNetV3-Small at 224×224" in page.read_text(encoding="utf-8")
+    assert run_command(["report", str(page), "-o", str(again)]) == 0
+    assert page.read_bytes() == again.read_bytes()
+    capsys.readouterr()
+    assert run_command(["report", str(kept)]) == 2
+    assert "allowed is to show them beside a table or a run" in capsys.readouterr().err
+
+
+def test_verdicts_are_counted():
+    def found(verdict):
+        return Finding(claim="K1", sentence="", article="", found="", how="", verdict=verdict)
+
+    several = [found(v) for v in ("holds", "does not hold", "does not hold", "no evidence yet")]
+    assert verdicts(several) == (
+        "Of 4 statements of the article, 1 holds, 2 do not hold and 1 has no evidence yet."
+    )
+
+
+def test_a_curve_is_drawn_with_its_intervals():
+    series = Series("cpu", "channels", "ns", ((8.0, 2.0, 1.5, 3.0), (9.0, 4.0, 4.0, 4.5)))
+    finding = Finding(
+        claim="K9", sentence="", article="", found="", how="", verdict="holds", series=(series,)
+    )
+    chart = curve_chart(finding, "c")
+    (trace,) = chart.data
+    assert (trace["x"], trace["y"]) == ([8.0, 9.0], [2.0, 4.0])
+    assert (trace["error_y"]["array"], trace["error_y"]["arrayminus"]) == ([1.0, 0.5], [0.5, 0.0])
+    assert chart.marks == 2
+
+
 def test_a_table_is_reported_without_measuring(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_command(["report", "small", "--no-latency", "--width", "0.5", "--input", "96x128"]) == 0
@@ -205,6 +332,108 @@ def test_a_wrong_output_is_shown_and_exits_with_1(tmp_path):
     path = tmp_path / "x.html"
     assert run_command(["report", str(_written(tmp_path, run)), "-o", str(path)]) == 1
     assert "it is off" in path.read_text(encoding="utf-8")
+
+
+def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
+    run = made_run()
+    cut = msgspec.structs.replace(run.timings[0], stopped="interrupted")
+    run = msgspec.structs.replace(run, timings=(cut, *run.timings[1:]))
+    assert run_command(["report", str(_written(tmp_path, run)), "-o", str(tmp_path / "x.html")]) == 0
+
+
+@pytest.mark.parametrize(
+    "options", [["--input", "96"], ["--on", "cpu"], ["--full"], ["--no-latency"], ["--width", "0.5"]]
+)
+def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, options):
+    path = _written(tmp_path, made_run())
+    assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
+    assert "is measured already, and shown as it was" in capsys.readouterr().err
+    assert not (tmp_path / "x.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-o", "missing/x.html"], "missing/x.html: cannot be written (No such file or directory)"),
+        (["-o", "."], ".: is a directory"),
+        (["-o", "-"], "-: --output takes a file's name"),
+        (["--format", "md", "--open"], "--open: opens the page"),
+        ([], "reports: cannot be made (File exists)"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_measured(
+    tmp_path, capsys, monkeypatch, options, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    Path("reports").touch()
+    monkeypatch.setattr("mnv3prof.cli.report._measured", lambda *_: pytest.fail("it measured"))
+    assert run_command(["report", "small", *options]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"mnv3prof: {sentence}")
+
+
+def test_latency_says_that_it_cannot_write_before_it_measures(capsys, monkeypatch):
+    monkeypatch.setattr("mnv3prof.bench.profile.profile", lambda *_, **__: pytest.fail("it measured"))
+    assert run_command(["latency", "small", "--on", "null", "-o", "missing/x.md"]) == 2
+    assert "missing/x.md: cannot be written" in capsys.readouterr().err
+
+
+def test_long_names_are_cut_to_make_a_files(tmp_path, monkeypatch, capsys):
+    """The longest names that tables have, two of them, are longer than a file's may be."""
+    monkeypatch.chdir(tmp_path)
+    paths = []
+    for letter in "xy":
+        run = made_run()
+        table = msgspec.structs.replace(run.subject.table, name=letter * 200)
+        run = msgspec.structs.replace(run, subject=Subject(table, run.subject.input))
+        paths.append(str(_written(tmp_path, run, f"{letter}.json")))
+    assert run_command(["report", *paths]) == 0
+    assert capsys.readouterr().out == f"reports/{'x' * 80}-224-and-{'y' * 80}-224.html\n"
+
+
+def test_operators_stand_with_the_condition_that_they_were_timed_under():
+    run = made_run()
+    int8 = tuple(msgspec.structs.replace(t, dtype="int8") for t in run.timings)
+    told = Operator(backend="cpu", part="4", name="c", kind="Conv", seconds=1e-3, dtype="int8")
+    noted = msgspec.structs.replace(
+        run, timings=(*run.timings, *int8), operators=(told,), notes=("Left out: mnn.",)
+    )
+    found = next(section for section in sections([noted]) if section.key == "latency")
+    titles = [[sheet.title for sheet in panel.sheets] for panel in found.panels]
+    assert [sum("operators of 4" in title for title in each) for each in titles] == [0, 1]
+    assert not any("Left out" in title for each in titles for title in each)
+    environment = next(section for section in sections([noted]) if section.key == "environment")
+    assert environment.panels[0].open_sheets[0].notes == ("Left out: mnn.",)
+
+
+def test_no_two_backends_look_alike():
+    looks = {(colour(number), symbol(number)) for number in range(64)}
+    assert len(looks) == 64
+
+
+def test_a_heat_map_without_shares_still_shows_its_figures():
+    run = made_run(backends=("fast",))
+    run = msgspec.structs.replace(run, timings=run.timings[:3])
+    chart = next(c for c in _charts(run) if c.key == "latency0m")
+    (trace,) = chart.data
+    assert [row[0] is None for row in trace["z"]] == [False] * 3
+    assert trace["text"][0] == ["1.00 ms ±0%"]
+    assert trace["showscale"] is False
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "key"),
+    [
+        ("1.0e-06", "figure", "1.0e-06"), ("12.5 ±3.0% ~", "figure", "12.5"), ("crashed", "figure", ""),
+        ("+1,234.5", "figure", "1234.5"), (None, "text", ""), (None, "figure", ""), (0.25, "share", "0.25"),
+    ],
+)  # fmt: skip
+def test_cells_sort_by_their_numbers_and_what_is_absent_by_none(value, kind, key):
+    sheet = Sheet("t", (Column("a", "A", "text"), Column("b", "B", kind)), (("x", value),))
+    section = Section("s", "S", (Panel("", (), sheets=(sheet,)),))
+    text = page("t", "s", (section,), (), Assets("", "", ""))
+    assert re.findall(r'data-v="(.*?)"', text) == [key]
 
 
 def _document():

@@ -17,10 +17,10 @@ from ..cost.counts import Dtype
 from ..record.document import run_document
 from ..record.run import ASKING_INTERRUPTED, NET, Run, Weights, is_run, read_run
 from ..show.latency import latency_sheets, samples_sheet
-from ..show.operators import operator_sheets
+from ..show.operators import notes_sheets, operator_sheets
 from ..show.sheet import Sheet
 from .options import NoCacheOption, OnOption, Settings, backend_names, in_range
-from .output import Output, Result, emit, form_of, write
+from .output import Output, Result, check_writable, emit, form_of, write
 
 if TYPE_CHECKING:
     from ..bench.profile import Request
@@ -135,6 +135,8 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
     """The run, kept in the output's file after each part where that is JSON."""
     from ..bench.profile import profile
 
+    if output.output is not None:
+        check_writable(output.output)
     path = output.output if output.output and form_of(output) == "json" else None
 
     def store(run: Run) -> None:
@@ -170,15 +172,16 @@ def emit_run(
     before: sheets above the run's own; also: what its document holds besides; again: whether it is a
     saved run, whose interrupt is long over.
     """
-    sheets = (*before, *latency_sheets(run), *operator_sheets(run))
+    sheets = (*before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
-    if not again and _was_interrupted(run):
+    if not again and was_interrupted(run):
         raise typer.Exit(130)
     if any(timing.status == "wrong" for timing in run.timings):
         raise typer.Exit(1)
 
 
-def _was_interrupted(run: Run) -> bool:
+def was_interrupted(run: Run) -> bool:
+    """Whether the user ended the measuring."""
     return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)
 
 

@@ -2,7 +2,8 @@
 
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -10,7 +11,7 @@ import msgspec
 import typer
 
 from ..arch.table import InputError
-from ..record.whole import replace_file
+from ..record.whole import replace_file, try_folder
 from ..show.sheet import Sheet
 
 Format = Literal["table", "json", "csv", "md"]
@@ -109,10 +110,25 @@ def _print(text: str) -> None:
 
 def write(path: Path, text: str) -> None:
     """Replace the file at `path` whole. Raises InputError where it cannot be written."""
+    with _told(path):
+        replace_file(path, text.encode())
+
+
+def check_writable(path: Path) -> None:
+    """Raises InputError where `write` could not replace the file at `path`: before hours of measuring."""
+    with _told(path):
+        try_folder(path)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turns what is wrong with a file to be written into its one sentence."""
+    if str(path) == "-":
+        raise InputError("-: --output takes a file's name; without it the result is printed where it can be")
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a directory; --output takes a file")
-        replace_file(path, text.encode())
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"{path}: cannot be written ({reason}); what was there is unchanged") from None

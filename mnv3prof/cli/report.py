@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import typer
@@ -12,20 +12,26 @@ from msgspec.structs import replace
 
 from ..arch.layers import Graph
 from ..arch.table import InputError
+from ..claims.claim import judge
+from ..claims.separable import STANDARD
 from ..record.document import run_document
 from ..record.embedded import embedded
+from ..record.findings import Evidence, evidence_from, findings_document, is_findings, read_evidence
 from ..record.run import Run, Weights, run_from
 from ..show.comparison import label
 from ..show.html import Assets, page
 from ..show.markdown import to_markdown
 from ..show.report import sections
 from ..show.summary import summary_sheets
+from ..show.tried import Tried, claims_section
 from ..show.view import views
-from .measuring import Measuring, measured, saved_run, with_readings
+from .measuring import Measuring, measured, saved_run, was_interrupted, with_readings
 from .options import TABLE_HELP, Checkpoint, Settings, spread
-from .output import FORMAT_HELP, Output, OutputOption, emit_text, write
+from .output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
 
 _PAGES: Final = frozenset({".html", ".htm"})
+_REPORTS: Final = Path("reports")
+_LONGEST_NAME: Final = 80
 _QUICK_S: Final = 20.0
 _FULL_S: Final = 120.0
 
@@ -41,7 +47,7 @@ class Rendered(msgspec.Struct, frozen=True):
 def report(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help=f"{TABLE_HELP} Or a saved run, or an older report."),
+        typer.Argument(metavar="[SOURCE]...", help=f"{TABLE_HELP} Or a run, findings, or a report."),
     ] = None,
     *,
     full: Annotated[
@@ -61,54 +67,88 @@ def report(
 
     Without --output the file is reports/TABLE-INPUT.html. A table is measured first, in a quick pass
     over the backends that are installed; saved runs and older reports are shown again, several side
-    by side. --format md prints a short form for a pull request or a job's summary. --weights measures
-    the network that train trained, with its weights.
+    by side, with the findings that claims wrote. --format md prints a short form for a pull request or
+    a job's summary. --weights measures the network that train trained, with its weights.
 
     Example: mnv3prof report large --quick
     """
-    how = (measuring, checkpoint, settings, full, no_latency)
-    runs = [run for source in sources or (None,) for run in _runs(source, *how)]
-    output = rendered.output
-    if rendered.format == "md" or (rendered.format is None and output and output.suffix.lower() == ".md"):
-        emit_text(to_markdown(summary_sheets(runs)), output)
-    else:
-        path = output or Path("reports") / f"{_named(runs)}.html"
-        if output is None:
-            _make(path.parent)
-        write(path, _page(runs))
+    held = [(source, [] if source is None else _held(source)) for source in sources or (None,)]
+    if all(found for _, found in held):
+        if not any(isinstance(one, Run) for _, found in held for one in found):
+            raise InputError(f"{held[0][0]}: holds findings; allowed is to show them beside a table or a run")
+        _refuse_options(held[0][0], measuring, checkpoint, settings, full or no_latency)
+    as_page = _is_page(rendered)
+    if open_it and not as_page:
+        raise InputError("--open: opens the page, and Markdown is none; leave one of them out")
+    if rendered.output or as_page:
+        check_writable(rendered.output or _reports() / "report.html")
+    runs: list[Run] = []
+    evidence: list[Evidence] = []
+    new: list[Run] = []
+    for source, found in held:
+        if not found:
+            new.append(_measured(*checkpoint.network(source, settings), measuring, full, no_latency))
+        runs += [one for one in found if isinstance(one, Run)] or (new[-1:] if not found else [])
+        evidence += [one for one in found if isinstance(one, Evidence)]
+    if as_page:
+        path = rendered.output or _REPORTS / f"{_named(runs)}.html"
+        write(path, _page(runs, evidence))
         emit_text(f"{path}\n", None)
         if open_it:
             typer.launch(path.resolve().as_uri())
-    _exit_as_measured(runs)
+    else:
+        emit_text(to_markdown(summary_sheets(runs)), rendered.output)
+    if any(map(was_interrupted, new)):
+        raise typer.Exit(130)
+    if any(timing.status == "wrong" for run in runs for timing in run.timings):
+        raise typer.Exit(1)
 
 
-def _make(folder: Path) -> None:
+def _is_page(rendered: Rendered) -> bool:
+    """Whether HTML is asked for, not Markdown."""
+    suffix = rendered.output.suffix.lower() if rendered.output else ""
+    return (rendered.format or ("md" if suffix == ".md" else "html")) == "html"
+
+
+def _reports() -> Path:
+    """The folder of the reports that no --output names, which is made."""
     try:
-        folder.mkdir(exist_ok=True)
+        _REPORTS.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder}: cannot be made ({error.strerror}); --output names another file"
+            f"{_REPORTS}: cannot be made ({error.strerror}); --output names another file"
         ) from None
+    return _REPORTS
 
 
-def _runs(
-    source: str | None, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, full: bool,
-    no_latency: bool,
-) -> list[Run]:  # fmt: skip
-    """What `source` holds, or what is measured of it."""
-    found = [] if source is None else _held(source)
-    if found and checkpoint.weights is not None:
+def _refuse_options(
+    source: str | None, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, how_long: bool
+) -> None:
+    """Raises InputError where options ask for a measurement and all that is given is measured."""
+    if checkpoint.weights is not None:
         raise InputError(f"--weights: {source} is measured already, and shown with the weights that it had")
-    return found or [_measured(*checkpoint.network(source, settings), measuring, full, no_latency)]
+    if how_long or (measuring, settings) != (Measuring(), Settings()):
+        raise InputError(
+            f"{source}: is measured already, and shown as it was; allowed with it are --format, --output "
+            "and --open"
+        )
 
 
-def _held(source: str) -> list[Run]:
-    """The runs in a report or a saved run; none in a table."""
+def _held(source: str) -> list[Run | Evidence]:
+    """The runs and findings in a report, a saved run or kept findings; none in a table."""
     path = Path(source)
     if path.suffix.lower() in _PAGES:
-        return [run_from(document, source) for document in embedded(_read(path), source)]
+        return [_decoded(document, source) for document in embedded(_read(path), source)]
+    if is_findings(path):
+        return [read_evidence(path)]
     found = saved_run(source)
     return [] if found is None else [found]
+
+
+def _decoded(document: Any, where: str) -> Run | Evidence:
+    if isinstance(document, dict) and "findings" in document:
+        return evidence_from(document, where)
+    return run_from(document, where)
 
 
 def _read(path: Path) -> str:
@@ -129,8 +169,7 @@ def _measured(
 
     graphs = {"": graph}
     if full and not no_latency and weights is None and graph.table.conv == "separable":
-        dense = expand(vary(graph.table, standard_conv=True), graph.input)
-        graphs[label(dense)] = dense
+        graphs[STANDARD] = expand(vary(graph.table, standard_conv=True), graph.input)
     if measuring.time_budget is None:
         measuring = replace(measuring, time_budget=_FULL_S if full else _QUICK_S)
     notes = []
@@ -149,14 +188,25 @@ def _measured(
     return with_readings(replace(run, notes=(*run.notes, *notes)))
 
 
-def _page(runs: Sequence[Run]) -> str:
+def _page(runs: Sequence[Run], kept: Sequence[Evidence]) -> str:
     seen = views(runs)
     names = list(dict.fromkeys(view.name for view in seen))
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     hosts = ", ".join(dict.fromkeys(run.host.cpu for run in runs))
     created = ", ".join(dict.fromkeys(run.created for run in runs))
-    documents = [msgspec.json.encode(run_document(run)) for run in runs]
-    return page(title, f"on {hosts}, {created}", sections(runs), documents, _assets())
+    tried = [Tried(label(one.graph), judge(one), one.trials) for one in kept or [_evidence(runs)]]
+    documents = [
+        *map(run_document, runs),
+        *(findings_document(one, judge(one), runs[0].created) for one in kept),
+    ]
+    shown = sections(runs, [claims_section(tried)])
+    return page(title, f"on {hosts}, {created}", shown, list(map(msgspec.json.encode, documents)), _assets())
+
+
+def _evidence(runs: Sequence[Run]) -> Evidence:
+    """What the first network on paper, and its runs, say of the claims."""
+    first = runs[0].subject
+    return Evidence(graph=first.graph, runs=tuple(run for run in runs if run.subject == first))
 
 
 def _assets() -> Assets:
@@ -182,15 +232,7 @@ def _named(runs: Sequence[Run]) -> str:
 
 
 def _slug(run: Run) -> str:
-    words = re.sub(r"[^a-z0-9.]+", "-", run.subject.table.name.lower()).strip("-.")
+    words = re.sub(r"[^a-z0-9.]+", "-", run.subject.table.name.lower())[:_LONGEST_NAME].strip("-.")
     height, width = run.subject.input
     size = f"{height}" if height == width else f"{height}x{width}"
     return f"{words.removeprefix('mobilenetv3-') or 'network'}-{size}"
-
-
-def _exit_as_measured(runs: Sequence[Run]) -> None:
-    timings = [timing for run in runs for timing in run.timings]
-    if any(timing.stopped == "interrupted" for timing in timings):
-        raise typer.Exit(130)
-    if any(timing.status == "wrong" for timing in timings):
-        raise typer.Exit(1)

@@ -33,6 +33,14 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
 
 
+def try_folder(path: Path) -> None:
+    """Raises OSError where the folder of `path` takes no new file, and so replace_file() would."""
+    import tempfile
+
+    if not path.exists() or path.is_file():
+        tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent).close()
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -25,6 +25,11 @@ class Assets(NamedTuple):
 
 _LONG: Final = 60
 """A text longer than this is wrapped in its cell."""
+_NO_SCRIPT: Final = (
+    "<noscript><style>figure, .tool, th button::after { display: none; }</style>"
+    '<p class="note">Without script there are no charts, sorting and copying; every figure stands in the '
+    "tables.</p></noscript>"
+)
 
 
 def page(
@@ -46,10 +51,11 @@ def page(
         f"<title>{escape(title)}</title><style>{assets.css}</style></head><body>",
         '<a class="skip" href="#main">Skip to the content</a>',
         f"<header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p>"
-        '<button type="button" class="tool" id="theme">Dark</button></header>',
+        '<button type="button" class="tool" id="theme">Dark theme</button></header>',
+        _NO_SCRIPT,
         f'<nav aria-label="Sections"><ul>{nav}</ul></nav><main id="main">',
         *map(_section, sections),
-        "</main><footer><p>Made by mnv3prof.</p></footer>",
+        '</main><footer><p>Made by mnv3prof.</p></footer><p id="told" class="hidden" role="status"></p>',
         *map(embed, runs),
         f'<script type="application/json" id="charts">{_charts(charts)}</script>',
         *(f"<script>{script}</script>" for script in scripts),
@@ -90,9 +96,10 @@ def _panel(panel: Panel) -> str:
         f"<details><summary>Table: {escape(sheet.title)}</summary>{_sheet(sheet)}</details>"
         for sheet in panel.sheets
     )
-    if charts and shown:
-        charts, shown = f'<div class="beside"><div>{charts}</div><div>{shown}</div></div>', ""
-    return f'<div class="panel">{head}{said}{tiles}{panel.drawing}{charts}{shown}{folded}</div>'
+    body = shown + charts
+    if panel.beside and charts:
+        body = f'<div class="beside"><div>{charts}</div><div>{shown}</div></div>'
+    return f'<div class="panel">{head}{said}{tiles}{panel.drawing}{body}{folded}</div>'
 
 
 def _tile(tile: Tile) -> str:
@@ -150,10 +157,16 @@ def _cell(value: Any, column: Column, *, first: bool) -> str:
     text = escape(written(value, column.kind).strip())
     if first:
         return f'<th scope="row">{text}</th>'
-    if column.kind not in NUMERIC:
-        return f'<td class="wrap">{text}</td>' if len(text) > _LONG else f"<td>{text}</td>"
+    if value is None:
+        kind = ' class="n"' if column.kind in NUMERIC else ""
+        return f'<td{kind} data-v="">{text}</td>'
+    if column.kind not in NUMERIC and column.kind != "bar":
+        wraps = column.kind == "prose" or len(text) > _LONG
+        return f'<td class="wrap">{text}</td>' if wraps else f"<td>{text}</td>"
     sort = _sortable(value)
-    if column.kind == "share" and isinstance(value, float):
+    if column.kind == "bar":
+        text = ""
+    if column.kind in ("share", "bar") and isinstance(value, float):
         return f'<td class="n share" data-v="{sort}" style="--part:{min(max(value, 0), 1):.1%}">{text}</td>'
     return f'<td class="n" data-v="{sort}">{text}</td>'
 
@@ -162,5 +175,5 @@ def _sortable(value: Any) -> str:
     """The number by which a cell is sorted, "" where it has none."""
     if isinstance(value, (int, float)):
         return repr(value)
-    found = re.match(r"[+×]?(-?[\d,]+(?:\.\d+)?)", str(value)) if value is not None else None
+    found = re.match(r"[+×]?(-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)", str(value)) if value is not None else None
     return found[1].replace(",", "") if found else ""

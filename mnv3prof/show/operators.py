@@ -3,22 +3,27 @@
 from collections.abc import Sequence
 
 from ..cost.counts import count
-from ..record.run import Operator, Run, Timing
+from ..record.run import Condition, Operator, Run, Timing
 from .costs import titled
 from .sheet import Column, Sheet
 
 _CLOSE = 0.10
 
 
-def operator_sheets(run: Run) -> tuple[Sheet, ...]:
-    """For each backend and part: layer by layer, then what no layer could be found for."""
+def operator_sheets(run: Run, only: Condition | None = None) -> tuple[Sheet, ...]:
+    """For each backend and part: layer by layer, then what no layer could be found for. only: under
+    this condition.
+    """
     groups: dict[tuple[object, ...], list[Operator]] = {}
     for operator in run.operators:
-        groups.setdefault(_place(operator), []).append(operator)
-    sheets = [_sheet(run, operators) for operators in groups.values()]
-    if run.notes:
-        sheets.append(Sheet("Without operators", (), (), notes=run.notes))
-    return tuple(sheets)
+        if only in (None, Condition(operator.dtype, operator.batch, operator.threads)):
+            groups.setdefault(_place(operator), []).append(operator)
+    return tuple(_sheet(run, operators) for operators in groups.values())
+
+
+def notes_sheets(run: Run) -> tuple[Sheet, ...]:
+    """What could not be asked or measured, and why."""
+    return (Sheet("Left out", (), (), notes=run.notes),) if run.notes else ()
 
 
 def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:

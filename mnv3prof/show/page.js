@@ -58,20 +58,24 @@
     next();
   }
 
+  const toggle = document.getElementById("theme");
   function dress() {
     root.dataset.theme = theme();
+    toggle.textContent = theme() === "dark" ? "Light theme" : "Dark theme";
+  }
+
+  function redraw() {
+    dress();
     charts.forEach(draw);
   }
 
-  const toggle = document.getElementById("theme");
   toggle.addEventListener("click", () => {
     chosen = theme() === "dark" ? "light" : "dark";
-    toggle.textContent = chosen === "dark" ? "Light" : "Dark";
-    dress();
+    redraw();
   });
-  dark.addEventListener("change", () => { if (!chosen) dress(); });
-  addEventListener("beforeprint", () => { printing = true; dress(); });
-  addEventListener("afterprint", () => { printing = false; dress(); });
+  dark.addEventListener("change", () => { if (!chosen) redraw(); });
+  addEventListener("beforeprint", () => { printing = true; redraw(); });
+  addEventListener("afterprint", () => { printing = false; redraw(); });
   let wide = innerWidth;
   addEventListener("resize", () => {
     if (printing || innerWidth === wide) return;
@@ -99,13 +103,15 @@
   async function copy(button) {
     const table = button.closest(".sheet").querySelector("table");
     const text = [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()).join("\t")).join("\n");
+    let copied = true;
     try {
       await navigator.clipboard.writeText(text);
     } catch {
       getSelection().selectAllChildren(table);
-      document.execCommand("copy");
+      copied = document.execCommand("copy");
     }
-    button.textContent = "Copied";
+    button.textContent = copied ? "Copied" : "Selected";
+    document.getElementById("told").textContent = copied ? "Copied." : "The table is selected: copy it.";
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   }
 
@@ -116,7 +122,6 @@
     else if (button.closest("th")) sort(button.closest("th"));
   });
 
-  root.dataset.theme = theme();
-  toggle.textContent = theme() === "dark" ? "Light" : "Dark";
+  dress();
   drawAll();
 })();

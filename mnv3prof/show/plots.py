@@ -50,6 +50,11 @@ def colour(number: int) -> str:
     return f"var:series-{number % _PALETTE + 1}"
 
 
+def symbol(number: int) -> int:
+    """The series' symbol, another one each time that the colours begin anew."""
+    return (number + number // _PALETTE) % _PALETTE
+
+
 def label(text: str) -> str:
     """A text as plotly is to show it, letter by letter, cut where a chart has no room for it."""
     return escape(text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…", quote=False)
@@ -104,11 +109,15 @@ def matrix_chart(view: View, key: str) -> Chart:
     cells = [[_summary(view.timing(part, name)) for name in columns] for part in parts]
     text = [[_cell(view.grid.at(part, name)) for name in columns] for part in parts]
     z = [[shares[name].get(part) for name in columns] for part in parts]
-    hover = [[_hover(s) for s in row] for row in cells]
+    hover = [[_hover(s, share) for s, share in zip(*row, strict=True)] for row in zip(cells, z, strict=True)]
+    shown = any(shares.values())
+    if not shown:  # plotly draws no cell, and no text, where there is no number at all
+        z = [[0.0 if words else None for words in row] for row in text]
     trace = {
         "type": "heatmap", "x": [label(name) for name in columns], "y": parts, "z": z, "text": text,
-        "customdata": hover, "texttemplate": "%{text}", "hoverongaps": False, "xgap": 2, "ygap": 2,
-        "hovertemplate": "%{y} on %{x}<br>%{customdata}<br>%{z:.1%} of the blocks' sum<extra></extra>",
+        "customdata": hover, "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "showscale": shown,
+        "zmin": 0.0, "zmax": max((share for row in z for share in row if share), default=1.0),
+        "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
         "colorscale": [[0, "var:low"], [1, "var:high"]], "textfont": {"color": "var:ink"},
         "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
     }  # fmt: skip
@@ -117,7 +126,7 @@ def matrix_chart(view: View, key: str) -> Chart:
                         "showgrid": False}}  # fmt: skip
     alt = f"Time of each part of {view.name} on each backend"
     marks = sum(bool(words) for row in text for words in row)
-    return Chart(key, alt, [trace], layout, marks, 110 + 26 * len(parts), 130 + 118 * len(columns))
+    return Chart(key, alt, [trace], layout, marks, 110 + 26 * len(parts), 130 + 126 * len(columns))
 
 
 def roofline_chart(view: View, key: str) -> Chart:
@@ -132,7 +141,7 @@ def roofline_chart(view: View, key: str) -> Chart:
                 "type": "scatter", "mode": "markers", "name": label(name),
                 "x": [r.intensity for _, r in points], "y": [r.gmacs for _, r in points],
                 "text": [part for part, _ in points],
-                "marker": {"color": colour(number), "size": 8, "symbol": number % 8,
+                "marker": {"color": colour(number), "size": 8, "symbol": symbol(number),
                            "line": {"width": 1, "color": "var:paper"}},
                 "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte"
                                  "<extra>%{fullData.name}</extra>",
@@ -176,7 +185,7 @@ def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
     })  # fmt: skip
     layout = {"xaxis": _layers_axis(view), "yaxis": {"title": {"text": "MiB alive"}, "rangemode": "tozero"}}
     alt = f"Activation memory of {view.name} layer by layer"
-    return Chart(key, alt, data, layout, len(names) * (len(data) - 1) + 1, 380)
+    return Chart(key, alt, data, layout, len(names) * (len(data) - 1) + 1, 380, _wide(view))
 
 
 def arena_chart(view: View, arena: Arena, key: str) -> Chart:
@@ -193,7 +202,8 @@ def arena_chart(view: View, arena: Arena, key: str) -> Chart:
     }  # fmt: skip
     layout = {"xaxis": _layers_axis(view), "showlegend": False, "barmode": "overlay",
               "yaxis": {"title": {"text": "offset in the arena, MiB"}, "rangemode": "tozero"}}  # fmt: skip
-    return Chart(key, f"Where the tensors of {view.name} lie in its arena", [bars], layout, len(placed), 380)
+    alt = f"Where the tensors of {view.name} lie in its arena"
+    return Chart(key, alt, [bars], layout, len(placed), 380, _wide(view))
 
 
 def saving_chart(view: View, dense: str, key: str) -> Chart:
@@ -216,7 +226,9 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
         rows = {part: ratio for part, ratio in found.items() if part in blocks}
         data.append({
             "type": "scatter", "mode": "markers", "name": f"time on {label(name)}", "x": list(rows),
-            "y": list(rows.values()), "marker": {"color": colour(number), "size": 9, "symbol": number % 8},
+            "y": list(rows.values()),
+            "marker": {"color": colour(number), "size": 9, "symbol": symbol(number),
+                       "line": {"width": 1, "color": "var:paper"}},
             "hovertemplate": "%{x}: ×%{y:.2f}<extra>%{fullData.name}</extra>",
         })  # fmt: skip
     layout = {
@@ -237,12 +249,12 @@ def counters_chart(found: Reconciliation, key: str) -> Chart:
     }
     counted = {term: values for term, values in stacks.items() if any(values)}
     data = [
-        {"type": "bar", "name": TERMS[term].partition(",")[0], "x": tools, "y": [v / 1e6 for v in values],
+        {"type": "bar", "name": TERMS[term], "x": tools, "y": [v / 1e6 for v in values],
          "marker": {"color": colour(number), "pattern": {"shape": _PATTERNS[number // _PALETTE % 3]}},
          "hovertemplate": "%{x}: %{y:.2f} M<extra>%{fullData.name}</extra>"}
         for number, (term, values) in enumerate(counted.items())
     ]  # fmt: skip
-    layout = {"barmode": "stack", "yaxis": {"title": {"text": "million, as printed"}},
+    layout = {"barmode": "stack", "yaxis": {"title": {"text": "millions counted"}},
               "xaxis": _categories(tools)}  # fmt: skip
     return Chart(
         key, "What each counter counts", data, layout, len(tools) * len(counted), 440, 70 * len(tools)
@@ -309,18 +321,23 @@ def _cell(timing: Timing | None) -> str:
     s = timing.summary
     if timing.status != "ok" or s is None:
         return timing.status if timing.status != "ok" else ""
-    spread = (s.p90 - s.p10) / 2 / s.median if s.median else 0.0
-    return f"{s.median * 1e3:.3g} ±{spread:.0%}{' ~' if s.noisy else ''}"
+    return f"{milliseconds(s.median)} ±{s.noise:.0%}{' ~' if s.noisy else ''}"
 
 
-def _hover(s: Summary | None) -> str:
+def _hover(s: Summary | None, share: float | None) -> str:
     if s is None:
-        return ""
-    return f"{milliseconds(s.median)}, p10 {milliseconds(s.p10)}, p90 {milliseconds(s.p90)}"
+        return "not measured"
+    said = f"{milliseconds(s.median)}, p10 {milliseconds(s.p10)}, p90 {milliseconds(s.p90)}"
+    return said if share is None else f"{said}<br>{share:.1%} of the blocks' sum"
 
 
 def _categories(values: Sequence[str]) -> dict[str, Any]:
     return {"type": "category", "categoryorder": "array", "categoryarray": list(values), "showgrid": False}
+
+
+def _wide(view: View) -> int:
+    """Pixels in which the names under a chart of layers stand apart."""
+    return 40 * len(view.graph.blocks)
 
 
 def _layers_axis(view: View) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Panel(msgspec.Struct, frozen=True):
-    """What a section says of one view. label: which, "" if there is one. drawing: HTML of its own."""
+    """What a section says of one view. label: which, "" if there is one. drawing: HTML of its own.
+    sheets: folded up; open_sheets: shown at once, `beside` the charts or above them.
+    """
 
     label: str
     sentences: tuple[str, ...]
@@ -43,6 +45,7 @@ class Panel(msgspec.Struct, frozen=True):
     charts: tuple[Chart, ...] = ()
     sheets: tuple[Sheet, ...] = ()
     open_sheets: tuple[Sheet, ...] = ()
+    beside: bool = False
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -85,8 +88,9 @@ def _headline(view: View, key: str) -> Panel:
             tiles.append(Tile("PyTorch eager", milliseconds(eager), f"{eager / seconds:.1f} × the fastest"))
     charts = (plots.net_chart(view, key),) if ranking else ()
     return Panel(
-        view.label, (sentences.headline(view),), tuple(tiles), "", charts, (), (headline_sheet(view),)
-    )
+        view.label, (sentences.headline(view),), tuple(tiles), charts=charts,
+        open_sheets=(headline_sheet(view),), beside=True,
+    )  # fmt: skip
 
 
 def _network(view: View, key: str) -> Panel:
@@ -109,7 +113,7 @@ def _latency(view: View, key: str) -> Panel:
     roof = plots.roofline_chart(view, f"{key}r")
     if roof.marks:
         charts.append(roof)
-    sheets = (*latency_sheets(view.run, view.condition), *operator_sheets(view.run))
+    sheets = (*latency_sheets(view.run, view.condition), *operator_sheets(view.run, view.condition))
     return Panel(view.label, tuple(said), charts=tuple(charts), sheets=sheets)
 
 
@@ -179,7 +183,7 @@ def _made(run: Run, several: bool) -> Panel:
     whose = weights_notes(run.subject.weights)
     machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
     versions = Sheet("Versions", columns, tuple(host.versions.items()))
-    said = f"This file holds its run: mnv3prof report FILE.html makes it again. It was made by {run.command}"
+    said = "This file holds its run: mnv3prof report FILE.html makes the page again."
     label = f"{run.subject.table.name}, {run.created}" if several else ""
     return Panel(label, (said,), sheets=(versions,), open_sheets=(machine,))
 

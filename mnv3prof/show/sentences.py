@@ -13,6 +13,10 @@ from .view import EAGER, View, compact, milliseconds
 
 _NOTABLE_SHARE = 0.03
 """A block below this share of the time stands out to nobody."""
+_NOTABLE_GAP = 0.01
+"""Nor does one whose share is this near to the other backends'."""
+_NOTABLE_FACTOR = 1.05
+"""Nor does one that takes hardly more of the time than of the MACs."""
 
 
 def headline(view: View) -> str:
@@ -23,7 +27,8 @@ def headline(view: View) -> str:
     if not ranking:
         return f"{needs}; its time as a whole was not measured."
     name, seconds = ranking[0]
-    sentence = f"{needs}; {name} runs it fastest here, in {milliseconds(seconds)}{_noisy(view, NET, name)}"
+    how = "runs it fastest here, in" if len(ranking) > 1 else "runs it here in"
+    sentence = f"{needs}; {name} {how} {milliseconds(seconds)}{_noisy(view, NET, name)}"
     eager = view.seconds(NET, EAGER)
     if eager and name != EAGER:
         sentence += f", {eager / seconds:.1f} times as fast as PyTorch eager"
@@ -34,14 +39,21 @@ def headline(view: View) -> str:
 
 
 def side_by_side(seen: Sequence[View]) -> str:
-    """The last view against the first: MACs, and the time on the first's fastest backend."""
+    """The last view against the first: MACs, and the time on the first's fastest backend; of more than
+    two, the fastest.
+    """
     first, last = seen[0], seen[-1]
-    base = first.costs[NET].macs
-    said = f"{last.letter} does {last.costs[NET].macs / base:.2f} times the MACs of {first.letter}"
+    macs, base = last.costs[NET].macs, first.costs[NET].macs
+    times = "as many MACs as" if macs == base else f"{macs / base:.2f} times the MACs of"
+    said = f"{last.letter} does {times} {first.letter}"
     both = [(name, a, b) for name, a in first.ranking() if (b := last.seconds(NET, name))]
     if both:
         name, a, b = both[0]
         said += f", and takes {b / a:.2f} times as long on {name}"
+    best = [(view.ranking()[0], view.letter) for view in seen if view.ranking()]
+    if len(seen) > 2 and best:
+        (name, seconds), letter = min(best, key=lambda one: one[0][1])
+        said += f"; of all {len(seen)}, {letter} is fastest, in {milliseconds(seconds)} on {name}"
     return f"{said}."
 
 
@@ -50,8 +62,8 @@ def network(view: View) -> str:
     macs, params = _top(view.mac_shares()), _top(view.param_shares())
     widest = max(view.graph.layers, key=lambda layer: layer.out_shape[0])
     return (
-        f"{_block(macs)} does most of the work ({view.mac_shares()[macs]:.1%} of the MACs), "
-        f"{_lower(_block(params))} holds most of the parameters ({view.param_shares()[params]:.1%}), and the "
+        f"{_block(macs)} does the most work ({view.mac_shares()[macs]:.1%} of the MACs), "
+        f"{_lower(_block(params))} holds the most parameters ({view.param_shares()[params]:.1%}), and the "
         f"network is widest in {_lower(_block(widest.block))}, with {widest.out_shape[0]:,} channels."
     )
 
@@ -63,9 +75,14 @@ def shares(view: View) -> str:
     times = view.time_shares(fastest) if fastest else {}
     if not times or fastest is None:
         top = _top(macs)
-        return f"{_block(top)} has most of the MACs, {macs[top]:.1%}; no time of the blocks was measured."
+        return f"{_block(top)} has the most MACs, {macs[top]:.1%}; not all blocks' times were measured."
     block, factor = _dearest(macs, times)
     top = _top(times)
+    if factor < _NOTABLE_FACTOR:
+        return (
+            f"No block that takes much time on {fastest} takes a larger share of it than of the MACs; most, "
+            f"{times[top]:.1%}, goes to {_lower(_block(top))}."
+        )
     also = "" if top == block else f"; most of the time, {times[top]:.1%}, goes to {_lower(_block(top))}"
     return (
         f"{_block(block)} is dearer than it looks: {macs[block]:.1%} of the MACs, but {times[block]:.1%} of "
@@ -86,10 +103,17 @@ def matrix(view: View) -> str:
             f"On {name}, the only backend that ran every block, {_lower(_block(top))} takes {times[top]:.1%}."
         )
     name, block, usual = _standout(complete)
-    return (
-        f"{_block(block)} on {name} stands out: {complete[name][block]:.1%} of the time there, where the "
-        f"other backends spend {usual:.1%} on it (their median)."
-    )
+    share = complete[name][block]
+    if share - usual < _NOTABLE_GAP:
+        return (
+            f"The backends spend alike: at most, {_lower(_block(block))} takes {share:.1%} of the time on "
+            f"{name} and {usual:.1%} elsewhere."
+        )
+    others = [other for other in complete if other != name]
+    whose = f"{others[0]} spends {usual:.1%} on it"
+    if len(others) > 1:
+        whose = f"the other backends spend {usual:.1%} on it (their median)"
+    return f"{_block(block)} on {name} stands out: {share:.1%} of the time there, where {whose}."
 
 
 def additivity(view: View) -> str:
@@ -111,7 +135,7 @@ def additivity(view: View) -> str:
 
 
 def roofline(view: View) -> str:
-    """How many parts are bound by memory, and who comes nearest to the roof."""
+    """How many parts are bound by memory, and who reaches most of the roof, who least."""
     found = {}
     bounds: dict[str, str] = {}
     for name in view.grid.backends:
@@ -125,11 +149,13 @@ def roofline(view: View) -> str:
         return "No rate can be held against a roof of this machine: none was measured."
     best, worst = max(found, key=lambda at: found[at]), min(found, key=lambda at: found[at])
     bound = sum(value == "memory" for value in bounds.values())
-    return (
-        f"{bound} of {len(bounds)} parts are bound by memory; {_lower(_block(best[0]))} on {best[1]} comes "
-        f"nearest to its roof ({found[best]:.0%} of it), {_lower(_block(worst[0]))} on {worst[1]} stays "
-        f"furthest below ({found[worst]:.1%})."
+    sentence = (
+        f"{bound} of {len(bounds)} parts {'is' if bound == 1 else 'are'} bound by memory; "
+        f"{_lower(_block(best[0]))} on {best[1]} reaches {found[best]:.1%} of its roof"
     )
+    if len(found) == 1:
+        return f"{sentence}."
+    return f"{sentence}, the most; {_lower(_block(worst[0]))} on {worst[1]} {found[worst]:.1%}, the least."
 
 
 def memory(view: View, peaks: Peaks) -> str:
@@ -148,20 +174,11 @@ def memory(view: View, peaks: Peaks) -> str:
 
 def arena(found: Arena) -> str:
     """How good the plan is."""
-    size = written(found.bytes, "bytes")
-    saved = (
-        f"{found.naive_bytes / found.bytes:.1f} times less than a buffer for each tensor"
-        if found.bytes
-        else ""
-    )
-    if found.bytes == found.lower_bound:
-        return (
-            f"{len(found.placements)} tensors share an arena of {size}, {saved}, and no plan can be smaller."
-        )
     over = found.bytes - found.lower_bound
+    good = f"it is {over:,} bytes above what any plan must take" if over else "no plan can be smaller"
     return (
-        f"{len(found.placements)} tensors share an arena of {size}, {saved}, {over:,} bytes above what any "
-        "plan must take."
+        f"{len(found.placements)} tensors share an arena of {written(found.bytes, 'bytes')}, where a buffer "
+        f"for each would take {found.naive_bytes / found.bytes:.1f} times as much; {good}."
     )
 
 
@@ -170,10 +187,10 @@ def saving(view: View) -> str:
     exact = standard_ratios(view)
     blocks = {part: ratio for part, ratio in exact.items() if part.isdecimal()}
     least, most = min(blocks, key=lambda b: blocks[b]), max(blocks, key=lambda b: blocks[b])
-    sentence = (
-        f"With standard convolutions the network would need {exact[NET]:.1f} times the MACs, from "
-        f"×{blocks[least]:.1f} in block {least} to ×{blocks[most]:.1f} in block {most}"
-    )
+    spread = f"from ×{blocks[least]:.1f} in block {least} to ×{blocks[most]:.1f} in block {most}"
+    if len(blocks) == 1:
+        spread = f"×{blocks[least]:.1f} in its one block"
+    sentence = f"With standard convolutions the network would need {exact[NET]:.1f} times the MACs, {spread}"
     measured = measured_ratios(view, standard_variant(view))
     whole = {name: found[NET] for name, found in measured.items() if NET in found}
     if not whole:
@@ -197,13 +214,15 @@ def counters(found: Reconciliation) -> str:
     open_ones = [tool.reading.tool for tool in found.tools if tool.remainder]
     low, high = min(printed, key=lambda t: printed[t]), max(printed, key=lambda t: printed[t])
     different = len(set(printed.values()))
-    spread = (
+    said = (
         f"{len(printed)} figures of the field's counters for this one network, {different} of them "
         f"different, range from {printed[low]:,} ({low}) to {printed[high]:,} ({high})"
     )
+    if len(printed) == 1:
+        said = f"The one counter that ran, {low}, prints {printed[low]:,}"
     if open_ones:
-        return f"{spread}; {words(open_ones)} cannot be explained to the last operation."
-    return f"{spread}; each is explained to the last operation."
+        return f"{said}; {words(open_ones)} cannot be explained to the last operation."
+    return f"{said}; {'it' if len(printed) == 1 else 'each'} is explained to the last operation."
 
 
 def _dearest(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:

@@ -24,10 +24,9 @@ def headline_sheet(view: View) -> Sheet:
     columns = [Column("measure", "Figure", "text"), Column("here", "Here", "figure")]
     rows: list[tuple[object, ...]] = list(_exact(view, paper))
     for name, seconds in view.ranking():
-        summary = view.timing(NET, name)
-        spread = summary.summary if summary else None
-        half = (spread.p90 - spread.p10) / 2 / spread.median if spread and spread.median else 0.0
-        rows.append((f"latency, {name}", f"{milliseconds(seconds)} ±{half:.1%}", None))
+        timing = view.timing(NET, name)
+        spread = f" ±{timing.summary.noise:.1%}" if timing and timing.summary else ""
+        rows.append((f"latency, {name}", f"{milliseconds(seconds)}{spread}", None))
     notes = []
     if paper:
         columns.append(Column("published", "Published", "figure"))

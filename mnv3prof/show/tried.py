@@ -40,11 +40,15 @@ def _panel(tried: Tried, key: str, several: bool) -> Panel:
 def verdicts(findings: Sequence[Finding]) -> str:
     """How many statements got which verdict, in one sentence."""
     found = Counter(finding.verdict for finding in findings)
-    told: dict[Verdict, str] = {
-        "holds": "{} hold", "holds only if": "{} hold only on a condition", "does not hold": "{} do not hold",
-        "not testable here": "{} cannot be tested here", "no evidence yet": "{} have no evidence yet",
+    told: dict[Verdict, tuple[str, str]] = {
+        "holds": ("holds", "hold"), "holds only if": ("holds on a condition", "hold on a condition"),
+        "does not hold": ("does not hold", "do not hold"),
+        "not testable here": ("cannot be tested here", "cannot be tested here"),
+        "no evidence yet": ("has no evidence yet", "have no evidence yet"),
     }  # fmt: skip
-    counts = [sentence.format(found[verdict]) for verdict, sentence in told.items() if found[verdict]]
+    counts = [
+        f"{found[verdict]} {forms[found[verdict] > 1]}" for verdict, forms in told.items() if found[verdict]
+    ]
     return f"Of {len(findings)} statements of the article, {words(counts)}."
 
 
