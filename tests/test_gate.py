@@ -15,7 +15,7 @@ from mnv3prof.arch.files import read_table
 from mnv3prof.arch.layers import expand
 from mnv3prof.arch.table import InputError
 from mnv3prof.record.budgets import Budget, budgets_from
-from mnv3prof.record.change import LEAST_SAMPLES, SIGNIFICANT, _mann_whitney, change, other_machine
+from mnv3prof.record.change import LEAST_SAMPLES, SIGNIFICANT, change, mann_whitney, other_machine
 from mnv3prof.record.figures import NAMES, Found, figures
 from mnv3prof.record.gate import judge
 from mnv3prof.record.run import Runtime, Subject, Timing
@@ -48,7 +48,7 @@ def test_the_p_value_of_two_sets_that_do_not_overlap_by_hand():
     """All of n old samples below all of n new: 2 of C(2n, n) orders are as extreme."""
     for n in (2, 4, 8):  # up to 8 a side scipy counts the orders
         old, new = [float(i) for i in range(n)], [100.0 + i for i in range(n)]
-        assert _mann_whitney(old, new) == pytest.approx(2 / comb(2 * n, n), rel=1e-9)
+        assert mann_whitney(old, new) == pytest.approx(2 / comb(2 * n, n), rel=1e-9)
 
 
 def test_the_p_value_is_the_share_of_orders_that_are_as_extreme():
@@ -66,7 +66,7 @@ def test_the_p_value_is_the_share_of_orders_that_are_as_extreme():
     for chosen in orders:
         rest = [everyone[i] for i in range(9) if i not in chosen]
         extreme += abs(u([everyone[i] for i in chosen], rest) - middle) >= found
-    assert _mann_whitney(old, new) == pytest.approx(extreme / len(orders), rel=1e-9)
+    assert mann_whitney(old, new) == pytest.approx(extreme / len(orders), rel=1e-9)
 
 
 def test_nine_samples_a_side_are_enough_and_eight_are_not():

@@ -141,7 +141,7 @@ TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP, 
 TrainedTableArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[TABLE]",
+        metavar="TABLE",
         help=TABLE_HELP,
         autocompletion=presets,
         show_default=f"{DEFAULT_TABLE}, or that of --weights",

@@ -47,7 +47,7 @@ class Rendered(msgspec.Struct, frozen=True):
 def report(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help=f"{TABLE_HELP} Or a run, findings, or a report."),
+        typer.Argument(metavar="SOURCE", help=f"{TABLE_HELP} Or a run, findings, or a report."),
     ] = None,
     *,
     full: Annotated[

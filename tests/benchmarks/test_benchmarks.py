@@ -62,6 +62,12 @@ def test_flops_from_cold_against_building_the_model_and_printing_fvcores_table(b
     assert _ratio(benchmark, FLOPS, FVCORE, 5) <= 1 / 10
 
 
+def test_claims_from_cold_against_the_imports_they_need(benchmark):
+    """Under a second; the ratio says how much of it is Python's and the terminal library's."""
+    _ratio(benchmark, [SCRIPT, "claims"], IMPORTS, PAIRS)
+    assert median(benchmark.extra_info["ours"]) <= 1.0
+
+
 def _analysis():
     graph = expand(read_table("large"))
     return total(count(graph)), peaks(graph)
