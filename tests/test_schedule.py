@@ -48,6 +48,7 @@ def _by_part(timings):
     return {timing.part: timing for timing in timings}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("seconds", [20e-6, 200e-6, 2e-3, 20e-3])
 def test_a_known_time_is_measured(seconds, monkeypatch):
     monkeypatch.setenv("NULL_SECONDS", str(seconds))
@@ -57,6 +58,7 @@ def test_a_known_time_is_measured(seconds, monkeypatch):
     assert timing.max_abs_err == 0
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("noise", ["outliers", "drift", "first"])
 def test_disturbances_do_not_move_the_median_and_are_reported(noise, monkeypatch):
     monkeypatch.setenv("NULL_SECONDS", "0.0005")
