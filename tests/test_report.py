@@ -247,6 +247,17 @@ def test_a_page_is_made_again_from_itself(tmp_path, capsys):
     assert run_from(document, "a.html") == run
 
 
+def test_the_run_in_a_page_is_taken_out(tmp_path, capsys):
+    run = made_run()
+    page, out = tmp_path / "a.html", tmp_path / "b.json"
+    path = str(_written(tmp_path, run))
+    assert run_command(["report", path, "-o", str(page)]) == 0
+    assert run_command(["report", str(page), "-o", str(out)]) == 0
+    assert read_run(out) == run
+    assert run_command(["report", path, path, "--format", "json"]) == 2
+    assert "is one run, and there are 2" in capsys.readouterr().err
+
+
 def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = [_written(tmp_path, made_run(net), f"{net}.json") for net in ("large", "small")]

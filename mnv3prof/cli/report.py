@@ -25,7 +25,7 @@ from ..show.report import sections
 from ..show.summary import summary_sheets
 from ..show.tried import Tried, claims_section
 from ..show.view import views
-from .measuring import Measuring, measured, saved_run, was_interrupted, with_readings
+from .measuring import Measuring, encoded, measured, saved_run, was_interrupted, with_readings
 from .options import TABLE_HELP, Checkpoint, Settings, spread
 from .output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
 
@@ -39,7 +39,7 @@ _FULL_S: Final = 120.0
 class Rendered(msgspec.Struct, frozen=True):
     """The options of `Output`, with the forms that a report has."""
 
-    format: Annotated[Literal["html", "md"] | None, typer.Option("--format", help=FORMAT_HELP)] = None
+    format: Annotated[Literal["html", "md", "json"] | None, typer.Option("--format", help=FORMAT_HELP)] = None
     output: OutputOption = None
 
 
@@ -68,46 +68,55 @@ def report(
     Without --output the file is reports/TABLE-INPUT.html. A table is measured first, in a quick pass
     over the backends that are installed; saved runs and older reports are shown again, several side
     by side, with the findings that claims wrote. --format md prints a short form for a pull request or
-    a job's summary. --weights measures the network that train trained, with its weights.
+    a job's summary, --format json the run itself. --weights measures the network that train trained,
+    with its weights.
 
     Example: mnv3prof report large --quick
     """
     held = [(source, [] if source is None else _held(source)) for source in sources or (None,)]
+    form = _form(rendered)
     if all(found for _, found in held):
         if not any(isinstance(one, Run) for _, found in held for one in found):
             raise InputError(f"{held[0][0]}: holds findings; allowed is to show them beside a table or a run")
         _refuse_options(held[0][0], measuring, checkpoint, settings, full or no_latency)
-    as_page = _is_page(rendered)
-    if open_it and not as_page:
-        raise InputError("--open: opens the page, and Markdown is none; leave one of them out")
-    if rendered.output or as_page:
+    if open_it and form != "html":
+        raise InputError(f"--open: opens the page, and {form} is none; leave one of them out")
+    if rendered.output or form == "html":
         check_writable(rendered.output or _reports() / "report.html")
-    runs: list[Run] = []
-    evidence: list[Evidence] = []
-    new: list[Run] = []
-    for source, found in held:
-        if not found:
-            new.append(_measured(*checkpoint.network(source, settings), measuring, full, no_latency))
-        runs += [one for one in found if isinstance(one, Run)] or (new[-1:] if not found else [])
-        evidence += [one for one in found if isinstance(one, Evidence)]
-    if as_page:
+    new = {
+        place: _measured(*checkpoint.network(source, settings), measuring, full, no_latency)
+        for place, (source, found) in enumerate(held)
+        if not found
+    }
+    shown = [one for place, (_, found) in enumerate(held) for one in found or [new[place]]]
+    runs = [one for one in shown if isinstance(one, Run)]
+    evidence = [one for one in shown if isinstance(one, Evidence)]
+    if form == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs, evidence))
         emit_text(f"{path}\n", None)
         if open_it:
             typer.launch(path.resolve().as_uri())
     else:
-        emit_text(to_markdown(summary_sheets(runs)), rendered.output)
-    if any(map(was_interrupted, new)):
+        text = to_markdown(summary_sheets(runs)) if form == "md" else _only(runs)
+        emit_text(text, rendered.output)
+    if any(map(was_interrupted, new.values())):
         raise typer.Exit(130)
     if any(timing.status == "wrong" for run in runs for timing in run.timings):
         raise typer.Exit(1)
 
 
-def _is_page(rendered: Rendered) -> bool:
-    """Whether HTML is asked for, not Markdown."""
+def _form(rendered: Rendered) -> str:
+    """The form asked for, or that the file's suffix means: html, md or json."""
     suffix = rendered.output.suffix.lower() if rendered.output else ""
-    return (rendered.format or ("md" if suffix == ".md" else "html")) == "html"
+    return rendered.format or {".md": "md", ".json": "json"}.get(suffix, "html")
+
+
+def _only(runs: Sequence[Run]) -> str:
+    """The document of the run. Raises InputError where there are several."""
+    if len(runs) > 1:
+        raise InputError(f"--format json: is one run, and there are {len(runs)}; allowed are html and md")
+    return encoded(runs[0])
 
 
 def _reports() -> Path:
