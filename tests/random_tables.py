@@ -34,7 +34,7 @@ tables = st.builds(
     se_ratio=st.integers(1, 16),
     se_form=st.sampled_from(["conv", "linear"]),
     se_activation=st.sampled_from(["relu", "relu6"]),
-    se_gate=st.sampled_from(["hardsigmoid", "sigmoid"]),
+    se_gate=st.sampled_from(["hardsigmoid", "hardsigmoid_relu6", "sigmoid"]),
     divisor=st.sampled_from([1, 4, 8]),
 )
 

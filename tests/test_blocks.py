@@ -154,7 +154,11 @@ def test_a_bare_convolution_and_one_without_activation():
 )
 @pytest.mark.parametrize(
     ("gate", "outer"),
-    [("hardsigmoid", lambda s: (s + 3).clamp(0, 6) / 6), ("sigmoid", lambda s: 1 / (1 + torch.exp(-s)))],
+    [
+        ("hardsigmoid", lambda s: (s + 3).clamp(0, 6) / 6),
+        ("hardsigmoid_relu6", lambda s: (s + 3).clamp(0, 6) / 6),
+        ("sigmoid", lambda s: 1 / (1 + torch.exp(-s))),
+    ],
 )
 @pytest.mark.parametrize("form", ["conv", "linear"])
 def test_squeeze_excite_written_out(form, activation, inner, gate, outer):

@@ -13,7 +13,7 @@ from mnv3prof.arch.layers import expand
 from mnv3prof.arch.table import InputError
 from mnv3prof.cost.counters import COUNTERS, Reading, counted_as, counter, reconcile
 from mnv3prof.model import counters
-from mnv3prof.model.blocks import ACTIVATION_MODULES
+from mnv3prof.model.blocks import ACTIVATION_MODULES, HardSigmoid
 
 PUBLISHED = {
     "torch": 433_179_520,
@@ -117,6 +117,7 @@ OPERATIONS = {
     "hardswish_clamp": (lambda c: ACTIVATION_MODULES["HS-CLAMP"](), nn.Identity, _elements),
     "swish": (lambda c: ACTIVATION_MODULES["SW"](), nn.Identity, _elements),
     "hardsigmoid": (lambda c: nn.Hardsigmoid(), nn.Identity, _elements),
+    "hardsigmoid_relu6": (lambda c: HardSigmoid(), nn.Identity, _elements),
     "sigmoid": (lambda c: nn.Sigmoid(), nn.Identity, _elements),
     "mul": (_Multiply, nn.Identity, _elements),
 }  # fmt: skip

@@ -25,11 +25,12 @@ Shape = tuple[int, ...]
 Op = Literal[
     "conv", "depthwise", "pointwise", "linear", "batch_norm",
     "relu", "relu6", "hardswish", "hardswish_relu6", "hardswish_clamp", "swish",
-    "hardsigmoid", "sigmoid", "avg_pool", "mul", "add", "flatten", "unflatten", "dropout",
+    "hardsigmoid", "hardsigmoid_relu6", "sigmoid",
+    "avg_pool", "mul", "add", "flatten", "unflatten", "dropout",
 ]  # fmt: skip
 
 WEIGHTED: Final = frozenset({"conv", "depthwise", "pointwise", "linear"})
-ELEMENTWISE: Final = frozenset({*ACTIVATIONS.values(), "hardsigmoid", "sigmoid"})
+ELEMENTWISE: Final = frozenset({*ACTIVATIONS.values(), "hardsigmoid", "hardsigmoid_relu6", "sigmoid"})
 VIEWS: Final = frozenset({"flatten", "unflatten", "dropout"})
 """Operations that hand on their input's memory at inference."""
 

@@ -88,7 +88,7 @@ TABLE_RULES: Final = {
     "se_ratio": _integer(1, 1_024),
     "se_form": _choice("conv", "linear"),
     "se_activation": _choice("relu", "relu6"),
-    "se_gate": _choice("hardsigmoid", "sigmoid"),
+    "se_gate": _choice("hardsigmoid", "hardsigmoid_relu6", "sigmoid"),
     "divisor": _integer(1, 1_024),
     "bn_eps": _number(1e-12, 1, "a number from 1e-12 up to, but not, 1"),
     "bn_momentum": _number(0, 1, "a number from 0 up to, but not, 1"),
@@ -142,7 +142,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         depthwise + project pair; "dense-depthwise" makes only the depthwise dense.
     norm_between: batch norm and activation between depthwise and project.
     se_ratio, se_form, se_activation, se_gate: the squeeze-excite block's reduction, its two layers
-        as 1×1 convolutions or linear layers, and its inner and outer activation.
+        as 1×1 convolutions or linear layers, and its inner and outer activation ("hardsigmoid" is
+        PyTorch's own, "hardsigmoid_relu6" writes it out as ReLU6(x + 3) / 6).
     divisor: what make_divisible rounds to. bn_eps, bn_momentum: as in torch.nn.BatchNorm2d.
 
     Raises InputError where a value makes no network.
@@ -162,7 +163,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     se_ratio: int = 4
     se_form: SeForm = "conv"
     se_activation: Literal["relu", "relu6"] = "relu"
-    se_gate: Literal["hardsigmoid", "sigmoid"] = "hardsigmoid"
+    se_gate: Literal["hardsigmoid", "hardsigmoid_relu6", "sigmoid"] = "hardsigmoid"
     divisor: int = 8
     bn_eps: float = 1e-3
     bn_momentum: float = 0.01

@@ -32,7 +32,10 @@ FORMS: Final = {
     "ReLU for h-swish": "RE",
 }
 """Networks by name, with what each puts in the place of nn.Hardswish; the rest stays."""
-SIGMOID: Final = "sigmoid gate"
+GATES: Final = {
+    "sigmoid gate": "sigmoid", "h-sigmoid by ReLU6": "hardsigmoid_relu6",
+}  # fmt: skip
+"""Networks by name, with what each puts in the place of nn.Hardsigmoid in squeeze-excite."""
 _SAVED: Final = 0.15
 _DTYPES: Final[tuple[Dtype, ...]] = ("fp32", "int8")
 
@@ -43,8 +46,10 @@ def timed(graph: Graph) -> tuple[Wish, ...]:
     if not shapes:
         return ()
     nets = {"": graph, **{name: _in_form(graph, code) for name, code in FORMS.items()}}
-    gated = expand(replace(graph.table, se_gate="sigmoid"), graph.input)
-    gates = [layer.name for layer in graph.layers if layer.role == "se_gate"][-1:]
+    gated = {
+        "": graph,
+        **{name: expand(replace(graph.table, se_gate=gate), graph.input) for name, gate in GATES.items()},
+    }
     return (
         *(Wish(name, net, NET, _DTYPES, compiled=2) for name, net in nets.items()),
         *(
@@ -52,7 +57,7 @@ def timed(graph: Graph) -> tuple[Wish, ...]:
             for layer in shapes
             for name, net in nets.items()
         ),
-        *(Wish(name, net, gate) for gate in gates for name, net in (("", graph), (SIGMOID, gated))),
+        *(Wish(name, net, gate) for gate in _last_gate(graph) for name, net in gated.items()),
     )
 
 
@@ -158,13 +163,19 @@ def _lines(evidence: Evidence, first: str, others: tuple[str, ...]) -> list[str]
 
 
 def _gate(evidence: Evidence) -> list[str]:
-    gates = [layer.name for layer in evidence.graph.layers if layer.role == "se_gate"][-1:]
+    """nn.Hardsigmoid alone, by each other form."""
     return [
-        f"{name}, {gate}: h-sigmoid by sigmoid, time {r}"
-        for gate in gates
+        f"{name}, {gate}: nn.Hardsigmoid by {form}, time {r}"
+        for gate in _last_gate(evidence.graph)
         for name in evidence.backends()
-        if (r := ratio(*(evidence.timing(variant, gate, name) for variant in ("", SIGMOID))))
+        for form in GATES
+        if (r := ratio(*(evidence.timing(variant, gate, name) for variant in ("", form))))
     ]
+
+
+def _last_gate(graph: Graph) -> list[str]:
+    """The widest gate of a squeeze-excite, which is the last; none where the table has none."""
+    return [layer.name for layer in graph.layers if layer.role == "se_gate"][-1:]
 
 
 def _fusion(evidence: Evidence) -> list[str]:

@@ -88,6 +88,7 @@ def _size(graph: Graph) -> Finding:
         *(f"{name}, bytes: {a:,} / {b:,} − 1 = {_more(a, b):+.2%}" for name, (a, b) in pairs.items()),
         "in a block SE has 2·e·q + q + e parameters and 2·e·q MACs, e the expanded width, q the squeezed",
         *(_block_line(graph, costs, block, inside[path]) for block, path in modules(graph).items()),
+        *_memory_lines(graph, bare),
     )
     verdict = "holds" if added["params"] < _ROUNDED else "does not hold"
     return finding(K3, verdict, found=found, how="computed, exactly", working=working)  # type: ignore[arg-type]
@@ -112,6 +113,16 @@ def _block_line(graph: Graph, costs: Sequence[Cost], block: str, se: Totals) -> 
         f"({se.params / whole.params:.1%}), {se.macs:,} of {whole.macs:,} MACs ({se.macs / whole.macs:.2%}), "
         f"{se.weight_bytes:,} of {whole.weight_bytes:,} bytes of weights"
     )
+
+
+def _memory_lines(graph: Graph, bare: Graph) -> list[str]:
+    """Of each block with SE, the most bytes of activations alive while it runs, with SE and without."""
+    with_se, without = (dict(zip(g.blocks, peaks(g).folded.blocks, strict=True)) for g in (graph, bare))
+    return [
+        f"block {block}, bytes alive: {with_se[block]:,} / {without[block]:,} − 1 "
+        f"= {_more(with_se[block], without[block]):+.2%}"
+        for block in modules(graph)
+    ]
 
 
 def _more(value: int, base: int) -> float:

@@ -30,6 +30,7 @@ TERMS: Final = {
     "hardswish_clamp": "h-swish by clamp, elements",
     "swish": "swish, elements",
     "hardsigmoid": "h-sigmoid, elements",
+    "hardsigmoid_relu6": "h-sigmoid by ReLU6, elements",
     "sigmoid": "sigmoid, elements",
     "pool_in": "average pool, input elements",
     "pool_out": "average pool, output elements",
@@ -99,7 +100,7 @@ COUNTERS: Final[Mapping[str, Counter]] = {
             **_MACS, **_BIASES,
             # A module's hook and its functional's patch both fire for batch norm, ReLU and pooling.
             "batch_norm": 2, "relu": 2, "pool_in": 2,
-            "relu6": 1, "hardswish_relu6": 1, "swish": 1,
+            "relu6": 1, "hardswish_relu6": 1, "hardsigmoid_relu6": 1, "swish": 1,
         },
     ),
     "torchinfo": Counter("mult-adds", "1.8.0", {**_MACS, **_BIASES, "batch_norm_channels": 2}),
@@ -109,7 +110,7 @@ COUNTERS: Final[Mapping[str, Counter]] = {
         "0.3.2",
         {
             **_TWICE, "conv_bias": 1, "batch_norm": 2, "pool_in": 1,
-            "relu": 1, "hardswish_relu6": 1, "swish": 1,
+            "relu": 1, "hardswish_relu6": 1, "hardsigmoid_relu6": 1, "swish": 1,
         },
     ),
     "torchprofile": Counter(
@@ -127,7 +128,7 @@ COUNTERS: Final[Mapping[str, Counter]] = {
             **_MACS, **_BIASES,
             "batch_norm": 1,  # folded by the exporter: the bias that is left
             "relu": 1, "relu6": 2, "hardswish": 5, "hardswish_relu6": 8, "hardswish_clamp": 8,
-            "hardsigmoid": 4, "sigmoid": 32, "swish": 33,
+            "hardsigmoid": 4, "hardsigmoid_relu6": 7, "sigmoid": 32, "swish": 33,
             "pool_in": 1, "pool_out": 4, "mul": 1, "add": 1,
         },
     ),

@@ -26,6 +26,7 @@ PRICES: Final[dict[Op, int]] = {
     "relu": 1,  # one clamp
     "relu6": 2,  # two clamps
     "hardsigmoid": 4,  # add, two clamps, multiply by 1/6
+    "hardsigmoid_relu6": 4,
     "hardswish": 5,  # h-sigmoid and a multiply
     "hardswish_relu6": 5,
     "hardswish_clamp": 5,

@@ -21,7 +21,7 @@ FOLDED: Final = VIEWS | ELEMENTWISE | {"batch_norm"}
 """Operations that write no buffer of their own once the network is folded."""
 
 _IN_PLACE: Final = frozenset({"relu", "relu6", "hardswish", "swish"})
-_COMPOSED: Final = frozenset({"hardswish_relu6", "hardswish_clamp"})
+_COMPOSED: Final = frozenset({"hardswish_relu6", "hardswish_clamp", "hardsigmoid_relu6"})
 
 
 class Peak(msgspec.Struct, frozen=True):

@@ -56,7 +56,11 @@ ACTIVATION_MODULES: Final[dict[str, Callable[[], nn.Module]]] = {
 """A fresh module for each activation code of a table."""
 
 _SQUEEZE_ACTIVATIONS: Final = {"relu": nn.ReLU, "relu6": nn.ReLU6}
-_SQUEEZE_GATES: Final = {"hardsigmoid": nn.Hardsigmoid, "sigmoid": nn.Sigmoid}
+_SQUEEZE_GATES: Final[dict[str, Callable[[], nn.Module]]] = {
+    "hardsigmoid": nn.Hardsigmoid,
+    "hardsigmoid_relu6": HardSigmoid,
+    "sigmoid": nn.Sigmoid,
+}
 
 
 def depthwise_conv(channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
@@ -140,7 +144,8 @@ class SqueezeExcite(nn.Module):
     """x · gate(fc2(activation(fc1(mean of x over H and W)))), one factor for each channel.
 
     form: fc1 and fc2 as 1×1 convolutions ("conv") or as linear layers ("linear"), both with bias.
-    activation: "relu" (the paper and every release) or "relu6"; gate: "hardsigmoid" or "sigmoid".
+    activation: "relu" (the paper and every release) or "relu6"; gate: "hardsigmoid",
+        "hardsigmoid_relu6" (written out) or "sigmoid".
     """
 
     def __init__(
