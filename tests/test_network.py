@@ -193,3 +193,9 @@ def test_without_norm_between_the_pair_is_bare():
     table = Table(name="bare", stem=8, rows=(Row(8, 4, 3, 1, False, "HS"),), norm_between=False)
     pair = build(table).features[1].block
     assert [type(layer) for stage in pair for layer in stage] == [nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_parts_are_in_the_models_mode(training):
+    model = build(read_table("small")).train(training)
+    assert {part.training for _, part in parts(model)} == {training}

@@ -20,11 +20,12 @@ def build(table: Table) -> MobileNetV3:
 def parts(model: MobileNetV3) -> Iterator[tuple[str, nn.Module]]:
     """(name, module) of stem, "1", "2", ..., head and classifier, each feeding the next.
 
-    The head ends in pooling and flatten, so that the parts compose to the whole network.
+    The head ends in pooling and flatten, so that the parts compose to the whole network. Each part is
+    in the model's mode, training or not.
     """
     stem, *blocks, last = model.features
     yield "stem", stem
     for number, block in enumerate(blocks, 1):
         yield str(number), block
-    yield "head", nn.Sequential(last, model.avgpool, nn.Flatten(1))
+    yield "head", nn.Sequential(last, model.avgpool, nn.Flatten(1)).train(model.training)
     yield "classifier", model.classifier
