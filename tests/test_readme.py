@@ -41,6 +41,8 @@ def test_commands_in_the_readme_run(arguments, capsys, tmp_path, monkeypatch):
     kept(made(), tmp_path / "old.json")
     kept(made(seed=1), tmp_path / "run.json")
     monkeypatch.chdir(tmp_path)
+    if "old.html" in arguments:
+        assert run(["report", "old.json", "-o", "old.html"]) == 0
     verdicts = (0, 1) if "--fit" in arguments else (0,)
     assert run(shlex.split(arguments)) in verdicts
     assert capsys.readouterr().out
