@@ -82,12 +82,26 @@ def test_equal_samples_are_the_same():
     assert (found.verdict, found.ratio, found.p, found.noise) == ("same", 1.0, 1.0, 0.0)
 
 
-@pytest.mark.parametrize("factor", [1.04, 1.1, 1.5, 3.0])
+@pytest.mark.parametrize("factor", [1.07, 1.1, 1.5, 3.0])
 def test_a_real_change_is_found_in_every_draw(factor):
     for seed in range(50):
         old, new = samples(0.01, 0.01, seed=seed), samples(0.01 * factor, 0.01, seed=1000 + seed)
         assert change(_timing(old), _timing(new)).verdict == "slower"
         assert change(_timing(new), _timing(old)).verdict == "faster"
+
+
+def test_what_runs_of_one_thing_differ_by_is_no_change_however_significant():
+    found = change(_timing(samples(0.01, 0.001, seed=1)), _timing(samples(0.0104, 0.001, seed=2)))
+    assert (found.verdict, found.reason) == ("same", "within the 5% by which runs differ")
+    assert found.p < 1e-9
+
+
+def test_disturbed_visits_are_not_compared():
+    quiet, loud = samples(0.01, 0.001, 20), samples(0.02, 0.001, 80)
+    old = _timing(quiet + loud, visits=(10, 10, 40, 40))
+    assert change(old, _timing(quiet, visits=(10, 10))).ratio == 1.0
+    few = change(_timing(quiet[:4] + loud, visits=(4, 80)), old)
+    assert few.reason == "the old one has 4 samples, 9 are needed"
 
 
 @pytest.mark.parametrize("noise", [0.002, 0.02, 0.1, 0.4])

@@ -12,7 +12,7 @@ import pytest
 from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
-from mnv3prof.record.run import NET, SCHEMA, Operator, read_run, thinned
+from mnv3prof.record.run import NET, SCHEMA, Operator, read_run
 
 NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
 
@@ -62,7 +62,8 @@ def test_a_run_holds_costs_memory_and_timings(kept):
         (b, p) for b in ("cpu", "null") for p in "12"
     }
     for timing in found["timings"]:
-        assert len(timing["samples_s"]) == min(timing["calls"], 200)
+        assert sum(timing["visits"]) == len(timing["samples_s"]) <= timing["calls"]
+        assert len(timing["samples_s"]) <= max(200, 9 * len(timing["visits"]))
 
 
 def test_a_run_is_read_as_it_was_written(kept):
@@ -254,6 +255,14 @@ def _damaged(kept, **change):
         ({"timings": [{"backend": "cpu", "part": "99"}]}, "timing 1 is of '99', which its network has not"),
         ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [-1.0]}]}, "is a damaged run"),
         ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [1e300]}]}, "is a damaged run"),
+        (
+            {"timings": [{"backend": "cpu", "part": "1", "samples_s": [1.0] * 3, "visits": [2, 2]}]},
+            "timing 1 has 3 samples and visits of 4; a visit has at least one, and together they have them all",
+        ),
+        (
+            {"timings": [{"backend": "cpu", "part": "1", "samples_s": [1.0] * 3, "visits": [3, 0]}]},
+            "a visit has at least one",
+        ),
         ({"timings": [{"backend": "cpu", "part": "1", "status": "fine"}]}, "Invalid enum value 'fine'"),
         ({"input": [0, 1]}, "is no image size"),
         ({"table": {"rows": []}}, "allowed"),
@@ -282,11 +291,6 @@ def test_profile_wants_a_json_file(where, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(["profile", "small", *NULL, *where]) == 2
     assert "allowed is --output FILE.json" in capsys.readouterr().err
-
-
-def test_thinned_keeps_evenly_and_at_most_so_many():
-    assert thinned(range(5), 10) == (0, 1, 2, 3, 4)
-    assert thinned(range(1000), 4) == (0, 250, 500, 750)
 
 
 def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):

@@ -1,13 +1,11 @@
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from mnv3prof.record.run import Timing, thinned
-from mnv3prof.record.stats import drifts, median_interval, outliers, quantile, summarize
+from mnv3prof.record.run import Timing
+from mnv3prof.record.stats import drifts, median_interval, outliers, quantile, summarize, thinned
 
 samples = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 
@@ -73,12 +71,84 @@ def test_no_samples_have_no_summary():
     assert Timing(backend="x", part="1").summary is None
 
 
-@given(st.integers(0, 1000), st.integers(1, 50))
-def test_thinned_samples_are_evenly_spread(count, most):
-    kept = thinned(range(count), most)
-    assert len(kept) == min(count, most)
-    gaps = {b - a for a, b in pairwise(kept)}
-    assert not gaps or max(gaps) - min(gaps) <= 1
+@given(st.permutations(range(300)), st.integers(1, 50), st.floats(0, 1, exclude_max=True))
+def test_thinned_samples_are_in_order_and_evenly_spread_over_their_ranks(values, most, shift):
+    kept = thinned(values, most, shift)
+    assert list(kept) == [value for value in values if value in kept]
+    each = 300 / most
+    ranks = sorted(kept)
+    assert len(ranks) == most
+    assert all(n * each - 1 < rank < (n + 1) * each + 1e-6 for n, rank in enumerate(ranks))
+
+
+def test_few_samples_are_all_kept():
+    assert thinned([3.0, 1.0, 2.0], 3) == (3.0, 1.0, 2.0)
+    assert thinned([], 3) == ()
+
+
+def test_shifts_give_every_sample_the_same_chance():
+    shares = np.bincount([v for n in range(1000) for v in thinned(range(20), 9, n * 0.618034 % 1)]) / 1000
+    assert shares == pytest.approx([9 / 20] * 20, abs=0.01)
+
+
+def _visited(*visits):
+    return Timing(
+        backend="x",
+        part="1",
+        samples_s=tuple(s for v in visits for s in v),
+        visits=tuple(map(len, visits)),
+        stopped="steady",
+    )
+
+
+def test_disturbed_visits_are_set_aside_and_counted():
+    quiet, loud = (1.0, 1.01, 1.02), (1.0, 1.4, 1.5)
+    timing = _visited(*[quiet] * 6, loud, loud)
+    assert timing.disturbed == 2
+    assert timing.counting == quiet * 6
+    assert timing.summary == _visited(*[quiet] * 6).summary
+    assert timing.summary.median == 1.01
+    assert not timing.summary.noisy
+    assert len(timing.samples_s) == 24  # nothing is thrown away
+
+
+def test_a_visit_within_seven_percent_of_the_quickest_counts():
+    assert _visited((1.0,), (1.07,), (1.0700001,)).counting == (1.0, 1.07)
+
+
+def test_figures_that_rest_on_few_visits_are_noisy_however_many_samples_they_have():
+    quiet, loud = (1.0,) * 100, (1.2,) * 100
+    assert _visited(*[quiet] * 5, *[loud] * 20).summary.noisy
+    assert not _visited(*[quiet] * 6, *[loud] * 20).summary.noisy
+
+
+def test_the_interval_is_that_of_visits_whose_samples_are_alike():
+    """Between visits of a machine that wanders, calls say little of how sure their median is."""
+    chance = np.random.default_rng(0)
+    hits = dict.fromkeys(("visits", "samples"), 0)
+    for _ in range(300):
+        states = 1 + chance.uniform(-0.02, 0.02, 12)
+        found = _visited(*[tuple(chance.normal(state, 0.002, 30)) for state in states])
+        hits["visits"] += found.summary.low <= 1 <= found.summary.high
+        alone = summarize(found.samples_s)
+        hits["samples"] += alone.low <= 1 <= alone.high
+    assert hits["visits"] >= 0.93 * 300
+    assert hits["samples"] < 0.75 * 300
+
+
+@given(st.lists(st.lists(st.floats(1e-6, 1e-3), min_size=1, max_size=9), min_size=1, max_size=9))
+def test_visits_divide_the_samples(visits):
+    timing = _visited(*map(tuple, visits))
+    assert timing.taken == tuple(map(tuple, visits))
+    assert 0 <= timing.disturbed < len(visits)
+    assert timing.summary.low <= timing.summary.median <= timing.summary.high
+    assert timing.summary.count == len(timing.counting)
+
+
+def test_samples_without_visits_stand_on_their_own():
+    timing = Timing(backend="x", part="1", samples_s=(1.0, 2.0, 3.0))
+    assert (timing.taken, timing.disturbed, timing.counting) == ((), 0, (1.0, 2.0, 3.0))
+    assert timing.summary == summarize([1.0, 2.0, 3.0])
 
 
 def test_outliers_by_hand():

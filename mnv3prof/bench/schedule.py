@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from ..record.run import Roof, Stopped, Timing, thinned
-from ..record.stats import summarize
+from ..record.run import Roof, Stopped, Timing
+from ..record.stats import median, summarize, thinned, undisturbed
 from . import processes
 from .backends import backend
 from .clock import Visit
@@ -32,10 +32,17 @@ from .worker import (
 
 STEADY: Final = 0.02
 """Sampling ends where the 95 % confidence interval of the median is within this share of it."""
-_ROUNDS: Final = 5
-_LEAST_VISITS: Final = 3
+"""... which takes LEAST_VISITS of them at the least."""
+_ROUNDS: Final = 20
+"""The budget is for so many visits of everything; what is steady sooner leaves its share to the rest."""
 _LEAST_VISIT_S: Final = 0.02
-_MOST_VISIT_S: Final = 0.5
+_MOST_VISIT_S: Final = 0.2
+_MOST_SAMPLES: Final = 200
+"""So many of a timing's samples are kept, ..."""
+_LEAST_OF_VISIT: Final = 9
+"""... but so many of each visit, whose median is to stay."""
+_GOLDEN: Final = 0.618034
+"""Its multiples spread evenly over the unit interval, however many there are."""
 _RESTARTS: Final = 2
 _ROOF_TIMEOUT_S: Final = 120.0
 _GRACE_S: Final = 10.0
@@ -78,8 +85,10 @@ class _Cell(msgspec.Struct):
     """What is known so far of one piece on one backend; the only thing here that changes."""
 
     timing: Timing
-    samples: list[float] = msgspec.field(default_factory=list)
-    visits: int = 0
+    visits: list[tuple[float, ...]] = msgspec.field(default_factory=list)
+    middles: list[float] = msgspec.field(default_factory=list)
+    calls: int = 0
+    wall_s: float = 0.0
     cpu_s: float = 0.0
     done: bool = False
 
@@ -179,6 +188,10 @@ def _late(plan: Plan) -> Failed:
 
 def _open(cells: _Cells) -> list[str]:
     return list(dict.fromkeys(name for (name, _), cell in cells.items() if not cell.done))
+
+
+def _open_cells(cells: _Cells) -> list[_Key]:
+    return [key for key, cell in cells.items() if not cell.done]
 
 
 def _named(piece: Piece) -> str:
@@ -293,10 +306,10 @@ def _sample(plan: Plan, fleet: _Fleet, cells: _Cells, watcher: Watcher) -> None:
     begin = perf_counter()
     end = begin + plan.budget_s
     round_number = 0
-    while (left := end - perf_counter()) > 0 and (open_cells := [k for k, c in cells.items() if not c.done]):
+    share = plan.budget_s / _ROUNDS / max(1, len(_open_cells(cells)))
+    seconds = min(max(_LEAST_VISIT_S, share), _MOST_VISIT_S)
+    while (left := end - perf_counter()) > 0 and (open_cells := _open_cells(cells)):
         round_number += 1
-        rounds_left = max(1, _ROUNDS - round_number + 1)
-        seconds = min(max(_LEAST_VISIT_S, left / rounds_left / len(open_cells)), _MOST_VISIT_S)
         chance.shuffle(open_cells)
         for name, piece in open_cells:
             left = max(0.0, end - perf_counter())
@@ -322,11 +335,14 @@ def _note_visit(cell: _Cell, answer: Visit | Failed) -> None:
     if isinstance(answer, Failed):
         _end_badly(cell, answer)
         return
-    cell.visits += 1
-    cell.samples += answer.samples
-    cell.cpu_s += answer.cpu_per_wall * sum(answer.samples)
+    wall = sum(answer.samples)
+    cell.visits.append(thinned(answer.samples, _MOST_SAMPLES, len(cell.visits) * _GOLDEN % 1))
+    cell.middles.append(median(answer.samples))
+    cell.calls += len(answer.samples)
+    cell.wall_s += wall
+    cell.cpu_s += answer.cpu_per_wall * wall
     _keep_samples(cell, "")
-    if cell.visits >= _LEAST_VISITS and summarize(cell.samples).interval <= STEADY:
+    if summarize([cell.middles[n] for n in undisturbed(cell.middles)]).interval <= STEADY:
         _close(cell, "steady")
 
 
@@ -336,10 +352,12 @@ def _close(cell: _Cell, stopped: Stopped) -> None:
 
 
 def _keep_samples(cell: _Cell, stopped: Stopped) -> None:
-    wall = sum(cell.samples)
+    each = max(_LEAST_OF_VISIT, _MOST_SAMPLES // max(1, len(cell.visits)))
+    kept = [thinned(visit, each, n * _GOLDEN % 1) for n, visit in enumerate(cell.visits)]
     cell.timing = replace(
-        cell.timing, samples_s=thinned(cell.samples), calls=len(cell.samples), stopped=stopped,
-        cpu_per_wall=cell.cpu_s / wall if wall else None,
+        cell.timing, samples_s=tuple(round(sample, 9) for visit in kept for sample in visit),
+        visits=tuple(len(visit) for visit in kept), calls=cell.calls, stopped=stopped,
+        cpu_per_wall=cell.cpu_s / cell.wall_s if cell.wall_s else None,
     )  # fmt: skip
 
 

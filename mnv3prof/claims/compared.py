@@ -46,7 +46,7 @@ def ratio(first: Timing | None, second: Timing | None) -> Ratio | None:
     a, b = pair
     if a is None or b is None or first is None or second is None or not b.low:
         return None
-    p = mann_whitney(first.samples_s, second.samples_s)
+    p = mann_whitney(first.counting, second.counting)
     return Ratio(a.median / b.median, a.low / b.high, a.high / b.low, p)
 
 

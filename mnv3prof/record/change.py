@@ -12,6 +12,9 @@ LEAST_SAMPLES: Final = 9
 SIGNIFICANT: Final = 0.002
 """The p-value below which two timings differ (asv's rule); many parts are compared at once."""
 
+REPEATABLE: Final = 0.05
+"""Runs of one thing in a row may differ by this share (MLPerf Mobile's rule); no smaller change counts."""
+
 Verdict = Literal["faster", "slower", "same", "not comparable"]
 
 
@@ -28,25 +31,27 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def change(old: Timing, new: Timing) -> Change:
-    """Whether the time changed: significantly, and by more than the noise of both.
+    """Whether the time changed: significantly, by more than the noise of both, and than runs differ by.
 
     Mann-Whitney's U test over the samples, which assumes nothing of their distribution.
     """
     for which, timing in (("old", old), ("new", new)):
         if timing.status != "ok":
             return Change("not comparable", reason=f"the {which} one is {state(timing)}")
-        if len(timing.samples_s) < LEAST_SAMPLES:
-            few = f"the {which} one has {len(timing.samples_s)} samples, {LEAST_SAMPLES} are needed"
+        if (many := len(timing.counting)) < LEAST_SAMPLES:
+            few = f"the {which} one has {many} samples, {LEAST_SAMPLES} are needed"
             return Change("not comparable", reason=few)
     before, after = old.summary, new.summary
     if before is None or after is None or not before.median:
         return Change("not comparable", reason="the old one took no time")
     ratio = after.median / before.median
-    noise, p = max(before.noise, after.noise), mann_whitney(old.samples_s, new.samples_s)
+    noise, p = max(before.noise, after.noise), mann_whitney(old.counting, new.counting)
     if p >= SIGNIFICANT:
         return Change("same", ratio, p, noise, "not significant")
     if abs(ratio - 1) <= noise:
         return Change("same", ratio, p, noise, "within the noise")
+    if abs(ratio - 1) <= REPEATABLE:
+        return Change("same", ratio, p, noise, f"within the {REPEATABLE:.0%} by which runs differ")
     return Change("slower" if ratio > 1 else "faster", ratio, p, noise)
 
 

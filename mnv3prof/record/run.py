@@ -1,6 +1,7 @@
 """What was measured, on what machine: one document, which can be shown again and gone on with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -11,15 +12,13 @@ from ..arch.layers import MAX_PIXELS, Graph, Layer, expand
 from ..arch.table import InputError, Table, shown
 from ..cost.counters import Reading, counter
 from ..cost.counts import Dtype
-from .stats import Summary, summarize
+from .stats import Summary, median, summarize, undisturbed
 
 NET: Final = "net"
 """The part that is the whole network."""
 
 SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
-
-MOST_SAMPLES: Final = 200
 
 _FUNCTIONAL: Final = frozenset({"add", "mul", "flatten", "unflatten", ""})
 """Last names of the layers that are a function's call, not a module."""
@@ -58,7 +57,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     variant: "" is the run's table, else a name in its variants. part: a block's name, "net", or the
     path of a module of the network.
     status and reason: why there are no samples, or why they count for nothing ("wrong": the output
-    is not PyTorch's). samples_s: at most MOST_SAMPLES of the `calls` that were timed, evenly kept.
+    is not PyTorch's). samples_s: some of the `calls` that were timed, evenly kept (stats.thinned);
+    visits: how many of them each visit took, in order; () where each stands on its own.
     convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
     first_s: its first run. max_abs_err, max_rel_err: against PyTorch eager's output, relative to its
     largest magnitude; rms_rel_err: root mean square by root mean square. cpu_per_wall: processor time
@@ -75,6 +75,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     samples_s: tuple[Seconds, ...] = ()
     calls: Count = 0
+    visits: tuple[Count, ...] = ()
     convert_s: Seconds | None = None
     load_s: Seconds | None = None
     first_s: Seconds | None = None
@@ -91,9 +92,34 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return Condition(self.dtype, self.batch, self.threads)
 
     @property
+    def taken(self) -> tuple[tuple[float, ...], ...]:
+        """The samples of each visit."""
+        ends = tuple(accumulate(self.visits))
+        return tuple(self.samples_s[end - many : end] for many, end in zip(self.visits, ends, strict=True))
+
+    @property
+    def counting(self) -> tuple[float, ...]:
+        """The samples but for those of disturbed visits, which are set aside."""
+        return self._counted()[0] if self.visits else self.samples_s
+
+    @property
+    def disturbed(self) -> int:
+        """How many visits were set aside."""
+        return len(self.visits) - len(self._counted()[1])
+
+    @property
     def summary(self) -> Summary | None:
-        """Statistics of the samples; None where there are none."""
-        return summarize(self.samples_s) if self.samples_s else None
+        """Statistics of the samples that count; None where there are none."""
+        if not self.samples_s:
+            return None
+        return summarize(*self._counted()) if self.visits else summarize(self.samples_s)
+
+    def _counted(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The samples of the undisturbed visits, and those visits' medians."""
+        taken = self.taken
+        middles = [median(samples) for samples in taken]
+        kept = undisturbed(middles)
+        return tuple(chain.from_iterable(taken[n] for n in kept)), tuple(middles[n] for n in kept)
 
     @property
     def seconds(self) -> float | None:
@@ -209,14 +235,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def subjects(self) -> dict[str, Subject]:
         """Every network by the name that timings give it; the main one's is ""."""
         return {"": self.subject, **self.variants}
-
-
-def thinned(samples: Sequence[float], most: int = MOST_SAMPLES) -> tuple[float, ...]:
-    """At most `most` of the samples, evenly spread over the order in which they were taken, to the
-    nanosecond, which is what clocks tell.
-    """
-    kept = samples if len(samples) <= most else [samples[n * len(samples) // most] for n in range(most)]
-    return tuple(round(sample, 9) for sample in kept)
 
 
 def twins(graph: Graph) -> dict[str, str]:
@@ -338,6 +356,11 @@ def _check(run: Run, where: str) -> None:
     for number, timing in enumerate(run.timings, 1):
         if not has(timing.variant, timing.part):
             raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
+        if timing.visits and (0 in timing.visits or sum(timing.visits) != len(timing.samples_s)):
+            raise InputError(
+                f"{where}: timing {number} has {len(timing.samples_s)} samples and visits of "
+                f"{sum(timing.visits)}; a visit has at least one, and together they have them all"
+            )
     for number, operator in enumerate(run.operators, 1):
         if not has(operator.variant, operator.part):
             raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")

@@ -1,4 +1,8 @@
-"""Statistics of samples: median and quantiles, the interval around a median, and what is called noisy."""
+"""Statistics of samples: median and quantiles, the interval around a median, and what is called noisy.
+
+A visit is a stretch of samples taken one right after the other. Samples of one visit are alike, for
+they share the machine's state, so what a median is sure to is told by how visits differ.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,8 +11,13 @@ from typing import Final
 
 import msgspec
 
-LEAST_SAMPLES: Final = 6
+LEAST_VISITS: Final = 6
 """Fewer have no 95 % confidence interval of their median: of 5, the extremes bound it with 93.75 %."""
+
+DISTURBED: Final = 0.07
+"""A visit is disturbed where its median is above the quickest visit's by more than this share of it.
+What else a machine does can take time from a call, and never gives it any (Chen & Revels, Robust
+benchmarking in noisy environments, 2016)."""
 
 NOISY_SPREAD: Final = 0.10
 """A timing is noisy where its interquartile range exceeds this share of the median, as in
@@ -26,9 +35,12 @@ _LEAST_STRETCH: Final = 5
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Of `count` samples, in the samples' unit. low, high: the median's 95 % confidence interval."""
+    """Of `count` samples, in the samples' unit. visits: how many took them, or `count` where each sample
+    stands on its own. low, high: the median's 95 % confidence interval.
+    """
 
     count: int
+    visits: int
     median: float
     p10: float
     p90: float
@@ -38,10 +50,10 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def interval(self) -> float:
-        """How far the confidence interval reaches from the median, as a share of it; infinite for samples
+        """How far the confidence interval reaches from the median, as a share of it; infinite for visits
         that are too few to have one.
         """
-        if self.count < LEAST_SAMPLES:
+        if self.visits < LEAST_VISITS:
             return inf
         return max(self.median - self.low, self.high - self.median) / self.median if self.median else 0.0
 
@@ -57,21 +69,58 @@ class Summary(msgspec.Struct, frozen=True):
         return spread > NOISY_SPREAD or self.interval > NOISY_INTERVAL
 
 
-def summarize(samples: Sequence[float]) -> Summary:
-    """The summary of at least one sample. Raises ValueError for none."""
+def summarize(samples: Sequence[float], middles: Sequence[float] = ()) -> Summary:
+    """The summary of at least one sample. Raises ValueError for none.
+
+    middles: the median of each visit that took them; none where each sample stands on its own.
+    Visits too few for an interval are bounded by all of them and by the interval that their samples
+    would have, whichever is wider.
+    """
     if not samples:
         raise ValueError("there are no samples to summarize")
     ordered = sorted(samples)
-    low, high = median_interval(len(ordered))
+    bounds = [_interval(ordered)] if len(middles) < LEAST_VISITS else []
+    if middles:
+        bounds.append(_interval(sorted(middles)))
     return Summary(
         count=len(ordered),
+        visits=len(middles) or len(ordered),
         median=quantile(ordered, 0.5),
         p10=quantile(ordered, 0.1),
         p90=quantile(ordered, 0.9),
         iqr=quantile(ordered, 0.75) - quantile(ordered, 0.25),
-        low=ordered[low],
-        high=ordered[high],
+        low=min(low for low, _ in bounds),
+        high=max(high for _, high in bounds),
     )
+
+
+def _interval(ordered: Sequence[float]) -> tuple[float, float]:
+    low, high = median_interval(len(ordered))
+    return ordered[low], ordered[high]
+
+
+def median(samples: Sequence[float]) -> float:
+    """The middle of at least one sample."""
+    return quantile(sorted(samples), 0.5)
+
+
+def undisturbed(middles: Sequence[float]) -> list[int]:
+    """Which visits count, by their medians; at least the quickest does."""
+    limit = min(middles, default=0.0) * (1 + DISTURBED)
+    return [number for number, middle in enumerate(middles) if middle <= limit]
+
+
+def thinned(samples: Sequence[float], most: int, shift: float = 0.5) -> tuple[float, ...]:
+    """At most `most` of the samples, in order, evenly spread over their ranks: their median and
+    quantiles stay. shift: 0 to below 1, which of the ranks; varied over several lists, each sample has
+    the same chance to be kept.
+    """
+    if len(samples) <= most:
+        return tuple(samples)
+    ranked = sorted(range(len(samples)), key=samples.__getitem__)
+    last = len(samples) - 1  # what a shift just below 1 is rounded up to is not beyond it
+    kept = sorted(ranked[min(int((n + shift) * len(samples) / most), last)] for n in range(most))
+    return tuple(samples[n] for n in kept)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -100,7 +149,7 @@ def outliers(samples: Sequence[float]) -> int:
     """
     ordered = sorted(samples)
     middle = quantile(ordered, 0.5)
-    deviation = quantile(sorted(abs(sample - middle) for sample in ordered), 0.5)
+    deviation = median([abs(sample - middle) for sample in ordered])
     # A clock's tick can make most samples equal; a thousandth of the median is never an outlier.
     limit = _OUTLIER * max(deviation, 1e-3 * middle) / 0.6745
     return sum(abs(sample - middle) > limit for sample in ordered)
@@ -112,5 +161,5 @@ def drifts(samples: Sequence[float]) -> bool:
     if stretches < 2:
         return False
     bounds = [n * len(samples) // stretches for n in range(stretches + 1)]
-    medians = [quantile(sorted(samples[low:high]), 0.5) for low, high in pairwise(bounds)]
-    return max(medians) - min(medians) > DRIFT * quantile(sorted(samples), 0.5)
+    medians = [median(samples[low:high]) for low, high in pairwise(bounds)]
+    return max(medians) - min(medians) > DRIFT * median(samples)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ..record.change import LEAST_SAMPLES, SIGNIFICANT
+from ..record.change import LEAST_SAMPLES, REPEATABLE, SIGNIFICANT
 from ..record.diff import Diff, FigureChange, TimeChange
 from ..record.figures import NAMES
 from ..record.run import Timing
@@ -122,7 +122,8 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     ]
     notes = (
         f"{', '.join(counts)}. Slower or faster: p < {SIGNIFICANT} by Mann-Whitney's U test over at least "
-        f"{LEAST_SAMPLES} samples each, and a change larger than the noise of both.",
+        f"{LEAST_SAMPLES} samples each, and a change larger than the noise of both and than the "
+        f"{REPEATABLE:.0%} by which runs of one thing differ.",
         f"Median ± half of p90 − p10, which is the noise; {NOISY_MARK} noisy.",
         *_reasons(times),
     )

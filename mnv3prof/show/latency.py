@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from ..arch.layers import Graph
 from ..cost.counts import Totals
 from ..record.run import NET, Condition, Roof, Run, Timing, Weights
-from ..record.stats import LEAST_SAMPLES, NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
+from ..record.stats import DISTURBED, LEAST_VISITS, NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
 from .grid import Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
 from .sheet import Column, Sheet, words
@@ -37,7 +37,8 @@ def samples_sheet(run: Run) -> Sheet:
         Column("macs", "MACs"),
         Column("median_s", "Median, s", "number"), Column("p10_s", "p10, s", "number"),
         Column("p90_s", "p90, s", "number"), Column("iqr_s", "IQR, s", "number"), Column("calls", "Calls"),
-        Column("noisy", "Noisy", "text"), Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
+        Column("visits", "Visits"), Column("disturbed", "Disturbed"), Column("noisy", "Noisy", "text"),
+        Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
         Column("stopped", "Stopped", "text"), Column("gmacs_per_s", "GMAC/s", "number"),
         Column("of_peak", "Of peak", "percent"), Column("of_roof", "Of roof", "percent"),
         Column("bound", "Bound", "text"), Column("convert_s", "Convert, s", "number"),
@@ -51,11 +52,12 @@ def samples_sheet(run: Run) -> Sheet:
         costs = part_costs(run.subjects[t.variant].graph, t.dtype, (t,))[t.part]
         s = t.summary
         spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
-        steadiness = (_yes(s.noisy), _yes(drifts(t.samples_s)), outliers(t.samples_s)) if s else (None,) * 3
+        steadiness = (_yes(s.noisy), _yes(drifts(t.samples_s)), outliers(t.counting)) if s else (None,) * 3
         found = rates(t, costs, run)
         rows.append((
             t.variant, t.part, t.backend, t.dtype, t.batch, t.threads, t.status, t.reason, costs.macs,
-            *spread, t.calls, *steadiness, t.stopped, found.gmacs, found.of_peak, found.of_roof, found.bound,
+            *spread, t.calls, len(t.visits), t.disturbed, *steadiness, t.stopped,
+            found.gmacs, found.of_peak, found.of_roof, found.bound,
             t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
             t.cpu_per_wall,
         ))  # fmt: skip
@@ -89,7 +91,8 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     notes = [
         f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
         f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
-        f"there are fewer than {LEAST_SAMPLES} samples.",
+        f"fewer than {LEAST_VISITS} visits count. Visits whose median is over {DISTURBED:.0%} above the "
+        "quickest one's were disturbed, and do not.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_device_notes(grid, run),
@@ -164,8 +167,10 @@ def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
         return []
     noisy = sum(t.summary.noisy for t in measured if t.summary)
     parts = [f"{noisy} of {len(measured)} figures are noisy"]
-    if far := sum(outliers(t.samples_s) for t in measured):
-        parts.append(f"{far} of {sum(len(t.samples_s) for t in measured):,} samples are outliers")
+    if away := sum(t.disturbed for t in measured):
+        parts.append(f"{away:,} of {sum(len(t.visits) for t in measured):,} visits were disturbed")
+    if far := sum(outliers(t.counting) for t in measured):
+        parts.append(f"{far} of {sum(len(t.counting) for t in measured):,} samples are outliers")
     if moved := [t for t in measured if drifts(t.samples_s)]:
         parts.append(f"the time drifted while sampling {_by_backend(moved)}")
     unsettled = sum(t.stopped == "budget" for t in measured)

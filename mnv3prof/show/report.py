@@ -202,7 +202,8 @@ def _definitions() -> Section:
         ("time", "From input in place to output ready; conversion, loading and the first run stand apart."),
         (
             "±",
-            "Half the distance from the 10th to the 90th percentile, as a share of the median; ~ is noisy.",
+            "Half the distance from the 10th to the 90th percentile, as a share of the median; ~ is noisy. "
+            "Visits that the machine disturbed are set aside.",
         ),
         ("eager", "Bytes that PyTorch eager holds at its worst moment, the input included, parameters not."),
         ("liveness", "Every operation writes a buffer of its own, kept until its last reader."),

@@ -2,8 +2,8 @@
 
 NULL_SECONDS of the environment is the time, 1 ms if not given. NULL_FAULT makes part "1" go wrong:
 raise, exit, segfault, hang, memory, or wrong (another output than PyTorch's). NULL_NOISE disturbs
-every part's times: outliers (each 20th call takes tenfold), drift (after the first 100 calls every
-tenth hundred takes half as long again), first (the first call takes a second).
+every part's times: outliers (each 20th call takes tenfold), drift (every fifth hundred
+of calls takes half as long again), first (the first call takes a second).
 """
 
 import os
