@@ -147,7 +147,7 @@ def test_gpu_backends_wait_for_their_own_device(name, monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", [name for name in HERE if name not in ("ncnn-vulkan", "torchscript")])
+@pytest.mark.parametrize("name", HERE)
 def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
     setup, piece = Setup({"": SMALL}, threads=threads), Piece("", "2")
     folder, request = default_folder(), Prepare(piece, None, "")

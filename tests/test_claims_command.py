@@ -20,7 +20,8 @@ from mnv3prof.claims.claim import judge, wishes
 from mnv3prof.cli.main import run
 from mnv3prof.record.document import run_document
 from mnv3prof.record.findings import Evidence, is_findings, read_evidence, read_findings
-from mnv3prof.record.run import NET, Host, Run, Subject, Timing, part_layers, run_from
+from mnv3prof.record.read import run_from
+from mnv3prof.record.run import NET, Host, Run, Subject, Timing, part_layers
 from mnv3prof.show.claims import claims_sheets
 from mnv3prof.show.latency import latency_sheets, samples_sheet
 

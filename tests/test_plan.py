@@ -7,6 +7,7 @@ import pytest
 from mnv3prof.cli.main import run
 from mnv3prof.cost.memory import Lifetime, plan
 from mnv3prof.record.plan import Difference, Held, RuntimePlan, biggest_moment, differences
+from mnv3prof.record.read import read_run
 from mnv3prof.show.plan import plan_sheets
 
 OURS = plan([Lifetime("a", 100, 0, 1), Lifetime("b", 60, 1, 2), Lifetime("c", 60, 2, 3)], 4)
@@ -54,6 +55,61 @@ def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(name, caps
 def test_a_type_that_has_no_plan_says_so(capsys):
     assert run(["memory", "small", "--input", "32", "--on", "mnn", "--dtype", "int8"]) == 0
     assert "mnn: it takes fp32, not int8." in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plans") / "run.json"
+    made = ["--on", "litert,null", "--parts", "net", "--time-budget", "0.2", "--plans", "-o", str(path)]
+    assert run(["profile", "small", "--input", "32", *made]) == 0
+    return path
+
+
+def test_plans_are_kept_in_a_run_and_shown_again(profiled, capsys):
+    litert, null = read_run(profiled).plans
+    assert (litert.backend, litert.dtype, litert.batch, null.backend) == ("litert", "fp32", 1, "null")
+    assert litert.bytes >= biggest_moment(litert.tensors) > 0
+    assert null.reason == "the runtime's memory plan cannot be read"
+    assert run(["memory", "small", "--input", "32", "--on", "litert,null"]) == 0
+    asked = capsys.readouterr().out
+    assert run(["memory", str(profiled)]) == 0
+    shown = capsys.readouterr().out
+    assert shown == asked
+    assert "Tensors that litert has more or fewer of" in shown
+    for other in (["--dtype", "int8"], ["--batch", "2"], ["--without-se"]):
+        assert run(["memory", str(profiled), *other]) == 0
+        assert "litert" not in capsys.readouterr().out  # it was not planned like that
+
+
+def test_plans_are_in_the_report(profiled, tmp_path):
+    assert run(["report", str(profiled), "-o", str(tmp_path / "r.html")]) == 0
+    assert "Tensors that litert has more or fewer of" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_plans_that_are_there_are_not_asked_for_again(profiled, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("mnv3prof.bench.plan.runtime_plans", lambda _, names, *__: asked.append(names) or ())
+    copy = tmp_path / "run.json"
+    copy.write_bytes(profiled.read_bytes())
+    again = ["--on", "litert,null", "--parts", "net", "--resume", "--plans", "-o", str(copy)]
+    assert run(["profile", "small", "--input", "32", *again]) == 0
+    assert asked == [("null",)]
+    assert [plan.backend for plan in read_run(copy).plans] == ["litert"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"bytes": -1}, "$.plans[0].bytes"), ({"tensors": [{"shape": 3}]}, "$.plans[0].tensors")],
+)
+def test_a_damaged_plan_is_refused(change, says, profiled, tmp_path, capsys):
+    found = json.loads(profiled.read_bytes())
+    found["plans"][0].update(change)
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(found), encoding="utf-8")
+    assert run(["memory", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert says in err
 
 
 def test_an_unknown_backend_is_refused(capsys):

@@ -18,7 +18,8 @@ from mnv3prof.cost.published import PUBLISHED, published
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series
-from mnv3prof.record.run import NET, SCHEMA, Operator, Subject, read_run, run_from
+from mnv3prof.record.read import read_run, run_from
+from mnv3prof.record.run import NET, SCHEMA, Operator, Subject
 from mnv3prof.show import sentences
 from mnv3prof.show.grid import part_costs
 from mnv3prof.show.html import Assets, page

@@ -15,7 +15,7 @@ MAY_SHOW = {"arch", "cost", "record", "show"}
 FILE_READERS = (
     "arch/files.py",
     "record/findings.py",
-    "record/run.py",
+    "record/read.py",
     "record/whole.py",
     "bench/",
     "train/",

@@ -12,7 +12,8 @@ import pytest
 from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
-from mnv3prof.record.run import NET, SCHEMA, Operator, read_run
+from mnv3prof.record.read import read_run
+from mnv3prof.record.run import NET, SCHEMA, Operator
 
 NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
 

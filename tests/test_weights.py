@@ -16,7 +16,7 @@ from mnv3prof.bench.parts import make_parts
 from mnv3prof.bench.weights import read_weights
 from mnv3prof.cli.main import run
 from mnv3prof.model.network import build
-from mnv3prof.record.run import read_run
+from mnv3prof.record.read import read_run
 from mnv3prof.train import data
 
 TABLE = """

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from ..arch.layers import Graph
 from ..cost.counts import Dtype
 from ..record.plan import RuntimePlan
@@ -21,7 +23,7 @@ def runtime_plans(
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
     """The arena that each backend plans for the whole network, or why none can be told."""
     setup = Setup({"": graph}, dtype, batch)
-    return tuple(_plan(name, setup, hear) for name in backends)
+    return tuple(replace(_plan(name, setup, hear), dtype=dtype, batch=batch) for name in backends)
 
 
 def _plan(name: str, setup: Setup, hear: Callable[[Progress], None]) -> RuntimePlan:

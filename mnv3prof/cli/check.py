@@ -13,7 +13,7 @@ from ..record.budgets import Budget, budgets_from
 from ..record.document import gate_document
 from ..record.figures import Found
 from ..record.gate import Judgement, judge
-from ..record.run import is_run
+from ..record.read import is_run
 from ..show.annotations import to_annotations
 from ..show.gate import gate_sheets, verdicts_data
 from ..show.junit import to_junit

@@ -9,7 +9,7 @@ from ..arch.table import InputError
 from ..record.diff import diff as changes
 from ..record.document import diff_document
 from ..record.figures import Found
-from ..record.run import is_run
+from ..record.read import is_run
 from ..show.diff import changes_sheet, diff_sheets
 from .options import Settings, spread
 from .output import Output, Result, emit

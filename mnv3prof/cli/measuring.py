@@ -15,7 +15,8 @@ from ..arch.layers import Graph
 from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
 from ..record.document import run_document
-from ..record.run import ASKING_INTERRUPTED, NET, Run, Weights, is_run, read_run
+from ..record.read import is_run, read_run
+from ..record.run import ASKING_INTERRUPTED, NET, Run, Weights
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
 from ..show.sheet import Sheet
@@ -156,6 +157,18 @@ def with_readings(run: Run) -> Run:
     except InputError as error:
         note = f"The field's counters were not run: {error}."
         return msgspec.structs.replace(run, notes=(*run.notes, note))
+
+
+def with_plans(run: Run, request: "Request") -> Run:
+    """The run with the arenas that its backends plan for the network; those it has are not asked again."""
+    from ..bench.plan import runtime_plans
+
+    known = {plan.backend for plan in run.planned(request.dtype, request.batch) if plan.bytes}
+    asked = tuple(name for name in request.backends if name not in known)
+    with progress() as hear:
+        found = runtime_plans(run.subject.graph, asked, request.dtype, request.batch, hear)
+    kept = [p for p in run.plans if p.bytes or p.backend not in asked]
+    return msgspec.structs.replace(run, plans=(*kept, *found))
 
 
 def encoded(run: Run) -> str:

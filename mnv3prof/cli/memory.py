@@ -1,5 +1,6 @@
 """`mnv3prof memory`: how many bytes of activations are alive, where, and the arena that holds them."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -9,6 +10,7 @@ from ..cost import memory as cost
 from ..cost.counts import Dtype, count, total
 from ..record.document import memory_document
 from ..record.plan import RuntimePlan
+from ..record.read import is_run, read_run
 from ..record.units import parse_bytes
 from ..show import memory as show
 from ..show.plan import plan_sheets
@@ -43,7 +45,7 @@ def memory(
     """Tell how many bytes of activations are alive, where the peak is, and what arena holds them.
 
     --on executorch,litert reads the arena that those runtimes really planned for this network, and
-    names the tensors that make the difference.
+    names the tensors that make the difference. Of a run that profile --plans made it shows those.
 
     Example: mnv3prof memory small --dtype int8 --fit 320KiB
     """
@@ -59,9 +61,8 @@ def memory(
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
     summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
     fits = () if verdict is None else (show.fit_sheet(graph, arena, verdict),)
-    plans = () if on is None else _plans(graph, on, dtype, batch)
-    planned = plan_sheets(plans, arena) if plans else ()
-    sheets = (summary, detail, show.alive_sheet(peaks), *fits, *planned)
+    plans = _kept(table, graph, dtype, batch) if on is None else _plans(graph, on, dtype, batch)
+    sheets = (summary, detail, show.alive_sheet(peaks), *fits, *plan_sheets(plans, arena))
 
     def document() -> object:
         found = memory_document(graph, dtype, batch, peaks, arena, weights, verdict)
@@ -70,6 +71,15 @@ def memory(
     emit(Result(sheets, detail, document), output)
     if verdict is not None and not verdict.fits:
         raise typer.Exit(1)
+
+
+def _kept(source: str, graph: Graph, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+    """The plans in the run called `source`, if it is one and of this network as it is shown."""
+    path = Path(source)
+    found = read_run(path) if is_run(path) else None
+    if found is None or (found.subject.table, found.subject.input) != (graph.table, graph.input):
+        return ()
+    return found.planned(dtype, batch)
 
 
 def _plans(graph: Graph, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:

@@ -15,7 +15,8 @@ from ..arch.table import InputError, Table, shown
 from ..arch.variants import WidthRule, vary
 from ..cost.counts import Dtype
 from ..record.figures import Found
-from ..record.run import Subject, Weights, is_run, read_run
+from ..record.read import is_run, read_run
+from ..record.run import Subject, Weights
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
 
@@ -156,6 +157,9 @@ OnOption = Annotated[
 ]
 CrossCheckOption = Annotated[
     bool, typer.Option("--cross-check", help="Run the counters of the field and explain their figures.")
+]
+PlansOption = Annotated[
+    bool, typer.Option("--plans", help="Ask the runtimes for their memory plans too, as memory --on does.")
 ]
 EpochsOption = Annotated[
     int, typer.Option("--epochs", help="Times that every image is seen.", rich_help_panel="Recipe")

@@ -1,9 +1,18 @@
 """`mnv3prof profile`: costs, memory and timings in one document."""
 
 from ..arch.table import InputError
-from ..record.run import Run, Subject, read_run
-from .measuring import Measuring, emit_run, encoded, measured, with_readings
-from .options import Checkpoint, CrossCheckOption, ResumeOption, Settings, TrainedTableArgument, spread
+from ..record.read import read_run
+from ..record.run import Run, Subject
+from .measuring import Measuring, emit_run, encoded, measured, was_interrupted, with_plans, with_readings
+from .options import (
+    Checkpoint,
+    CrossCheckOption,
+    PlansOption,
+    ResumeOption,
+    Settings,
+    TrainedTableArgument,
+    spread,
+)
 from .output import Output, form_of, write
 
 
@@ -13,6 +22,7 @@ def profile(
     *,
     resume: ResumeOption = False,
     cross_check: CrossCheckOption = False,
+    plans: PlansOption = False,
     measuring: Measuring,
     checkpoint: Checkpoint,
     settings: Settings,
@@ -32,9 +42,12 @@ def profile(
     known = read_run(output.output) if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, Subject(graph.table, graph.input, weights), str(output.output))
-    run = measured(measuring.request({"": graph}, weights), output, known)
+    request = measuring.request({"": graph}, weights)
+    run = measured(request, output, known)
     if cross_check:
         run = with_readings(run)
+    if plans and not was_interrupted(run):
+        run = with_plans(run, request)
     write(output.output, encoded(run))
     emit_run(run, Output())
 

@@ -17,7 +17,8 @@ from ..claims.separable import STANDARD
 from ..record.document import run_document
 from ..record.embedded import embedded
 from ..record.findings import Evidence, evidence_from, findings_document, is_findings, read_evidence
-from ..record.run import Run, Weights, run_from
+from ..record.read import run_from
+from ..record.run import Run, Weights
 from ..show.comparison import label
 from ..show.html import Assets, page
 from ..show.markdown import to_markdown

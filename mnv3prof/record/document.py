@@ -146,6 +146,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "timings": run.timings,
         "operators": run.operators,
         "readings": run.readings,
+        "plans": run.plans,
     }
 
 

@@ -11,7 +11,8 @@ from ..arch.layers import Graph, expand
 from ..arch.table import InputError
 from ..cost.counts import Dtype
 from .document import run_document, table_head
-from .run import SCHEMA, Run, Timing, run_from, subject_from, twins
+from .read import run_from, subject_from
+from .run import SCHEMA, Run, Timing, twins
 
 Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
 

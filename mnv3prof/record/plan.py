@@ -2,27 +2,35 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
+from ..cost.counts import Dtype
 from ..cost.memory import Arena
+
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class Held(msgspec.Struct, frozen=True):
     """A tensor in a runtime's arena, with the runtime's own order of axes."""
 
-    shape: tuple[int, ...]
-    offset: int
-    bytes: int
+    shape: tuple[_Size, ...]
+    offset: _Size
+    bytes: _Size
 
 
 class RuntimePlan(msgspec.Struct, frozen=True):
-    """What a backend planned. bytes: the arena's, 0 where there is none and `reason` says why."""
+    """What a backend planned for the whole network. bytes: the arena's, 0 where there is none and
+    `reason` says why.
+    """
 
     backend: str
-    bytes: int = 0
+    bytes: _Size = 0
     tensors: tuple[Held, ...] = ()
     reason: str = ""
+    dtype: Dtype = "fp32"
+    batch: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
 
 
 class Difference(msgspec.Struct, frozen=True):

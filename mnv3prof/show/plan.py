@@ -11,7 +11,11 @@ _MOST: Final = 12
 
 
 def plan_sheets(plans: Sequence[RuntimePlan], ours: Arena) -> tuple[Sheet, ...]:
-    """Every runtime's arena beside ours, then of each the tensors that explain the difference."""
+    """Every runtime's arena beside ours, then of each the tensors that explain the difference; none for
+    no plans.
+    """
+    if not plans:
+        return ()
     return (_arenas(plans, ours), *(_tensors(plan, ours) for plan in plans if plan.bytes))
 
 

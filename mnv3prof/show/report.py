@@ -18,6 +18,7 @@ from .drawing import network_drawing
 from .latency import latency_sheets, weights_notes
 from .memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
 from .operators import operator_sheets
+from .plan import plan_sheets
 from .plots import Chart
 from .readings import reconciliation_sheet
 from .sheet import Column, Sheet, written
@@ -126,6 +127,7 @@ def _memory(view: View, key: str) -> Panel:
     sheets = (
         summary_sheet(view.graph, found, plan, weights, dtype, batch, image=True),
         blocks_sheet(view.graph, found), alive_sheet(found), arena_sheet(view.graph, plan),
+        *plan_sheets(view.run.planned(dtype, batch), plan),
     )  # fmt: skip
     return Panel(view.label, said, charts=charts, sheets=sheets)
 

@@ -19,7 +19,7 @@ from mnv3prof.bench.backends import backend
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.worker import Begin, Piece, Prepare, Sample, Setup, serve_runtime
-from mnv3prof.record.run import read_run
+from mnv3prof.record.read import read_run
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
 LARGE = expand(read_table("large"))
