@@ -167,6 +167,16 @@ def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
         processes.end(worker)
 
 
+@pytest.mark.parametrize("name", [name for name in HERE if name != "ncnn-vulkan"])  # its device has its own
+def test_one_thread_is_one_processor_for_a_large_output_too(name):
+    """PyTorch hands large outputs over by as many threads as it has, whatever the runtime's own are."""
+    graph = expand(read_table("large"), 224)
+    plan = Plan(Setup({"": graph}), (Piece("", "1"),), (name,), default_folder(), budget_s=0.5)
+    (timing,) = measure(plan)
+    assert (timing.status, timing.reason) == ("ok", "")
+    assert timing.cpu_per_wall < 1.15
+
+
 def test_formats_are_converted_in_the_types_they_have():
     assert stored_dtype("onnx", "int8") == "int8"
     assert stored_dtype("ncnn", "fp16") == "fp32"

@@ -206,6 +206,7 @@ def begin() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends its workers
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's others spin for 50 ms from its import on
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.default_folder() / "inductor"))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):

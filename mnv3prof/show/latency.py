@@ -52,7 +52,7 @@ def samples_sheet(run: Run) -> Sheet:
         costs = part_costs(run.subjects[t.variant].graph, t.dtype, (t,))[t.part]
         s = t.summary
         spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
-        steadiness = (_yes(s.noisy), _yes(drifts(t.samples_s)), outliers(t.counting)) if s else (None,) * 3
+        steadiness = (_yes(s.noisy), _yes(drifts(t.counting)), outliers(t.counting)) if s else (None,) * 3
         found = rates(t, costs, run)
         rows.append((
             t.variant, t.part, t.backend, t.dtype, t.batch, t.threads, t.status, t.reason, costs.macs,
@@ -171,7 +171,7 @@ def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
         parts.append(f"{away:,} of {sum(len(t.visits) for t in measured):,} visits were disturbed")
     if far := sum(outliers(t.counting) for t in measured):
         parts.append(f"{far} of {sum(len(t.counting) for t in measured):,} samples are outliers")
-    if moved := [t for t in measured if drifts(t.samples_s)]:
+    if moved := [t for t in measured if drifts(t.counting)]:
         parts.append(f"the time drifted while sampling {_by_backend(moved)}")
     unsettled = sum(t.stopped == "budget" for t in measured)
     if unsettled:

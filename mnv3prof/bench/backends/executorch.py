@@ -32,6 +32,7 @@ def prepare(job: Job) -> Call:
     import torch
     from executorch.extension.pybindings import portable_lib
 
+    torch.set_num_threads(job.threads)  # which copies what a program hands out
     portable_lib._unsafe_reset_threadpool(job.threads)
     module = portable_lib._load_for_executorch(str(job.model))
     inputs = (torch.from_numpy(job.given),)
@@ -44,6 +45,7 @@ def operators(job: Job, calls: int) -> tuple[Op, ...]:
     from executorch.devtools import Inspector
     from executorch.extension.pybindings import portable_lib
 
+    torch.set_num_threads(job.threads)
     portable_lib._unsafe_reset_threadpool(job.threads)
     module = portable_lib._load_for_executorch(str(job.model), enable_etdump=True)
     for _ in range(calls):
