@@ -177,6 +177,14 @@ def test_one_thread_is_one_processor_for_a_large_output_too(name):
     assert timing.cpu_per_wall < 1.15
 
 
+def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
+    """It would run the ninth one as it is, silently but for fullgraph."""
+    graph = expand(read_table("small"), 32)
+    pieces = tuple(Piece("", str(row)) for row in range(1, 12))
+    timings = measure(Plan(Setup({"": graph}), pieces, ("cpu-compile",), default_folder(), budget_s=0.5))
+    assert [(timing.status, timing.reason) for timing in timings] == [("ok", "")] * len(pieces)
+
+
 def test_formats_are_converted_in_the_types_they_have():
     assert stored_dtype("onnx", "int8") == "int8"
     assert stored_dtype("ncnn", "fp16") == "fp32"

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,13 +15,11 @@ from ..arch.layers import Graph
 from ..cost.counts import Dtype
 from ..record.run import Operator, Run, Subject, Timing, Weights, twins
 from . import cache
-from .backends import backend, names
+from .backends import backend, compiles, names
 from .host import describe
 from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
 from .worker import Piece, Setup
-
-_SLOW_TO_START: Final = frozenset({"cpu-compile"})
 
 
 class Request(NamedTuple):
@@ -54,7 +52,7 @@ def usable_here() -> tuple[str, ...]:
 
 def quick_here() -> tuple[str, ...]:
     """The backends of usable_here() that get ready within seconds."""
-    return tuple(name for name in usable_here() if name not in _SLOW_TO_START)
+    return tuple(name for name in usable_here() if not compiles(name))
 
 
 def profile(

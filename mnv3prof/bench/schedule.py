@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from math import inf
 from pathlib import Path
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from ..record.run import Roof, Stopped, Timing
 from ..record.stats import median, summarize, thinned, undisturbed
 from . import processes
-from .backends import backend
+from .backends import backend, compiles
 from .clock import Visit
 from .convert import convert, loading
 from .processes import Worker
@@ -155,23 +156,57 @@ def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
         watcher.hear(Progress("starting the runtimes"))
         for name in _open(cells):
             fleet.start(name)
-        for name in _open(cells):  # none is timed while another starts
-            if isinstance(answer := fleet.ask(name, Begin()), Failed):
-                _fail(cells, name, answer)
-        _load(plan, plan.ready_s - spent, fleet, cells, watcher)
+        _get_ready(plan, plan.ready_s - spent, fleet, cells, watcher)
         _sample(plan, fleet, cells, watcher)
     finally:
         fleet.end()
 
 
-def _load(plan: Plan, ready_s: float, fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
-    """Every open piece, backend by backend; each backend has its share of the time that is left."""
+def _get_ready(plan: Plan, ready_s: float, fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
+    """Start every runtime and load every open piece. One that compiles as it loads takes longer than
+    all others together, and does so beside them; nothing is sampled before all are ready.
+    """
     end = perf_counter() + ready_s
-    names = _open(cells)
+    beside = [name for name in _open(cells) if compiles(name)]
+    others = [name for name in _open(cells) if name not in beside]
+    pool = ThreadPoolExecutor(1)
+    compiled = {name: pool.submit(_compile, fleet, name, _pieces_of(cells, name), end) for name in beside}
+    try:
+        for name in others:  # none is loaded while another starts
+            if isinstance(answer := fleet.ask(name, Begin()), Failed):
+                _fail(cells, name, answer)
+        _load(plan, end, others, fleet, cells, watcher)
+        for name, answers in compiled.items():
+            watcher.hear(Progress(f"compiling on {name}"))
+            for piece, answer in answers.result():
+                _note_prepared(cells[name, piece], answer or _late(plan))
+            _bring_back(fleet, cells, name)
+            watcher.store(_timings(cells))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _compile(
+    fleet: "_Fleet", name: str, pieces: list[Piece], end: float
+) -> list[tuple[Piece, Prepared | Failed | None]]:
+    """What became of each piece until its worker ended, if it did; None for those it was too late for."""
+    if isinstance(answer := fleet.ask(name, Begin()), Failed):
+        return [(piece, answer) for piece in pieces]
+    found: list[tuple[Piece, Prepared | Failed | None]] = []
+    for piece in pieces:
+        if name not in fleet.workers:
+            break
+        left = end - perf_counter()
+        found.append((piece, fleet.prepare(name, piece, left + _GRACE_S) if left > 0 else None))
+    return found
+
+
+def _load(plan: Plan, end: float, names: list[str], fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
+    """Every open piece, backend by backend; each backend has its share of the time that is left."""
     for number, name in enumerate(names):
         now = perf_counter()
         until = now + (end - now) / (len(names) - number)
-        for piece in [piece for other, piece in cells if other == name and not cells[other, piece].done]:
+        for piece in _pieces_of(cells, name):
             if cells[name, piece].done:  # its worker has gone meanwhile
                 continue
             if perf_counter() > until:
@@ -188,6 +223,11 @@ def _late(plan: Plan) -> Failed:
 
 def _open(cells: _Cells) -> list[str]:
     return list(dict.fromkeys(name for (name, _), cell in cells.items() if not cell.done))
+
+
+def _pieces_of(cells: _Cells, name: str) -> list[Piece]:
+    """Those of the backend that are not done."""
+    return [piece for (other, piece), cell in cells.items() if other == name and not cell.done]
 
 
 def _open_cells(cells: _Cells) -> list[_Key]:
@@ -269,7 +309,10 @@ class _Fleet:
 
     def end(self) -> None:
         """End them all."""
-        for worker in self.workers.values():
+        workers = list(self.workers.values())
+        for worker in workers:  # each takes a while to go
+            worker.line.close()
+        for worker in workers:
             processes.end(worker)
 
 

@@ -4,6 +4,7 @@ A file says
     WHAT it is, which DTYPES it takes, and in which FORMAT it reads a part ("": the PyTorch module);
     on which PyTorch device ROOF the machine's peak rates are measured for it ("": on none);
     which IMPORTS its process makes before anything is timed;
+    that it COMPILES a part for seconds whenever it loads it, if it does;
 and has two functions: usable() tells whether it can run here, and prepare(job) makes a call that
 returns when its output is ready. Where the runtime has a profiler, a third, operators(job, calls),
 tells what it says of each of its operators; where its memory plan can be read, planned(part, dtype) does.
@@ -72,6 +73,11 @@ class Backend(Protocol):
 
     def prepare(self, job: Job) -> Call:
         """The call that runs the part. Raises Unsupported where the runtime lacks what it needs."""
+
+
+def compiles(name: str) -> bool:
+    """Whether loading a part on that backend takes seconds."""
+    return getattr(backend(name), "COMPILES", False)
 
 
 def names() -> tuple[str, ...]:

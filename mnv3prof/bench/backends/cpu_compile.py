@@ -11,6 +11,9 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "bf16")
 FORMAT = ""
 ROOF = "cpu"
 IMPORTS = ("torch", "torch._inductor.compile_fx")
+COMPILES = True
+
+_MOST_PARTS = 1_000_000
 
 
 def usable() -> Usable:
@@ -21,12 +24,17 @@ def usable() -> Usable:
 
 
 def prepare(job: Job) -> Call:
-    """The module, compiled by a first call."""
+    """The module, compiled by a first call; whole, or not at all.
+
+    Blocks share their code, of which Dynamo would compile 8 and run the others as they are.
+    """
     import torch
+    from torch._dynamo import config as dynamo
     from torch._inductor import config
 
+    dynamo.recompile_limit = dynamo.accumulated_recompile_limit = _MOST_PARTS
     config.freezing = True
     config.cpp.threads = job.threads
-    call = torch_call(job, change=lambda module: torch.compile(module, dynamic=False))
+    call = torch_call(job, change=lambda module: torch.compile(module, dynamic=False, fullgraph=True))
     call()
     return call
