@@ -97,11 +97,13 @@ def test_what_runs_of_one_thing_differ_by_is_no_change_however_significant():
 
 
 def test_disturbed_visits_are_not_compared():
-    quiet, loud = samples(0.01, 0.001, 20), samples(0.02, 0.001, 80)
-    old = _timing(quiet + loud, visits=(10, 10, 40, 40))
-    assert change(old, _timing(quiet, visits=(10, 10))).ratio == 1.0
-    few = change(_timing(quiet[:4] + loud, visits=(4, 80)), old)
-    assert few.reason == "the old one has 4 samples, 9 are needed"
+    quiet, loud = samples(0.01, 0.001, 60), samples(0.02, 0.001, 80)
+    old = _timing(quiet + loud, visits=(10,) * 14)
+    assert change(old, _timing(quiet, visits=(10,) * 6)).ratio == 1.0
+    few = change(_timing(quiet[:6] + loud, visits=(1,) * 6 + (80,)), old)
+    assert few.reason == "the old one has 6 samples, 9 are needed"
+    lucky = change(_timing(quiet, visits=(10,) * 6), _timing(quiet[:10] + loud, visits=(10,) * 9))
+    assert lucky.ratio == pytest.approx(2.0, rel=0.01)
 
 
 @pytest.mark.parametrize("noise", [0.002, 0.02, 0.1, 0.4])

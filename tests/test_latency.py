@@ -188,7 +188,7 @@ def test_noisy_drifting_and_scattered_cells_are_marked():
     steady, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
     (sheet,) = latency_sheets(_run(_timing("a", "1", few)))
     assert sheet.rows[0][3].endswith("~")  # however alike they are
-    assert any("or fewer than 6 visits count" in note for note in sheet.notes)
+    assert any("or there are fewer than 6 visits" in note for note in sheet.notes)
     (sheet,) = latency_sheets(_run(_timing("a", "stem", steady), _timing("a", "1", noisy)))
     assert "~" not in sheet.rows[0][3]
     assert sheet.rows[1][3].endswith("~")

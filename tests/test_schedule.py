@@ -130,6 +130,34 @@ def test_a_fault_is_a_row_and_the_others_go_on(fault, status, reason, monkeypatc
     assert found["null", "2"].status == "ok"  # in a new process, where the first is gone
 
 
+@pytest.mark.parametrize(
+    ("fault", "status"), [("raise", "crashed"), ("segfault", "crashed"), ("hang", "timeout")]
+)
+def test_a_fault_while_compiling_beside_the_others_is_a_row_too(fault, status, monkeypatch):
+    monkeypatch.setenv("NULL_FAULT", fault)
+    monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
+    heard = []
+    timings = measure(
+        SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=0.5, timeout_s=5, hear=heard.append
+    )
+    found = {(t.backend, t.part): t for t in timings}
+    assert found["null", "1"].status == status
+    assert {t.status for key, t in found.items() if key != ("null", "1")} == {"ok"}
+    assert all(t.samples_s for key, t in found.items() if key != ("null", "1"))
+    if fault == "hang":
+        assert any(progress.what == "compiling on null: 1 of 3 parts are ready" for progress in heard)
+
+
+def test_what_is_not_compiled_in_time_is_a_row(monkeypatch):
+    monkeypatch.setenv("NULL_FAULT", "hang")
+    monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
+    monkeypatch.setattr("mnv3prof.bench.schedule._GRACE_S", 0.5)
+    timings = _by_part(measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.2, ready_s=4))
+    assert timings["stem"].status == "ok"
+    assert (timings["1"].status, timings["2"].status) == ("timeout", "timeout")
+    assert timings["2"].reason == "it was not ready within the 4 s that getting ready may take"
+
+
 def test_a_wrong_output_is_marked(monkeypatch):
     monkeypatch.setenv("NULL_FAULT", "wrong")
     timings = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=0.2))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from mnv3prof.record.run import Timing
-from mnv3prof.record.stats import drifts, median_interval, outliers, quantile, summarize, thinned
+from mnv3prof.record.stats import drifts, median, median_interval, outliers, quantile, summarize, thinned
 
 samples = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 
@@ -86,9 +86,21 @@ def test_few_samples_are_all_kept():
     assert thinned([], 3) == ()
 
 
-def test_shifts_give_every_sample_the_same_chance():
-    shares = np.bincount([v for n in range(1000) for v in thinned(range(20), 9, n * 0.618034 % 1)]) / 1000
-    assert shares == pytest.approx([9 / 20] * 20, abs=0.01)
+def test_shifts_give_every_sample_the_same_chance_but_the_middle_one():
+    kept = np.bincount([v for n in range(1000) for v in thinned(range(40), 9, n * 0.618034 % 1)]) / 1000
+    assert kept[20] == 1.0
+    assert kept[:16] == pytest.approx([9 / 40] * 16, abs=0.01)
+    assert kept[27:] == pytest.approx([9 / 40] * 13, abs=0.01)
+
+
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=60), st.integers(0, 4), st.floats(0, 1, exclude_max=True)
+)
+def test_the_middle_of_an_odd_number_stays_however_often_it_is_thinned(values, half, shift):
+    odd = values[: len(values) - 1 + len(values) % 2]
+    once = thinned(odd, 2 * half + 11, shift)
+    assert median(once) == median(odd)
+    assert median(thinned(once, 9, shift)) == median(odd)
 
 
 def _visited(*visits):
@@ -113,7 +125,14 @@ def test_disturbed_visits_are_set_aside_and_counted():
 
 
 def test_a_visit_within_seven_percent_of_the_quickest_counts():
-    assert _visited((1.0,), (1.07,), (1.0700001,)).counting == (1.0, 1.07)
+    assert _visited(*[(1.0,)] * 6, (1.07,), (1.0700001,)).counting == (1.0,) * 6 + (1.07,)
+
+
+def test_one_lucky_visit_does_not_make_a_figure():
+    lucky = _visited((1.0,), *[(1.2 + n / 100,) for n in range(30)])
+    assert lucky.summary.visits == 6
+    assert lucky.seconds == pytest.approx(1.215)
+    assert lucky.summary.noisy
 
 
 def test_figures_that_rest_on_few_visits_are_noisy_however_many_samples_they_have():
@@ -136,7 +155,7 @@ def test_the_interval_is_that_of_visits_whose_samples_are_alike():
     assert hits["samples"] < 0.75 * 300
 
 
-@given(st.lists(st.lists(st.floats(1e-6, 1e-3), min_size=1, max_size=9), min_size=1, max_size=9))
+@given(st.lists(st.lists(st.floats(1e-6, 1e-3), min_size=1, max_size=9), min_size=1, max_size=40))
 def test_visits_divide_the_samples(visits):
     timing = _visited(*map(tuple, visits))
     assert timing.taken == tuple(map(tuple, visits))

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import product
 from math import inf
 from pathlib import Path
@@ -46,6 +46,7 @@ _GOLDEN: Final = 0.618034
 """Its multiples spread evenly over the unit interval, however many there are."""
 _RESTARTS: Final = 2
 _ROOF_TIMEOUT_S: Final = 120.0
+_LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
 """What a piece may take beyond the time that getting ready may take."""
 
@@ -96,10 +97,11 @@ class _Cell(msgspec.Struct):
 
 _Key = tuple[str, Piece]
 _Cells = dict[_Key, _Cell]
+_Answers = dict[Piece, Prepared | Failed]
 
 
 def measure(plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = ()) -> tuple[Timing, ...]:  # noqa: B008
-    """Time each piece on each backend, one worker active at a time.
+    """Time each piece on each backend, one at a time.
 
     known: timings of an earlier run; what is final among them is not measured again. Whatever a
     runtime does wrong is a timing with a status and a reason; the others go on. An interrupt ends
@@ -170,35 +172,44 @@ def _get_ready(plan: Plan, ready_s: float, fleet: "_Fleet", cells: _Cells, watch
     beside = [name for name in _open(cells) if compiles(name)]
     others = [name for name in _open(cells) if name not in beside]
     pool = ThreadPoolExecutor(1)
-    compiled = {name: pool.submit(_compile, fleet, name, _pieces_of(cells, name), end) for name in beside}
+    compiled: dict[str, _Answers] = {name: {} for name in beside}
+    compiling = {
+        name: pool.submit(_compile, fleet, name, _pieces_of(cells, name), end, compiled[name])
+        for name in beside
+    }
     try:
-        for name in others:  # none is loaded while another starts
+        for name in others:
             if isinstance(answer := fleet.ask(name, Begin()), Failed):
                 _fail(cells, name, answer)
         _load(plan, end, others, fleet, cells, watcher)
         for name, answers in compiled.items():
-            watcher.hear(Progress(f"compiling on {name}"))
-            for piece, answer in answers.result():
-                _note_prepared(cells[name, piece], answer or _late(plan))
-            _bring_back(fleet, cells, name)
+            pieces = _pieces_of(cells, name)
+            while not wait([compiling[name]], _LOOK_S).done:
+                watcher.hear(
+                    Progress(f"compiling on {name}: {len(answers)} of {len(pieces)} parts are ready")
+                )
+            compiling[name].result()
+            for piece, answer in answers.items():
+                _note_prepared(cells[name, piece], answer)
+            rest = [piece for piece in pieces if piece not in answers]
+            if _pieces_of(cells, name):
+                _bring_back(fleet, cells, name, before=rest[0] if rest else None)
+            _load_pieces(plan, end, name, rest, fleet, cells, watcher)
             watcher.store(_timings(cells))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _compile(
-    fleet: "_Fleet", name: str, pieces: list[Piece], end: float
-) -> list[tuple[Piece, Prepared | Failed | None]]:
-    """What became of each piece until its worker ended, if it did; None for those it was too late for."""
+def _compile(fleet: "_Fleet", name: str, pieces: list[Piece], end: float, found: _Answers) -> None:
+    """Find what becomes of each piece, until its worker ends or it is too late."""
     if isinstance(answer := fleet.ask(name, Begin()), Failed):
-        return [(piece, answer) for piece in pieces]
-    found: list[tuple[Piece, Prepared | Failed | None]] = []
+        found |= dict.fromkeys(pieces, answer)
+        return
     for piece in pieces:
-        if name not in fleet.workers:
-            break
         left = end - perf_counter()
-        found.append((piece, fleet.prepare(name, piece, left + _GRACE_S) if left > 0 else None))
-    return found
+        if name not in fleet.workers or left <= 0:
+            return
+        found[piece] = fleet.prepare(name, piece, left + _GRACE_S)
 
 
 def _load(plan: Plan, end: float, names: list[str], fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
@@ -206,15 +217,22 @@ def _load(plan: Plan, end: float, names: list[str], fleet: "_Fleet", cells: _Cel
     for number, name in enumerate(names):
         now = perf_counter()
         until = now + (end - now) / (len(names) - number)
-        for piece in _pieces_of(cells, name):
-            if cells[name, piece].done:  # its worker has gone meanwhile
-                continue
-            if perf_counter() > until:
-                _end_badly(cells[name, piece], _late(plan))
-                continue
-            watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
-            _prepare(fleet, cells, name, piece, until - perf_counter() + _GRACE_S)
-            watcher.store(_timings(cells))
+        _load_pieces(plan, until, name, _pieces_of(cells, name), fleet, cells, watcher)
+
+
+def _load_pieces(
+    plan: Plan, until: float, name: str, pieces: list[Piece], fleet: "_Fleet", cells: _Cells,
+    watcher: Watcher,
+) -> None:  # fmt: skip
+    for piece in pieces:
+        if cells[name, piece].done:  # its worker has gone meanwhile
+            continue
+        if perf_counter() > until:
+            _end_badly(cells[name, piece], _late(plan))
+            continue
+        watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
+        _prepare(fleet, cells, name, piece, until - perf_counter() + _GRACE_S)
+        watcher.store(_timings(cells))
 
 
 def _late(plan: Plan) -> Failed:
@@ -367,6 +385,8 @@ def _sample(plan: Plan, fleet: _Fleet, cells: _Cells, watcher: Watcher) -> None:
                 _bring_back(fleet, cells, name)
             if cells[name, piece].done:
                 watcher.store(_timings(cells))
+        for key in _open_cells(cells):
+            _keep_samples(cells[key], "")
         watcher.store(_timings(cells))
     for cell in cells.values():
         if not cell.done:
@@ -378,13 +398,13 @@ def _note_visit(cell: _Cell, answer: Visit | Failed) -> None:
     if isinstance(answer, Failed):
         _end_badly(cell, answer)
         return
-    wall = sum(answer.samples)
-    cell.visits.append(thinned(answer.samples, _MOST_SAMPLES, len(cell.visits) * _GOLDEN % 1))
-    cell.middles.append(median(answer.samples))
+    wall, many = sum(answer.samples), len(answer.samples)
+    most = max(_LEAST_OF_VISIT, _odd(min(many, _MOST_SAMPLES)))
+    cell.visits.append(thinned(answer.samples, most, len(cell.visits) * _GOLDEN % 1))
+    cell.middles.append(median(cell.visits[-1]))  # which thinning leaves as it is from here on
     cell.calls += len(answer.samples)
     cell.wall_s += wall
     cell.cpu_s += answer.cpu_per_wall * wall
-    _keep_samples(cell, "")
     if summarize([cell.middles[n] for n in undisturbed(cell.middles)]).interval <= STEADY:
         _close(cell, "steady")
 
@@ -395,13 +415,20 @@ def _close(cell: _Cell, stopped: Stopped) -> None:
 
 
 def _keep_samples(cell: _Cell, stopped: Stopped) -> None:
-    each = max(_LEAST_OF_VISIT, _MOST_SAMPLES // max(1, len(cell.visits)))
+    each = max(_LEAST_OF_VISIT, _odd(_MOST_SAMPLES // max(1, len(cell.visits))))
     kept = [thinned(visit, each, n * _GOLDEN % 1) for n, visit in enumerate(cell.visits)]
+    if each == _LEAST_OF_VISIT:
+        cell.visits = kept  # which no more visits make shorter
     cell.timing = replace(
         cell.timing, samples_s=tuple(round(sample, 9) for visit in kept for sample in visit),
         visits=tuple(len(visit) for visit in kept), calls=cell.calls, stopped=stopped,
         cpu_per_wall=cell.cpu_s / cell.wall_s if cell.wall_s else None,
     )  # fmt: skip
+
+
+def _odd(number: int) -> int:
+    """The number, or the one below it: an odd number of samples has a middle one."""
+    return number - 1 + number % 2
 
 
 def _fail(cells: _Cells, name: str, failed: Failed) -> None:

@@ -167,7 +167,8 @@ def with_plans(run: Run, request: "Request") -> Run:
     asked = tuple(name for name in request.backends if name not in known)
     with progress() as hear:
         found = runtime_plans(run.subject.graph, asked, request.dtype, request.batch, hear)
-    kept = [p for p in run.plans if p.bytes or p.backend not in asked]
+    here = (request.dtype, request.batch)
+    kept = [p for p in run.plans if p.backend not in asked or (p.dtype, p.batch) != here]
     return msgspec.structs.replace(run, plans=(*kept, *found))
 
 

@@ -45,7 +45,8 @@ def memory(
     """Tell how many bytes of activations are alive, where the peak is, and what arena holds them.
 
     --on executorch,litert reads the arena that those runtimes really planned for this network, and
-    names the tensors that make the difference. Of a run that profile --plans made it shows those.
+    names the tensors that make the difference. A run that profile --plans made has them, for
+    its type and batch.
 
     Example: mnv3prof memory small --dtype int8 --fit 320KiB
     """

@@ -3,7 +3,7 @@
 from ..arch.table import InputError
 from ..record.read import read_run
 from ..record.run import Run, Subject
-from .measuring import Measuring, emit_run, encoded, measured, was_interrupted, with_plans, with_readings
+from .measuring import Measuring, emit_run, encoded, measured, with_plans, with_readings
 from .options import (
     Checkpoint,
     CrossCheckOption,
@@ -46,7 +46,9 @@ def profile(
     run = measured(request, output, known)
     if cross_check:
         run = with_readings(run)
-    if plans and not was_interrupted(run):
+    write(output.output, encoded(run))
+    before = known.timings if known else ()
+    if plans and not any(t.stopped == "interrupted" for t in run.timings if t not in before):
         run = with_plans(run, request)
     write(output.output, encoded(run))
     emit_run(run, Output())

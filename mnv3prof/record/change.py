@@ -50,7 +50,7 @@ def change(old: Timing, new: Timing) -> Change:
         return Change("same", ratio, p, noise, "not significant")
     if abs(ratio - 1) <= noise:
         return Change("same", ratio, p, noise, "within the noise")
-    if abs(ratio - 1) <= REPEATABLE:
+    if 1 / (1 + REPEATABLE) <= ratio <= 1 + REPEATABLE:
         return Change("same", ratio, p, noise, f"within the {REPEATABLE:.0%} by which runs differ")
     return Change("slower" if ratio > 1 else "faster", ratio, p, noise)
 

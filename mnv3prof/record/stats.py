@@ -16,8 +16,8 @@ LEAST_VISITS: Final = 6
 
 DISTURBED: Final = 0.07
 """A visit is disturbed where its median is above the quickest visit's by more than this share of it.
-What else a machine does can take time from a call, and never gives it any (Chen & Revels, Robust
-benchmarking in noisy environments, 2016)."""
+What else a machine does delays a call, and hardly ever speeds it up (Chen & Revels, Robust benchmarking
+in noisy environments, 2016)."""
 
 NOISY_SPREAD: Final = 0.10
 """A timing is noisy where its interquartile range exceeds this share of the median, as in
@@ -82,10 +82,12 @@ def summarize(samples: Sequence[float], middles: Sequence[float] = ()) -> Summar
     bounds = [_interval(ordered)] if len(middles) < LEAST_VISITS else []
     if middles:
         bounds.append(_interval(sorted(middles)))
+    middle = quantile(ordered, 0.5)
+    bounds.append((middle, middle))  # visits of unequal length can leave it outside
     return Summary(
         count=len(ordered),
         visits=len(middles) or len(ordered),
-        median=quantile(ordered, 0.5),
+        median=middle,
         p10=quantile(ordered, 0.1),
         p90=quantile(ordered, 0.9),
         iqr=quantile(ordered, 0.75) - quantile(ordered, 0.25),
@@ -105,22 +107,29 @@ def median(samples: Sequence[float]) -> float:
 
 
 def undisturbed(middles: Sequence[float]) -> list[int]:
-    """Which visits count, by their medians; at least the quickest does."""
+    """Which visits count, by their medians; the LEAST_VISITS quickest do at least, for one that was
+    lucky says little.
+    """
+    ranked = sorted(range(len(middles)), key=middles.__getitem__)
     limit = min(middles, default=0.0) * (1 + DISTURBED)
-    return [number for number, middle in enumerate(middles) if middle <= limit]
+    kept = [n for rank, n in enumerate(ranked) if rank < LEAST_VISITS or middles[n] <= limit]
+    return sorted(kept)
 
 
 def thinned(samples: Sequence[float], most: int, shift: float = 0.5) -> tuple[float, ...]:
-    """At most `most` of the samples, in order, evenly spread over their ranks: their median and
-    quantiles stay. shift: 0 to below 1, which of the ranks; varied over several lists, each sample has
-    the same chance to be kept.
+    """At most `most` of the samples, in order, evenly spread over their ranks, so that quantiles stay;
+    of an odd number the middle one is the samples' own. shift: 0 to below 1, which of the other ranks;
+    varied over several lists, even rare samples are kept as often as they occur.
     """
     if len(samples) <= most:
         return tuple(samples)
+    shift = shift if len(samples) >= 2 * most else 0.5  # no rank is taken twice
     ranked = sorted(range(len(samples)), key=samples.__getitem__)
     last = len(samples) - 1  # what a shift just below 1 is rounded up to is not beyond it
-    kept = sorted(ranked[min(int((n + shift) * len(samples) / most), last)] for n in range(most))
-    return tuple(samples[n] for n in kept)
+    ranks = [min(int((n + shift) * len(samples) / most), last) for n in range(most)]
+    if most % 2:
+        ranks[most // 2] = len(samples) // 2
+    return tuple(samples[n] for n in sorted(ranked[rank] for rank in ranks))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

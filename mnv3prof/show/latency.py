@@ -53,10 +53,11 @@ def samples_sheet(run: Run) -> Sheet:
         s = t.summary
         spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
         steadiness = (_yes(s.noisy), _yes(drifts(t.counting)), outliers(t.counting)) if s else (None,) * 3
+        visits = (len(t.visits), t.disturbed) if t.visits else (None, None)
         found = rates(t, costs, run)
         rows.append((
             t.variant, t.part, t.backend, t.dtype, t.batch, t.threads, t.status, t.reason, costs.macs,
-            *spread, t.calls, len(t.visits), t.disturbed, *steadiness, t.stopped,
+            *spread, t.calls, *visits, *steadiness, t.stopped,
             found.gmacs, found.of_peak, found.of_roof, found.bound,
             t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
             t.cpu_per_wall,
@@ -91,8 +92,8 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     notes = [
         f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
         f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
-        f"fewer than {LEAST_VISITS} visits count. Visits whose median is over {DISTURBED:.0%} above the "
-        "quickest one's were disturbed, and do not.",
+        f"there are fewer than {LEAST_VISITS} visits. Those whose median is over {DISTURBED:.0%} above the "
+        f"quickest one's were disturbed and do not count, but for the {LEAST_VISITS} quickest.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_device_notes(grid, run),
@@ -259,7 +260,13 @@ def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
         "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude, "
         "or root mean square by root mean square."
     )
-    return Sheet("Getting ready, apart from the times above", columns, tuple(rows), notes=(note,))
+    compiled = ("The others loaded while cpu-compile compiled.",) if _beside(rows) else ()
+    return Sheet("Getting ready, apart from the times above", columns, tuple(rows), notes=(note, *compiled))
+
+
+def _beside(rows: Sequence[tuple[object, ...]]) -> bool:
+    """Whether one of several backends compiles as it loads, which it does beside the others."""
+    return len(rows) > 1 and any(row[0] == "cpu-compile" for row in rows)
 
 
 def _ms(seconds: float | None) -> float | None:
