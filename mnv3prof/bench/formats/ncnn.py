@@ -1,5 +1,6 @@
 """ncnn's param and bin, by pnnx."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,9 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     # A plain Sequential at the root has children that pnnx cannot name: it stands under one more.
     pnnx.export(_under_a_name(part), str(folder / "part.pt"), (part.given,), fp16=False)
     kept = {"part.ncnn.param", "part.ncnn.bin"}
-    for file in folder.iterdir():
+    for file in folder.iterdir():  # a folder is the bytecode of the module that pnnx writes and runs
         if file.name not in kept:
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
     return folder / "part.ncnn.param"
 
 
