@@ -19,14 +19,14 @@ _TIMEOUT_S: Final = 600.0
 
 def runtime_plans(
     graph: Graph, backends: Sequence[str], dtype: Dtype, batch: int,
-    hear: Callable[[Progress], None] = lambda _: None,
+    hear: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
     """The arena that each backend plans for the whole network, or why none can be told."""
     setup = Setup({"": graph}, dtype, batch)
-    return tuple(replace(_plan(name, setup, hear), dtype=dtype, batch=batch) for name in backends)
+    return tuple(replace(_plan(name, setup, hear, timeout_s), dtype=dtype, batch=batch) for name in backends)
 
 
-def _plan(name: str, setup: Setup, hear: Callable[[Progress], None]) -> RuntimePlan:
+def _plan(name: str, setup: Setup, hear: Callable[[Progress], None], timeout_s: float) -> RuntimePlan:
     found = backend(name).usable()
     if not found.ok:
         return RuntimePlan(name, reason=found.reason)
@@ -35,7 +35,7 @@ def _plan(name: str, setup: Setup, hear: Callable[[Progress], None]) -> RuntimeP
     hear(Progress(f"asking {name} for its memory plan"))
     worker = start(serve_runtime, name, setup)
     try:
-        answer = ask(worker, PlanMemory(Piece("", NET)), _TIMEOUT_S)
+        answer = ask(worker, PlanMemory(Piece("", NET)), timeout_s)
     finally:
         if is_alive(worker):
             end(worker)

@@ -7,7 +7,7 @@ from itertools import product
 from math import inf
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -17,8 +17,8 @@ from ..record.stats import median, summarize, thinned, undisturbed
 from . import processes
 from .backends import backend, compiles
 from .clock import Visit
-from .convert import convert, loading
-from .processes import Worker
+from .convert import convert
+from .fleet import Fleet
 from .worker import (
     Begin,
     Failed,
@@ -28,12 +28,11 @@ from .worker import (
     Sample,
     Setup,
     serve_roofs,
-    serve_runtime,
 )
 
 STEADY: Final = 0.02
-"""Sampling ends where the 95 % confidence interval of the median is within this share of it."""
-"""... which takes LEAST_VISITS of them at the least."""
+"""Sampling ends where the 95 % confidence interval of the median is within this share of it, which takes
+LEAST_VISITS visits at the least."""
 _ROUNDS: Final = 20
 """The budget is for so many visits of everything; what is steady sooner leaves its share to the rest."""
 _LEAST_VISIT_S: Final = 0.02
@@ -44,7 +43,6 @@ _LEAST_OF_VISIT: Final = 9
 """... but so many of each visit, whose median is to stay."""
 _GOLDEN: Final = 0.618034
 """Its multiples spread evenly over the unit interval, however many there are."""
-_RESTARTS: Final = 2
 _ROOF_TIMEOUT_S: Final = 120.0
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
@@ -153,7 +151,7 @@ def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
     begin = perf_counter()
     _convert(plan, cells, watcher)
     spent = perf_counter() - begin
-    fleet = _Fleet(plan)
+    fleet = Fleet(plan.setup, plan.folder, plan.timeout_s)
     try:
         watcher.hear(Progress("starting the runtimes"))
         for name in _open(cells):
@@ -164,7 +162,7 @@ def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
         fleet.end()
 
 
-def _get_ready(plan: Plan, ready_s: float, fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
+def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
     """Start every runtime and load every open piece. One that compiles as it loads takes longer than
     all others together, and does so beside them; nothing is sampled before all are ready.
     """
@@ -200,7 +198,7 @@ def _get_ready(plan: Plan, ready_s: float, fleet: "_Fleet", cells: _Cells, watch
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _compile(fleet: "_Fleet", name: str, pieces: list[Piece], end: float, found: _Answers) -> None:
+def _compile(fleet: Fleet, name: str, pieces: list[Piece], end: float, found: _Answers) -> None:
     """Find what becomes of each piece, until its worker ends or it is too late."""
     if isinstance(answer := fleet.ask(name, Begin()), Failed):
         found |= dict.fromkeys(pieces, answer)
@@ -212,7 +210,7 @@ def _compile(fleet: "_Fleet", name: str, pieces: list[Piece], end: float, found:
         found[piece] = fleet.prepare(name, piece, left + _GRACE_S)
 
 
-def _load(plan: Plan, end: float, names: list[str], fleet: "_Fleet", cells: _Cells, watcher: Watcher) -> None:
+def _load(plan: Plan, end: float, names: list[str], fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
     """Every open piece, backend by backend; each backend has its share of the time that is left."""
     for number, name in enumerate(names):
         now = perf_counter()
@@ -221,7 +219,7 @@ def _load(plan: Plan, end: float, names: list[str], fleet: "_Fleet", cells: _Cel
 
 
 def _load_pieces(
-    plan: Plan, until: float, name: str, pieces: list[Piece], fleet: "_Fleet", cells: _Cells,
+    plan: Plan, until: float, name: str, pieces: list[Piece], fleet: Fleet, cells: _Cells,
     watcher: Watcher,
 ) -> None:  # fmt: skip
     for piece in pieces:
@@ -291,55 +289,12 @@ def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
             cell.timing = replace(cell.timing, convert_s=result[1].seconds, file_bytes=result[1].bytes)
 
 
-class _Fleet:
-    """The workers by backend; one that was lost is started anew, a few times."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.workers: dict[str, Worker] = {}
-        self.restarts: dict[str, int] = {}
-
-    def start(self, name: str) -> None:
-        """Start the worker of a backend."""
-        self.workers[name] = processes.start(serve_runtime, name, self.plan.setup)
-
-    def ask(self, name: str, request: Any, within_s: float = inf) -> Any:
-        """The answer of the backend's worker."""
-        if name not in self.workers:
-            return Failed("crashed", "its worker has ended too often")
-        answer = processes.ask(self.workers[name], request, min(self.plan.timeout_s, within_s))
-        if not processes.is_alive(self.workers[name]):
-            del self.workers[name]
-        return answer
-
-    def prepare(self, name: str, piece: Piece, within_s: float = inf) -> Prepared | Failed:
-        """Let the backend's worker load a piece."""
-        request = loading(name, piece, self.plan.setup, self.plan.folder)
-        return request if isinstance(request, Failed) else self.ask(name, request, within_s)
-
-    def revive(self, name: str) -> bool:
-        """Whether a worker that has ended was started again."""
-        if name in self.workers or self.restarts.get(name, 0) >= _RESTARTS:
-            return False
-        self.restarts[name] = self.restarts.get(name, 0) + 1
-        self.start(name)
-        return True
-
-    def end(self) -> None:
-        """End them all."""
-        workers = list(self.workers.values())
-        for worker in workers:  # each takes a while to go
-            worker.line.close()
-        for worker in workers:
-            processes.end(worker)
-
-
-def _prepare(fleet: _Fleet, cells: _Cells, name: str, piece: Piece, within_s: float = inf) -> None:
+def _prepare(fleet: Fleet, cells: _Cells, name: str, piece: Piece, within_s: float = inf) -> None:
     _note_prepared(cells[name, piece], fleet.prepare(name, piece, within_s))
     _bring_back(fleet, cells, name, before=piece)
 
 
-def _bring_back(fleet: _Fleet, cells: _Cells, name: str, before: Piece | None = None) -> None:
+def _bring_back(fleet: Fleet, cells: _Cells, name: str, before: Piece | None = None) -> None:
     """Where the worker has ended, another one with the pieces that were ready and are not done."""
     while fleet.revive(name):
         for (other, piece), cell in cells.items():
@@ -362,7 +317,7 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
         cell.timing = replace(cell.timing, status="wrong", reason=answer.wrong)
 
 
-def _sample(plan: Plan, fleet: _Fleet, cells: _Cells, watcher: Watcher) -> None:
+def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
     chance = random.Random(0)
     begin = perf_counter()
     end = begin + plan.budget_s

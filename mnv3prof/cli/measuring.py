@@ -166,7 +166,7 @@ def with_plans(run: Run, request: "Request") -> Run:
     known = {plan.backend for plan in run.planned(request.dtype, request.batch) if plan.bytes}
     asked = tuple(name for name in request.backends if name not in known)
     with progress() as hear:
-        found = runtime_plans(run.subject.graph, asked, request.dtype, request.batch, hear)
+        found = runtime_plans(run.subject.graph, asked, request.dtype, request.batch, hear, request.timeout_s)
     here = (request.dtype, request.batch)
     kept = [p for p in run.plans if p.backend not in asked or (p.dtype, p.batch) != here]
     return msgspec.structs.replace(run, plans=(*kept, *found))
