@@ -10,7 +10,7 @@ from mnv3prof.arch.layers import expand
 from mnv3prof.arch.table import InputError
 from mnv3prof.bench.backends import Usable, backend, names
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.schedule import Plan, Watcher
+from mnv3prof.bench.schedule import STEADY, Plan, Watcher
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.bench.worker import Piece, Setup
 from mnv3prof.record.run import NET
@@ -194,6 +194,7 @@ def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     assert all(0 <= progress.left_s <= 1.0 for progress in heard if progress.left_s is not None)
     assert sum(sum(t.samples_s) for t in timings) < 1.5
     assert all(t.stopped in ("steady", "budget") for t in timings)
+    assert all((t.stopped == "steady") is (t.summary.interval <= STEADY) for t in timings)
 
 
 def test_backends_are_the_files_of_their_folder():

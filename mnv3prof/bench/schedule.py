@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..record.run import Roof, Stopped, Timing
-from ..record.stats import median, summarize, thinned, undisturbed
+from ..record.stats import thinned
 from . import processes
 from .backends import backend, compiles
 from .clock import Visit
@@ -86,7 +86,6 @@ class _Cell(msgspec.Struct):
 
     timing: Timing
     visits: list[tuple[float, ...]] = msgspec.field(default_factory=list)
-    middles: list[float] = msgspec.field(default_factory=list)
     calls: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
@@ -340,8 +339,6 @@ def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
                 _bring_back(fleet, cells, name)
             if cells[name, piece].done:
                 watcher.store(_timings(cells))
-        for key in _open_cells(cells):
-            _keep_samples(cells[key], "")
         watcher.store(_timings(cells))
     for cell in cells.values():
         if not cell.done:
@@ -356,11 +353,11 @@ def _note_visit(cell: _Cell, answer: Visit | Failed) -> None:
     wall, many = sum(answer.samples), len(answer.samples)
     most = max(_LEAST_OF_VISIT, _odd(min(many, _MOST_SAMPLES)))
     cell.visits.append(thinned(answer.samples, most, len(cell.visits) * _GOLDEN % 1))
-    cell.middles.append(median(cell.visits[-1]))  # which thinning leaves as it is from here on
     cell.calls += len(answer.samples)
     cell.wall_s += wall
     cell.cpu_s += answer.cpu_per_wall * wall
-    if summarize([cell.middles[n] for n in undisturbed(cell.middles)]).interval <= STEADY:
+    _keep_samples(cell, "")
+    if (kept := cell.timing.summary) and kept.interval <= STEADY:  # by what the run will say
         _close(cell, "steady")
 
 
