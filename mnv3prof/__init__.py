@@ -15,13 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from .arch.files import read_table
-    from .arch.layers import expand
-    from .arch.table import InputError, Row, Table
-    from .arch.variants import vary
     from .cost.counts import count, subtotals, total
     from .cost.memory import arena, peaks
-    from .model.network import build, parts
+    from .graph.errors import InputError
+    from .mobilenetv3.expand import expand
+    from .mobilenetv3.files import read_table
+    from .mobilenetv3.network import build, parts
+    from .mobilenetv3.table import Row, Table
+    from .mobilenetv3.variants import vary
     from .show.frames import frame
 
 __all__ = [
@@ -30,20 +31,20 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES: Final = {
-    "InputError": ".arch.table",
-    "Row": ".arch.table",
-    "Table": ".arch.table",
+    "InputError": ".graph.errors",
+    "Row": ".mobilenetv3.table",
+    "Table": ".mobilenetv3.table",
     "arena": ".cost.memory",
-    "build": ".model.network",
+    "build": ".mobilenetv3.network",
     "count": ".cost.counts",
-    "expand": ".arch.layers",
+    "expand": ".mobilenetv3.expand",
     "frame": ".show.frames",
-    "parts": ".model.network",
+    "parts": ".mobilenetv3.network",
     "peaks": ".cost.memory",
-    "read_table": ".arch.files",
+    "read_table": ".mobilenetv3.files",
     "subtotals": ".cost.counts",
     "total": ".cost.counts",
-    "vary": ".arch.variants",
+    "vary": ".mobilenetv3.variants",
 }
 
 

@@ -5,7 +5,7 @@ import random
 
 import msgspec
 
-from mnv3prof.arch.files import read_table
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.document import run_document
 from mnv3prof.record.run import NET, Host, Run, Runtime, Subject, Timing, twins
 
@@ -30,7 +30,7 @@ def made(
     subject = Subject(read_table(table), size)
     graph = subject.graph
     same, slower = twins(graph), slower or {}
-    parts = [part for part in (*graph.blocks, NET) if same[part] == part]
+    parts = [part for part in (*graph.block_names, NET) if same[part] == part]
     timings = []
     for b, backend in enumerate(backends):
         for n, part in enumerate(parts, 1):

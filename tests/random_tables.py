@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from mnv3prof.arch.table import ACTIVATIONS, Row, Table
+from mnv3prof.mobilenetv3.table import ACTIVATIONS, Row, Table
 
 activations = st.sampled_from(sorted(ACTIVATIONS))
 widths = st.integers(1, 40)

@@ -1,9 +1,8 @@
 """Runs made up for the report: figures that are known, so that what it says of them can be checked."""
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.variants import vary
-from mnv3prof.cost.counters import COUNTERS, Reading, counted_as
+from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Subject, Timing
 
 HOST = Host(
@@ -29,13 +28,13 @@ def made_run(
     net="small", backends=("cpu", "fast"), odd=("fast", "3"), readings=True, standard=False, **changes
 ):
     """Each block takes 1 ms on every backend, but `odd`, which takes 5 ms; the network 20 ms, 10 on fast."""
-    graph = expand(vary(read_table(net), **changes))
-    dense = expand(vary(graph.table, standard_conv=True))
+    subject = Subject(vary(read_table(net), **changes), (224, 224))
+    graph, dense = subject.graph, subject.varied(vary(subject.table, standard_conv=True))
     name = f"{dense.table.name} at 224×224"
     timings = [
         timing(backend, block, 5e-3 if (backend, block) == odd else 1e-3)
         for backend in backends
-        for block in graph.blocks
+        for block in graph.block_names
     ]
     timings += [timing(b, NET, 10e-3 if b == "fast" else 20e-3) for b in backends]
     if standard:
@@ -43,7 +42,7 @@ def made_run(
     printed = [Reading(tool, "1", "ok", printed=sum(counted_as(graph, tool))) for tool in list(COUNTERS)[:4]]
     return Run(
         created="2026-01-02T03:04:05+00:00", command=f"mnv3prof report {net}", host=HOST,
-        subject=Subject(graph.table, graph.input), timings=tuple(timings),
-        variants={name: Subject(dense.table, dense.input)} if standard else {},
+        subject=subject, timings=tuple(timings),
+        variants={name: dense} if standard else {},
         readings=tuple(printed) if readings else (),
     )  # fmt: skip

@@ -8,9 +8,8 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from subjects import subject
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
 from mnv3prof.bench import processes
 from mnv3prof.bench.backends import Job, backend, names
 from mnv3prof.bench.cache import default_folder
@@ -33,7 +32,7 @@ from mnv3prof.bench.worker import (
     serve_runtime,
 )
 
-SMALL = expand(read_table("small"), 64)
+SMALL = subject("small", 64)
 HERE = [name for name in names() if name not in ("null", "cuda", "mps")]
 GPUS = ["cuda", "mps"]
 
@@ -170,8 +169,8 @@ def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
 @pytest.mark.parametrize("name", [name for name in HERE if name != "ncnn-vulkan"])  # its device has its own
 def test_one_thread_is_one_processor_for_a_large_output_too(name):
     """PyTorch hands large outputs over by as many threads as it has, whatever the runtime's own are."""
-    graph = expand(read_table("large"), 224)
-    plan = Plan(Setup({"": graph}), (Piece("", "1"),), (name,), default_folder(), budget_s=0.5)
+    net = subject("large", 224)
+    plan = Plan(Setup({"": net}), (Piece("", "1"),), (name,), default_folder(), budget_s=0.5)
     (timing,) = measure(plan)
     assert (timing.status, timing.reason) == ("ok", "")
     assert timing.cpu_per_wall < 1.15
@@ -179,9 +178,9 @@ def test_one_thread_is_one_processor_for_a_large_output_too(name):
 
 def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
     """It would run the ninth one as it is, silently but for fullgraph."""
-    graph = expand(read_table("small"), 32)
+    net = subject("small", 32)
     pieces = tuple(Piece("", str(row)) for row in range(1, 12))
-    timings = measure(Plan(Setup({"": graph}), pieces, ("cpu-compile",), default_folder(), budget_s=0.5))
+    timings = measure(Plan(Setup({"": net}), pieces, ("cpu-compile",), default_folder(), budget_s=0.5))
     assert [(timing.status, timing.reason) for timing in timings] == [("ok", "")] * len(pieces)
 
 
@@ -248,7 +247,7 @@ def test_the_whole_network_in_8_bits_is_right_where_few_pixels_are_left(name):
 
 
 def test_activations_look_like_a_trained_networks():
-    for part in make_parts(expand(read_table("large"), 64)).values():
+    for part in make_parts(subject("large", 64)).values():
         largest = part.expected.abs().max().item()
         assert torch.isfinite(part.expected).all()
         assert 1e-3 < largest < 1e3  # far from fp16's 65,504, and from denormals

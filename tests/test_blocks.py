@@ -1,13 +1,13 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.table import Row, Table
-from mnv3prof.model import blocks
-from mnv3prof.model.blocks import (
-    ACTIVATION_MODULES,
+from mnv3prof.mobilenetv3 import modules as blocks
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.modules import (
     Bottleneck,
     ConvNorm,
     DepthwiseStage,
@@ -19,10 +19,12 @@ from mnv3prof.model.blocks import (
     MobileNetV3,
     SeparableConv,
     SqueezeExcite,
+    activation_module,
     depthwise_conv,
     pointwise_conv,
     standard_conv,
 )
+from mnv3prof.mobilenetv3.table import ACTIVATIONS, Row, Table
 
 COMPONENTS = {
     "C1": "depthwise_conv",
@@ -182,7 +184,7 @@ def test_hard_sigmoid_at_points_worked_by_hand():
     _close(HardSigmoid()(GRID), F.hardsigmoid(GRID))
 
 
-@pytest.mark.parametrize("module", [HardSwish, HardSwishDeployed, ACTIVATION_MODULES["HS"]])
+@pytest.mark.parametrize("module", [HardSwish, HardSwishDeployed, partial(activation_module, "HS")])
 def test_h_swish_at_points_worked_by_hand(module):
     x = torch.tensor([-9.0, -3.0, -1.5, 0.0, 1.0, 1.5, 3.0, 9.0])
     wanted = torch.tensor([0, 0, -0.375, 0, 2 / 3, 1.125, 3, 9])
@@ -206,14 +208,14 @@ def test_both_written_out_forms_of_h_swish_are_equal_to_the_last_bit():
     ],
 )
 def test_activations_of_a_table(code, formula):
-    _close(ACTIVATION_MODULES[code]()(GRID.clone()), formula(GRID))
+    _close(activation_module(code)(GRID.clone()), formula(GRID))
 
 
 def test_only_the_composed_activations_leave_their_input_as_it_was():
     kept = set()
-    for code, module in ACTIVATION_MODULES.items():
+    for code in ACTIVATIONS:
         x = GRID.clone()
-        module()(x)
+        activation_module(code)(x)
         if torch.equal(x, GRID):
             kept.add(code)
     assert kept == {"HS-RELU6", "HS-CLAMP"}

@@ -4,19 +4,19 @@ import json
 import os
 
 import pytest
+from subjects import subject
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
 from mnv3prof.bench import cache
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.worker import Failed, Piece, Setup
 from mnv3prof.cli.main import run
+from mnv3prof.record.run import Weights
 
-GRAPH = expand(read_table("small"), 32)
+SMALL = subject("small", 32)
 PIECES = {"onnx": (Piece("", "1"), Piece("", "2"))}
 
 
-def _heard(folder, setup=Setup({"": GRAPH}), pieces=PIECES):  # noqa: B008
+def _heard(folder, setup=Setup({"": SMALL}), pieces=PIECES):  # noqa: B008
     heard = []
     found = convert(pieces, setup, folder, hear=heard.append)
     assert not any(isinstance(entry, Failed) for entry in found.values())
@@ -54,12 +54,13 @@ def test_a_damaged_entry_is_made_again(damage, tmp_path):
 
 
 def test_everything_that_matters_is_in_the_key(monkeypatch):
-    def key(graph=GRAPH, part="1", form="onnx", dtype="fp32", batch=1):
-        return cache.key(graph, part, form, dtype, batch)
+    def key(net=SMALL, part="1", form="onnx", dtype="fp32", batch=1):
+        return cache.key(net, part, form, dtype, batch)
 
     keys = [
         key(), key(part="2"), key(form="openvino"), key(dtype="int8"), key(batch=2),
-        key(expand(read_table("small"), 33)), key(expand(read_table("small-minimal"), 32)),
+        key(subject("small", 33)), key(subject("small-minimal", 32)),
+        key(subject("small", 32, Weights("w.pt", "0" * 64))),
     ]  # fmt: skip
     assert len(set(keys)) == len(keys)
     assert key() == keys[0]

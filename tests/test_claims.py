@@ -3,21 +3,23 @@
 import pytest
 import torch
 from msgspec.structs import replace
+from subjects import subject
 from torch.utils.flop_counter import FlopCounterMode
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import InputError, Row, Table
-from mnv3prof.arch.variants import vary
 from mnv3prof.claims import claim as room
 from mnv3prof.claims import gained, h_swish, separable, squeeze_excite, traps, widths
 from mnv3prof.claims.compared import Ratio, is_faster, is_slower, overall, ratio, ratio_of_sums
 from mnv3prof.cost.counts import count, total
-from mnv3prof.model.network import build
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.network import build
+from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.findings import Evidence, Trial
-from mnv3prof.record.run import NET, Host, Run, Subject, Timing
+from mnv3prof.record.run import NET, Host, Run, Timing
 
-LARGE = expand(read_table("large"))
+LARGE = subject("large")
 
 
 def _host(os="Linux-x86_64"):
@@ -29,11 +31,10 @@ def _samples(seconds, noise=0.01, many=60):
     return tuple(seconds * (1 + noise * ((n * 37 % many) / (many - 1) - 0.5)) for n in range(many))
 
 
-def _timed(claims, seconds, graph=LARGE, *, os="Linux-x86_64", backends=("a",), noise=0.01):
+def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), noise=0.01):
     """Evidence as if each wish had taken seconds(variant, part, backend)."""
-    wishes = room.wishes(graph, claims)
-    graphs = {"": graph, **{wish.variant: wish.graph for wish in wishes}}
-    subjects = {name: Subject(net.table, net.input) for name, net in graphs.items()}
+    wishes = room.wishes(net, claims)
+    subjects = {"": net, **{wish.variant: wish.subject for wish in wishes}}
     timings = tuple(
         Timing(
             variant=wish.variant, part=wish.part, backend=backend, dtype=dtype, calls=60, stopped="steady",
@@ -45,7 +46,7 @@ def _timed(claims, seconds, graph=LARGE, *, os="Linux-x86_64", backends=("a",), 
     )  # fmt: skip
     main = subjects.pop("")
     run = Run(created="", command="", host=_host(os), subject=main, variants=subjects, timings=timings)
-    return Evidence(graph=graph, runs=(run,))
+    return Evidence(subject=net, runs=(run,))
 
 
 def _measured(name, evidence):
@@ -54,7 +55,7 @@ def _measured(name, evidence):
 
 
 def _computed(name, table, size=224):
-    (found,) = [f for f in room.judge(Evidence(graph=expand(table, size)), (name,)) if "computed" in f.how]
+    (found,) = [f for f in room.judge(Evidence(subject=subject(table, size)), (name,)) if "computed" in f.how]
     return found
 
 
@@ -71,7 +72,7 @@ def test_every_claim_of_the_article_is_there_in_order():
 
 
 def test_nothing_is_decided_without_evidence():
-    found = room.judge(Evidence(graph=LARGE))
+    found = room.judge(Evidence(subject=LARGE))
     assert {f.claim for f in found} == {c.id for c in room.claims()}
     for f in found:
         assert (f.verdict == "no evidence yet") == (f.how in ("not measured", "not trained"))
@@ -81,7 +82,7 @@ def test_nothing_is_decided_without_evidence():
 
 def test_an_unknown_claim_is_refused():
     with pytest.raises(InputError, match=r"K12.* is no claim; allowed are K1, K2,"):
-        room.judge(Evidence(graph=LARGE), ("K12",))
+        room.judge(Evidence(subject=LARGE), ("K12",))
 
 
 # ---------------------------------------------------------------- computed
@@ -184,7 +185,7 @@ def test_t1_is_what_torch_builds_where_it_can_be_built(stride):
     model = build(literal).eval()
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, 27, 31))
-    blocks = traps.literal_rows(expand(table, (27, 31)))
+    blocks = traps.literal_rows(subject(table, (27, 31)))
     assert [r.hidden for r in blocks] == [24, 24, 5]
     for number, found in enumerate(blocks, 1):
         assert found.params == sum(p.numel() for p in model.features[number].parameters())
@@ -212,16 +213,16 @@ def test_t2_by_hand():
 
 def test_t3_by_hand():
     """The 46 batch norms have 24,400 parameters, 2 a channel, and 4,399,808 elements."""
-    assert traps.biases(LARGE) == (46, 12_200, 4_399_808)
+    assert traps.biases(LARGE.graph) == (46, 12_200, 4_399_808)
     found = _computed("T3", read_table("large"))
     assert found.verdict == "does not hold"
     assert "5,483,032 + 12,200 = 5,495,232" in "\n".join(found.working)
-    assert traps.bias_finding(LARGE, traps.Biases(0, 0, 0)).verdict == "holds"
+    assert traps.bias_finding(LARGE.graph, traps.Biases(0, 0, 0)).verdict == "holds"
 
 
 def test_t3_is_what_torch_builds():
-    graph = expand(_rows(24, 8), 20)
-    model = build(graph.table)
+    table = _rows(24, 8)
+    model, graph = build(table), expand(table, 20)
     convs = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.bias is None]
     before = sum(p.numel() for p in model.parameters())
     for conv in convs:
@@ -340,33 +341,37 @@ def test_the_widths_are_a_curve():
 
 def test_what_is_timed_alone_is_the_networks_own():
     """Large's h-swish: 16·112² first, 1280 last; the part is a layer's name in every form."""
-    assert [x.name for x in h_swish.alone(LARGE)] == ["features.0.2", "features.7.block.1.2", "classifier.1"]
+    assert [x.name for x in h_swish.alone(LARGE.graph)] == [
+        "features.0.2",
+        "features.7.block.1.2",
+        "classifier.1",
+    ]
     for wish in room.wishes(LARGE):
-        assert wish.part in (*wish.graph.blocks, NET) or any(
-            layer.name.startswith(wish.part) for layer in wish.graph.layers
+        assert wish.part in (*wish.subject.graph.block_names, NET) or any(
+            layer.name.startswith(wish.part) for layer in wish.subject.graph.layers
         )
-    ours = {x.name: x for x in LARGE.layers}
+    ours = {x.name: x for x in LARGE.graph.layers}
     for wish in room.wishes(LARGE, ("K4",)):
         if wish.variant in h_swish.FORMS and wish.part != NET:
-            (layer,) = [x for x in wish.graph.layers if x.name == wish.part]
+            (layer,) = [x for x in wish.subject.graph.layers if x.name == wish.part]
             assert layer.out_shape == ours[wish.part].out_shape
             assert layer.op != "hardswish"
 
 
 def test_a_table_without_h_swish_or_se_says_so():
-    graph = expand(read_table("large-minimal"), 64)
-    found = {f.claim: f for f in room.judge(Evidence(graph=graph), ("K3", "K4", "K5", "K7"))}
+    minimal = subject("large-minimal", 64)
+    found = {f.claim: f for f in room.judge(Evidence(subject=minimal), ("K3", "K4", "K5", "K7"))}
     assert {f.verdict for n, f in found.items() if n != "K3"} == {"not testable here"}
-    assert room.wishes(graph, ("K3", "K4", "K5", "K7")) == ()
+    assert room.wishes(minimal, ("K3", "K4", "K5", "K7")) == ()
 
 
 def test_the_forms_change_h_swish_only():
     """Large in ReLU for h-swish has the ReLU rows that it had, and as many MACs."""
-    nets = {wish.variant: wish.graph for wish in room.wishes(LARGE, ("K4",)) if wish.part == NET}
+    nets = {wish.variant: wish.subject for wish in room.wishes(LARGE, ("K4",)) if wish.part == NET}
     assert set(nets) == {"", *h_swish.FORMS}
     for name, net in nets.items():
         assert [r.activation for r in net.table.rows[:6]] == ["RE"] * 6, name
-        assert total(count(net)).macs == 216_589_760
+        assert total(count(net.graph)).macs == 216_589_760
 
 
 # ---------------------------------------------------------------- trainings
@@ -393,7 +398,7 @@ def _trained(**accuracies):
                     int8=int8,
                 )
             )
-    return Evidence(graph=LARGE, trials=tuple(trials))
+    return Evidence(subject=LARGE, trials=tuple(trials))
 
 
 def _of(name, evidence):

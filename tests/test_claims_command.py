@@ -10,18 +10,19 @@ import sys
 import msgspec
 import pytest
 import torch
+from subjects import subject
 from terminal import on_terminal, without_escapes
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
 from mnv3prof.bench.parts import inner_part, make_network
 from mnv3prof.claims import measure
 from mnv3prof.claims.claim import judge, wishes
 from mnv3prof.cli.main import run
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.document import run_document
 from mnv3prof.record.findings import Evidence, is_findings, read_evidence, read_findings
 from mnv3prof.record.read import run_from
-from mnv3prof.record.run import NET, Host, Run, Subject, Timing, part_layers
+from mnv3prof.record.run import NET, Host, Run, Timing, part_layers
 from mnv3prof.show.claims import claims_sheets
 from mnv3prof.show.latency import latency_sheets, samples_sheet
 
@@ -148,20 +149,20 @@ def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "_READY_S", 600.0)
     path = tmp_path / "net.toml"
     path.write_text(SMALL_ROWS, encoding="utf-8")
-    graph = expand(read_table(path), 32)
-    wanted = [wish for wish in wishes(graph, ("K4",)) if wish.part == NET and wish.variant in ("", "swish")]
-    runs = measure.measure(graph, wanted, measure.Measuring(("cpu", "onnxruntime"), budget_s=2))
+    net = subject(str(path), 32)
+    wanted = [wish for wish in wishes(net, ("K4",)) if wish.part == NET and wish.variant in ("", "swish")]
+    runs = measure.measure(net, wanted, measure.Measuring(("cpu", "onnxruntime"), budget_s=2))
     assert [{(t.backend, t.dtype) for t in r.timings} for r in runs] == [
         {("cpu", "fp32"), ("onnxruntime", "fp32")}, {("onnxruntime", "int8")}
     ]  # fmt: skip
     assert {(t.status, t.reason) for r in runs for t in r.timings} == {("ok", "")}
-    (found,) = judge(Evidence(graph=graph, runs=runs), ("K4",))
+    (found,) = judge(Evidence(subject=net, runs=runs), ("K4",))
     assert found.how.startswith("measured on cpu fp32, onnxruntime fp32, onnxruntime int8; ")
 
 
 def test_a_module_is_given_what_really_reaches_it():
     """Against what the module puts out while the whole network runs."""
-    whole = make_network(expand(read_table("small"), 64))
+    whole = make_network(subject("small", 64))
     for path in ("features.0.2", "features.1.block.1", "features.4.block.3.0", "classifier.1", "features"):
         part = inner_part(whole, path)
         seen = []
@@ -181,12 +182,9 @@ def test_a_module_is_given_what_really_reaches_it():
     [("features.1.block.1", 256), ("features.4.block.0.0", 24 * 96 * 28 * 28), ("features.0.2", 0)],
 )
 def test_a_modules_macs_follow_from_its_path(part, macs):
-    graph = expand(read_table("small"))
     timing = Timing(backend="cpu", part=part, samples_s=(1.0,) * 9, calls=9, stopped="steady")
     host = Host(cpu="c", cores=1, memory_bytes=1, gpu="", os="", python="", versions={})
-    found = Run(
-        created="", command="", host=host, subject=Subject(graph.table, graph.input), timings=(timing,)
-    )
+    found = Run(created="", command="", host=host, subject=subject("small"), timings=(timing,))
     (row,) = samples_sheet(found).rows
     assert row[[c.key for c in samples_sheet(found).columns].index("macs")] == macs
     assert run_from(msgspec.json.decode(msgspec.json.encode(run_document(found))), "here").timings == (

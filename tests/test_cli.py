@@ -15,8 +15,8 @@ import typer.main
 from terminal import SCRIPT, on_terminal, without_escapes
 
 from mnv3prof.cli.main import application, commands, run
-from mnv3prof.cost.counters import COUNTERS, Reading, counted_as
-from mnv3prof.model import counters
+from mnv3prof.cost import counters
+from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
 PAPER = ["table", "flops", "memory", "compare"]
@@ -307,7 +307,7 @@ def test_fit_answers_in_the_exit_code_too(capsys):
 def test_a_remainder_is_red_and_exits_1(capsys, monkeypatch, tmp_path):
     """A counter that suddenly prints 7 more than its coefficients explain."""
 
-    def off_by_seven(graph, starting):
+    def off_by_seven(make, graph, starting):
         starting("fvcore")
         return [
             Reading("fvcore", "99", "ok", printed=sum(counted_as(graph, "fvcore")) + 7),

@@ -1,6 +1,7 @@
 """The counters' conventions, recovered from the tools themselves."""
 
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -8,12 +9,13 @@ from hypothesis import given, settings
 from random_tables import small_sizes, tables
 from torch import nn
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import InputError
-from mnv3prof.cost.counters import COUNTERS, Reading, counted_as, counter, reconcile
-from mnv3prof.model import counters
-from mnv3prof.model.blocks import ACTIVATION_MODULES, HardSigmoid
+from mnv3prof.cost import counters
+from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as, counter, reconcile
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.modules import HardSigmoid, activation_module
+from mnv3prof.mobilenetv3.network import build
 
 PUBLISHED = {
     "torch": 433_179_520,
@@ -29,9 +31,14 @@ PUBLISHED = {
 }
 
 
+def _readings(table, graph):
+    return counters.readings(partial(build, table), graph)
+
+
 def test_published_figures_of_large_are_printed_and_explained():
-    graph = expand(read_table("large"))
-    found = reconcile(graph, counters.readings(graph))
+    table = read_table("large")
+    graph = expand(table)
+    found = reconcile(graph, _readings(table, graph))
     assert {tool.reading.tool: tool.reading.printed for tool in found.tools} == PUBLISHED
     assert {tool.reading.tool: tool.explained for tool in found.tools} == PUBLISHED
     assert found.holds
@@ -41,7 +48,7 @@ def test_published_figures_of_large_are_printed_and_explained():
 @settings(max_examples=50)
 def test_nothing_is_left_unexplained_on_random_tables(table, size):
     graph = expand(table, size)
-    found = reconcile(graph, counters.readings(graph))
+    found = reconcile(graph, _readings(table, graph))
     assert [(tool.reading.tool, tool.reading.reason, tool.remainder) for tool in found.tools] == [
         (name, "", 0) for name in COUNTERS
     ]
@@ -112,10 +119,10 @@ OPERATIONS = {
     "batch_norm": (nn.BatchNorm2d, nn.Identity, _elements),
     "relu": (lambda c: nn.ReLU(), nn.Identity, _elements),
     "relu6": (lambda c: nn.ReLU6(), nn.Identity, _elements),
-    "hardswish": (lambda c: ACTIVATION_MODULES["HS"](), nn.Identity, _elements),
-    "hardswish_relu6": (lambda c: ACTIVATION_MODULES["HS-RELU6"](), nn.Identity, _elements),
-    "hardswish_clamp": (lambda c: ACTIVATION_MODULES["HS-CLAMP"](), nn.Identity, _elements),
-    "swish": (lambda c: ACTIVATION_MODULES["SW"](), nn.Identity, _elements),
+    "hardswish": (lambda c: activation_module("HS"), nn.Identity, _elements),
+    "hardswish_relu6": (lambda c: activation_module("HS-RELU6"), nn.Identity, _elements),
+    "hardswish_clamp": (lambda c: activation_module("HS-CLAMP"), nn.Identity, _elements),
+    "swish": (lambda c: activation_module("SW"), nn.Identity, _elements),
     "hardsigmoid": (lambda c: nn.Hardsigmoid(), nn.Identity, _elements),
     "hardsigmoid_relu6": (lambda c: HardSigmoid(), nn.Identity, _elements),
     "sigmoid": (lambda c: nn.Sigmoid(), nn.Identity, _elements),
@@ -216,8 +223,9 @@ def test_an_absent_tool_is_a_row_with_the_command_that_brings_it(monkeypatch):
         return real(package)
 
     monkeypatch.setattr(counters, "version", version)
-    graph = expand(read_table("small"), 32)
-    found = reconcile(graph, counters.readings(graph))
+    table = read_table("small")
+    graph = expand(table, 32)
+    found = reconcile(graph, _readings(table, graph))
     (absent,) = [tool for tool in found.tools if tool.reading.status == "absent"]
     assert absent.reading.tool == "torchinfo"
     assert "pip install 'mnv3prof[counters]'" in absent.reading.reason
@@ -232,9 +240,10 @@ def test_a_tool_that_crashes_is_a_row_and_leaves_torch_as_it_was(monkeypatch):
         torch.nn.functional.relu = None
         raise ValueError("first line\nsecond line")
 
-    monkeypatch.setattr("mnv3prof.model.counters.fvcore.read", read)
-    graph = expand(read_table("small"), 32)
-    readings = {reading.tool: reading for reading in counters.readings(graph)}
+    monkeypatch.setattr("mnv3prof.cost.counters.fvcore.read", read)
+    table = read_table("small")
+    graph = expand(table, 32)
+    readings = {reading.tool: reading for reading in _readings(table, graph)}
     assert (readings["fvcore"].status, readings["fvcore"].reason) == ("crashed", "ValueError: first line")
     assert torch.nn.functional.relu is relu
     assert all(reading.status == "ok" for name, reading in readings.items() if name != "fvcore")
@@ -243,8 +252,9 @@ def test_a_tool_that_crashes_is_a_row_and_leaves_torch_as_it_was(monkeypatch):
 def test_running_them_prints_nothing_and_leaves_the_callers_random_numbers(capfd):
     torch.manual_seed(3)
     expected = torch.rand(4)
+    small = read_table("small")
     torch.manual_seed(3)
-    counters.readings(expand(read_table("small"), 32))
+    _readings(small, expand(small, 32))
     assert torch.equal(torch.rand(4), expected)
     assert capfd.readouterr() == ("", "")
     assert sys.modules.get("torchvision", ...) is not None
@@ -255,9 +265,9 @@ def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path):
     path.write_text('name = "wide"\nstem = 65536\nrows = [[65536, 65536, 63, 1, false, "RE"]]\nhead = 1\n')
     with pytest.raises(
         InputError,
-        match=r"wide at 16384x16384 takes [\d,.]+ GiB and this machine has [\d,.]+ GiB; allowed is what fits",
+        match=r"wide at 16384×16384 takes [\d,.]+ GiB and this machine has [\d,.]+ GiB; allowed is what fits",
     ):
-        counters.readings(expand(read_table(path), 16_384))
+        _readings(read_table(path), expand(read_table(path), 16_384))
 
 
 def test_a_remainder_is_seen():

@@ -3,11 +3,11 @@ import torch
 from hypothesis import given, settings
 from random_tables import sizes, small_sizes, tables
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import Row, Table
-from mnv3prof.cost.counts import Totals, count, macs, subtotals, total
-from mnv3prof.model.network import build
+from mnv3prof.cost.counts import Totals, count, subtotals, total
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.network import build
+from mnv3prof.mobilenetv3.table import Row, Table
 
 # How PyTorch's modules run Large at 224: calls, MACs or elements, bias adds.
 CLASSES = {
@@ -33,7 +33,7 @@ _NAMES = {
 
 def _class(layer):
     if layer.op == "pointwise":
-        return "SE 1×1 convs" if layer.bias else "pointwise conv"
+        return "SE 1×1 convs" if len(layer.weights) > 1 else "pointwise conv"
     return _NAMES.get(layer.op)
 
 
@@ -42,8 +42,8 @@ def test_larges_classes_of_operations():
     for layer in expand(read_table("large")).layers:
         if (name := _class(layer)) is not None:
             calls, amount, biases = found.get(name, (0, 0, 0))
-            bias = layer.elements if layer.bias else 0
-            found[name] = (calls + 1, amount + (macs(layer) or layer.elements), biases + bias)
+            bias = layer.elements if layer.operation.weighted and len(layer.weights) > 1 else 0
+            found[name] = (calls + 1, amount + (layer.macs or layer.elements), biases + bias)
     assert found == CLASSES
 
 
@@ -142,7 +142,7 @@ def test_macs_are_half_of_flop_counter_modes(table, size):
     by_module = flops.get_flop_counts()
     for layer in graph.layers:
         counted = sum(by_module.get(f"MobileNetV3.{layer.name}", {}).values())
-        assert 2 * macs(layer) == counted, layer.name
+        assert 2 * layer.macs == counted, layer.name
 
 
 @given(tables, small_sizes)

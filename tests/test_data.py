@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mnv3prof.arch.table import InputError
+from mnv3prof.graph.errors import InputError
 from mnv3prof.train.data import digits, image_folder
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

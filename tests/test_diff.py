@@ -10,8 +10,8 @@ from made_runs import HOST, changed, kept, made
 from msgspec.structs import replace
 from terminal import on_terminal, without_escapes
 
-from mnv3prof.arch.files import read_table
 from mnv3prof.cli.main import run
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.diff import diff
 from mnv3prof.record.figures import NAMES, Found
 from mnv3prof.record.run import NET, Subject

@@ -7,18 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from random_tables import small_sizes, tables
+from subjects import subject
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import InputError
 from mnv3prof.cost.comparison import network
-from mnv3prof.cost.counters import COUNTERS, Reading, reconcile
+from mnv3prof.cost.conventions import COUNTERS, Reading, reconcile
 from mnv3prof.cost.counts import count, total
 from mnv3prof.cost.memory import arena, fit, peaks
-from mnv3prof.model.network import build
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.network import build
 from mnv3prof.record import document
 
-LARGE = expand(read_table("large"))
+LARGE = subject("large")
 FIGURES = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes")
 
 
@@ -27,7 +28,7 @@ def _json(found):
 
 
 def test_the_cost_document_has_the_promised_fields():
-    found = _json(document.cost_document(LARGE, count(LARGE)))
+    found = _json(document.cost_document(LARGE, count(LARGE.graph)))
     assert list(found) == [
         "schema", "table", "input", "dtype", "batch_norm", "totals", "blocks", "layers"
     ]  # fmt: skip
@@ -52,10 +53,10 @@ def test_the_cost_document_has_the_promised_fields():
 
 
 def test_documents_say_at_what_type_their_bytes_are_counted():
-    costs = count(LARGE, "int8", "separate")
+    costs = count(LARGE.graph, "int8", "separate")
     found = _json(document.cost_document(LARGE, costs, "int8", "separate"))
     assert (found["dtype"], found["batch_norm"]) == ("int8", "separate")
-    found = _json(document.comparison_document([network(LARGE)]))
+    found = _json(document.comparison_document([LARGE], [network(LARGE.graph)]))
     assert (found["dtype"], found["batch"]) == ("fp32", 1)
 
 
@@ -63,15 +64,15 @@ def test_documents_say_at_what_type_their_bytes_are_counted():
 def test_layer_names_are_module_paths(preset):
     table = read_table(preset)
     modules = dict(build(table).named_modules())
-    for layer in _json(document.cost_document(expand(table), count(expand(table))))["layers"]:
+    for layer in _json(document.cost_document(subject(table), count(expand(table))))["layers"]:
         functional = layer["op"] in ("add", "mul", "flatten", "unflatten")
         assert (layer["name"].rpartition(".")[0] if functional else layer["name"]) in modules
 
 
 @given(tables, small_sizes)
 def test_layers_blocks_and_totals_add_up(table, size):
-    graph = expand(table, size)
-    found = _json(document.cost_document(graph, count(graph)))
+    net = subject(table, size)
+    found = _json(document.cost_document(net, count(net.graph)))
     for figure in FIGURES:
         whole = found["totals"][figure]
         assert sum(layer[figure] for layer in found["layers"]) == whole
@@ -81,11 +82,11 @@ def test_layers_blocks_and_totals_add_up(table, size):
 
 @given(tables, small_sizes, st.sampled_from(["table", "cost", "convention"]))
 def test_every_document_is_read_again_as_its_table(tmp_path_factory, table, size, kind):
-    graph = expand(table, size)
+    net = subject(table, size)
     found = {
-        "table": lambda: document.table_document(graph),
-        "cost": lambda: document.cost_document(graph, count(graph)),
-        "convention": lambda: document.convention_document(graph, "thop"),
+        "table": lambda: document.table_document(net),
+        "cost": lambda: document.cost_document(net, count(net.graph)),
+        "convention": lambda: document.convention_document(net, "thop"),
     }[kind]()
     path = tmp_path_factory.mktemp("found") / "net.json"
     path.write_bytes(msgspec.json.encode(found))
@@ -98,15 +99,15 @@ def test_the_table_document_says_what_follows():
 
 
 def test_the_memory_document():
-    found_arena, found_peaks = arena(LARGE), peaks(LARGE)
-    verdict = fit(found_arena, found_peaks.folded, LARGE.blocks, 4_000_000)
-    weights = total(count(LARGE)).weight_bytes
+    found_arena, found_peaks = arena(LARGE.graph), peaks(LARGE.graph)
+    verdict = fit(found_arena, found_peaks.folded, LARGE.graph.block_names, 4_000_000)
+    weights = total(count(LARGE.graph)).weight_bytes
     found = _json(document.memory_document(LARGE, "fp32", 1, found_peaks, found_arena, weights, verdict))
     assert found["peaks"]["eager"]["bytes"] == found_peaks.eager.bytes
     assert found["peaks"]["folded"]["bytes"] == max(found["peaks"]["folded"]["blocks"].values()) == 4_014_080
     for peak in found["peaks"].values():
         assert sum(tensor["bytes"] for tensor in peak["alive"]) == peak["bytes"]
-        assert list(peak["blocks"]) == list(LARGE.blocks)
+        assert list(peak["blocks"]) == list(LARGE.graph.block_names)
     placements = found["arena"]["placements"]
     assert set(placements[0]) == {"tensor", "offset", "bytes", "first", "last"}
     assert max(p["offset"] + p["bytes"] for p in placements) == found["arena"]["bytes"]
@@ -114,7 +115,9 @@ def test_the_memory_document():
     assert found["fit"]["fits"] is False
     assert found["fit"]["blocks"][0] == {"block": "2", "alive_bytes": 4_014_080, "excess_bytes": 14_080}
     int8 = _json(
-        document.memory_document(LARGE, "int8", 1, peaks(LARGE, "int8"), arena(LARGE, "int8"), 1, None)
+        document.memory_document(
+            LARGE, "int8", 1, peaks(LARGE.graph, "int8"), arena(LARGE.graph, "int8"), 1, None
+        )
     )
     assert int8["peaks"]["eager"] is None
     assert int8["fit"] is None
@@ -122,7 +125,7 @@ def test_the_memory_document():
 
 def test_the_reconciliation_document():
     readings = [Reading("thop", "1", "ok", printed=5), Reading("fvcore", None, "crashed", "boom")]
-    found = _json(document.reconciliation_document(LARGE, reconcile(LARGE, readings)))
+    found = _json(document.reconciliation_document(LARGE, reconcile(LARGE.graph, readings)))
     terms = {term["term"]: term for term in found["terms"]}
     assert terms["batch_norm"]["coefficients"] == {"thop": 4, "fvcore": 2}
     thop, fvcore = found["readings"]
@@ -141,8 +144,9 @@ def test_the_convention_document(tool):
 
 
 def test_the_comparison_document():
-    nets = [network(expand(read_table(name))) for name in ("large", "small")]
-    large, small = _json(document.comparison_document(nets))["networks"]
+    both = [subject(name) for name in ("large", "small")]
+    nets = [network(net.graph) for net in both]
+    large, small = _json(document.comparison_document(both, nets))["networks"]
     assert (large["totals"]["macs"], small["totals"]["macs"]) == (216_589_760, 56_510_400)
     assert large["ratios"] == dict.fromkeys(FIGURES, 1.0)
     assert small["ratios"]["macs"] == 56_510_400 / 216_589_760

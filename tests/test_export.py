@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from subjects import subject
 
 from mnv3prof.bench.formats import form, names
 from mnv3prof.cli.main import run
@@ -40,13 +41,11 @@ def test_a_block_is_written_in_every_form_and_runs(to, tmp_path, capsys):
 def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
     import onnxruntime
 
-    from mnv3prof.arch.files import read_table
-    from mnv3prof.arch.layers import expand
     from mnv3prof.bench.parts import make_parts
 
     path = tmp_path / "net.onnx"
     assert run(["export", "small", "--input", "64", "-o", str(path)]) == 0
-    part = make_parts(expand(read_table("small"), 64))["net"]
+    part = make_parts(subject("small", 64))["net"]
     (output,) = onnxruntime.InferenceSession(path).run(None, {"x": part.given.numpy()})
     assert abs(output - part.expected.numpy()).max() < 1e-4
 

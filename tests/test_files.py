@@ -4,10 +4,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from random_tables import tables
+from subjects import subject
 
-from mnv3prof.arch.files import activation_code, begins_like_a_run, read_table, to_csv
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import InputError, Row, Table
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.files import activation_code, begins_like_a_run, read_table, to_csv
+from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.document import table_document
 
 # The paper's Tables 1 and 2: expand, out, kernel, stride, SE, activation.
@@ -113,10 +114,9 @@ rows = [
 @settings(max_examples=60)
 def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
     folder = tmp_path_factory.mktemp("round")
-    graph = expand(table, 8)
     written = {
         "net.csv": to_csv(table).encode(),
-        "table.json": msgspec.json.encode(table_document(graph)),
+        "table.json": msgspec.json.encode(table_document(subject(table, 8))),
     }
     for name, content in written.items():
         assert read_table(_write(folder, name, content)) == table

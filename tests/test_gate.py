@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from made_runs import HOST, made, samples
 from msgspec.structs import replace
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import InputError
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.budgets import Budget, budgets_from
 from mnv3prof.record.change import LEAST_SAMPLES, SIGNIFICANT, change, mann_whitney, other_machine
 from mnv3prof.record.figures import NAMES, Found, figures

@@ -6,22 +6,22 @@ import json
 import re
 
 import pytest
+from subjects import subject
 from terminal import on_terminal, without_escapes
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.variants import vary
 from mnv3prof.bench.backends import Usable, backend, names
 from mnv3prof.cli.main import run
 from mnv3prof.cli.measuring import encoded
 from mnv3prof.cost.counts import count, subtotals
-from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Subject, Timing, twins
+from mnv3prof.mobilenetv3.variants import vary
+from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Timing, twins
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 
 TESTED = ["cpu", "cpu-compile", "onnxruntime", "openvino", "ncnn", "mnn", "litert", "executorch"]
 SLOW = ["cpu-compile", "litert", "executorch"]
 LIGHT = ["cpu", "onnxruntime", "openvino", "ncnn", "mnn"]
-GRAPH = expand(read_table("small"))
+SMALL = subject("small")
+GRAPH = SMALL.graph
 
 
 HOST = Host(
@@ -32,8 +32,7 @@ HOST = Host(
 
 
 def _run(*timings, variants=None):
-    subject = Subject(GRAPH.table, GRAPH.input)
-    return Run(created="", command="", host=HOST, subject=subject, variants=variants or {}, timings=timings)
+    return Run(created="", command="", host=HOST, subject=SMALL, variants=variants or {}, timings=timings)
 
 
 def test_a_saved_interrupt_is_over(tmp_path, capsys):
@@ -135,9 +134,9 @@ def test_wrong_input_is_refused(arguments, says, capsys):
 
 
 def test_figures_of_the_sheet_by_hand():
-    timings = [_timing("a", part, [0.002] * 6) for part in GRAPH.blocks]
+    timings = [_timing("a", part, [0.002] * 6) for part in GRAPH.block_names]
     timings += [_timing("a", NET, [0.020] * 6)]
-    timings += [_timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.blocks]
+    timings += [_timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.block_names]
     timings += [Timing(backend="b", part=NET, status="crashed", reason="boom")]
     (sheet,) = latency_sheets(_run(*timings))
     stem = sheet.rows[0]
@@ -176,7 +175,7 @@ def test_shares_of_the_roof_by_hand():
 
 def test_identical_rows_are_measured_once_and_shown_as_such():
     assert {part for part, first in twins(GRAPH).items() if part != first} == {"6", "11"}
-    timings = [_timing("a", part, [0.001] * 3) for part in GRAPH.blocks if part not in ("6", "11")]
+    timings = [_timing("a", part, [0.001] * 3) for part in GRAPH.block_names if part not in ("6", "11")]
     (sheet,) = latency_sheets(_run(*timings, _timing("a", NET, [0.01] * 3)))
     assert [row[0] for row in sheet.rows][11] == "11 = 10"
     assert sheet.rows[11][1:] == sheet.rows[10][1:]
@@ -207,12 +206,11 @@ def test_more_processors_than_threads_are_named():
 
 
 def test_what_a_variant_really_saves_stands_beside_what_it_should():
-    standard = vary(GRAPH.table, standard_conv=True)
-    graph = expand(standard)
+    standard = SMALL.varied(vary(SMALL.table, standard_conv=True))
     timings = [_timing("a", part, [0.001] * 3) for part in ("1", "2")]
     timings += [_timing("a", part, [0.004] * 3, variant="s") for part in ("1", "2")]
-    *_, saving = latency_sheets(_run(*timings, variants={"s": Subject(standard, GRAPH.input)}))
-    macs = [{t.name: t.macs for t in subtotals(g, count(g))} for g in (GRAPH, graph)]
+    *_, saving = latency_sheets(_run(*timings, variants={"s": standard}))
+    macs = [{t.name: t.macs for t in subtotals(g, count(g))} for g in (GRAPH, standard.graph)]
     assert saving.rows == tuple(
         (part, pytest.approx(macs[1][part] / macs[0][part]), pytest.approx(4)) for part in ("1", "2")
     )

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from random_tables import sizes, tables
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import IMAGE, expand, parse_input
-from mnv3prof.arch.table import InputError, Row, Table
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.expand import IMAGE, expand, parse_input
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.table import Row, Table
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_expand_refuses_sizes_out_of_range(size):
 
 
 def test_spatial_sizes_of_large():
-    shapes = {layer.block: layer.out_shape for layer in expand(read_table("large")).layers}
+    shapes = {b.name: b.layers[-1].out_shape for b in expand(read_table("large")).blocks}
     sides = [shapes[str(n)][1] for n in range(1, 16)]
     assert shapes["stem"] == (16, 112, 112)
     assert sides == [112, 56, 56, 28, 28, 28, 14, 14, 14, 14, 14, 14, 7, 7, 7]
@@ -48,8 +49,9 @@ def test_spatial_sizes_of_large():
 
 def test_a_block_written_out():
     table = Table(name="one", stem=8, rows=(Row(16, 8, 5, 1, True, "HS"),), last=12, classes=3)
-    layers = [layer for layer in expand(table, 32).layers if layer.block == "1"]
-    assert [(x.name.removeprefix("features.1."), x.op, x.in_shape, x.out_shape) for x in layers] == [
+    graph = expand(table, 32)
+    layers = graph.block("1").layers
+    assert [(x.name.removeprefix("features.1."), x.op, graph.in_shape(x), x.out_shape) for x in layers] == [
         ("block.0.0", "pointwise", (8, 16, 16), (16, 16, 16)),
         ("block.0.1", "batch_norm", (16, 16, 16), (16, 16, 16)),
         ("block.0.2", "hardswish", (16, 16, 16), (16, 16, 16)),
@@ -73,10 +75,11 @@ def test_a_block_written_out():
 @given(tables, sizes)
 def test_layers_read_what_was_written_before_them(table, size):
     graph = expand(table, size)
-    written = {IMAGE: graph.image}
+    written = {IMAGE: (3, *size)}
     for layer in graph.layers:
-        assert layer.in_shape == written[layer.inputs[0]]
+        assert graph.in_shape(layer) == written[layer.inputs[0]]
         assert layer.name not in written
         assert all(name in written for name in layer.inputs)
         written[layer.name] = layer.out_shape
-    assert tuple(dict.fromkeys(layer.block for layer in graph.layers)) == graph.blocks
+    rows = [str(n) for n in range(1, len(table.rows) + 1)]
+    assert graph.block_names == ("stem", *rows, "head", "classifier")

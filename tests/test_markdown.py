@@ -4,10 +4,11 @@ import re
 
 import pytest
 from markdown_it import MarkdownIt
+from subjects import subject
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
 from mnv3prof.cost.counts import count, subtotals
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.show.costs import cost_sheet, table_sheet
 from mnv3prof.show.markdown import to_csv, to_markdown
 from mnv3prof.show.sheet import Column, Sheet
@@ -22,7 +23,7 @@ def _rendered(markdown):
 
 
 def test_markdown_is_one_table_a_sheet():
-    sheets = [cost_sheet(GRAPH, COSTS), table_sheet(GRAPH)]
+    sheets = [cost_sheet(GRAPH, COSTS), table_sheet(subject("small", (192, 256)))]
     html = _rendered(to_markdown(sheets))
     assert html.count("<h3>") == html.count("<table>") == 2
     assert html.count("<th") == sum(len(sheet.columns) for sheet in sheets) + html.count("<thead>")
@@ -51,7 +52,7 @@ def test_a_sheet_without_columns_is_a_sentence():
 def test_csv_is_exact():
     header, *rows = csv.reader(io.StringIO(to_csv(cost_sheet(GRAPH, COSTS))))
     groups = subtotals(GRAPH, COSTS)
-    assert [row[0] for row in rows] == list(GRAPH.blocks)
+    assert [row[0] for row in rows] == list(GRAPH.block_names)
     for key in ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes"):
         at = header.index(key)
         assert [int(row[at]) for row in rows] == [getattr(group, key) for group in groups]

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from random_tables import sizes, small_sizes, tables
 from torch import fx
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import Row, Table
 from mnv3prof.cost.memory import Lifetime, arena, fit, peaks, plan
-from mnv3prof.model.blocks import HardSwish, HardSwishDeployed
-from mnv3prof.model.network import build
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.modules import HardSwish, HardSwishDeployed
+from mnv3prof.mobilenetv3.network import build
+from mnv3prof.mobilenetv3.table import Row, Table
 
 TORCH = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -311,12 +311,12 @@ def test_the_arenas_bound_is_the_folded_peak(table, size, image):
 def test_what_must_shrink():
     graph = _graph("small")
     found, planned = peaks(graph, "int8"), arena(graph, "int8")
-    tight = fit(planned, found.folded, graph.blocks, 270_000)
+    tight = fit(planned, found.folded, graph.block_names, 270_000)
     assert not tight.fits
     # stem: 3 × 224 × 224 + 16 × 112 × 112; block 2, depthwise: 72 × 56 × 56 + 72 × 28 × 28
     assert [(b.block, b.alive_bytes, b.excess_bytes) for b in tight.blocks] == [
         ("stem", 351_232, 81_232),
         ("2", 282_240, 12_240),
     ]
-    roomy = fit(planned, found.folded, graph.blocks, 351_232)
+    roomy = fit(planned, found.folded, graph.block_names, 351_232)
     assert (roomy.fits, roomy.blocks) == (True, ())

@@ -4,12 +4,12 @@ from hypothesis import given, settings
 from random_tables import small_sizes, tables
 from torch import nn
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import VIEWS, expand
-from mnv3prof.arch.table import Row, Table
-from mnv3prof.arch.variants import vary
 from mnv3prof.cost.counts import count, total
-from mnv3prof.model.network import build, parts
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.network import build, parts
+from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.mobilenetv3.variants import vary
 
 PRESETS = ["large", "small"]
 
@@ -137,17 +137,19 @@ def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table, si
         model(torch.zeros(1, 3, *size))
 
     functional = {"mul", "add", "flatten", "unflatten"}
-    layers = [x for x in expand(table, size).layers if x.name.rpartition(".")[2] not in functional]
+    graph = expand(table, size)
+    layers = [x for x in graph.layers if x.name.rpartition(".")[2] not in functional]
     assert [layer.name for layer in layers] == list(seen)
     for layer in layers:
         module, in_shape, out_shape = seen[layer.name]
-        assert (layer.in_shape, layer.out_shape) == (in_shape, out_shape), layer.name
+        assert (graph.in_shape(layer), layer.out_shape) == (in_shape, out_shape), layer.name
         if isinstance(module, nn.Conv2d):
-            assert module.kernel_size == (layer.kernel, layer.kernel)
-            assert module.stride == (layer.stride, layer.stride)
-            assert module.padding == (layer.padding, layer.padding)
-            assert module.dilation == (layer.dilation, layer.dilation)
-            assert (module.groups, module.bias is not None) == (layer.groups, layer.bias)
+            found = layer.geometry
+            assert (module.kernel_size, module.stride) == (found.kernel, found.stride)
+            assert tuple(zip(module.padding, module.padding, strict=True)) == found.padding
+            assert (module.dilation, module.groups) == (found.dilation, found.groups)
+        state = {f"{layer.name}.{key}": tuple(p.shape) for key, p in module.named_parameters()}
+        assert dict(layer.weights) == state
 
 
 @given(tables, small_sizes)
@@ -168,7 +170,7 @@ def test_functional_layers_are_what_the_forward_pass_calls(table, size):
     wanted["add"] -= composed + gates
     ends = [layer.name.rpartition(".")[2] for layer in graph.layers]
     assert {end: ends.count(end) for end in wanted} == wanted
-    assert all(layer.op in VIEWS for layer in graph.layers if layer.name.endswith("flatten"))
+    assert all(layer.operation.kind == "view" for layer in graph.layers if layer.name.endswith("flatten"))
 
 
 def test_options_of_the_table_reach_the_module():

@@ -3,20 +3,24 @@
 import json
 
 import pytest
+from subjects import subject
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import WEIGHTED, expand
 from mnv3prof.cli.main import run
-from mnv3prof.record.operators import Op, class_of, join
-from mnv3prof.record.run import NET, Host, Operator, Run, Subject, Timing
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.record.operators import RuntimeOp, class_of, join
+from mnv3prof.record.run import NET, Host, Operator, Run, Timing
 from mnv3prof.show.operators import operator_sheets
 
-LARGE = expand(read_table("large"))
+LARGE = subject("large")
 TELLING = ["cpu", "onnxruntime", "openvino", "mnn", "executorch", "litert"]
 
 
 def _joined(part, *ops):
-    return [(layer and layer.name.removeprefix("features."), how) for _, layer, how in join(LARGE, part, ops)]
+    return [
+        (layer and layer.name.removeprefix("features."), how)
+        for _, layer, how in join(LARGE.graph, part, ops)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,40 +35,40 @@ def _joined(part, *ops):
     ],
 )  # fmt: skip
 def test_kinds_of_operators(kind, name, found):
-    assert class_of(Op(name, kind, 1.0)) == found
+    assert class_of(RuntimeOp(name, kind, 1.0)) == found
 
 
 def test_names_are_module_paths():
     assert _joined(
         "4",
-        Op("/block/block.0/block.0.0/Conv_output_0", "Conv", 1.0),
-        Op("/block/block.2/fc1/Conv/WithoutBiases", "Convolution", 1.0),
-        Op("/block/block.2/Mul", "Mul", 1.0),
+        RuntimeOp("/block/block.0/block.0.0/Conv_output_0", "Conv", 1.0),
+        RuntimeOp("/block/block.2/fc1/Conv/WithoutBiases", "Convolution", 1.0),
+        RuntimeOp("/block/block.2/Mul", "Mul", 1.0),
     ) == [("4.block.0.0", "name"), ("4.block.2.fc1", "name"), ("4.block.2.mul", "name")]
-    assert _joined(NET, Op("/features/features.4/block/block.0/block.0.0/Conv", "Conv", 1.0)) == [
+    assert _joined(NET, RuntimeOp("/features/features.4/block/block.0/block.0.0/Conv", "Conv", 1.0)) == [
         ("4.block.0.0", "name")
     ]
-    assert _joined("stem", Op("/0/Conv", "Conv", 1.0))[0][0] == "0.0"
-    assert _joined("head", Op("/0/0.0/Conv", "Conv", 1.0), Op("/1/GlobalAveragePool", "GlobalAveragePool", 1.0)) == [
+    assert _joined("stem", RuntimeOp("/0/Conv", "Conv", 1.0))[0][0] == "0.0"
+    assert _joined("head", RuntimeOp("/0/0.0/Conv", "Conv", 1.0), RuntimeOp("/1/GlobalAveragePool", "GlobalAveragePool", 1.0)) == [
         ("16.0", "name"), ("avgpool", "name"),
     ]  # fmt: skip
-    assert _joined("classifier", Op("/0/Gemm", "Gemm", 1.0)) == [("classifier.0", "name")]
+    assert _joined("classifier", RuntimeOp("/0/Gemm", "Gemm", 1.0)) == [("classifier.0", "name")]
 
 
 def test_a_fused_operator_that_took_its_activations_name_is_the_convolution():
-    assert _joined("4", Op("/block/block.0/block.0.2/Relu_output_0", "Conv", 1.0)) == [
+    assert _joined("4", RuntimeOp("/block/block.0/block.0.2/Relu_output_0", "Conv", 1.0)) == [
         ("4.block.0.0", "name")
     ]
 
 
 def test_shapes_join_what_fusion_renamed():
-    assert _joined("4", Op("y", "Conv", 1.0, (40, 28, 28)), Op("z", "Conv", 1.0, (72, 56, 56))) == [
+    assert _joined("4", RuntimeOp("y", "Conv", 1.0, (40, 28, 28)), RuntimeOp("z", "Conv", 1.0, (72, 56, 56))) == [
         ("4.block.3.0", "shape"), ("4.block.0.0", "shape"),
     ]  # fmt: skip
 
 
 def test_order_joins_where_as_many_are_left():
-    ops = [Op(f"c{n}", "Convolution", 1.0) for n in range(5)]
+    ops = [RuntimeOp(f"c{n}", "Convolution", 1.0) for n in range(5)]
     assert [name for name, how in _joined("4", *ops)] == [
         "4.block.0.0",
         "4.block.1.0",
@@ -76,7 +80,9 @@ def test_order_joins_where_as_many_are_left():
 
 
 def test_changes_of_layout_are_listed_and_not_joined():
-    assert _joined("4", Op("x_abcd_acdb_/block/block.0/block.0.0/Conv", "Reorder", 1.0)) == [(None, "")]
+    assert _joined("4", RuntimeOp("x_abcd_acdb_/block/block.0/block.0.0/Conv", "Reorder", 1.0)) == [
+        (None, "")
+    ]
 
 
 @pytest.mark.parametrize("name", TELLING)
@@ -98,7 +104,7 @@ def test_every_weighted_layer_is_found_in_what_the_runtime_tells(name, capsys):
     found = json.loads(capsys.readouterr().out)["operators"]
     graph = expand(read_table("small"), 96)
     for part in ("4", "5"):
-        ours = {layer.name for layer in graph.layers if layer.block == part and layer.op in WEIGHTED}
+        ours = {layer.name for layer in graph.block(part).layers if layer.operation.weighted}
         theirs = [o for o in found if o["part"] == part]
         assert ours <= {o["layer"] for o in theirs}
         assert all(o["joined"] == "" for o in theirs if not o["layer"])
@@ -112,7 +118,7 @@ def _run(operators, seconds):
         created="",
         command="",
         host=host,
-        subject=Subject(LARGE.table, LARGE.input),
+        subject=LARGE,
         timings=(timing,),
         operators=operators,
     )

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.cost.counters import COUNTERS, TERMS, Reading, counted_as, reconcile
+from mnv3prof.cost.conventions import COUNTERS, TERMS, Reading, counted_as, reconcile
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
 
 GRAPH = expand(read_table("small"))

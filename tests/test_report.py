@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from report_runs import made_run, timing
 
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import InputError
 from mnv3prof.cli.main import run as run_command
-from mnv3prof.cost.counters import Reading, counted_as, reconcile
-from mnv3prof.cost.published import PUBLISHED, published
+from mnv3prof.cost.conventions import Reading, counted_as, reconcile
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series
@@ -88,10 +88,10 @@ def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_
     table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[8:] * 13)
     graph = expand(table)
     macs = part_costs(graph, "fp32")
-    slow = max((b for b in graph.blocks if b.isdecimal()), key=lambda b: macs[b].macs)
-    timings = tuple(timing("fast", b, 2e-3 if b == slow else 1e-3) for b in graph.blocks)
+    slow = max((b for b in graph.block_names if b.isdecimal()), key=lambda b: macs[b].macs)
+    timings = tuple(timing("fast", b, 2e-3 if b == slow else 1e-3) for b in graph.block_names)
     view = _view(
-        msgspec.structs.replace(run, subject=Subject(table, graph.input), timings=timings, readings=())
+        msgspec.structs.replace(run, subject=Subject(table, (224, 224)), timings=timings, readings=())
     )
     times, shares = view.time_shares("fast"), view.mac_shares()
     assert times[slow] > 0.03
@@ -110,7 +110,7 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
     # One standard 3x3 convolution, 16 to 16 channels, for depthwise and project, with SE or not.
     timings = (timing("cpu", "1", 1e-3), timing("cpu", NET, 5e-3))
     readings = (Reading("fvcore", "1", "ok", printed=sum(counted_as(graph, "fvcore"))),)
-    subject = Subject(table, graph.input)
+    subject = Subject(table, (224, 224))
     view = _view(msgspec.structs.replace(run, subject=subject, timings=timings, readings=readings))
     assert "cpu runs it here in 5.00 ms" in sentences.headline(view)
     assert re.search(r"times the MACs, ×5\.\d in its one block;", sentences.saving(view))
@@ -217,24 +217,28 @@ def test_times_in_sentences(seconds, text):
 
 def test_published_figures_stand_beside_the_same_configuration_only():
     run = made_run("large")
-    assert published(run.subject.graph).madds_m == 217
-    assert published(made_run("large", width=0.75).subject.graph).madds_m == 155
-    assert published(made_run("large", width=0.75, width_rule="torchvision").subject.graph) is None
-    assert published(made_run("large", classes=10).subject.graph) is None
-    assert published(made_run("large-minimal").subject.graph) is None
+
+    def of(run):
+        return published(run.subject.table, run.subject.input)
+
+    assert of(run).madds_m == 217
+    assert of(made_run("large", width=0.75)).madds_m == 155
+    assert of(made_run("large", width=0.75, width_rule="torchvision")) is None
+    assert of(made_run("large", classes=10)) is None
+    assert of(made_run("large-minimal")) is None
 
 
 def test_every_published_count_is_the_exact_one_within_a_million():
     """The figures are the paper's; the counts ours."""
-    from mnv3prof.arch.files import read_table
-    from mnv3prof.arch.layers import expand
-    from mnv3prof.arch.variants import vary
     from mnv3prof.cost.counts import count, total
+    from mnv3prof.mobilenetv3.expand import expand
+    from mnv3prof.mobilenetv3.files import read_table
+    from mnv3prof.mobilenetv3.variants import vary
 
     for row in PUBLISHED:
-        graph = expand(vary(read_table(row.net), width=row.width), row.side)
-        assert abs(total(count(graph)).macs / 1e6 - row.madds_m) <= 1, row
-        assert published(graph) == row
+        table = vary(read_table(row.net), width=row.width)
+        assert abs(total(count(expand(table, row.side))).macs / 1e6 - row.madds_m) <= 1, row
+        assert published(table, (row.side, row.side)) == row
 
 
 def test_a_page_is_made_again_from_itself(tmp_path, capsys):

@@ -69,7 +69,7 @@ def test_a_run_holds_costs_memory_and_timings(kept):
 
 def test_a_run_is_read_as_it_was_written(kept):
     found = read_run(kept)
-    assert found.subject.graph.input == (32, 48)
+    assert found.subject.input == (32, 48)
     assert [t.part for t in found.timings] == ["1", "2"] * 2
     assert all(t.final for t in found.timings)
 

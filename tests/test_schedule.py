@@ -4,23 +4,22 @@ import multiprocessing
 import os
 
 import pytest
+from subjects import subject
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.table import InputError
 from mnv3prof.bench.backends import Usable, backend, names
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.schedule import STEADY, Plan, Watcher
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.bench.worker import Piece, Setup
+from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
 from mnv3prof.record.stats import drifts, outliers
 
-SMALL = expand(read_table("small"), 64)
+SMALL = subject("small", 64)
 
 
 def measure(
-    graph,
+    net,
     parts,
     backends,
     *,
@@ -33,7 +32,7 @@ def measure(
 ):
     pieces = tuple(Piece("", part) for part in parts)
     plan = Plan(
-        Setup({"": graph}, dtype=dtype, threads=threads), pieces, tuple(backends), default_folder(), **how
+        Setup({"": net}, dtype=dtype, threads=threads), pieces, tuple(backends), default_folder(), **how
     )
     return measure_plan(plan, Watcher(hear, store), known)
 
@@ -96,7 +95,7 @@ def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason():
 
 
 def test_every_part_runs_on_pytorch_and_agrees_with_it():
-    parts = (*SMALL.blocks, NET)
+    parts = (*SMALL.graph.block_names, NET)
     timings = _by_part(measure(SMALL, parts, ["cpu"], budget_s=1.5))
     assert list(timings) == list(parts)
     for timing in timings.values():

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.table import (
-    InputError,
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.table import (  # fmt: skip
     Row,
     Table,
     adds_identity,
@@ -12,7 +12,7 @@ from mnv3prof.arch.table import (
     in_widths,
     make_divisible,
     squeeze_width,
-)  # fmt: skip
+)
 
 ROW = {"expand": 64, "out": 24, "kernel": 3, "stride": 2, "se": False, "activation": "RE"}
 TABLE = {"name": "net", "rows": (Row(**ROW),)}

@@ -2,14 +2,15 @@ import re
 
 import pytest
 from rich.cells import cell_len
+from subjects import subject
 from terminal import on_terminal, without_escapes
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
 from mnv3prof.cost.comparison import network
-from mnv3prof.cost.counters import COUNTERS, Reading, reconcile
+from mnv3prof.cost.conventions import COUNTERS, Reading, reconcile
 from mnv3prof.cost.counts import count
 from mnv3prof.cost.memory import arena, fit, peaks
+from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.show import comparison, costs, memory
 from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
 from mnv3prof.show.sheet import NUMERIC, Column, Sheet, bar, words, written
@@ -20,7 +21,7 @@ COSTS = count(GRAPH)
 PEAKS, ARENA = peaks(GRAPH), arena(GRAPH)
 READINGS = [Reading(tool, "1.2.3", "ok", printed=226_012_345) for tool in COUNTERS]
 SHEETS = {
-    "table": costs.table_sheet(GRAPH),
+    "table": costs.table_sheet(subject("large")),
     "block": costs.cost_sheet(GRAPH, COSTS),
     "op": costs.cost_sheet(GRAPH, COSTS, "op"),
     "layer": costs.cost_sheet(GRAPH, COSTS, "layer"),
@@ -28,10 +29,10 @@ SHEETS = {
     "alive": memory.alive_sheet(PEAKS),
     "blocks": memory.blocks_sheet(GRAPH, PEAKS),
     "arena": memory.arena_sheet(GRAPH, ARENA),
-    "fits not": memory.fit_sheet(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.blocks, 1000)),
-    "fits": memory.fit_sheet(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.blocks, 10**9)),
+    "fits not": memory.fit_sheet(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.block_names, 1000)),
+    "fits": memory.fit_sheet(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.block_names, 10**9)),
     "totals": comparison.totals_sheet([network(GRAPH)] * 3),
-    "side by side": comparison.blocks_sheet([network(GRAPH)] * 3),
+    "side by side": comparison.blocks_sheet([network(GRAPH)] * 3, {}),
     "five totals": comparison.totals_sheet([network(GRAPH)] * 5),
     "cross-check": reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS)),
     "as thop": convention_sheet(GRAPH, "thop", "block"),

@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from mnv3prof.arch.table import Row, Table
 from mnv3prof.claims import gained, trials
 from mnv3prof.claims.claim import arms
 from mnv3prof.cli.main import run
-from mnv3prof.model.network import build
+from mnv3prof.mobilenetv3.network import build
+from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.findings import Trial, read_evidence
 from mnv3prof.show.claims import trials_sheet
 from mnv3prof.train.data import Data

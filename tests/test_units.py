@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnv3prof.arch.table import InputError
+from mnv3prof.graph.errors import InputError
 from mnv3prof.record.units import parse_bytes, parse_change, parse_count, parse_seconds
 
 

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from subjects import subject
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
-from mnv3prof.arch.variants import vary
 from mnv3prof.bench import cache
 from mnv3prof.bench.parts import make_parts
 from mnv3prof.bench.weights import read_weights
 from mnv3prof.cli.main import run
-from mnv3prof.model.network import build
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.network import build
+from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.read import read_run
+from mnv3prof.record.run import Weights
 from mnv3prof.train import data
 
 TABLE = """
@@ -245,7 +246,7 @@ def test_the_exported_file_answers_as_the_trained_network_does(table, here, caps
 
 def test_parts_have_the_trained_weights_and_see_what_they_were_trained_on(here):
     model, found = _trained(here / "net.pt")
-    parts = make_parts(expand(found.table, (16, 16)), 3, found.weights)
+    parts = make_parts(subject(found.table, (16, 16), found.weights), 3)
     net = parts["net"]
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in net.module.state_dict().items())
     assert torch.equal(net.given, found.images[:3])
@@ -254,7 +255,7 @@ def test_parts_have_the_trained_weights_and_see_what_they_were_trained_on(here):
     with torch.no_grad():
         assert torch.equal(net.expected, model(net.given))
     assert torch.equal(parts["2"].given, parts["1"].expected)
-    larger = make_parts(expand(found.table, (20, 24)), 1, found.weights)
+    larger = make_parts(subject(found.table, (20, 24), found.weights))
     assert larger["net"].given.shape == (1, 3, 20, 24)
 
 
@@ -267,7 +268,7 @@ def test_torchvisions_state_dict_is_taken_too(here, capsys):
     assert found["table"]["classes"] == 7
     assert (found["weights"]["data"], found["weights"]["accuracy"]) == ("", None)
     weights = read_weights(here / "torchvision.pth").weights
-    net = make_parts(expand(vary(read_table("small"), classes=7), 32), 2, weights)["net"]
+    net = make_parts(subject(vary(read_table("small"), classes=7), 32, weights), 2)["net"]
     with torch.no_grad():
         assert torch.equal(net.expected, model(net.given))
 
@@ -309,14 +310,13 @@ def test_a_run_with_random_weights_says_none(here, capsys):
 
 
 def test_a_converted_part_is_kept_apart_for_each_weights(here):
-    graph = expand(read_table("net.toml"), 16)
-    keys = {cache.key(graph, "net", "onnx", "fp32", 1, weights) for weights in ("", "a" * 64, "b" * 64)}
-    assert len(keys) == 3
-    assert cache.key(graph, "net", "onnx", "fp32", 1) in keys
+    digests = (None, "a" * 64, "b" * 64)
+    nets = [subject("net.toml", 16, digest and Weights("w.pt", digest)) for digest in digests]
+    assert len({cache.key(net, "net", "onnx", "fp32", 1) for net in nets}) == 3
 
 
 def test_weights_that_change_under_a_run_are_a_row_with_a_reason(here):
     found = read_weights(here / "net.pt")
     stale = type(found.weights)(found.weights.file, "0" * 64)
     with pytest.raises(ValueError, match=r"net\.pt: has changed meanwhile"):
-        make_parts(expand(found.table, 16), 1, stale)
+        make_parts(subject(found.table, 16, stale))

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from ..arch.layers import Graph
 from ..cost.counts import Dtype
+from ..record.run import Subject
 from .formats import form
 
 MOST_BYTES: Final = 4 * 2**30
@@ -54,13 +54,11 @@ def default_folder() -> Path:
     return Path(os.environ.get("MNV3PROF_CACHE") or platformdirs.user_cache_dir("mnv3prof"))
 
 
-def key(graph: Graph, part: str, format_name: str, dtype: Dtype, batch: int, weights: str = "") -> str:
-    """The entry's name: everything that what is converted depends on.
-
-    weights: SHA-256 of their file, "" for random ones.
-    """
+def key(subject: Subject, part: str, format_name: str, dtype: Dtype, batch: int) -> str:
+    """The entry's name: everything that what is converted depends on."""
     versions = {package: _version(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
-    facts = [_FORM, format_name, dtype, batch, part, graph.table, graph.input, weights, versions]
+    weights = subject.weights.sha256 if subject.weights else ""
+    facts = [_FORM, format_name, dtype, batch, part, subject.table, subject.input, weights, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 

@@ -84,8 +84,8 @@ def _convert_missing(
 
 
 def _key(name: str, piece: Piece, setup: Setup) -> str:
-    dtype, weights = stored_dtype(name, setup.dtype), setup.weights.sha256 if setup.weights else ""
-    return cache.key(setup.graphs[piece.variant], piece.part, name, dtype, setup.batch, weights)
+    subject = setup.subjects[piece.variant]
+    return cache.key(subject, piece.part, name, stored_dtype(name, setup.dtype), setup.batch)
 
 
 def _how_many_at_once() -> int:

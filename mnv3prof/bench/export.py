@@ -4,10 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ..arch.layers import Graph
-from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
-from ..record.run import NET, Weights, part_layers
+from ..graph.errors import InputError, shown
+from ..record.run import NET, Subject, part_layers
 from . import cache, processes
 from .backends import backend
 from .backends import names as backend_names
@@ -33,24 +32,23 @@ class Exported(NamedTuple):
 
 
 def export(
-    graph: Graph, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
-    weights: Weights | None = None, hear: Callable[[str], None] = lambda _: None,
+    subject: Subject, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
+    hear: Callable[[str], None] = lambda _: None,
 ) -> Exported:  # fmt: skip
     """The part in the format called `to`. Raises InputError where it cannot be converted or run.
 
-    folder: the cache's. weights: trained ones; None for random ones from a fixed seed. hear: is told of
-    every step.
+    folder: the cache's. hear: is told of every step.
     """
     if dtype not in form(to).DTYPES:
         raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
-    if not part_layers(graph, part):
-        allowed = f"{', '.join(graph.blocks)}, {NET}, or a module's path as features.0.0"
+    if not part_layers(subject.graph, part):
+        allowed = f"{', '.join(subject.graph.block_names)}, {NET}, or a module's path as features.0.0"
         raise InputError(f"--part: {shown(part)} is no part; allowed are {allowed}")
     runner = next(name for name in backend_names() if to == backend(name).FORMAT)
     found = backend(runner).usable()
     if not found.ok:
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
-    setup, piece = Setup({"": graph}, dtype, batch, weights=weights), Piece("", part)
+    setup, piece = Setup({"": subject}, dtype, batch), Piece("", part)
     converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S, hear=hear)[to, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")

@@ -59,7 +59,7 @@ def _ask_all(
 def _ask(
     worker: processes.Worker, name: str, setup: Setup, timing: Timing, folder: Path, timeout_s: float
 ) -> list[Operator] | Failed:
-    graph = setup.graphs[timing.variant]
+    graph = setup.subjects[timing.variant].graph
     request = loading(name, Piece(timing.variant, timing.part), setup, folder)
     if isinstance(request, Failed):
         return request

@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..arch.layers import Graph
-from ..model.blocks import MobileNetV3
-from ..model.network import build, parts
-from ..record.run import NET, Weights
+from ..mobilenetv3.modules import MobileNetV3
+from ..mobilenetv3.network import build, parts
+from ..record.run import NET, Subject
 from .formats import Part
 from .weights import load_into
 
@@ -19,28 +18,28 @@ _SEED: Final = 0
 _CALIBRATION_IMAGES: Final = 8
 
 
-def make_parts(graph: Graph, batch: int = 1, weights: Weights | None = None) -> dict[str, Part]:
-    """The network and each of its blocks, by name. Raises InputError where `weights` do not fit."""
-    whole = make_network(graph, batch, weights)
+def make_parts(subject: Subject, batch: int = 1) -> dict[str, Part]:
+    """The network and each of its blocks, by name. Raises InputError where its weights do not fit."""
+    whole = make_network(subject, batch)
     return {**block_parts(whole), NET: whole}
 
 
-def make_network(graph: Graph, batch: int = 1, weights: Weights | None = None) -> Part:
+def make_network(subject: Subject, batch: int = 1) -> Part:
     """The whole network, the same in each process: trained weights, with the images that came with
     them, or else weights and images from a fixed seed.
 
     Batch norm of random weights takes the statistics of a few images, so that activations look like
     a trained network's: neither denormal nor beyond fp16. The input is among those that int8's ranges
     are fitted to: a range that is fitted to others cuts it off, most of all where few pixels are left.
-    Raises InputError where `weights` do not fit.
+    Raises InputError where the weights do not fit.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
-        model = build(graph.table)
-        images = torch.randn(batch * ceil(_CALIBRATION_IMAGES / batch), *graph.image)
-        if weights is None:
+        model = build(subject.table)
+        images = torch.randn(batch * ceil(_CALIBRATION_IMAGES / batch), *subject.graph.inputs[0].shape)
+        if subject.weights is None:
             _calibrate(model, images[:_CALIBRATION_IMAGES])
-        elif (seen := load_into(model, weights)) is not None:
+        elif (seen := load_into(model, subject.weights)) is not None:
             images = _as_many(seen, images)
         model.eval()
         image = images[:batch].clone()

@@ -5,10 +5,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ..arch.layers import Graph
 from ..cost.counts import Dtype
 from ..record.plan import RuntimePlan
-from ..record.run import NET
+from ..record.run import NET, Subject
 from .backends import backend
 from .processes import ask, end, is_alive, start
 from .schedule import Progress
@@ -18,11 +17,11 @@ _TIMEOUT_S: Final = 600.0
 
 
 def runtime_plans(
-    graph: Graph, backends: Sequence[str], dtype: Dtype, batch: int,
+    subject: Subject, backends: Sequence[str], dtype: Dtype, batch: int,
     hear: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
     """The arena that each backend plans for the whole network, or why none can be told."""
-    setup = Setup({"": graph}, dtype, batch)
+    setup = Setup({"": subject}, dtype, batch)
     return tuple(replace(_plan(name, setup, hear, timeout_s), dtype=dtype, batch=batch) for name in backends)
 
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..arch.layers import Graph
 from ..cost.counts import Dtype
-from ..record.run import Operator, Run, Subject, Timing, Weights, twins
+from ..record.run import Operator, Run, Subject, Timing, twins
 from . import cache
 from .backends import backend, compiles, names
 from .host import describe
@@ -24,12 +23,11 @@ from .worker import Piece, Setup
 
 class Request(NamedTuple):
     """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
-    for one that is not kept; operators: whether to ask the runtimes for theirs too; weights: trained
-    ones, of every network; ready_s: how long converting and loading the parts may take; roofs: whether
-    the machine's peak rates are measured too.
+    for one that is not kept; operators: whether to ask the runtimes for theirs too; ready_s: how long
+    converting and loading the parts may take; roofs: whether the machine's peak rates are measured too.
     """
 
-    graphs: Mapping[str, Graph]
+    subjects: Mapping[str, Subject]
     parts: Mapping[str, Sequence[str]]
     backends: tuple[str, ...]
     dtype: Dtype = "fp32"
@@ -39,7 +37,6 @@ class Request(NamedTuple):
     timeout_s: float = 300.0
     folder: Path | None = None
     operators: bool = False
-    weights: Weights | None = None
     ready_s: float = inf
     roofs: bool = True
 
@@ -63,7 +60,7 @@ def profile(
 
     Identical parts are measured once, under the first one's name.
     """
-    setup = Setup(dict(request.graphs), request.dtype, request.batch, request.threads, request.weights)
+    setup = Setup(dict(request.subjects), request.dtype, request.batch, request.threads)
     run = known or _begun(request)
     others = tuple(timing for timing in run.timings if not _asked_for(timing, request))
 
@@ -92,9 +89,7 @@ def profile(
 
 
 def _begun(request: Request) -> Run:
-    subjects = {
-        name: Subject(graph.table, graph.input, request.weights) for name, graph in request.graphs.items()
-    }
+    subjects = dict(request.subjects)
     return Run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(["mnv3prof", *sys.argv[1:]]),
@@ -113,8 +108,8 @@ def _devices_without_roof(run: Run, request: Request) -> list[str]:
 def _pieces(request: Request) -> tuple[Piece, ...]:
     """Each part that is asked for by the name of the first one that is identical."""
     found: dict[Piece, None] = {}
-    for variant, graph in request.graphs.items():
-        same = twins(graph)
+    for variant, subject in request.subjects.items():
+        same = twins(subject.graph)
         found |= {Piece(variant, same.get(part, part)): None for part in request.parts[variant]}
     return tuple(found)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from ..record.operators import Op
+from ..record.operators import RuntimeOp
 from .backends import Call, Job
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def torch_call(
     return call
 
 
-def torch_operators(job: Job, calls: int) -> tuple[Op, ...]:
+def torch_operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """What PyTorch's profiler says of each operator that the modules call, the median of so many calls."""
     from torch.profiler import ProfilerActivity, profile
 
@@ -54,7 +54,7 @@ def torch_operators(job: Job, calls: int) -> tuple[Op, ...]:
     ]
     each = len(outer) // calls
     return tuple(
-        Op(f"{number}: {outer[number].name}", outer[number].name, seconds)
+        RuntimeOp(f"{number}: {outer[number].name}", outer[number].name, seconds)
         for number in range(each)
         if (seconds := median(outer[number + n * each].cpu_time_total for n in range(calls)) / 1e6) > 0
     )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ..arch.table import InputError, Table
+from ..graph.errors import InputError
+from ..mobilenetv3.table import Table
 from ..record.run import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..model.blocks import MobileNetV3
+    from ..mobilenetv3.modules import MobileNetV3
 
 
 class Loaded(NamedTuple):
@@ -89,7 +90,7 @@ def refuse_misfit(found: Loaded, table: Table) -> None:
     """Raises InputError where the weights are not of the network of `table`, whatever its name."""
     import torch
 
-    from ..model.network import build
+    from ..mobilenetv3.network import build
 
     where = found.weights.file
     if found.table is not None and (field := _difference(found.table, table)):

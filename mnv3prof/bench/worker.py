@@ -11,11 +11,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..arch.layers import Graph
 from ..cost.counts import Dtype
-from ..record.operators import Op
+from ..record.operators import RuntimeOp
 from ..record.plan import RuntimePlan
-from ..record.run import NET, Roof, Status, Weights
+from ..record.run import NET, Roof, Status, Subject
 from . import cache
 from .backends import Backend, Call, Job, backend
 from .clock import Visit, visit
@@ -54,16 +53,12 @@ _MEMORY_SHARE: Final = 0.9
 
 
 class Setup(NamedTuple):
-    """What all requests to a worker have in common. graphs: by variant.
+    """What all requests to a worker have in common. subjects: by variant."""
 
-    weights: trained ones for every graph; None for random ones from a fixed seed.
-    """
-
-    graphs: dict[str, Graph]
+    subjects: dict[str, Subject]
     dtype: Dtype = "fp32"
     batch: int = 1
     threads: int = 1
-    weights: Weights | None = None
 
 
 class Piece(NamedTuple):
@@ -144,7 +139,7 @@ def serve_runtime(name: str, setup: Setup, line: Connection) -> None:
     networks: dict[str, dict[str, Part]] = {}
     calls: dict[Piece, Call] = {}
 
-    def answer(request: Any) -> Prepared | Visit | tuple[Op, ...] | RuntimePlan | None:
+    def answer(request: Any) -> Prepared | Visit | tuple[RuntimeOp, ...] | RuntimePlan | None:
         if isinstance(request, Begin):
             for module in runtime.IMPORTS:
                 import_module(module)
@@ -254,20 +249,20 @@ def _part(piece: Piece, setup: Setup, networks: dict[str, dict[str, Part]]) -> P
 
     variant, name = piece
     if variant not in networks:
-        networks[variant] = {NET: make_network(setup.graphs[variant], setup.batch, setup.weights)}
+        networks[variant] = {NET: make_network(setup.subjects[variant], setup.batch)}
     made = networks[variant]
-    if name not in made and name in setup.graphs[variant].blocks:
+    if name not in made and setup.subjects[variant].graph.block(name):
         made |= block_parts(made[NET])
     elif name not in made:
         made[name] = inner_part(made[NET], name)
     return made[name]
 
 
-def _operators(runtime: Backend, job: Job, calls: int) -> tuple[Op, ...]:
+def _operators(runtime: Backend, job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     profiler = getattr(runtime, "operators", None)
     if profiler is None:
         raise Unsupported("the runtime tells nothing of its operators")
-    found: tuple[Op, ...] = profiler(job, calls)
+    found: tuple[RuntimeOp, ...] = profiler(job, calls)
     return found
 
 

@@ -1,7 +1,7 @@
 """What a claim's file holds, and which there are.
 
 One file a claim or family of claims, found by its place in this folder. It says its CLAIMS, and
-judge(evidence) gives the findings. Where something must be timed, timed(graph) says what; where
+judge(evidence) gives the findings. Where something must be timed, timed(subject) says what; where
 something must be trained, its ARMS do.
 """
 
@@ -11,10 +11,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from ..arch.layers import Graph
-from ..arch.table import InputError, Table, shown
 from ..cost.counts import Dtype
+from ..graph.errors import InputError, shown
+from ..mobilenetv3.table import Table
 from ..record.findings import Evidence, Finding, Series, Verdict
+from ..record.run import Subject
 
 _PLUMBING: Final = frozenset({"__init__", "claim", "compared", "gained", "measure", "trials"})
 
@@ -40,7 +41,7 @@ class Wish(NamedTuple):
     """
 
     variant: str
-    graph: Graph
+    subject: Subject
     part: str
     dtypes: tuple[Dtype, ...] = ("fp32",)
     compiled: int = 0
@@ -97,9 +98,9 @@ def judge(evidence: Evidence, names: tuple[str, ...] = ()) -> tuple[Finding, ...
     return tuple(sorted(wanted, key=lambda finding: place(finding.claim)))
 
 
-def wishes(graph: Graph, names: tuple[str, ...] = ()) -> tuple[Wish, ...]:
+def wishes(subject: Subject, names: tuple[str, ...] = ()) -> tuple[Wish, ...]:
     """What the claims want timed, each family's first wish before any second one."""
-    lists = [getattr(family, "timed", lambda _: ())(graph) for family in chosen(names)]
+    lists = [getattr(family, "timed", lambda _: ())(subject) for family in chosen(names)]
     return tuple(wish for round_ in zip_longest(*lists) for wish in round_ if wish is not None)
 
 

@@ -5,11 +5,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ..arch.layers import Graph, Layer, expand
-from ..arch.table import Table
 from ..cost.counts import Dtype
+from ..graph.graph import Graph, Layer
+from ..mobilenetv3.table import Table
 from ..record.findings import Evidence, Finding
-from ..record.run import NET
+from ..record.run import NET, Subject
 from .claim import Claim, Wish, finding, not_measured
 from .compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio
 
@@ -40,15 +40,16 @@ _SAVED: Final = 0.15
 _DTYPES: Final[tuple[Dtype, ...]] = ("fp32", "int8")
 
 
-def timed(graph: Graph) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[Wish, ...]:
     """The whole network in every form, then the activation alone at its largest, middle and smallest."""
-    shapes = alone(graph)
+    shapes = alone(subject.graph)
     if not shapes:
         return ()
-    nets = {"": graph, **{name: _in_form(graph, code) for name, code in FORMS.items()}}
+    table = subject.table
+    nets = {"": subject, **{name: subject.varied(_in_form(table, code)) for name, code in FORMS.items()}}
     gated = {
-        "": graph,
-        **{name: expand(replace(graph.table, se_gate=gate), graph.input) for name, gate in GATES.items()},
+        "": subject,
+        **{name: subject.varied(replace(table, se_gate=gate)) for name, gate in GATES.items()},
     }
     return (
         *(Wish(name, net, NET, _DTYPES, compiled=2) for name, net in nets.items()),
@@ -57,7 +58,7 @@ def timed(graph: Graph) -> tuple[Wish, ...]:
             for layer in shapes
             for name, net in nets.items()
         ),
-        *(Wish(name, net, gate) for gate in _last_gate(graph) for name, net in gated.items()),
+        *(Wish(name, net, gate) for gate in _last_gate(subject.graph) for name, net in gated.items()),
     )
 
 
@@ -70,18 +71,13 @@ def alone(graph: Graph) -> tuple[Layer, ...]:
     return tuple(dict.fromkeys((layers[-1], layers[len(layers) // 2], layers[0]))) if layers else ()
 
 
-def _in_form(graph: Graph, code: str) -> Graph:
-    table = graph.table
-
+def _in_form(table: Table, code: str) -> Table:
     def changed(activation: str) -> str:
         return code if activation == "HS" else activation
 
     rows = tuple(replace(row, activation=changed(row.activation)) for row in table.rows)
-    form = Table(**{
-        **{name: getattr(table, name) for name in table.__struct_fields__}, "rows": rows,
-        "stem_activation": changed(table.stem_activation), "head_activation": changed(table.head_activation),
-    })  # fmt: skip
-    return expand(form, graph.input)
+    stem, head = changed(table.stem_activation), changed(table.head_activation)
+    return replace(table, rows=rows, stem_activation=stem, head_activation=head)
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:

@@ -5,12 +5,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
-from ..arch.layers import Graph
 from ..bench.backends import backend
 from ..bench.profile import Request, profile
 from ..bench.schedule import Progress
 from ..cost.counts import Dtype
-from ..record.run import Run
+from ..record.run import Run, Subject
 from .claim import Wish
 
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
@@ -50,7 +49,10 @@ class Measuring(NamedTuple):
 
 
 def measure(
-    graph: Graph, wishes: Sequence[Wish], how: Measuring, hear: Callable[[Progress], None] = lambda _: None
+    subject: Subject,
+    wishes: Sequence[Wish],
+    how: Measuring,
+    hear: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[Run, ...]:
     """A run for each type that something is wanted in and a backend takes, and one of compiled PyTorch."""
     found: list[Run] = []
@@ -64,7 +66,7 @@ def measure(
             begin = monotonic()
             ready_s, sampled_s = max(_READY_LEAST, stage.ready * left), stage.sampled * how.budget_s
             found.append(
-                profile(_request(graph, wanted, takes, stage.dtype, how, sampled_s, ready_s), hear=hear)
+                profile(_request(subject, wanted, takes, stage.dtype, how, sampled_s, ready_s), hear=hear)
             )
             left -= monotonic() - begin - sampled_s
     return tuple(found)
@@ -76,15 +78,15 @@ def _takes(name: str, stage: _Stage) -> bool:
 
 
 def _request(
-    graph: Graph, wishes: Sequence[Wish], backends: tuple[str, ...], dtype: Dtype, how: Measuring,
+    subject: Subject, wishes: Sequence[Wish], backends: tuple[str, ...], dtype: Dtype, how: Measuring,
     sampled_s: float, ready_s: float,
 ) -> Request:  # fmt: skip
-    graphs: dict[str, Graph] = {"": graph}
+    subjects: dict[str, Subject] = {"": subject}
     parts: dict[str, dict[str, None]] = {"": {}}
     for wish in wishes:
-        graphs.setdefault(wish.variant, wish.graph)
+        subjects.setdefault(wish.variant, wish.subject)
         parts.setdefault(wish.variant, {})[wish.part] = None
     return Request(
-        graphs, {variant: tuple(found) for variant, found in parts.items()}, backends, dtype,
+        subjects, {variant: tuple(found) for variant, found in parts.items()}, backends, dtype,
         threads=how.threads, budget_s=sampled_s, folder=how.folder, ready_s=ready_s, roofs=False,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ..arch.table import Table
+from ..mobilenetv3.table import Table
 from ..record.findings import Evidence, Finding
 from .claim import Arm, Claim, finding, not_trained
 from .gained import BASE, gain, trained_on, verdict_on_gain

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ..arch.variants import with_activation
+from ..mobilenetv3.variants import with_activation
 from ..record.findings import Evidence, Finding, Verdict
 from .claim import Arm, Claim, finding, not_trained
 from .gained import BASE, Gain, learnt_too_little, lost_in_8_bits, trained_on

@@ -4,8 +4,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ..arch.layers import Graph, expand
 from ..record.findings import Evidence, Finding
+from ..record.run import Subject
 from .claim import NOT_IN_PAPER, Claim, Wish, finding, not_measured
 from .compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio, ratio_of_sums
 from .squeeze_excite import modules
@@ -19,16 +19,18 @@ CLAIMS: Final = (K7,)
 LINEAR: Final = "linear SE"
 
 
-def _forms(graph: Graph) -> dict[str, Graph]:
+def _forms(subject: Subject) -> dict[str, Subject]:
     """The network as asked for under "", and with the other form of squeeze-excite."""
-    other = "conv" if graph.table.se_form == "linear" else "linear"
-    return {"": graph, LINEAR: expand(replace(graph.table, se_form=other), graph.input)}
+    other = "conv" if subject.table.se_form == "linear" else "linear"
+    return {"": subject, LINEAR: subject.varied(replace(subject.table, se_form=other))}
 
 
-def timed(graph: Graph) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[Wish, ...]:
     """Every SE module in both forms."""
     return tuple(
-        Wish(variant, net, path) for path in modules(graph).values() for variant, net in _forms(graph).items()
+        Wish(variant, net, path)
+        for path in modules(subject.graph).values()
+        for variant, net in _forms(subject).items()
     )
 
 
@@ -37,7 +39,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     paths = list(modules(evidence.graph).values())
     if not paths:
         return (finding(K7, "not testable here", how="computed", why="the table has no squeeze-excite"),)
-    order = ("", LINEAR) if evidence.graph.table.se_form == "conv" else (LINEAR, "")
+    order = ("", LINEAR) if evidence.subject.table.se_form == "conv" else (LINEAR, "")
     found: dict[str, Ratio] = {}
     working = []
     for name in evidence.backends():

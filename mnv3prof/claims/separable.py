@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import count
+from math import prod
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from ..arch.layers import Graph, expand
-from ..arch.table import Row, Table
 from ..cost.counts import count as count_layers
-from ..cost.counts import macs, total, weights
+from ..cost.counts import total
+from ..graph.graph import Graph
+from ..mobilenetv3.table import Row, Table, row_names
 from ..record.findings import Evidence, Finding, Series
-from ..record.run import NET
+from ..record.run import NET, Subject, part_layers
 from .claim import Claim, Wish, finding, not_measured
 from .compared import Ratio, measured_on, overall, ratio, ratio_of_sums
 
@@ -49,16 +50,16 @@ class Saving(NamedTuple):
         return Fraction(self.standard, self.pair)
 
 
-def timed(graph: Graph) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[Wish, ...]:
     """The network, its 3×3 blocks and the pair of K2, separable and standard."""
-    standard = _standard(graph)
-    parts = [NET, *_threes(graph)]
+    standard = _standard(subject)
+    parts = [NET, *_threes(subject.table)]
     pairs = [(_PAIR, _example(32, 64, 3)), (_PAIR_STANDARD, _standard(_example(32, 64, 3)))]
     return (
         *(
             Wish(variant, net, part, compiled=3 if part == NET else 0)
             for part in parts
-            for variant, net in (("", graph), (STANDARD, standard))
+            for variant, net in (("", subject), (STANDARD, standard))
         ),
         *(Wish(variant, net, "1", compiled=1) for variant, net in pairs),
     )
@@ -67,40 +68,46 @@ def timed(graph: Graph) -> tuple[Wish, ...]:
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """K1 and K2, counted and measured."""
     return (
-        _saved(evidence.graph),
+        _saved(evidence.subject),
         _saved_time(evidence),
         example(32, 64, 3, said=(18_432, 2_816)),
         _example_time(evidence),
     )
 
 
-def savings(graph: Graph) -> tuple[Saving, ...]:
+def savings(subject: Subject) -> tuple[Saving, ...]:
     """What the pair of each row saves."""
-    separable = expand(replace(graph.table, conv="separable"), graph.input)
-    standard = _standard(graph)
+    separable, standard = _separable(subject).graph, _standard(subject).graph
+    rows = zip(row_names(subject.table), subject.table.rows, strict=True)
     return tuple(
         Saving(
-            str(number), row.kernel, row.out, _macs(separable, str(number), ("depthwise", "project")),
-            _macs(standard, str(number), ("standard",)),
+            name, row.kernel, row.out, _macs(separable, name, ("depthwise", "project")),
+            _macs(standard, name, ("standard",)),
         )
-        for number, row in enumerate(graph.table.rows, 1)
+        for name, row in rows
     )  # fmt: skip
 
 
 def _macs(graph: Graph, block: str, roles: tuple[str, ...]) -> int:
-    return sum(macs(layer) for layer in graph.layers if layer.block == block and layer.role in roles)
+    return sum(layer.macs for layer in part_layers(graph, block) if layer.role in roles)
 
 
-def _standard(graph: Graph) -> Graph:
-    return expand(replace(graph.table, conv="standard"), graph.input)
+def _separable(subject: Subject) -> Subject:
+    return subject.varied(replace(subject.table, conv="separable"))
 
 
-def _threes(graph: Graph) -> list[str]:
-    return [str(number) for number, row in enumerate(graph.table.rows, 1) if row.kernel == 3]
+def _standard(subject: Subject) -> Subject:
+    return subject.varied(replace(subject.table, conv="standard"))
 
 
-def _saved(graph: Graph) -> Finding:
-    found = savings(graph)
+def _threes(table: Table) -> dict[str, int]:
+    """The blocks of the table's 3×3 rows, with the rows' numbers."""
+    rows = zip(row_names(table), table.rows, strict=True)
+    return {name: number for number, (name, row) in enumerate(rows, 1) if row.kernel == 3}
+
+
+def _saved(subject: Subject) -> Finding:
+    found = savings(subject)
     threes = [saving for saving in found if saving.kernel == 3]
     inside = [saving for saving in threes if LOW <= saving.ratio <= HIGH]
     least = least_width(3)
@@ -108,7 +115,7 @@ def _saved(graph: Graph) -> Finding:
         "standard / pair = N·k² / (k² + N) = 1 / (1/N + 1/k²), N output channels, k×k kernel",
         *(_range(kernel) for kernel in _KERNELS),
         *(_line(saving) for saving in found),
-        *_whole(graph),
+        *_whole(subject),
     )
     how = "computed, exactly"
     if not threes:
@@ -128,10 +135,10 @@ def _saved(graph: Graph) -> Finding:
     return finding(K1, verdict, found=f"{said}.", how=how, why=why, working=working)  # type: ignore[arg-type]
 
 
-def _whole(graph: Graph) -> tuple[str, ...]:
+def _whole(subject: Subject) -> tuple[str, ...]:
     """The network's MACs and parameters, standard by separable."""
-    separable = expand(replace(graph.table, conv="separable"), graph.input)
-    ours, theirs = (total(count_layers(one)) for one in (separable, _standard(graph)))
+    both = _separable(subject), _standard(subject)
+    ours, theirs = (total(count_layers(one.graph)) for one in both)
     return tuple(
         f"whole network, {name}: {a:,} / {b:,} = ×{a / b:.3f}"
         for name, a, b in (("MACs", theirs.macs, ours.macs), ("parameters", theirs.params, ours.params))
@@ -172,8 +179,7 @@ def _span(found: Sequence[Saving]) -> str:
 
 def _saved_time(evidence: Evidence) -> Finding:
     """Whether 3×3 blocks take 8 times less time too."""
-    graph = evidence.graph
-    blocks = _threes(graph)
+    blocks = _threes(evidence.subject.table)
     sums: dict[str, Ratio | None] = {}
     series: list[Series] = []
     working: list[str] = []
@@ -186,7 +192,7 @@ def _saved_time(evidence: Evidence) -> Finding:
         series.append(
             Series(
                 name, "block", "standard / separable, time",
-                tuple((float(b), r.value, r.low, r.high) for b, r in found.items()),
+                tuple((float(blocks[b]), r.value, r.low, r.high) for b, r in found.items()),
             )
         )  # fmt: skip
         net = ratio(*(evidence.timing(v, NET, name) for v in (STANDARD, "")))
@@ -199,23 +205,21 @@ def _saved_time(evidence: Evidence) -> Finding:
     return finding(
         K1, verdict, found=f"Time of all 3×3 blocks, standard by separable: {said}.",
         how=measured_on(evidence, sums), why=why,
-        working=(*_whole(graph), *working), series=tuple(series),
+        working=(*_whole(evidence.subject), *working), series=tuple(series),
     )  # fmt: skip
 
 
-def _example(width: int, out: int, kernel: int) -> Graph:
+def _example(width: int, out: int, kernel: int) -> Subject:
     """A network whose only block is the pair from `width` to `out` channels, at 56×56."""
     row = Row(width, out, kernel, 1, se=False, activation="HS")
-    return expand(Table(name=f"pair {width}→{out}", stem=width, rows=(row,), last=8, classes=8), 112)
+    return Subject(Table(name=f"pair {width}→{out}", stem=width, rows=(row,), last=8, classes=8), (112, 112))
 
 
 def example(width: int, out: int, kernel: int, said: tuple[int, int]) -> Finding:
     """K2: the weights of the standard convolution and of the pair, against what was said of them."""
-    graph = _example(width, out, kernel)
-    (standard,) = (weights(layer) for layer in _standard(graph).layers if layer.role == "standard")
-    depthwise, pointwise = (
-        weights(layer) for layer in graph.layers if layer.role in ("depthwise", "project")
-    )
+    subject = _example(width, out, kernel)
+    (standard,) = _weights(_standard(subject).graph, "standard")
+    depthwise, pointwise = _weights(subject.graph, "depthwise", "project")
     pair = depthwise + pointwise
     working = (
         f"standard: {width}·{kernel}·{kernel}·{out} = {standard:,}",
@@ -246,3 +250,8 @@ def _example_time(evidence: Evidence) -> Finding:
         found=f"MACs ×{float(saving.ratio):.2f}; time of the pair with its batch norms and h-swish: {said}.",
         working=tuple(f"{name}: standard / pair, time {r}" for name, r in found.items()),
     )  # fmt: skip
+
+
+def _weights(graph: Graph, *roles: str) -> list[int]:
+    """How many weights each layer of these roles has."""
+    return [prod(layer.weights[0].shape) for layer in graph.layers if layer.role in roles]

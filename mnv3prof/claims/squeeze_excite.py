@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec.structs import replace
-
-from ..arch.layers import Graph, expand
-from ..arch.table import Table
-from ..arch.variants import vary
 from ..cost.counts import Cost, Totals, count, total
 from ..cost.memory import arena, peaks
+from ..graph.graph import Graph
+from ..mobilenetv3.table import Table, row_names
+from ..mobilenetv3.variants import vary
 from ..record.findings import Evidence, Finding, Series
-from ..record.run import NET, part_layers
+from ..record.run import NET, Subject, part_layers
 from .claim import Arm, Claim, Wish, finding, not_measured, not_trained
 from .compared import is_slower, measured_on, overall, ratio
 from .gained import BASE, gain, trained_on, verdict_on_gain
@@ -37,38 +35,37 @@ def _without(table: Table) -> Table:
 ARMS: Final = (Arm(BASE), Arm(WITHOUT, _without))
 
 
-def timed(graph: Graph) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[Wish, ...]:
     """The network with and without SE, and each SE module with the block that it stands in."""
-    if not modules(graph):
+    found = modules(subject.graph)
+    if not found:
         return ()
-    without = expand(_without(graph.table), graph.input)
-    inner = [part for block, path in modules(graph).items() for part in (path, block)]
+    inner = [part for block, path in found.items() for part in (path, block)]
     return (
-        Wish("", graph, NET),
-        Wish(WITHOUT, without, NET),
-        *(Wish("", graph, part) for part in inner),
+        Wish("", subject, NET),
+        Wish(WITHOUT, subject.varied(_without(subject.table)), NET),
+        *(Wish("", subject, part) for part in inner),
     )
 
 
 def modules(graph: Graph) -> dict[str, str]:
     """The path of each block's SE module."""
-    return {
-        layer.block: layer.name.rpartition(".")[0] for layer in graph.layers if layer.role == "se_reduce"
-    }  # fmt: skip
+    return {block.name: layer.path for block, layer in graph.placed() if layer.role == "se_scale"}
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """K3: the size counted, the time measured, the accuracy trained."""
-    return _size(evidence.graph), _time(evidence), _accuracy(evidence)
+    return _size(evidence.subject), _time(evidence), _accuracy(evidence)
 
 
-def _size(graph: Graph) -> Finding:
+def _size(subject: Subject) -> Finding:
+    graph = subject.graph
     if not modules(graph):
         return finding(K3, "not testable here", how="computed", why="the table has no squeeze-excite")
     costs = count(graph)
     inside = {path: _under(graph, costs, path) for path in modules(graph).values()}
     whole, se = total(costs), total(cost for path in inside for cost in _costs_under(graph, costs, path))
-    bare = expand(replace(_without(graph.table), name=graph.table.name), graph.input)
+    bare = subject.varied(_without(subject.table)).graph
     rest = total(count(bare))
     added = {name: _more(getattr(whole, name), getattr(rest, name)) for name in ("params", "macs", "flops")}
     pairs = {
@@ -95,7 +92,7 @@ def _size(graph: Graph) -> Finding:
 
 
 def _costs_under(graph: Graph, costs: Sequence[Cost], path: str) -> list[Cost]:
-    names = {layer.name for layer in graph.layers if layer.name.startswith(f"{path}.")}
+    names = {layer.name for layer in part_layers(graph, path)}
     return [cost for cost in costs if cost.layer in names]
 
 
@@ -107,7 +104,7 @@ def _block_line(graph: Graph, costs: Sequence[Cost], block: str, se: Totals) -> 
     names = {layer.name for layer in part_layers(graph, block)}
     whole = total(cost for cost in costs if cost.layer in names)
     reduce = next(layer for layer in graph.layers if layer.name == f"{se.name}.fc1")
-    e, q = reduce.in_shape[0], reduce.out_shape[0]
+    e, q = graph.in_shape(reduce)[0], reduce.out_shape[0]
     return (
         f"block {block}: e = {e}, q = {q}: {se.params:,} of {whole.params:,} parameters "
         f"({se.params / whole.params:.1%}), {se.macs:,} of {whole.macs:,} MACs ({se.macs / whole.macs:.2%}), "
@@ -117,7 +114,7 @@ def _block_line(graph: Graph, costs: Sequence[Cost], block: str, se: Totals) -> 
 
 def _memory_lines(graph: Graph, bare: Graph) -> list[str]:
     """Of each block with SE, the most bytes of activations alive while it runs, with SE and without."""
-    with_se, without = (dict(zip(g.blocks, peaks(g).folded.blocks, strict=True)) for g in (graph, bare))
+    with_se, without = (dict(zip(g.block_names, peaks(g).folded.blocks, strict=True)) for g in (graph, bare))
     return [
         f"block {block}, bytes alive: {with_se[block]:,} / {without[block]:,} − 1 "
         f"= {_more(with_se[block], without[block]):+.2%}"
@@ -145,10 +142,10 @@ def _time(evidence: Evidence) -> Finding:
     )
     for name in found:
         points = []
-        for block, path in modules(evidence.graph).items():
+        for number, (block, path) in _numbered(evidence):
             share = ratio(evidence.timing("", path, name), evidence.timing("", block, name))
             if share:
-                points.append((float(block), share.value, share.low, share.high))
+                points.append((float(number), share.value, share.low, share.high))
                 working.append(f"{name}, block {block}: the SE module alone by its block, time {share}")
         series.append(Series(name, "block", "SE's share of the block's time", tuple(points)))
     said = ", ".join(f"{r} on {name}" for name, r in found.items())
@@ -156,6 +153,13 @@ def _time(evidence: Evidence) -> Finding:
         K3, verdict, how=measured_on(evidence, found), why=why, working=tuple(working), series=tuple(series),
         found=f"Does it cost no time, as the paper says? The network with SE by the one without: {said}.",
     )  # fmt: skip
+
+
+def _numbered(evidence: Evidence) -> list[tuple[int, tuple[str, str]]]:
+    """Each block with SE and its module's path, by the number of its row."""
+    found = modules(evidence.graph)
+    names = enumerate(row_names(evidence.subject.table), 1)
+    return [(number, (name, found[name])) for number, name in names if name in found]
 
 
 def _accuracy(evidence: Evidence) -> Finding:

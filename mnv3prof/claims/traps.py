@@ -1,13 +1,16 @@
 """T1 to T3: what the article's listings would build if they were taken at their word."""
 
+from itertools import pairwise
+from math import prod
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from ..arch.layers import WEIGHTED, Graph, expand
-from ..arch.table import Row, Table, in_widths, make_divisible
-from ..cost.counts import count, total
+from ..cost.counts import count, subtotals, total
+from ..graph.graph import Graph
+from ..mobilenetv3.table import Row, Table, in_widths, make_divisible, row_names
 from ..record.findings import Evidence, Finding
+from ..record.run import Subject
 from .claim import Claim, finding
 
 T1: Final = Claim(
@@ -38,7 +41,7 @@ class Literal(NamedTuple):
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """The three traps."""
     graph = evidence.graph
-    return _hidden(graph), _activation(graph), bias_finding(graph, biases(graph))
+    return _hidden(evidence.subject), _activation(evidence.subject), bias_finding(graph, biases(graph))
 
 
 def literal_row(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> Literal:
@@ -63,44 +66,36 @@ def literal_row(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> L
     return Literal(hidden, params, products)
 
 
-def literal_rows(graph: Graph) -> tuple[Literal, ...]:
-    """Every row of the graph's table as the listing builds it, by separable convolutions."""
-    table = graph.table
-    pixels = {
-        layer.block: layer.out_shape[-1] * layer.out_shape[-2]
-        for layer in graph.layers
-        if len(layer.out_shape) == 3
-    }
-    before = ["stem", *map(str, range(1, len(table.rows)))]
+def literal_rows(subject: Subject) -> tuple[Literal, ...]:
+    """Every row of the network's table as the listing builds it, by separable convolutions."""
+    table = subject.table
+    pixels = [prod(block.layers[-1].out_shape[1:]) for block in subject.graph.blocks[: len(table.rows) + 1]]
     return tuple(
-        literal_row(row, width, table, (pixels[block], pixels[str(n)]))
-        for n, (row, width, block) in enumerate(zip(table.rows, in_widths(table), before, strict=True), 1)
+        literal_row(row, width, table, sizes)
+        for row, width, sizes in zip(table.rows, in_widths(table), pairwise(pixels), strict=True)
     )
 
 
-def _hidden(graph: Graph) -> Finding:
-    rows = literal_rows(graph)
-    costs = count(graph)
+def _hidden(subject: Subject) -> Finding:
+    table, rows = subject.table, literal_rows(subject)
+    costs = count(subject.graph)
     ours = total(costs)
-    blocks = {
-        str(n): total(c for c, x in zip(costs, graph.layers, strict=True) if x.block == str(n))
-        for n in range(1, len(rows) + 1)
-    }
-    params = ours.params - sum(b.params for b in blocks.values()) + sum(r.params for r in rows)
-    products = ours.macs - sum(b.macs for b in blocks.values()) + sum(r.macs for r in rows)
+    groups = {group.name: group for group in subtotals(subject.graph, costs)}
+    blocks = [groups[name] for name in row_names(table)]
+    params = ours.params - sum(b.params for b in blocks) + sum(r.params for r in rows)
+    products = ours.macs - sum(b.macs for b in blocks) + sum(r.macs for r in rows)
     working = (
         "hidden = in · expand; parameters = in·h + 2h + h·k² + 2h + [2·h·q + q + h] + h·out + 2·out",
         *(
             f"row {n}: {width} · {row.expand} = {r.hidden:,} channels for {row.expand}: "
-            f"{r.params:,} parameters for {blocks[str(n)].params:,}, "
-            f"{r.macs:,} MACs for {blocks[str(n)].macs:,}"
-            for n, (r, row, width) in enumerate(
-                zip(rows, graph.table.rows, in_widths(graph.table), strict=True), 1
+            f"{r.params:,} parameters for {block.params:,}, {r.macs:,} MACs for {block.macs:,}"
+            for n, (r, row, width, block) in enumerate(
+                zip(rows, table.rows, in_widths(table), blocks, strict=True), 1
             )
         ),
         f"in total: {params:,} parameters for {ours.params:,}, {products:,} MACs for {ours.macs:,}",
     )  # fmt: skip
-    same = all(r.hidden == row.expand for r, row in zip(rows, graph.table.rows, strict=True))
+    same = all(r.hidden == row.expand for r, row in zip(rows, table.rows, strict=True))
     found = (
         f"The widest row would have {max(r.hidden for r in rows):,} channels, the network {params:,} "
         f"parameters (×{params / ours.params:,.0f}) and {products:,} MACs (×{products / ours.macs:,.0f})."
@@ -108,22 +103,23 @@ def _hidden(graph: Graph) -> Finding:
     return finding(T1, "holds" if same else "does not hold", found=found, how=_EXACT, working=working)
 
 
-def _activation(graph: Graph) -> Finding:
-    table = graph.table
+def _activation(subject: Subject) -> Finding:
+    table = subject.table
     everywhere = replace(table, rows=tuple(replace(row, activation="HS") for row in table.rows))
-    changed = [n for n, row in enumerate(table.rows, 1) if row.activation != "HS"]
-    ours, theirs = (total(count(expand(one, graph.input))) for one in (table, everywhere))
+    names = zip(row_names(table), table.rows, strict=True)
+    changed = [name for name, row in names if row.activation != "HS"]
+    ours, theirs = (total(count(one.graph)) for one in (subject, subject.varied(everywhere)))
     elements = sum(
         layer.elements
-        for layer in graph.layers
-        if layer.role == "activation" and layer.block in map(str, changed)
+        for block, layer in subject.graph.placed()
+        if layer.role == "activation" and block.name in changed
     )
     found = (
         f"{len(changed)} of {len(table.rows)} rows would get h-swish for another: {elements:,} activations, "
         f"FLOPs {theirs.flops / ours.flops - 1:+.2%}; MACs and parameters are the same."
     )
     working = (
-        f"rows {', '.join(map(str, changed))}: {elements:,} elements" if changed else "no row changes",
+        f"rows {', '.join(changed)}: {elements:,} elements" if changed else "no row changes",
         "h-swish costs 5 FLOPs an element, ReLU 1",
         f"FLOPs: {theirs.flops:,} for {ours.flops:,}, {theirs.flops - ours.flops:+,}",
         f"MACs: {theirs.macs:,} for {ours.macs:,}; parameters: {theirs.params:,} for {ours.params:,}",
@@ -142,7 +138,7 @@ class Biases(NamedTuple):
 def biases(graph: Graph) -> Biases:
     """What the listing's convolutions would have before their batch norms."""
     fed = {layer.inputs[0] for layer in graph.layers if layer.op == "batch_norm"}
-    convs = [x for x in graph.layers if x.name in fed and x.op in WEIGHTED and not x.bias]
+    convs = [x for x in graph.layers if x.name in fed and x.operation.weighted and not x.biased]
     return Biases(len(convs), sum(x.out_shape[0] for x in convs), sum(x.elements for x in convs))
 
 

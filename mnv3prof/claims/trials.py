@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from ..arch.files import read_table
-from ..arch.table import Table
-from ..arch.variants import vary
 from ..bench.schedule import Progress
+from ..mobilenetv3.files import read_table
+from ..mobilenetv3.table import Table
+from ..mobilenetv3.variants import vary
 from ..record.findings import Trial
 from .claim import Arm
 

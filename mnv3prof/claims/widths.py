@@ -3,11 +3,9 @@
 from statistics import mean
 from typing import Final, NamedTuple
 
-from ..arch.layers import Graph, expand
-from ..arch.table import Row, Table
-from ..cost.counts import macs
+from ..mobilenetv3.table import Row, Table
 from ..record.findings import Evidence, Finding, Series
-from ..record.run import Timing, part_layers
+from ..record.run import Subject, Timing, part_layers
 from .claim import Claim, Wish, finding, not_measured
 from .compared import Ratio, is_slower, measured_on, on_a_mobile_chip, overall
 
@@ -32,7 +30,7 @@ class _Point(NamedTuple):
     high: float
 
 
-def timed(_: Graph) -> tuple[Wish, ...]:
+def timed(_: Subject) -> tuple[Wish, ...]:
     """A block of every width from 8 below to 8 above the middle one."""
     return tuple(Wish(named(width), network(width), _BLOCK) for width in WIDTHS)
 
@@ -42,10 +40,10 @@ def named(width: int) -> str:
     return f"width {width}"
 
 
-def network(width: int) -> Graph:
+def network(width: int) -> Subject:
     """A network whose block 1 has `width` channels throughout, at 14×14: 3×3 depthwise and projection."""
     row = Row(width, width, 3, 1, se=False, activation="HS")
-    return expand(Table(name=named(width), stem=width, rows=(row,), last=8, classes=8), _INPUT)
+    return Subject(Table(name=named(width), stem=width, rows=(row,), last=8, classes=8), (_INPUT, _INPUT))
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
@@ -75,7 +73,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 def products(width: int) -> int:
     """MACs of the block that is timed: 14 · 14 · (9 · w + w · w)."""
-    return sum(macs(layer) for layer in part_layers(network(width), _BLOCK))
+    return sum(layer.macs for layer in part_layers(network(width).graph, _BLOCK))
 
 
 def _point(width: int, timing: Timing | None) -> _Point | None:

@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ..arch.layers import expand
-from ..arch.table import Row, Table
 from ..bench.backends import backend, names
 from ..bench.cache import default_folder
 from ..bench.schedule import Plan, Watcher, measure
 from ..bench.worker import Piece, Setup
-from ..record.run import Timing
+from ..mobilenetv3.table import Row, Table
+from ..record.run import Subject, Timing
 from ..show.latency import backends_sheet
 from .measuring import progress
 from .options import spread
@@ -49,8 +48,9 @@ def backends(
 
 def _check(usable: list[str]) -> dict[str, Timing]:
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
-    graph = expand(Table(name="check", rows=(row,), stem=8, last=8, classes=8), 32)
-    plan = Plan(Setup({"": graph}), (Piece("", "1"),), tuple(usable), default_folder(), 0.1 * len(usable))
+    subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
+    block = subject.graph.block_names[1]
+    plan = Plan(Setup({"": subject}), (Piece("", block),), tuple(usable), default_folder(), 0.1 * len(usable))
     with progress() as hear:
         return {timing.backend: timing for timing in measure(plan, Watcher(hear))}
 

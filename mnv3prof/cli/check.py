@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import typer
 
-from ..arch.table import InputError, shown
+from ..graph.errors import InputError, shown
 from ..record.budgets import Budget, budgets_from
 from ..record.document import gate_document
 from ..record.figures import Found

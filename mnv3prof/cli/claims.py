@@ -9,8 +9,8 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
-from ..arch.table import InputError
 from ..claims.claim import arms, judge, wishes
+from ..graph.errors import InputError
 from ..record.findings import Evidence, Trial, findings_document, is_findings, read_evidence
 from ..record.run import Run
 from ..record.whole import replace_file
@@ -99,7 +99,7 @@ def _named(what: list[str]) -> tuple[tuple[str, ...], str]:
 def _evidence(source: str, settings: Settings) -> Evidence:
     """The evidence in the file called `source`, or of the table called so: the network on paper."""
     if not is_findings(Path(source)):
-        return Evidence(graph=settings.graph(source))
+        return Evidence(subject=settings.subject(source))
     if settings != Settings():
         raise InputError(
             f"{source}: is judged for the network that it is of; allowed are no options of another"
@@ -118,7 +118,7 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     folder = None if trying.no_cache else default_folder()
     how = Measuring(backends, trying.threads, budget, folder)
     with progress() as hear:
-        return measure_wishes(evidence.graph, wishes(evidence.graph, names), how, hear)
+        return measure_wishes(evidence.subject, wishes(evidence.subject, names), how, hear)
 
 
 def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Evidence, bool]:

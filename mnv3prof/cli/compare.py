@@ -1,16 +1,17 @@
 """`mnv3prof compare`: networks side by side."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from ..arch.files import read_table
-from ..arch.layers import Graph, expand
-from ..arch.table import InputError
 from ..cost.comparison import network
+from ..graph.errors import InputError
+from ..mobilenetv3.files import read_table
+from ..mobilenetv3.table import separable_savings
 from ..record.document import comparison_document
-from ..record.run import Run
+from ..record.run import Run, Subject
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from .measuring import Measuring, emit_run, measured, saved_run
 from .options import TABLE_HELP, Settings, presets, spread
@@ -43,18 +44,16 @@ def compare(
     if not latency and measuring != Measuring():
         raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
     saved = None if latency else _saved_comparison(tables or [], measuring, settings)
-    graphs = [s.graph for s in saved.subjects.values()] if saved else _graphs(tables or ["large"], settings)
-    networks = [network(graph) for graph in graphs]
-    blocks = blocks_sheet(networks)
+    subjects = [*saved.subjects.values()] if saved else _subjects(tables or ["large"], settings)
+    networks = [network(subject.graph) for subject in subjects]
+    blocks = blocks_sheet(networks, separable_savings([subject.table for subject in subjects]))
     sheets = (totals_sheet(networks), blocks)
-    if latency:
-        run = measured(measuring.request(_by_variant(graphs)), output)
-        emit_run(run, output, sheets, {"networks": comparison_document(networks)["networks"]})
-        return
-    if saved:
-        emit_run(saved, output, sheets, {"networks": comparison_document(networks)["networks"]}, again=True)
-        return
-    emit(Result(sheets, blocks, lambda: comparison_document(networks)), output)
+    document = partial(comparison_document, subjects, networks)
+    if saved or latency:
+        run = saved or measured(measuring.request(_by_variant(subjects)), output)
+        emit_run(run, output, sheets, {"networks": document()["networks"]}, again=saved is not None)
+    else:
+        emit(Result(sheets, blocks, document), output)
 
 
 def _saved_comparison(sources: Sequence[str], measuring: Measuring, settings: Settings) -> Run | None:
@@ -65,23 +64,23 @@ def _saved_comparison(sources: Sequence[str], measuring: Measuring, settings: Se
     return saved if saved and saved.variants else None
 
 
-def _by_variant(graphs: Sequence[Graph]) -> dict[str, Graph]:
+def _by_variant(subjects: Sequence[Subject]) -> dict[str, Subject]:
     """The first as "", the others by name and input; a name that comes twice is numbered."""
-    named = {"": graphs[0]}
-    for graph in graphs[1:]:
-        name, number = label(graph), 1
+    named = {"": subjects[0]}
+    for subject in subjects[1:]:
+        name, number = label(subject.graph), 1
         while name in named:
             number += 1
-            name = f"{label(graph)} ({number})"
-        named[name] = graph
+            name = f"{label(subject.graph)} ({number})"
+        named[name] = subject
     return named
 
 
-def _graphs(sources: Sequence[str], settings: Settings) -> list[Graph]:
+def _subjects(sources: Sequence[str], settings: Settings) -> list[Subject]:
     if len(sources) > MOST_NETWORKS:
         raise InputError(f"compare: {len(sources)} tables are too many; allowed are {MOST_NETWORKS}")
     if len(sources) > 1:
-        return [settings.graph(source) for source in sources]
+        return [settings.subject(source) for source in sources]
     base = settings.without_structure() if settings.changes_structure() else Settings()
     if base == settings:
         raise InputError(
@@ -89,4 +88,4 @@ def _graphs(sources: Sequence[str], settings: Settings) -> list[Graph]:
             "such as --standard-conv or --width 0.75"
         )
     table = read_table(sources[0])
-    return [expand(s.variant(table), s.size(sources[0])) for s in (base, settings)]
+    return [Subject(s.variant(table), s.size(sources[0])) for s in (base, settings)]

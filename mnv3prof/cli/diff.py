@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..arch.table import InputError
+from ..graph.errors import InputError
 from ..record.diff import diff as changes
 from ..record.document import diff_document
 from ..record.figures import Found

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..arch.table import InputError
 from ..bench import cache
 from ..bench.export import Exported
 from ..bench.export import export as export_part
 from ..bench.formats import form
 from ..bench.schedule import Progress
+from ..graph.errors import InputError
 from ..record.run import NET, Weights
 from ..record.whole import replace_file
 from ..show.latency import weights_notes
@@ -50,17 +50,18 @@ def export(
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
-    graph, weights = checkpoint.network(table, settings)
+    subject = checkpoint.network(table, settings)
     _refuse_suffix(output.output, to)
     kept = cache.temporary() if no_cache else nullcontext(cache.default_folder())
     with kept as folder, progress() as hear:
         found = export_part(
-            graph, part, to, dtype, batch, folder, weights, lambda step: hear(Progress(step))
+            subject, part, to, dtype, batch, folder, lambda step: hear(Progress(step))
         )  # fmt: skip
     sizes = {} if found.wrong else _write(found, output.output)
-    what = graph.table.name if part == NET else f"part {part} of {graph.table.name}"
-    sheet = _sheet(found, sizes, f"{what} for {to}, {dtype}", weights)
-    document = {"files": sizes, **_facts(found), "weights": weights}
+    name = subject.table.name
+    what = name if part == NET else f"part {part} of {name}"
+    sheet = _sheet(found, sizes, f"{what} for {to}, {dtype}", subject.weights)
+    document = {"files": sizes, **_facts(found), "weights": subject.weights}
     emit(Result((sheet,), sheet, lambda: document), Output(format=output.format))
     if found.wrong:
         raise typer.Exit(1)

@@ -1,15 +1,16 @@
 """`mnv3prof flops`: what every block must cost, and how other counters count it."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from ..arch.layers import Graph
-from ..arch.table import InputError
-from ..cost.counters import COUNTERS
+from ..cost.conventions import COUNTERS
 from ..cost.counts import BatchNorm, By, count
+from ..graph.errors import InputError
 from ..record.document import convention_document, cost_document, reconciliation_document
+from ..record.run import Subject
 from ..show.costs import cost_sheet
 from .options import CrossCheckOption, DtypeOption, Settings, TableArgument, spread
 from .output import Output, Result, emit
@@ -44,28 +45,30 @@ def flops(
         raise InputError("--cross-check has a row for each class of operation; --by is for what we count")
     if (cross_check or as_tool is not None) and (dtype, batch_norm) != ("fp32", "folded"):
         raise InputError("--dtype and --batch-norm change what we count, and nothing in a counter's figure")
-    graph = settings.graph(table)
+    subject = settings.subject(table)
+    graph = subject.graph
     if cross_check:
-        _cross_check(graph, output)
+        _cross_check(subject, output)
     elif as_tool is not None:
         from ..show.readings import convention_sheet
 
         sheet = convention_sheet(graph, as_tool, by)
-        emit(Result((sheet,), sheet, lambda: convention_document(graph, as_tool)), output)
+        emit(Result((sheet,), sheet, lambda: convention_document(subject, as_tool)), output)
     else:
         costs = count(graph, dtype, batch_norm)
         sheet = cost_sheet(graph, costs, by, dtype, batch_norm)
-        emit(Result((sheet,), sheet, lambda: cost_document(graph, costs, dtype, batch_norm)), output)
+        emit(Result((sheet,), sheet, lambda: cost_document(subject, costs, dtype, batch_norm)), output)
 
 
-def _cross_check(graph: Graph, output: Output) -> None:
-    from ..cost.counters import reconcile
-    from ..model.counters import readings
+def _cross_check(subject: Subject, output: Output) -> None:
+    from ..cost.conventions import reconcile
+    from ..cost.counters import readings
+    from ..mobilenetv3.network import build
     from ..show.readings import reconciliation_sheet
 
-    found = reconcile(graph, readings(graph, _progress))
-    sheet = reconciliation_sheet(graph, found)
-    emit(Result((sheet,), sheet, lambda: reconciliation_document(graph, found)), output)
+    found = reconcile(subject.graph, readings(partial(build, subject.table), subject.graph, _progress))
+    sheet = reconciliation_sheet(subject.graph, found)
+    emit(Result((sheet,), sheet, lambda: reconciliation_document(subject, found)), output)
     if not found.holds:
         raise typer.Exit(1)
 

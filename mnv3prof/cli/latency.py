@@ -1,6 +1,6 @@
 """`mnv3prof latency`: what every part really costs, on each runtime."""
 
-from ..arch.table import InputError
+from ..graph.errors import InputError
 from ..show.comparison import label
 from .measuring import Measuring, emit_run, measured, refuse_options, saved_run
 from .options import DEFAULT_TABLE, Checkpoint, Settings, TrainedTableArgument, spread
@@ -35,8 +35,9 @@ def latency(
         refuse_options(str(table), measuring, settings)
         emit_run(saved, output, again=True)
         return
-    graph, weights = checkpoint.network(table, settings)
-    graphs = {"": graph}
-    if settings.changes_structure() and weights is None:
-        graphs = {"": settings.without_structure().graph(table or DEFAULT_TABLE), label(graph): graph}
-    emit_run(measured(measuring.request(graphs, weights), output), output)
+    subject = checkpoint.network(table, settings)
+    subjects = {"": subject}
+    if settings.changes_structure() and subject.weights is None:
+        plain = settings.without_structure().subject(table or DEFAULT_TABLE)
+        subjects = {"": plain, label(subject.graph): subject}
+    emit_run(measured(measuring.request(subjects), output), output)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ..arch.table import InputError, shown
+from ..graph.errors import InputError, shown
 from .command import Command, Group
 
 _PLUMBING: Final = frozenset({"__init__", "command", "main", "measuring", "options", "output"})

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 import typer
 
-from ..arch.layers import Graph
-from ..arch.table import InputError, shown
 from ..cost.counts import Dtype
+from ..graph.errors import InputError, shown
+from ..mobilenetv3.table import row_names
 from ..record.document import run_document
 from ..record.read import is_run, read_run
-from ..record.run import ASKING_INTERRUPTED, NET, Run, Weights
+from ..record.run import ASKING_INTERRUPTED, NET, Run, Subject
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
 from ..show.sheet import Sheet
@@ -64,8 +65,8 @@ class Measuring(msgspec.Struct, frozen=True):
     ] = False
     no_cache: NoCacheOption = False
 
-    def request(self, graphs: Mapping[str, Graph], weights: Weights | None = None) -> "Request":
-        """What to measure of `graphs`, by variant. Raises InputError for what is not allowed."""
+    def request(self, subjects: Mapping[str, Subject]) -> "Request":
+        """What to measure of `subjects`, by variant. Raises InputError for what is not allowed."""
         from ..bench.cache import default_folder
         from ..bench.profile import Request
 
@@ -75,18 +76,19 @@ class Measuring(msgspec.Struct, frozen=True):
         seconds_in_range(self.timeout, "--timeout")
         names = backend_names("cpu" if self.on is None else self.on)
         return Request(
-            graphs, {variant: self.parts_of(graph) for variant, graph in graphs.items()},
+            subjects, {variant: self.parts_of(subject) for variant, subject in subjects.items()},
             names, self.dtype, self.batch, self.threads, budget, self.timeout,
-            None if self.no_cache else default_folder(), self.ops, weights,
+            None if self.no_cache else default_folder(), self.ops,
         )  # fmt: skip
 
-    def parts_of(self, graph: Graph) -> tuple[str, ...]:
+    def parts_of(self, subject: Subject) -> tuple[str, ...]:
         """Names of the parts to time."""
         if self.rows is not None:
-            return _rows(self.rows, len(graph.table.rows))
+            return _rows(self.rows, row_names(subject.table))
         if self.ops and self.parts == "all":
             return (NET,)
-        return {"net": (NET,), "blocks": graph.blocks, "all": (*graph.blocks, NET)}[self.parts]
+        blocks = subject.graph.block_names
+        return {"net": (NET,), "blocks": blocks, "all": (*blocks, NET)}[self.parts]
 
 
 def budget_of(time_budget: float | None) -> float:
@@ -103,15 +105,16 @@ def seconds_in_range(value: float, option: str) -> None:
         raise InputError(f"{option}: {shown(value)} is not allowed; {allowed}")
 
 
-def _rows(text: str, count: int) -> tuple[str, ...]:
-    """Names of the rows in "3,7-9"."""
+def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of a table's rows that "3,7-9" means."""
+    count = len(names)
     found: dict[str, None] = {}
     for item in text.split(","):
         low, _, high = (piece.strip() for piece in item.partition("-"))
         ends = (low, high or low)
         if not all(e.isascii() and e.isdecimal() and len(e) < 6 and 1 <= int(e) <= count for e in ends):
             raise InputError(f"--rows: {shown(text)} is not allowed; allowed are rows 1 to {count}, as 3,7-9")
-        found |= dict.fromkeys(str(row) for row in range(int(ends[0]), int(ends[1]) + 1))
+        found |= dict.fromkeys(names[int(ends[0]) - 1 : int(ends[1])])
     if not found:
         raise InputError(f"--rows: {shown(text)} names no row; allowed are rows 1 to {count}, as 3,7-9")
     return tuple(found)
@@ -150,10 +153,13 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
 
 def with_readings(run: Run) -> Run:
     """The run with what the field's counters print for its network; a note where it is too large for them."""
-    from ..model.counters import readings
+    from ..cost.counters import readings
+    from ..mobilenetv3.network import build
 
+    subject = run.subject
     try:
-        return msgspec.structs.replace(run, readings=readings(run.subject.graph))
+        found = readings(partial(build, subject.table), subject.graph)
+        return msgspec.structs.replace(run, readings=found)
     except InputError as error:
         note = f"The field's counters were not run: {error}."
         return msgspec.structs.replace(run, notes=(*run.notes, note))
@@ -166,7 +172,7 @@ def with_plans(run: Run, request: "Request") -> Run:
     known = {plan.backend for plan in run.planned(request.dtype, request.batch) if plan.bytes}
     asked = tuple(name for name in request.backends if name not in known)
     with progress() as hear:
-        found = runtime_plans(run.subject.graph, asked, request.dtype, request.batch, hear, request.timeout_s)
+        found = runtime_plans(run.subject, asked, request.dtype, request.batch, hear, request.timeout_s)
     here = (request.dtype, request.batch)
     kept = [p for p in run.plans if p.backend not in asked or (p.dtype, p.batch) != here]
     return msgspec.structs.replace(run, plans=(*kept, *found))

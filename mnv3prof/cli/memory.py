@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..arch.layers import Graph
 from ..cost import memory as cost
 from ..cost.counts import Dtype, count, total
 from ..record.document import memory_document
 from ..record.plan import RuntimePlan
 from ..record.read import is_run, read_run
+from ..record.run import Subject
 from ..record.units import parse_bytes
 from ..show import memory as show
 from ..show.plan import plan_sheets
@@ -53,20 +53,21 @@ def memory(
     in_range(batch, "--batch", 1, 1_000_000)
     in_range(alignment, "--alignment", 1, 65_536)
     budget = None if fit is None else parse_bytes(fit, "--fit")
-    graph = settings.graph(table)
+    subject = settings.subject(table)
+    graph = subject.graph
     peaks = cost.peaks(graph, dtype, batch, image=image)
     arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)
     weights = total(count(graph, dtype)).weight_bytes
-    verdict = None if budget is None else cost.fit(arena, peaks.folded, graph.blocks, budget)
+    verdict = None if budget is None else cost.fit(arena, peaks.folded, graph.block_names, budget)
 
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
     summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
     fits = () if verdict is None else (show.fit_sheet(graph, arena, verdict),)
-    plans = _kept(table, graph, dtype, batch) if on is None else _plans(graph, on, dtype, batch)
+    plans = _kept(table, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
     sheets = (summary, detail, show.alive_sheet(peaks), *fits, *plan_sheets(plans, arena))
 
     def document() -> object:
-        found = memory_document(graph, dtype, batch, peaks, arena, weights, verdict)
+        found = memory_document(subject, dtype, batch, peaks, arena, weights, verdict)
         return {**found, "planned": plans} if plans else found
 
     emit(Result(sheets, detail, document), output)
@@ -74,19 +75,19 @@ def memory(
         raise typer.Exit(1)
 
 
-def _kept(source: str, graph: Graph, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+def _kept(source: str, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
     """The plans in the run called `source`, if it is one and of this network as it is shown."""
     path = Path(source)
     found = read_run(path) if is_run(path) else None
-    if found is None or (found.subject.table, found.subject.input) != (graph.table, graph.input):
+    if found is None or (found.subject.table, found.subject.input) != (subject.table, subject.input):
         return ()
     return found.planned(dtype, batch)
 
 
-def _plans(graph: Graph, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
     from ..bench.plan import runtime_plans
     from .measuring import progress
 
     names = backend_names(on)
     with progress() as hear:
-        return runtime_plans(graph, names, dtype, batch, hear)
+        return runtime_plans(subject, names, dtype, batch, hear)

@@ -9,14 +9,15 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 import typer
 
-from ..arch.files import PRESETS, read_table
-from ..arch.layers import Graph, expand, parse_input
-from ..arch.table import InputError, Table, shown
-from ..arch.variants import WidthRule, vary
 from ..cost.counts import Dtype
+from ..graph.errors import InputError, shown
+from ..mobilenetv3.expand import parse_input
+from ..mobilenetv3.files import PRESETS, read_table
+from ..mobilenetv3.table import Table
+from ..mobilenetv3.variants import WidthRule, vary
 from ..record.figures import Found
 from ..record.read import is_run, read_run
-from ..record.run import Subject, Weights
+from ..record.run import Subject
 
 TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
 
@@ -82,9 +83,9 @@ class Settings(msgspec.Struct, frozen=True):
             self, standard_conv=False, dense_depthwise=False, without_se=False, activation=None
         )
 
-    def graph(self, source: str) -> Graph:
-        """The layers of the table called `source`, changed as asked, at the input asked for."""
-        return expand(self.variant(read_table(source)), self.size(source))
+    def subject(self, source: str) -> Subject:
+        """The table called `source`, changed as asked, at the input asked for."""
+        return Subject(self.variant(read_table(source)), self.size(source))
 
     def found(self, source: str, beside: Found | None = None) -> Found:
         """What `source` names: a saved run as it was measured, or a table changed as asked.
@@ -117,14 +118,14 @@ class Checkpoint(msgspec.Struct, frozen=True):
         ),
     ] = None
 
-    def network(self, source: str | None, settings: Settings) -> tuple[Graph, Weights | None]:
-        """The layers of the table called `source`, as Settings.graph() says, and the weights for it.
+    def network(self, source: str | None, settings: Settings) -> Subject:
+        """The network called `source`, as Settings.subject() says, with its weights.
 
         The checkpoint's table and input take the place of those that are not given. Raises
         InputError where the weights are of another network.
         """
         if self.weights is None:
-            return settings.graph(source or DEFAULT_TABLE), None
+            return settings.subject(source or DEFAULT_TABLE)
         from ..bench.weights import read_weights, refuse_misfit
 
         found = read_weights(self.weights)
@@ -134,7 +135,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
             table = vary(table, classes=found.classes)
         refuse_misfit(found, table)
         size = found.input if settings.input is None and found.input else settings.size(source or "")
-        return expand(table, size), found.weights
+        return Subject(table, size, found.weights)
 
 
 DEFAULT_TABLE = "large"

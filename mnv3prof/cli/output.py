@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import typer
 
-from ..arch.table import InputError
+from ..graph.errors import InputError
 from ..record.whole import replace_file, try_folder
 from ..show.sheet import Sheet
 

@@ -1,6 +1,6 @@
 """`mnv3prof profile`: costs, memory and timings in one document."""
 
-from ..arch.table import InputError
+from ..graph.errors import InputError
 from ..record.read import read_run
 from ..record.run import Run, Subject
 from .measuring import Measuring, emit_run, encoded, measured, with_plans, with_readings
@@ -38,11 +38,11 @@ def profile(
     """
     if output.output is None or form_of(output) != "json":
         raise InputError("profile: where to? allowed is --output FILE.json, which the run is kept in")
-    graph, weights = checkpoint.network(table, settings)
+    subject = checkpoint.network(table, settings)
     known = read_run(output.output) if resume and output.output.exists() else None
     if known is not None:
-        _refuse_another(known, Subject(graph.table, graph.input, weights), str(output.output))
-    request = measuring.request({"": graph}, weights)
+        _refuse_another(known, subject, str(output.output))
+    request = measuring.request({"": subject})
     run = measured(request, output, known)
     if cross_check:
         run = with_readings(run)

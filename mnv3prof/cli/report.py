@@ -10,15 +10,14 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
-from ..arch.layers import Graph
-from ..arch.table import InputError
 from ..claims.claim import judge
 from ..claims.separable import STANDARD
+from ..graph.errors import InputError
 from ..record.document import run_document
 from ..record.embedded import embedded
 from ..record.findings import Evidence, evidence_from, findings_document, is_findings, read_evidence
 from ..record.read import run_from
-from ..record.run import Run, Weights
+from ..record.run import Run, Subject
 from ..show.comparison import label
 from ..show.html import Assets, page
 from ..show.markdown import to_markdown
@@ -85,7 +84,7 @@ def report(
     if rendered.output or form == "html":
         check_writable(rendered.output or _reports() / "report.html")
     new = {
-        place: _measured(*checkpoint.network(source, settings), measuring, full, no_latency)
+        place: _measured(checkpoint.network(source, settings), measuring, full, no_latency)
         for place, (source, found) in enumerate(held)
         if not found
     }
@@ -170,16 +169,13 @@ def _read(path: Path) -> str:
         raise InputError(f"{path}: the bytes are not UTF-8; a report of mnv3prof is") from None
 
 
-def _measured(
-    graph: Graph, weights: Weights | None, measuring: Measuring, full: bool, no_latency: bool
-) -> Run:
-    from ..arch.layers import expand
-    from ..arch.variants import vary
+def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bool) -> Run:
     from ..bench.profile import quick_here, usable_here
+    from ..mobilenetv3.variants import vary
 
-    graphs = {"": graph}
-    if full and not no_latency and weights is None and graph.table.conv == "separable":
-        graphs[STANDARD] = expand(vary(graph.table, standard_conv=True), graph.input)
+    subjects = {"": subject}
+    if full and not no_latency and subject.weights is None and subject.table.conv == "separable":
+        subjects[STANDARD] = subject.varied(vary(subject.table, standard_conv=True))
     if measuring.time_budget is None:
         measuring = replace(measuring, time_budget=_FULL_S if full else _QUICK_S)
     notes = []
@@ -191,7 +187,7 @@ def _measured(
                 f"Left out of the quick pass, which --full or --on would measure: {', '.join(left_out)}."
             )
         measuring = replace(measuring, on=",".join(names))
-    request = measuring.request(graphs, weights)
+    request = measuring.request(subjects)
     if no_latency:
         request = request._replace(backends=())
     run = measured(request, Output())
@@ -204,7 +200,7 @@ def _page(runs: Sequence[Run], kept: Sequence[Evidence]) -> str:
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     hosts = ", ".join(dict.fromkeys(run.host.cpu for run in runs))
     created = ", ".join(dict.fromkeys(run.created for run in runs))
-    tried = [Tried(label(one.graph), judge(one), one.trials) for one in kept or [_evidence(runs)]]
+    tried = [Tried(label(one.subject.graph), judge(one), one.trials) for one in kept or [_evidence(runs)]]
     documents = [
         *map(run_document, runs),
         *(findings_document(one, judge(one), runs[0].created) for one in kept),
@@ -216,7 +212,7 @@ def _page(runs: Sequence[Run], kept: Sequence[Evidence]) -> str:
 def _evidence(runs: Sequence[Run]) -> Evidence:
     """What the first network on paper, and its runs, say of the claims."""
     first = runs[0].subject
-    return Evidence(graph=first.graph, runs=tuple(run for run in runs if run.subject == first))
+    return Evidence(subject=first, runs=tuple(run for run in runs if run.subject == first))
 
 
 def _assets() -> Assets:

@@ -1,6 +1,6 @@
 """`mnv3prof table`: the layer table with what follows from it."""
 
-from ..arch.files import to_csv
+from ..mobilenetv3.files import to_csv
 from ..record.document import table_document
 from ..show.costs import table_sheet
 from .options import Settings, TableArgument, spread
@@ -15,6 +15,6 @@ def table(table: TableArgument = "large", *, settings: Settings, output: Output)
 
     Example: mnv3prof table small --width 0.75
     """
-    graph = settings.graph(table)
-    result = Result((table_sheet(graph),), to_csv(graph.table), lambda: table_document(graph))
+    subject = settings.subject(table)
+    result = Result((table_sheet(subject),), to_csv(subject.table), lambda: table_document(subject))
     emit(result, output)

@@ -8,10 +8,10 @@ import msgspec
 import typer
 from msgspec.structs import asdict
 
-from ..arch.files import read_table
-from ..arch.layers import parse_input
-from ..arch.table import InputError
-from ..arch.variants import vary
+from ..graph.errors import InputError
+from ..mobilenetv3.expand import parse_input
+from ..mobilenetv3.files import read_table
+from ..mobilenetv3.variants import vary
 from ..record.document import training_document
 from ..record.training import Training
 from ..show.training import history_sheet, training_sheet

@@ -1,9 +1,8 @@
-"""What `compare` sets side by side of each network, and the saving of depthwise-separable convolution."""
+"""What `compare` sets side by side of each network."""
 
 import msgspec
 
-from ..arch.layers import Graph
-from ..arch.table import Row
+from ..graph.graph import Graph
 from .counts import Totals, count, subtotals, total
 from .memory import Arena, Peaks, arena, peaks
 
@@ -23,10 +22,3 @@ def network(graph: Graph) -> Network:
     costs = count(graph)
     blocks = {group.name: group for group in subtotals(graph, costs)}
     return Network(graph, total(costs), blocks, peaks(graph), arena(graph))
-
-
-def saving(row: Row) -> float:
-    """How often a separable pair's MACs a standard k×k convolution needs: 1 / (1/N + 1/k²), N the
-    output channels (Howard et al., MobileNets, arXiv 1704.04861, section 3.1).
-    """
-    return 1 / (1 / row.out + 1 / row.kernel**2)

@@ -1,19 +1,20 @@
 """What each operation must cost: MACs, FLOPs, parameters and bytes, as exact integers.
 
-One MAC is one multiply-accumulate of a convolution or linear layer (the paper's MAdds). FLOPs are
-2 × MACs and every other arithmetic operation at the price below. Bytes are those of the deployed
-network: batch norm is folded into its convolution, the activation is applied as the result is
-stored, and each tensor and each weight is moved once.
+One MAC is one multiply-accumulate of a convolution, linear layer or matrix product (the paper's MAdds).
+FLOPs are 2 × MACs and every other arithmetic operation at the price that graph.ops gives it. Bytes are
+those of the deployed network: batch norm is folded into its convolution, the activation is applied as
+the result is stored, and each tensor and each weight is moved once.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from math import prod
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from ..arch.layers import ELEMENTWISE, IMAGE, VIEWS, WEIGHTED, Graph, Layer, Op
-from ..arch.table import InputError, shown
+from ..graph.errors import InputError, shown
+from ..graph.graph import Block, Graph, Layer
+from ..graph.ops import Op
 
 BatchNorm = Literal["folded", "separate"]
 Dtype = Literal["fp32", "fp16", "bf16", "int8"]
@@ -21,40 +22,33 @@ By = Literal["layer", "op", "block"]
 
 DTYPE_BYTES: Final[dict[Dtype, int]] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 
-PRICES: Final[dict[Op, int]] = {
-    "batch_norm": 2,  # scale and shift; folded, only the shift is left: 1
-    "relu": 1,  # one clamp
-    "relu6": 2,  # two clamps
-    "hardsigmoid": 4,  # add, two clamps, multiply by 1/6
-    "hardsigmoid_relu6": 4,
-    "hardswish": 5,  # h-sigmoid and a multiply
-    "hardswish_relu6": 5,
-    "hardswish_clamp": 5,
-    "sigmoid": 4,  # negate, exponential, add, divide
-    "swish": 5,  # sigmoid and a multiply
-    "mul": 1,
-    "add": 1,
-}
-"""FLOPs for each output element of an operation. A bias adds 1; an average pool costs 1 for each
-input and 1 for each output element."""
-
 
 class Cost(msgspec.Struct, frozen=True):
     """Cost of one layer for one image: `macs`, `flops`, `params` (what a state_dict trains), and
-    bytes of weights, bytes read (inputs and weights) and bytes written.
+    bytes of weights, bytes read (inputs and weights) and bytes written. Weights that several layers
+    share are the first one's.
+
+    fused_into: the layer as part of which it runs, "" for one that runs by itself. reason: says why
+    MACs or FLOPs are None.
     """
 
     layer: str
-    macs: int
-    flops: int
+    macs: int | None
+    flops: int | None
     params: int
     weight_bytes: int
     read_bytes: int
     write_bytes: int
+    fused_into: str = ""
+    reason: str = ""
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Sum of the costs of `layers` layers: a block's, an operation's, or the network's."""
+    """Sum of the costs of `layers` layers: a block's, an operation's, or the network's.
+
+    unpriced: the layers whose MACs or FLOPs are None; then `macs` and `flops` are lower bounds.
+    parted: True if it has a fused layer, but not the layer into which that is fused.
+    """
 
     name: str
     layers: int
@@ -64,12 +58,16 @@ class Totals(msgspec.Struct, frozen=True):
     weight_bytes: int
     read_bytes: int
     write_bytes: int
+    unpriced: tuple[str, ...] = ()
+    parted: bool = False
 
     @property
     def intensity(self) -> float | None:
-        """Arithmetic intensity in FLOPs per byte moved; None where no byte is moved."""
+        """Arithmetic intensity in FLOPs per byte moved. None if no byte is moved, if FLOPs are not known,
+        or if a fused layer's FLOPs are done where another layer's bytes are moved.
+        """
         moved = self.read_bytes + self.write_bytes
-        return self.flops / moved if moved else None
+        return self.flops / moved if moved and not self.parted and not self.unpriced else None
 
 
 def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded") -> tuple[Cost, ...]:
@@ -79,12 +77,25 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
     and keeps its four vectors, and activations move their own bytes. Raises InputError.
     """
     _known(batch_norm, get_args(BatchNorm), "batch norm")
-    folded = batch_norm == "folded"
-    size = element_bytes(dtype)
-    bias_size = 4 if dtype == "int8" else size
-    shapes = {layer.name: prod(layer.out_shape) for layer in graph.layers}
-    shapes[IMAGE] = prod(graph.image)
-    return tuple(_cost(layer, shapes, folded, size, bias_size) for layer in graph.layers)
+    sizes = _Sizes(graph.elements, element_bytes(dtype), bias_bytes(dtype))
+    fused = graph.fused if batch_norm == "folded" else {}
+    biased = {layer.name for layer in graph.layers if layer.biased} if fused else set()
+    known: set[str] = set()
+    costs = []
+    for layer, op in zip(graph.layers, graph.operations, strict=True):
+        params = 0
+        for name, shape in layer.weights:
+            if name not in known:
+                known.add(name)
+                params += prod(shape)
+        into = fused.get(layer.name, "")
+        costs.append(_cost(layer, op, params, into, into in biased, sizes))
+    return tuple(costs)
+
+
+def bias_bytes(dtype: Dtype) -> int:
+    """Bytes of one element of a bias: int8 keeps its biases in 32 bits. Raises InputError."""
+    return 4 if dtype == "int8" else element_bytes(dtype)
 
 
 def element_bytes(dtype: Dtype) -> int:
@@ -101,15 +112,25 @@ def _known(value: str, allowed: Collection[str], what: str) -> None:
 def total(costs: Iterable[Cost], name: str = "total") -> Totals:
     """The sum of `costs`, called `name`."""
     layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
+    unpriced: list[str] = []
+    names: set[str] = set()
+    hosts: set[str] = {""}
     for cost in costs:
         layers += 1
-        macs += cost.macs
-        flops += cost.flops
+        macs += cost.macs or 0
+        flops += 2 * (cost.macs or 0) if cost.flops is None else cost.flops
         params += cost.params
         weight_bytes += cost.weight_bytes
         read_bytes += cost.read_bytes
         write_bytes += cost.write_bytes
-    return Totals(name, layers, macs, flops, params, weight_bytes, read_bytes, write_bytes)
+        names.add(cost.layer)
+        hosts.add(cost.fused_into)
+        if cost.reason:
+            unpriced.append(cost.layer)
+    parted = len(hosts) > 1 and not hosts - {""} <= names
+    return Totals(
+        name, layers, macs, flops, params, weight_bytes, read_bytes, write_bytes, tuple(unpriced), parted
+    )
 
 
 def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:
@@ -119,49 +140,48 @@ def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[To
     """
     _known(by, get_args(By), "by")
     groups: dict[str, list[Cost]] = {}
-    for layer, cost in zip(graph.layers, costs, strict=True):
-        name = layer.block if by == "block" else layer.op if by == "op" else layer.name
-        groups.setdefault(name, []).append(cost)
+    for (block, layer), cost in zip(graph.placed(), costs, strict=True):
+        groups.setdefault(group_of(block, layer, by), []).append(cost)
     return tuple(total(group, name) for name, group in groups.items())
 
 
-def macs(layer: Layer) -> int:
-    """Multiply-accumulates of one image: out · H · W · (in / groups) · k², or in · out if linear."""
-    if layer.op not in WEIGHTED:
-        return 0
-    return layer.elements * (layer.in_shape[0] // layer.groups) * layer.kernel**2
+def group_of(block: Block, layer: Layer, by: By) -> str:
+    """The name of the group in which a layer is counted."""
+    return {"block": block.name, "op": layer.op, "layer": layer.name}[by]
 
 
-def weights(layer: Layer) -> int:
-    """Weights of a convolution or linear layer without its bias: out · (in / groups) · k²."""
-    if layer.op not in WEIGHTED:
-        return 0
-    return layer.out_shape[0] * (layer.in_shape[0] // layer.groups) * layer.kernel**2
+class _Sizes(NamedTuple):
+    """Elements of every tensor by name, and bytes of an element and of a bias's element."""
+
+    elements: Mapping[str, int]
+    element: int
+    bias: int
 
 
-def _cost(layer: Layer, elements: dict[str, int], folded: bool, size: int, bias_size: int) -> Cost:
-    outputs = elements[layer.name]
-    if layer.op in WEIGHTED:
-        products, kernels = macs(layer), weights(layer)
-        bias = layer.out_shape[0] if layer.bias else 0
-        stored = kernels * size + bias * bias_size
-        read = elements[layer.inputs[0]] * size + stored
-        flops = 2 * products + (outputs if bias else 0)
-        return Cost(layer.name, products, flops, kernels + bias, stored, read, outputs * size)
-    if layer.op == "batch_norm":
-        channels = layer.out_shape[0]
-        if folded:
-            return Cost(layer.name, 0, outputs, 2 * channels, channels * bias_size, channels * bias_size, 0)
-        stored = 4 * channels * bias_size
-        flops = PRICES["batch_norm"] * outputs
-        return Cost(layer.name, 0, flops, 2 * channels, stored, outputs * size + stored, outputs * size)
-    if layer.op in VIEWS:
-        return Cost(layer.name, 0, 0, 0, 0, 0, 0)
-    if layer.op == "avg_pool":
-        inputs = elements[layer.inputs[0]]
-        return Cost(layer.name, 0, inputs + outputs, 0, 0, inputs * size, outputs * size)
-    flops = PRICES[layer.op] * outputs
-    if folded and layer.op in ELEMENTWISE:
-        return Cost(layer.name, 0, flops, 0, 0, 0, 0)
-    read = sum(elements[name] for name in layer.inputs) * size
-    return Cost(layer.name, 0, flops, 0, 0, read, outputs * size)
+def _cost(layer: Layer, op: Op, params: int, into: str, biased: bool, sizes: _Sizes) -> Cost:
+    """params: those that no layer before it has. into: what it is fused into, which has a bias or not."""
+    name, outputs = layer.name, sizes.elements[layer.name]
+    if op.kind == "view":
+        return Cost(name, 0, 0, 0, 0, 0, 0)
+    if op.kind == "activation" and into and op.flops is not None:
+        return Cost(name, 0, op.flops * outputs, 0, 0, 0, 0, into)
+    if op.kind == "norm" and into:
+        # Its scale goes into the weights there, its shift into the bias, which may be new.
+        shift = 0 if biased else layer.out_shape[0] * sizes.bias
+        return Cost(name, 0, 0 if biased else outputs, params, shift, shift, 0, into)
+    macs: int | None = layer.macs
+    flops, stored, reason = op.flops, params * sizes.bias, ""
+    inputs = sum([sizes.elements[source] for source in set(layer.inputs)])
+    if op.weighted:
+        kernel = prod(layer.weights[0].shape) if layer.weights and params else 0
+        stored = kernel * sizes.element + (params - kernel) * sizes.bias
+        flops = 2 * layer.macs + (outputs if layer.biased else 0)
+    elif op.kind == "norm":
+        stored += 2 * layer.out_shape[0] * sizes.bias  # mean and variance
+    if flops is None:
+        reason = f"{op.name} has no price"
+        macs = macs or None
+    elif not op.weighted:
+        flops *= inputs + outputs if op.kind == "pool" else outputs
+    read, write = inputs * sizes.element + stored, outputs * sizes.element
+    return Cost(name, macs, flops, params, stored, read, write, into, reason)

@@ -1,34 +1,29 @@
 """Bytes of activations that must be alive at once, by three definitions, and the arena that holds them.
 
-eager: what PyTorch eager mode holds, every open module call keeping its input.
+eager: what PyTorch eager mode holds, every open module call keeping its input. It is exact for a network
+    whose tensors are read by the next call or by a call around it, as those of layer tables are; what
+    else a forward() keeps, and a kernel's own memory, no graph shows.
 liveness: every operation has a buffer of its own, from the operation that writes it to its last reader.
 folded: liveness after batch norm and activation are folded into the layer that feeds them, as a
     deployed runtime does; the least that a planned arena can need.
 """
 
-from bisect import insort
-from collections.abc import Iterable, Sequence
-from math import prod
-from typing import Final, NamedTuple
+from bisect import bisect_left, insort
+from collections.abc import Container, Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from ..arch.layers import ELEMENTWISE, IMAGE, VIEWS, Graph, Layer
-from ..arch.table import InputError, shown
+from ..graph.errors import InputError, shown
+from ..graph.graph import Graph
 from .counts import Dtype, element_bytes
-
-FOLDED: Final = VIEWS | ELEMENTWISE | {"batch_norm"}
-"""Operations that write no buffer of their own once the network is folded."""
-
-_IN_PLACE: Final = frozenset({"relu", "relu6", "hardswish", "swish"})
-_COMPOSED: Final = frozenset({"hardswish_relu6", "hardswish_clamp", "hardsigmoid_relu6"})
 
 
 class Peak(msgspec.Struct, frozen=True):
     """The worst moment of one definition.
 
     bytes: how many are alive at layer `layer` of block `block`. alive: (tensor, bytes) there; a
-    tensor is named by the layer that writes it, or "input". blocks: the most bytes alive while
+    tensor is named by the layer that writes it, or is an input. blocks: the most bytes alive while
     each block runs, in the graph's order; layers: the bytes alive while each layer runs.
     """
 
@@ -95,14 +90,14 @@ class Fit(msgspec.Struct, frozen=True):
 def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True) -> Peaks:
     """The three peaks in bytes for `batch` images at `dtype`.
 
-    `image`: whether the input image counts in liveness and folded (in eager it always does: the
-    caller holds it). Raises InputError.
+    `image`: whether the network's inputs count in liveness and folded (in eager they always do: the
+    caller holds them). Raises InputError.
     """
     sizes = _sizes(graph, dtype, batch)
     return Peaks(
         eager=None if dtype == "int8" else _eager(graph, sizes),
-        liveness=_sweep(graph, _lifetimes(graph, sizes, VIEWS, image=image)),
-        folded=_sweep(graph, _lifetimes(graph, sizes, FOLDED, image=image)),
+        liveness=_sweep(graph, _lifetimes(graph, sizes, (), image=image)),
+        folded=_sweep(graph, _lifetimes(graph, sizes, graph.fused, image=image)),
     )
 
 
@@ -115,7 +110,7 @@ def arena(
     """
     _at_least_1(alignment, "alignment")
     sizes = _sizes(graph, dtype, batch)
-    return plan(_lifetimes(graph, sizes, FOLDED, image=image), len(graph.layers), alignment)
+    return plan(_lifetimes(graph, sizes, graph.fused, image=image), len(graph.layers), alignment)
 
 
 def _at_least_1(value: int, what: str) -> None:
@@ -131,30 +126,30 @@ def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:
 
 
 def _sizes(graph: Graph, dtype: Dtype, batch: int) -> dict[str, int]:
-    """Bytes of the images and of every layer's output."""
+    """Bytes of the inputs and of every layer's output."""
     _at_least_1(batch, "batch")
     unit = element_bytes(dtype) * batch
-    sizes = {layer.name: prod(layer.out_shape) * unit for layer in graph.layers}
-    return {IMAGE: prod(graph.image) * unit, **sizes}
+    return {name: elements * unit for name, elements in graph.elements.items()}
 
 
-def _lifetimes(
-    graph: Graph, sizes: dict[str, int], aliases: frozenset[str], *, image: bool
-) -> list[Lifetime]:
-    """Every buffer; operations in `aliases` pass their input's buffer on."""
-    owner = {IMAGE: IMAGE}
-    first = {IMAGE: 0}
-    last = {IMAGE: 0}
-    for step, layer in enumerate(graph.layers):
+def _lifetimes(graph: Graph, sizes: dict[str, int], folded: Container[str], *, image: bool) -> list[Lifetime]:
+    """Every buffer. Views, and the layers that are `folded`, pass their input's buffer on."""
+    inputs = [tensor.name for tensor in graph.inputs]
+    owner = {name: name for name in inputs}
+    first = dict.fromkeys(inputs, 0)
+    last = dict.fromkeys(inputs, 0)
+    for step, (layer, op) in enumerate(zip(graph.layers, graph.operations, strict=True)):
         for name in layer.inputs:
             last[owner[name]] = step
-        if layer.op in aliases:
+        if layer.name in folded or op.kind == "view" or (op.kind == "other" and layer.storage != layer.name):
             owner[layer.name] = owner[layer.inputs[0]]
         else:
             owner[layer.name] = layer.name
             first[layer.name] = last[layer.name] = step
-    last[owner[graph.layers[-1].name]] = len(graph.layers) - 1
-    return [Lifetime(name, sizes[name], first[name], last[name]) for name in first if image or name != IMAGE]
+    for name in graph.outputs:
+        last[owner[name]] = len(graph.layers) - 1
+    kept = first if image else [name for name in first if name not in inputs]
+    return [Lifetime(name, sizes[name], first[name], last[name]) for name in kept]
 
 
 def plan(tensors: Iterable[Lifetime], steps: int, alignment: int = 1) -> Arena:
@@ -166,27 +161,44 @@ def plan(tensors: Iterable[Lifetime], steps: int, alignment: int = 1) -> Arena:
     tensors = list(tensors)
     whole = (0, steps - 1)
     order = sorted(tensors, key=lambda t: ((t.first, t.last) != whole, -t.bytes, t.first))
-    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last; sorted by offset
+    placed = _Placed(steps)
     offsets: dict[str, int] = {}
     for tensor in order:
-        offset = _best_gap(placed, tensor, alignment)
+        offset = _best_gap(placed.beside(tensor), tensor.bytes, alignment)
         offsets[tensor.tensor] = offset
-        insort(placed, (offset, offset + tensor.bytes, tensor.first, tensor.last))
+        placed.add(tensor, offset)
     aligned = [Lifetime(t.tensor, _align(t.bytes, alignment), t.first, t.last) for t in tensors]
     return Arena(
-        bytes=max((_align(end, alignment) for _, end, _, _ in placed), default=0),
+        bytes=max((_align(offsets[t.tensor] + t.bytes, alignment) for t in tensors), default=0),
         lower_bound=max(_alive(aligned, steps), default=0),
         naive_bytes=sum(t.bytes for t in aligned),
         placements=tuple(Placement(t.tensor, offsets[t.tensor], t.bytes, t.first, t.last) for t in tensors),
     )
 
 
-def _best_gap(placed: list[tuple[int, int, int, int]], tensor: Lifetime, alignment: int) -> int:
-    need, start, until = tensor.bytes, tensor.first, tensor.last
+class _Placed:
+    """Where tensors lie, found by when they live: a placement looks only at those alive with it."""
+
+    def __init__(self, steps: int) -> None:
+        self.alive: list[list[tuple[int, int]]] = [[] for _ in range(steps)]
+        self.starts: list[tuple[int, tuple[int, int]]] = []
+
+    def add(self, tensor: Lifetime, offset: int) -> None:
+        span = (offset, offset + tensor.bytes)
+        insort(self.starts, (tensor.first, span))
+        for step in range(tensor.first, tensor.last + 1):
+            self.alive[step].append(span)
+
+    def beside(self, tensor: Lifetime) -> list[tuple[int, int]]:
+        """(offset, end) of what lives while the tensor does, by offset: alive at its first step, or later."""
+        after, until = (bisect_left(self.starts, (step + 1,)) for step in (tensor.first, tensor.last))
+        return sorted([*self.alive[tensor.first], *[span for _, span in self.starts[after:until]]])
+
+
+def _best_gap(beside: Sequence[tuple[int, int]], need: int, alignment: int) -> int:
+    """The offset of the smallest gap between the spans that holds `need` bytes; else after them."""
     best, best_gap, free = -1, 0, 0
-    for offset, end, first, last in placed:
-        if first > until or last < start:
-            continue
+    for offset, end in beside:
         gap = offset - free
         if gap >= need and (best < 0 or gap < best_gap):
             best, best_gap = free, gap
@@ -221,16 +233,19 @@ def _sweep(graph: Graph, tensors: list[Lifetime]) -> Peak:
 
 def _peak(graph: Graph, alive: list[int], there: tuple[tuple[str, int], ...]) -> Peak:
     most = max(alive)
-    layer = graph.layers[alive.index(most)]
-    blocks = dict.fromkeys(graph.blocks, 0)
-    for step, bytes_ in zip(graph.layers, alive, strict=True):
-        blocks[step.block] = max(blocks[step.block], bytes_)
-    return Peak(most, layer.name, layer.block, there, tuple(blocks.values()), tuple(alive))
+    place, step = alive.index(most), 0
+    worst, blocks = "", []
+    for block in graph.blocks:
+        blocks.append(max(alive[step : step + len(block.layers)]))
+        worst = block.name if step <= place else worst
+        step += len(block.layers)
+    return Peak(most, graph.layers[place].name, worst, there, tuple(blocks), tuple(alive))
 
 
-class _Frame(NamedTuple):
-    """The storages that the open module calls around a layer keep alive, and their bytes."""
+class _Call(NamedTuple):
+    """An open module call: the storages that it keeps alive, with those of the calls around it."""
 
+    path: str
     storages: frozenset[str]
     bytes: int
 
@@ -240,41 +255,39 @@ def _eager(graph: Graph, sizes: dict[str, int]) -> Peak:
 
     They are the inputs of every module call around it, and its own inputs and output.
     """
-    storage = {IMAGE: IMAGE}
-    frames = {"": _Frame(frozenset({IMAGE}), sizes[IMAGE])}
+    storage = {tensor.name: tensor.name for tensor in graph.inputs}
+    calls = [_Call("", frozenset(storage), sum(sizes[name] for name in storage))]
     alive: list[int] = []
     most, there = 0, frozenset[str]()
-    for layer in graph.layers:
-        read = [storage[name] for name in layer.inputs]
-        held = _held(layer.name.rpartition(".")[0], read[0], frames, sizes)
+    for layer, op in zip(graph.layers, graph.operations, strict=True):
+        read = {storage[name] for name in layer.inputs}
+        # A module with one operation keeps alive what that reads.
+        path = layer.path.rpartition(".")[0] if layer.path == layer.name else layer.path
+        _enter(calls, path, storage[layer.inputs[0]] if layer.inputs else "", sizes)
+        held = calls[-1]
         now = held.bytes + sum([sizes[name] for name in read if name not in held.storages])
-        if _passes_on(layer):
-            storage[layer.name] = read[0]
-        else:
-            storage[layer.name] = layer.name
-            # The steps of a composed activation hold one more tensor beside input and output.
-            now += sizes[layer.name] * (2 if layer.op in _COMPOSED else 1)
+        owner = storage[layer.name] = storage.get(layer.storage, layer.storage)
+        if owner == layer.name:
+            now += sizes[layer.name] * (1 + op.temporaries)
         alive.append(now)
         if now > most:
-            most, there = now, held.storages.union(read, [storage[layer.name]])
+            most, there = now, held.storages.union(read, [owner])
     parts = [(name, bytes_) for name, bytes_ in sizes.items() if name in there]
     scratch = most - sum(bytes_ for _, bytes_ in parts)
     return _peak(graph, alive, (*parts, ("(temporary)", scratch)) if scratch else tuple(parts))
 
 
-def _held(path: str, entering: str, frames: dict[str, _Frame], sizes: dict[str, int]) -> _Frame:
-    """The frame of the module at `path`, which storage `entering` enters if it is not open yet."""
-    frame = frames.get(path)
-    if frame is None:
-        outer = _held(path.rpartition(".")[0], entering, frames, sizes)
-        if entering in outer.storages:
-            frame = outer
+def _enter(calls: list[_Call], path: str, entering: str, sizes: dict[str, int]) -> None:
+    """End the calls that the module at `path` is not inside of, and begin those that lead to it, which
+    are given the storage `entering`.
+    """
+    while calls[-1].path and not f"{path}.".startswith(f"{calls[-1].path}."):
+        calls.pop()
+    while calls[-1].path != path:
+        outer = calls[-1]
+        begin = len(outer.path) + 1 if outer.path else 0
+        inner = path[:end] if (end := path.find(".", begin)) > 0 else path
+        if not entering or entering in outer.storages:
+            calls.append(_Call(inner, outer.storages, outer.bytes))
         else:
-            frame = _Frame(outer.storages | {entering}, outer.bytes + sizes[entering])
-        frames[path] = frame
-    return frame
-
-
-def _passes_on(layer: Layer) -> bool:
-    """Whether eager mode writes no new storage: views, in-place activations, `result += x`."""
-    return layer.op in VIEWS or layer.op == "add" or (layer.role == "activation" and layer.op in _IN_PLACE)
+            calls.append(_Call(inner, outer.storages | {entering}, outer.bytes + sizes[entering]))

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from ..arch.table import InputError, shown
 from ..cost.counts import DTYPE_BYTES, Dtype
+from ..graph.errors import InputError, shown
 from .figures import LATENCY, NAMES, unit_of
 from .units import parse_bytes, parse_change, parse_count, parse_seconds
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ..cost.counts import count, total
 from .change import Change, change, other_machine
 from .figures import NAMES, Figure, Found, Unit, figures, timings_of
 from .run import Host, Run, Timing
@@ -125,6 +126,11 @@ def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> 
 
 
 def _notes(old: Found, new: Found) -> Iterator[str]:
+    for each in (old, new):
+        whole = total(count(each.subject.graph))
+        if whole.unpriced:
+            layers = ", ".join(whole.unpriced[:3])
+            yield f"{each.source}: MACs and FLOPs are at least what is shown; no price is known for {layers}."
     if old.subject.input != new.subject.input:
         sizes = ["×".join(map(str, each.subject.input)) for each in (old, new)]
         yield f"The input is {sizes[0]} in the old one and {sizes[1]} in the new one."

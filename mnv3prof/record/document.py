@@ -5,48 +5,53 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from ..arch.layers import Graph, Layer
-from ..arch.table import Table, adds_identity, in_widths
 from ..cost.comparison import Network
-from ..cost.counters import COUNTERS, Reconciliation, counted_as, counter
+from ..cost.conventions import COUNTERS, Reconciliation, counted_as, counter
 from ..cost.counts import BatchNorm, Cost, Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
+from ..graph.graph import Block, Graph, Layer
+from ..mobilenetv3.table import Table, adds_identity, in_widths, row_names
 from .diff import Diff, FigureChange, TimeChange
 from .figures import Found
 from .gate import Judgement
-from .run import SCHEMA, Run, Timing
+from .run import SCHEMA, Run, Subject, Timing
 from .training import Training
 
 
-def table_document(graph: Graph) -> dict[str, Any]:
+def table_document(subject: Subject) -> dict[str, Any]:
     """The table, which can be read again as one, and what follows from it."""
-    sizes = {layer.block: layer.out_shape[1:] for layer in graph.layers}
+    table, graph = subject.table, subject.graph
+    sizes = {block.name: block.layers[-1].out_shape[1:] for block in graph.blocks}
     rows = [
-        {"block": str(n), "in": width, "ratio": row.expand / width, "out_size": sizes[str(n)],
+        {"block": name, "in": width, "ratio": row.expand / width, "out_size": sizes[name],
          "identity": adds_identity(row, width)}
-        for n, (row, width) in enumerate(zip(graph.table.rows, in_widths(graph.table), strict=True), 1)
+        for name, row, width in zip(row_names(table), table.rows, in_widths(table), strict=True)
     ]  # fmt: skip
-    return {**table_head(graph), "rows": rows}
+    return {**table_head(subject), "rows": rows}
 
 
 def cost_document(
-    graph: Graph, costs: Sequence[Cost], dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded"
+    subject: Subject, costs: Sequence[Cost], dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded"
 ) -> dict[str, Any]:
     """Totals, blocks and layers with their costs, counted at `dtype` and with `batch_norm`."""
+    graph = subject.graph
     return {
-        **table_head(graph),
+        **table_head(subject),
         "dtype": dtype,
         "batch_norm": batch_norm,
         "totals": _figures(total(costs)),
         "blocks": _blocks(subtotals(graph, costs)),
-        "layers": [_layer(layer, cost) for layer, cost in zip(graph.layers, costs, strict=True)],
+        "layers": [
+            _layer(graph, block, layer, cost)
+            for (block, layer), cost in zip(graph.placed(), costs, strict=True)
+        ],
     }
 
 
-def reconciliation_document(graph: Graph, found: Reconciliation) -> dict[str, Any]:
+def reconciliation_document(subject: Subject, found: Reconciliation) -> dict[str, Any]:
     """The network's terms, and each counter's figure with what explains it."""
     return {
-        **table_head(graph),
+        **table_head(subject),
         "terms": [
             {
                 "term": term,
@@ -65,41 +70,48 @@ def reconciliation_document(graph: Graph, found: Reconciliation) -> dict[str, An
     }
 
 
-def convention_document(graph: Graph, tool: str) -> dict[str, Any]:
+def convention_document(subject: Subject, tool: str) -> dict[str, Any]:
     """Every layer in a counter's convention."""
-    figures = counted_as(graph, tool)
+    figures = counted_as(subject.graph, tool)
     layers = [
-        {"name": layer.name, "block": layer.block, "op": layer.op, "figure": figure}
-        for layer, figure in zip(graph.layers, figures, strict=True)
+        {"name": layer.name, "block": block.name, "op": layer.op, "figure": figure}
+        for (block, layer), figure in zip(subject.graph.placed(), figures, strict=True)
     ]
     printed_as = counter(tool).printed_as
     return {
-        **table_head(graph),
+        **table_head(subject),
         "as": tool,
         "printed_as": printed_as,
-        "total": sum(figures),
+        "total": sum(figure or 0 for figure in figures),
+        "unpriced": [layer["name"] for layer in layers if layer["figure"] is None],
         "layers": layers,
     }
 
 
 def memory_document(
-    graph: Graph, dtype: Dtype, batch: int, peaks: Peaks, arena: Arena, weight_bytes: int, fit: Fit | None
+    subject: Subject,
+    dtype: Dtype,
+    batch: int,
+    peaks: Peaks,
+    arena: Arena,
+    weight_bytes: int,
+    fit: Fit | None,
 ) -> dict[str, Any]:
     """The peaks with the bytes alive in each block, and the arena with every placement."""
     named = {"eager": peaks.eager, "liveness": peaks.liveness, "folded": peaks.folded}
     return {
-        **table_head(graph),
+        **table_head(subject),
         "dtype": dtype,
         "batch": batch,
-        "peaks": {name: peak and _peak(graph, peak) for name, peak in named.items()},
+        "peaks": {name: peak and _peak(subject.graph, peak) for name, peak in named.items()},
         "arena": arena,
         "weight_bytes": weight_bytes,
         "fit": fit,
     }
 
 
-def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
-    """Every network with its totals and blocks, and the ratios of its totals to the first's.
+def comparison_document(subjects: Sequence[Subject], networks: Sequence[Network]) -> dict[str, Any]:
+    """Every network of `subjects` with its totals and blocks, and its totals' ratios to the first's.
 
     Bytes are those of cost.comparison.network: at fp32, batch 1.
     """
@@ -109,8 +121,8 @@ def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
         "batch": 1,
         "networks": [
             {
-                "table": _table(network.graph.table),
-                "input": network.graph.input,
+                "table": _table(subject.table),
+                "input": subject.input,
                 "totals": _figures(network.totals),
                 "blocks": _blocks(network.blocks.values()),
                 "eager_peak_bytes": network.peaks.eager and network.peaks.eager.bytes,
@@ -118,7 +130,7 @@ def comparison_document(networks: Sequence[Network]) -> dict[str, Any]:
                 "arena_bytes": network.arena.bytes,
                 "ratios": _ratios(network.totals, networks[0].totals),
             }
-            for network in networks
+            for subject, network in zip(subjects, networks, strict=True)
         ],
     }
 
@@ -128,14 +140,14 @@ def run_document(run: Run) -> dict[str, Any]:
     graph, dtype, batch = run.subject.graph, *run.measured_as
     costs = count(graph, dtype)
     found, plan = peaks(graph, dtype, batch), arena(graph, dtype, batch)
-    memory = memory_document(graph, dtype, batch, found, plan, total(costs).weight_bytes, None)
-    head = table_head(graph)
+    memory = memory_document(run.subject, dtype, batch, found, plan, total(costs).weight_bytes, None)
+    head = table_head(run.subject)
     return {
         "schema": SCHEMA,
         "created": run.created,  # at the start, where is_run() looks for it
         "command": run.command,
         "host": run.host,
-        **cost_document(graph, costs, dtype),
+        **cost_document(run.subject, costs, dtype),
         "weights": run.subject.weights,
         "memory": {key: value for key, value in memory.items() if key not in head},
         "variants": {
@@ -224,7 +236,7 @@ def _time(timing: Timing | None) -> dict[str, Any] | None:
 
 def training_document(training: Training) -> dict[str, Any]:
     """The network, its data, the recipe and every epoch."""
-    head = table_head(training.graph)
+    head = table_head(training.subject)
     return {**head, **{key: value for key, value in asdict(training).items() if key not in head}}
 
 
@@ -240,13 +252,13 @@ def _ratios(totals: Totals, base: Totals) -> dict[str, float | None]:
 
 def _peak(graph: Graph, peak: Peak) -> dict[str, Any]:
     alive = [{"tensor": tensor, "bytes": size} for tensor, size in peak.alive]
-    blocks = dict(zip(graph.blocks, peak.blocks, strict=True))
+    blocks = dict(zip(graph.block_names, peak.blocks, strict=True))
     return {"bytes": peak.bytes, "block": peak.block, "layer": peak.layer, "alive": alive, "blocks": blocks}
 
 
-def table_head(graph: Graph) -> dict[str, Any]:
+def table_head(subject: Subject) -> dict[str, Any]:
     """What every document of one network begins with."""
-    return {"schema": SCHEMA, "table": _table(graph.table), "input": graph.input}
+    return {"schema": SCHEMA, "table": _table(subject.table), "input": subject.input}
 
 
 def _table(table: Table) -> dict[str, Any]:
@@ -255,8 +267,11 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _figures(group: Totals) -> dict[str, Any]:
-    return {**{k: v for k, v in asdict(group).items() if k != "name"}, "intensity": group.intensity}
+    kept = {key: value for key, value in asdict(group).items() if key not in ("name", "parted")}
+    return {**kept, "intensity": group.intensity}
 
 
-def _layer(layer: Layer, cost: Cost) -> dict[str, Any]:
-    return {**asdict(layer), **{k: v for k, v in asdict(cost).items() if k != "layer"}}
+def _layer(graph: Graph, block: Block, layer: Layer, cost: Cost) -> dict[str, Any]:
+    own = {**asdict(layer), "weights": [tensor._asdict() for tensor in layer.weights]}
+    place = {"block": block.name, "in_shape": graph.in_shape(layer)}
+    return {**own, **place, **{key: value for key, value in asdict(cost).items() if key != "layer"}}

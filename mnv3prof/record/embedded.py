@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..arch.files import MAX_RUN_BYTES
-from ..arch.table import InputError
+from ..graph.errors import InputError
+from ..mobilenetv3.files import MAX_RUN_BYTES
 
 _OPEN: Final = '<script type="application/x-mnv3prof-run">'
 _CLOSE: Final = "</script>"

@@ -5,9 +5,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..arch.layers import Graph
 from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Peak, Peaks, arena, peaks
+from ..graph.graph import Graph
 from .run import Run, Subject, Timing, twins
 
 Unit = Literal["count", "bytes", "seconds"]
@@ -51,7 +51,8 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One figure: what the network needs of it, and each block; value None has a reason.
+    """One figure: what the network needs of it, and each block. reason: why the value is None, or why it
+    is a lower bound.
 
     Blocks add up to a cost; of a memory figure they are the most bytes alive while each runs.
     """
@@ -87,14 +88,18 @@ def timings_of(run: Run, variant: str = "") -> dict[str, list[Timing]]:
 
 
 def _cost(field: str, unit: Unit, groups: tuple[Totals, ...], whole: Totals) -> Figure:
-    return Figure(unit, getattr(whole, field), {group.name: getattr(group, field) for group in groups})
+    reason = ""
+    if whole.unpriced and field in ("macs", "flops"):
+        reason = f"it is at least that: no price is known for {', '.join(whole.unpriced[:3])}"
+    blocks = {group.name: getattr(group, field) for group in groups}
+    return Figure(unit, getattr(whole, field), blocks, reason)
 
 
 def _peak(graph: Graph, peak: Peak | None) -> Figure:
     if peak is None:
         return Figure("bytes", None, reason="PyTorch eager does not run int8")
-    return Figure("bytes", peak.bytes, dict(zip(graph.blocks, peak.blocks, strict=True)))
+    return Figure("bytes", peak.bytes, dict(zip(graph.block_names, peak.blocks, strict=True)))
 
 
 def _arena(graph: Graph, plan: Arena, alive: Peaks) -> Figure:
-    return Figure("bytes", plan.bytes, dict(zip(graph.blocks, alive.folded.blocks, strict=True)))
+    return Figure("bytes", plan.bytes, dict(zip(graph.block_names, alive.folded.blocks, strict=True)))

@@ -6,13 +6,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ..arch.files import MAX_RUN_BYTES
-from ..arch.layers import Graph, expand
-from ..arch.table import InputError
 from ..cost.counts import Dtype
+from ..graph.errors import InputError
+from ..graph.graph import Graph
+from ..mobilenetv3.files import MAX_RUN_BYTES
 from .document import run_document, table_head
 from .read import run_from, subject_from
-from .run import SCHEMA, Run, Timing, twins
+from .run import SCHEMA, Run, Subject, Timing, twins
 
 Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
 
@@ -76,9 +76,14 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that verdicts rest on: the network on paper, what was timed, and what was trained."""
 
-    graph: Graph
+    subject: Subject
     runs: tuple[Run, ...] = ()
     trials: tuple[Trial, ...] = ()
+
+    @property
+    def graph(self) -> Graph:
+        """The network's layers."""
+        return self.subject.graph
 
     def timing(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Timing | None:
         """What was measured of a variant's part, or of the part that is identical to it."""
@@ -108,7 +113,7 @@ def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created
     return {
         "schema": SCHEMA,
         "findings": findings,  # early, where is_findings() looks for it
-        **table_head(evidence.graph),
+        **table_head(evidence.subject),
         "created": created,
         "runs": [run_document(run) for run in evidence.runs],
         "trials": evidence.trials,
@@ -137,9 +142,8 @@ def evidence_from(document: Mapping[str, Any], where: str) -> Evidence:
     runs = document.get("runs", ())
     if not isinstance(runs, (list, tuple)):
         raise InputError(f"{where}: its runs are no list")
-    subject = subject_from(document, where)
     return Evidence(
-        graph=expand(subject.table, subject.input),
+        subject=subject_from(document, where),
         runs=tuple(run_from(run, f"{where}, run {number}") for number, run in enumerate(runs, 1)),
         trials=_converted(document.get("trials", ()), tuple[Trial, ...], where),
     )

@@ -88,7 +88,7 @@ def _judge_figure(budget: Budget, new: Figure, old: Figure) -> Judgement:
     if new.value is None or limit is None:
         return msgspec.structs.replace(found, status="unmeasured", reason=new.reason or old.reason)
     if new.value <= limit:
-        return found
+        return msgspec.structs.replace(found, status="unmeasured", reason=new.reason) if new.reason else found
     spenders = _most(new.blocks, new.value, old.blocks if base is not None else {})
     return msgspec.structs.replace(found, status="broken", spenders=spenders)
 

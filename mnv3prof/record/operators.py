@@ -2,25 +2,30 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from ..arch.layers import ELEMENTWISE, WEIGHTED, Graph, Layer, Shape
+from ..graph.graph import Graph, Layer, Shape
+from ..graph.ops import OPS, Op
 from .run import NET, Joined, part_layers
 
-_Class = Literal["weighted", "norm", "pool", "add", "mul", "activation", ""]
-
-_KINDS: Final[tuple[tuple[_Class, str], ...]] = (
-    ("", r"reorder|transpose|raster|copy|dim_order|reshape|flatten|permute|convert|parameter|result"),
-    ("weighted", r"conv|gemm|fully.?connected|matmul|linear|inner.?product|addmm"),
-    ("norm", r"batch.?norm"),
-    ("pool", r"pool|mean|reduce"),
-    ("activation", r"relu|swish|sigmoid|silu|clamp|clip|hardtanh|minimum"),
-    ("mul", r"mul"),
-    ("add", r"add"),
-)
+_OWN: Final = r"reorder|transpose|raster|copy|dim_order|reshape|flatten|permute|convert|parameter|result"
+"""What runtimes call operators of their own, which run none of our layers."""
 
 
-class Op(NamedTuple):
+def _class(op: Op) -> str:
+    """What a runtime's operator and a layer must have in common: a product, or the same kind, or, for
+    what is elementwise, the very operation. "" for views.
+    """
+    if op.weighted:
+        return "weighted"
+    return {"elementwise": op.name, "view": "", "other": ""}.get(op.kind, op.kind)
+
+
+_PATTERNS: Final = (("", _OWN), *((_class(op), op.runtime) for op in OPS.values() if op.runtime))
+_CLASSES: Final = tuple(dict.fromkeys(name for name, _ in _PATTERNS if name))
+
+
+class RuntimeOp(NamedTuple):
     """An operator as a runtime names it. kind: its type there; out_shape: of one image, if told."""
 
     name: str
@@ -32,7 +37,7 @@ class Op(NamedTuple):
 class _Join:
     """Operators in the order in which they ran, each with at most one layer."""
 
-    def __init__(self, layers: Sequence[Layer], ops: Sequence[Op]) -> None:
+    def __init__(self, layers: Sequence[Layer], ops: Sequence[RuntimeOp]) -> None:
         self.layers, self.ops = layers, ops
         self.found: dict[int, tuple[Layer, Joined]] = {}
         self.taken: set[str] = set()
@@ -41,13 +46,13 @@ class _Join:
         self.found[op] = (layer, how)
         self.taken.add(layer.name)
 
-    def left(self, kind: _Class) -> tuple[list[int], list[Layer]]:
+    def left(self, kind: str) -> tuple[list[int], list[Layer]]:
         ops = [n for n, op in enumerate(self.ops) if n not in self.found and class_of(op) == kind]
-        layers = [layer for layer in self.layers if layer.name not in self.taken and _class(layer) == kind]
-        return ops, layers
+        left = (layer for layer in self.layers if layer.name not in self.taken)
+        return ops, [layer for layer in left if _class(layer.operation) == kind]
 
 
-def join(graph: Graph, part: str, ops: Sequence[Op]) -> list[tuple[Op, Layer | None, Joined]]:
+def join(graph: Graph, part: str, ops: Sequence[RuntimeOp]) -> list[tuple[RuntimeOp, Layer | None, Joined]]:
     """Each operator with its layer and how it was found: by its name (the module's path), by its kind
     and output shape where fusion renamed it, or by its place among those of its kind.
     """
@@ -56,60 +61,51 @@ def join(graph: Graph, part: str, ops: Sequence[Op]) -> list[tuple[Op, Layer | N
     for number, op in enumerate(ops):
         if class_of(op) and (layer := _by_name(op, paths, joining)):
             joining.take(number, layer, "name")
-    for kind in ("weighted", "norm", "pool", "mul", "add", "activation"):
+    for kind in _CLASSES:
         _by_shape(joining, kind)
         _by_order(joining, kind)
     return [(op, *joining.found.get(n, (None, ""))) for n, op in enumerate(ops)]
 
 
-def class_of(op: Op) -> _Class:
+def class_of(op: RuntimeOp) -> str:
     """What kind of layer the operator can be; "" for what is the runtime's own, as a change of layout."""
     for text in (op.kind, _scope(op.name)[1]):  # a BinaryOp or Subgraph has its operator in its name
-        for found, pattern in _KINDS:
+        for found, pattern in _PATTERNS:
             if re.search(pattern, text, re.IGNORECASE):
                 return found
     return ""
-
-
-def _class(layer: Layer) -> _Class:
-    if layer.op in WEIGHTED:
-        return "weighted"
-    if layer.op in ELEMENTWISE:
-        return "activation"
-    kinds: dict[str, _Class] = {
-        "avg_pool": "pool", "add": "add", "mul": "mul", "batch_norm": "norm",
-    }  # fmt: skip
-    return kinds.get(layer.op, "")
 
 
 def _paths(graph: Graph, part: str) -> dict[str, Layer]:
     """The part's layers by their path in the module that the part is."""
     if part == NET:
         return {layer.name: layer for layer in graph.layers}
-    if part not in graph.blocks:
-        return {layer.name[len(part) + 1 :]: layer for layer in part_layers(graph, part)}
+    block = graph.block(part)
+    modules = block.modules if block else (part,)
     found = {}
-    for layer in graph.layers:
-        if layer.block == part:
-            first, _, rest = layer.name.partition(".")
-            path = rest.partition(".")[2] if first == "features" else rest
-            found[_in_head(layer.name, path) if part == "head" else path] = layer
+    for layer in part_layers(graph, part):
+        inside = (n for n, module in enumerate(modules) if f"{layer.name}.".startswith(f"{module}."))
+        place = next(inside, None)
+        path = layer.name if place is None else layer.name[len(modules[place]) + 1 :]
+        # Several modules in a row are timed as one Sequential, which numbers them.
+        found[path if len(modules) == 1 else f"{place}.{path}".rstrip(".")] = layer
     return found
 
 
-def _in_head(name: str, path: str) -> str:
-    """The head is a Sequential of the last convolution, the pooling and the flattening."""
-    return {"avgpool": "1", "flatten": "2"}.get(name, f"0.{path}")
-
-
-def _by_name(op: Op, paths: dict[str, Layer], joining: _Join) -> Layer | None:
+def _by_name(op: RuntimeOp, paths: dict[str, Layer], joining: _Join) -> Layer | None:
     path, kind = _scope(op.name)
     layer = paths.get(path) or paths.get(f"{path}.{kind.lower()}".lstrip("."))
     by_layer = {known.name: known for known in paths.values()}
     wanted = class_of(op)
-    while layer and wanted == "weighted" and _class(layer) != "weighted":  # it took its activation's name
+    while (
+        layer and wanted == "weighted" and _class(layer.operation) != "weighted"
+    ):  # it took its activation's name
         layer = by_layer.get(layer.inputs[0]) if layer.inputs else None
-    if layer and _class(layer) == wanted and (wanted != "weighted" or layer.name not in joining.taken):
+    if (
+        layer
+        and _class(layer.operation) == wanted
+        and (wanted != "weighted" or layer.name not in joining.taken)
+    ):
         return layer
     return None
 
@@ -127,7 +123,7 @@ def _scope(name: str) -> tuple[str, str]:
     return path, kind
 
 
-def _by_shape(joining: _Join, kind: _Class) -> None:
+def _by_shape(joining: _Join, kind: str) -> None:
     ops, layers = joining.left(kind)
     for number in ops:
         shape = _squeezed(joining.ops[number].out_shape)
@@ -137,7 +133,7 @@ def _by_shape(joining: _Join, kind: _Class) -> None:
             layers.remove(same[0])
 
 
-def _by_order(joining: _Join, kind: _Class) -> None:
+def _by_order(joining: _Join, kind: str) -> None:
     """Where as many operators as layers are left, they are the same in the same order."""
     ops, layers = joining.left(kind)
     if len(ops) == len(layers):

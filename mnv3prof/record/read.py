@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from ..arch.files import MAX_RUN_BYTES, begins_like_a_run, table_from
-from ..arch.layers import MAX_PIXELS
-from ..arch.table import InputError, shown
-from ..cost.counters import Reading, counter
+from ..cost.conventions import Reading, counter
+from ..graph.errors import InputError, shown
+from ..mobilenetv3.expand import MAX_PIXELS
+from ..mobilenetv3.files import MAX_RUN_BYTES, begins_like_a_run, table_from
 from .plan import RuntimePlan
 from .run import SCHEMA, Host, Operator, Run, Subject, Timing, Weights, part_layers
 

@@ -1,14 +1,16 @@
 """What was measured, on what machine: one document, which can be shown again and gone on with."""
 
+from functools import cached_property
 from itertools import accumulate, chain
 from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
-from ..arch.layers import Graph, Layer, expand
-from ..arch.table import Table
-from ..cost.counters import Reading
+from ..cost.conventions import Reading
 from ..cost.counts import Dtype
+from ..graph.graph import Graph, Layer
+from ..mobilenetv3.expand import expand
+from ..mobilenetv3.table import Table
 from .plan import RuntimePlan
 from .stats import Summary, median, summarize, undisturbed
 
@@ -17,9 +19,6 @@ NET: Final = "net"
 
 SCHEMA: Final = 1
 """Raised when a field changes its name or meaning; new fields do not raise it."""
-
-_FUNCTIONAL: Final = frozenset({"add", "mul", "flatten", "unflatten", ""})
-"""Last names of the layers that are a function's call, not a module."""
 
 ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
 """The note of a run that was ended there."""
@@ -195,17 +194,21 @@ class Weights(msgspec.Struct, frozen=True):
     accuracy: float | None = None
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True, dict=True):
     """A network that was measured. weights: None for random ones from a fixed seed."""
 
     table: Table
     input: tuple[int, int]
     weights: Weights | None = None
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
         """Its layers."""
         return expand(self.table, self.input)
+
+    def varied(self, table: Table) -> "Subject":
+        """Another table at the same input, with random weights."""
+        return Subject(table, self.input)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,17 +245,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 def twins(graph: Graph) -> dict[str, str]:
     """Each part, with the first that has the very same operations at the same shapes (often itself)."""
-    first: dict[tuple[object, ...], str] = {}
-    found = {}
-    for block in graph.blocks:
-        same = tuple(
-            (layer.op, layer.role, layer.in_shape, layer.out_shape, layer.kernel, layer.stride,
-             layer.padding, layer.dilation, layer.groups, layer.bias)
-            for layer in graph.layers
-            if layer.block == block
-        )  # fmt: skip
-        found[block] = first.setdefault(same, block)
-    return {**found, NET: NET}
+    first: dict[str, str] = {}
+    return {**{name: first.setdefault(key, name) for name, key in graph.keys.items()}, NET: NET}
 
 
 def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
@@ -261,8 +255,8 @@ def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
     """
     if part == NET:
         return graph.layers
-    if part in graph.blocks:
-        return tuple(layer for layer in graph.layers if layer.block == part)
-    if part.rpartition(".")[2] in _FUNCTIONAL:
-        return ()
-    return tuple(layer for layer in graph.layers if f"{layer.name}.".startswith(f"{part}."))
+    block = graph.block(part)
+    if block is not None:
+        return block.layers
+    inside = part + "."
+    return tuple(layer for layer in graph.layers if part and f"{layer.path}.".startswith(inside))

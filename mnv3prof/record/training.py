@@ -2,8 +2,8 @@
 
 import msgspec
 
-from ..arch.layers import Graph, expand
-from ..arch.table import Table
+from ..mobilenetv3.table import Table
+from .run import Subject
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -39,9 +39,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str
 
     @property
-    def graph(self) -> Graph:
-        """The network's layers."""
-        return expand(self.table, self.input)
+    def subject(self) -> Subject:
+        """The network."""
+        return Subject(self.table, self.input)
 
     @property
     def unsettled(self) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
 
-from ..arch.table import InputError, shown
+from ..graph.errors import InputError, shown
 
 _BYTES: Final = {
     "": 1, "b": 1,

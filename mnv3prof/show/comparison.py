@@ -1,15 +1,14 @@
 """The sheets of `compare`: networks side by side, in total and block by block."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Final
 
-from ..arch.layers import Graph
-from ..arch.table import Table
-from ..cost.comparison import Network, saving
+from ..cost.comparison import Network
 from ..cost.counts import Totals
-from .costs import MAC, size_of
-from .sheet import Column, Sheet
+from ..graph.graph import Graph
+from .costs import MAC, products, unpriced_notes
+from .sheet import AtLeast, Column, Sheet
 
 MOST_NETWORKS: Final = len(ascii_uppercase)
 
@@ -18,8 +17,8 @@ def totals_sheet(networks: Sequence[Network]) -> Sheet:
     """Each total of every network, with ratios to the first."""
     letters = ascii_uppercase[: len(networks)]
     measures: dict[str, list[int | None]] = {
-        "MACs": [n.totals.macs for n in networks],
-        "FLOPs": [n.totals.flops for n in networks],
+        "MACs": [products(n.totals)[0] for n in networks],
+        "FLOPs": [products(n.totals)[1] for n in networks],
         "parameters": [n.totals.params for n in networks],
         "weights, bytes": [n.totals.weight_bytes for n in networks],
         "read, bytes": [n.totals.read_bytes for n in networks],
@@ -35,13 +34,16 @@ def totals_sheet(networks: Sequence[Network]) -> Sheet:
     )
     rows = tuple((name, *values, *_ratios(values)) for name, values in measures.items())
     legend = [f"{letter} = {label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
-    return Sheet("; ".join(legend), columns, rows, notes=("Bytes at fp32, batch 1.",))
+    unpriced = dict.fromkeys(note for n in networks for note in unpriced_notes(n.graph, n.totals))
+    return Sheet("; ".join(legend), columns, rows, notes=("Bytes at fp32, batch 1.", *unpriced))
 
 
-def blocks_sheet(networks: Sequence[Network]) -> Sheet:
-    """MACs and parameters of each block, with ratios to the first network's."""
+def blocks_sheet(networks: Sequence[Network], saved: Mapping[str, float]) -> Sheet:
+    """MACs and parameters of each block, with ratios to the first network's.
+
+    saved: by block, the saving of its separable pair, where that is what is compared.
+    """
     letters = ascii_uppercase[: len(networks)]
-    saved = _separable_against_standard(networks)
     columns = [Column("block", "Block", "text")]
     for key, title, low in (("macs", "MACs", 0), ("params", "Params", 3)):
         columns += [Column(f"{key}_{x}", f"{title} {x}", importance=low) for x in letters]
@@ -67,9 +69,9 @@ def blocks_sheet(networks: Sequence[Network]) -> Sheet:
 
 
 def _row(block: str, groups: Sequence[Totals | None], pair: float | None) -> tuple[object, ...]:
-    products = [group.macs if group else None for group in groups]
+    macs = [products(group)[0] if group else None for group in groups]
     params = [group.params if group else None for group in groups]
-    return (block, *products, *_ratios(products), pair, *params, *_ratios(params))
+    return (block, *macs, *_ratios(macs), pair, *params, *_ratios(params))
 
 
 def _without(row: tuple[object, ...], networks: Sequence[Network]) -> tuple[object, ...]:
@@ -78,30 +80,17 @@ def _without(row: tuple[object, ...], networks: Sequence[Network]) -> tuple[obje
     return (*row[:at], *row[at + 1 :])
 
 
-def _separable_against_standard(networks: Sequence[Network]) -> dict[str, float]:
-    """The pair's saving of each block, where the first is separable and another is its standard form."""
-    first, *others = (n.graph.table for n in networks)
-    standard = [_pairs(other) for other in others if other.conv == "standard"]
-    if first.conv != "separable" or _pairs(first) not in standard:
-        return {}
-    return {str(number): saving(row) for number, row in enumerate(first.rows, 1)}
-
-
-def _pairs(table: Table) -> list[tuple[int, int, int]]:
-    """What the cost of each row's depthwise + project pair depends on, beside its size."""
-    return [(row.expand, row.out, row.kernel) for row in table.rows]
-
-
 def _all_blocks(networks: Sequence[Network]) -> list[str]:
     longest = max(networks, key=lambda n: len(n.blocks))
     return list(longest.blocks)
 
 
 def _ratios(values: Sequence[int | None]) -> list[float | None]:
-    base = values[0]
-    return [value / base if base and value is not None else None for value in values[1:]]
+    known = [None if isinstance(value, AtLeast) else value for value in values]
+    base = known[0]
+    return [value / base if base and value is not None else None for value in known[1:]]
 
 
 def label(graph: Graph) -> str:
     """The network's name and input."""
-    return f"{graph.table.name} at {size_of(graph)}"
+    return f"{graph.name} at {graph.size}"

@@ -1,14 +1,16 @@
 """The sheets of `table` and `flops`: the network on paper, and its cost block by block."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Final
 
 import msgspec
 
-from ..arch.layers import Graph
-from ..arch.table import ACTIVATIONS, adds_identity, head_width, in_widths, squeeze_width
 from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, subtotals, total
-from .sheet import Column, Sheet
+from ..graph.graph import Block, Geometry, Graph
+from ..mobilenetv3.table import ACTIVATIONS, Table, adds_identity, head_width, in_widths, squeeze_width
+from ..record.run import Subject
+from .sheet import AtLeast, Column, Sheet
 
 _TABLE_COLUMNS: Final = (
     Column("block", "Block", "text"),
@@ -42,53 +44,66 @@ _OPTIONS: Final = (
     "bn_eps", "bn_momentum",
 )  # fmt: skip
 
-MAC: Final = "1 MAC = one multiply-accumulate of a convolution or linear layer"
+MAC: Final = "1 MAC = one multiply-accumulate of a convolution, linear layer or matrix product"
 NORMS: Final[dict[BatchNorm, str]] = {
     "folded": "batch norm folded into its convolution, activations applied as it stores",
     "separate": "batch norm and activations run by themselves",
 }
 
 
-def size_of(graph: Graph) -> str:
-    """The input as a user writes it: "224×224", height first."""
-    return f"{graph.input[0]}×{graph.input[1]}"
+def at_least(group: Totals) -> str:
+    """The words before the MACs and FLOPs of a group in which an operation has no price."""
+    return "at least " if group.unpriced else ""
+
+
+def products(group: Totals) -> tuple[int | None, int | None]:
+    """MACs and FLOPs of a group: lower bounds, or None, if operations in it have no price."""
+    if not group.unpriced:
+        return group.macs, group.flops
+    known = (group.macs, group.flops) if len(group.unpriced) < group.layers else (0, 0)
+    macs, flops = (AtLeast(value) if value else None for value in known)
+    return macs, flops
 
 
 def titled(graph: Graph, what: str) -> str:
     """A sheet's title: what it shows of which network at which input."""
-    return f"{graph.table.name} at {size_of(graph)}: {what}"
+    return f"{graph.name} at {graph.size}: {what}"
 
 
-def table_sheet(graph: Graph) -> Sheet:
+def table_sheet(subject: Subject) -> Sheet:
     """The table with what follows from it: input widths, spatial sizes, expansion ratios."""
-    table = graph.table
-    sizes = _out_sizes(graph)
+    table, graph = subject.table, subject.graph
+    stem, *blocks, head_block, classifier = graph.blocks
     codes = (table.stem_activation, *(row.activation for row in table.rows), table.head_activation)
+    before = _out_size(stem)
     rows: list[tuple[object, ...]] = [
-        ("stem", 3, None, table.stem, (3, 3), 2, 1, None, codes[0], None, graph.input, sizes["stem"], "")
+        (stem.name, 3, None, table.stem, (3, 3), 2, 1, None, codes[0], None, subject.input, before, "")
     ]
-    before = sizes["stem"]
-    for number, (row, width) in enumerate(zip(table.rows, in_widths(table), strict=True), 1):
-        after = sizes[str(number)]
+    for block, row, width in zip(blocks, table.rows, in_widths(table), strict=True):
+        after = _out_size(block)
         squeeze = squeeze_width(table, row) if row.se else None
         identity = "yes" if adds_identity(row, width) else ""
         rows.append((
-            str(number), width, row.expand, row.out, (row.kernel, row.kernel), row.stride, row.dilation,
+            block.name, width, row.expand, row.out, (row.kernel, row.kernel), row.stride, row.dilation,
             squeeze, row.activation, row.expand / width, before, after, identity,
         ))  # fmt: skip
         before = after
     head = head_width(table)
     last = table.rows[-1].out
-    rows.append(("head", last, None, head, (1, 1), 1, 1, None, codes[-1], None, before, (1, 1), ""))
-    rows.append(("classifier", head, table.last, table.classes, *[None] * 4, codes[-1], *[None] * 3, ""))
+    rows.append((head_block.name, last, None, head, (1, 1), 1, 1, None, codes[-1], None, before, (1, 1), ""))
+    rows.append((classifier.name, head, table.last, table.classes, *[None] * 4, codes[-1], *[None] * 3, ""))
     used = dict.fromkeys(codes)
     legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in used)
     notes = (
         "Widths in channels, sizes height × width in pixels; SE is the squeezed width. "
         f"{legend}. The head ends in average pooling, the classifier's hidden width stands under Expand.",
-        *_options(graph),
+        *_options(table),
     )
     return Sheet(titled(graph, "layer table"), _TABLE_COLUMNS, tuple(rows), notes=notes)
+
+
+def _out_size(block: Block) -> tuple[int, ...]:
+    return block.layers[-1].out_shape[1:]
 
 
 def cost_sheet(
@@ -105,13 +120,27 @@ def cost_sheet(
         f"{MAC}; FLOPs = 2 × MACs + every other operation; bytes at {dtype}, batch 1, "
         f"each tensor moved once, {NORMS[norm]}."
     )
-    return Sheet(titled(graph, f"cost by {by}"), (*heads, *_COST_COLUMNS), rows, totals, (note,))
+    notes = (note, *unpriced_notes(graph, whole))
+    return Sheet(titled(graph, f"cost by {by}"), (*heads, *_COST_COLUMNS), rows, totals, notes)
+
+
+def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
+    """What is not counted, by operation, where an operation has no price."""
+    missing = set(whole.unpriced)
+    layers: dict[str, list[str]] = {}
+    for layer in graph.layers:
+        if layer.name in missing:
+            layers.setdefault(layer.op, []).append(layer.name)
+    if not layers:
+        return ()
+    said = [f"{op} ({', '.join([*names[:3], '...'][: len(names)])})" for op, names in layers.items()]
+    return (f"No price is known for {'; '.join(said)}: MACs and FLOPs are at least what is shown.",)
 
 
 def _figures(group: Totals, whole: Totals) -> tuple[object, ...]:
     share = group.macs / whole.macs if whole.macs else 0.0
     return (
-        share, group.macs, group.flops, group.params,
+        None if whole.unpriced else share, *products(group), group.params,
         group.weight_bytes, group.read_bytes, group.write_bytes, group.intensity,
     )  # fmt: skip
 
@@ -121,13 +150,15 @@ Lead = tuple[tuple[Column, ...], list[tuple[object, ...]]]
 
 
 def _by_block(graph: Graph, groups: Sequence[Totals]) -> Lead:
-    shapes = _block_shapes(graph)
+    blocks = {block.name: block for block in graph.blocks}
     columns = (
         Column("block", "Block", "text"),
         Column("operator", "Operator", "text", importance=3),
         Column("out_shape", "Output", "shape", importance=2),
     )
-    return columns, [(g.name, block_summary(graph, g.name), shapes[g.name]) for g in groups]
+    return columns, [
+        (g.name, block_summary(blocks[g.name]), blocks[g.name].layers[-1].out_shape) for g in groups
+    ]
 
 
 def _by_op(_: Graph, groups: Sequence[Totals]) -> Lead:
@@ -143,41 +174,46 @@ def _by_layer(graph: Graph, _: Sequence[Totals]) -> Lead:
         Column("in_shape", "Input", "shape", importance=6),
         Column("out_shape", "Output", "shape", importance=3),
     )
-    return columns, [(x.name, x.block, x.op, x.in_shape, x.out_shape) for x in graph.layers]
+    return columns, [(x.name, b.name, x.op, graph.in_shape(x), x.out_shape) for b, x in graph.placed()]
 
 
 _LEADS: Final = {"block": _by_block, "op": _by_op, "layer": _by_layer}
 
 
-def block_summary(graph: Graph, block: str) -> str:
+def block_summary(block: Block) -> str:
     """A block in a few words: "24→72→40, 5×5 /2, SE, RE"."""
-    table = graph.table
-    if block == "stem":
-        return f"3→{table.stem}, 3×3 /2, {table.stem_activation}"
-    if block == "head":
-        return f"{table.rows[-1].out}→{head_width(table)}, 1×1, {table.head_activation}, pool"
-    if block == "classifier":
-        return f"{head_width(table)}→{table.last}→{table.classes}, {table.head_activation}"
-    number = int(block) - 1
-    row, width = table.rows[number], in_widths(table)[number]
-    kernel = f"{row.kernel}×{row.kernel}" + (f" /{row.stride}" if row.stride > 1 else "")
-    dilation = [f"dilated {row.dilation}"] if row.dilation > 1 else []
-    widths = f"{width}→{row.expand}→{row.out}" if row.expand != width else f"{width}→{row.out}"
-    parts = [widths, kernel, *dilation, *(["SE"] if row.se else []), row.activation]
-    return ", ".join(parts)
+    main = [x for x in block.layers if x.operation.weighted and not x.role.startswith("se_")]
+    if not main:
+        return ", ".join(dict.fromkeys(layer.operation.title for layer in block.layers))
+    widths = [main[0].widths[0], *(x.widths[1] for x in main if "depthwise" not in (x.op, x.role))]
+    words = ["→".join(map(str, widths)), *_moves([x.geometry for x in main if x.geometry])]
+    roles = {layer.role for layer in block.layers}
+    activation = next((x.operation for x in block.layers if x.role == "activation"), None)
+    return ", ".join([
+        *words, *(["SE"] if "se_scale" in roles else []), *([activation.code] if activation else []),
+        *(["pool"] if "pool" in roles else []),
+    ])  # fmt: skip
 
 
-def _block_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    return {layer.block: layer.out_shape for layer in graph.layers}
+def _moves(geometries: Sequence[Geometry]) -> list[str]:
+    """The largest kernel with the stride, and the dilation, of a block's convolutions."""
+    if not geometries:
+        return []
+    kernel = max((g.kernel for g in geometries), key=prod)
+    stride = max((g.stride for g in geometries), key=prod)
+    dilation = max((g.dilation for g in geometries), key=prod)
+    steps = f" /{_sides(stride)}" if max(stride) > 1 else ""
+    dilated = [f"dilated {_sides(dilation)}"] if max(dilation) > 1 else []
+    return ["×".join(map(str, kernel)) + steps, *dilated]
 
 
-def _out_sizes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    return {block: shape[1:] for block, shape in _block_shapes(graph).items()}
+def _sides(values: tuple[int, ...]) -> str:
+    """One number where all axes have it."""
+    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
 
 
-def _options(graph: Graph) -> list[str]:
+def _options(table: Table) -> list[str]:
     """The table's options that are not the paper's, in one sentence."""
-    table = graph.table
     paper = {field.name: field.default for field in msgspec.structs.fields(table)}
     changed = [f"{name} = {getattr(table, name)}" for name in _OPTIONS if getattr(table, name) != paper[name]]
     return [f"Options other than the paper's: {', '.join(changed)}."] if changed else []

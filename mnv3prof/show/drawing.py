@@ -9,18 +9,15 @@ from html import escape
 from math import sqrt
 from typing import Final, NamedTuple
 
-from ..arch.layers import Graph
-from ..arch.table import adds_identity, in_widths
 from ..cost.counts import Cost, count
+from ..graph.graph import Block, Graph
 from .costs import block_summary
 from .sheet import written
 from .view import View
 
-_STAGES: Final = {
-    "stem": 26, "expand": 18, "depthwise": 18, "standard": 18, "se": 10, "project": 18, "head": 22,
-    "hidden": 18, "logits": 18,
-}  # fmt: skip
-"""The stages there are, and how high each is drawn: a convolution's is its role."""
+_HIGH: Final = 18
+_SE_HIGH: Final = 10
+"""How high a stage is drawn: squeeze-excite, which has few MACs, is a thin bar."""
 _WIDTH: Final = 1000.0
 _EDGE: Final = 70.0
 """Room on the right for the identity's line."""
@@ -32,6 +29,10 @@ class _Stage(NamedTuple):
     wide_in: int
     wide_out: int
     costs: dict[str, float]
+
+    @property
+    def high(self) -> int:
+        return _SE_HIGH if self.kind == "se" else _HIGH
 
 
 def network_drawing(view: View, key: str) -> str:
@@ -53,7 +54,7 @@ def network_drawing(view: View, key: str) -> str:
         "time": times,
     }
     rows = [
-        _row(view, block, stages[block], scale, peaks, times.get(block, 0) / longest, shares)
+        _row(block, stages[block.name], scale, peaks, times.get(block.name, 0) / longest, shares)
         for block in view.graph.blocks
     ]
     switch = "".join(_radio(metric, key, backend, checked=metric == "macs") for metric in metrics)
@@ -83,51 +84,52 @@ def _radio(metric: str, key: str, backend: str | None, *, checked: bool) -> str:
 
 def _stages(graph: Graph) -> dict[str, list[_Stage]]:
     """Each block's stages; a stage is a convolution with all that follows it until the next."""
-    found: dict[str, list[_Stage]] = {block: [] for block in graph.blocks}
-    for layer, cost in zip(graph.layers, count(graph), strict=True):
-        if layer.role in _STAGES or layer.role == "se_pool":
-            kind = "se" if layer.role == "se_pool" else layer.role
-            found[layer.block].append(_Stage(kind, layer.in_shape[0], layer.out_shape[0], _parts(cost)))
-        elif found[layer.block]:
-            last = found[layer.block][-1]
-            wide = layer.out_shape[0] if layer.role == "se_reduce" else last.wide_out
-            narrow = layer.out_shape[0] if layer.role == "se_reduce" else last.wide_in
-            sums = {metric: last.costs[metric] + value for metric, value in _parts(cost).items()}
-            found[layer.block][-1] = last._replace(wide_in=narrow, wide_out=wide, costs=sums)
+    found: dict[str, list[_Stage]] = {block.name: [] for block in graph.blocks}
+    for (block, layer), cost in zip(graph.placed(), count(graph), strict=True):
+        stages = found[block.name]
+        squeezes = layer.role == "se_pool"
+        if squeezes or not stages or (layer.operation.weighted and not layer.role.startswith("se_")):
+            kind = "se" if squeezes else layer.role or layer.op
+            stages.append(_Stage(kind, *layer.widths, _parts(cost)))
+            continue
+        last = stages[-1]
+        sums = {metric: last.costs[metric] + value for metric, value in _parts(cost).items()}
+        narrow, wide = (layer.widths[1],) * 2 if layer.role == "se_reduce" else (last.wide_in, last.wide_out)
+        stages[-1] = _Stage(last.kind, narrow, wide, sums)
     return found
 
 
 def _parts(cost: Cost) -> dict[str, float]:
     moved = cost.read_bytes + cost.write_bytes - cost.weight_bytes
-    return {"macs": cost.macs, "params": cost.params, "bytes": moved}
+    return {"macs": cost.macs or 0, "params": cost.params, "bytes": moved}
 
 
 def _row(
-    view: View, block: str, stages: list[_Stage], scale: float, peaks: Mapping[str, float], time: float,
+    block: Block, stages: list[_Stage], scale: float, peaks: Mapping[str, float], time: float,
     shares: Mapping[str, Mapping[str, float]],
 ) -> str:  # fmt: skip
     values = "".join(
-        f'<span class="by-{metric}">{written(found[block], "share").strip()}</span>'
+        f'<span class="by-{metric}">{written(found[block.name], "share").strip()}</span>'
         for metric, found in shares.items()
-        if block in found
+        if block.name in found
     )
-    drawn = _drawing(view, block, stages, scale, peaks, time)
-    what = escape(block_summary(view.graph, block))
+    drawn = _drawing(block, stages, scale, peaks, time)
+    what = escape(block_summary(block))
     return (
-        f'<tr><th scope="row">{block}<small>{what}</small></th><td class="drawn">{drawn}</td>'
+        f'<tr><th scope="row">{escape(block.name)}<small>{what}</small></th><td class="drawn">{drawn}</td>'
         f'<td class="n">{values}</td></tr>'
     )
 
 
 def _drawing(
-    view: View, block: str, stages: list[_Stage], scale: float, peaks: Mapping[str, float], time: float
+    block: Block, stages: list[_Stage], scale: float, peaks: Mapping[str, float], time: float
 ) -> str:
-    height = sum(_STAGES[stage.kind] for stage in stages) + 4 * (len(stages) - 1)
+    height = sum(stage.high for stage in stages) + 4 * (len(stages) - 1)
     middle = (_WIDTH - _EDGE) / 2
     shapes = []
     top = 0
     for stage in stages:
-        low = top + _STAGES[stage.kind]
+        low = top + stage.high
         a, b = stage.wide_in * scale / 2, stage.wide_out * scale / 2
         # The root spreads small shares: most stages hold a few percent of the dearest.
         heat = ";".join(f"--by-{m}:{sqrt(stage.costs[m] / peaks[m]):.3f}" for m in peaks)
@@ -140,19 +142,12 @@ def _drawing(
             f'<polygon class="stage" style="{style}" points="{points}"><title>{title}</title></polygon>'
         )
         top = low + 4
-    if _has_identity(view.graph, block):
+    if any(layer.op == "add" for layer in block.layers):
         right = middle + max(s.wide_out for s in stages) * scale / 2 + _EDGE / 3
         reach = middle + stages[0].wide_in * scale / 2
         shapes.append(f'<path class="identity" d="M{reach:.1f},1 H{right} V{height - 1} H{reach:.1f}"/>')
-    label = escape(f"{block}: " + ", ".join(f"{s.kind} {s.wide_in} to {s.wide_out}" for s in stages))
+    label = escape(f"{block.name}: " + ", ".join(f"{s.kind} {s.wide_in} to {s.wide_out}" for s in stages))
     return (
         f'<svg viewBox="0 0 {_WIDTH:.0f} {height}" preserveAspectRatio="none" '
         f'style="height:{height / 16:.2f}rem" role="img" aria-label="{label}">{"".join(shapes)}</svg>'
     )
-
-
-def _has_identity(graph: Graph, block: str) -> bool:
-    if not block.isdecimal():
-        return False
-    number = int(block) - 1
-    return adds_identity(graph.table.rows[number], in_widths(graph.table)[number])

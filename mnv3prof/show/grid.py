@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..arch.layers import Graph
 from ..cost.counts import Dtype, Totals, count, subtotals, total
+from ..graph.graph import Graph
 from ..record.run import NET, Condition, Roof, Run, Timing, part_layers, twins
 
 
@@ -47,7 +47,7 @@ def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
     """
     measured = dict.fromkeys(timing.part for timing in timings)
     same = {**{part: part for part in measured}, **twins(graph)}
-    parts = [part for part in (*graph.blocks, NET) if same[part] in measured]
+    parts = [part for part in (*graph.block_names, NET) if same[part] in measured]
     parts += [part for part in measured if part not in parts]
     backends = list(dict.fromkeys(timing.backend for timing in timings))
     return Grid(parts, backends, {(t.part, t.backend): t for t in timings}, same)
@@ -67,6 +67,8 @@ class Rates(NamedTuple):
 
 def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
     """The rates of a part of `costs`; what was not measured is None."""
+    if costs.unpriced:
+        return Rates()
     roof = roof_of(timing, run)
     seconds = timing.seconds
     rate = timing.batch * costs.macs / seconds if seconds else None

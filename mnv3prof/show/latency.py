@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..arch.layers import Graph
 from ..cost.counts import Totals
+from ..graph.graph import Graph
 from ..record.run import NET, Condition, Roof, Run, Timing, Weights
 from ..record.stats import DISTURBED, LEAST_VISITS, NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
 from .costs import titled
@@ -101,8 +101,8 @@ def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         *_reasons(timings),
         *weights_notes(run.subject.weights),
     ]
-    additive = {*graph.blocks, NET} <= set(grid.parts)
-    totals = _additivity(grid, (*graph.blocks, NET)) if additive else ()
+    additive = {*graph.block_names, NET} <= set(grid.parts)
+    totals = _additivity(grid, (*graph.block_names, NET)) if additive else ()
     return Sheet(
         titled(graph, how), tuple(columns), rows, totals, tuple(notes), _alarms(grid), stacked=True
     )  # fmt: skip
@@ -289,7 +289,7 @@ def _saving_sheet(run: Run, variant: str, condition: Condition) -> Sheet:
             continue
         ratios = [_ratio(*(grid.at(part, name) for grid in grids)) for name in grids[0].backends]
         rows.append((part, costs[1][part].macs / costs[0][part].macs, *ratios))
-    title = f"{variant}: MACs and measured time, as a multiple of {base.table.name}'s"
+    title = f"{variant}: MACs and measured time, as a multiple of {base.name}'s"
     note = "Where a time's ratio is nearer to 1 than the MACs', a runtime gains or loses less than on paper."
     return Sheet(title, tuple(columns), tuple(rows), notes=(note,), stacked=True)
 

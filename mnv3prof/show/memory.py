@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ..arch.layers import Graph
 from ..cost.counts import Dtype
 from ..cost.memory import Arena, Fit, Peak, Peaks
+from ..graph.graph import Graph
 from .costs import titled
 from .sheet import Column, Sheet, written
 
@@ -64,7 +64,7 @@ def blocks_sheet(graph: Graph, peaks: Peaks) -> Sheet:
     rows = tuple(
         (block, folded / peaks.folded.bytes, folded, live, held)
         for block, folded, live, held in zip(
-            graph.blocks, peaks.folded.blocks, peaks.liveness.blocks, eager, strict=True
+            graph.block_names, peaks.folded.blocks, peaks.liveness.blocks, eager, strict=True
         )
     )
     return Sheet("Most bytes alive while each block runs", columns, rows)
@@ -112,7 +112,7 @@ def fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
     )
     rows = tuple((b.block, b.alive_bytes, b.excess_bytes, b.excess_bytes) for b in fit.blocks)
     budget = written(fit.budget, "bytes")
-    name = graph.table.name
+    name = graph.name
     if fit.fits:
         title = (
             f"{name} fits: the arena of {arena.bytes:,} bytes leaves {fit.budget - arena.bytes:,} of {budget}"

@@ -11,12 +11,11 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from ..arch.layers import Graph, expand
-from ..arch.variants import vary
-from ..cost.comparison import saving
-from ..cost.counters import COUNTERS, TERMS, Reconciliation
+from ..cost.conventions import COUNTERS, TERMS, Reconciliation
 from ..cost.memory import Arena, Peaks
-from ..record.run import NET, Timing
+from ..mobilenetv3.table import pair_saving, row_names
+from ..mobilenetv3.variants import vary
+from ..record.run import NET, Subject, Timing
 from ..record.stats import Summary
 from .grid import Rates, grid_of, part_costs, rates, roof_of, timings_of
 from .view import View, milliseconds
@@ -42,6 +41,7 @@ class Chart(msgspec.Struct, frozen=True):
 _SERIES: Final = ("macs", "params", "bytes", "time")
 _PALETTE: Final = 8
 _LABEL: Final = 40
+_TICK: Final = 5
 _DECADES: Final = [step * 10.0**power for power in range(-6, 7) for step in (1, 2, 5)]
 
 
@@ -88,7 +88,7 @@ def shares_chart(view: View, key: str) -> Chart:
     fastest = view.fastest()
     if fastest and (times := view.time_shares(fastest)):
         series[f"time on {fastest}"] = times
-    blocks = list(view.graph.blocks)
+    blocks = list(view.graph.block_names)
     data = [
         {"type": "bar", "name": label(name), "x": blocks, "y": [found[block] for block in blocks],
          "marker": {"color": f"var:{token}"},
@@ -211,14 +211,14 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
 
     dense: the run's variant that was measured so, or "".
     """
-    table = view.graph.table
-    blocks = [str(n) for n in range(1, len(table.rows) + 1)]
+    table = view.run.subject.table
+    blocks = list(row_names(table))
     exact = standard_ratios(view)
     data: list[Trace] = [
         {"type": "bar", "name": "MACs, exact", "x": blocks, "y": [exact[block] for block in blocks],
          "marker": {"color": "var:macs"}, "hovertemplate": "%{x}: ×%{y:.2f}<extra>MACs</extra>"},
         {"type": "scatter", "mode": "markers", "name": "the pair alone, 1/(1/N + 1/k²)", "x": blocks,
-         "y": [saving(row) for row in table.rows],
+         "y": [pair_saving(row) for row in table.rows],
          "marker": {"color": "var:ink", "symbol": "line-ew-open", "size": 14},
          "hovertemplate": "%{x}: ×%{y:.2f}<extra>pair</extra>"},
     ]  # fmt: skip
@@ -266,13 +266,13 @@ _PATTERNS: Final = ("", "/", "x")
 
 def standard_ratios(view: View) -> dict[str, float]:
     """By part: MACs with one standard convolution for each depthwise + project pair, over the view's."""
-    costs = part_costs(standard_graph(view), view.condition.dtype)
+    costs = part_costs(standard(view).graph, view.condition.dtype)
     return {part: costs[part].macs / own.macs for part, own in view.costs.items() if own.macs}
 
 
-def standard_graph(view: View) -> Graph:
+def standard(view: View) -> Subject:
     """The view's network with one standard convolution for each depthwise + project pair."""
-    return expand(vary(view.graph.table, standard_conv=True), view.graph.input)
+    return view.run.subject.varied(vary(view.run.subject.table, standard_conv=True))
 
 
 def measured_ratios(view: View, variant: str) -> dict[str, dict[str, float]]:
@@ -293,9 +293,10 @@ def measured_ratios(view: View, variant: str) -> dict[str, dict[str, float]]:
 
 def standard_variant(view: View) -> str:
     """The run's variant that is the view's network with standard convolutions, or ""."""
-    wanted = replace(view.graph.table, name="any", conv="standard")
+    ours = view.run.subject
+    wanted = replace(ours.table, name="any", conv="standard")
     for name, subject in view.run.variants.items():
-        if replace(subject.table, name="any") == wanted and subject.input == view.graph.input:
+        if replace(subject.table, name="any") == wanted and subject.input == ours.input:
             return name
     return ""
 
@@ -343,9 +344,9 @@ def _wide(view: View) -> int:
 def _layers_axis(view: View) -> dict[str, Any]:
     """Each block's name under the middle of its layers."""
     found: dict[str, list[int]] = {}
-    for number, layer in enumerate(view.graph.layers):
-        found.setdefault(layer.block, []).append(number)
+    for number, (block, _) in enumerate(view.graph.placed()):
+        found.setdefault(block.name, []).append(number)
     middles = [(places[0] + places[-1]) / 2 for places in found.values()]
-    names = ["cl." if block == "classifier" else block for block in found]
+    names = [name if len(name) <= _TICK else f"{name[: _TICK - 1]}…" for name in found]
     return {"tickmode": "array", "tickvals": middles, "ticktext": names, "showgrid": False,
             "title": {"text": "layers in the order in which they run, by block"}, "tickangle": 0}  # fmt: skip

@@ -1,10 +1,12 @@
 """The sheets of `flops --cross-check` and `flops --as`: the field's counters, explained."""
 
-from ..arch.layers import Graph
-from ..cost.counters import COUNTERS, TERMS, Explained, Reconciliation, counted_as, counter
-from ..cost.counts import By
+from collections.abc import Sequence
+
+from ..cost.conventions import COUNTERS, TERMS, Explained, Reconciliation, counted_as, counter
+from ..cost.counts import By, group_of
+from ..graph.graph import Graph
 from .costs import titled
-from .sheet import Column, Sheet, words
+from .sheet import AtLeast, Column, Sheet, words
 
 
 def reconciliation_sheet(graph: Graph, found: Reconciliation) -> Sheet:
@@ -31,19 +33,33 @@ def reconciliation_sheet(graph: Graph, found: Reconciliation) -> Sheet:
 def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:
     """What `tool` would print for each block, operation or layer."""
     printed_as = counter(tool).printed_as
-    groups: dict[str, int] = {}
-    for layer, figure in zip(graph.layers, counted_as(graph, tool), strict=True):
-        name = layer.block if by == "block" else layer.op if by == "op" else layer.name
-        groups[name] = groups.get(name, 0) + figure
-    whole = sum(groups.values())
+    groups: dict[str, list[int | None]] = {}
+    unknown = []
+    for (block, layer), figure in zip(graph.placed(), counted_as(graph, tool), strict=True):
+        groups.setdefault(group_of(block, layer, by), []).append(figure)
+        if figure is None:
+            unknown.append(layer.op)
+    whole = sum(figure or 0 for figures in groups.values() for figure in figures)
     columns = (
         Column(by, by.capitalize(), "text"),
         Column("share", "Share", "share", importance=1),
         Column("figure", printed_as),
     )
-    rows = tuple((name, figure / whole if whole else 0.0, figure) for name, figure in groups.items())
-    totals = (("total", 1.0 if whole else 0.0, whole),)
-    return Sheet(titled(graph, f"as {tool} counts"), columns, rows, totals, (_closed_form(tool),))
+    rows = tuple((name, *_share(figures, whole, unknown)) for name, figures in groups.items())
+    totals = (("total", *_share([whole, *[None for _ in unknown]], whole, unknown)),)
+    notes = [_closed_form(tool)]
+    if unknown:
+        notes.append(f"How {tool} counts {words(list(dict.fromkeys(unknown)))} is not known.")
+    return Sheet(titled(graph, f"as {tool} counts"), columns, rows, totals, tuple(notes))
+
+
+def _share(
+    figures: Sequence[int | None], whole: int, unknown: Sequence[str]
+) -> tuple[float | None, int | None]:
+    """Share and figure of a group: a lower bound, or None, if some of its figures are not known."""
+    known = [figure for figure in figures if figure is not None]
+    value = sum(known) if len(known) == len(figures) else AtLeast(sum(known)) if known else None
+    return None if unknown else sum(known) / whole if whole else 0.0, value
 
 
 def _coefficient(tool: Explained, term: str) -> int | None:

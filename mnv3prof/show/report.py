@@ -6,14 +6,15 @@ from typing import Final
 import msgspec
 
 from ..cost.comparison import network
-from ..cost.counters import reconcile
+from ..cost.conventions import reconcile
 from ..cost.counts import count
 from ..cost.memory import arena, peaks
-from ..cost.published import published
+from ..mobilenetv3.published import published
+from ..mobilenetv3.table import separable_savings
 from ..record.run import NET, Run
 from . import plots, sentences
 from .comparison import blocks_sheet as compared_blocks
-from .costs import MAC, cost_sheet
+from .costs import MAC, at_least, cost_sheet
 from .drawing import network_drawing
 from .latency import latency_sheets, weights_notes
 from .memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
@@ -72,11 +73,11 @@ def _headline(view: View, key: str) -> Panel:
     cost = view.costs[NET]
     dtype, batch, _ = view.condition
     found = peaks(view.graph, dtype, batch)
-    paper = published(view.graph)
+    paper = published(view.run.subject.table, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
     tiles = [
-        Tile("MACs", compact(cost.macs), beside[0]),
-        Tile("FLOPs", compact(cost.flops)),
+        Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
+        Tile("FLOPs", at_least(cost) + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
         Tile("Peak memory", written(found.folded.bytes, "bytes"), f"folded, {dtype}, batch {batch}"),
     ]
@@ -133,13 +134,16 @@ def _memory(view: View, key: str) -> Panel:
 
 
 def _saving(view: View, key: str) -> Panel:
-    if view.graph.table.conv != "separable":
+    table = view.run.subject.table
+    if table.conv != "separable":
         return Panel(
             view.label, ("This network's blocks are not depthwise-separable, so there is nothing to save.",)
         )
     chart = plots.saving_chart(view, plots.standard_variant(view), key)
-    networks = [network(graph) for graph in (view.graph, plots.standard_graph(view))]
-    return Panel(view.label, (sentences.saving(view),), charts=(chart,), sheets=(compared_blocks(networks),))
+    standard = plots.standard(view)
+    networks = [network(graph) for graph in (view.graph, standard.graph)]
+    sheet = compared_blocks(networks, separable_savings([table, standard.table]))
+    return Panel(view.label, (sentences.saving(view),), charts=(chart,), sheets=(sheet,))
 
 
 def _counters(view: View, key: str) -> Panel:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from ..cost.counters import Reconciliation
+from ..cost.conventions import Reconciliation
 from ..cost.memory import Arena, Peaks
+from ..mobilenetv3.table import row_names
 from ..record.run import NET
+from .costs import at_least
 from .grid import rates
 from .plots import measured_ratios, standard_ratios, standard_variant
 from .sheet import words, written
@@ -22,7 +24,8 @@ _NOTABLE_FACTOR = 1.05
 def headline(view: View) -> str:
     """How much the network costs, and where it runs fastest."""
     cost = view.costs[NET]
-    needs = f"{view.name} needs {compact(cost.macs)} MACs and {compact(cost.params)} parameters"
+    macs = at_least(cost) + compact(cost.macs)
+    needs = f"{view.name} needs {macs} MACs and {compact(cost.params)} parameters"
     ranking = view.ranking()
     if not ranking:
         return f"{needs}; its time as a whole was not measured."
@@ -60,11 +63,11 @@ def side_by_side(seen: Sequence[View]) -> str:
 def network(view: View) -> str:
     """Which block is widest in work, and which in parameters."""
     macs, params = _top(view.mac_shares()), _top(view.param_shares())
-    widest = max(view.graph.layers, key=lambda layer: layer.out_shape[0])
+    where, widest = max(view.graph.placed(), key=lambda at: at[1].widths[1])
     return (
-        f"{_block(macs)} does the most work ({view.mac_shares()[macs]:.1%} of the MACs), "
-        f"{_lower(_block(params))} holds the most parameters ({view.param_shares()[params]:.1%}), and the "
-        f"network is widest in {_lower(_block(widest.block))}, with {widest.out_shape[0]:,} channels."
+        f"{_starting(view, macs)} does the most work ({view.mac_shares()[macs]:.1%} of the MACs), "
+        f"{_title(view, params)} holds the most parameters ({view.param_shares()[params]:.1%}), and the "
+        f"network is widest in {where.title}, with {widest.widths[1]:,} channels."
     )
 
 
@@ -75,18 +78,19 @@ def shares(view: View) -> str:
     times = view.time_shares(fastest) if fastest else {}
     if not times or fastest is None:
         top = _top(macs)
-        return f"{_block(top)} has the most MACs, {macs[top]:.1%}; not all blocks' times were measured."
+        most = f"{_starting(view, top)} has the most MACs, {macs[top]:.1%}"
+        return f"{most}; not all blocks' times were measured."
     block, factor = _dearest(macs, times)
     top = _top(times)
     if factor < _NOTABLE_FACTOR:
         return (
             f"No block that takes much time on {fastest} takes a larger share of it than of the MACs; most, "
-            f"{times[top]:.1%}, goes to {_lower(_block(top))}."
+            f"{times[top]:.1%}, goes to {_title(view, top)}."
         )
-    also = "" if top == block else f"; most of the time, {times[top]:.1%}, goes to {_lower(_block(top))}"
+    also = "" if top == block else f"; most of the time, {times[top]:.1%}, goes to {_title(view, top)}"
     return (
-        f"{_block(block)} is dearer than it looks: {macs[block]:.1%} of the MACs, but {times[block]:.1%} of "
-        f"the time on {fastest}, {factor:.1f} times its share{also}."
+        f"{_starting(view, block)} is dearer than it looks: {macs[block]:.1%} of the MACs, but "
+        f"{times[block]:.1%} of the time on {fastest}, {factor:.1f} times its share{also}."
     )
 
 
@@ -100,27 +104,27 @@ def matrix(view: View) -> str:
         ((name, times),) = complete.items()
         top = _top(times)
         return (
-            f"On {name}, the only backend that ran every block, {_lower(_block(top))} takes {times[top]:.1%}."
+            f"On {name}, the only backend that ran every block, {_title(view, top)} takes {times[top]:.1%}."
         )
     name, block, usual = _standout(complete)
     share = complete[name][block]
     if share - usual < _NOTABLE_GAP:
         return (
-            f"The backends spend alike: at most, {_lower(_block(block))} takes {share:.1%} of the time on "
+            f"The backends spend alike: at most, {_title(view, block)} takes {share:.1%} of the time on "
             f"{name} and {usual:.1%} elsewhere."
         )
     others = [other for other in complete if other != name]
     whose = f"{others[0]} spends {usual:.1%} on it"
     if len(others) > 1:
         whose = f"the other backends spend {usual:.1%} on it (their median)"
-    return f"{_block(block)} on {name} stands out: {share:.1%} of the time there, where {whose}."
+    return f"{_starting(view, block)} on {name} stands out: {share:.1%} of the time there, where {whose}."
 
 
 def additivity(view: View) -> str:
     """How far the sum of the parts is from the whole, at best and at worst."""
     gaps = {}
     for name, net in view.ranking():
-        times = [view.seconds(block, name) for block in view.graph.blocks]
+        times = [view.seconds(block, name) for block in view.graph.block_names]
         if all(times):
             gaps[name] = sum(t for t in times if t) / net - 1
     if not gaps:
@@ -151,11 +155,11 @@ def roofline(view: View) -> str:
     bound = sum(value == "memory" for value in bounds.values())
     sentence = (
         f"{bound} of {len(bounds)} parts {'is' if bound == 1 else 'are'} bound by memory; "
-        f"{_lower(_block(best[0]))} on {best[1]} reaches {found[best]:.1%} of its roof"
+        f"{_title(view, best[0])} on {best[1]} reaches {found[best]:.1%} of its roof"
     )
     if len(found) == 1:
         return f"{sentence}."
-    return f"{sentence}, the most; {_lower(_block(worst[0]))} on {worst[1]} {found[worst]:.1%}, the least."
+    return f"{sentence}, the most; {_title(view, worst[0])} on {worst[1]} {found[worst]:.1%}, the least."
 
 
 def memory(view: View, peaks: Peaks) -> str:
@@ -165,7 +169,7 @@ def memory(view: View, peaks: Peaks) -> str:
     alive = words([f"{tensor} ({written(size, 'bytes')})" for tensor, size in largest])
     sentence = (
         f"The folded network's peak of {written(folded.bytes, 'bytes')} is in "
-        f"{_lower(_block(folded.block))}, where {alive} {'is' if len(largest) == 1 else 'are'} alive"
+        f"{_title(view, folded.block)}, where {alive} {'is' if len(largest) == 1 else 'are'} alive"
     )
     if peaks.eager:
         sentence += f"; PyTorch eager holds {peaks.eager.bytes / folded.bytes:.1f} times as much"
@@ -185,9 +189,10 @@ def arena(found: Arena) -> str:
 def saving(view: View) -> str:
     """What depthwise-separable convolution saves on paper, and how much of it the clock confirms."""
     exact = standard_ratios(view)
-    blocks = {part: ratio for part, ratio in exact.items() if part.isdecimal()}
+    blocks = {part: ratio for part in row_names(view.run.subject.table) if (ratio := exact.get(part))}
     least, most = min(blocks, key=lambda b: blocks[b]), max(blocks, key=lambda b: blocks[b])
-    spread = f"from ×{blocks[least]:.1f} in block {least} to ×{blocks[most]:.1f} in block {most}"
+    low, high = _title(view, least), _title(view, most)
+    spread = f"from ×{blocks[least]:.1f} in {low} to ×{blocks[most]:.1f} in {high}"
     if len(blocks) == 1:
         spread = f"×{blocks[least]:.1f} in its one block"
     sentence = f"With standard convolutions the network would need {exact[NET]:.1f} times the MACs, {spread}"
@@ -259,11 +264,13 @@ def _top(shares: Mapping[str, float]) -> str:
     return max(shares, key=lambda block: shares[block])
 
 
-def _block(part: str) -> str:
-    if part == NET:
-        return "The whole network"
-    return f"Block {part}" if part.isdecimal() else f"The {part}"
+def _title(view: View, part: str) -> str:
+    """A part inside a sentence."""
+    block = view.graph.block(part)
+    return block.title if block else "the whole network" if part == NET else part
 
 
-def _lower(text: str) -> str:
-    return text[0].lower() + text[1:]
+def _starting(view: View, part: str) -> str:
+    """A part at the beginning of a sentence."""
+    title = _title(view, part)
+    return title[:1].upper() + title[1:]

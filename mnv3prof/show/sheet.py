@@ -44,10 +44,16 @@ class Sheet(msgspec.Struct, frozen=True):
     stacked: bool = False
 
 
+class AtLeast(int):
+    """A count of which only a lower bound is known; it is written with ≥."""
+
+
 def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
     """`value` as people read it; integers in full, bytes in KiB or MiB, an absent value as a dash."""
     if value is None:
         return "-" if ascii_only else "–"
+    if isinstance(value, AtLeast):
+        return f"{'>=' if ascii_only else '≥'} {int(value):,}"
     match kind:
         case "count":
             return f"{value:,}"
@@ -72,6 +78,8 @@ def plain(value: Any) -> Any:
     """`value` for CSV: exact numbers, shapes as 3x224x224, nothing for an absent value."""
     if isinstance(value, tuple):
         return "x".join(map(str, value))
+    if isinstance(value, AtLeast):
+        return f"≥{int(value)}"
     return "" if value is None else value
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from ..cost.counters import reconcile
+from ..cost.conventions import reconcile
 from ..cost.memory import arena, peaks
-from ..cost.published import Published, published
+from ..mobilenetv3.published import Published, published
 from ..record.run import NET, Run
 from . import sentences
+from .costs import at_least
 from .sheet import Column, Sheet, written
 from .view import View, milliseconds, views
 
@@ -20,7 +21,7 @@ def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
 
 def headline_sheet(view: View) -> Sheet:
     """The network's figures, beside the published ones of the same configuration where there are any."""
-    paper = published(view.graph)
+    paper = published(view.run.subject.table, view.run.subject.input)
     columns = [Column("measure", "Figure", "text"), Column("here", "Here", "figure")]
     rows: list[tuple[object, ...]] = list(_exact(view, paper))
     for name, seconds in view.ranking():
@@ -46,8 +47,8 @@ def _exact(view: View, paper: Published | None) -> list[tuple[object, ...]]:
     found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
     eager = (("eager peak memory", written(found.eager.bytes, "bytes"), None),) if found.eager else ()
     return [
-        ("MACs", f"{cost.macs:,}", paper and f"{paper.madds_m} M"),
-        ("FLOPs", f"{cost.flops:,}", None),
+        ("MACs", f"{at_least(cost)}{cost.macs:,}", paper and f"{paper.madds_m} M"),
+        ("FLOPs", f"{at_least(cost)}{cost.flops:,}", None),
         ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
         (f"weights, {dtype}", written(cost.weight_bytes, "bytes"), None),
         *eager,
@@ -71,7 +72,7 @@ def _shares_sheet(view: View) -> Sheet:
     macs = view.mac_shares()
     columns = [Column("block", "Block", "text"), Column("macs_share", "Share of MACs", "share"),
                Column("macs", "MACs")]  # fmt: skip
-    rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.blocks]
+    rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.block_names]
     if fastest and times:
         columns += [
             Column("time_share", f"Share of time, {fastest}", "share"),
@@ -79,7 +80,7 @@ def _shares_sheet(view: View) -> Sheet:
         ]
         rows = [
             (*row, times[block], milliseconds(view.seconds(block, fastest) or 0.0))
-            for row, block in zip(rows, view.graph.blocks, strict=True)
+            for row, block in zip(rows, view.graph.block_names, strict=True)
         ]
     dtype, batch, _ = view.condition
     notes = [

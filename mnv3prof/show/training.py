@@ -37,7 +37,7 @@ def history_sheet(training: Training) -> Sheet:
 
 
 def _title(training: Training) -> str:
-    return titled(training.graph, f"trained on {training.data}")
+    return titled(training.subject.graph, f"trained on {training.data}")
 
 
 def _notes(training: Training) -> list[str]:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Final, NamedTuple
 
-from ..arch.layers import Graph
 from ..cost.counts import Totals
+from ..graph.graph import Graph
 from ..record.run import NET, Condition, Run, Timing
-from .costs import size_of
 from .grid import Grid, conditions, grid_of, part_costs, timings_of
 
 EAGER: Final = "cpu"
@@ -30,7 +29,7 @@ class View(NamedTuple):
     @property
     def name(self) -> str:
         """The network and its input."""
-        return f"{self.graph.table.name} at {size_of(self.graph)}"
+        return f"{self.graph.name} at {self.graph.size}"
 
     @property
     def label(self) -> str:
@@ -63,7 +62,7 @@ class View(NamedTuple):
 
     def time_shares(self, backend: str) -> dict[str, float]:
         """Each block's share of the sum of the blocks' medians; empty unless all were measured."""
-        found = {block: self.seconds(block, backend) for block in self.graph.blocks}
+        found = {block: self.seconds(block, backend) for block in self.graph.block_names}
         times = {block: seconds for block, seconds in found.items() if seconds is not None}
         whole = sum(times.values())
         if len(times) < len(found) or not whole:
@@ -80,13 +79,13 @@ class View(NamedTuple):
 
     def byte_shares(self) -> dict[str, float]:
         """Each block's share of the activation bytes that are read and written."""
-        moved = {block: activation_bytes(self.costs[block]) for block in self.graph.blocks}
+        moved = {block: activation_bytes(self.costs[block]) for block in self.graph.block_names}
         whole = sum(moved.values()) or 1
         return {block: value / whole for block, value in moved.items()}
 
     def _shares(self, figure: str) -> dict[str, float]:
         whole = getattr(self.costs[NET], figure) or 1
-        return {block: getattr(self.costs[block], figure) / whole for block in self.graph.blocks}
+        return {block: getattr(self.costs[block], figure) / whole for block in self.graph.block_names}
 
 
 def views(runs: Sequence[Run]) -> list[View]:

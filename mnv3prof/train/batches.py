@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from ..arch.table import InputError
 from ..bench.worker import begin
+from ..graph.errors import InputError
 from .data import Data
 
 if TYPE_CHECKING:

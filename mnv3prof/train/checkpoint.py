@@ -7,8 +7,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import torch
 
-from ..arch.table import InputError, Table
 from ..bench.weights import load
+from ..graph.errors import InputError
+from ..mobilenetv3.table import Table
 from ..record.whole import replace_file
 
 _FORM: Final = 1

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from ..arch.table import InputError
 from ..bench.schedule import Progress
+from ..graph.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from ..arch.table import InputError, Table, shown
 from ..bench.schedule import Progress
-from ..model.blocks import MobileNetV3
-from ..model.network import build
+from ..graph.errors import InputError, shown
+from ..mobilenetv3.modules import MobileNetV3
+from ..mobilenetv3.network import build
+from ..mobilenetv3.table import Table
 from ..record.training import Epoch
 from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint

@@ -12,27 +12,27 @@ import psutil
 import pytest
 from terminal import SCRIPT
 
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
 from mnv3prof.bench import processes
 from mnv3prof.bench.backends import backend
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.worker import Begin, Piece, Prepare, Sample, Setup, serve_runtime
+from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.read import read_run
+from mnv3prof.record.run import Subject
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
-LARGE = expand(read_table("large"))
+LARGE = Subject(read_table("large"), (224, 224))
 PART = Piece("", "4")
 
 _TORCH = """
 import sys, torch
 from torch.utils.benchmark import Timer
-from mnv3prof.arch.files import read_table
-from mnv3prof.arch.layers import expand
 from mnv3prof.bench.parts import make_parts
+from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.record.run import Subject
 torch.set_num_threads(1)
-part = make_parts(expand(read_table("large")))["4"]
+part = make_parts(Subject(read_table("large"), (224, 224)))["4"]
 with torch.inference_mode():
     timer = Timer("module(x)", globals={"module": part.module, "x": part.given}, num_threads=1)
     timer.timeit(100)

@@ -16,8 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ...arch.table import InputError, shown
 from ...cost.counts import Dtype
+from ...graph.errors import InputError, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

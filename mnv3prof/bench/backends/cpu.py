@@ -1,7 +1,7 @@
 """PyTorch eager on the CPU."""
 
 from ...cost.counts import Dtype
-from ...record.operators import Op
+from ...record.operators import RuntimeOp
 from ..torch_call import torch_call, torch_operators
 from . import Call, Job, Usable, installed
 
@@ -22,6 +22,6 @@ def prepare(job: Job) -> Call:
     return torch_call(job)
 
 
-def operators(job: Job, calls: int) -> tuple[Op, ...]:
+def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """What PyTorch's profiler says of each operator."""
     return torch_operators(job, calls)

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 
 from ...cost.counts import Dtype
-from ...record.operators import Op
+from ...record.operators import RuntimeOp
 from ...record.plan import Held, RuntimePlan
 from ..formats import Part
 from . import Call, Job, Usable, installed
@@ -39,7 +39,7 @@ def prepare(job: Job) -> Call:
     return lambda: module.forward(inputs)[0]
 
 
-def operators(job: Job, calls: int) -> tuple[Op, ...]:
+def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """What ExecuTorch's event trace says of each operator, XNNPACK's own among them."""
     import torch
     from executorch.devtools import Inspector
@@ -56,7 +56,7 @@ def operators(job: Job, calls: int) -> tuple[Op, ...]:
         module.write_etdump_result_to_file(str(trace), str(Path(folder) / "debug.bin"))
         blocks = Inspector(etdump_path=str(trace)).event_blocks
     return tuple(
-        Op(event.name, event.name, fmean(event.perf_data.raw[-calls:]) / 1e3)
+        RuntimeOp(event.name, event.name, fmean(event.perf_data.raw[-calls:]) / 1e3)
         for block in blocks
         if block.name == "Execute"
         for event in block.events

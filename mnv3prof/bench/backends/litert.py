@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...cost.counts import Dtype
-from ...record.operators import Op
+from ...record.operators import RuntimeOp
 from ...record.plan import Held, RuntimePlan, biggest_moment
 from ..formats import Part, litert
 from . import Call, Job, Usable, installed
@@ -70,7 +70,7 @@ def _in_the_type_of(source: Any, given: "NDArray[Any]") -> "NDArray[Any]":
     return quantized
 
 
-def operators(job: Job, calls: int) -> tuple[Op, ...]:
+def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """What the profiler of LiteRT's C API says of each operator that XNNPACK runs."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -79,7 +79,7 @@ def operators(job: Job, calls: int) -> tuple[Op, ...]:
     (source,) = Interpreter(str(job.model)).get_input_details()
     given = _in_the_type_of(source, job.given)
     times = operator_times(job.model, given, job.threads, calls)
-    return tuple(Op(f"{place}: {name}", name, seconds) for place, (name, seconds) in enumerate(times))
+    return tuple(RuntimeOp(f"{place}: {name}", name, seconds) for place, (name, seconds) in enumerate(times))
 
 
 def planned(part: Part, dtype: Dtype) -> RuntimePlan:

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from ...cost.counts import Dtype
-from ...record.operators import Op
+from ...record.operators import RuntimeOp
 from . import Call, Job, Usable, installed
 
 WHAT = "MNN (mobile runtime)"
@@ -52,7 +52,7 @@ def _session(job: Job) -> tuple[Any, Any, Any]:
     return interpreter, session, MNN.Tensor(job.given.shape, kind, job.given, layout)
 
 
-def operators(job: Job, calls: int) -> tuple[Op, ...]:
+def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """The time between MNN's callbacks before and after each operator, the median of so many calls."""
     interpreter, session, given = _session(job)
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -74,4 +74,6 @@ def operators(job: Job, calls: int) -> tuple[Op, ...]:
     for _ in range(calls):
         interpreter.getSessionInput(session).copyFrom(given)
         interpreter.runSessionWithCallBackInfo(session, before, after)
-    return tuple(Op(name, kind, median(found), shapes[name, kind]) for (name, kind), found in times.items())
+    return tuple(
+        RuntimeOp(name, kind, median(found), shapes[name, kind]) for (name, kind), found in times.items()
+    )

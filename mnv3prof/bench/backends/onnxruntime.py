@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from ...cost.counts import Dtype
-from ...record.operators import Op
+from ...record.operators import RuntimeOp
 from . import Call, Job, Usable, installed
 
 WHAT = "ONNX Runtime, CPU provider"
@@ -45,7 +45,7 @@ def options(job: Job) -> Any:
     return options
 
 
-def operators(job: Job, calls: int) -> tuple[Op, ...]:
+def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """What the session's profile says of each node, the median of so many calls."""
     import onnxruntime
 
@@ -66,9 +66,9 @@ def operators(job: Job, calls: int) -> tuple[Op, ...]:
     return tuple(_op(name, node, median(times[name])) for name, node in nodes.items())
 
 
-def _op(name: str, node: dict[str, Any], seconds: float) -> Op:
+def _op(name: str, node: dict[str, Any], seconds: float) -> RuntimeOp:
     shapes = [shape for output in node.get("output_type_shape", []) for shape in output.values()]
-    return Op(
+    return RuntimeOp(
         name.removesuffix("_kernel_time").removesuffix("_nchwc"), node["op_name"], seconds,
         tuple(shapes[0][1:]) if shapes else None,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from ...cost.counts import Dtype
-from ...record.operators import Op
+from ...record.operators import RuntimeOp
 from ..formats import Unsupported
 from . import Call, Job, Usable, installed
 
@@ -50,7 +50,7 @@ def compiled(job: Job, *, count: bool = False) -> Any:
     return core.compile_model(core.read_model(job.model), "CPU", hints)
 
 
-def operators(job: Job, calls: int) -> tuple[Op, ...]:
+def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """What the request's profiling says of each node that ran, the median of so many calls."""
     request = compiled(job, count=True).create_infer_request()
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -59,4 +59,4 @@ def operators(job: Job, calls: int) -> tuple[Op, ...]:
         for node in request.get_profiling_info():
             if node.status == node.Status.EXECUTED:
                 times[node.node_name, node.node_type].append(node.real_time.total_seconds())
-    return tuple(Op(name, kind, median(found)) for (name, kind), found in times.items())
+    return tuple(RuntimeOp(name, kind, median(found)) for (name, kind), found in times.items())

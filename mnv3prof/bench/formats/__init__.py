@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ...arch.table import InputError, shown
 from ...cost.counts import Dtype
+from ...graph.errors import InputError, shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,17 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from .table import (
-    ACTIVATIONS,
-    MAX_ROWS,
-    ROW_RULES,
-    TABLE_RULES,
-    InputError,
-    Row,
-    Table,
-    row_count_problem,
-    shown,
-)
+from ..graph.errors import InputError, shown
+from ..graph.ops import OPS
+from .table import ACTIVATIONS, MAX_ROWS, ROW_RULES, TABLE_RULES, Row, Table, row_count_problem
 
 PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
 MAX_FILE_BYTES: Final = 10_000_000
@@ -27,10 +19,8 @@ MAX_RUN_BYTES: Final = 200_000_000
 _COLUMNS = tuple(ROW_RULES)
 _REQUIRED = _COLUMNS[:6]
 _KEYS = (*TABLE_RULES, "rows")
-_ALIASES: Final[dict[str, str]] = {
-    **{code.lower(): code for code in ACTIVATIONS},
-    **{operation: code for code, operation in ACTIVATIONS.items()},
-    **{"hswish": "HS", "h-swish": "HS", "silu": "SW"},
+_ALIASES: Final = {
+    name.lower(): op.code for op in OPS.values() if op.code for name in (op.code, op.name, *op.aliases)
 }
 _YES = {"true", "yes", "1", "✓"}
 _NO = {"false", "no", "0", "-"}

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from ..arch.table import Table
-from .blocks import MobileNetV3
+from .modules import MobileNetV3
+from .table import CLASSIFIER, HEAD, STEM, Table, row_names
 
 
 def build(table: Table) -> MobileNetV3:
@@ -18,14 +18,13 @@ def build(table: Table) -> MobileNetV3:
 
 
 def parts(model: MobileNetV3) -> Iterator[tuple[str, nn.Module]]:
-    """(name, module) of stem, "1", "2", ..., head and classifier, each feeding the next.
+    """(name, module) of each block of expand(), which feed one another: stem, rows, head and classifier.
 
     The head ends in pooling and flatten, so that the parts compose to the whole network. Each part is
     in the model's mode, training or not.
     """
     stem, *blocks, last = model.features
-    yield "stem", stem
-    for number, block in enumerate(blocks, 1):
-        yield str(number), block
-    yield "head", nn.Sequential(last, model.avgpool, nn.Flatten(1)).train(model.training)
-    yield "classifier", model.classifier
+    yield STEM, stem
+    yield from zip(row_names(model.table), blocks, strict=True)
+    yield HEAD, nn.Sequential(last, model.avgpool, nn.Flatten(1)).train(model.training)
+    yield CLASSIFIER, model.classifier

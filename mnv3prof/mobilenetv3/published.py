@@ -5,9 +5,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from ..arch.files import read_table
-from ..arch.layers import Graph
-from ..arch.variants import vary
+from .files import read_table
+from .table import Table
+from .variants import vary
 
 PAPER: Final = "Howard et al., Searching for MobileNetV3, arXiv 1905.02244"
 
@@ -54,12 +54,12 @@ PUBLISHED: Final = (
 )
 
 
-def published(graph: Graph) -> Published | None:
+def published(table: Table, size: tuple[int, int]) -> Published | None:
     """The paper's figures for this very network at this input, if it gives any."""
-    plain = replace(graph.table, name="any")
+    plain = replace(table, name="any")
     for row in PUBLISHED:
-        if (row.side, row.side) == graph.input:
-            table = vary(read_table(row.net), width=row.width, width_rule="paper")
-            if replace(table, name="any") == plain:
+        if (row.side, row.side) == size:
+            known = vary(read_table(row.net), width=row.width, width_rule="paper")
+            if replace(known, name="any") == plain:
                 return row
     return None

@@ -5,8 +5,9 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from ..graph.errors import InputError, shown
 from .files import activation_code
-from .table import InputError, Row, Table, in_widths, make_divisible, shown
+from .table import Row, Table, in_widths, make_divisible
 
 WidthRule = Literal["paper", "torchvision"]
 MAX_MULTIPLIER = 100.0

@@ -1,6 +1,6 @@
 """The counters of the field, run for real: one file a tool.
 
-A file names its PACKAGE and its FIGURES (the columns of mnv3prof.cost.counters.COUNTERS that it
+A file names its PACKAGE and its FIGURES (the columns of mnv3prof.cost.conventions.COUNTERS that it
 fills), and has read(model, image): the integers the tool prints, one for each figure.
 """
 
@@ -18,19 +18,21 @@ from types import ModuleType
 from typing import Final
 
 import torch
+from torch import nn
 
-from ...arch.layers import Graph
-from ...arch.table import InputError
-from ...cost.counters import COUNTERS, Reading
-from ...cost.counts import count, total
-from ...cost.memory import peaks
-from ..network import build
+from ...graph.errors import InputError
+from ...graph.graph import Graph
+from ..conventions import COUNTERS, Reading
+from ..counts import count, total
+from ..memory import peaks
 
 _PATCHED: Final = (torch, torch.nn.functional, torch.Tensor)
 
 
-def readings(graph: Graph, starting: Callable[[str], None] = lambda _: None) -> tuple[Reading, ...]:
-    """What each counter prints for a fresh model of the graph's table, in COUNTERS' order.
+def readings(
+    make: Callable[[], nn.Module], graph: Graph, starting: Callable[[str], None] = lambda _: None
+) -> tuple[Reading, ...]:
+    """What each counter prints for the network of `graph`, in COUNTERS' order. make: a fresh module of it.
 
     A tool that is absent or crashes is a reading with a reason. `starting` hears of each package
     before it runs. Raises InputError where the network does not fit into memory.
@@ -39,7 +41,7 @@ def readings(graph: Graph, starting: Callable[[str], None] = lambda _: None) -> 
     found: list[Reading] = []
     for tool in _tools():
         starting(tool.PACKAGE)
-        found += _run(tool, graph)
+        found += _run(tool, make, graph)
     return tuple(found)
 
 
@@ -50,7 +52,7 @@ def _tools() -> list[ModuleType]:
     return sorted(modules, key=lambda tool: order.index(tool.FIGURES[0]))
 
 
-def _run(tool: ModuleType, graph: Graph) -> list[Reading]:
+def _run(tool: ModuleType, make: Callable[[], nn.Module], graph: Graph) -> list[Reading]:
     try:
         installed = version(tool.PACKAGE)
     except PackageNotFoundError:
@@ -58,7 +60,7 @@ def _run(tool: ModuleType, graph: Graph) -> list[Reading]:
         return [Reading(figure, None, "absent", reason) for figure in tool.FIGURES]
     try:
         with _quiet(), _unpatched(), torch.random.fork_rng(devices=[]), torch.no_grad():
-            printed = tool.read(build(graph.table).eval(), torch.zeros(1, *graph.image))
+            printed = tool.read(make().eval(), torch.zeros(1, *graph.inputs[0].shape))
     except Exception as error:  # whatever a tool does wrong is a row
         first = (str(error).splitlines() or [""])[0]
         reason = f"{type(error).__name__}: {first}".rstrip(": ")[:200]
@@ -119,7 +121,7 @@ def _require_memory(graph: Graph) -> None:
     there = _physical_memory()
     if there is not None and need > there:
         raise InputError(
-            f"--cross-check: running {graph.table.name} at {graph.input[0]}x{graph.input[1]} takes "
+            f"--cross-check: running {graph.name} at {graph.size} takes "
             f"{need / 2**30:,.1f} GiB and this machine has {there / 2**30:,.1f} GiB; allowed is what fits"
         )
 

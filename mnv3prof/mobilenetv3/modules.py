@@ -12,12 +12,23 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..arch.table import Row, Table, adds_identity, head_width, in_widths, make_divisible, squeeze_width
+from ..graph.ops import OPS
+from .table import (
+    ACTIVATIONS,
+    Row,
+    Table,
+    adds_identity,
+    head_width,
+    in_widths,
+    make_divisible,
+    squeeze_width,
+)
 
 __all__ = [
-    "ACTIVATION_MODULES", "Bottleneck", "ConvNorm", "DepthwiseStage", "ExpandConv", "HardSigmoid",
+    "Bottleneck", "ConvNorm", "DepthwiseStage", "ExpandConv", "HardSigmoid",
     "HardSwish", "HardSwishDeployed", "LinearProjection", "MobileNetV3", "SeparableConv",
-    "SqueezeExcite", "depthwise_conv", "make_divisible", "pointwise_conv", "standard_conv",
+    "SqueezeExcite", "activation_module", "depthwise_conv", "make_divisible", "pointwise_conv",
+    "standard_conv",
 ]  # fmt: skip
 
 Norm = Callable[[int], nn.Module]
@@ -45,22 +56,23 @@ class HardSwishDeployed(nn.Module):
         return x * (torch.clamp(x + 3, 0, 6) / 6)
 
 
-ACTIVATION_MODULES: Final[dict[str, Callable[[], nn.Module]]] = {
-    "RE": partial(nn.ReLU, inplace=True),
-    "R6": partial(nn.ReLU6, inplace=True),
-    "HS": partial(nn.Hardswish, inplace=True),
-    "HS-RELU6": HardSwish,
-    "HS-CLAMP": HardSwishDeployed,
-    "SW": partial(nn.SiLU, inplace=True),
-}
-"""A fresh module for each activation code of a table."""
-
-_SQUEEZE_ACTIVATIONS: Final = {"relu": nn.ReLU, "relu6": nn.ReLU6}
-_SQUEEZE_GATES: Final[dict[str, Callable[[], nn.Module]]] = {
-    "hardsigmoid": nn.Hardsigmoid,
+_WRITTEN_OUT: Final[dict[str, Callable[[], nn.Module]]] = {
+    "hardswish_relu6": HardSwish,
+    "hardswish_clamp": HardSwishDeployed,
     "hardsigmoid_relu6": HardSigmoid,
-    "sigmoid": nn.Sigmoid,
 }
+
+
+def activation_module(name: str, *, in_place: bool = True) -> nn.Module:
+    """A fresh module of an activation, by its code in a table or by its operation's name.
+
+    in_place: whether it writes into its input's memory, where it can.
+    """
+    op = OPS[ACTIVATIONS.get(name, name)]
+    if op.name in _WRITTEN_OUT:
+        return _WRITTEN_OUT[op.name]()
+    module: type[nn.Module] = getattr(nn, op.torch)
+    return module(inplace=True) if in_place and op.in_place else module()
 
 
 def depthwise_conv(channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
@@ -89,7 +101,7 @@ class ConvNorm(nn.Sequential):
         if norm is not None:
             layers.append(norm(conv.out_channels))
             if activation is not None:
-                layers.append(ACTIVATION_MODULES[activation]())
+                layers.append(activation_module(activation))
         super().__init__(*layers)
 
 
@@ -160,8 +172,8 @@ class SqueezeExcite(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = layer(channels, squeeze)
         self.fc2 = layer(squeeze, channels)
-        self.activation = _SQUEEZE_ACTIVATIONS[activation]()
-        self.scale_activation = _SQUEEZE_GATES[gate]()
+        self.activation = activation_module(activation, in_place=False)
+        self.scale_activation = activation_module(gate, in_place=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self._scale(x)
@@ -239,7 +251,7 @@ class MobileNetV3(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
             nn.Linear(head, table.last),
-            ACTIVATION_MODULES[table.head_activation](),
+            activation_module(table.head_activation),
             nn.Dropout(table.dropout),  # not in place: backward needs ReLU's output as it was
             nn.Linear(table.last, table.classes),
         )

@@ -1,31 +1,22 @@
 """The layer table: what a MobileNetV3 is, row by row, and which values make a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from ..graph.errors import InputError, shown
+from ..graph.ops import OPS
+
 MAX_CHANNELS: Final = 65_536
 MAX_ROWS: Final = 1_000
 
-ActivationOp = Literal["relu", "relu6", "hardswish", "hardswish_relu6", "hardswish_clamp", "swish"]
-ACTIVATIONS: Final[dict[str, ActivationOp]] = {
-    "RE": "relu",
-    "R6": "relu6",
-    "HS": "hardswish",
-    "HS-RELU6": "hardswish_relu6",
-    "HS-CLAMP": "hardswish_clamp",
-    "SW": "swish",
-}
+ACTIVATIONS: Final = {op.code: op.name for op in OPS.values() if op.code}
 """Activation codes of a table and the operation each stands for. HS is PyTorch's fused h-swish;
 HS-RELU6 writes it out as x · ReLU6(x + 3) / 6, HS-CLAMP as x · clamp(x + 3, 0, 6) / 6."""
 
 Conv = Literal["separable", "standard", "dense-depthwise"]
 SeForm = Literal["conv", "linear"]
-
-
-class InputError(ValueError):
-    """What the user gave makes no network; the message is one sentence that says what is allowed."""
 
 
 class _Rule(NamedTuple):
@@ -93,14 +84,6 @@ TABLE_RULES: Final = {
     "bn_eps": _number(1e-12, 1, "a number from 1e-12 up to, but not, 1"),
     "bn_momentum": _number(0, 1, "a number from 0 up to, but not, 1"),
 }
-
-
-def shown(value: object) -> str:
-    """The value as an error message quotes it: short, whatever was given."""
-    if type(value) is int and value.bit_length() > 100:
-        return f"an integer of {value.bit_length():,} bits"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _check(struct: msgspec.Struct, rules: dict[str, _Rule]) -> None:
@@ -191,6 +174,17 @@ def head_width(table: Table) -> int:
     return 6 * table.rows[-1].out if table.head is None else table.head
 
 
+STEM: Final = "stem"
+HEAD: Final = "head"
+CLASSIFIER: Final = "classifier"
+"""The names of the blocks around those of the rows."""
+
+
+def row_names(table: Table) -> tuple[str, ...]:
+    """The names of the blocks that the table's rows make."""
+    return tuple(str(number) for number in range(1, len(table.rows) + 1))
+
+
 def in_widths(table: Table) -> tuple[int, ...]:
     """Input channels of each row."""
     return (table.stem, *(row.out for row in table.rows[:-1]))
@@ -213,3 +207,26 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     """
     width = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return width + divisor if width < 0.9 * value else width
+
+
+def pair_saving(row: Row) -> float:
+    """How often a separable pair's MACs a standard k×k convolution needs: 1 / (1/N + 1/k²), N the
+    output channels (Howard et al., MobileNets, arXiv 1704.04861, section 3.1).
+    """
+    return 1 / (1 / row.out + 1 / row.kernel**2)
+
+
+def separable_savings(tables: Sequence[Table]) -> dict[str, float]:
+    """The pair's saving of each row's block, where the first table is separable and another is its
+    standard form.
+    """
+    first, *others = tables
+    standard = [_pairs(other) for other in others if other.conv == "standard"]
+    if first.conv != "separable" or _pairs(first) not in standard:
+        return {}
+    return {name: pair_saving(row) for name, row in zip(row_names(first), first.rows, strict=True)}
+
+
+def _pairs(table: Table) -> list[tuple[int, int, int]]:
+    """What the cost of each row's depthwise + project pair depends on, beside its size."""
+    return [(row.expand, row.out, row.kernel) for row in table.rows]

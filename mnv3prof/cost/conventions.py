@@ -4,38 +4,29 @@ A counter's figure is a sum over classes of operations: its coefficient of the c
 class's quantity in the network. The tests recover every coefficient from the tool itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import prod
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 
-from ..arch.layers import VIEWS, WEIGHTED, Graph, Layer
-from ..arch.table import InputError, shown
-from .counts import macs
+from ..graph.errors import InputError, shown
+from ..graph.graph import Graph, Layer
+from ..graph.ops import OPS
 
+_NOT_RECOVERED: Final = ("matmul", "einsum")
+"""Products of which no tool's coefficient is known yet."""
+_WEIGHTED: Final = [op for op in OPS.values() if op.weighted and op.name not in _NOT_RECOVERED]
+_OTHERS: Final = [op for op in OPS.values() if op.kind in ("norm", "activation", "pool", "elementwise")]
 TERMS: Final = {
-    "conv": "standard convolution, MACs",
-    "depthwise": "depthwise convolution, MACs",
-    "pointwise": "pointwise convolution, MACs",
-    "linear": "linear layer, MACs",
+    **{op.name: f"{op.title}, MACs" for op in _WEIGHTED},
     "conv_bias": "convolution bias, output elements",
     "linear_bias": "linear bias, output elements",
-    "batch_norm": "batch norm, elements",
+    **{op.name: f"{op.title}, elements" for op in _OTHERS if op.kind == "norm"},
     "batch_norm_channels": "batch norm, channels",
-    "relu": "ReLU, elements",
-    "relu6": "ReLU6, elements",
-    "hardswish": "h-swish, elements",
-    "hardswish_relu6": "h-swish by ReLU6, elements",
-    "hardswish_clamp": "h-swish by clamp, elements",
-    "swish": "swish, elements",
-    "hardsigmoid": "h-sigmoid, elements",
-    "hardsigmoid_relu6": "h-sigmoid by ReLU6, elements",
-    "sigmoid": "sigmoid, elements",
+    **{op.name: f"{op.title}, elements" for op in _OTHERS if op.kind == "activation"},
     "pool_in": "average pool, input elements",
     "pool_out": "average pool, output elements",
-    "mul": "squeeze-excite multiply, elements",
-    "add": "residual add, elements",
+    **{op.name: f"{op.title}, elements" for op in _OTHERS if op.kind == "elementwise"},
 }
 """Every term: a class of operations and the quantity in which it is counted."""
 
@@ -82,7 +73,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
         return not any(tool.remainder for tool in self.tools)
 
 
-_MACS: Final = {"conv": 1, "depthwise": 1, "pointwise": 1, "linear": 1}
+_MACS: Final = {op.name: 1 for op in _WEIGHTED}
 _TWICE: Final = dict.fromkeys(_MACS, 2)
 _BIASES: Final = {"conv_bias": 1, "linear_bias": 1}
 
@@ -143,39 +134,44 @@ def counter(tool: str) -> Counter:
     return COUNTERS[tool]
 
 
-def terms(layer: Layer) -> dict[str, int]:
-    """The quantities that one layer adds, by term."""
-    elements = layer.elements
-    if layer.op in WEIGHTED:
-        bias = {f"{'linear' if layer.op == 'linear' else 'conv'}_bias": elements} if layer.bias else {}
-        return {layer.op: macs(layer), **bias}
-    if layer.op == "batch_norm":
-        return {"batch_norm": elements, "batch_norm_channels": layer.out_shape[0]}
-    if layer.op == "avg_pool":
-        return {"pool_in": prod(layer.in_shape), "pool_out": elements}
-    if layer.op in VIEWS:
+def terms(graph: Graph, layer: Layer) -> dict[str, int] | None:
+    """The quantities that one layer adds, by term. None for an operation that has no term."""
+    elements, kind = layer.elements, layer.operation.kind
+    if kind == "view":
         return {}
+    if kind == "norm":
+        return {"batch_norm": elements, "batch_norm_channels": layer.out_shape[0]}
+    if kind == "pool":
+        return {"pool_in": graph.elements[layer.inputs[0]], "pool_out": elements}
+    if layer.op not in TERMS:
+        return None
+    if layer.operation.weighted:
+        bias = "linear_bias" if kind == "matmul" else "conv_bias"
+        return {layer.op: layer.macs, **({bias: elements} if layer.biased else {})}
     return {layer.op: elements}
 
 
-def quantities(layers: Iterable[Layer]) -> dict[str, int]:
-    """The sums of the terms that `layers` have, in TERMS' order."""
+def quantities(graph: Graph) -> dict[str, int]:
+    """The sums of the terms that the network has, in TERMS' order."""
     sums = dict.fromkeys(TERMS, 0)
-    for layer in layers:
-        for term, quantity in terms(layer).items():
+    for layer in graph.layers:
+        for term, quantity in (terms(graph, layer) or {}).items():
             sums[term] += quantity
     return {term: quantity for term, quantity in sums.items() if quantity}
 
 
-def counted_as(graph: Graph, tool: str) -> tuple[int, ...]:
-    """The figure that `tool` gives each layer, in the graph's order. Raises InputError."""
+def counted_as(graph: Graph, tool: str) -> tuple[int | None, ...]:
+    """The figure that `tool` gives each layer, in the graph's order: None for an operation of which it is
+    not known how the tool counts it. Raises InputError.
+    """
     coefficients = counter(tool).coefficients
-    return tuple(_weighed(terms(layer), coefficients) for layer in graph.layers)
+    found = (terms(graph, layer) for layer in graph.layers)
+    return tuple(None if each is None else _weighed(each, coefficients) for each in found)
 
 
 def reconcile(graph: Graph, readings: Sequence[Reading]) -> Reconciliation:
     """Each reading beside the total that its tool's coefficients explain."""
-    found = quantities(graph.layers)
+    found = quantities(graph)
     tools = []
     for reading in readings:
         explained = _weighed(found, counter(reading.tool).coefficients)
