@@ -22,12 +22,15 @@ from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record import document
 from mnv3prof.record.budgets import budgets_from
+from mnv3prof.record.diff import diff
 from mnv3prof.record.figures import Found, figures
 from mnv3prof.record.gate import judge
+from mnv3prof.record.operators import RuntimeOp, join
 from mnv3prof.show.comparison import totals_sheet
 from mnv3prof.show.costs import block_summary, cost_sheet
 from mnv3prof.show.markdown import to_csv
 from mnv3prof.show.readings import convention_sheet
+from mnv3prof.show.sheet import AtLeast
 from mnv3prof.show.terminal import to_terminal
 
 
@@ -178,24 +181,40 @@ def test_a_product_is_counted_and_its_missing_price_is_said():
     assert (cost.macs, cost.flops, cost.reason) == (14_902_656, None, "attention has no price")
     whole = total([cost])
     assert (whole.macs, whole.flops, whole.unpriced) == (14_902_656, 2 * 14_902_656, ("a",))
+    (row,) = cost_sheet(_graph([attention], sizes), [cost], "layer").rows
+    assert row[6:8] == (14_902_656, 2 * 14_902_656)  # lower bounds, not dashes
+    assert isinstance(row[7], AtLeast)
 
 
 def test_what_a_tool_counts_of_an_unknown_operation_is_not_known():
     sheet = convention_sheet(_mlp(), "fvcore", "op")
     assert {row[0]: row[2] for row in sheet.rows}["gelu"] is None
     assert sheet.totals == (("total", None, 929_562_624),)
+    assert to_csv(sheet).splitlines()[2] == "gelu,,"
     assert "How fvcore counts gelu is not known." in sheet.notes
 
 
 def test_weights_that_two_layers_share_are_counted_once():
-    """144 weights, read by both: 4 · (256 + 144) bytes each."""
+    """144 weights are moved once: by the first layer, which reads 4 · (256 + 144) bytes."""
     first = _conv("c", "x")
     graph = _graph([first, replace(first, name="d", path="d", storage="d", inputs=("c",))], IMAGE)
     costs = count(graph)
     assert [cost.params for cost in costs] == [144, 0]
     assert [cost.weight_bytes for cost in costs] == [576, 0]
+    assert [cost.read_bytes for cost in costs] == [1600, 1024]
     assert [cost.macs for cost in costs] == [256 * 36] * 2
     assert (total(costs).params, total(costs).weight_bytes) == (144, 576)
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [("fp32", [4 * 48, 4 * 8]), ("int8", [40 + 4 * 8, 4 * 8])])
+def test_a_shared_kernel_with_a_bias_of_its_own_stores_the_bias(dtype, stored):
+    """A tied output layer: 8 × 5 weights are the first layer's, its 8 biases its own."""
+    first = _linear("up", "x", (3,), 5, 8)
+    tied = replace(first, name="to", path="to", storage="to",
+                   weights=(first.weights[0], Tensor("to.bias", (8,))))  # fmt: skip
+    costs = count(_graph([first, tied], {"x": (3, 5)}), dtype)
+    assert [cost.params for cost in costs] == [48, 8]
+    assert [cost.weight_bytes for cost in costs] == stored
 
 
 def test_a_tensor_that_is_read_twice_is_moved_once():
@@ -442,12 +461,12 @@ def test_blocks_that_fuse_differently_have_other_keys():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"layers": [_act("a", "nowhere")]}, "layer 'a': reads 'nowhere', which is not written before"),
-        ({"layers": [_act("a", "b"), _act("b", "x")]}, "layer 'a': reads 'b'"),
+        ({"layers": [_act("a", "nowhere")]}, "layer 'a': 'nowhere' is not written before"),
+        ({"layers": [_act("a", "b"), _act("b", "x")]}, "layer 'a': 'b' is not written before"),
         ({"layers": [_act("a", "x"), _act("a", "x")]}, "layer 'a': the name is taken"),
         ({"layers": [_act("x", "x")]}, "layer 'x': the name is taken"),
-        ({"layers": [_layer("a", "relu", "x", (4,), storage="z")]}, "layer 'a': reads 'z'"),
-        ({"layers": [_act("a", "x")], "outputs": ["z"]}, "the output: reads 'z'"),
+        ({"layers": [_layer("a", "relu", "x", (4,), storage="z")]}, "layer 'a': 'z' is not written before"),
+        ({"layers": [_act("a", "x")], "outputs": ["z"]}, "the output: 'z' is not written before"),
         ({"layers": [_act("a", "x")], "blocks": [1, 0]}, "block 'part.1': it has no layer"),
     ],
 )
@@ -456,10 +475,14 @@ def test_a_graph_that_cannot_run_is_refused(change, says):
         _graph(inputs=IMAGE, **change)
 
 
-def test_two_blocks_of_one_name_are_refused():
+def test_names_that_are_there_twice_and_a_graph_of_nothing_are_refused():
     block = _graph([_act("a", "x")], IMAGE).blocks[0]
     with pytest.raises(InputError, match="two blocks have one name"):
         Graph("twice", (Tensor("x", (4, 8, 8)),), ("a",), (block, block))
+    with pytest.raises(InputError, match="two inputs have one name"):
+        Graph("twice", (Tensor("x", (4, 8, 8)), Tensor("x", (1,))), ("a",), (block,))
+    with pytest.raises(InputError, match="'empty': it has no block"):
+        Graph("empty", (Tensor("x", (4, 8, 8)),), (), ())
 
 
 @given(tables, small_sizes)
@@ -529,6 +552,18 @@ def test_every_price_and_code_is_told_once():
     assert sorted(codes) == ["HS", "HS-CLAMP", "HS-RELU6", "R6", "RE", "SW"]
     unknown = op_called("gelu")
     assert (unknown.kind, unknown.flops, unknown.weighted, unknown.folds) == ("other", None, False, False)
+
+
+def test_a_layer_outside_of_its_blocks_modules_is_joined_by_its_own_name():
+    graph = _graph([_conv("c", "x"), _act("a", "c")], IMAGE)
+    ((_, layer, how),) = join(graph, "part.0", [RuntimeOp("r", "Relu", 1.0)])
+    assert (layer.name, how) == ("a", "order")
+
+
+def test_a_diff_says_that_its_figures_are_lower_bounds():
+    found = diff(Found("old", _subject_of(_mlp())), Found("new", _subject_of(_mlp("swish"))))
+    assert "old: no price is known for gelu: MACs and FLOPs are at least what is shown." in found.notes
+    assert not any(note.startswith("new: no price") for note in found.notes)
 
 
 @pytest.mark.parametrize("tool", COUNTERS)

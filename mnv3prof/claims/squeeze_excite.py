@@ -104,7 +104,7 @@ def _block_line(graph: Graph, costs: Sequence[Cost], block: str, se: Totals) -> 
     names = {layer.name for layer in part_layers(graph, block)}
     whole = total(cost for cost in costs if cost.layer in names)
     reduce = next(layer for layer in graph.layers if layer.name == f"{se.name}.fc1")
-    e, q = graph.in_shape(reduce)[0], reduce.out_shape[0]
+    e, q = reduce.widths
     return (
         f"block {block}: e = {e}, q = {q}: {se.params:,} of {whole.params:,} parameters "
         f"({se.params / whole.params:.1%}), {se.macs:,} of {whole.macs:,} MACs ({se.macs / whole.macs:.2%}), "

@@ -6,7 +6,7 @@ those of the deployed network: batch norm is folded into its convolution, the ac
 the result is stored, and each tensor and each weight is moved once.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import prod
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -83,13 +83,12 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
     known: set[str] = set()
     costs = []
     for layer, op in zip(graph.layers, graph.operations, strict=True):
-        params = 0
+        own = []
         for name, shape in layer.weights:
-            if name not in known:
-                known.add(name)
-                params += prod(shape)
+            own.append(0 if name in known else prod(shape))
+            known.add(name)
         into = fused.get(layer.name, "")
-        costs.append(_cost(layer, op, params, into, into in biased, sizes))
+        costs.append(_cost(layer, op, own, into, into in biased, sizes))
     return tuple(costs)
 
 
@@ -158,8 +157,11 @@ class _Sizes(NamedTuple):
     bias: int
 
 
-def _cost(layer: Layer, op: Op, params: int, into: str, biased: bool, sizes: _Sizes) -> Cost:
-    """params: those that no layer before it has. into: what it is fused into, which has a bias or not."""
+def _cost(layer: Layer, op: Op, own: Sequence[int], into: str, biased: bool, sizes: _Sizes) -> Cost:
+    """own: elements of each of its weights, 0 for one that a layer before it has. into: the layer that it
+    is fused into, and biased: True if that one has a bias.
+    """
+    params = sum(own)
     name, outputs = layer.name, sizes.elements[layer.name]
     if op.kind == "view":
         return Cost(name, 0, 0, 0, 0, 0, 0)
@@ -173,8 +175,8 @@ def _cost(layer: Layer, op: Op, params: int, into: str, biased: bool, sizes: _Si
     flops, stored, reason = op.flops, params * sizes.bias, ""
     inputs = sum([sizes.elements[source] for source in set(layer.inputs)])
     if op.weighted:
-        kernel = prod(layer.weights[0].shape) if layer.weights and params else 0
-        stored = kernel * sizes.element + (params - kernel) * sizes.bias
+        kernel, *bias = own or (0,)
+        stored = kernel * sizes.element + sum(bias) * sizes.bias
         flops = 2 * layer.macs + (outputs if layer.biased else 0)
     elif op.kind == "norm":
         stored += 2 * layer.out_shape[0] * sizes.bias  # mean and variance

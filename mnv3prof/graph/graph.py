@@ -109,8 +109,8 @@ class Block(msgspec.Struct, frozen=True):
 class Graph(msgspec.Struct, frozen=True, dict=True):
     """A network at one size of input. Its blocks tile its layers, in the order in which they run.
 
-    outputs: names of the layers whose outputs the network returns. Raises InputError for a name that is
-    there twice, or that is read before it is written.
+    outputs: names of the layers whose outputs the network returns. Raises InputError if nothing runs, if
+    a name is there twice, or if it is read before it is written.
     """
 
     name: str
@@ -120,8 +120,11 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
     def __post_init__(self) -> None:
         written = dict(self.inputs)
-        if len({block.name for block in self.blocks}) < len(self.blocks):
-            raise InputError(f"{shown(self.name)}: two blocks have one name; expected a name for each")
+        for what, named in (("input", self.inputs), ("block", self.blocks)):
+            if len({each.name for each in named}) < len(named):
+                raise InputError(f"{shown(self.name)}: two {what}s have one name; expected a name for each")
+        if not self.blocks:
+            raise InputError(f"{shown(self.name)}: it has no block; expected one at least")
         for block in self.blocks:
             if not block.layers:
                 raise InputError(f"block {shown(block.name)}: it has no layer; expected one at least")
@@ -246,4 +249,4 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
 
 def _refuse(where: str, name: str) -> None:
-    raise InputError(f"{where}: reads {shown(name)}, which is not written before; expected a layer or input")
+    raise InputError(f"{where}: {shown(name)} is not written before; expected an earlier layer or an input")

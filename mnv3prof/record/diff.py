@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..cost.counts import count, total
 from .change import Change, change, other_machine
 from .figures import NAMES, Figure, Found, Unit, figures, timings_of
 from .run import Host, Run, Timing
@@ -127,10 +126,11 @@ def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> 
 
 def _notes(old: Found, new: Found) -> Iterator[str]:
     for each in (old, new):
-        whole = total(count(each.subject.graph))
-        if whole.unpriced:
-            layers = ", ".join(whole.unpriced[:3])
-            yield f"{each.source}: MACs and FLOPs are at least what is shown; no price is known for {layers}."
+        graph = each.subject.graph
+        unpriced = {op.name: None for op in graph.operations if op.flops is None}
+        if unpriced:
+            ops = ", ".join(unpriced)
+            yield f"{each.source}: no price is known for {ops}: MACs and FLOPs are at least what is shown."
     if old.subject.input != new.subject.input:
         sizes = ["×".join(map(str, each.subject.input)) for each in (old, new)]
         yield f"The input is {sizes[0]} in the old one and {sizes[1]} in the new one."

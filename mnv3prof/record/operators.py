@@ -86,7 +86,10 @@ def _paths(graph: Graph, part: str) -> dict[str, Layer]:
     for layer in part_layers(graph, part):
         inside = (n for n, module in enumerate(modules) if f"{layer.name}.".startswith(f"{module}."))
         place = next(inside, None)
-        path = layer.name if place is None else layer.name[len(modules[place]) + 1 :]
+        if place is None:
+            found[layer.name] = layer
+            continue
+        path = layer.name[len(modules[place]) + 1 :]
         # Several modules in a row are timed as one Sequential, which numbers them.
         found[path if len(modules) == 1 else f"{place}.{path}".rstrip(".")] = layer
     return found

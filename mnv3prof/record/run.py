@@ -258,5 +258,5 @@ def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
     block = graph.block(part)
     if block is not None:
         return block.layers
-    inside = part + "."
-    return tuple(layer for layer in graph.layers if part and f"{layer.path}.".startswith(inside))
+    inside = f"{part}."
+    return tuple(layer for layer in graph.layers if layer.path and f"{layer.path}.".startswith(inside))

@@ -57,11 +57,10 @@ def at_least(group: Totals) -> str:
 
 
 def products(group: Totals) -> tuple[int | None, int | None]:
-    """MACs and FLOPs of a group: lower bounds, or None, if operations in it have no price."""
+    """MACs and FLOPs of a group; if an operation in it has no price, lower bounds, or None for 0."""
     if not group.unpriced:
         return group.macs, group.flops
-    known = (group.macs, group.flops) if len(group.unpriced) < group.layers else (0, 0)
-    macs, flops = (AtLeast(value) if value else None for value in known)
+    macs, flops = (AtLeast(value) if value else None for value in (group.macs, group.flops))
     return macs, flops
 
 
