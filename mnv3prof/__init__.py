@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from .cost.memory import arena, peaks
     from .graph.errors import InputError
     from .mobilenetv3.expand import expand
-    from .mobilenetv3.files import read_table
     from .mobilenetv3.network import build, parts
     from .mobilenetv3.table import Row, Table
     from .mobilenetv3.variants import vary
     from .show.frames import frame
+    from .source import read_table
 
 __all__ = [
     "InputError", "Row", "Table", "arena", "build", "count", "expand", "frame", "parts", "peaks",
@@ -41,7 +41,7 @@ _HOMES: Final = {
     "frame": ".show.frames",
     "parts": ".mobilenetv3.network",
     "peaks": ".cost.memory",
-    "read_table": ".mobilenetv3.files",
+    "read_table": ".source",
     "subtotals": ".cost.counts",
     "total": ".cost.counts",
     "vary": ".mobilenetv3.variants",

@@ -5,9 +5,9 @@ import random
 
 import msgspec
 
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.document import run_document
 from mnv3prof.record.run import NET, Host, Run, Runtime, Subject, Timing, twins
+from mnv3prof.source import read_table
 
 HOST = Host(
     cpu="Made CPU", cores=2, memory_bytes=1, gpu="", os="Linux-6.1.0-x86_64", python="3.12.0",

@@ -1,9 +1,9 @@
 """Runs made up for the report: figures that are known, so that what it says of them can be checked."""
 
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Subject, Timing
+from mnv3prof.source import read_table
 
 HOST = Host(
     cpu="a processor", cores=2, memory_bytes=8 * 2**30, gpu="", os="an OS", python="3.11", versions={"torch": "2"},

@@ -1,7 +1,7 @@
 """Networks as the measuring side takes them: a table at an input."""
 
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.run import Subject
+from mnv3prof.source import read_table
 
 
 def subject(table, size=224, weights=None):

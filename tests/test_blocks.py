@@ -6,7 +6,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from mnv3prof.mobilenetv3 import modules as blocks
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.modules import (
     Bottleneck,
     ConvNorm,
@@ -25,6 +24,7 @@ from mnv3prof.mobilenetv3.modules import (
     standard_conv,
 )
 from mnv3prof.mobilenetv3.table import ACTIVATIONS, Row, Table
+from mnv3prof.source import read_table
 
 COMPONENTS = {
     "C1": "depthwise_conv",

@@ -102,13 +102,13 @@ def test_a_file_without_budgets_is_refused_in_one_sentence(content, says, tmp_pa
         (["small", "--budget", "macs"], "--budget: 'macs' is not allowed; allowed is NAME=LIMIT"),
         (["small", "--budget", "=5"], "the budget '' is unknown"),
         (["small", "--budget", "macs="], "budget macs: '' is not allowed"),
-        (["small", "--budget", "latency.cpu=+5%"], "allowed with such a limit is --baseline RUN|TABLE"),
+        (["small", "--budget", "latency.cpu=+5%"], "expected with such a limit is --baseline SOURCE"),
         (["small", "--budget", "macs=1", "--budgets", "b.toml"], "exclude each other"),
-        (["small", "--budget", "macs=1", "--baseline", "nope"], "nope: no such file, and no preset"),
+        (["small", "--budget", "macs=1", "--baseline", "nope"], "nope: no such file or preset"),
         (["nope.json", "--budget", "macs=1"], "nope.json: no such file"),
-        (["small", "--budget", "macs=1", "--format", "xml"], "allowed are table, json, csv, md, junit, github"),
-        (["old.json", "--budget", "macs=1", "--width", "0.5"], "options cannot change"),
-        (["old.json", "--baseline", "old.json", "--budget", "macs=1", "--width", "0.5"], "none of them"),
+        (["small", "--budget", "macs=1", "--format", "xml"], "expected table, json, csv, md, junit, github"),
+        (["old.json", "--budget", "macs=1", "--width", "0.5"], "old.json: options of the network cannot change a saved run"),
+        (["old.json", "--baseline", "old.json", "--budget", "macs=1", "--width", "0.5"], "options of the network cannot change a saved run"),
         (["--budgets", "."], ".: cannot be read (Is a directory)"),
     ],
 )  # fmt: skip
@@ -214,7 +214,9 @@ def _nasty():
     net = made(backends=("cpu",), how={"status": "crashed", "reason": NASTY})
     found = Found(NASTY, Subject(net.subject.table, (32, 32)), "fp32", 1, net)
     return found, judge(
-        budgets_from({"latency.cpu": "1s", "latency.litert": "1s"}, "x", ["cpu", "litert"]), found, None
+        budgets_from({"latency.cpu": "1s", "latency.litert": "1s"}, "x", {"cpu": "cpu", "litert": "litert"}),
+        found,
+        None,
     )
 
 

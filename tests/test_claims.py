@@ -12,12 +12,12 @@ from mnv3prof.claims.compared import Ratio, is_faster, is_slower, overall, ratio
 from mnv3prof.cost.counts import count, total
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.findings import Evidence, Trial
 from mnv3prof.record.run import NET, Host, Run, Timing
+from mnv3prof.source import read_table
 
 LARGE = subject("large")
 

@@ -18,13 +18,13 @@ from mnv3prof.claims import measure
 from mnv3prof.claims.claim import judge, wishes
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.document import run_document
-from mnv3prof.record.findings import Evidence, is_findings, read_evidence, read_findings
+from mnv3prof.record.findings import Evidence, Finding
 from mnv3prof.record.read import run_from
 from mnv3prof.record.run import NET, Host, Run, Timing, part_layers
 from mnv3prof.show.claims import claims_sheets
 from mnv3prof.show.latency import latency_sheets, samples_sheet
+from mnv3prof.source import open_source, read_table
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "pydantic"}
 SMALL_ROWS = """
@@ -105,6 +105,11 @@ def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys):
     assert err.count("\n") == 1
 
 
+def _findings(path):
+    """Those in the document at `path`, as they were judged then."""
+    return msgspec.convert(json.loads(path.read_bytes())["findings"], tuple[Finding, ...])
+
+
 def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatch):
     """For real, on two backends: the pair of K2, and the SE module of a network of two rows."""
     monkeypatch.setattr(measure, "_READY_S", 600.0)
@@ -113,8 +118,7 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
     arguments = ["claims", str(net), "K2", "K7", "--input", "32", "--measure", "--on", "cpu,onnxruntime"]
     assert run([*arguments, "--time-budget", "2", "-o", str(path)]) == 0
     assert capsys.readouterr().out == ""
-    assert is_findings(path)
-    evidence, findings = read_evidence(path), read_findings(path)
+    (evidence,), findings = open_source(str(path)).evidence, _findings(path)
     (found,) = evidence.runs
     assert {(t.variant, t.part, t.backend) for t in found.timings} >= {
         (variant, part, backend)
@@ -187,9 +191,7 @@ def test_a_modules_macs_follow_from_its_path(part, macs):
     found = Run(created="", command="", host=host, subject=subject("small"), timings=(timing,))
     (row,) = samples_sheet(found).rows
     assert row[[c.key for c in samples_sheet(found).columns].index("macs")] == macs
-    assert run_from(msgspec.json.decode(msgspec.json.encode(run_document(found))), "here").timings == (
-        timing,
-    )
+    assert run_from(msgspec.json.encode(run_document(found)), "here").timings == (timing,)
     assert latency_sheets(found)[0].rows[0][:2] == (part, macs)
 
 
@@ -227,6 +229,6 @@ def test_the_sheets_need_findings_only(tmp_path):
     """What a report shows of a saved file, without judging again."""
     path = tmp_path / "found.json"
     assert run(["claims", "small", "-o", str(path)]) == 0
-    sheet, *curves = claims_sheets(read_findings(path), "Small")
+    sheet, *curves = claims_sheets(_findings(path), "Small")
     assert curves == []
     assert [row[0] for row in sheet.rows][:3] == ["K1", "K1", "K2"]

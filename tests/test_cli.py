@@ -171,11 +171,11 @@ BAD = [
     (["flops", "--nope"], "--nope"),
     (["flops", "--input"], "--input"),
     (["flops", "large", "small"], "unexpected extra argument"),
-    *((["flops", "--input", size], "each side 1 to 16,384 pixels") for size in
+    *((["flops", "--input", size], "each side from 1 to 16,384 pixels") for size in
       ["0", "-5", "abc", "1e3", "", "224x", "x224", "1x2x3", "16385", "100000000000000000000", "9" * 5000, "２２４", "2.5"]),
     *((["flops", "--width", width], "width: ") for width in ["0", "-1", "nan", "inf", "101"]),
     (["flops", "--width", "wide"], "'wide' is not a number"),
-    (["flops", "--width", "1e-300", "--width-rule", "other"], "allowed are paper, torchvision"),
+    (["flops", "--width", "1e-300", "--width-rule", "other"], "expected paper, torchvision"),
     (["flops", "--width", "90"], "an integer from 1 to 65,536"),
     (["flops", "--classes", "0"], "classes: 0 is not allowed"),
     (["flops", "--classes", "65537"], "classes: 65537 is not allowed"),
@@ -183,27 +183,27 @@ BAD = [
     (["flops", "--classes", "9" * 5000], "--classes"),
     (["flops", "--activation", "gelu"], "activation: 'gelu' is not allowed; allowed are RE (relu)"),
     (["flops", "--standard-conv", "--dense-depthwise"], "exclude each other"),
-    (["flops", "--by", "row"], "allowed are layer, op, block"),
-    (["flops", "--dtype", "fp8"], "allowed are fp32, fp16, bf16, int8"),
-    (["flops", "--batch-norm", "gone"], "allowed are folded, separate"),
-    (["flops", "--as", "nvprof"], "allowed are torch, fvcore, thop"),
+    (["flops", "--by", "row"], "expected layer, op, block"),
+    (["flops", "--dtype", "fp8"], "expected fp32, fp16, bf16, int8"),
+    (["flops", "--batch-norm", "gone"], "expected folded, separate"),
+    (["flops", "--as", "nvprof"], "expected torch, fvcore, thop"),
     (["flops", "--as", "thop", "--cross-check"], "exclude each other"),
     (["flops", "--cross-check", "--by", "layer"], "a row for each class of operation"),
     (["flops", "--cross-check", "--dtype", "int8"], "nothing in a counter's figure"),
     (["flops", "--as", "thop", "--batch-norm", "separate"], "nothing in a counter's figure"),
     (["compare", "large", "small", "--on", "cpu"], "need --latency"),
     (["compare", "--standard-conv", "--ops"], "need --latency"),
-    (["flops", "--format", "xml"], "allowed are table, json, csv, md"),
-    (["flops", "missing.toml"], "missing.toml: no such file, and no preset"),
+    (["flops", "--format", "xml"], "expected table, json, csv, md"),
+    (["flops", "missing.toml"], "missing.toml: no such file or preset; expected a file, or large, small"),
     (["memory", "--batch", "0"], "--batch: 0 is not allowed"),
     (["memory", "--batch", "1000001"], "1 to 1,000,000"),
     (["memory", "--alignment", "0"], "--alignment: 0 is not allowed"),
-    (["memory", "--by", "layer"], "allowed are block, tensor"),
+    (["memory", "--by", "layer"], "expected block, tensor"),
     *((["memory", "--fit", size], "--fit: ") for size in ["0", "-1", "320KiBs", "", "KiB", "1e9", "9" * 40, "0.1", "٣٢٠"]),
     (["compare"], "nothing to compare"),
     (["compare", "large"], "nothing to compare"),
     (["compare", "large", "huge"], "huge: no such file"),
-    (["compare", *["large"] * 27], "27 tables are too many"),
+    (["compare", *["large"] * 27], "27 networks are too many"),
 ]  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def test_a_wrong_table_is_refused_by_every_command_and_nothing_is_written(comman
 def test_an_error_is_a_plain_line_on_a_terminal_too():
     code, screen = on_terminal(["flops", "--input", "0"], 80)
     assert code == 2
-    assert screen.startswith("mnv3prof: input: '0' is no image size; ")
+    assert screen.startswith("mnv3prof: --input: '0' is not an image size; ")
     assert screen == without_escapes(screen)
     assert screen.count("\n") == 1
 
@@ -345,7 +345,7 @@ def test_python_m_is_the_command_line():
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("mnv3prof: input: '0' is no image size")
+    assert done.stderr.startswith("mnv3prof: --input: '0' is not an image size")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from random_tables import small_sizes, tables
 from mnv3prof.cost.comparison import network
 from mnv3prof.cost.counts import count
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.table import Row, pair_saving, row_names, separable_savings
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.show.comparison import blocks_sheet, totals_sheet
+from mnv3prof.source import read_table
 
 
 def _blocks_sheet(*tables):

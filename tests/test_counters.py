@@ -13,9 +13,9 @@ from mnv3prof.cost import counters
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as, counter, reconcile
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.modules import HardSigmoid, activation_module
 from mnv3prof.mobilenetv3.network import build
+from mnv3prof.source import read_table
 
 PUBLISHED = {
     "torch": 433_179_520,
@@ -278,5 +278,5 @@ def test_a_remainder_is_seen():
 
 
 def test_unknown_counters_are_refused():
-    with pytest.raises(InputError, match="'fv' is not known; allowed are torch, fvcore, thop"):
+    with pytest.raises(InputError, match="'fv' is not known; expected torch, fvcore, thop"):
         counter("fv")

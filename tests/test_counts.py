@@ -5,9 +5,9 @@ from random_tables import sizes, small_sizes, tables
 
 from mnv3prof.cost.counts import Totals, count, subtotals, total
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.source import read_table
 
 # How PyTorch's modules run Large at 224: calls, MACs or elements, bias adds.
 CLASSES = {

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from terminal import on_terminal, without_escapes
 
 from mnv3prof.cli.main import run
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.diff import diff
 from mnv3prof.record.figures import NAMES, Found
 from mnv3prof.record.run import NET, Subject
 from mnv3prof.show.diff import diff_sheets
 from mnv3prof.show.terminal import to_terminal
+from mnv3prof.source import read_table
 
 OLD = made()
 SLOWER = made(seed=1, slower={"3": 1.2, NET: 1.1}, backends=("cpu", "onnxruntime"))
@@ -185,12 +185,12 @@ def test_a_table_beside_a_run_has_its_input(files, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["old.json", "new.json", "--width", "0.5"], "allowed for two runs is none of them"),
+        (["old.json", "new.json", "--width", "0.5"], "old.json and new.json: options of the network cannot change a saved run; leave them out"),
         (["old.json", "nope.json"], "nope.json: no such file"),
         (["large"], "missing argument"),
         (["large", "small", "large"], "unexpected extra argument"),
-        (["large", "small", "--format", "junit"], "allowed are table, json, csv, md"),
-        (["large", "small", "--input", "0"], "is no image size"),
+        (["large", "small", "--format", "junit"], "expected table, json, csv, md"),
+        (["large", "small", "--input", "0"], "is not an image size"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_refused_in_one_sentence(arguments, says, files, capsys):
@@ -203,18 +203,18 @@ def test_wrong_input_is_refused_in_one_sentence(arguments, says, files, capsys):
 HOSTILE = {
     "an older schema": ({"schema": 0}, "has the schema 0; this version reads 1"),
     "no schema": ({"schema": None}, "has the schema None"),
-    "no host": ({"host": None}, "is a damaged run"),
+    "no host": ({"host": None}, "is damaged"),
     "a part that is not there": (
         {"timings": [{"backend": "cpu", "part": "<script>"}]},
         "which its network has not",
     ),
     "a huge time": (
         {"timings": [{"backend": "cpu", "part": NET, "samples_s": [1e308]}]},
-        "is a damaged run",
+        "is damaged",
     ),
     "a text for a time": (
         {"timings": [{"backend": "cpu", "part": NET, "samples_s": ["1"]}]},
-        "is a damaged run",
+        "is damaged",
     ),
     "a negative batch": ({"timings": [{"backend": "cpu", "part": NET, "batch": -1}]}, "batch"),
     "a huge batch": ({"timings": [{"backend": "cpu", "part": NET, "batch": 10**30}]}, "run.json"),
@@ -228,7 +228,7 @@ HOSTILE = {
                 ],
             }
         },
-        "is a damaged run",
+        "is damaged",
     ),
     "a table of one million channels": (
         {"table": {"rows": [[10**6, 16, 3, 1, False, "RE"]]}},

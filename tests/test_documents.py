@@ -15,9 +15,9 @@ from mnv3prof.cost.counts import count, total
 from mnv3prof.cost.memory import arena, fit, peaks
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.record import document
+from mnv3prof.source import read_table
 
 LARGE = subject("large")
 FIGURES = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes")

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.budgets import Budget, budgets_from
 from mnv3prof.record.change import LEAST_SAMPLES, SIGNIFICANT, change, mann_whitney, other_machine
 from mnv3prof.record.figures import NAMES, Found, figures
 from mnv3prof.record.gate import judge
 from mnv3prof.record.run import Runtime, Subject, Timing
+from mnv3prof.source import read_table
 
-BACKENDS = ("cpu", "cpu-compile", "litert", "onnxruntime")
+BACKENDS = {"cpu": "cpu", "cpu-compile": "cpu-compile", "litert": "litert", "onnxruntime": "onnxruntime"}
 LARGE = Found("large", Subject(read_table("large"), (224, 224)))
 SMALL = Found("small", Subject(read_table("small"), (224, 224)))
 
@@ -199,7 +199,7 @@ def test_budgets_are_read_as_a_person_writes_them():
         ('mac = "220M"', "the budget 'mac' is unknown; did you mean macs?"),
         ('latency.litertt = "8ms"', "did you mean latency.litert?"),
         ('latency = "8ms"', "the budget 'latency' is unknown; did you mean latency."),
-        ('peak = "4MiB"', "peak.eager, peak.liveness, peak.folded"),
+        ('peak = "4MiB"', "did you mean peak.eager or peak.liveness or peak.folded?"),
         ('"" = "1"', "the budget '' is unknown"),
         ('macs = "220 MACs"', "budget macs: '220 MACs' is not allowed; allowed is a count"),
         ("macs = true", "budget macs: 'True' is not allowed"),

@@ -109,7 +109,7 @@ def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--on", "tpu"], "backend: 'tpu' is not known; allowed are "),
+        (["--on", "tpu"], "backend: 'tpu' is not known; expected "),
         (["--on", ""], "backend: '' is not known"),
         (["--on", "cpu,,null"], "backend: '' is not known"),
         (["--threads", "0"], "--threads: 0 is not allowed"),
@@ -117,13 +117,13 @@ def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
         (["--time-budget", "0"], "--time-budget: 0.0 is not allowed"),
         (["--time-budget", "nan"], "--time-budget: nan is not allowed"),
         (["--time-budget", "long"], "'long' is not a number"),
-        (["--parts", "7"], "allowed are net, blocks, all"),
+        (["--parts", "7"], "expected net, blocks, all"),
         (["--rows", "0"], "--rows: '0' is not allowed; allowed are rows 1 to 15, as 3,7-9"),
         (["--rows", "3,16"], "allowed are rows 1 to 15"),
         (["--rows", "5-3"], "names no row"),
         (["--rows", ""], "--rows: '' is not allowed"),
         (["--timeout", "-1"], "--timeout: -1.0 is not allowed"),
-        (["--dtype", "fp8"], "allowed are fp32, fp16, bf16, int8"),
+        (["--dtype", "fp8"], "expected fp32, fp16, bf16, int8"),
     ],
 )
 def test_wrong_input_is_refused(arguments, says, capsys):
@@ -314,7 +314,7 @@ def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(options, tmp_path
     path = tmp_path / "run.json"
     path.write_text(encoded(_run(_timing("a", "1", [0.001] * 9))), encoding="utf-8")
     assert run(["latency", str(path), *options]) == 2
-    assert "is a saved run, which is shown as it was measured" in capsys.readouterr().err
+    assert "is shown as it was measured; expected are output options only" in capsys.readouterr().err
 
 
 PROGRESS = ["latency", "small", "--input", "32", "--on", "null", "--parts", "net", "--time-budget", "2"]

@@ -3,9 +3,9 @@ from hypothesis import given
 from random_tables import sizes, tables
 
 from mnv3prof.graph.errors import InputError
-from mnv3prof.mobilenetv3.expand import IMAGE, expand, parse_input
-from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.mobilenetv3.expand import IMAGE, expand, image_size
 from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.source import read_table
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from mnv3prof.mobilenetv3.table import Row, Table
     ],
 )
 def test_sizes_are_height_by_width(text, size):
-    assert parse_input(text) == size
+    assert image_size(text) == size
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,16 @@ def test_sizes_are_height_by_width(text, size):
      "0x0", "1" * 5000],
 )  # fmt: skip
 def test_what_is_no_size(text):
-    with pytest.raises(InputError, match="allowed is 224 or 192x256") as refused:
-        parse_input(text)
+    with pytest.raises(InputError, match="expected 224 or 192x256") as refused:
+        image_size(text)
     assert len(str(refused.value)) < 250
 
 
-@pytest.mark.parametrize("size", [0, -1, 16_385, (224, 0)])
+@pytest.mark.parametrize(
+    "size", [0, -1, 16_385, (224, 0), (), (1, 2, 3), True, 224.0, None, [224, "224"], "224x0"]
+)
 def test_expand_refuses_sizes_out_of_range(size):
-    with pytest.raises(InputError, match="1 to 16,384"):
+    with pytest.raises(InputError, match="each side from 1 to 16,384 pixels"):
         expand(read_table("small"), size)
 
 

@@ -9,10 +9,10 @@ from torch import fx
 
 from mnv3prof.cost.memory import Lifetime, arena, fit, peaks, plan
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.modules import HardSwish, HardSwishDeployed
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.source import read_table
 
 TORCH = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -6,10 +6,10 @@ from torch import nn
 
 from mnv3prof.cost.counts import count, total
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.network import build, parts
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
+from mnv3prof.source import read_table
 
 PRESETS = ["large", "small"]
 

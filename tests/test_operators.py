@@ -7,10 +7,10 @@ from subjects import subject
 
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.record.operators import RuntimeOp, class_of, join
 from mnv3prof.record.run import NET, Host, Operator, Run, Timing
 from mnv3prof.show.operators import operator_sheets
+from mnv3prof.source import read_table
 
 LARGE = subject("large")
 TELLING = ["cpu", "onnxruntime", "openvino", "mnn", "executorch", "litert"]

@@ -4,8 +4,8 @@ import pytest
 
 from mnv3prof.cost.conventions import COUNTERS, TERMS, Reading, counted_as, reconcile
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
+from mnv3prof.source import read_table
 
 GRAPH = expand(read_table("small"))
 FVCORE = sum(counted_as(GRAPH, "fvcore"))

@@ -18,7 +18,7 @@ from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series
-from mnv3prof.record.read import read_run, run_from
+from mnv3prof.record.read import run_from
 from mnv3prof.record.run import NET, SCHEMA, Operator, Subject
 from mnv3prof.show import sentences
 from mnv3prof.show.grid import part_costs
@@ -28,6 +28,7 @@ from mnv3prof.show.report import Panel, Section, sections
 from mnv3prof.show.sheet import Column, Sheet
 from mnv3prof.show.tried import curve_chart, verdicts
 from mnv3prof.show.view import compact, milliseconds, views
+from mnv3prof.source import read_run
 
 REPORTS = Path(__file__).parent.parent / "reports"
 
@@ -232,8 +233,8 @@ def test_every_published_count_is_the_exact_one_within_a_million():
     """The figures are the paper's; the counts ours."""
     from mnv3prof.cost.counts import count, total
     from mnv3prof.mobilenetv3.expand import expand
-    from mnv3prof.mobilenetv3.files import read_table
     from mnv3prof.mobilenetv3.variants import vary
+    from mnv3prof.source import read_table
 
     for row in PUBLISHED:
         table = vary(read_table(row.net), width=row.width)
@@ -248,7 +249,7 @@ def test_a_page_is_made_again_from_itself(tmp_path, capsys):
     assert run_command(["report", str(first), "-o", str(second)]) == 0
     assert capsys.readouterr().out.split() == [str(first), str(second)]
     assert first.read_bytes() == second.read_bytes()
-    (document,) = embedded(first.read_text(encoding="utf-8"), "a.html")
+    (document,) = embedded(first.read_bytes(), "a.html")
     assert run_from(document, "a.html") == run
 
 
@@ -296,7 +297,7 @@ def test_the_claims_are_a_section_and_findings_stay_in_the_page(tmp_path, capsys
     assert page.read_bytes() == again.read_bytes()
     capsys.readouterr()
     assert run_command(["report", str(kept)]) == 2
-    assert "allowed is to show them beside a table or a run" in capsys.readouterr().err
+    assert "found.json: holds findings only; expected a run or a table beside them" in capsys.readouterr().err
 
 
 def test_verdicts_are_counted():
@@ -326,7 +327,7 @@ def test_a_table_is_reported_without_measuring(tmp_path, capsys, monkeypatch):
     assert run_command(["report", "small", "--no-latency", "--width", "0.5", "--input", "96x128"]) == 0
     path = Path("reports") / "small-width-0.5-96x128.html"
     assert capsys.readouterr().out.strip() == str(path)
-    (document,) = embedded(path.read_text(encoding="utf-8"), "it")
+    (document,) = embedded(path.read_bytes(), "it")
     run = run_from(document, "it")
     assert run.timings == ()
     assert {r.tool for r in run.readings if r.status == "ok"} >= {"torch", "fvcore", "thop"}
@@ -336,8 +337,8 @@ def test_a_table_is_measured_and_reported(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = ["report", "small", "--input", "32", "--on", "cpu,null", "--time-budget", "0.5", "-o", "x.html"]
     assert run_command(command) == 0
-    (document,) = embedded(Path("x.html").read_text(encoding="utf-8"), "it")
-    assert {t["backend"] for t in document["timings"]} == {"cpu", "null"}
+    (document,) = embedded(Path("x.html").read_bytes(), "it")
+    assert {t.backend for t in run_from(document, "it").timings} == {"cpu", "null"}
     assert capsys.readouterr().out.strip() == "x.html"
 
 
@@ -363,7 +364,7 @@ def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
 def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, options):
     path = _written(tmp_path, made_run())
     assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
-    assert "is measured already, and shown as it was" in capsys.readouterr().err
+    assert "is shown as it was measured; expected are output options only" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
 
 
@@ -469,19 +470,19 @@ def _broken(change):
         (_broken(lambda d: d.update(schema=0)), "has the schema 0; this version reads 1"),
         (_broken(lambda d: d.update(schema=None)), "has the schema None; this version reads 1"),
         (_broken(lambda _: None)[:-2000], "is not valid JSON"),
-        (_broken(lambda d: d["timings"][0].update(samples_s=[1e308])), "is a damaged run"),
-        (_broken(lambda d: d["timings"][0].update(samples_s=[-1])), "is a damaged run"),
-        (_broken(lambda d: d["timings"][0].update(samples_s="x")), "is a damaged run"),
+        (_broken(lambda d: d["timings"][0].update(samples_s=[1e308])), "is damaged"),
+        (_broken(lambda d: d["timings"][0].update(samples_s=[-1])), "is damaged"),
+        (_broken(lambda d: d["timings"][0].update(samples_s="x")), "is damaged"),
         (_broken(lambda d: d["timings"][0].update(part="99")), "which its network has not"),
-        (_broken(lambda d: d["timings"][0].update(batch=10**400)), "is a damaged run"),
-        (_broken(lambda d: d["host"].update(memory_bytes=10**300)), "is a damaged run"),
-        (_broken(lambda d: d["host"]["roofs"][0].update(bytes_per_s=0)), "is a damaged run"),
+        (_broken(lambda d: d["timings"][0].update(batch=10**400)), "is damaged"),
+        (_broken(lambda d: d["host"].update(memory_bytes=10**300)), "is damaged"),
+        (_broken(lambda d: d["host"]["roofs"][0].update(bytes_per_s=0)), "is damaged"),
         (_broken(lambda d: d["readings"][0].update(printed=10**400)), "which no counter does"),
-        (_broken(lambda d: d.update(input=[0, 5])), "is no image size"),
+        (_broken(lambda d: d.update(input=[0, 5])), "is not an image size"),
         (_broken(lambda d: d.update(table={"rows": []})), "0 rows are not allowed"),
-        (_broken(lambda d: d.pop("host")), "is no run"),
-        (_broken(lambda d: d.pop("timings")), "is no run"),
-        (_broken(lambda d: d.update(host=3)), "is a damaged run"),
+        (_broken(lambda d: d.pop("host")), "is damaged: Object missing required field `host`"),
+        (_broken(lambda d: d.pop("timings")), "is damaged: Object missing required field `timings`"),
+        (_broken(lambda d: d.update(host=3)), "is damaged"),
         (_broken(lambda d: d.update(readings=[{"tool": "x", "version": None, "status": "ok"}])), "is not known"),
         (_broken(lambda d: d["timings"][0].update(samples_s=[float("nan")])), "is not valid JSON"),
         ('{"created": "2026"', "is not valid JSON"),
@@ -504,9 +505,12 @@ def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
         ("<html></html>", "holds no run"),
         ("", "holds no run"),
         (embed(b'{"x": 1}').replace(">eN", ">!!", 1), "its run is damaged"),
-        (embed(b"x" * 1000)[:80] + "</script>", "its run is damaged"),
-        (embed(b"[1, "), "its run is damaged"),
-        (embed(b"{}"), "is no run"),
+        (embed(b"x" * 1000), "is not valid JSON"),
+        (embed(bytes(range(256)))[:82] + "</script>", "its run is damaged: it is cut off"),
+        (embed(b"[1, "), "is neither a run nor findings"),
+        (embed(b"{}"), "old.html, document 1: is neither a run nor findings"),
+        (embed(b'{"host": [[]]}'), "has the schema None"),
+        (embed(b'{"schema": 1, "host": [[]]}'), "old.html, document 1: is damaged"),
     ],
 )
 def test_a_hostile_page_gets_one_sentence(tmp_path, capsys, page, sentence):
@@ -519,8 +523,8 @@ def test_a_hostile_page_gets_one_sentence(tmp_path, capsys, page, sentence):
 def test_a_run_in_a_page_that_would_fill_all_memory_is_refused():
     bomb = zlib.compress(b"0" * 200_000_001, 9)
     page = embed(b"{}").replace(b64encode(zlib.compress(b"{}", 9)).decode(), b64encode(bomb).decode())
-    with pytest.raises(InputError, match="larger than 200,000,000 bytes"):
-        embedded(page, "a.html")
+    with pytest.raises(InputError, match="holds more than 200,000,000 bytes"):
+        embedded(page.encode(), "a.html")
 
 
 @pytest.mark.parametrize("name", ["missing.html", "missing.json", "."])
@@ -547,6 +551,5 @@ def test_the_example_report_is_of_this_schema():
     """It is made by the tool: reports/README.md says how."""
     example = REPORTS / "example.json"
     assert read_run(example).readings
-    (document,) = embedded(example.with_suffix(".html").read_text(encoding="utf-8"), "the example")
-    assert document["schema"] == SCHEMA, "the example is older than the schema: make it again"
+    (document,) = embedded(example.with_suffix(".html").read_bytes(), "the example")
     assert run_from(document, "the example") == read_run(example)

@@ -9,15 +9,14 @@ import mnv3prof
 
 HOUSE = Path(mnv3prof.__file__).parent
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
-ROOMS = ["graph", "mobilenetv3", "cost", "record", "bench", "train", "claims", "show", "cli"]
-PAPER_ROOMS = ["graph", "mobilenetv3", "cost", "record"]
-MAY_SHOW = {*PAPER_ROOMS, "show"}
+ROOMS = ["graph", "mobilenetv3", "cost", "record", "source", "bench", "train", "claims", "show", "cli"]
+PAPER_ROOMS = ["graph", "mobilenetv3", "cost", "record", "source"]
+MAY_SHOW = {*PAPER_ROOMS, "show"} - {"source"}
 WITH_TORCH = ("mobilenetv3/modules.py", "mobilenetv3/network.py", "cost/counters/")
 FILE_READERS = (
     "mobilenetv3/files.py",
-    "record/findings.py",
-    "record/read.py",
     "record/whole.py",
+    "source.py",
     "bench/",
     "train/",
     "cli/",
@@ -35,7 +34,8 @@ def _tree(file):
 
 
 def _room(file):
-    return file.split("/")[0] if "/" in file else ""
+    """The folder, or the file that is a room by itself; "" for the package's own."""
+    return file.split("/")[0].removesuffix(".py") if not file.startswith("__") else ""
 
 
 def _modules(file, node):
@@ -57,7 +57,7 @@ def _imports(file, nodes=None):
 
 def _rooms_imported(file):
     inside = [name.split(".") for name in _imports(file) if name.startswith("mnv3prof.")]
-    return {parts[1] for parts in inside if (HOUSE / parts[1]).is_dir()}
+    return {parts[1] for parts in inside if parts[1] in ROOMS}
 
 
 def _run_at_import(body):

@@ -12,8 +12,8 @@ import pytest
 from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
-from mnv3prof.record.read import read_run
 from mnv3prof.record.run import NET, SCHEMA, Operator
+from mnv3prof.source import read_run
 
 NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
 
@@ -251,11 +251,11 @@ def _damaged(kept, **change):
     ("change", "says"),
     [
         ({"schema": 99}, "has the schema 99; this version reads 1"),
-        ({"timings": "x"}, "is a damaged run: Expected `array`, got `str` - at `$.timings`"),
+        ({"timings": "x"}, "is damaged: Expected `array`, got `str` - at `$.timings`"),
         ({"timings": [{"backend": "cpu"}]}, "missing required field `part`"),
         ({"timings": [{"backend": "cpu", "part": "99"}]}, "timing 1 is of '99', which its network has not"),
-        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [-1.0]}]}, "is a damaged run"),
-        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [1e300]}]}, "is a damaged run"),
+        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [-1.0]}]}, "is damaged"),
+        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [1e300]}]}, "is damaged"),
         (
             {"timings": [{"backend": "cpu", "part": "1", "samples_s": [1.0] * 3, "visits": [2, 2]}]},
             "timing 1 has 3 samples and visits of 4; a visit has at least one, and together they have them all",
@@ -265,9 +265,9 @@ def _damaged(kept, **change):
             "a visit has at least one",
         ),
         ({"timings": [{"backend": "cpu", "part": "1", "status": "fine"}]}, "Invalid enum value 'fine'"),
-        ({"input": [0, 1]}, "is no image size"),
+        ({"input": [0, 1]}, "is not an image size"),
         ({"table": {"rows": []}}, "allowed"),
-        ({"variants": {"a": {"table": 1}}}, "variant a: holds no table"),
+        ({"variants": {"a": {"table": 1}}}, "missing required field `input` - at `$.variants[...]`"),
     ],
 )  # fmt: skip
 def test_a_damaged_run_is_refused_in_one_sentence(change, says, kept, tmp_path, capsys):

@@ -3,7 +3,6 @@ import math
 import pytest
 
 from mnv3prof.graph.errors import InputError
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.table import (  # fmt: skip
     Row,
     Table,
@@ -13,6 +12,7 @@ from mnv3prof.mobilenetv3.table import (  # fmt: skip
     make_divisible,
     squeeze_width,
 )
+from mnv3prof.source import read_table
 
 ROW = {"expand": 64, "out": 24, "kernel": 3, "stride": 2, "se": False, "activation": "RE"}
 TABLE = {"name": "net", "rows": (Row(**ROW),)}

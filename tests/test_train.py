@@ -13,10 +13,10 @@ import torch
 from msgspec.structs import replace
 
 from mnv3prof.graph.errors import InputError
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
+from mnv3prof.source import read_table
 from mnv3prof.train.batches import augment, augmented_batches, derived_seed, order, plain_batches
 from mnv3prof.train.checkpoint import read_checkpoint
 from mnv3prof.train.data import Data

@@ -10,8 +10,9 @@ from mnv3prof.claims.claim import arms
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
-from mnv3prof.record.findings import Trial, read_evidence
+from mnv3prof.record.findings import Trial
 from mnv3prof.show.claims import trials_sheet
+from mnv3prof.source import open_source
 from mnv3prof.train.data import Data
 
 BASE, BARE = arms(("K8",))
@@ -164,7 +165,7 @@ def test_train_on_the_command_line_for_real(capsys, tmp_path):
     path = tmp_path / "found.json"
     command = ["claims", "K8", "--train", "--epochs", "1", "--seeds", "1"]
     assert run([*command, "-o", str(path)]) == 0
-    evidence = read_evidence(path)
+    (evidence,) = open_source(str(path)).evidence
     assert [(t.arm, t.seed, t.epochs, t.held) for t in evidence.trials] == [
         (BASE.name, 0, 1, 359), (BARE.name, 0, 1, 359)
     ]  # fmt: skip

@@ -3,9 +3,9 @@ import pytest
 from mnv3prof.cost.counts import count, total
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.table import Row, Table, head_width
 from mnv3prof.mobilenetv3.variants import vary
+from mnv3prof.source import read_table
 
 # Table 9 of the paper's v5 (Small at 192: v1): size, width, million MAdds and parameters of Large and Small.
 PUBLISHED = [

@@ -13,11 +13,10 @@ from mnv3prof.bench import cache
 from mnv3prof.bench.parts import make_parts
 from mnv3prof.bench.weights import read_weights
 from mnv3prof.cli.main import run
-from mnv3prof.mobilenetv3.files import read_table
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.read import read_run
 from mnv3prof.record.run import Weights
+from mnv3prof.source import read_run, read_table
 from mnv3prof.train import data
 
 TABLE = """
@@ -178,7 +177,7 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
         ),
         (["-o", "x.pt", "--batch-size", "1"], "batch: 1 is not allowed; allowed is a number from 2 to"),
         (["-o", "x.pt", "--lr", "0"], "lr: 0.0 is not allowed"),
-        (["-o", "x.pt", "--optimizer", "sgd"], "allowed are rmsprop, adam"),
+        (["-o", "x.pt", "--optimizer", "sgd"], "expected rmsprop, adam"),
         (["-o", "x.pt", "--classes", "7"], "classes: scikit-learn's digits has 10, the network 7"),
         (["-o", "x.pt", "--input", "9000"], "digits: 1,797 images take"),
     ],
@@ -216,7 +215,7 @@ def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):
     arguments = ["latency", "--weights", "net.pt"]
     says = "net.pt: holds the weights of tiny, 10 classes, which differs from MobileNetV3-Small, 10 classes in rows"
     assert says in _refused([*arguments, "small"], capsys)
-    assert "in conv; leave TABLE and its options out" in _refused([*arguments, "--standard-conv"], capsys)
+    assert "in conv; leave SOURCE and its options out" in _refused([*arguments, "--standard-conv"], capsys)
     assert "in classes" in _refused([*arguments, "--classes", "4"], capsys)
     torch.save(read_weights(here / "net.pt").state, here / "bare.pt")  # it tells no table
     refused = _refused(["export", "small", "--weights", "bare.pt", "-o", "x.onnx"], capsys)
@@ -292,7 +291,7 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
         "run.json: is a run with net.pt; allowed with --resume are the weights that it began with" in refused
     )
     refused = _refused(["latency", "run.json", "--weights", "net.pt"], capsys)
-    assert "--weights: run.json is a saved run, which is shown with the weights that it had" in refused
+    assert "--weights: run.json is shown with the weights that it was measured with" in refused
 
 
 def test_a_report_says_whose_weights_it_is_about(here, capsys):
@@ -302,7 +301,7 @@ def test_a_report_says_whose_weights_it_is_about(here, capsys):
     assert f"Weights: net.pt (SHA-256 {sha256[:12]}), trained on scikit-learn" in page
     capsys.readouterr()
     refused = _refused(["report", "page.html", "--weights", "net.pt"], capsys)
-    assert "--weights: page.html is measured already, and shown with the weights that it had" in refused
+    assert "--weights: page.html is shown with the weights that it was measured with" in refused
 
 
 def test_a_run_with_random_weights_says_none(here, capsys):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from ..graph.errors import InputError
+from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.table import Table
 from ..record.run import Weights
 
@@ -47,8 +48,8 @@ def read_weights(path: Path) -> Loaded:
     try:
         weights = Weights(str(path), digest, found["data"], found["accuracy"])
         table = msgspec.json.decode(found["table"], type=Table)
-        return Loaded(weights, state, table, found["input"], found["images"])
-    except (KeyError, TypeError, msgspec.MsgspecError) as error:
+        return Loaded(weights, state, table, image_size(found["input"]), found["images"])
+    except (KeyError, TypeError, InputError, msgspec.MsgspecError) as error:
         raise InputError(f"{path}: is a damaged checkpoint ({type(error).__name__}: {error})") from None
 
 
@@ -96,7 +97,7 @@ def refuse_misfit(found: Loaded, table: Table) -> None:
     if found.table is not None and (field := _difference(found.table, table)):
         raise InputError(
             f"{where}: holds the weights of {found.table.name}, which differs from {table.name} in {field}; "
-            "leave TABLE and its options out to take the network that was trained"
+            "leave SOURCE and its options out to take the network that was trained"
         )
     with torch.device("meta"):
         wanted = build(table).state_dict()

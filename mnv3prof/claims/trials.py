@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from ..bench.schedule import Progress
-from ..mobilenetv3.files import read_table
+from ..mobilenetv3.files import preset
 from ..mobilenetv3.table import Table
 from ..mobilenetv3.variants import vary
 from ..record.findings import Trial
@@ -65,7 +65,7 @@ def network() -> Table:
     An epoch of digits has 23 steps, in which the paper's batch norm momentum of 0.01 would move the
     statistics by a fifth: it is 0.1, PyTorch's own.
     """
-    return replace(vary(read_table("small"), width=0.35, classes=10), bn_momentum=0.1)
+    return replace(vary(preset("small"), width=0.35, classes=10), bn_momentum=0.1)
 
 
 def train_arms(

@@ -13,12 +13,11 @@ from ..record.budgets import Budget, budgets_from
 from ..record.document import gate_document
 from ..record.figures import Found
 from ..record.gate import Judgement, judge
-from ..record.read import is_run
 from ..show.annotations import to_annotations
 from ..show.gate import gate_sheets, verdicts_data
 from ..show.junit import to_junit
-from .diff import both
-from .options import Settings, spread
+from ..source import open_source
+from .options import SOURCE_HELP, Settings, presets, spread
 from .output import FORMAT_HELP, Output, OutputOption, Result, emit, emit_text
 
 _MOST_BYTES: Final = 1_000_000
@@ -38,7 +37,7 @@ class Verdicts(msgspec.Struct, frozen=True):
 @spread
 def check(
     source: Annotated[
-        str, typer.Argument(metavar="RUN|TABLE", help="A saved run, a preset, or a table's file.")
+        str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)
     ] = "large",
     *,
     budget: Annotated[
@@ -50,7 +49,7 @@ def check(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", help="The run or table that limits such as +5% are relative to."),
+        typer.Option("--baseline", help="The source that limits such as +5% are relative to."),
     ] = None,
     settings: Settings,
     verdicts: Verdicts,
@@ -67,9 +66,9 @@ def check(
     wanted, where = _budgets(budget, budgets)
     if baseline is None:
         _refuse_relative(wanted)
-        found, old = _alone(source, settings), None
+        (found,), old = settings.found(open_source(source)), None
     else:
-        old, found = both(baseline, source, settings)
+        old, found = settings.found(open_source(baseline), open_source(source))
     judged = judge(wanted, found, old)
     _emit(found, old, judged, where, verdicts)
     if any(each.breach == "error" for each in judged):
@@ -98,33 +97,25 @@ def _from_here(path: Path | None) -> str:
     return path.resolve().relative_to(Path.cwd()).as_posix()
 
 
-def _alone(source: str, settings: Settings) -> Found:
-    if is_run(Path(source)) and settings != Settings():
-        raise InputError(
-            f"{source}: is a run, which the network's options cannot change; allowed is none of them"
-        )
-    return settings.found(source)
-
-
 def _refuse_relative(budgets: Sequence[Budget]) -> None:
     for each in budgets:
         if each.change is not None:
             raise InputError(
                 f"budget {each.name}: {each.written} is relative to a baseline; "
-                "allowed with such a limit is --baseline RUN|TABLE"
+                "expected with such a limit is --baseline SOURCE"
             )
 
 
 def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budget, ...], Path | None]:
     """The budgets, and the file that holds them."""
-    from ..bench.backends import names
+    from ..bench.backends import spellings
 
     if given and file is not None:
         raise InputError("--budget and --budgets exclude each other; allowed is one")
     if given:
-        return budgets_from(_pairs(given), "--budget", names()), None
+        return budgets_from(_pairs(given), "--budget", spellings()), None
     path = _nearest() if file is None else file
-    return budgets_from(_section(path, _document(path)), str(path), names()), path
+    return budgets_from(_section(path, _document(path)), str(path), spellings()), path
 
 
 def _pairs(given: Sequence[str]) -> dict[str, list[str]]:

@@ -11,13 +11,23 @@ from msgspec.structs import replace
 
 from ..claims.claim import arms, judge, wishes
 from ..graph.errors import InputError
-from ..record.findings import Evidence, Trial, findings_document, is_findings, read_evidence
+from ..record.findings import Evidence, Trial, findings_document
 from ..record.run import Run
 from ..record.whole import replace_file
 from ..show.claims import claims_sheets, findings_sheet, working_sheets
 from ..show.comparison import label
+from ..source import open_source
 from .measuring import ThreadsOption, TimeBudgetOption, budget_of, progress
-from .options import EpochsOption, NoCacheOption, OnOption, Settings, backend_names, in_range, spread
+from .options import (
+    DEFAULT_SOURCE,
+    EpochsOption,
+    NoCacheOption,
+    OnOption,
+    Settings,
+    backend_names,
+    in_range,
+    spread,
+)
 from .output import Output, Result, emit
 
 if TYPE_CHECKING:
@@ -93,18 +103,19 @@ def _named(what: list[str]) -> tuple[tuple[str, ...], str]:
     others = [word for word in what if not _CLAIM.fullmatch(word)]
     if len(others) > 1:
         raise InputError(f"claims: {len(others)} tables are too many; allowed is one, beside claims as K3")
-    return names, others[0] if others else "large"
+    return names, others[0] if others else DEFAULT_SOURCE
 
 
 def _evidence(source: str, settings: Settings) -> Evidence:
-    """The evidence in the file called `source`, or of the table called so: the network on paper."""
-    if not is_findings(Path(source)):
-        return Evidence(subject=settings.subject(source))
+    """The evidence in the findings called `source`; of another source, the network as computed."""
+    opened = open_source(source)
+    if not opened.evidence:
+        return Evidence(subject=settings.variant(opened.subject))
     if settings != Settings():
         raise InputError(
-            f"{source}: is judged for the network that it is of; allowed are no options of another"
+            f"{source}: holds findings of one network; options of another are not allowed with it"
         )
-    return read_evidence(Path(source))
+    return opened.evidence[0]
 
 
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_orig
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ..graph.errors import suggestion
+
 if TYPE_CHECKING:
     from typer._click import Context
 
@@ -78,7 +80,7 @@ def _converter(hint: Any) -> Callable[[Any], Any] | None:
 
 def _choice(choices: tuple[str, ...], text: str) -> str:
     if text not in choices:
-        raise ValueError(f"{text[:60]!r} is not allowed; allowed are {', '.join(choices)}")
+        raise ValueError(f"{text[:60]!r} is not allowed; {suggestion(text, choices)}")
     return text
 
 

@@ -8,20 +8,20 @@ import typer
 
 from ..cost.comparison import network
 from ..graph.errors import InputError
-from ..mobilenetv3.files import read_table
 from ..mobilenetv3.table import separable_savings
 from ..record.document import comparison_document
 from ..record.run import Run, Subject
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
-from .measuring import Measuring, emit_run, measured, saved_run
-from .options import TABLE_HELP, Settings, presets, spread
+from ..source import Source, open_source
+from .measuring import Measuring, emit_run, measured
+from .options import DEFAULT_SOURCE, SOURCE_HELP, Settings, presets, spread
 from .output import Output, Result, emit
 
 
 @spread
 def compare(
-    tables: Annotated[
-        list[str] | None, typer.Argument(metavar="TABLE", help=TABLE_HELP, autocompletion=presets)
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)
     ] = None,
     *,
     latency: Annotated[
@@ -33,7 +33,7 @@ def compare(
 ) -> None:
     """Set networks side by side, block by block and in total, with ratios to the first.
 
-    Several tables: the options change all of them. One table (large): it is compared with its
+    Several sources: the options change all of them. One source (large): it is compared with its
     variant. Where --standard-conv, --dense-depthwise, --without-se or --activation makes the
     variant, the other options change both; else they make the variant. --latency times them too,
     and sets the ratio of times beside the ratio of MACs, for each part and backend. A saved run of
@@ -43,8 +43,9 @@ def compare(
     """
     if not latency and measuring != Measuring():
         raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
-    saved = None if latency else _saved_comparison(tables or [], measuring, settings)
-    subjects = [*saved.subjects.values()] if saved else _subjects(tables or ["large"], settings)
+    opened = [open_source(source) for source in sources or [DEFAULT_SOURCE]]
+    saved = None if latency else _saved_comparison(opened, settings)
+    subjects = [*saved.subjects.values()] if saved else _subjects(opened, settings)
     networks = [network(subject.graph) for subject in subjects]
     blocks = blocks_sheet(networks, separable_savings([subject.table for subject in subjects]))
     sheets = (totals_sheet(networks), blocks)
@@ -56,12 +57,11 @@ def compare(
         emit(Result(sheets, blocks, document), output)
 
 
-def _saved_comparison(sources: Sequence[str], measuring: Measuring, settings: Settings) -> Run | None:
+def _saved_comparison(sources: Sequence[Source], settings: Settings) -> Run | None:
     """The run of several networks that is to be shown again, if that is what the command line names."""
-    if len(sources) != 1 or (measuring, settings) != (Measuring(), Settings()):
-        return None
-    saved = saved_run(sources[0])
-    return saved if saved and saved.variants else None
+    runs = [run for source in sources for run in source.runs]
+    alone = len(sources) == len(runs) == 1 and settings == Settings()
+    return runs[0] if alone and runs[0].variants else None
 
 
 def _by_variant(subjects: Sequence[Subject]) -> dict[str, Subject]:
@@ -76,16 +76,16 @@ def _by_variant(subjects: Sequence[Subject]) -> dict[str, Subject]:
     return named
 
 
-def _subjects(sources: Sequence[str], settings: Settings) -> list[Subject]:
-    if len(sources) > MOST_NETWORKS:
-        raise InputError(f"compare: {len(sources)} tables are too many; allowed are {MOST_NETWORKS}")
-    if len(sources) > 1:
-        return [settings.subject(source) for source in sources]
+def _subjects(sources: Sequence[Source], settings: Settings) -> list[Subject]:
+    known = [subject for source in sources for subject in source.subjects]
+    if len(known) > MOST_NETWORKS:
+        raise InputError(f"compare: {len(known)} networks are too many; expected at most {MOST_NETWORKS}")
+    if len(known) > 1:
+        return [settings.variant(subject) for subject in known]
     base = settings.without_structure() if settings.changes_structure() else Settings()
     if base == settings:
         raise InputError(
-            "compare: there is nothing to compare; allowed are two tables, or one and a change "
+            "compare: there is nothing to compare; expected two sources, or one and a change "
             "such as --standard-conv or --width 0.75"
         )
-    table = read_table(sources[0])
-    return [Subject(s.variant(table), s.size(sources[0])) for s in (base, settings)]
+    return [changes.variant(known[0]) for changes in (base, settings)]

@@ -2,32 +2,33 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ..bench import cache
 from ..bench.export import Exported
 from ..bench.export import export as export_part
-from ..bench.formats import form
+from ..bench.formats import form, name_of, names
 from ..bench.schedule import Progress
 from ..graph.errors import InputError
 from ..record.run import NET, Weights
 from ..record.whole import replace_file
 from ..show.latency import weights_notes
 from ..show.sheet import Column, Sheet
+from ..source import open_source
 from .measuring import progress
-from .options import Checkpoint, DtypeOption, NoCacheOption, Settings, TrainedTableArgument, in_range, spread
+from .options import Checkpoint, DtypeOption, NoCacheOption, Settings, TrainedSourceArgument, in_range, spread
 from .output import Output, Result, emit
-
-_To = Literal["onnx", "openvino", "litert", "executorch", "ncnn", "mnn", "torchscript"]
 
 
 @spread
 def export(
-    table: TrainedTableArgument = None,
+    source: TrainedSourceArgument = None,
     *,
-    to: Annotated[_To, typer.Option("--to", help="The form to write.")] = "onnx",
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help=f"The format to write: {', '.join(names())}.")
+    ] = "onnx",
     part: Annotated[
         str,
         typer.Option("--part", help="The whole network (net), a block's name, or a module's path."),
@@ -47,10 +48,11 @@ def export(
 
     Example: mnv3prof export small --to onnx --part 7 -o block7.onnx
     """
+    to = name_of(to)
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
-    subject = checkpoint.network(table, settings)
+    subject = checkpoint.network(None if source is None else open_source(source), settings)
     _refuse_suffix(output.output, to)
     kept = cache.temporary() if no_cache else nullcontext(cache.default_folder())
     with kept as folder, progress() as hear:

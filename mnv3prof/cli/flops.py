@@ -12,13 +12,14 @@ from ..graph.errors import InputError
 from ..record.document import convention_document, cost_document, reconciliation_document
 from ..record.run import Subject
 from ..show.costs import cost_sheet
-from .options import CrossCheckOption, DtypeOption, Settings, TableArgument, spread
+from ..source import open_source
+from .options import DEFAULT_SOURCE, CrossCheckOption, DtypeOption, Settings, SourceArgument, spread
 from .output import Output, Result, emit
 
 
 @spread
 def flops(
-    table: TableArgument = "large",
+    source: SourceArgument = DEFAULT_SOURCE,
     *,
     by: Annotated[By, typer.Option("--by", help="What a row stands for.")] = "block",
     dtype: DtypeOption = "fp32",
@@ -45,7 +46,7 @@ def flops(
         raise InputError("--cross-check has a row for each class of operation; --by is for what we count")
     if (cross_check or as_tool is not None) and (dtype, batch_norm) != ("fp32", "folded"):
         raise InputError("--dtype and --batch-norm change what we count, and nothing in a counter's figure")
-    subject = settings.subject(table)
+    subject = settings.variant(open_source(source).subject)
     graph = subject.graph
     if cross_check:
         _cross_check(subject, output)

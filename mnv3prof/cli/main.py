@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, shown, suggestion
 from .command import Command, Group
 
 _PLUMBING: Final = frozenset({"__init__", "command", "main", "measuring", "options", "output"})
@@ -63,7 +63,7 @@ def run(arguments: list[str]) -> int:
     arguments = arguments or ["--help"]
     known = commands()
     if arguments[0] not in known and not arguments[0].startswith("-"):
-        return _refuse(f"{shown(arguments[0])} is no command; the commands are {', '.join(known)}")
+        return _refuse(f"{shown(arguments[0])} is no command; {suggestion(arguments[0], known)}")
     app = application((arguments[0],) if arguments[0] in known else known)
     try:
         code = app(arguments, prog_name="mnv3prof", standalone_mode=False)

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -16,12 +15,11 @@ from ..cost.counts import Dtype
 from ..graph.errors import InputError, shown
 from ..mobilenetv3.table import row_names
 from ..record.document import run_document
-from ..record.read import is_run, read_run
 from ..record.run import ASKING_INTERRUPTED, NET, Run, Subject
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
 from ..show.sheet import Sheet
-from .options import NoCacheOption, OnOption, Settings, backend_names, in_range
+from .options import Checkpoint, NoCacheOption, OnOption, Settings, backend_names, in_range
 from .output import Output, Result, check_writable, emit, form_of, write
 
 if TYPE_CHECKING:
@@ -120,18 +118,16 @@ def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def saved_run(source: str) -> Run | None:
-    """The run in the file called `source`, if it is one."""
-    path = Path(source)
-    return read_run(path) if is_run(path) else None
-
-
-def refuse_options(source: str, measuring: Measuring, settings: Settings) -> None:
-    """Raises InputError where options ask for another run than the saved one called `source`."""
-    if (measuring, settings) != (Measuring(), Settings()):
+def refuse_options(
+    source: str, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, *, others: bool = False
+) -> None:
+    """Raises InputError where options (or `others`) ask to measure anew what `source` holds measured."""
+    if checkpoint.weights is not None:
+        raise InputError(f"--weights: {source} is shown with the weights that it was measured with")
+    if others or (measuring, settings) != (Measuring(), Settings()):
         raise InputError(
-            f"{source}: is a saved run, which is shown as it was measured; "
-            "allowed with it are --format and --output"
+            f"{source}: is shown as it was measured; expected are output options only, such as --format "
+            "and --output"
         )
 
 

@@ -1,6 +1,5 @@
 """`mnv3prof memory`: how many bytes of activations are alive, where, and the arena that holds them."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -9,18 +8,27 @@ from ..cost import memory as cost
 from ..cost.counts import Dtype, count, total
 from ..record.document import memory_document
 from ..record.plan import RuntimePlan
-from ..record.read import is_run, read_run
 from ..record.run import Subject
 from ..record.units import parse_bytes
 from ..show import memory as show
 from ..show.plan import plan_sheets
-from .options import DtypeOption, OnOption, Settings, TableArgument, backend_names, in_range, spread
+from ..source import Source, open_source
+from .options import (
+    DEFAULT_SOURCE,
+    DtypeOption,
+    OnOption,
+    Settings,
+    SourceArgument,
+    backend_names,
+    in_range,
+    spread,
+)
 from .output import Output, Result, emit
 
 
 @spread
 def memory(
-    table: TableArgument = "large",
+    source: SourceArgument = DEFAULT_SOURCE,
     *,
     by: Annotated[
         Literal["block", "tensor"],
@@ -53,7 +61,8 @@ def memory(
     in_range(batch, "--batch", 1, 1_000_000)
     in_range(alignment, "--alignment", 1, 65_536)
     budget = None if fit is None else parse_bytes(fit, "--fit")
-    subject = settings.subject(table)
+    opened = open_source(source)
+    subject = settings.variant(opened.subject)
     graph = subject.graph
     peaks = cost.peaks(graph, dtype, batch, image=image)
     arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)
@@ -63,7 +72,7 @@ def memory(
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
     summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
     fits = () if verdict is None else (show.fit_sheet(graph, arena, verdict),)
-    plans = _kept(table, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
+    plans = _kept(opened, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
     sheets = (summary, detail, show.alive_sheet(peaks), *fits, *plan_sheets(plans, arena))
 
     def document() -> object:
@@ -75,13 +84,12 @@ def memory(
         raise typer.Exit(1)
 
 
-def _kept(source: str, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-    """The plans in the run called `source`, if it is one and of this network as it is shown."""
-    path = Path(source)
-    found = read_run(path) if is_run(path) else None
-    if found is None or (found.subject.table, found.subject.input) != (subject.table, subject.input):
+def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+    """The plans in a run that is of this network as it is shown."""
+    run = source.run
+    if run is None or (run.subject.table, run.subject.input) != (subject.table, subject.input):
         return ()
-    return found.planned(dtype, batch)
+    return run.planned(dtype, batch)
 
 
 def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:

@@ -11,15 +11,17 @@ import typer
 
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, shown
-from ..mobilenetv3.expand import parse_input
-from ..mobilenetv3.files import PRESETS, read_table
-from ..mobilenetv3.table import Table
+from ..mobilenetv3.expand import image_size
+from ..mobilenetv3.files import PRESETS
 from ..mobilenetv3.variants import WidthRule, vary
 from ..record.figures import Found
-from ..record.read import is_run, read_run
 from ..record.run import Subject
+from ..source import Source, open_source
 
-TABLE_HELP = "A preset (large, small, large-minimal, small-minimal) or a .toml, .csv or .json file."
+SOURCE_HELP = (
+    "A preset (large, small, large-minimal, small-minimal), a layer table (.toml, .csv, .json, or - for "
+    "standard input), a saved run (.json) or a report (.html)."
+)
 
 
 def presets(typed: str) -> list[str]:
@@ -38,7 +40,8 @@ class Settings(msgspec.Struct, frozen=True):
         str | None,
         _network(
             "--input",
-            "Image size in pixels, as 192x256 (height x width); 224 by default, 32 for train's digits.",
+            "Image size in pixels, e.g. 192x256 (height x width); default 224, a saved run's own size, or 32 "
+            "for train's digits.",
         ),
     ] = None
     width: Annotated[float, _network("--width", "Width multiplier, as 0.75.")] = 1.0
@@ -65,13 +68,14 @@ class Settings(msgspec.Struct, frozen=True):
         str | None, _network("--activation", "One activation everywhere: relu, relu6, hardswish, swish, ...")
     ] = None
 
-    def variant(self, table: Table) -> Table:
-        """`table` with these changes."""
-        return vary(
-            table, width=self.width, width_rule=self.width_rule, reduced_tail=self.reduced_tail,
+    def variant(self, known: Subject) -> Subject:
+        """`known` with these changes, at the input asked for; with random weights."""
+        table = vary(
+            known.table, width=self.width, width_rule=self.width_rule, reduced_tail=self.reduced_tail,
             dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
             dense_depthwise=self.dense_depthwise, without_se=self.without_se, activation=self.activation,
         )  # fmt: skip
+        return Subject(table, known.input if self.input is None else image_size(self.input, "--input"))
 
     def changes_structure(self) -> bool:
         """Whether an option asks for other operations, not only for other sizes."""
@@ -83,29 +87,28 @@ class Settings(msgspec.Struct, frozen=True):
             self, standard_conv=False, dense_depthwise=False, without_se=False, activation=None
         )
 
-    def subject(self, source: str) -> Subject:
-        """The table called `source`, changed as asked, at the input asked for."""
-        return Subject(self.variant(read_table(source)), self.size(source))
+    def found(self, *sources: Source) -> tuple[Found, ...]:
+        """What each source names: a run as it was measured, or a table changed as asked.
 
-    def found(self, source: str, beside: Found | None = None) -> Found:
-        """What `source` names: a saved run as it was measured, or a table changed as asked.
-
-        beside: the run that a table is held against; it has its input, unless another is asked for,
-        its type and its batch.
+        A table beside a run has the run's dtype and batch, and its input unless another is asked for.
         """
-        path = Path(source)
-        if is_run(path):
-            run = read_run(path)
-            return Found(source, run.subject, *run.measured_as, run)
-        size = beside.subject.input if beside and self.input is None else self.size(source)
-        subject = Subject(self.variant(read_table(source)), size)
-        return Found(source, subject, beside.dtype, beside.batch) if beside else Found(source, subject)
+        measured = [
+            Found(source.text, run.subject, *run.measured_as, run) if (run := source.run) else None
+            for source in sources
+        ]
+        if None not in measured and self != Settings():
+            names = " and ".join(source.text for source in sources)
+            raise InputError(f"{names}: options of the network cannot change a saved run; leave them out")
+        first = next(filter(None, measured), None)
+        return tuple(
+            known or self._beside(first, source) for known, source in zip(measured, sources, strict=True)
+        )
 
-    def size(self, source: str) -> tuple[int, int]:
-        """The input asked for; else that of a saved run, or 224."""
-        if self.input is None and is_run(Path(source)):
-            return read_run(Path(source)).subject.input
-        return parse_input("224" if self.input is None else self.input)
+    def _beside(self, measured: Found | None, source: Source) -> Found:
+        if measured is None:
+            return Found(source.text, self.variant(source.subject))
+        known = msgspec.structs.replace(source.subject, input=measured.subject.input)
+        return Found(source.text, self.variant(known), measured.dtype, measured.batch)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -118,35 +121,35 @@ class Checkpoint(msgspec.Struct, frozen=True):
         ),
     ] = None
 
-    def network(self, source: str | None, settings: Settings) -> Subject:
-        """The network called `source`, as Settings.subject() says, with its weights.
+    def network(self, source: Source | None, settings: Settings) -> Subject:
+        """The network that `source` names, changed as asked, with the weights of --weights.
 
-        The checkpoint's table and input take the place of those that are not given. Raises
-        InputError where the weights are of another network.
+        The checkpoint's table takes the place of a source that is not given, and its input that of any
+        source. Raises InputError where the weights are of another network.
         """
+        known = (source or open_source(DEFAULT_SOURCE)).subject
         if self.weights is None:
-            return settings.subject(source or DEFAULT_TABLE)
+            return settings.variant(known)
         from ..bench.weights import read_weights, refuse_misfit
 
         found = read_weights(self.weights)
-        base = found.table if source is None and found.table else read_table(source or DEFAULT_TABLE)
-        table = settings.variant(base)
+        table = found.table if source is None and found.table else known.table
+        subject = settings.variant(Subject(table, found.input or known.input))
         if settings.classes is None:
-            table = vary(table, classes=found.classes)
-        refuse_misfit(found, table)
-        size = found.input if settings.input is None and found.input else settings.size(source or "")
-        return Subject(table, size, found.weights)
+            subject = subject.varied(vary(subject.table, classes=found.classes))
+        refuse_misfit(found, subject.table)
+        return msgspec.structs.replace(subject, weights=found.weights)
 
 
-DEFAULT_TABLE = "large"
-TableArgument = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP, autocompletion=presets)]
-TrainedTableArgument = Annotated[
+DEFAULT_SOURCE = "large"
+SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)]
+TrainedSourceArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="TABLE",
-        help=TABLE_HELP,
+        metavar="SOURCE",
+        help=SOURCE_HELP,
         autocompletion=presets,
-        show_default=f"{DEFAULT_TABLE}, or that of --weights",
+        show_default=f"{DEFAULT_SOURCE}, or that of --weights",
     ),
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from what --output holds.")]
@@ -206,13 +209,11 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
 def backend_names(on: str) -> tuple[str, ...]:
     """The backends in the value of --on. Raises InputError for one that is not known."""
-    from ..bench.backends import backend
+    from ..bench.backends import name_of
     from ..bench.profile import usable_here
 
-    names = usable_here() if on == "all" else tuple(dict.fromkeys(name.strip() for name in on.split(",")))
-    for name in names:
-        backend(name)
-    return names
+    names = usable_here() if on == "all" else (name_of(name.strip()) for name in on.split(","))
+    return tuple(dict.fromkeys(names))
 
 
 def in_range(value: int, option: str, low: int, high: int) -> None:

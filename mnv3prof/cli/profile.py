@@ -1,8 +1,8 @@
 """`mnv3prof profile`: costs, memory and timings in one document."""
 
 from ..graph.errors import InputError
-from ..record.read import read_run
 from ..record.run import Run, Subject
+from ..source import open_source, read_run
 from .measuring import Measuring, emit_run, encoded, measured, with_plans, with_readings
 from .options import (
     Checkpoint,
@@ -10,7 +10,7 @@ from .options import (
     PlansOption,
     ResumeOption,
     Settings,
-    TrainedTableArgument,
+    TrainedSourceArgument,
     spread,
 )
 from .output import Output, form_of, write
@@ -18,7 +18,7 @@ from .output import Output, form_of, write
 
 @spread
 def profile(
-    table: TrainedTableArgument = None,
+    source: TrainedSourceArgument = None,
     *,
     resume: ResumeOption = False,
     cross_check: CrossCheckOption = False,
@@ -38,7 +38,7 @@ def profile(
     """
     if output.output is None or form_of(output) != "json":
         raise InputError("profile: where to? allowed is --output FILE.json, which the run is kept in")
-    subject = checkpoint.network(table, settings)
+    subject = checkpoint.network(None if source is None else open_source(source), settings)
     known = read_run(output.output) if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, TypeGuard
 
 import msgspec
 import typer
@@ -14,9 +14,7 @@ from ..claims.claim import judge
 from ..claims.separable import STANDARD
 from ..graph.errors import InputError
 from ..record.document import run_document
-from ..record.embedded import embedded
-from ..record.findings import Evidence, evidence_from, findings_document, is_findings, read_evidence
-from ..record.read import run_from
+from ..record.findings import Evidence, findings_document
 from ..record.run import Run, Subject
 from ..show.comparison import label
 from ..show.html import Assets, page
@@ -25,11 +23,11 @@ from ..show.report import sections
 from ..show.summary import summary_sheets
 from ..show.tried import Tried, claims_section
 from ..show.view import views
-from .measuring import Measuring, encoded, measured, saved_run, was_interrupted, with_readings
-from .options import TABLE_HELP, Checkpoint, Settings, spread
+from ..source import Source, open_source
+from .measuring import Measuring, encoded, measured, refuse_options, was_interrupted, with_readings
+from .options import SOURCE_HELP, Checkpoint, Settings, presets, spread
 from .output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
 
-_PAGES: Final = frozenset({".html", ".htm"})
 _REPORTS: Final = Path("reports")
 _LONGEST_NAME: Final = 80
 _QUICK_S: Final = 20.0
@@ -47,7 +45,9 @@ class Rendered(msgspec.Struct, frozen=True):
 def report(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SOURCE", help=f"{TABLE_HELP} Or a run, findings, or a report."),
+        typer.Argument(
+            metavar="SOURCE", help=f"{SOURCE_HELP} Or findings of claims (.json).", autocompletion=presets
+        ),
     ] = None,
     *,
     full: Annotated[
@@ -73,24 +73,24 @@ def report(
 
     Example: mnv3prof report large --quick
     """
-    held = [(source, [] if source is None else _held(source)) for source in sources or (None,)]
+    opened = [None if source is None else open_source(source) for source in sources or (None,)]
     form = _form(rendered)
-    if all(found for _, found in held):
-        if not any(isinstance(one, Run) for _, found in held for one in found):
-            raise InputError(f"{held[0][0]}: holds findings; allowed is to show them beside a table or a run")
-        _refuse_options(held[0][0], measuring, checkpoint, settings, full or no_latency)
+    _refuse(opened, measuring, checkpoint, settings, full or no_latency)
     if open_it and form != "html":
         raise InputError(f"--open: opens the page, and {form} is none; leave one of them out")
     if rendered.output or form == "html":
         check_writable(rendered.output or _reports() / "report.html")
     new = {
         place: _measured(checkpoint.network(source, settings), measuring, full, no_latency)
-        for place, (source, found) in enumerate(held)
-        if not found
+        for place, source in enumerate(opened)
+        if not _is_measured(source)
     }
-    shown = [one for place, (_, found) in enumerate(held) for one in found or [new[place]]]
-    runs = [one for one in shown if isinstance(one, Run)]
-    evidence = [one for one in shown if isinstance(one, Evidence)]
+    runs = [
+        run
+        for place, source in enumerate(opened)
+        for run in (source.runs if _is_measured(source) else (new[place],))
+    ]
+    evidence = [one for source in opened if source for one in source.evidence]
     if form == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs, evidence))
@@ -130,43 +130,22 @@ def _reports() -> Path:
     return _REPORTS
 
 
-def _refuse_options(
-    source: str | None, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, how_long: bool
-) -> None:
-    """Raises InputError where options ask for a measurement and all that is given is measured."""
-    if checkpoint.weights is not None:
-        raise InputError(f"--weights: {source} is measured already, and shown with the weights that it had")
-    if how_long or (measuring, settings) != (Measuring(), Settings()):
-        raise InputError(
-            f"{source}: is measured already, and shown as it was; allowed with it are --format, --output "
-            "and --open"
-        )
+def _is_measured(source: Source | None) -> TypeGuard[Source]:
+    """Whether all that it names is shown as it is; the network of any other source is measured."""
+    return source is not None and source.table is None
 
 
-def _held(source: str) -> list[Run | Evidence]:
-    """The runs and findings in a report, a saved run or kept findings; none in a table."""
-    path = Path(source)
-    if path.suffix.lower() in _PAGES:
-        return [_decoded(document, source) for document in embedded(_read(path), source)]
-    if is_findings(path):
-        return [read_evidence(path)]
-    found = saved_run(source)
-    return [] if found is None else [found]
-
-
-def _decoded(document: Any, where: str) -> Run | Evidence:
-    if isinstance(document, dict) and "findings" in document:
-        return evidence_from(document, where)
-    return run_from(document, where)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: the bytes are not UTF-8; a report of mnv3prof is") from None
+def _refuse(
+    opened: Sequence[Source | None], measuring: Measuring, checkpoint: Checkpoint, settings: Settings,
+    how_long: bool,
+) -> None:  # fmt: skip
+    """Raises InputError where nothing is there to show, or options ask to measure what is measured."""
+    kept = [source for source in opened if _is_measured(source)]
+    if len(kept) < len(opened):
+        return
+    if not any(source.runs for source in kept):
+        raise InputError(f"{kept[0].text}: holds findings only; expected a run or a table beside them")
+    refuse_options(kept[0].text, measuring, checkpoint, settings, others=how_long)
 
 
 def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bool) -> Run:

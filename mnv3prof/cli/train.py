@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from ..graph.errors import InputError
-from ..mobilenetv3.expand import parse_input
-from ..mobilenetv3.files import read_table
+from ..mobilenetv3.expand import DEFAULT_SIZE
 from ..mobilenetv3.variants import vary
 from ..record.document import training_document
 from ..record.training import Training
 from ..show.training import history_sheet, training_sheet
+from ..source import open_source
 from .measuring import progress
-from .options import EpochsOption, ResumeOption, Settings, TableArgument, spread
+from .options import DEFAULT_SOURCE, EpochsOption, ResumeOption, Settings, SourceArgument, spread
 from .output import Output, Result, emit
 
 if TYPE_CHECKING:
     from ..train.data import Data, Hear
     from ..train.recipe import Recipe
 
-_DIGITS_INPUT = "32"
+_DIGITS_SIZE = (32, 32)
 _SUFFIXES = (".pt", ".pth")
 
 
@@ -73,7 +73,7 @@ class Switches(msgspec.Struct, frozen=True):
 
 @spread
 def train(
-    table: TableArgument = "large",
+    source: SourceArgument = DEFAULT_SOURCE,
     *,
     data: Annotated[
         Path | None,
@@ -100,8 +100,9 @@ def train(
     """
     path = _checkpoint_path(output.output)
     recipe = switches.recipe()
-    network = settings.variant(read_table(table))
-    size = parse_input(settings.input or (_DIGITS_INPUT if data is None else "224"))
+    known = replace(open_source(source).subject, input=_DIGITS_SIZE if data is None else DEFAULT_SIZE)
+    subject = settings.variant(known)
+    network, size = subject.table, subject.input
     from ..train.batches import steps_of
     from ..train.recipe import train as train_network
 

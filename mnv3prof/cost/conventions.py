@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import lookup
 from ..graph.graph import Graph, Layer
 from ..graph.ops import OPS
 
@@ -129,9 +129,7 @@ COUNTERS: Final[Mapping[str, Counter]] = {
 
 def counter(tool: str) -> Counter:
     """The counter called `tool`. Raises InputError, with the names there are."""
-    if tool not in COUNTERS:
-        raise InputError(f"counter: {shown(tool)} is not known; allowed are {', '.join(COUNTERS)}")
-    return COUNTERS[tool]
+    return lookup(tool, COUNTERS, "counter")
 
 
 def terms(graph: Graph, layer: Layer) -> dict[str, int] | None:

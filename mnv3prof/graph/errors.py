@@ -1,5 +1,10 @@
 """The one error that a user's input raises, and how a message quotes that input."""
 
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
+
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one sentence that says what is allowed."""
@@ -11,3 +16,29 @@ def shown(value: object) -> str:
         return f"an integer of {value.bit_length():,} bits"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(name: str, options: Mapping[str, str]) -> str:
+    """A question with what those options stand for of which `name` may be a misspelling or a piece;
+    "" where none is near.
+    """
+    import difflib
+
+    typed, known = name.strip().lower()[:100], {option.lower(): meant for option, meant in options.items()}
+    near = difflib.get_close_matches(typed, known, 1)
+    if not near and len(typed) > 2:
+        near = [option for option in known if typed in option][:3]
+    return f"did you mean {' or '.join(known[each] for each in near)}?" if near else ""
+
+
+def suggestion(name: str, options: Iterable[str]) -> str:
+    """The end of a message about a name that is none of `options`: the nearest, or all of them."""
+    known = {option: option for option in options}
+    return did_you_mean(name, known) or f"expected {', '.join(known)}"
+
+
+def lookup(name: str, known: Mapping[str, _Value], what: str) -> _Value:
+    """The value of `name` in `known`. Raises InputError about a `what` that is not there."""
+    if name not in known:
+        raise InputError(f"{what}: {shown(name)} is not known; {suggestion(name, known)}")
+    return known[name]

@@ -1,7 +1,8 @@
 """From a table to its graph: the very operations that the built module runs."""
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from ..graph.errors import InputError, shown
 from ..graph.graph import Block, Geometry, Graph, Layer, Shape, Tensor
@@ -21,30 +22,33 @@ from .table import (
 )
 
 MAX_PIXELS: Final = 16_384
+DEFAULT_SIZE: Final = (224, 224)
 IMAGE: Final = "input"
 """The name under which layers refer to the image."""
 
 
-def parse_input(text: str) -> tuple[int, int]:
-    """(height, width) in pixels from "224" or "192x256". Raises InputError."""
-    sides = text.strip().lower().split("x")
-    if len(sides) == 1:
-        sides *= 2
-    if len(sides) == 2 and all(s.isascii() and s.isdecimal() and len(s) <= 20 for s in sides):
-        height, width = int(sides[0]), int(sides[1])
-        if min(height, width) >= 1 and max(height, width) <= MAX_PIXELS:
-            return height, width
-    allowed = f"allowed is 224 or 192x256 (height x width), each side 1 to {MAX_PIXELS:,} pixels"
-    raise InputError(f"input: {shown(text)} is no image size; {allowed}")
+def image_size(given: object, what: str = "input") -> tuple[int, int]:
+    """(height, width) in pixels of "224", "192x256", a side, or a pair. Raises InputError about `what`."""
+    pair: Sequence[Any] = given if isinstance(given, (tuple, list)) else [given, given]
+    if isinstance(given, str):
+        texts = given.strip().lower().split("x")
+        sides = [int(s) if s.isascii() and s.isdecimal() and len(s) <= 20 else s for s in texts]
+        pair = sides * 2 if len(sides) == 1 else sides
+    if len(pair) == 2 and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in pair):
+        return pair[0], pair[1]
+    raise InputError(
+        f"{what}: {shown(given)} is not an image size; expected 224 or 192x256 (height x width), "
+        f"each side from 1 to {MAX_PIXELS:,} pixels"
+    )
 
 
-def expand(table: Table, size: int | tuple[int, int] = 224) -> Graph:
+def expand(table: Table, size: int | tuple[int, int] = DEFAULT_SIZE) -> Graph:
     """The graph of `table` for images of `size` pixels (a side, or height and width).
 
     What runs is what mnv3prof.build(table) runs: names are its module paths. Blocks are the stem, one a
     row, the head (last convolution, pooling) and the classifier. Raises InputError.
     """
-    image = Tensor(IMAGE, (3, *_sides(size)))
+    image = Tensor(IMAGE, (3, *image_size(size)))
     net = _Network(table, image)
     net.stem()
     for name, row, width in zip(row_names(table), table.rows, in_widths(table), strict=True):
@@ -52,15 +56,6 @@ def expand(table: Table, size: int | tuple[int, int] = 224) -> Graph:
     net.head(f"features.{len(table.rows) + 1}")
     net.classifier()
     return Graph(table.name, (image,), (net.blocks[-1].layers[-1].name,), tuple(net.blocks))
-
-
-def _sides(size: object) -> tuple[int, int]:
-    """(height, width) of a side or a pair. Raises InputError."""
-    sides = size if isinstance(size, (tuple, list)) else (size, size)
-    if len(sides) == 2 and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in sides):
-        return sides[0], sides[1]
-    allowed = f"allowed is a side, or height and width, in pixels: integers from 1 to {MAX_PIXELS:,}"
-    raise InputError(f"input: {shown(size)} is not allowed; {allowed}")
 
 
 class _Network:

@@ -1,20 +1,22 @@
-"""Tables from files: TOML, CSV and JSON, every error with its file, row and column."""
+"""Tables in TOML, CSV and JSON, and the presets; every error with its file, row and column."""
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, shown, suggestion
 from ..graph.ops import OPS
 from .table import ACTIVATIONS, MAX_ROWS, ROW_RULES, TABLE_RULES, Row, Table, row_count_problem
 
 PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
-MAX_FILE_BYTES: Final = 10_000_000
-MAX_RUN_BYTES: Final = 200_000_000
-"""A run in JSON holds its table, and with it every sample."""
+PRESET_ALIASES: Final = {"mobilenet_v3_large": "large", "mobilenet_v3_small": "small"}
+"""torchvision's names."""
+
+MAX_TABLE_BYTES: Final = 10_000_000
 
 _COLUMNS = tuple(ROW_RULES)
 _REQUIRED = _COLUMNS[:6]
@@ -26,18 +28,33 @@ _YES = {"true", "yes", "1", "✓"}
 _NO = {"false", "no", "0", "-"}
 
 
-def read_table(source: str | Path) -> Table:
-    """The table called `source`: a preset's name, or a .toml, .csv or .json file.
+@cache
+def preset(name: str) -> Table:
+    """The table of the preset called `name`, one of PRESETS."""
+    path = Path(__file__).parent / "presets" / f"{name}.toml"
+    return parse_table(path.read_bytes(), ".toml", path.name, name)
 
-    Raises InputError, with the file, the row and the column, for whatever makes no network.
+
+def parse_table(data: bytes, suffix: str, where: str, name: str) -> Table:
+    """The table in the bytes of a file. Raises InputError, with the row and the column, about `where`.
+
+    suffix: ".toml", ".csv" or ".json", which may be a document that holds a table. name: the table's,
+    where it gives none.
     """
-    if str(source) in PRESETS:
-        return _parse(Path(__file__).parent / "presets" / f"{source}.toml")
-    return _parse(Path(source))
+    if len(data) > MAX_TABLE_BYTES:
+        raise InputError(f"{where}: is too large for a table; at most {MAX_TABLE_BYTES:,} bytes are read")
+    try:
+        document = _PARSERS[suffix](data.decode("utf-8-sig"), where)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{where}, line {line}: the bytes are not UTF-8; save the file as UTF-8") from None
+    except RecursionError:
+        raise InputError(f"{where}: is nested too deeply to be a table") from None
+    return table_from({"name": name, **document}, where)
 
 
 def to_csv(table: Table) -> str:
-    """`table` as CSV that read_table reads: settings as comments, then its rows under a header."""
+    """`table` as CSV that parse_table reads: settings as comments, then its rows under a header."""
     import csv
     from io import StringIO
 
@@ -54,14 +71,6 @@ def to_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def begins_like_a_run(path: Path) -> bool:
-    """Whether the file is a JSON document that says early when it was created, as a run's does."""
-    if path.suffix.lower() != ".json" or not path.is_file():  # a pipe would be waited for
-        return False
-    with path.open("rb") as file:
-        return b'"created"' in file.read(200)
-
-
 def activation_code(name: str, what: str = "activation") -> str:
     """The table's code ("RE", "HS", ...) of an activation named by code or by operation.
 
@@ -72,49 +81,6 @@ def activation_code(name: str, what: str = "activation") -> str:
         allowed = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
         raise InputError(f"{what}: {shown(name)} is not allowed; allowed are {allowed}")
     return code
-
-
-def _parse(path: Path) -> Table:
-    where = str(path)
-    text = _text(path, where)
-    try:
-        document = _PARSERS[path.suffix.lower()](text, where)
-    except RecursionError:
-        raise InputError(f"{where}: is nested too deeply to be a table") from None
-    return table_from({"name": _name_of(path), **document}, where)
-
-
-def _name_of(path: Path) -> str:
-    """The name of a table that gives none: the file's, as far as it can be printed."""
-    return "".join(letter if letter.isprintable() else "?" for letter in path.stem)[:200]
-
-
-def _text(path: Path, where: str) -> str:
-    try:
-        if not path.exists():
-            presets = ", ".join(PRESETS)
-            raise InputError(f"{where}: no such file, and no preset; the presets are {presets}")
-        if not path.is_file():
-            kind = "a directory" if path.is_dir() else "not a regular file"
-            raise InputError(f"{where}: is {kind}; a table is a .toml, .csv or .json file")
-        if path.suffix.lower() not in _PARSERS:
-            raise InputError(f"{where}: a table's file name ends in .toml, .csv or .json")
-        size = path.stat().st_size
-        most = MAX_RUN_BYTES if begins_like_a_run(path) else MAX_FILE_BYTES
-        if size > most:
-            limit = f"at most {most:,} are read"
-            raise InputError(f"{where}: {size:,} bytes is too large for a table; {limit}")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        problem = "the bytes are not UTF-8; save the file as UTF-8"
-        raise InputError(f"{where}, line {line}: {problem}") from None
-    except OSError as error:
-        raise InputError(f"{where}: cannot be read ({error.strerror})") from None
-    except InputError:
-        raise
-    except ValueError as error:  # a NUL byte in the path
-        raise InputError(f"{where!r}: is no file name ({error})") from None
 
 
 def _from_toml(text: str, where: str) -> Mapping[str, Any]:
@@ -134,7 +100,7 @@ def _from_json(text: str, where: str) -> Mapping[str, Any]:
     if isinstance(document, dict) and isinstance(document.get("table"), dict):
         document = document["table"]
     if not isinstance(document, dict):
-        raise InputError(f"{where}: holds no table; allowed is an object with the key rows")
+        raise InputError(f"{where}: holds no table; expected an object with the key rows")
     return document
 
 
@@ -192,7 +158,7 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
     """The table that `document`, a decoded file, holds. Raises InputError about `where`."""
     for key in document:
         if key not in _KEYS:
-            raise InputError(f"{where}: the key {shown(key)} is unknown; {_hint(key, _KEYS)}")
+            raise InputError(f"{where}: the key {shown(key)} is unknown; {suggestion(key, _KEYS)}")
     rows = document.get("rows")
     if not isinstance(rows, list):
         found = f"is {shown(rows)}" if "rows" in document else "is missing"
@@ -237,16 +203,9 @@ def _complete(columns: Sequence[str], where: str) -> None:
     """Raises InputError unless every column is known, there once, and none is missing."""
     for name in columns:
         if name not in _COLUMNS:
-            raise InputError(f"{where}: the column {shown(name)} is unknown; {_hint(name, _COLUMNS)}")
+            raise InputError(f"{where}: the column {shown(name)} is unknown; {suggestion(name, _COLUMNS)}")
         if columns.count(name) > 1:
             raise InputError(f"{where}: the column {name} is there twice; allowed is once")
     for name in _REQUIRED:
         if name not in columns:
             raise InputError(f"{where}: the column {name} is missing; needed are {', '.join(_REQUIRED)}")
-
-
-def _hint(name: str, allowed: Sequence[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, allowed, 1)
-    return f"did you mean {near[0]}?" if near else f"allowed are {', '.join(allowed)}"

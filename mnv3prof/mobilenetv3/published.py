@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from .files import read_table
+from .files import preset
 from .table import Table
 from .variants import vary
 
@@ -59,7 +59,7 @@ def published(table: Table, size: tuple[int, int]) -> Published | None:
     plain = replace(table, name="any")
     for row in PUBLISHED:
         if (row.side, row.side) == size:
-            known = vary(read_table(row.net), width=row.width, width_rule="paper")
+            known = vary(preset(row.net), width=row.width, width_rule="paper")
             if replace(known, name="any") == plain:
                 return row
     return None

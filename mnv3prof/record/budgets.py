@@ -1,14 +1,13 @@
 """Budgets as a project writes them down: macs = "220M", latency.litert = "+5%", ..."""
 
 from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, did_you_mean, shown
 from .figures import LATENCY, NAMES, unit_of
 from .units import parse_bytes, parse_change, parse_count, parse_seconds
 
@@ -35,17 +34,18 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def budgets_from(
-    document: Mapping[str, Any], where: str, backends: Collection[str]
+    document: Mapping[str, Any], where: str, backends: Mapping[str, str]
 ) -> tuple[Budget, ...]:  # fmt: skip
     """The budgets in a decoded TOML table. Raises InputError about `where`.
 
-    Each is a limit, a table { limit, level, dtype }, or a list of those.
+    Each is a limit, a table { limit, level, dtype }, or a list of those. backends: every name or alias
+    of a backend, with its name.
     """
     found: list[Budget] = []
     for name, value in _flat(document):
-        _known(name, where, backends)
+        known = _known(name, where, backends)
         for item in value if isinstance(value, list) else [value]:
-            found.append(_budget(name, item, f"{where}, budget {name}"))
+            found.append(_budget(known, item, f"{where}, budget {name}"))
     if not found:
         raise InputError(f"{where}: holds no budget; allowed are {_allowed(backends)}")
     return tuple(found)
@@ -60,13 +60,13 @@ def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
             yield name, value
 
 
-def _known(name: str, where: str, backends: Collection[str]) -> None:
-    names = [*NAMES, *(LATENCY + backend for backend in backends)]
-    if name in names:
-        return
-    near = get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"allowed are {_allowed(backends)}"
-    raise InputError(f"{where}: the budget {shown(name)} is unknown; {hint}")
+def _known(name: str, where: str, backends: Mapping[str, str]) -> str:
+    """The budget's name, with the backend's own in that of a latency."""
+    names = {each: each for each in NAMES} | {LATENCY + each: LATENCY + backends[each] for each in backends}
+    if name not in names:
+        hint = did_you_mean(name, {each: each for each in names}) or f"expected {_allowed(backends)}"
+        raise InputError(f"{where}: the budget {shown(name)} is unknown; {hint}")
+    return names[name]
 
 
 def _allowed(backends: Collection[str]) -> str:

@@ -144,7 +144,7 @@ def run_document(run: Run) -> dict[str, Any]:
     head = table_head(run.subject)
     return {
         "schema": SCHEMA,
-        "created": run.created,  # at the start, where is_run() looks for it
+        "created": run.created,
         "command": run.command,
         "host": run.host,
         **cost_document(run.subject, costs, dtype),

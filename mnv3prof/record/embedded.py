@@ -3,36 +3,39 @@
 import zlib
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from ..graph.errors import InputError
-from ..mobilenetv3.files import MAX_RUN_BYTES
+from .read import MAX_RUN_BYTES
 
-_OPEN: Final = '<script type="application/x-mnv3prof-run">'
-_CLOSE: Final = "</script>"
+_OPEN: Final = b'<script type="application/x-mnv3prof-run">'
+_CLOSE: Final = b"</script>"
 
 
 def embed(document: bytes) -> str:
     """The element that holds a run's document in a page, deflated and in base64."""
-    return f"{_OPEN}{b64encode(zlib.compress(document, 9)).decode()}{_CLOSE}"
+    return (_OPEN + b64encode(zlib.compress(document, 9)) + _CLOSE).decode()
 
 
-def embedded(page: str, where: str) -> list[Any]:
-    """The documents of all runs in a page. Raises InputError where there is none or one is damaged."""
-    pieces = [piece.partition(_CLOSE)[0] for piece in page.split(_OPEN)[1:]]
-    if not pieces:
+def embedded(page: bytes, where: str) -> tuple[bytes, ...]:
+    """The documents in a page, in its order. Raises InputError where there is none or one is damaged.
+
+    All of them together may have MAX_RUN_BYTES.
+    """
+    found: list[bytes] = []
+    for piece in page.split(_OPEN)[1:]:
+        try:
+            found.append(_inflated(piece.partition(_CLOSE)[0], MAX_RUN_BYTES - sum(map(len, found))))
+        except (NotBase64, zlib.error, ValueError) as error:
+            raise InputError(f"{where}: its run is damaged: {error}") from None
+    if not found:
         raise InputError(f"{where}: holds no run; a page that mnv3prof report wrote holds its own")
-    try:
-        return [msgspec.json.decode(_inflated(piece)) for piece in pieces]
-    except (NotBase64, zlib.error, msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"{where}: its run is damaged: {error}") from None
+    return tuple(found)
 
 
-def _inflated(piece: str) -> bytes:
+def _inflated(piece: bytes, most: int) -> bytes:
     inflater = zlib.decompressobj()
-    data = inflater.decompress(b64decode(piece, validate=True), MAX_RUN_BYTES)
-    if not inflater.eof:
-        raise ValueError(f"it is cut off, or larger than {MAX_RUN_BYTES:,} bytes")
+    data = inflater.decompress(b64decode(piece, validate=True), most + 1)
+    if not inflater.eof or len(data) > most:
+        raise ValueError(f"it is cut off, or the page holds more than {MAX_RUN_BYTES:,} bytes")
     return data

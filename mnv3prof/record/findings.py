@@ -1,17 +1,13 @@
 """What became of the article's claims: the evidence that there is, and the finding that follows from it."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from ..cost.counts import Dtype
-from ..graph.errors import InputError
 from ..graph.graph import Graph
-from ..mobilenetv3.files import MAX_RUN_BYTES
 from .document import run_document, table_head
-from .read import run_from, subject_from
+from .read import Network, RunDocument, decode
 from .run import SCHEMA, Run, Subject, Timing, twins
 
 Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
@@ -105,14 +101,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(t.backend for t in timings if t.dtype == dtype and t.samples_s))
 
 
-_MARK: Final = b'"findings"'
-
-
 def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created: str) -> dict[str, Any]:
     """The findings, and the evidence that they can be judged from again."""
     return {
         "schema": SCHEMA,
-        "findings": findings,  # early, where is_findings() looks for it
+        "findings": findings,
         **table_head(evidence.subject),
         "created": created,
         "runs": [run_document(run) for run in evidence.runs],
@@ -120,64 +113,16 @@ def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created
     }
 
 
-def is_findings(path: Path) -> bool:
-    """Whether the file begins like a document of findings."""
-    try:
-        if path.suffix.lower() != ".json" or not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return _MARK in file.read(200)
-    except OSError:
-        return False
+class _Document(Network, kw_only=True):
+    runs: tuple[RunDocument, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
 
-def read_evidence(path: Path) -> Evidence:
-    """The evidence in the document at `path`. Raises InputError, which says what is wrong with it."""
-    return evidence_from(_decoded(path), str(path))
-
-
-def evidence_from(document: Mapping[str, Any], where: str) -> Evidence:
-    """The evidence that `document`, decoded JSON, holds. Raises InputError about `where`."""
-    _require_schema(document, where)
-    runs = document.get("runs", ())
-    if not isinstance(runs, (list, tuple)):
-        raise InputError(f"{where}: its runs are no list")
+def evidence_from(data: bytes, where: str) -> Evidence:
+    """The evidence in a JSON document of findings. Raises InputError about `where`."""
+    found = decode(data, _Document, where)
     return Evidence(
-        subject=subject_from(document, where),
-        runs=tuple(run_from(run, f"{where}, run {number}") for number, run in enumerate(runs, 1)),
-        trials=_converted(document.get("trials", ()), tuple[Trial, ...], where),
+        subject=found.subject(where),
+        runs=tuple(run.run(f"{where}, run {number}") for number, run in enumerate(found.runs, 1)),
+        trials=found.trials,
     )
-
-
-def read_findings(path: Path) -> tuple[Finding, ...]:
-    """The findings in the document at `path`, as they were judged then. Raises InputError."""
-    document = _decoded(path)
-    _require_schema(document, str(path))
-    found: tuple[Finding, ...] = _converted(document.get("findings", ()), tuple[Finding, ...], str(path))
-    return found
-
-
-def _decoded(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > MAX_RUN_BYTES:
-            raise InputError(f"{path}: is too large; at most {MAX_RUN_BYTES:,} bytes are read")
-        document = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: is not valid JSON: {error}") from None
-    if not isinstance(document, Mapping) or "findings" not in document:
-        raise InputError(f"{path}: holds no findings; mnv3prof claims -o FILE.json writes them")
-    return document
-
-
-def _require_schema(document: Mapping[str, Any], where: str) -> None:
-    if document.get("schema") != SCHEMA:
-        raise InputError(f"{where}: has the schema {document.get('schema')!r}; this version reads {SCHEMA}")
-
-
-def _converted(value: Any, kind: Any, where: str) -> Any:
-    try:
-        return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, OverflowError) as error:
-        raise InputError(f"{where}: is damaged: {error}") from None

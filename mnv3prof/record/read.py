@@ -1,99 +1,111 @@
-"""Reading a run: whatever is wrong with a document is one sentence."""
+"""Reading the documents that hold runs: whatever is wrong with one is one sentence."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from ..cost.conventions import Reading, counter
 from ..graph.errors import InputError, shown
-from ..mobilenetv3.expand import MAX_PIXELS
-from ..mobilenetv3.files import MAX_RUN_BYTES, begins_like_a_run, table_from
+from ..mobilenetv3.expand import image_size
+from ..mobilenetv3.files import parse_table
 from .plan import RuntimePlan
 from .run import SCHEMA, Host, Operator, Run, Subject, Timing, Weights, part_layers
 
+MAX_RUN_BYTES: Final = 200_000_000
+"""A run holds every sample."""
 
-def is_run(path: Path) -> bool:
-    """Whether the file begins like a run's document."""
-    try:
-        return begins_like_a_run(path)
-    except (OSError, ValueError):
-        return False
+Kind = Literal["run", "findings", "table"]
+_Kind = TypeVar("_Kind")
 
 
-def read_run(path: Path) -> Run:
-    """The run in the file at `path`. Raises InputError, which says what is wrong with it."""
-    try:
-        if path.is_file() and path.stat().st_size > MAX_RUN_BYTES:
-            raise InputError(f"{path}: is too large for a run; at most {MAX_RUN_BYTES:,} bytes are read")
-        document = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is not valid JSON: {error}") from None
-    return run_from(document, str(path))
+class _Head(msgspec.Struct):
+    """The keys by which a document shows what it is. What they hold is not decoded."""
+
+    schema: int | str | None = None
+    host: msgspec.Raw = msgspec.Raw()
+    timings: msgspec.Raw = msgspec.Raw()
+    findings: msgspec.Raw = msgspec.Raw()
 
 
-def run_from(document: Any, where: str) -> Run:
-    """The run that `document`, decoded JSON, holds. Raises InputError about `where`."""
-    if not isinstance(document, Mapping) or "host" not in document or "timings" not in document:
-        raise InputError(f"{where}: is no run; mnv3prof profile -o FILE writes one")
-    if document.get("schema") != SCHEMA:
-        found = document.get("schema")
-        raise InputError(f"{where}: has the schema {found!r}; this version reads {SCHEMA}")
-    try:
-        fields = _Document.__struct_fields__
-        plain = msgspec.convert({key: document[key] for key in fields if key in document}, _Document)
-    except (msgspec.ValidationError, OverflowError) as error:
-        raise InputError(f"{where}: is a damaged run: {error}") from None
-    variants = {
-        name: subject_from(value, f"{where}, variant {name}") for name, value in plain.variants.items()
-    }
-    run = Run(
-        created=plain.created, command=plain.command, host=plain.host,
-        subject=subject_from(
-            {"table": plain.table, "input": plain.input, "weights": plain.weights}, where
-        ),
-        variants=variants, timings=plain.timings, operators=plain.operators, readings=plain.readings,
-        plans=plain.plans, notes=plain.notes,
-    )  # fmt: skip
-    _check(run, where)
-    return run
+class Network(msgspec.Struct, kw_only=True):
+    """A document's network. The table is decoded by what reads tables."""
+
+    table: msgspec.Raw
+    input: tuple[int, int]
+    weights: Weights | None = None
+
+    def subject(self, where: str) -> Subject:
+        """The network. Raises InputError about `where`."""
+        try:
+            size = image_size(self.input)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
 
 
-class _Document(msgspec.Struct, kw_only=True):
-    """The document's fields; a table is checked by what reads tables."""
+class RunDocument(Network, kw_only=True):
+    """A run's document, as far as it is read: costs and memory follow from the network."""
 
     created: str
     command: str
     host: Host
-    table: dict[str, Any]
-    input: tuple[int, int]
-    weights: Weights | None = None
-    variants: dict[str, dict[str, Any]] = {}
+    variants: dict[str, Network] = {}
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
     plans: tuple[RuntimePlan, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def run(self, where: str) -> Run:
+        """The run. Raises InputError about `where`."""
+        run = Run(
+            created=self.created, command=self.command, host=self.host, subject=self.subject(where),
+            variants={name: each.subject(f"{where}, variant {name}") for name, each in self.variants.items()},
+            timings=self.timings, operators=self.operators, readings=self.readings, plans=self.plans,
+            notes=self.notes,
+        )  # fmt: skip
+        _check(run, where)
+        return run
 
-def subject_from(value: Mapping[str, Any], where: str) -> Subject:
-    """The network of a document's table and input. Raises InputError about `where`."""
-    table, size = value.get("table"), value.get("input")
-    if not isinstance(table, Mapping):
-        raise InputError(f"{where}: holds no table")
-    if not (
-        isinstance(size, (list, tuple))
-        and len(size) == 2
-        and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size)
-    ):
-        raise InputError(f"{where}: input {size!r} is no image size; allowed are two sides in pixels")
-    network = table_from({"name": "network", **table}, where)
-    return Subject(network, (size[0], size[1]), value.get("weights"))
+
+def kind_of(data: bytes, where: str) -> Kind:
+    """What a JSON document holds: what is neither a run nor findings can only be a table.
+
+    Raises InputError about `where` for what is not valid JSON.
+    """
+    head = _head(data, where)
+    if head.findings:
+        return "findings"
+    return "run" if head.host or head.timings else "table"
+
+
+def run_from(data: bytes, where: str) -> Run:
+    """The run in a JSON document. Raises InputError about `where`."""
+    if kind_of(data, where) != "run":
+        raise InputError(f"{where}: is no run; mnv3prof profile -o FILE writes one")
+    return decode(data, RunDocument, where).run(where)
+
+
+def decode(data: bytes, kind: type[_Kind], where: str) -> _Kind:
+    """A document of this version's schema as a `kind`. Raises InputError about `where`."""
+    schema = _head(data, where).schema
+    if schema != SCHEMA:
+        raise InputError(f"{where}: has the schema {shown(schema)}; this version reads {SCHEMA}")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as error:
+        raise InputError(f"{where}: is damaged: {error}") from None
+
+
+def _head(data: bytes, where: str) -> _Head:
+    try:
+        return msgspec.json.decode(data, type=_Head)
+    except msgspec.ValidationError:
+        return _Head()  # a list or a number: no document of ours
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: is not valid JSON: {error}") from None
+    except RecursionError:
+        raise InputError(f"{where}: is nested too deeply") from None
 
 
 def _check(run: Run, where: str) -> None:

@@ -14,7 +14,7 @@ from mnv3prof.cost.conventions import counted_as
 from mnv3prof.cost.counts import count, total
 from mnv3prof.cost.memory import arena, peaks
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.source import read_table
 
 FLOPS = [SCRIPT, "flops", "--input", "224"]
 IMPORTS = [sys.executable, "-c", "import typer, rich.table, msgspec"]
@@ -117,7 +117,7 @@ def _each(call, times):
 
 _LOOP = """
 import gc, tracemalloc
-from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.source import read_table
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.cost.counts import count, total
 from mnv3prof.cost.memory import peaks

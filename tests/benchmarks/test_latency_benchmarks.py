@@ -17,9 +17,8 @@ from mnv3prof.bench.backends import backend
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.worker import Begin, Piece, Prepare, Sample, Setup, serve_runtime
-from mnv3prof.mobilenetv3.files import read_table
-from mnv3prof.record.read import read_run
 from mnv3prof.record.run import Subject
+from mnv3prof.source import read_run, read_table
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
 LARGE = Subject(read_table("large"), (224, 224))
@@ -29,7 +28,7 @@ _TORCH = """
 import sys, torch
 from torch.utils.benchmark import Timer
 from mnv3prof.bench.parts import make_parts
-from mnv3prof.mobilenetv3.files import read_table
+from mnv3prof.source import read_table
 from mnv3prof.record.run import Subject
 torch.set_num_threads(1)
 part = make_parts(Subject(read_table("large"), (224, 224)))["4"]

@@ -4,7 +4,7 @@ A file says
     WHAT it is, which DTYPES it takes, and in which FORMAT it reads a part ("": the PyTorch module);
     on which PyTorch device ROOF the machine's peak rates are measured for it ("": on none);
     which IMPORTS its process makes before anything is timed;
-    that it COMPILES a part for seconds whenever it loads it, if it does;
+    that it COMPILES a part for seconds whenever it loads it, if it does; its ALIASES, if it has any;
 and has two functions: usable() tells whether it can run here, and prepare(job) makes a call that
 returns when its output is ready. Where the runtime has a profiler, a third, operators(job, calls),
 tells what it says of each of its operators; where its memory plan can be read, planned(part, dtype) does.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ...cost.counts import Dtype
-from ...graph.errors import InputError, shown
+from ...graph.errors import lookup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,8 +86,18 @@ def names() -> tuple[str, ...]:
     return tuple(stem.replace("_", "-") for stem in files if stem != "__init__")
 
 
+def spellings() -> dict[str, str]:
+    """Every name or alias of a backend, with its name."""
+    aliases = {alias: name for name in names() for alias in getattr(backend(name), "ALIASES", ())}
+    return {**{name: name for name in names()}, **aliases}
+
+
+def name_of(called: str) -> str:
+    """The name of the backend called so, by name or alias. Raises InputError, with those there are."""
+    return called if called in names() else lookup(called, spellings(), "backend")
+
+
 def backend(name: str) -> Backend:
     """The backend called `name`; only its file is imported. Raises InputError, with those there are."""
-    if name not in names():
-        raise InputError(f"backend: {shown(name)} is not known; allowed are {', '.join(names())}")
-    return import_module(f".{name.replace('-', '_')}", __name__)
+    files = {known: f".{known.replace('-', '_')}" for known in names()}
+    return import_module(lookup(name, files, "backend"), __name__)

@@ -10,6 +10,7 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
 FORMAT = ""
 ROOF = "cpu"
 IMPORTS = ("torch",)
+ALIASES = ("torch",)
 
 
 def usable() -> Usable:

@@ -19,6 +19,7 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 FORMAT = "litert"
 ROOF = "cpu"
 IMPORTS = ("ai_edge_litert.interpreter",)
+ALIASES = ("tflite",)
 
 
 def usable() -> Usable:

@@ -16,6 +16,7 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 FORMAT = "onnx"
 ROOF = "cpu"
 IMPORTS = ("onnxruntime",)
+ALIASES = ("ort",)
 
 
 def usable() -> Usable:

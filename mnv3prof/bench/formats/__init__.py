@@ -1,7 +1,8 @@
 """The forms that runtimes read: one file each; the file's stem is its name for `export --to`.
 
-A file says WHAT it is, which DTYPES it can be converted to, with which PACKAGES, and the SUFFIX of
-its main file; its function convert(part, dtype, folder) writes the part there.
+A file says WHAT it is, which DTYPES it can be converted to, with which PACKAGES, the SUFFIX of its
+main file, and its ALIASES, if it has any; its function convert(part, dtype, folder) writes the part
+there.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ...cost.counts import Dtype
-from ...graph.errors import InputError, shown
+from ...graph.errors import lookup
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,11 +58,15 @@ def names() -> tuple[str, ...]:
     return tuple(stem for stem in files if stem != "__init__")
 
 
+def name_of(called: str) -> str:
+    """The name of the format called so, by name or alias. Raises InputError, with those there are."""
+    aliases = {alias: name for name in names() for alias in getattr(form(name), "ALIASES", ())}
+    return lookup(called, {**{name: name for name in names()}, **aliases}, "format")
+
+
 def form(name: str) -> Format:
     """The format called `name`; only its file is imported. Raises InputError, with those there are."""
-    if name not in names():
-        raise InputError(f"format: {shown(name)} is not known; allowed are {', '.join(names())}")
-    return import_module(f".{name}", __name__)
+    return import_module(lookup(name, {known: f".{known}" for known in names()}, "format"), __name__)
 
 
 def stored_dtype(name: str, dtype: Dtype) -> Dtype:

@@ -10,6 +10,7 @@ WHAT = "LiteRT (tflite); int8 by PT2E, static, per channel"
 DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 PACKAGES = ("torch", "litert-torch", "torchao")
 SUFFIX = ".tflite"
+ALIASES = ("tflite",)
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:

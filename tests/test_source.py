@@ -1,0 +1,514 @@
+"""What an argument may name, in every command that takes one; each file is read once."""
+
+import io
+import json
+import os
+import sys
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_runs import kept, made
+from random_tables import tables
+from report_runs import made_run
+from subjects import subject
+
+from mnv3prof.cli.main import run
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.files import PRESETS, to_csv
+from mnv3prof.record import embedded
+from mnv3prof.record.document import run_document, table_document
+from mnv3prof.record.run import Subject
+from mnv3prof.source import Source, open_source, read_run, read_table
+
+TOML = b"""
+name = "mine"
+stem = 8
+last = 16
+classes = 10
+rows = [[8, 8, 3, 1, false, "RE"], [24, 16, 3, 2, true, "HS"]]
+"""
+COMMANDS = {
+    "flops": ["flops", "{}"],
+    "memory": ["memory", "{}"],
+    "compare": ["compare", "{}", "large"],
+    "diff": ["diff", "large", "{}"],
+    "check": ["check", "{}", "--budget", "macs=1G"],
+    "report": ["report", "{}", "--no-latency", "-o", "out.html"],
+}
+"""Those that take a table; latency would measure it."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """run.json, a run of small; page.html with it, pages.html with it and another one; mine.toml."""
+    folder = tmp_path_factory.mktemp("sources")
+    small, large = (
+        made("small", (32, 32), variants={"wide": Subject(read_table("large"), (32, 32))}),
+        made("large"),
+    )
+    (folder / "mine.toml").write_bytes(TOML)
+    kept(small, folder / "run.json")
+    for name, runs in {"page.html": [small], "pages.html": [small, large]}.items():
+        documents = (embedded.embed(msgspec.json.encode(run_document(each))) for each in runs)
+        (folder / name).write_text(
+            "<!DOCTYPE html>\n<html>" + "\n".join(documents) + "</html>", encoding="utf-8"
+        )
+    return folder
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Lets standard input hold some bytes."""
+    return lambda data: monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def _printed(arguments, capsys):
+    assert run(arguments) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+# Kinds
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset(preset):
+    assert open_source(preset).subject == Subject(read_table(preset), (224, 224))
+
+
+@pytest.mark.parametrize("size", ["large", "small"])
+def test_torchvisions_names(size):
+    assert read_table(f"mobilenet_v3_{size}") == read_table(size)
+
+
+def test_a_run_and_a_page_hold_what_was_measured(here):
+    saved = read_run(Path("run.json"))
+    assert saved == made("small", (32, 32), variants={"wide": Subject(read_table("large"), (32, 32))})
+    for name in ("run.json", "page.html"):
+        assert open_source(name) == Source(name, runs=(saved,))
+        assert open_source(name).subject == saved.subject
+
+
+def test_a_page_of_several_runs_is_several_networks_and_each_has_a_number(here):
+    pages = open_source("pages.html")
+    assert [each.table.name for each in pages.subjects] == ["MobileNetV3-Small", "MobileNetV3-Large"]
+    for number, each in enumerate(pages.runs, 1):
+        assert open_source(f"pages.html#{number}").run == each
+    with pytest.raises(InputError, match=r"pages.html: holds 2 runs; expected one, such as pages.html#1 or"):
+        _ = pages.subject
+
+
+@pytest.mark.parametrize("number", ["0", "3", "", "-1", "x", "1.0", "٣", "1" * 5000])
+def test_a_run_that_a_page_has_not(here, number):
+    with pytest.raises(InputError, match=r"is not a run of pages\.html; expected #1 to #2"):
+        open_source(f"pages.html#{number}")
+
+
+def test_a_file_may_be_called_with_a_hash(here):
+    for name in ("a#1.toml", "a.html#1.toml"):
+        Path(name).write_bytes(TOML)
+        assert read_table(name).name == "mine"
+
+
+# Standard input
+
+
+@given(tables)
+@settings(max_examples=40)
+def test_standard_input_holds_a_table_in_any_format(table):
+    for data in (
+        to_csv(table).encode(),
+        msgspec.json.encode(table_document(subject(table, 8))),
+        _toml(table),
+    ):
+        before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(data))
+        try:
+            assert read_table("-") == table
+        finally:
+            sys.stdin = before
+
+
+def _toml(table):
+    fields = msgspec.to_builtins(table)
+    rows = ",\n".join(json.dumps([*row.values()], ensure_ascii=False) for row in fields.pop("rows"))
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in fields.items()
+        if value is not None
+    ]
+    return "\n".join(["# a table", "", *lines, f"rows = [{rows}]"]).encode()
+
+
+@pytest.mark.parametrize("name", ["run.json", "page.html"])
+def test_standard_input_holds_a_run_or_a_page_too(here, typed, name):
+    typed((here / name).read_bytes())
+    assert open_source("-").runs == open_source(name).runs
+
+
+def test_a_table_without_a_name_is_called_stdin(typed):
+    typed(b"\xef\xbb\xbf" + b"# a comment\n" * 2_000 + TOML.replace(b'name = "mine"\n', b""))
+    assert read_table("-").name == "stdin"
+
+
+@pytest.mark.parametrize("data", [b"", b" \n\n"])
+def test_an_empty_standard_input(typed, data, capsys):
+    typed(data)
+    assert run(["flops", "-"]) == 2
+    assert "standard input: is empty, or was read already; expected a table" in capsys.readouterr().err
+
+
+def test_standard_input_is_read_once(typed, capsys):
+    typed(TOML)
+    assert run(["diff", "-", "-"]) == 2
+    assert "standard input: is empty, or was read already" in capsys.readouterr().err
+
+
+def test_a_closed_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="standard input: is closed"):
+        open_source("-")
+
+
+def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch):
+    class Endless(io.RawIOBase):
+        read_bytes = 0
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            self.read_bytes += len(buffer)
+            buffer[:] = b"y\n" * (len(buffer) // 2) + b"y" * (len(buffer) % 2)
+            return len(buffer)
+
+    endless = Endless()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(endless)))
+    with pytest.raises(
+        InputError, match="standard input: is too large for a table; at most 10,000,000 bytes"
+    ):
+        open_source("-")
+    assert endless.read_bytes < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"rows = [[0, 16, 3, 1, false, 'RE']]", "standard input, row 1, column expand: 0 is not allowed"),
+        (b"expand,out\n", "standard input, header: the column kernel is missing"),
+        (b'{"rows": 3}', "standard input: the key rows is 3"),
+        (b'{"timings": [], "schema": 1}', "standard input: is damaged: Object missing required field"),
+        (b"<html></html>", "standard input: holds no run"),
+        (b"\xff\xfe\x00", "standard input, line 1: the bytes are not UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_standard_input_is_said_of_it(typed, data, sentence):
+    typed(data)
+    with pytest.raises(InputError) as refused:
+        open_source("-")
+    assert str(refused.value).startswith(sentence)
+
+
+# Every command takes every kind
+
+
+@pytest.mark.parametrize("source", ["run.json", "page.html", "pages.html#1", "-"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_what_was_saved(command, source, here, typed, capsys):
+    typed((here / "page.html").read_bytes())
+    given = [word.format(source) for word in COMMANDS[command]]
+    if command == "report":
+        given.remove("--no-latency")
+    assert run(given) == 0
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["mine.toml", "-", "mobilenet_v3_small"])
+@pytest.mark.parametrize("command", [*COMMANDS][:-1])
+def test_every_command_takes_a_table(command, source, here, typed, capsys):
+    typed(TOML)
+    assert _printed([word.format(source) for word in COMMANDS[command]], capsys)
+
+
+@pytest.mark.parametrize("command", ["flops", "memory", "check"])
+def test_a_page_is_as_good_as_its_run_and_both_as_the_table_at_their_input(command, here, capsys):
+    def printed(source, *options):
+        given = [word.format(source) for word in COMMANDS[command]]
+        return _printed([*given, *options, "--format", "csv"], capsys)
+
+    assert printed("page.html") == printed("run.json") == printed("small", "--input", "32")
+    assert printed("page.html") != printed("small")
+
+
+def test_a_saved_network_can_be_varied_like_its_table(here, capsys):
+    found = [
+        _printed(["flops", *source, "--width", "0.5", "--format", "csv"], capsys)
+        for source in (["page.html"], ["run.json"], ["small", "--input", "32"])
+    ]
+    assert found[0] == found[1] == found[2]
+    assert _printed(["flops", "run.json", "--input", "224", "--format", "csv"], capsys) == _printed(
+        ["flops", "small", "--format", "csv"], capsys
+    )
+
+
+def test_latency_shows_a_page_as_its_run(here, capsys):
+    shown = [_printed(["latency", name, "--format", "json"], capsys) for name in ("run.json", "page.html")]
+    assert shown[0] == shown[1]
+    assert run(["latency", "page.html", "--on", "cpu"]) == 2
+    assert "page.html: is shown as it was measured" in capsys.readouterr().err
+
+
+def test_a_page_of_two_runs_is_compared(here, capsys):
+    document = json.loads(_printed(["compare", "pages.html", "--format", "json"], capsys))
+    assert [each["table"]["name"] for each in document["networks"]] == [
+        "MobileNetV3-Small",
+        "MobileNetV3-Large",
+    ]
+    for command in (["flops"], ["latency"], ["check", "--budget", "macs=1G"]):
+        assert run([*command, "pages.html"]) == 2
+        assert "pages.html: holds 2 runs; expected one, such as pages.html#1" in capsys.readouterr().err
+
+
+def test_the_runs_of_pages_are_compared_in_time(here, capsys):
+    document = json.loads(_printed(["diff", "pages.html#1", "page.html", "--format", "json"], capsys))
+    assert {each["verdict"] for each in document["times"]} == {"same"}
+    judged = ["check", "page.html", "--baseline", "pages.html#1", "--budget", "latency.ort=+5%"]
+    assert (
+        json.loads(_printed([*judged, "--format", "json"], capsys))["verdicts"][0]["budget"]
+        == "latency.onnxruntime"
+    )
+
+
+def test_the_plans_in_a_page_are_shown(here, capsys, tmp_path):
+    from mnv3prof.record.plan import RuntimePlan
+
+    planned = msgspec.structs.replace(made(), plans=(RuntimePlan(backend="litert", bytes=12_345),))
+    page = tmp_path / "p.html"
+    page.write_text(embedded.embed(msgspec.json.encode(run_document(planned))), encoding="utf-8")
+    assert "12.1 KiB" in _printed(["memory", str(page)], capsys)
+
+
+def test_a_comparison_is_shown_again_from_its_page(here, capsys):
+    saved, page = (_printed(["compare", name], capsys) for name in ("run.json", "page.html"))
+    assert saved == page
+    assert "MobileNetV3-Large" in saved
+
+
+# Once
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(COMMANDS[command] for command in COMMANDS if command != "report"),
+        ["report", "{}", "-o", "out.html"],
+        ["latency", "{}"],
+        ["table", "{}"],
+        ["claims", "{}", "K1"],
+        ["check", "small", "--baseline", "{}", "--budget", "macs=+900%"],
+    ],
+)
+@pytest.mark.parametrize("name", ["run.json", "page.html", "mine.toml"])
+def test_a_file_is_opened_and_its_run_decoded_once(name, arguments, here, capsys, monkeypatch):
+    if name == "mine.toml" and arguments[0] in {"report", "latency"}:
+        arguments = ["compare", "{}", "--without-se"]
+    opened, decoded = Counter(), Counter()
+    plainly, decode = Path.open, msgspec.json.decode
+
+    def counting_open(path, *args, **kwargs):
+        opened[path.name] += 1
+        return plainly(path, *args, **kwargs)
+
+    def counting_decode(data, **how):
+        decoded[how["type"].__name__ if "type" in how else "any"] += 1
+        return decode(data, **how)
+
+    monkeypatch.setattr(Path, "open", counting_open)
+    monkeypatch.setattr(msgspec.json, "decode", counting_decode)
+    assert run([word.format(name) for word in arguments]) in (0, 1)
+    assert opened[name] == 1
+    assert decoded["RunDocument"] == (name != "mine.toml")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("typed_name", "meant"),
+    [
+        ("smal", "small"),
+        ("Large", "large"),
+        ("mobilenet_v3_smal", "mobilenet_v3_small"),
+        ("mobilenetv3-large", "mobilenet_v3_large"),
+        ("small-minimall", "small-minimal"),
+        ("mine.tml", "mine.toml"),
+        ("mine", "mine.toml"),
+        ("runs.json", "run.json"),
+        ("./page.htm", "page.html"),
+    ],
+)
+@pytest.mark.parametrize("command", ["flops", "check"])
+def test_a_missing_source_may_be_a_misspelling(command, typed_name, meant, here, capsys):
+    assert run([command, typed_name, *(["--budget", "macs=1G"] if command == "check" else [])]) == 2
+    sentence = capsys.readouterr().err
+    assert f"{Path(typed_name)}: no such file or preset; did you mean " in sentence
+    assert meant in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["latency", "small", "--on", "tflit"], "tflite"),
+        (["latency", "small", "--on", "onnx"], "onnxruntime"),
+        (["latency", "small", "--on", "cpu,open-vino"], "openvino"),
+        (["latency", "small", "--on", "vulkan"], "ncnn-vulkan"),
+        (["export", "small", "-o", "x.onnx", "--to", "onx"], "onnx"),
+        (["export", "small", "-o", "x.tflite", "--to", "tflit"], "tflite"),
+        (["flops", "--format", "jsn"], "json"),
+        (["report", "--format", "htm"], "html"),
+        (["check", "small", "--budget", "latency.tflit=1s"], "latency.tflite"),
+        (["flops", "--as", "fvcor"], "fvcore"),
+        (["flop"], "flops"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_right_one(arguments, meant, capsys):
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"did you mean {meant}?" in err
+
+
+def test_a_backend_by_another_name_is_measured_under_its_own(here, capsys):
+    from mnv3prof.bench.backends import name_of
+    from mnv3prof.bench.formats import name_of as format_of
+
+    assert [name_of(name) for name in ("tflite", "ort", "torch")] == ["litert", "onnxruntime", "cpu"]
+    assert format_of("tflite") == "litert"
+    command = [
+        "latency",
+        "mine.toml",
+        "--input",
+        "16",
+        "--on",
+        "torch,cpu",
+        "--parts",
+        "net",
+        "--time-budget",
+        "0.2",
+    ]
+    document = json.loads(_printed([*command, "--format", "json"], capsys))
+    assert [timing["backend"] for timing in document["timings"]] == ["cpu"]
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.json", "a.toml", "a.csv"])
+@pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind, name):
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    for read in (open_source, lambda text: read_run(Path(text))):
+        with pytest.raises(InputError, match=r"is (not a regular file|a directory); expected .* or - for"):
+            read(str(path))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"schema":1,"created":"x","host":{},"timings":[%s[]]}',
+        b'{"schema":1,"created":"x","command":"","table":{"rows":[%s[]]},"input":[1,1],"host":{},"timings":[]}',
+        b'{"schema":1,"findings":[%s[]],"table":{},"input":[1,1]}',
+        b'{"schema":1,"findings":[1],"table":{},"input":[1,1],"runs":[%s[]]}',
+        b'{"schema":1,"x":[%s[]],"host":{}}',
+        b'{"table":[%s[]]}',
+    ],
+)
+def test_millions_of_objects_are_not_made_to_be_refused(tmp_path, document):
+    data = document % (b"[]," * 3_500_000)
+    (tmp_path / "b.json").write_bytes(data)
+    (tmp_path / "b.html").write_text(embedded.embed(data), encoding="utf-8")
+    for name in ("b.json", "b.html"):
+        tracemalloc.start()
+        try:
+            with pytest.raises(InputError):
+                open_source(str(tmp_path / name))
+            assert tracemalloc.get_traced_memory()[1] < 6 * len(data)  # a list takes 56 bytes, and had 3
+        finally:
+            tracemalloc.stop()
+
+
+def test_all_documents_of_a_page_together_have_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "MAX_RUN_BYTES", 1_000_000)
+    page = tmp_path / "a.html"
+    page.write_text(embedded.embed(b" " * 400_000) * 3, encoding="utf-8")
+    with pytest.raises(InputError, match="its run is damaged: it is cut off, or the page holds more than"):
+        open_source(str(page))
+
+
+@given(
+    st.binary(max_size=300), st.sampled_from([".json", ".html", ".toml", ".csv", "-"]), st.integers(0, 300)
+)
+@settings(max_examples=400, deadline=None)
+def test_any_bytes_are_a_source_or_an_input_error(tmp_path_factory, data, suffix, keep):
+    """Bytes alone, after a good beginning, and in a page."""
+    good = {".toml": TOML, ".csv": to_csv(read_table("small")).encode(), "-": TOML}.get(
+        suffix, b'{"schema":1,"host":'
+    )
+    for content in (data, good[:keep] + data, embedded.embed(good[:keep] + data).encode()):
+        if suffix == "-":
+            before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(content))
+            text = "-"
+        else:
+            before, path = sys.stdin, tmp_path_factory.getbasetemp() / f"any{suffix}"
+            path.write_bytes(content)
+            text = str(path)
+        try:
+            assert isinstance(open_source(text), Source)
+        except InputError as error:
+            assert "\n" not in " ".join(str(error).split())
+            assert len(str(error)) < 1_000
+        finally:
+            sys.stdin = before
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_any_text_names_a_source_or_is_an_input_error(text):
+    if text != "-":
+        try:
+            assert isinstance(open_source(text), Source)
+        except InputError as error:
+            assert str(error)
+
+
+def test_report_of_a_page_and_a_table_measures_only_the_table(here, capsys):
+    command = ["report", "page.html", "mine.toml", "--input", "16", "--on", "null", "--parts", "net"]
+    assert run([*command, "--time-budget", "0.3", "-o", "both.html"]) == 0
+    both = open_source("both.html")
+    assert [each.subject.input for each in both.runs] == [(32, 32), (16, 16)]
+    assert both.runs[0] == open_source("page.html").run
+    assert {timing.backend for timing in both.runs[1].timings} == {"null"}
+
+
+def test_findings_in_a_page_are_judged_again(here, capsys, tmp_path):
+    found, page = tmp_path / "found.json", tmp_path / "f.html"
+    assert run(["claims", "small", "K1", "-o", str(found)]) == 0
+    (tmp_path / "r.json").write_bytes(msgspec.json.encode(run_document(made_run())))
+    assert run(["report", str(tmp_path / "r.json"), str(found), "-o", str(page)]) == 0
+    capsys.readouterr()
+    again = [_printed(["claims", str(path), "--format", "csv"], capsys) for path in (found, page)]
+    assert again[0] == again[1]
+    assert run(["claims", str(page), "--width", "0.5"]) == 2
+    assert "holds findings of one network" in capsys.readouterr().err
