@@ -1,7 +1,8 @@
 """What an argument names: the one place that tells presets, tables, runs, findings and pages apart."""
 
+import codecs
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -14,11 +15,10 @@ from .mobilenetv3.expand import DEFAULT_SIZE
 from .mobilenetv3.files import MAX_TABLE_BYTES, PRESET_ALIASES, PRESETS, parse_table, preset
 from .mobilenetv3.table import Table
 from .record.embedded import embedded
-from .record.findings import Evidence, evidence_from
-from .record.read import MAX_RUN_BYTES, kind_of, run_from
+from .record.findings import Evidence, read_saved
+from .record.read import MAX_RUN_BYTES
 from .record.run import Run, Subject
 
-STANDARD_INPUT: Final = "-"
 _PAGES: Final = (".html", ".htm")
 _LIMITS: Final = {
     ".toml": MAX_TABLE_BYTES,
@@ -28,15 +28,16 @@ _LIMITS: Final = {
 }
 """The files that are read, by suffix, and how many bytes of each."""
 
-_EXPECTED: Final = "expected .toml, .csv, .json or .html"
+_EXPECTED: Final = "expected .toml, .csv, .json or .html, or - for standard input"
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MOST_LISTED: Final = 10_000
 
 
 class Source(msgspec.Struct, frozen=True):
     """What an argument names, read once.
 
-    text: as the user wrote it. table: a preset's or a table file's. runs, evidence: those of a saved
-    run, of findings, or of a report page, in its order.
+    text: as the user wrote it, or "standard input". table: a preset's or a table file's. runs,
+    evidence: those of a saved run, of findings, or of a report page, in its order.
     """
 
     text: str
@@ -48,9 +49,17 @@ class Source(msgspec.Struct, frozen=True):
     def run(self) -> Run | None:
         """The run; None for a table or findings. Raises InputError for a page of several."""
         if len(self.runs) > 1:
-            choices = " or ".join(f"{self.text}#{number}" for number in range(1, len(self.runs) + 1))
-            raise InputError(f"{self.text}: holds {len(self.runs)} runs; expected one, such as {choices}")
+            raise InputError(
+                f"{self.text}: holds {len(self.runs)} runs; expected one, e.g. FILE.html#1 for its first"
+            )
         return next(iter(self.runs), None)
+
+    @property
+    def findings(self) -> Evidence | None:
+        """The evidence of findings; None for a table or a run. Raises InputError for a page of several."""
+        if len(self.evidence) > 1:
+            raise InputError(f"{self.text}: holds findings of {len(self.evidence)} networks; expected one")
+        return next(iter(self.evidence), None)
 
     @property
     def subject(self) -> Subject:
@@ -69,20 +78,21 @@ def open_source(text: str) -> Source:
     """Read what `text` names: a preset, a file, or "-", standard input.
 
     A file is a table (.toml, .csv, .json), a saved run or findings (.json), or a report page (.html);
-    "page.html#2" is the second run of a page. Raises InputError.
+    "page.html#2" is the second run of a page, with the findings of its network. Raises InputError.
     """
     name = PRESET_ALIASES.get(text, text)
     if name in PRESETS:
         return Source(text, preset(name))
-    if text == STANDARD_INPUT:
-        data = _standard_input()
-        return _source(data, _suffix_of(data), text, "standard input", "stdin")
+    if text == "-":
+        return _standard_input()
     path = Path(text)
     suffix = path.suffix.lower()
-    file, _, number = text.rpartition("#")
-    if suffix not in _LIMITS and Path(file).suffix.lower() in _PAGES:
-        return _numbered(open_source(file), text, number)
-    return _source(_bytes(path, suffix), suffix, text, text, _name_of(path))
+    page, _, number = text.rpartition("#")
+    if suffix not in _LIMITS and Path(page).suffix.lower() in _PAGES:
+        return _numbered(open_source(page), text, number)
+    # A table without a name has its file's, as far as that can be printed.
+    stem = "".join(letter if letter.isprintable() else "?" for letter in path.stem)[:200]
+    return _source(text, _bytes(path, text), suffix, stem)
 
 
 def read_table(source: str | Path) -> Table:
@@ -90,33 +100,28 @@ def read_table(source: str | Path) -> Table:
     return open_source(str(source)).subject.table
 
 
-def read_run(path: Path) -> Run:
-    """The run in the JSON file at `path`. Raises InputError."""
-    return run_from(_bytes(path, ".json"), str(path))
-
-
-def _source(data: bytes, suffix: str, text: str, where: str, name: str) -> Source:
-    """What `data` holds. suffix: the format. where: what messages call it; name: of a table without one."""
-    if suffix == ".json" and kind_of(data, where) != "table":
-        return _measured([(data, where)], text)
+def _source(text: str, data: bytes, suffix: str, name: str) -> Source:
+    """What `data`, in the format of `suffix`, holds. name: a nameless table's. Raises InputError."""
+    if data.startswith(_UTF16):
+        raise InputError(f"{text}, line 1: the bytes are not UTF-8; save the file as UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
     if suffix in _PAGES:
-        documents = embedded(data, where)
-        return _measured([(each, f"{where}, document {n}") for n, each in enumerate(documents, 1)], text)
-    return Source(text, parse_table(data, suffix, where, name))
+        places = ((f"{text}, document {n}", each) for n, each in enumerate(embedded(data, text), 1))
+        return _measured(text, [_saved(document, place) for place, document in places])
+    saved = read_saved(data, text) if suffix == ".json" else None
+    return _measured(text, [saved]) if saved else Source(text, parse_table(data, suffix, text, name))
 
 
-def _measured(documents: Iterable[tuple[bytes, str]], text: str) -> Source:
-    """The runs and evidence in documents, each with what messages call it."""
-    runs, evidence = [], []
-    for document, where in documents:
-        kind = kind_of(document, where)
-        if kind == "findings":
-            evidence.append(evidence_from(document, where))
-        elif kind == "run":
-            runs.append(run_from(document, where))
-        else:
-            raise InputError(f"{where}: is neither a run nor findings")
-    return Source(text, None, tuple(runs), tuple(evidence))
+def _saved(document: bytes, where: str) -> Run | Evidence:
+    saved = read_saved(document, where)
+    if saved is None:
+        raise InputError(f"{where}: is neither a run nor findings")
+    return saved
+
+
+def _measured(text: str, saved: Sequence[Run | Evidence]) -> Source:
+    runs = tuple(each for each in saved if isinstance(each, Run))
+    return Source(text, None, runs, tuple(each for each in saved if isinstance(each, Evidence)))
 
 
 def _numbered(page: Source, text: str, number: str) -> Source:
@@ -124,65 +129,63 @@ def _numbered(page: Source, text: str, number: str) -> Source:
     count = len(page.runs)
     if not (number.isascii() and number.isdecimal() and len(number) < 6 and 1 <= int(number) <= count):
         raise InputError(f"{text}: is not a run of {page.text}; expected #1 to #{count}")
-    return Source(text, runs=(page.runs[int(number) - 1],))
+    run = page.runs[int(number) - 1]
+    return Source(text, None, (run,), tuple(each for each in page.evidence if each.subject == run.subject))
 
 
-def _name_of(path: Path) -> str:
-    """The name of a table that gives none: the file's, as far as it can be printed."""
-    return "".join(letter if letter.isprintable() else "?" for letter in path.stem)[:200]
-
-
-def _bytes(path: Path, suffix: str) -> bytes:
-    """The bytes of a regular file, for a pipe would be waited for. Raises InputError."""
+def _bytes(path: Path, text: str) -> bytes:
+    """The bytes of a regular file, for a pipe would be waited for. Raises InputError about `text`."""
     try:
         if not path.exists():
-            raise InputError(_missing(path))
+            raise InputError(_missing(path, text))
         if not path.is_file():
             kind = "a directory" if path.is_dir() else "not a regular file"
-            raise InputError(f"{path}: is {kind}; {_EXPECTED}, or - for standard input")
-        if suffix not in _LIMITS:
-            raise InputError(f"{path}: is not a file of a known type; {_EXPECTED}")
-        if path.stat().st_size > _LIMITS[suffix]:
-            raise InputError(f"{path}: is too large; at most {_LIMITS[suffix]:,} bytes are read")
+            raise InputError(f"{text}: is {kind}; {_EXPECTED}")
+        most = _LIMITS.get(path.suffix.lower())
+        if most is None:
+            raise InputError(f"{text}: is not a file of a known type; {_EXPECTED}")
+        if path.stat().st_size > most:
+            raise InputError(f"{text}: is too large; at most {most:,} bytes are read")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{text}: cannot be read ({error.strerror})") from None
     except InputError:
         raise
     except ValueError as error:  # a NUL byte in the path
-        raise InputError(f"{str(path)!r}: is not a file name ({error})") from None
+        raise InputError(f"{text!r}: is not a file name ({error})") from None
 
 
-def _missing(path: Path) -> str:
+def _missing(path: Path, text: str) -> str:
     """What is said of a file that is not there, with the names that may have been meant."""
-    presets, files = {name: name for name in (*PRESETS, *PRESET_ALIASES)}, {}
+    options = {name: name for name in (*PRESETS, *PRESET_ALIASES)}
     with suppress(OSError):  # its folder may not be there either
         beside = islice(path.parent.iterdir(), _MOST_LISTED)
-        files = {file.stem: str(file) for file in beside if file.suffix.lower() in _LIMITS}
-    options = {**presets, **files} if path.suffix else {**files, **presets}
-    expected = f"expected a file, or {', '.join(PRESETS)}"
-    return f"{path}: no such file or preset; {did_you_mean(path.stem, options) or expected}"
+        options |= {file.stem: str(file) for file in beside if file.suffix.lower() in _LIMITS}
+    expected = f"expected a file, {', '.join(PRESETS)}, or - for standard input"
+    return f"{text}: no such file or preset; {did_you_mean(path.stem, options) or expected}"
 
 
-def _standard_input() -> bytes:
+def _standard_input() -> Source:
+    where = "standard input"
     if sys.stdin is None:
-        raise InputError("standard input: is closed; expected a table, a run or a page")
+        raise InputError(f"{where}: is closed; expected a table, a run or a page")
     try:
         data = sys.stdin.buffer.read(MAX_TABLE_BYTES + 1)
-        if _LIMITS[_suffix_of(data)] > MAX_TABLE_BYTES:
+        suffix = _suffix_of(data)
+        if _LIMITS[suffix] > MAX_TABLE_BYTES:
             data += sys.stdin.buffer.read(MAX_RUN_BYTES + 1 - len(data))
     except OSError as error:
-        raise InputError(f"standard input: cannot be read ({error.strerror})") from None
+        raise InputError(f"{where}: cannot be read ({error.strerror})") from None
     if not data.strip():
-        raise InputError("standard input: is empty, or was read already; expected a table, a run or a page")
+        raise InputError(f"{where}: is empty, or was read already; expected a table, a run or a page")
     if len(data) > MAX_RUN_BYTES:
-        raise InputError(f"standard input: is too large; at most {MAX_RUN_BYTES:,} bytes are read")
-    return data
+        raise InputError(f"{where}: is too large; at most {MAX_RUN_BYTES:,} bytes are read")
+    return _source(where, data, suffix, "stdin")
 
 
 def _suffix_of(data: bytes) -> str:
     """The suffix of a file that begins like `data`."""
-    begin = data[:MAX_TABLE_BYTES].decode("utf-8-sig", "replace").lstrip()
+    begin = data.decode("utf-8-sig", "replace").lstrip()
     if begin.startswith(("{", "<")):
         return ".json" if begin[0] == "{" else ".html"
     lines = (line for line in begin.splitlines() if line.strip() and not line.lstrip('"').startswith("#"))

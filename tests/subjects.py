@@ -1,10 +1,15 @@
 """Networks as the measuring side takes them: a table at an input."""
 
 from mnv3prof.record.run import Subject
-from mnv3prof.source import read_table
+from mnv3prof.source import open_source, read_table
 
 
 def subject(table, size=224, weights=None):
     """A preset's name, a table's file or a Table; `size` is a side, or height and width."""
     known = read_table(table) if isinstance(table, str) else table
     return Subject(known, (size, size) if isinstance(size, int) else size, weights)
+
+
+def read_run(path):
+    """The run in the file at `path`."""
+    return open_source(str(path)).run

@@ -19,8 +19,7 @@ from mnv3prof.claims.claim import judge, wishes
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.document import run_document
-from mnv3prof.record.findings import Evidence, Finding
-from mnv3prof.record.read import run_from
+from mnv3prof.record.findings import Evidence, Finding, read_saved
 from mnv3prof.record.run import NET, Host, Run, Timing, part_layers
 from mnv3prof.show.claims import claims_sheets
 from mnv3prof.show.latency import latency_sheets, samples_sheet
@@ -90,7 +89,7 @@ def test_a_table_and_settings_are_those_of_other_commands(capsys, tmp_path):
     ("arguments", "says"),
     [
         (["K12"], "'K12' is no claim; allowed are K1, K2, "),
-        (["large", "small"], "2 tables are too many"),
+        (["large", "small"], "2 networks are too many; expected one"),
         (["missing.toml"], "missing.toml: no such file"),
         (["--measure", "--on", "tpu"], "backend: 'tpu' is not known"),
         (["--measure", "--threads", "0"], "--threads: 0 is not allowed"),
@@ -191,7 +190,7 @@ def test_a_modules_macs_follow_from_its_path(part, macs):
     found = Run(created="", command="", host=host, subject=subject("small"), timings=(timing,))
     (row,) = samples_sheet(found).rows
     assert row[[c.key for c in samples_sheet(found).columns].index("macs")] == macs
-    assert run_from(msgspec.json.encode(run_document(found)), "here").timings == (timing,)
+    assert read_saved(msgspec.json.encode(run_document(found)), "here").timings == (timing,)
     assert latency_sheets(found)[0].rows[0][:2] == (part, macs)
 
 

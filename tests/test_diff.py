@@ -202,7 +202,7 @@ def test_wrong_input_is_refused_in_one_sentence(arguments, says, files, capsys):
 
 HOSTILE = {
     "an older schema": ({"schema": 0}, "has the schema 0; this version reads 1"),
-    "no schema": ({"schema": None}, "has the schema None"),
+    "no schema": ({"schema": None}, "has the schema null"),
     "no host": ({"host": None}, "is damaged"),
     "a part that is not there": (
         {"timings": [{"backend": "cpu", "part": "<script>"}]},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made_runs import HOST, made, samples
 from msgspec.structs import replace
 
+from mnv3prof.bench.backends import name_of
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.budgets import Budget, budgets_from
@@ -20,7 +21,6 @@ from mnv3prof.record.gate import judge
 from mnv3prof.record.run import Runtime, Subject, Timing
 from mnv3prof.source import read_table
 
-BACKENDS = {"cpu": "cpu", "cpu-compile": "cpu-compile", "litert": "litert", "onnxruntime": "onnxruntime"}
 LARGE = Found("large", Subject(read_table("large"), (224, 224)))
 SMALL = Found("small", Subject(read_table("small"), (224, 224)))
 
@@ -34,7 +34,7 @@ def _found(run, source="run.json"):
 
 
 def _budgets(text):
-    return budgets_from(tomllib.loads(text), "b.toml", BACKENDS)
+    return budgets_from(tomllib.loads(text), "b.toml", name_of)
 
 
 def _judged(text, found=LARGE, baseline=None):
@@ -197,7 +197,10 @@ def test_budgets_are_read_as_a_person_writes_them():
     ("text", "says"),
     [
         ('mac = "220M"', "the budget 'mac' is unknown; did you mean macs?"),
-        ('latency.litertt = "8ms"', "did you mean latency.litert?"),
+        (
+            'latency.litertt = "8ms"',
+            "budget 'latency.litertt': backend: 'litertt' is not known; did you mean litert?",
+        ),
         ('latency = "8ms"', "the budget 'latency' is unknown; did you mean latency."),
         ('peak = "4MiB"', "did you mean peak.eager or peak.liveness or peak.folded?"),
         ('"" = "1"', "the budget '' is unknown"),

@@ -314,7 +314,7 @@ def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(options, tmp_path
     path = tmp_path / "run.json"
     path.write_text(encoded(_run(_timing("a", "1", [0.001] * 9))), encoding="utf-8")
     assert run(["latency", str(path), *options]) == 2
-    assert "is shown as it was measured; expected are output options only" in capsys.readouterr().err
+    assert "is shown as it was measured; expected only output options" in capsys.readouterr().err
 
 
 PROGRESS = ["latency", "small", "--input", "32", "--on", "null", "--parts", "net", "--time-budget", "2"]

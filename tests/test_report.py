@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from report_runs import made_run, timing
+from subjects import read_run
 
 from mnv3prof.cli.main import run as run_command
 from mnv3prof.cost.conventions import Reading, counted_as, reconcile
@@ -17,8 +18,7 @@ from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
-from mnv3prof.record.findings import Finding, Series
-from mnv3prof.record.read import run_from
+from mnv3prof.record.findings import Finding, Series, read_saved
 from mnv3prof.record.run import NET, SCHEMA, Operator, Subject
 from mnv3prof.show import sentences
 from mnv3prof.show.grid import part_costs
@@ -28,7 +28,6 @@ from mnv3prof.show.report import Panel, Section, sections
 from mnv3prof.show.sheet import Column, Sheet
 from mnv3prof.show.tried import curve_chart, verdicts
 from mnv3prof.show.view import compact, milliseconds, views
-from mnv3prof.source import read_run
 
 REPORTS = Path(__file__).parent.parent / "reports"
 
@@ -250,7 +249,7 @@ def test_a_page_is_made_again_from_itself(tmp_path, capsys):
     assert capsys.readouterr().out.split() == [str(first), str(second)]
     assert first.read_bytes() == second.read_bytes()
     (document,) = embedded(first.read_bytes(), "a.html")
-    assert run_from(document, "a.html") == run
+    assert read_saved(document, "a.html") == run
 
 
 def test_the_run_in_a_page_is_taken_out(tmp_path, capsys):
@@ -328,7 +327,7 @@ def test_a_table_is_reported_without_measuring(tmp_path, capsys, monkeypatch):
     path = Path("reports") / "small-width-0.5-96x128.html"
     assert capsys.readouterr().out.strip() == str(path)
     (document,) = embedded(path.read_bytes(), "it")
-    run = run_from(document, "it")
+    run = read_saved(document, "it")
     assert run.timings == ()
     assert {r.tool for r in run.readings if r.status == "ok"} >= {"torch", "fvcore", "thop"}
 
@@ -338,7 +337,7 @@ def test_a_table_is_measured_and_reported(tmp_path, capsys, monkeypatch):
     command = ["report", "small", "--input", "32", "--on", "cpu,null", "--time-budget", "0.5", "-o", "x.html"]
     assert run_command(command) == 0
     (document,) = embedded(Path("x.html").read_bytes(), "it")
-    assert {t.backend for t in run_from(document, "it").timings} == {"cpu", "null"}
+    assert {t.backend for t in read_saved(document, "it").timings} == {"cpu", "null"}
     assert capsys.readouterr().out.strip() == "x.html"
 
 
@@ -364,7 +363,7 @@ def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
 def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, options):
     path = _written(tmp_path, made_run())
     assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
-    assert "is shown as it was measured; expected are output options only" in capsys.readouterr().err
+    assert "is shown as it was measured; expected only output options" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
 
 
@@ -468,7 +467,7 @@ def _broken(change):
     [
         (_broken(lambda d: d.update(schema=SCHEMA + 1)), "has the schema 2; this version reads 1"),
         (_broken(lambda d: d.update(schema=0)), "has the schema 0; this version reads 1"),
-        (_broken(lambda d: d.update(schema=None)), "has the schema None; this version reads 1"),
+        (_broken(lambda d: d.update(schema=None)), "has the schema null; this version reads 1"),
         (_broken(lambda _: None)[:-2000], "is not valid JSON"),
         (_broken(lambda d: d["timings"][0].update(samples_s=[1e308])), "is damaged"),
         (_broken(lambda d: d["timings"][0].update(samples_s=[-1])), "is damaged"),
@@ -509,7 +508,7 @@ def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
         (embed(bytes(range(256)))[:82] + "</script>", "its run is damaged: it is cut off"),
         (embed(b"[1, "), "is neither a run nor findings"),
         (embed(b"{}"), "old.html, document 1: is neither a run nor findings"),
-        (embed(b'{"host": [[]]}'), "has the schema None"),
+        (embed(b'{"host": [[]]}'), "has the schema null"),
         (embed(b'{"schema": 1, "host": [[]]}'), "old.html, document 1: is damaged"),
     ],
 )
@@ -552,4 +551,4 @@ def test_the_example_report_is_of_this_schema():
     example = REPORTS / "example.json"
     assert read_run(example).readings
     (document,) = embedded(example.with_suffix(".html").read_bytes(), "the example")
-    assert run_from(document, "the example") == read_run(example)
+    assert read_saved(document, "the example") == read_run(example)

@@ -9,11 +9,11 @@ import time
 
 import psutil
 import pytest
+from subjects import read_run
 from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
 from mnv3prof.record.run import NET, SCHEMA, Operator
-from mnv3prof.source import read_run
 
 NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
 

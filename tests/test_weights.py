@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from subjects import subject
+from subjects import read_run, subject
 
 from mnv3prof.bench import cache
 from mnv3prof.bench.parts import make_parts
@@ -16,7 +16,7 @@ from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.run import Weights
-from mnv3prof.source import read_run, read_table
+from mnv3prof.source import read_table
 from mnv3prof.train import data
 
 TABLE = """

@@ -48,8 +48,8 @@ def read_weights(path: Path) -> Loaded:
     try:
         weights = Weights(str(path), digest, found["data"], found["accuracy"])
         table = msgspec.json.decode(found["table"], type=Table)
-        return Loaded(weights, state, table, image_size(found["input"]), found["images"])
-    except (KeyError, TypeError, InputError, msgspec.MsgspecError) as error:
+        return Loaded(weights, state, table, image_size(found["input"], f"{path}: input"), found["images"])
+    except (KeyError, TypeError, msgspec.MsgspecError) as error:
         raise InputError(f"{path}: is a damaged checkpoint ({type(error).__name__}: {error})") from None
 
 

@@ -17,7 +17,7 @@ from ..show.annotations import to_annotations
 from ..show.gate import gate_sheets, verdicts_data
 from ..show.junit import to_junit
 from ..source import open_source
-from .options import SOURCE_HELP, Settings, presets, spread
+from .options import DEFAULT_SOURCE, Settings, SourceArgument, spread
 from .output import FORMAT_HELP, Output, OutputOption, Result, emit, emit_text
 
 _MOST_BYTES: Final = 1_000_000
@@ -36,9 +36,7 @@ class Verdicts(msgspec.Struct, frozen=True):
 
 @spread
 def check(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)
-    ] = "large",
+    source: SourceArgument = DEFAULT_SOURCE,
     *,
     budget: Annotated[
         list[str] | None,
@@ -101,21 +99,20 @@ def _refuse_relative(budgets: Sequence[Budget]) -> None:
     for each in budgets:
         if each.change is not None:
             raise InputError(
-                f"budget {each.name}: {each.written} is relative to a baseline; "
-                "expected with such a limit is --baseline SOURCE"
+                f"budget {each.name}: {each.written} is relative to a baseline; --baseline SOURCE is required"
             )
 
 
 def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budget, ...], Path | None]:
     """The budgets, and the file that holds them."""
-    from ..bench.backends import spellings
+    from ..bench.backends import name_of
 
     if given and file is not None:
         raise InputError("--budget and --budgets exclude each other; allowed is one")
     if given:
-        return budgets_from(_pairs(given), "--budget", spellings()), None
+        return budgets_from(_pairs(given), "--budget", name_of), None
     path = _nearest() if file is None else file
-    return budgets_from(_section(path, _document(path)), str(path), spellings()), path
+    return budgets_from(_section(path, _document(path)), str(path), name_of), path
 
 
 def _pairs(given: Sequence[str]) -> dict[str, list[str]]:

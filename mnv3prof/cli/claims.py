@@ -20,6 +20,7 @@ from ..source import open_source
 from .measuring import ThreadsOption, TimeBudgetOption, budget_of, progress
 from .options import (
     DEFAULT_SOURCE,
+    SOURCE_HELP,
     EpochsOption,
     NoCacheOption,
     OnOption,
@@ -57,9 +58,7 @@ class Trying(msgspec.Struct, frozen=True):
 def claims(
     what: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="WHAT", help="Claims (K1 to K11, T1 to T3), a table (large), or a file of findings."
-        ),
+        typer.Argument(metavar="WHAT", help=f"Claims (K1 to K11, T1 to T3), and the network. {SOURCE_HELP}"),
     ] = None,
     *,
     explain: Annotated[
@@ -102,20 +101,20 @@ def _named(what: list[str]) -> tuple[tuple[str, ...], str]:
     names = tuple(word.upper() for word in what if _CLAIM.fullmatch(word))
     others = [word for word in what if not _CLAIM.fullmatch(word)]
     if len(others) > 1:
-        raise InputError(f"claims: {len(others)} tables are too many; allowed is one, beside claims as K3")
+        raise InputError(f"claims: {len(others)} networks are too many; expected one, beside claims, e.g. K3")
     return names, others[0] if others else DEFAULT_SOURCE
 
 
 def _evidence(source: str, settings: Settings) -> Evidence:
     """The evidence in the findings called `source`; of another source, the network as computed."""
     opened = open_source(source)
-    if not opened.evidence:
+    if opened.findings is None:
         return Evidence(subject=settings.variant(opened.subject))
     if settings != Settings():
         raise InputError(
             f"{source}: holds findings of one network; options of another are not allowed with it"
         )
-    return opened.evidence[0]
+    return opened.findings
 
 
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:

@@ -14,15 +14,13 @@ from ..record.run import Run, Subject
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from ..source import Source, open_source
 from .measuring import Measuring, emit_run, measured
-from .options import DEFAULT_SOURCE, SOURCE_HELP, Settings, presets, spread
+from .options import DEFAULT_SOURCE, Settings, SourcesArgument, spread
 from .output import Output, Result, emit
 
 
 @spread
 def compare(
-    sources: Annotated[
-        list[str] | None, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)
-    ] = None,
+    sources: SourcesArgument = None,
     *,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time the networks too, on the backends of --on.")

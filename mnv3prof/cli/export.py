@@ -16,9 +16,17 @@ from ..record.run import NET, Weights
 from ..record.whole import replace_file
 from ..show.latency import weights_notes
 from ..show.sheet import Column, Sheet
-from ..source import open_source
 from .measuring import progress
-from .options import Checkpoint, DtypeOption, NoCacheOption, Settings, TrainedSourceArgument, in_range, spread
+from .options import (
+    Checkpoint,
+    DtypeOption,
+    NoCacheOption,
+    Settings,
+    TrainedSourceArgument,
+    in_range,
+    opened,
+    spread,
+)
 from .output import Output, Result, emit
 
 
@@ -52,7 +60,7 @@ def export(
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
-    subject = checkpoint.network(None if source is None else open_source(source), settings)
+    subject = checkpoint.network(opened(source), settings)
     _refuse_suffix(output.output, to)
     kept = cache.temporary() if no_cache else nullcontext(cache.default_folder())
     with kept as folder, progress() as hear:

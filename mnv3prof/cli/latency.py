@@ -3,7 +3,7 @@
 from ..show.comparison import label
 from ..source import open_source
 from .measuring import Measuring, emit_run, measured, refuse_options
-from .options import DEFAULT_SOURCE, Checkpoint, Settings, TrainedSourceArgument, spread
+from .options import DEFAULT_SOURCE, Checkpoint, Settings, TrainedSourceArgument, opened, spread
 from .output import Output
 
 
@@ -26,14 +26,14 @@ def latency(
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
-    opened = None if source is None else open_source(source)
-    if opened is not None and opened.run is not None:
-        refuse_options(opened.text, measuring, checkpoint, settings)
-        emit_run(opened.run, output, again=True)
+    given = opened(source)
+    if given is not None and given.run is not None:
+        refuse_options(given.text, checkpoint, (measuring, settings) != (Measuring(), Settings()))
+        emit_run(given.run, output, again=True)
         return
-    subject = checkpoint.network(opened, settings)
+    subject = checkpoint.network(given, settings)
     subjects = {"": subject}
     if settings.changes_structure() and subject.weights is None:
-        known = (opened or open_source(DEFAULT_SOURCE)).subject
+        known = (given or open_source(DEFAULT_SOURCE)).subject
         subjects = {"": settings.without_structure().variant(known), label(subject.graph): subject}
     emit_run(measured(measuring.request(subjects), output), output)

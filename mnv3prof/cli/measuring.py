@@ -19,7 +19,7 @@ from ..record.run import ASKING_INTERRUPTED, NET, Run, Subject
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
 from ..show.sheet import Sheet
-from .options import Checkpoint, NoCacheOption, OnOption, Settings, backend_names, in_range
+from .options import Checkpoint, NoCacheOption, OnOption, backend_names, in_range
 from .output import Output, Result, check_writable, emit, form_of, write
 
 if TYPE_CHECKING:
@@ -118,16 +118,15 @@ def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def refuse_options(
-    source: str, measuring: Measuring, checkpoint: Checkpoint, settings: Settings, *, others: bool = False
-) -> None:
-    """Raises InputError where options (or `others`) ask to measure anew what `source` holds measured."""
+def refuse_options(source: str, checkpoint: Checkpoint, asked: bool) -> None:
+    """Raises InputError where options ask to measure what `source` holds measured. asked: whether any but
+    --weights do.
+    """
     if checkpoint.weights is not None:
         raise InputError(f"--weights: {source} is shown with the weights that it was measured with")
-    if others or (measuring, settings) != (Measuring(), Settings()):
+    if asked:
         raise InputError(
-            f"{source}: is shown as it was measured; expected are output options only, such as --format "
-            "and --output"
+            f"{source}: is shown as it was measured; expected only output options, e.g. --format, --output"
         )
 
 

@@ -15,12 +15,12 @@ from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import PRESETS
 from ..mobilenetv3.variants import WidthRule, vary
 from ..record.figures import Found
-from ..record.run import Subject
+from ..record.run import Run, Subject
 from ..source import Source, open_source
 
 SOURCE_HELP = (
-    "A preset (large, small, large-minimal, small-minimal), a layer table (.toml, .csv, .json, or - for "
-    "standard input), a saved run (.json) or a report (.html)."
+    f"A preset ({', '.join(PRESETS)}), a layer table (.toml, .csv, .json, or - for standard input), a saved "
+    "run or findings (.json), or a report (.html)."
 )
 
 
@@ -40,8 +40,8 @@ class Settings(msgspec.Struct, frozen=True):
         str | None,
         _network(
             "--input",
-            "Image size in pixels, e.g. 192x256 (height x width); default 224, a saved run's own size, or 32 "
-            "for train's digits.",
+            "Image size in pixels, e.g. 192x256 (height x width); default 224, a saved run's own, or 32 for "
+            "train on digits.",
         ),
     ] = None
     width: Annotated[float, _network("--width", "Width multiplier, as 0.75.")] = 1.0
@@ -88,27 +88,25 @@ class Settings(msgspec.Struct, frozen=True):
         )
 
     def found(self, *sources: Source) -> tuple[Found, ...]:
-        """What each source names: a run as it was measured, or a table changed as asked.
+        """What each source names: a run as it was measured, or a network changed as asked.
 
-        A table beside a run has the run's dtype and batch, and its input unless another is asked for.
+        A network beside a run has the run's dtype and batch, and its input unless another is asked for.
         """
-        measured = [
-            Found(source.text, run.subject, *run.measured_as, run) if (run := source.run) else None
-            for source in sources
-        ]
-        if None not in measured and self != Settings():
+        runs = [source.run for source in sources]
+        beside = next(filter(None, runs), None)
+        if None not in runs and self != Settings():
             names = " and ".join(source.text for source in sources)
             raise InputError(f"{names}: options of the network cannot change a saved run; leave them out")
-        first = next(filter(None, measured), None)
         return tuple(
-            known or self._beside(first, source) for known, source in zip(measured, sources, strict=True)
+            Found(source.text, run.subject, *run.measured_as, run) if run else self._computed(source, beside)
+            for source, run in zip(sources, runs, strict=True)
         )
 
-    def _beside(self, measured: Found | None, source: Source) -> Found:
-        if measured is None:
+    def _computed(self, source: Source, beside: Run | None) -> Found:
+        if beside is None:
             return Found(source.text, self.variant(source.subject))
-        known = msgspec.structs.replace(source.subject, input=measured.subject.input)
-        return Found(source.text, self.variant(known), measured.dtype, measured.batch)
+        known = msgspec.structs.replace(source.subject, input=beside.subject.input)
+        return Found(source.text, self.variant(known), *beside.measured_as)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -142,6 +140,13 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 DEFAULT_SOURCE = "large"
+
+
+def opened(text: str | None) -> Source | None:
+    """What `text` names, where it is given."""
+    return None if text is None else open_source(text)
+
+
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)]
 TrainedSourceArgument = Annotated[
     str | None,
@@ -151,6 +156,9 @@ TrainedSourceArgument = Annotated[
         autocompletion=presets,
         show_default=f"{DEFAULT_SOURCE}, or that of --weights",
     ),
+]
+SourcesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from what --output holds.")]
 OnOption = Annotated[

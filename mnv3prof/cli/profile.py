@@ -1,8 +1,10 @@
 """`mnv3prof profile`: costs, memory and timings in one document."""
 
+from pathlib import Path
+
 from ..graph.errors import InputError
 from ..record.run import Run, Subject
-from ..source import open_source, read_run
+from ..source import open_source
 from .measuring import Measuring, emit_run, encoded, measured, with_plans, with_readings
 from .options import (
     Checkpoint,
@@ -11,6 +13,7 @@ from .options import (
     ResumeOption,
     Settings,
     TrainedSourceArgument,
+    opened,
     spread,
 )
 from .output import Output, form_of, write
@@ -38,8 +41,8 @@ def profile(
     """
     if output.output is None or form_of(output) != "json":
         raise InputError("profile: where to? allowed is --output FILE.json, which the run is kept in")
-    subject = checkpoint.network(None if source is None else open_source(source), settings)
-    known = read_run(output.output) if resume and output.output.exists() else None
+    subject = checkpoint.network(opened(source), settings)
+    known = _saved(output.output) if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))
     request = measuring.request({"": subject})
@@ -52,6 +55,13 @@ def profile(
         run = with_plans(run, request)
     write(output.output, encoded(run))
     emit_run(run, Output())
+
+
+def _saved(path: Path) -> Run:
+    run = open_source(str(path)).run
+    if run is None:
+        raise InputError(f"{path}: is not a run; expected with --resume is one that profile saved")
+    return run
 
 
 def _refuse_another(known: Run, wanted: Subject, where: str) -> None:

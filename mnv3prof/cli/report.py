@@ -23,9 +23,9 @@ from ..show.report import sections
 from ..show.summary import summary_sheets
 from ..show.tried import Tried, claims_section
 from ..show.view import views
-from ..source import Source, open_source
+from ..source import Source
 from .measuring import Measuring, encoded, measured, refuse_options, was_interrupted, with_readings
-from .options import SOURCE_HELP, Checkpoint, Settings, presets, spread
+from .options import Checkpoint, Settings, SourcesArgument, opened, spread
 from .output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
 
 _REPORTS: Final = Path("reports")
@@ -43,12 +43,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 @spread
 def report(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SOURCE", help=f"{SOURCE_HELP} Or findings of claims (.json).", autocompletion=presets
-        ),
-    ] = None,
+    sources: SourcesArgument = None,
     *,
     full: Annotated[
         bool,
@@ -65,7 +60,7 @@ def report(
 ) -> None:
     """Write what there is to know of a network into one HTML file, and print the file's path.
 
-    Without --output the file is reports/TABLE-INPUT.html. A table is measured first, in a quick pass
+    Without --output the file is reports/NETWORK-INPUT.html. A table is measured first, in a quick pass
     over the backends that are installed; saved runs and older reports are shown again, several side
     by side, with the findings that claims wrote. --format md prints a short form for a pull request or
     a job's summary, --format json the run itself. --weights measures the network that train trained,
@@ -73,24 +68,25 @@ def report(
 
     Example: mnv3prof report large --quick
     """
-    opened = [None if source is None else open_source(source) for source in sources or (None,)]
+    given = [opened(source) for source in sources or (None,)]
     form = _form(rendered)
-    _refuse(opened, measuring, checkpoint, settings, full or no_latency)
+    asked = full or no_latency or (measuring, settings) != (Measuring(), Settings())
+    _refuse(given, checkpoint, asked)
     if open_it and form != "html":
         raise InputError(f"--open: opens the page, and {form} is none; leave one of them out")
     if rendered.output or form == "html":
         check_writable(rendered.output or _reports() / "report.html")
     new = {
         place: _measured(checkpoint.network(source, settings), measuring, full, no_latency)
-        for place, source in enumerate(opened)
-        if not _is_measured(source)
+        for place, source in enumerate(given)
+        if not _is_shown(source)
     }
     runs = [
         run
-        for place, source in enumerate(opened)
-        for run in (source.runs if _is_measured(source) else (new[place],))
+        for place, source in enumerate(given)
+        for run in (source.runs if _is_shown(source) else (new[place],))
     ]
-    evidence = [one for source in opened if source for one in source.evidence]
+    evidence = [one for source in given if source for one in source.evidence]
     if form == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs, evidence))
@@ -130,22 +126,19 @@ def _reports() -> Path:
     return _REPORTS
 
 
-def _is_measured(source: Source | None) -> TypeGuard[Source]:
-    """Whether all that it names is shown as it is; the network of any other source is measured."""
+def _is_shown(source: Source | None) -> TypeGuard[Source]:
+    """Whether a source is shown as it is; the network of any other is measured."""
     return source is not None and source.table is None
 
 
-def _refuse(
-    opened: Sequence[Source | None], measuring: Measuring, checkpoint: Checkpoint, settings: Settings,
-    how_long: bool,
-) -> None:  # fmt: skip
-    """Raises InputError where nothing is there to show, or options ask to measure what is measured."""
-    kept = [source for source in opened if _is_measured(source)]
-    if len(kept) < len(opened):
+def _refuse(given: Sequence[Source | None], checkpoint: Checkpoint, asked: bool) -> None:
+    """Raises InputError where there is nothing to show, or options ask to measure what is only shown."""
+    shown = [source for source in given if _is_shown(source)]
+    if len(shown) < len(given):
         return
-    if not any(source.runs for source in kept):
-        raise InputError(f"{kept[0].text}: holds findings only; expected a run or a table beside them")
-    refuse_options(kept[0].text, measuring, checkpoint, settings, others=how_long)
+    if not any(source.runs for source in shown):
+        raise InputError(f"{shown[0].text}: holds findings only; expected a run or a table beside them")
+    refuse_options(shown[0].text, checkpoint, asked)
 
 
 def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bool) -> Run:

@@ -19,9 +19,7 @@ def shown(value: object) -> str:
 
 
 def did_you_mean(name: str, options: Mapping[str, str]) -> str:
-    """A question with what those options stand for of which `name` may be a misspelling or a piece;
-    "" where none is near.
-    """
+    """Return "did you mean X?" for the option nearest to `name`, or "". options: what is shown for each."""
     import difflib
 
     typed, known = name.strip().lower()[:100], {option.lower(): meant for option, meant in options.items()}

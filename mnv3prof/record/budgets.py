@@ -1,18 +1,19 @@
 """Budgets as a project writes them down: macs = "220M", latency.litert = "+5%", ..."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, did_you_mean, shown
+from ..graph.errors import InputError, shown, suggestion
 from .figures import LATENCY, NAMES, unit_of
 from .units import parse_bytes, parse_change, parse_count, parse_seconds
 
 Level = Literal["error", "warn"]
 
+_NAMES: Final = (*NAMES, f"{LATENCY}BACKEND")
 _KEYS: Final = ("limit", "level", "dtype")
 _PARSERS: Final = {"count": parse_count, "bytes": parse_bytes, "seconds": parse_seconds}
 
@@ -34,20 +35,20 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def budgets_from(
-    document: Mapping[str, Any], where: str, backends: Mapping[str, str]
+    document: Mapping[str, Any], where: str, backend_of: Callable[[str], str]
 ) -> tuple[Budget, ...]:  # fmt: skip
     """The budgets in a decoded TOML table. Raises InputError about `where`.
 
-    Each is a limit, a table { limit, level, dtype }, or a list of those. backends: every name or alias
-    of a backend, with its name.
+    Each is a limit, a table { limit, level, dtype }, or a list of those. backend_of: the name of the
+    backend called so; raises InputError for one that is not known.
     """
     found: list[Budget] = []
     for name, value in _flat(document):
-        known = _known(name, where, backends)
+        known = _known(name, where, backend_of)
         for item in value if isinstance(value, list) else [value]:
             found.append(_budget(known, item, f"{where}, budget {name}"))
     if not found:
-        raise InputError(f"{where}: holds no budget; allowed are {_allowed(backends)}")
+        raise InputError(f"{where}: holds no budget; expected {', '.join(_NAMES)}")
     return tuple(found)
 
 
@@ -60,17 +61,16 @@ def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
             yield name, value
 
 
-def _known(name: str, where: str, backends: Mapping[str, str]) -> str:
+def _known(name: str, where: str, backend_of: Callable[[str], str]) -> str:
     """The budget's name, with the backend's own in that of a latency."""
-    names = {each: each for each in NAMES} | {LATENCY + each: LATENCY + backends[each] for each in backends}
-    if name not in names:
-        hint = did_you_mean(name, {each: each for each in names}) or f"expected {_allowed(backends)}"
-        raise InputError(f"{where}: the budget {shown(name)} is unknown; {hint}")
-    return names[name]
-
-
-def _allowed(backends: Collection[str]) -> str:
-    return f"{', '.join(NAMES)}, and {LATENCY} with one of {', '.join(backends)}"
+    if name in NAMES:
+        return name
+    if not name.startswith(LATENCY):
+        raise InputError(f"{where}: the budget {shown(name)} is unknown; {suggestion(name, _NAMES)}")
+    try:
+        return LATENCY + backend_of(name.removeprefix(LATENCY))
+    except InputError as error:
+        raise InputError(f"{where}, budget {shown(name)}: {error}") from None
 
 
 def _budget(name: str, value: Any, where: str) -> Budget:

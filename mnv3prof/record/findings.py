@@ -7,7 +7,7 @@ import msgspec
 from ..cost.counts import Dtype
 from ..graph.graph import Graph
 from .document import run_document, table_head
-from .read import Network, RunDocument, decode
+from .read import Network, RunDocument, decode, read_head
 from .run import SCHEMA, Run, Subject, Timing, twins
 
 Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
@@ -114,15 +114,24 @@ def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created
 
 
 class _Document(Network, kw_only=True):
+    """A document of findings, as far as it is read: they are judged anew."""
+
     runs: tuple[RunDocument, ...] = ()
     trials: tuple[Trial, ...] = ()
 
+    def evidence(self, where: str) -> Evidence:
+        runs = tuple(run.run(f"{where}, run {number}") for number, run in enumerate(self.runs, 1))
+        return Evidence(subject=self.subject(where), runs=runs, trials=self.trials)
 
-def evidence_from(data: bytes, where: str) -> Evidence:
-    """The evidence in a JSON document of findings. Raises InputError about `where`."""
-    found = decode(data, _Document, where)
-    return Evidence(
-        subject=found.subject(where),
-        runs=tuple(run.run(f"{where}, run {number}") for number, run in enumerate(found.runs, 1)),
-        trials=found.trials,
-    )
+
+def read_saved(data: bytes, where: str) -> Run | Evidence | None:
+    """The run, or the evidence of findings, in a JSON document; None where it holds neither.
+
+    Raises InputError about `where`.
+    """
+    head = read_head(data, where)
+    if head.findings:
+        return decode(data, head, _Document, where).evidence(where)
+    if head.host or head.timings:
+        return decode(data, head, RunDocument, where).run(where)
+    return None

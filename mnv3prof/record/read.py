@@ -1,6 +1,6 @@
 """Reading the documents that hold runs: whatever is wrong with one is one sentence."""
 
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -14,14 +14,13 @@ from .run import SCHEMA, Host, Operator, Run, Subject, Timing, Weights, part_lay
 MAX_RUN_BYTES: Final = 200_000_000
 """A run holds every sample."""
 
-Kind = Literal["run", "findings", "table"]
-_Kind = TypeVar("_Kind")
+_Document = TypeVar("_Document")
 
 
-class _Head(msgspec.Struct):
+class Head(msgspec.Struct):
     """The keys by which a document shows what it is. What they hold is not decoded."""
 
-    schema: int | str | None = None
+    schema: msgspec.Raw = msgspec.Raw(b"null")
     host: msgspec.Raw = msgspec.Raw()
     timings: msgspec.Raw = msgspec.Raw()
     findings: msgspec.Raw = msgspec.Raw()
@@ -36,10 +35,7 @@ class Network(msgspec.Struct, kw_only=True):
 
     def subject(self, where: str) -> Subject:
         """The network. Raises InputError about `where`."""
-        try:
-            size = image_size(self.input)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+        size = image_size(self.input, f"{where}: input")
         return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
 
 
@@ -68,44 +64,28 @@ class RunDocument(Network, kw_only=True):
         return run
 
 
-def kind_of(data: bytes, where: str) -> Kind:
-    """What a JSON document holds: what is neither a run nor findings can only be a table.
-
-    Raises InputError about `where` for what is not valid JSON.
-    """
-    head = _head(data, where)
-    if head.findings:
-        return "findings"
-    return "run" if head.host or head.timings else "table"
-
-
-def run_from(data: bytes, where: str) -> Run:
-    """The run in a JSON document. Raises InputError about `where`."""
-    if kind_of(data, where) != "run":
-        raise InputError(f"{where}: is no run; mnv3prof profile -o FILE writes one")
-    return decode(data, RunDocument, where).run(where)
-
-
-def decode(data: bytes, kind: type[_Kind], where: str) -> _Kind:
-    """A document of this version's schema as a `kind`. Raises InputError about `where`."""
-    schema = _head(data, where).schema
-    if schema != SCHEMA:
-        raise InputError(f"{where}: has the schema {shown(schema)}; this version reads {SCHEMA}")
+def read_head(data: bytes, where: str) -> Head:
+    """What a JSON document shows of itself. Raises InputError about `where` for what is not valid JSON."""
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as error:
-        raise InputError(f"{where}: is damaged: {error}") from None
-
-
-def _head(data: bytes, where: str) -> _Head:
-    try:
-        return msgspec.json.decode(data, type=_Head)
+        return msgspec.json.decode(data, type=Head)
     except msgspec.ValidationError:
-        return _Head()  # a list or a number: no document of ours
+        return Head()  # a list or a number
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{where}: is not valid JSON: {error}") from None
     except RecursionError:
         raise InputError(f"{where}: is nested too deeply") from None
+
+
+def decode(data: bytes, head: Head, kind: type[_Document], where: str) -> _Document:
+    """A document that has this `head`, as a `kind`. Raises InputError about `where`."""
+    schema = bytes(head.schema)
+    if schema != str(SCHEMA).encode():
+        found = shown(schema.decode("utf-8", "replace")).strip("'")
+        raise InputError(f"{where}: has the schema {found}; this version reads {SCHEMA}")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as error:
+        raise InputError(f"{where}: is damaged: {error}") from None
 
 
 def _check(run: Run, where: str) -> None:

@@ -18,7 +18,7 @@ from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.worker import Begin, Piece, Prepare, Sample, Setup, serve_runtime
 from mnv3prof.record.run import Subject
-from mnv3prof.source import read_run, read_table
+from mnv3prof.source import open_source, read_table
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
 LARGE = Subject(read_table("large"), (224, 224))
@@ -28,7 +28,7 @@ _TORCH = """
 import sys, torch
 from torch.utils.benchmark import Timer
 from mnv3prof.bench.parts import make_parts
-from mnv3prof.source import read_table
+from mnv3prof.source import open_source, read_table
 from mnv3prof.record.run import Subject
 torch.set_num_threads(1)
 part = make_parts(Subject(read_table("large"), (224, 224)))["4"]
@@ -127,7 +127,7 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
 
 def _timings(path, *arguments):
     subprocess.run([SCRIPT, "profile", *arguments, "-o", str(path)], check=True, stdout=subprocess.DEVNULL)
-    return {(t.backend, t.part): t for t in read_run(path).timings}
+    return {(t.backend, t.part): t for t in open_source(str(path)).run.timings}
 
 
 def test_repeatability(benchmark, tmp_path):

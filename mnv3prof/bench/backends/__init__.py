@@ -13,11 +13,10 @@ tells what it says of each of its operators; where its memory plan can be read, 
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ...cost.counts import Dtype
-from ...graph.errors import lookup
+from ..registry import canonical, file_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,22 +81,14 @@ def compiles(name: str) -> bool:
 
 def names() -> tuple[str, ...]:
     """The backends there are."""
-    files = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    return tuple(stem.replace("_", "-") for stem in files if stem != "__init__")
-
-
-def spellings() -> dict[str, str]:
-    """Every name or alias of a backend, with its name."""
-    aliases = {alias: name for name in names() for alias in getattr(backend(name), "ALIASES", ())}
-    return {**{name: name for name in names()}, **aliases}
+    return file_names(__file__)
 
 
 def name_of(called: str) -> str:
     """The name of the backend called so, by name or alias. Raises InputError, with those there are."""
-    return called if called in names() else lookup(called, spellings(), "backend")
+    return canonical(called, "backend", names(), backend)
 
 
 def backend(name: str) -> Backend:
-    """The backend called `name`; only its file is imported. Raises InputError, with those there are."""
-    files = {known: f".{known.replace('-', '_')}" for known in names()}
-    return import_module(lookup(name, files, "backend"), __name__)
+    """The backend called `name`; only its file is imported."""
+    return import_module(f".{name.replace('-', '_')}", __name__)

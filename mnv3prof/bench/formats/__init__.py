@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ...cost.counts import Dtype
-from ...graph.errors import lookup
+from ..registry import canonical, file_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -54,19 +54,17 @@ class Format(Protocol):
 
 def names() -> tuple[str, ...]:
     """The formats there are."""
-    files = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    return tuple(stem for stem in files if stem != "__init__")
+    return file_names(__file__)
 
 
 def name_of(called: str) -> str:
     """The name of the format called so, by name or alias. Raises InputError, with those there are."""
-    aliases = {alias: name for name in names() for alias in getattr(form(name), "ALIASES", ())}
-    return lookup(called, {**{name: name for name in names()}, **aliases}, "format")
+    return canonical(called, "format", names(), form)
 
 
 def form(name: str) -> Format:
-    """The format called `name`; only its file is imported. Raises InputError, with those there are."""
-    return import_module(lookup(name, {known: f".{known}" for known in names()}, "format"), __name__)
+    """The format called `name`; only its file is imported."""
+    return import_module(f".{name}", __name__)
 
 
 def stored_dtype(name: str, dtype: Dtype) -> Dtype:

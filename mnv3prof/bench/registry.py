@@ -1,0 +1,21 @@
+"""Backends and formats are files of a folder, found by name or alias."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..graph.errors import lookup
+
+
+def file_names(init: str) -> tuple[str, ...]:
+    """Names of the files beside a package's __init__ file: their stems, with - for _."""
+    stems = sorted(path.stem for path in Path(init).parent.glob("*.py"))
+    return tuple(stem.replace("_", "-") for stem in stems if stem != "__init__")
+
+
+def canonical(called: str, what: str, names: tuple[str, ...], load: Callable[[str], Any]) -> str:
+    """The one of `names` that is called so, by itself or by its file's ALIASES. Raises InputError."""
+    if called in names:
+        return called
+    aliases = {alias: name for name in names for alias in getattr(load(name), "ALIASES", ())}
+    return lookup(called, {**{name: name for name in names}, **aliases}, what)
