@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from .graph.errors import InputError, did_you_mean
+from .graph.errors import InputError, did_you_mean, printable
 from .mobilenetv3.expand import DEFAULT_SIZE
 from .mobilenetv3.files import MAX_TABLE_BYTES, PRESET_ALIASES, PRESETS, parse_table, preset
 from .mobilenetv3.table import Table
@@ -30,18 +30,19 @@ _LIMITS: Final = {
 
 _EXPECTED: Final = "expected .toml, .csv, .json or .html, or - for standard input"
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_STANDARD_INPUT: Final = "standard input"
 _MOST_LISTED: Final = 10_000
 
 
 class Source(msgspec.Struct, frozen=True):
     """What an argument names, read once.
 
-    text: as the user wrote it, or "standard input". table: a preset's or a table file's. runs,
-    evidence: those of a saved run, of findings, or of a report page, in its order.
+    text: as the user wrote it, or "standard input". network: a preset's or a table's, at 224 where
+    the file does not say. runs, evidence: of a saved run, of findings, or of a report page, in its order.
     """
 
     text: str
-    table: Table | None = None
+    network: Subject | None = None
     runs: tuple[Run, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
@@ -49,9 +50,8 @@ class Source(msgspec.Struct, frozen=True):
     def run(self) -> Run | None:
         """The run; None for a table or findings. Raises InputError for a page of several."""
         if len(self.runs) > 1:
-            raise InputError(
-                f"{self.text}: holds {len(self.runs)} runs; expected one, e.g. FILE.html#1 for its first"
-            )
+            file = "FILE.html" if self.text == _STANDARD_INPUT else self.text
+            raise InputError(f"{self.text}: holds {len(self.runs)} runs; expected one, e.g. {file}#1")
         return next(iter(self.runs), None)
 
     @property
@@ -63,10 +63,12 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def subject(self) -> Subject:
-        """The network, at the input that it was measured at, or 224. Raises InputError for several."""
-        if self.table is not None:
-            return Subject(self.table, DEFAULT_SIZE)
-        return (self.run or self.evidence[0]).subject
+        """The network, at the input that it was measured at. Raises InputError for several."""
+        if self.network is not None:
+            return self.network
+        measured = self.run or self.findings
+        assert measured is not None  # it holds one of the three
+        return measured.subject
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -82,7 +84,7 @@ def open_source(text: str) -> Source:
     """
     name = PRESET_ALIASES.get(text, text)
     if name in PRESETS:
-        return Source(text, preset(name))
+        return Source(text, Subject(preset(name), DEFAULT_SIZE))
     if text == "-":
         return _standard_input()
     path = Path(text)
@@ -90,9 +92,7 @@ def open_source(text: str) -> Source:
     page, _, number = text.rpartition("#")
     if suffix not in _LIMITS and Path(page).suffix.lower() in _PAGES:
         return _numbered(open_source(page), text, number)
-    # A table without a name has its file's, as far as that can be printed.
-    stem = "".join(letter if letter.isprintable() else "?" for letter in path.stem)[:200]
-    return _source(text, _bytes(path, text), suffix, stem)
+    return _source(printable(text), _bytes(path, printable(text)), suffix, printable(path.stem)[:200])
 
 
 def read_table(source: str | Path) -> Table:
@@ -109,12 +109,14 @@ def _source(text: str, data: bytes, suffix: str, name: str) -> Source:
         places = ((f"{text}, document {n}", each) for n, each in enumerate(embedded(data, text), 1))
         return _measured(text, [_saved(document, place) for place, document in places])
     saved = read_saved(data, text) if suffix == ".json" else None
-    return _measured(text, [saved]) if saved else Source(text, parse_table(data, suffix, text, name))
+    if isinstance(saved, (Run, Evidence)):
+        return _measured(text, [saved])
+    return Source(text, saved or Subject(parse_table(data, suffix, text, name), DEFAULT_SIZE))
 
 
 def _saved(document: bytes, where: str) -> Run | Evidence:
     saved = read_saved(document, where)
-    if saved is None:
+    if not isinstance(saved, (Run, Evidence)):
         raise InputError(f"{where}: is neither a run nor findings")
     return saved
 
@@ -127,6 +129,8 @@ def _measured(text: str, saved: Sequence[Run | Evidence]) -> Source:
 def _numbered(page: Source, text: str, number: str) -> Source:
     """One run of a page."""
     count = len(page.runs)
+    if not count:
+        raise InputError(f"{page.text}: holds findings, and no run that {text} could name")
     if not (number.isascii() and number.isdecimal() and len(number) < 6 and 1 <= int(number) <= count):
         raise InputError(f"{text}: is not a run of {page.text}; expected #1 to #{count}")
     run = page.runs[int(number) - 1]
@@ -157,16 +161,18 @@ def _bytes(path: Path, text: str) -> bytes:
 
 def _missing(path: Path, text: str) -> str:
     """What is said of a file that is not there, with the names that may have been meant."""
+    if path.is_symlink():
+        return f"{text}: is a link to a file that is not there"
     options = {name: name for name in (*PRESETS, *PRESET_ALIASES)}
     with suppress(OSError):  # its folder may not be there either
         beside = islice(path.parent.iterdir(), _MOST_LISTED)
-        options |= {file.stem: str(file) for file in beside if file.suffix.lower() in _LIMITS}
+        options |= {file.stem: printable(str(file)) for file in beside if file.suffix.lower() in _LIMITS}
     expected = f"expected a file, {', '.join(PRESETS)}, or - for standard input"
     return f"{text}: no such file or preset; {did_you_mean(path.stem, options) or expected}"
 
 
 def _standard_input() -> Source:
-    where = "standard input"
+    where = _STANDARD_INPUT
     if sys.stdin is None:
         raise InputError(f"{where}: is closed; expected a table, a run or a page")
     try:

@@ -141,7 +141,7 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
         assert shown[f.claim, f.how] == f.verdict
     assert again["runs"][0]["timings"] == json.loads(path.read_text(encoding="utf-8"))["runs"][0]["timings"]
     assert run(["claims", str(path), "--width", "0.5"]) == 2
-    assert "allowed are no options of another" in capsys.readouterr().err
+    assert "holds findings of one network, which options cannot change" in capsys.readouterr().err
     assert run(["claims", str(path), "K7", "--explain"]) == 0
     explained = " ".join(capsys.readouterr().out.split())
     assert "cpu, features.2.block.2: 1×1 convolutions by linear layers, time ×" in explained
@@ -204,10 +204,10 @@ def test_what_is_no_module_is_no_part(part):
     [
         (lambda d: d | {"schema": 99}, "has the schema 99"),
         (lambda d: d | {"trials": [{"arm": 1}]}, "is damaged"),
-        (lambda d: d | {"runs": 5}, "its runs are no list"),
+        (lambda d: d | {"runs": 5}, "is damaged: Expected `array`, got `int` - at `$.runs`"),
         (lambda d: d | {"table": None}, "holds no table"),
-        (lambda d: d | {"input": [0, 1]}, "is no image size"),
-        (lambda d: d | {"runs": [{}]}, "run 1: is no run"),
+        (lambda d: d | {"input": [0, 1]}, "input: (0, 1) is not an image size"),
+        (lambda d: d | {"runs": [{}]}, "is damaged: Object missing required field `table` - at `$.runs[0]`"),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_sentence(change, says, capsys, tmp_path):

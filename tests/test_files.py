@@ -62,6 +62,7 @@ def _write(folder, name, content):
         "expand\tout\tkernel\tstride\tse\tactivation\n16.0\t16\t3\t1\t-\tre\n64\t24.0\t3\t2\t✓\ths\n",
         "Activation,SE,Stride,Kernel,Out,Expand\nRE,no,1,3,16,16\n HS , yes , 2 , 3 , 24 , 64 \n\n,,,,,\n",
         "# a comment\n# stem = 16\n" + HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
+        "\n,,,\n# stem = 16\n\n# dropout = 0.2\n" + HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
         '# stem = 16,,,,,\n"# dropout = 0.2",,,,,\n' + HEADER + "16,16,3,1,no,RE\n64,24,3,2,yes,HS\n",
         "expand,out,kernel,stride,SE,activation,,\n16,16,3,1,no,RE,,\n64,24,3,2,yes,HS\n,,,,,,,\n",
         'expand, out, kernel, stride, "SE", "activation"\n16, 16, 3, 1, "no", "RE"\n64, 24, 3, 2, "yes", "HS"\n',

@@ -523,7 +523,7 @@ def test_a_run_in_a_page_that_would_fill_all_memory_is_refused():
     bomb = zlib.compress(b"0" * 200_000_001, 9)
     page = embed(b"{}").replace(b64encode(zlib.compress(b"{}", 9)).decode(), b64encode(bomb).decode())
     with pytest.raises(InputError, match="holds more than 200,000,000 bytes"):
-        embedded(page.encode(), "a.html")
+        list(embedded(page.encode(), "a.html"))
 
 
 @pytest.mark.parametrize("name", ["missing.html", "missing.json", "."])

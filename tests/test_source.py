@@ -23,10 +23,10 @@ from mnv3prof.cli.main import run
 from mnv3prof.cli.options import backend_names
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import PRESET_ALIASES, PRESETS, to_csv
-from mnv3prof.mobilenetv3.table import Row
-from mnv3prof.record import embedded
+from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.record import embedded, read
 from mnv3prof.record.document import run_document, table_document
-from mnv3prof.record.run import Subject
+from mnv3prof.record.run import Subject, Timing
 from mnv3prof.source import Source, open_source, read_table
 
 TOML = b"""
@@ -112,14 +112,88 @@ def test_a_page_of_several_runs_is_several_networks_and_each_has_a_number(here):
     assert [each.table.name for each in pages.subjects] == ["MobileNetV3-Small", "MobileNetV3-Large"]
     for number, each in enumerate(pages.runs, 1):
         assert open_source(f"pages.html#{number}").run == each
-    with pytest.raises(InputError, match=r"pages\.html: holds 2 runs; expected one, e\.g\. FILE\.html#1"):
+    with pytest.raises(InputError, match=r"pages\.html: holds 2 runs; expected one, e\.g\. pages\.html#1"):
         _ = pages.subject
+
+
+def test_standard_input_of_several_runs_is_told_how_to_name_one(here, typed):
+    typed(Path("pages.html").read_bytes())
+    assert len(open_source("-").runs) == 2
+    typed(Path("pages.html").read_bytes())
+    with pytest.raises(InputError, match=r"standard input: holds 2 runs; expected one, e\.g\. FILE\.html#1"):
+        _ = open_source("-").run
+
+
+@pytest.mark.parametrize("command", ["table", "flops", "memory"])
+def test_a_document_of_a_network_is_read_at_the_input_that_it_has(here, capsys, command):
+    for name, options in (("small", ["--input", "32x48"]), ("mine.toml", ["--input", "16", "--width", "2"])):
+        Path("x.json").write_text(
+            _printed([command, name, *options, "--format", "json"], capsys), encoding="utf-8"
+        )
+        assert _printed(["flops", "x.json"], capsys) == _printed(["flops", name, *options], capsys)
+        assert _printed(["flops", "x.json", "--input", "64"], capsys) == _printed(
+            ["flops", name, *options, "--input", "64"], capsys
+        )
+
+
+@pytest.mark.parametrize(
+    "command", [["compare", "small", "large"], ["diff", "small", "large"], ["check", "small"]]
+)
+def test_a_document_that_holds_no_network_says_so(here, capsys, command):
+    options = ["--budget", "macs=1G"] if command[0] == "check" else []
+    Path("x.json").write_text(_printed([*command, *options, "--format", "json"], capsys), encoding="utf-8")
+    assert run(["flops", "x.json"]) == 2
+    assert (
+        "x.json: holds no network; expected a table, a run, findings or a report" in capsys.readouterr().err
+    )
+
+
+def test_a_table_beside_a_run_is_compared_at_the_runs_input(here, capsys):
+    document = json.loads(
+        _printed(["compare", "large", "page.html", "mine.toml", "--format", "json"], capsys)
+    )
+    assert [each["input"] for each in document["networks"]] == [[32, 32]] * 3
+    document = json.loads(
+        _printed(["compare", "large", "run.json", "--input", "64", "--format", "json"], capsys)
+    )
+    assert [each["input"] for each in document["networks"]] == [[64, 64]] * 2
 
 
 @pytest.mark.parametrize("number", ["0", "3", "", "-1", "x", "1.0", "٣", "1" * 5000])
 def test_a_run_that_a_page_has_not(here, number):
     with pytest.raises(InputError, match=r"is not a run of pages\.html; expected #1 to #2"):
         open_source(f"pages.html#{number}")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "profile"])
+def test_a_name_that_is_not_text_is_shown_as_far_as_it_can_be(here, command, capsysbinary):
+    path = Path(os.fsdecode(b"bad\xff\x1b[1m.json"))
+    try:
+        path.write_bytes(Path("run.json").read_bytes())
+    except OSError:
+        pytest.skip("the file system has no such name")
+    measuring = ["profile", "{}", "--on", "null", "--parts", "net", "--time-budget", "0.2", "-o", "out.json"]
+    given = [word.format(path) for word in COMMANDS.get(command, measuring) if word != "--no-latency"]
+    assert run(given) == 0
+    assert b"\x1b" not in capsysbinary.readouterr().out
+    assert run(["flops", os.fsdecode(b"no\xff\x1b[1m.json")]) == 2
+    assert capsysbinary.readouterr().err.startswith(b"mnv3prof: no??[1m.json: no such file or preset; ")
+
+
+def test_a_link_to_nothing_is_no_misspelling(here):
+    Path("dangling.toml").symlink_to("nowhere.toml")
+    Path("loop.toml").symlink_to("loop.toml")
+    with pytest.raises(InputError, match=r"dangling\.toml: is a link to a file that is not there"):
+        open_source("dangling.toml")
+    with pytest.raises(InputError, match=r"loop\.toml: "):
+        open_source("loop.toml")
+
+
+def test_a_page_of_findings_only_has_no_run_to_name(here, capsys):
+    assert run(["claims", "small", "K1", "-o", "found.json"]) == 0
+    Path("f.html").write_text(embedded.embed(Path("found.json").read_bytes()), encoding="utf-8")
+    with pytest.raises(InputError, match=r"f\.html: holds findings, and no run"):
+        open_source("f.html#1")
 
 
 def test_a_file_may_be_called_with_a_hash(here):
@@ -329,10 +403,7 @@ def test_a_page_of_two_runs_is_compared(here, capsys):
     ]
     for command in (["flops"], ["latency"], ["check", "--budget", "macs=1G"]):
         assert run([*command, "pages.html"]) == 2
-        assert (
-            "pages.html: holds 2 runs; expected one, e.g. FILE.html#1 for its first"
-            in capsys.readouterr().err
-        )
+        assert "pages.html: holds 2 runs; expected one, e.g. pages.html#1" in capsys.readouterr().err
 
 
 def test_the_runs_of_pages_are_compared_in_time(here, capsys):
@@ -450,6 +521,7 @@ def test_a_misspelt_name_is_answered_with_the_right_one(arguments, meant, capsys
 
 def test_a_backend_by_another_name_is_the_same_backend():
     assert backend_names("torch,tflite,cpu,ort,litert") == ("cpu", "litert", "onnxruntime")
+    assert backend_names("null,all") == ("null", *backend_names("all"))
     assert name_of("tflite") == "litert"
 
 
@@ -478,6 +550,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind, name, capsys)
         b'{"schema":1,"findings":[1],"table":{},"input":[1,1],"runs":[%s[]]}',
         b'{"schema":1,"x":[%s[]],"host":{}}',
         b'{"table":[%s[]]}',
+        b'{"table":[%s[]],"input":[1,1]}',
     ],
 )
 def test_millions_of_objects_are_not_made_to_be_refused(tmp_path, document):
@@ -494,11 +567,33 @@ def test_millions_of_objects_are_not_made_to_be_refused(tmp_path, document):
             tracemalloc.stop()
 
 
-def test_all_documents_of_a_page_together_have_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "MAX_RUN_BYTES", 1_000_000)
+def test_the_layers_are_looked_through_once_for_all_timings(tmp_path, monkeypatch):
+    rows = tuple(Row(8, 8, 3, 1, False, "RE") for _ in range(1_000))
+    large = Subject(Table(name="long", stem=8, rows=rows), (1, 1))
+    parts = [f"features.{n}.block.{m}" for n in range(1, 1_001) for m in range(2)] * 5
+    timings = tuple(Timing(backend="null", part=part) for part in parts)
+    path = kept(msgspec.structs.replace(made(), subject=large, timings=timings), tmp_path / "long.json")
+    looked, plainly = [], read._parts
+    monkeypatch.setattr(read, "_parts", lambda graph: looked.append(graph) or plainly(graph))
+    assert len(read_run(path).timings) == 10_000
+    assert looked == [large.graph]
+
+
+def test_a_page_is_inflated_no_further_than_its_first_fault(tmp_path, monkeypatch):
+    inflated, plainly = [], embedded._inflated
+    monkeypatch.setattr(embedded, "_inflated", lambda *given: inflated.append(1) or plainly(*given))
+    page = tmp_path / "many.html"
+    page.write_text(embedded.embed(b"{}") * 30_000, encoding="utf-8")
+    with pytest.raises(InputError, match="document 1: is neither a run nor findings"):
+        open_source(str(page))
+    assert len(inflated) == 1
+
+
+def test_all_documents_of_a_page_together_have_a_limit(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "MAX_RUN_BYTES", 2 * (folder / "run.json").stat().st_size + 1_000_000)
     page = tmp_path / "a.html"
-    page.write_text(embedded.embed(b" " * 400_000) * 3, encoding="utf-8")
-    with pytest.raises(InputError, match="its run is damaged: it is cut off, or the page holds more than"):
+    page.write_text(embedded.embed((folder / "run.json").read_bytes() + b" " * 400_000) * 3, encoding="utf-8")
+    with pytest.raises(InputError, match="its run is damaged: the page holds more than"):
         open_source(str(page))
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ..cost.counts import Dtype
+from ..graph.errors import printable
 from ..record.run import Operator, Run, Subject, Timing, twins
 from . import cache
 from .backends import backend, compiles, names
@@ -92,7 +93,7 @@ def _begun(request: Request) -> Run:
     subjects = dict(request.subjects)
     return Run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["mnv3prof", *sys.argv[1:]]),
+        command=printable(shlex.join(["mnv3prof", *sys.argv[1:]])),
         host=describe(request.backends),
         subject=subjects.pop(""),
         variants=subjects,

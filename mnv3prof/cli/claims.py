@@ -112,7 +112,7 @@ def _evidence(source: str, settings: Settings) -> Evidence:
         return Evidence(subject=settings.variant(opened.subject))
     if settings != Settings():
         raise InputError(
-            f"{source}: holds findings of one network; options of another are not allowed with it"
+            f"{source}: holds findings of one network, which options cannot change; leave them out"
         )
     return opened.findings
 

@@ -14,7 +14,7 @@ from ..record.run import Run, Subject
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from ..source import Source, open_source
 from .measuring import Measuring, emit_run, measured
-from .options import DEFAULT_SOURCE, Settings, SourcesArgument, spread
+from .options import DEFAULT_SOURCE, Settings, SourcesArgument, at_one_input, spread
 from .output import Output, Result, emit
 
 
@@ -31,11 +31,11 @@ def compare(
 ) -> None:
     """Set networks side by side, block by block and in total, with ratios to the first.
 
-    Several sources: the options change all of them. One source (large): it is compared with its
-    variant. Where --standard-conv, --dense-depthwise, --without-se or --activation makes the
-    variant, the other options change both; else they make the variant. --latency times them too,
-    and sets the ratio of times beside the ratio of MACs, for each part and backend. A saved run of
-    several networks, given alone, is shown again.
+    Several sources: the options change all of them; a table beside a saved run has the run's input.
+    One source (large): it is compared with its variant. Where --standard-conv, --dense-depthwise,
+    --without-se or --activation makes the variant, the other options change both; else they make the
+    variant. --latency times them too, and sets the ratio of times beside the ratio of MACs, for each
+    part and backend. A saved run of several networks, given alone, is shown again.
 
     Example: mnv3prof compare --standard-conv
     """
@@ -75,7 +75,7 @@ def _by_variant(subjects: Sequence[Subject]) -> dict[str, Subject]:
 
 
 def _subjects(sources: Sequence[Source], settings: Settings) -> list[Subject]:
-    known = [subject for source in sources for subject in source.subjects]
+    known = [subject for subjects in at_one_input(sources) for subject in subjects]
     if len(known) > MOST_NETWORKS:
         raise InputError(f"compare: {len(known)} networks are too many; expected at most {MOST_NETWORKS}")
     if len(known) > 1:

@@ -1,13 +1,14 @@
 """The options that commands share, so that no two spell one differently."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
 import typer
+from msgspec.structs import replace
 
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, shown
@@ -15,7 +16,7 @@ from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import PRESETS
 from ..mobilenetv3.variants import WidthRule, vary
 from ..record.figures import Found
-from ..record.run import Run, Subject
+from ..record.run import Subject
 from ..source import Source, open_source
 
 SOURCE_HELP = (
@@ -83,9 +84,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def without_structure(self) -> "Settings":
         """These settings without the options that ask for other operations."""
-        return msgspec.structs.replace(
-            self, standard_conv=False, dense_depthwise=False, without_se=False, activation=None
-        )
+        return replace(self, standard_conv=False, dense_depthwise=False, without_se=False, activation=None)
 
     def found(self, *sources: Source) -> tuple[Found, ...]:
         """What each source names: a run as it was measured, or a network changed as asked.
@@ -93,20 +92,24 @@ class Settings(msgspec.Struct, frozen=True):
         A network beside a run has the run's dtype and batch, and its input unless another is asked for.
         """
         runs = [source.run for source in sources]
-        beside = next(filter(None, runs), None)
         if None not in runs and self != Settings():
             names = " and ".join(source.text for source in sources)
             raise InputError(f"{names}: options of the network cannot change a saved run; leave them out")
+        how = next((run.measured_as for run in runs if run), ("fp32", 1))
         return tuple(
-            Found(source.text, run.subject, *run.measured_as, run) if run else self._computed(source, beside)
-            for source, run in zip(sources, runs, strict=True)
+            Found(source.text, run.subject, *run.measured_as, run)
+            if run
+            else Found(source.text, self.variant(subject), *how)
+            for source, run, (subject,) in zip(sources, runs, at_one_input(sources), strict=True)
         )
 
-    def _computed(self, source: Source, beside: Run | None) -> Found:
-        if beside is None:
-            return Found(source.text, self.variant(source.subject))
-        known = msgspec.structs.replace(source.subject, input=beside.subject.input)
-        return Found(source.text, self.variant(known), *beside.measured_as)
+
+def at_one_input(sources: Sequence[Source]) -> Iterator[tuple[Subject, ...]]:
+    """The networks of each source, that of a table at the input of the first run beside it, if any."""
+    size = next((run.subject.input for source in sources for run in source.runs), None)
+    for source in sources:
+        subjects = source.subjects
+        yield subjects if source.runs or size is None else tuple(replace(s, input=size) for s in subjects)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -136,7 +139,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
         if settings.classes is None:
             subject = subject.varied(vary(subject.table, classes=found.classes))
         refuse_misfit(found, subject.table)
-        return msgspec.structs.replace(subject, weights=found.weights)
+        return replace(subject, weights=found.weights)
 
 
 DEFAULT_SOURCE = "large"
@@ -220,7 +223,8 @@ def backend_names(on: str) -> tuple[str, ...]:
     from ..bench.backends import name_of
     from ..bench.profile import usable_here
 
-    names = usable_here() if on == "all" else (name_of(name.strip()) for name in on.split(","))
+    asked = [name.strip() for name in on.split(",")]
+    names = [each for name in asked for each in (usable_here() if name == "all" else [name_of(name)])]
     return tuple(dict.fromkeys(names))
 
 

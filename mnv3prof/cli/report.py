@@ -128,7 +128,7 @@ def _reports() -> Path:
 
 def _is_shown(source: Source | None) -> TypeGuard[Source]:
     """Whether a source is shown as it is; the network of any other is measured."""
-    return source is not None and source.table is None
+    return source is not None and source.network is None
 
 
 def _refuse(given: Sequence[Source | None], checkpoint: Checkpoint, asked: bool) -> None:

@@ -18,6 +18,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def printable(text: str) -> str:
+    """`text` with ? for each letter that a terminal or a file in UTF-8 cannot take as it is."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def did_you_mean(name: str, options: Mapping[str, str]) -> str:
     """Return "did you mean X?" for the option nearest to `name`, or "". options: what is shown for each."""
     import difflib

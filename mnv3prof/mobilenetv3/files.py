@@ -109,7 +109,9 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
     import csv
 
     lines = text.splitlines()
-    start = next((n for n, line in enumerate(lines) if not line.startswith(("#", '"#'))), len(lines))
+    above = ("#", '"#')  # and lines that a spreadsheet left empty
+    rest = (n for n, line in enumerate(lines) if line.strip(",;\t ") and not line.startswith(above))
+    start = next(rest, len(lines))
     settings = "\n".join(map(_setting, lines[:start]))
     body = lines[start:]
     delimiter = max(",;\t", key=body[0].count) if body else ","

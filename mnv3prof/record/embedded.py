@@ -3,6 +3,7 @@
 import zlib
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
+from collections.abc import Iterator
 from typing import Final
 
 from ..graph.errors import InputError
@@ -17,25 +18,28 @@ def embed(document: bytes) -> str:
     return (_OPEN + b64encode(zlib.compress(document, 9)) + _CLOSE).decode()
 
 
-def embedded(page: bytes, where: str) -> tuple[bytes, ...]:
+def embedded(page: bytes, where: str) -> Iterator[bytes]:
     """The documents in a page, in its order. Raises InputError where there is none or one is damaged.
 
     All of them together may have MAX_RUN_BYTES.
     """
-    found: list[bytes] = []
-    for piece in page.split(_OPEN)[1:]:
+    pieces, left = page.split(_OPEN)[1:], MAX_RUN_BYTES
+    if not pieces:
+        raise InputError(f"{where}: holds no run; a page that mnv3prof report wrote holds its own")
+    for piece in pieces:
         try:
-            found.append(_inflated(piece.partition(_CLOSE)[0], MAX_RUN_BYTES - sum(map(len, found))))
+            document = _inflated(piece.partition(_CLOSE)[0], left)
         except (NotBase64, zlib.error, ValueError) as error:
             raise InputError(f"{where}: its run is damaged: {error}") from None
-    if not found:
-        raise InputError(f"{where}: holds no run; a page that mnv3prof report wrote holds its own")
-    return tuple(found)
+        left -= len(document)
+        yield document
 
 
 def _inflated(piece: bytes, most: int) -> bytes:
     inflater = zlib.decompressobj()
     data = inflater.decompress(b64decode(piece, validate=True), most + 1)
-    if not inflater.eof or len(data) > most:
-        raise ValueError(f"it is cut off, or the page holds more than {MAX_RUN_BYTES:,} bytes")
+    if len(data) > most:
+        raise ValueError(f"the page holds more than {MAX_RUN_BYTES:,} bytes")
+    if not inflater.eof:
+        raise ValueError("it is cut off")
     return data

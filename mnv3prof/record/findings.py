@@ -5,9 +5,10 @@ from typing import Any, Literal
 import msgspec
 
 from ..cost.counts import Dtype
+from ..graph.errors import InputError
 from ..graph.graph import Graph
 from .document import run_document, table_head
-from .read import Network, RunDocument, decode, read_head
+from .read import Network, RunDocument, decode, read_head, require_schema
 from .run import SCHEMA, Run, Subject, Timing, twins
 
 Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
@@ -124,14 +125,20 @@ class _Document(Network, kw_only=True):
         return Evidence(subject=self.subject(where), runs=runs, trials=self.trials)
 
 
-def read_saved(data: bytes, where: str) -> Run | Evidence | None:
-    """The run, or the evidence of findings, in a JSON document; None where it holds neither.
+def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
+    """What a JSON document holds: a run, findings' evidence, or a network at its input; None for a table.
 
     Raises InputError about `where`.
     """
     head = read_head(data, where)
     if head.findings:
-        return decode(data, head, _Document, where).evidence(where)
+        require_schema(head, where)
+        return decode(data, _Document, where).evidence(where)
     if head.host or head.timings:
-        return decode(data, head, RunDocument, where).run(where)
+        require_schema(head, where)
+        return decode(data, RunDocument, where).run(where)
+    if head.table and head.input:
+        return decode(data, Network, where).subject(where)
+    if head.schema and not head.table:
+        raise InputError(f"{where}: holds no network; expected a table, a run, findings or a report")
     return None

@@ -1,15 +1,17 @@
 """Reading the documents that hold runs: whatever is wrong with one is one sentence."""
 
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import msgspec
 
 from ..cost.conventions import Reading, counter
 from ..graph.errors import InputError, shown
+from ..graph.graph import Graph
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
 from .plan import RuntimePlan
-from .run import SCHEMA, Host, Operator, Run, Subject, Timing, Weights, part_layers
+from .run import NET, SCHEMA, Host, Operator, Run, Subject, Timing, Weights
 
 MAX_RUN_BYTES: Final = 200_000_000
 """A run holds every sample."""
@@ -20,7 +22,9 @@ _Document = TypeVar("_Document")
 class Head(msgspec.Struct):
     """The keys by which a document shows what it is. What they hold is not decoded."""
 
-    schema: msgspec.Raw = msgspec.Raw(b"null")
+    schema: msgspec.Raw = msgspec.Raw()
+    table: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = msgspec.Raw()
     host: msgspec.Raw = msgspec.Raw()
     timings: msgspec.Raw = msgspec.Raw()
     findings: msgspec.Raw = msgspec.Raw()
@@ -76,12 +80,16 @@ def read_head(data: bytes, where: str) -> Head:
         raise InputError(f"{where}: is nested too deeply") from None
 
 
-def decode(data: bytes, head: Head, kind: type[_Document], where: str) -> _Document:
-    """A document that has this `head`, as a `kind`. Raises InputError about `where`."""
+def require_schema(head: Head, where: str) -> None:
+    """Raises InputError about `where` unless a document with this head is of the schema that is read."""
     schema = bytes(head.schema)
     if schema != str(SCHEMA).encode():
-        found = shown(schema.decode("utf-8", "replace")).strip("'")
+        found = shown(schema.decode("utf-8", "replace")).strip("'") or "null"
         raise InputError(f"{where}: has the schema {found}; this version reads {SCHEMA}")
+
+
+def decode(data: bytes, kind: type[_Document], where: str) -> _Document:
+    """A JSON document as a `kind`. Raises InputError about `where`."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as error:
@@ -90,22 +98,16 @@ def decode(data: bytes, head: Head, kind: type[_Document], where: str) -> _Docum
 
 def _check(run: Run, where: str) -> None:
     """Raises InputError for a timing that fits none of the networks, or whose figures cannot be."""
-    graphs = {name: subject.graph for name, subject in run.subjects.items()}
-
-    def has(variant: str, part: str) -> bool:
-        return variant in graphs and bool(part_layers(graphs[variant], part))
-
+    parts = {name: _parts(subject.graph) for name, subject in run.subjects.items()}
     for number, timing in enumerate(run.timings, 1):
-        if not has(timing.variant, timing.part):
-            raise InputError(f"{where}: timing {number} is of {timing.part!r}, which its network has not")
+        _require_part(parts, timing, f"{where}: timing {number}")
         if timing.visits and (0 in timing.visits or sum(timing.visits) != len(timing.samples_s)):
             raise InputError(
                 f"{where}: timing {number} has {len(timing.samples_s)} samples and visits of "
                 f"{sum(timing.visits)}; a visit has at least one, and together they have them all"
             )
     for number, operator in enumerate(run.operators, 1):
-        if not has(operator.variant, operator.part):
-            raise InputError(f"{where}: operator {number} is of {operator.part!r}, which its network has not")
+        _require_part(parts, operator, f"{where}: operator {number}")
     for number, reading in enumerate(run.readings, 1):
         try:
             counter(reading.tool)
@@ -115,3 +117,17 @@ def _check(run: Run, where: str) -> None:
             raise InputError(
                 f"{where}: reading {number} prints {shown(reading.printed)}, which no counter does"
             )
+
+
+def _parts(graph: Graph) -> set[str]:
+    """Everything that part_layers() finds layers of: the network, its blocks, its modules."""
+    paths = {layer.path for layer in graph.layers if layer.path}
+    ends = ((path, end) for path in paths for end in range(len(path) + 1) if path[end : end + 1] in ("", "."))
+    return {NET, *graph.block_names, *(path[:end] for path, end in ends)}
+
+
+def _require_part(parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:
+    if timed.variant not in parts:
+        raise InputError(f"{where} is of the network {shown(timed.variant)}, which the run has not")
+    if timed.part not in parts[timed.variant]:
+        raise InputError(f"{where} is of {shown(timed.part)}, which its network has not")
