@@ -194,7 +194,7 @@ BAD = [
     (["compare", "large", "small", "--on", "cpu"], "need --latency"),
     (["compare", "--standard-conv", "--ops"], "need --latency"),
     (["flops", "--format", "xml"], "expected table, json, csv, md"),
-    (["flops", "missing.toml"], "missing.toml: no such file or preset; expected a file, or large, small"),
+    (["flops", "missing.toml"], "missing.toml: no such file or preset; expected a file, large, small"),
     (["memory", "--batch", "0"], "--batch: 0 is not allowed"),
     (["memory", "--batch", "1000001"], "1 to 1,000,000"),
     (["memory", "--alignment", "0"], "--alignment: 0 is not allowed"),

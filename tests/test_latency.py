@@ -83,7 +83,8 @@ def test_variants_run_on_the_runtimes(variant, capsys):
     code = run([*arguments, "--time-budget", "0.5", "--format", "json"])
     out = capsys.readouterr().out
     assert code == 0, out
-    assert {t["status"] for t in json.loads(out)["timings"]} == {"ok"}
+    timings = json.loads(out)["timings"]
+    assert [(t["backend"], t["variant"], t["reason"]) for t in timings if t["status"] != "ok"] == []
 
 
 def test_the_csv_has_a_row_for_each_part_and_backend(capsys):

@@ -1,9 +1,10 @@
 """The one error that a user's input raises, and how a message quotes that input."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 _Value = TypeVar("_Value")
+_NEAR: Final = 0.7
 
 
 class InputError(ValueError):
@@ -28,7 +29,7 @@ def did_you_mean(name: str, options: Mapping[str, str]) -> str:
     import difflib
 
     typed, known = name.strip().lower()[:100], {option.lower(): meant for option, meant in options.items()}
-    near = difflib.get_close_matches(typed, known, 1)
+    near = difflib.get_close_matches(typed, known, 1, _NEAR)
     if not near and len(typed) > 2:
         near = [option for option in known if typed in option][:3]
     return f"did you mean {' or '.join(known[each] for each in near)}?" if near else ""
