@@ -53,7 +53,8 @@ def test_a_known_time_is_measured(seconds, monkeypatch):
     monkeypatch.setenv("NULL_SECONDS", str(seconds))
     (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=1.5)
     assert timing.status == "ok"
-    assert timing.summary.median == pytest.approx(seconds, rel=0.01, abs=0.5e-6)
+    # The call itself takes up to a microsecond on a slow machine.
+    assert timing.summary.median == pytest.approx(seconds, rel=0.01, abs=2e-6)
     assert timing.max_abs_err == 0
 
 
