@@ -4,9 +4,10 @@ import json
 import random
 
 import msgspec
+from timings import run_of, timing
 
 from mnv3prof.record.document import run_document
-from mnv3prof.record.run import NET, Host, Run, Runtime, Subject, Timing, twins
+from mnv3prof.record.run import NET, Host, Runtime, Subject, twins
 from mnv3prof.source import read_table
 
 HOST = Host(
@@ -24,10 +25,10 @@ def samples(median, noise=0.01, count=50, seed=0):
 
 def made(
     table="small", size=(32, 32), backends=("cpu", "onnxruntime"), slower=None, seed=0, host=HOST, noise=0.01,
-    count=50, how=None, **fields,
+    count=50, how=None, subject=None, **fields,
 ):  # fmt: skip
     """A run of every part; a part in `slower` takes so many times its time. how: a timing's other fields."""
-    subject = Subject(read_table(table), size)
+    subject = subject or Subject(read_table(table), size)
     graph = subject.graph
     same, slower = twins(graph), slower or {}
     parts = [part for part in (*graph.block_names, NET) if same[part] == part]
@@ -36,13 +37,9 @@ def made(
         for n, part in enumerate(parts, 1):
             median = (0.020 if part == NET else n * 1e-4) * (b + 1) * slower.get(part, 1.0)
             times = samples(median, noise, count, seed=f"{seed} {backend} {part}")
-            timings.append(Timing(
-                backend=backend, part=part, samples_s=times, calls=len(times), stopped="steady", **(how or {})
-            ))  # fmt: skip
-    return Run(
-        created="2026-01-01T00:00:00+00:00", command="mnv3prof profile", host=host, subject=subject,
-        timings=tuple(timings), **fields,
-    )  # fmt: skip
+            timings.append(timing(backend, part, times, **(how or {})))
+    when = {"created": "2026-01-01T00:00:00+00:00", "command": "mnv3prof profile"}
+    return run_of(subject, timings, host=host, **when, **fields)
 
 
 def kept(run, path):

@@ -1,8 +1,10 @@
 """Runs made up for the report: figures that are known, so that what it says of them can be checked."""
 
+import timings as made
+
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Subject, Timing
+from mnv3prof.record.run import NET, Host, Roof, Runtime, Subject
 from mnv3prof.source import read_table
 
 HOST = Host(
@@ -18,10 +20,8 @@ def samples(median):
 
 
 def timing(backend, part, seconds, **how):
-    return Timing(
-        backend=backend, part=part, samples_s=samples(seconds), calls=9, stopped="steady", first_s=seconds,
-        load_s=1e-3, max_abs_err=1e-6, max_rel_err=1e-6, cpu_per_wall=1.0, **how,
-    )  # fmt: skip
+    known = {"first_s": seconds, "load_s": 1e-3, "max_abs_err": 1e-6, "max_rel_err": 1e-6}
+    return made.timing(backend, part, samples(seconds), **known, **how)
 
 
 def made_run(
@@ -40,9 +40,7 @@ def made_run(
     if standard:
         timings += [timing("fast", NET, 40e-3, variant=name), timing("fast", "2", 3e-3, variant=name)]
     printed = [Reading(tool, "1", "ok", printed=sum(counted_as(graph, tool))) for tool in list(COUNTERS)[:4]]
-    return Run(
-        created="2026-01-02T03:04:05+00:00", command=f"mnv3prof report {net}", host=HOST,
-        subject=subject, timings=tuple(timings),
-        variants={name: dense} if standard else {},
-        readings=tuple(printed) if readings else (),
+    return made.run_of(
+        subject, timings, {name: dense} if standard else {}, HOST, created="2026-01-02T03:04:05+00:00",
+        command=f"mnv3prof report {net}", readings=tuple(printed) if readings else (),
     )  # fmt: skip

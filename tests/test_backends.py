@@ -13,7 +13,7 @@ from subjects import subject
 from mnv3prof.bench import processes
 from mnv3prof.bench.backends import Job, backend, names
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.convert import convert
+from mnv3prof.bench.convert import convert, file_kind
 from mnv3prof.bench.formats import form, stored_dtype
 from mnv3prof.bench.parts import make_parts
 from mnv3prof.bench.schedule import Plan, measure
@@ -31,6 +31,7 @@ from mnv3prof.bench.worker import (
     _how_wrong,
     serve_runtime,
 )
+from mnv3prof.record.target import Target
 
 SMALL = subject("small", 64)
 HERE = [name for name in names() if name not in ("null", "cuda", "mps")]
@@ -51,7 +52,13 @@ def test_every_runtime_of_this_system_is_here(name):
 )
 def test_every_type_that_a_runtime_offers_runs(name, dtype):
     """fp16 and bf16 may be lacking in the processor, which is a reason; int8 may not."""
-    plan = Plan(Setup({"": SMALL}, dtype), (Piece("", "1"), Piece("", "2")), (name,), default_folder(), 0.2)
+    plan = Plan(
+        {"": SMALL},
+        (Piece("", "1"), Piece("", "2")),
+        (Target(backend=name, dtype=dtype),),
+        default_folder(),
+        0.2,
+    )
     timings = measure(plan)
     if timings[0].status == "unsupported":
         assert dtype != "int8"
@@ -67,15 +74,15 @@ def test_every_type_that_a_runtime_offers_runs(name, dtype):
 def test_a_gpu_runs_where_there_is_one(name):
     if not (found := backend(name).usable()).ok:
         pytest.skip(found.reason)
-    plan = Plan(Setup({"": SMALL}), (Piece("", "1"), Piece("", "net")), (name,), default_folder(), 1)
+    plan = Plan({"": SMALL}, (Piece("", "1"), Piece("", "net")), (Target(backend=name),), default_folder(), 1)
     assert {timing.status for timing in measure(plan)} == {"ok"}
 
 
 def test_vulkan_runs_the_network_as_pytorch_does():
     plan = Plan(
-        Setup({"": SMALL}),
+        {"": SMALL},
         tuple(Piece("", p) for p in ("1", "4", "net")),
-        ("ncnn-vulkan",),
+        (Target(backend="ncnn-vulkan"),),
         default_folder(),
         1,
     )
@@ -148,16 +155,16 @@ def test_gpu_backends_wait_for_their_own_device(name, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", HERE)
 def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
-    setup, piece = Setup({"": SMALL}, threads=threads), Piece("", "2")
+    setup, piece = Setup({"": SMALL}, Target(backend=name, threads=threads)), Piece("", "2")
     folder, request = default_folder(), Prepare(piece, None, "")
-    if format_name := backend(name).FORMAT:
-        ((key, entry),) = convert({format_name: (piece,)}, setup, folder).values()
+    if kind := file_kind(setup.target):
+        ((key, entry),) = convert({kind: (piece,)}, setup.subjects, folder).values()
         request = Prepare(piece, folder / key, entry.main)
-    worker = processes.start(serve_runtime, name, setup)
+    worker = processes.start(serve_runtime, setup)
     try:
         for ask in (Begin(), request, Sample(piece, 0.3)):
             assert not isinstance(processes.ask(worker, ask, 120), Failed)
-        time.sleep(0.05)  # a visit's warm-up absorbs what a runtime spins this long
+        time.sleep(0.05)  # a burst's warm-up absorbs what a runtime spins this long
         process = psutil.Process(worker.process.pid)
         before = sum(process.cpu_times()[:2])
         time.sleep(1.0)
@@ -170,7 +177,7 @@ def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
 def test_one_thread_is_one_processor_for_a_large_output_too(name):
     """PyTorch hands large outputs over by as many threads as it has, whatever the runtime's own are."""
     net = subject("large", 224)
-    plan = Plan(Setup({"": net}), (Piece("", "1"),), (name,), default_folder(), budget_s=0.5)
+    plan = Plan({"": net}, (Piece("", "1"),), (Target(backend=name),), default_folder(), budget_s=0.5)
     (timing,) = measure(plan)
     assert (timing.status, timing.reason) == ("ok", "")
     assert timing.cpu_per_wall < 1.15
@@ -180,7 +187,9 @@ def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
     """It would run the ninth one as it is, silently but for fullgraph."""
     net = subject("small", 32)
     pieces = tuple(Piece("", str(row)) for row in range(1, 12))
-    timings = measure(Plan(Setup({"": net}), pieces, ("cpu-compile",), default_folder(), budget_s=0.5))
+    timings = measure(
+        Plan({"": net}, pieces, (Target(backend="cpu-compile"),), default_folder(), budget_s=0.5)
+    )
     assert [(timing.status, timing.reason) for timing in timings] == [("ok", "")] * len(pieces)
 
 
@@ -240,7 +249,7 @@ def test_errors_by_hand():
 def test_the_whole_network_in_8_bits_is_right_where_few_pixels_are_left(name):
     """At 64 x 64 the last blocks have 2 x 2: ranges fitted to other images were off by their half."""
     pieces = tuple(Piece("", part) for part in ("8", "head", "net"))
-    plan = Plan(Setup({"": SMALL}, "int8"), pieces, (name,), default_folder(), 0.2)
+    plan = Plan({"": SMALL}, pieces, (Target(backend=name, dtype="int8"),), default_folder(), 0.2)
     for timing in measure(plan):
         assert (timing.status, timing.reason) == ("ok", "")
         assert timing.rms_rel_err < (0.25 if timing.part == "net" else 0.05)

@@ -8,17 +8,18 @@ from subjects import subject
 
 from mnv3prof.bench import cache
 from mnv3prof.bench.convert import convert
-from mnv3prof.bench.worker import Failed, Piece, Setup
+from mnv3prof.bench.worker import Failed, FileKind, Piece
 from mnv3prof.cli.main import run
 from mnv3prof.record.run import Weights
 
 SMALL = subject("small", 32)
-PIECES = {"onnx": (Piece("", "1"), Piece("", "2"))}
+ONNX = FileKind("onnx", "fp32", 1)
+PIECES = {ONNX: (Piece("", "1"), Piece("", "2"))}
 
 
-def _heard(folder, setup=Setup({"": SMALL}), pieces=PIECES):  # noqa: B008
+def _heard(folder, subjects={"": SMALL}, pieces=PIECES):  # noqa: B006
     heard = []
-    found = convert(pieces, setup, folder, hear=heard.append)
+    found = convert(pieces, subjects, folder, hear=heard.append)
     assert not any(isinstance(entry, Failed) for entry in found.values())
     return found, heard
 
@@ -34,7 +35,7 @@ def test_a_second_run_converts_nothing(tmp_path):
 @pytest.mark.parametrize("damage", ["truncated", "changed", "file gone", "manifest gone", "manifest torn"])
 def test_a_damaged_entry_is_made_again(damage, tmp_path):
     first, _ = _heard(tmp_path)
-    key, entry = first["onnx", Piece("", "1")]
+    key, entry = first[ONNX, Piece("", "1")]
     file, manifest = tmp_path / key / entry.main, tmp_path / key / "entry.json"
     data = file.read_bytes()
     match damage:
@@ -50,7 +51,7 @@ def test_a_damaged_entry_is_made_again(damage, tmp_path):
             manifest.write_bytes(manifest.read_bytes()[:10])
     again, heard = _heard(tmp_path)
     assert len(heard) == 1
-    assert (tmp_path / again["onnx", Piece("", "1")][0] / entry.main).read_bytes() == data
+    assert (tmp_path / again[ONNX, Piece("", "1")][0] / entry.main).read_bytes() == data
 
 
 def test_everything_that_matters_is_in_the_key(monkeypatch):

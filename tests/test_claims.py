@@ -4,6 +4,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 from subjects import subject
+from timings import run_of, timing
 from torch.utils.flop_counter import FlopCounterMode
 
 from mnv3prof.claims import claim as room
@@ -16,7 +17,7 @@ from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.findings import Evidence, Trial
-from mnv3prof.record.run import NET, Host, Run, Timing
+from mnv3prof.record.run import NET, Host
 from mnv3prof.source import read_table
 
 LARGE = subject("large")
@@ -36,16 +37,15 @@ def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), no
     wishes = room.wishes(net, claims)
     subjects = {"": net, **{wish.variant: wish.subject for wish in wishes}}
     timings = tuple(
-        Timing(
-            variant=wish.variant, part=wish.part, backend=backend, dtype=dtype, calls=60, stopped="steady",
-            samples_s=_samples(seconds(wish.variant, wish.part, backend), noise),
+        timing(
+            backend, wish.part, _samples(seconds(wish.variant, wish.part, backend), noise), dtype=dtype,
+            variant=wish.variant,
         )
         for wish in wishes
         for backend in backends
         for dtype in wish.dtypes
     )  # fmt: skip
-    main = subjects.pop("")
-    run = Run(created="", command="", host=_host(os), subject=main, variants=subjects, timings=timings)
+    run = run_of(subjects.pop(""), timings, subjects, _host(os))
     return Evidence(subject=net, runs=(run,))
 
 
@@ -235,15 +235,15 @@ def test_t3_is_what_torch_builds():
 
 
 def test_a_ratio_rests_on_intervals_and_a_test():
-    slow, fast = (Timing(backend="a", part=NET, samples_s=_samples(s)) for s in (2.0, 1.0))
+    slow, fast = (timing("a", NET, _samples(s)) for s in (2.0, 1.0))
     found = ratio(slow, fast)
     assert (found.value, found.slower, found.faster) == (pytest.approx(2.0, rel=1e-3), True, False)
     assert found.low < 2 < found.high
     assert ratio(fast, slow).faster
     assert not ratio(slow, slow).slower
     assert not ratio(slow, slow).faster
-    wild = Timing(backend="a", part=NET, samples_s=_samples(2.0, noise=3.0, many=12))
-    assert not ratio(wild, Timing(backend="a", part=NET, samples_s=_samples(2.4, noise=3.0, many=12))).faster
+    wild = timing("a", NET, _samples(2.0, noise=3.0, many=12))
+    assert not ratio(wild, timing("a", NET, _samples(2.4, noise=3.0, many=12))).faster
     assert ratio(slow, None) is None
     assert ratio(replace(slow, status="wrong"), fast) is None
     assert ratio_of_sums([slow, fast], [fast, fast]).value == pytest.approx(1.5, rel=1e-2)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from subjects import subject
 from terminal import on_terminal, without_escapes
+from timings import run_of, timing
 
 from mnv3prof.bench.parts import inner_part, make_network
 from mnv3prof.claims import measure
@@ -20,7 +21,7 @@ from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.document import run_document
 from mnv3prof.record.findings import Evidence, Finding, read_saved
-from mnv3prof.record.run import NET, Host, Run, Timing, part_layers
+from mnv3prof.record.run import NET, part_layers
 from mnv3prof.show.claims import claims_sheets
 from mnv3prof.show.latency import latency_sheets, samples_sheet
 from mnv3prof.source import open_source, read_table
@@ -119,7 +120,7 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
     assert capsys.readouterr().out == ""
     (evidence,), findings = open_source(str(path)).evidence, _findings(path)
     (found,) = evidence.runs
-    assert {(t.variant, t.part, t.backend) for t in found.timings} >= {
+    assert {(t.variant, t.part, t.target.backend) for t in found.timings} >= {
         (variant, part, backend)
         for backend in ("cpu", "onnxruntime")
         for variant, part in (
@@ -127,9 +128,9 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
             ("", "features.2.block.2"), ("linear SE", "features.2.block.2"),
         )
     }  # fmt: skip
-    for timing in found.timings:
-        assert (timing.status, timing.reason) == ("ok", "")
-        assert timing.samples_s
+    for each in found.timings:
+        assert (each.status, each.reason) == ("ok", "")
+        assert each.bursts
     measured = [f for f in findings if f.how.startswith("measured on cpu, onnxruntime; ")]
     assert [f.claim for f in measured] == ["K2", "K7"]
     assert all("1 thread" in f.how for f in measured)
@@ -155,7 +156,7 @@ def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
     net = subject(str(path), 32)
     wanted = [wish for wish in wishes(net, ("K4",)) if wish.part == NET and wish.variant in ("", "swish")]
     runs = measure.measure(net, wanted, measure.Measuring(("cpu", "onnxruntime"), budget_s=2))
-    assert [{(t.backend, t.dtype) for t in r.timings} for r in runs] == [
+    assert [{(t.target.backend, t.target.dtype) for t in r.timings} for r in runs] == [
         {("cpu", "fp32"), ("onnxruntime", "fp32")}, {("onnxruntime", "int8")}
     ]  # fmt: skip
     assert {(t.status, t.reason) for r in runs for t in r.timings} == {("ok", "")}
@@ -185,12 +186,11 @@ def test_a_module_is_given_what_really_reaches_it():
     [("features.1.block.1", 256), ("features.4.block.0.0", 24 * 96 * 28 * 28), ("features.0.2", 0)],
 )
 def test_a_modules_macs_follow_from_its_path(part, macs):
-    timing = Timing(backend="cpu", part=part, samples_s=(1.0,) * 9, calls=9, stopped="steady")
-    host = Host(cpu="c", cores=1, memory_bytes=1, gpu="", os="", python="", versions={})
-    found = Run(created="", command="", host=host, subject=subject("small"), timings=(timing,))
+    taken = timing("cpu", part, (1.0,) * 9)
+    found = run_of(subject("small"), (taken,))
     (row,) = samples_sheet(found).rows
     assert row[[c.key for c in samples_sheet(found).columns].index("macs")] == macs
-    assert read_saved(msgspec.json.encode(run_document(found)), "here").timings == (timing,)
+    assert read_saved(msgspec.json.encode(run_document(found)), "here").timings == (taken,)
     assert latency_sheets(found)[0].rows[0][:2] == (part, macs)
 
 
@@ -207,7 +207,10 @@ def test_what_is_no_module_is_no_part(part):
         (lambda d: d | {"runs": 5}, "is damaged: Expected `array`, got `int` - at `$.runs`"),
         (lambda d: d | {"table": None}, "holds no table"),
         (lambda d: d | {"input": [0, 1]}, "input: (0, 1) is not an image size"),
-        (lambda d: d | {"runs": [{}]}, "is damaged: Object missing required field `table` - at `$.runs[0]`"),
+        (
+            lambda d: d | {"runs": [{}]},
+            "is damaged: Object missing required field `created` - at `$.runs[0]`",
+        ),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_sentence(change, says, capsys, tmp_path):

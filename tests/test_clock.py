@@ -1,8 +1,10 @@
 """The timing loop on a clock of its own, where every time is known."""
 
+import sys
+
 import pytest
 
-from mnv3prof.bench.clock import visit
+from mnv3prof.bench.clock import burst
 
 
 class Machine:
@@ -15,43 +17,59 @@ class Machine:
         self.now += self.times[min(self.calls, len(self.times) - 1)]
         self.calls += 1
 
-    def visit(self, seconds):
-        return visit(self.call, seconds, clock=lambda: self.now, cpu_clock=lambda: 2 * self.now)
+    def burst(self, seconds):
+        return burst(self.call, seconds, clock=lambda: self.now, cpu_clock=lambda: 2 * self.now)
 
 
 def test_a_steady_call_is_warmed_for_two_windows_and_then_timed():
     machine = Machine(0.01)
-    found = machine.visit(1.0)
-    assert found.samples == pytest.approx([0.01] * len(found.samples))
-    assert len(found.samples) == pytest.approx(94, abs=1)
-    assert machine.calls == len(found.samples) + 6
+    found = machine.burst(1.0)
+    assert found.wall_s == pytest.approx([0.01] * 9)
+    assert (found.mean_s, found.max_s) == pytest.approx((0.01, 0.01))
+    assert found.calls == pytest.approx(94, abs=1)
+    assert machine.calls == found.calls + 6
 
 
 def test_slow_first_calls_are_not_timed():
-    found = Machine(0.3, 0.1, 0.05, 0.02, 0.01).visit(2.0)
-    assert max(found.samples) == pytest.approx(0.01)
+    found = Machine(0.3, 0.1, 0.05, 0.02, 0.01).burst(2.0)
+    assert found.max_s == pytest.approx(0.01)
 
 
-def test_warming_takes_at_most_half_of_the_visit():
+def test_warming_takes_at_most_half_of_the_burst():
     falling = [0.01 * 0.9**n for n in range(1000)]
     machine = Machine(*falling)
-    found = machine.visit(0.05)
-    assert sum(found.samples) >= 0.02
-    assert len(found.samples) < machine.calls
+    found = machine.burst(0.05)
+    assert found.calls * found.mean_s >= 0.02
+    assert found.calls < machine.calls
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 5.0])
 def test_one_call_is_timed_whatever_it_takes(seconds):
-    assert Machine(10.0).visit(seconds).samples == (10.0,)
+    found = Machine(10.0).burst(seconds)
+    assert (found.calls, found.wall_s, found.max_s) == (1, (10.0,), 10.0)
 
 
 def test_processor_time_by_time():
-    assert Machine(0.01).visit(1.0).cpu_per_wall == pytest.approx(2.0)
+    assert Machine(0.01).burst(1.0).cpu_s == pytest.approx(0.02)
 
 
-def test_an_outlier_does_not_move_the_median():
-    from mnv3prof.record.stats import summarize
-
+def test_an_outlier_does_not_move_the_median_and_is_counted():
     times = [0.01] * 200
     times[20::20] = [1.0] * 9
-    assert summarize(Machine(*times).visit(10.0).samples).median == pytest.approx(0.01)
+    found = Machine(*times).burst(10.0)
+    assert found.median == pytest.approx(0.01)
+    assert (found.outliers, found.max_s) == (9, 1.0)
+    assert found.mean_s > 0.02
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count them")
+def test_a_process_that_has_its_processor_taken_counts_how_often(monkeypatch):
+    from mnv3prof.bench import clock
+
+    counts = iter([3, 10])
+    monkeypatch.setattr(clock, "_involuntary_switches", lambda: next(counts))
+    assert Machine(0.01).burst(0.1).switches == 7
+    monkeypatch.setattr(clock, "_involuntary_switches", lambda: None)
+    assert Machine(0.01).burst(0.1).switches is None
+    monkeypatch.undo()
+    assert clock._involuntary_switches() >= 0

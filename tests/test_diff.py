@@ -9,6 +9,7 @@ import pytest
 from made_runs import HOST, changed, kept, made
 from msgspec.structs import replace
 from terminal import on_terminal, without_escapes
+from timings import as_saved
 
 from mnv3prof.cli.main import run
 from mnv3prof.record.diff import diff
@@ -37,7 +38,10 @@ def files(tmp_path, monkeypatch):
 
 
 def _verdicts(old, new):
-    return {(t.part, t.backend): t.change.verdict for t in diff(_found(old), _found(new)).times}
+    return {
+        (t.part, (t.new or t.old).target.backend): t.change.verdict
+        for t in diff(_found(old), _found(new)).times
+    }
 
 
 def test_totals_of_two_tables_are_the_published_ones():
@@ -85,7 +89,7 @@ def test_a_known_regression_is_found_and_only_it():
 
 
 def test_identical_parts_are_told_once_and_parts_are_in_the_networks_order():
-    parts = [t.part for t in diff(_found(OLD), _found(OLD)).times if t.backend == "cpu"]
+    parts = [t.part for t in diff(_found(OLD), _found(OLD)).times if t.new.target.backend == "cpu"]
     assert parts == ["stem", "1", "2", "3", "4", "5", "7", "8", "9", "10", "head", "classifier", NET]
 
 
@@ -95,7 +99,7 @@ def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
     rows = (*table.rows[:5], replace(table.rows[5], expand=120), *table.rows[6:])
     subject = Subject(replace(table, rows=rows), OLD.subject.input)
     six = [replace(t, part="6") for t in OLD.timings if t.part == "5"]
-    new = replace(OLD, subject=subject, timings=(*OLD.timings, *six))
+    new = replace(OLD, subjects={"": subject}, timings=(*OLD.timings, *six))
     assert _verdicts(OLD, new)["6", "cpu"] == "same"
 
 
@@ -103,8 +107,6 @@ def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
     ("new", "reason"),
     [
         (made(host=replace(HOST, cpu="Another")), "measured on different machines: processor Made CPU and Another"),
-        (made(how={"dtype": "int8"}), "measured differently: type fp32 and int8"),
-        (made(how={"threads": 4, "batch": 2}), "measured differently: batch 1 and 2, threads 1 and 4"),
         (made(count=8), "the new one has 8 samples, 9 are needed"),
         (made(how={"status": "wrong", "reason": "off"}), "the new one is wrong: off"),
     ],
@@ -116,10 +118,88 @@ def test_what_was_measured_differently_is_not_compared(new, reason):
     assert f"Not comparable, {reason} (all of them)." in text
 
 
+@pytest.mark.parametrize(
+    ("how", "notes", "targets"),
+    [
+        ({"dtype": "int8"}, ["Times of dtype fp32 in the old one are compared with dtype int8 in the new one."],
+         ("cpu", "fp32, batch 1, 1 thread → int8, batch 1, 1 thread")),
+        ({"threads": 4}, ["Times of threads 1 in the old one are compared with threads 4 in the new one."],
+         ("cpu", "fp32, batch 1, 1 thread → fp32, batch 1, 4 threads")),
+        ({"dtype": "int8", "batch": 4},
+         ["Times of dtype fp32 in the old one are compared with dtype int8 in the new one.",
+          "Times of batch 1 in the old one are compared with batch 4 in the new one; times are compared per image."],
+         ("cpu", "fp32, batch 1, 1 thread → int8, batch 4, 1 thread")),
+    ],
+)  # fmt: skip
+def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(how, notes, targets):
+    found = diff(_found(OLD), _found(made(seed=1, how=how, slower={NET: 4.0})))
+    batch = how.get("batch", 1)
+    for change in found.times:
+        expected = (4.0 if change.part == NET else 1.0) / batch
+        assert change.change.ratio == pytest.approx(expected, rel=0.02)
+    assert [note for note in found.notes if note.startswith("Times of")] == notes
+    (sheet,) = [sheet for sheet in diff_sheets(found) if sheet.title == "Times"]
+    assert sheet.rows[0][:3] == ("stem", *targets)
+
+
+def test_another_backend_is_compared_where_each_run_has_one():
+    found = diff(_found(made(backends=("cpu",))), _found(made(backends=("litert",), slower={NET: 2.0})))
+    (net,) = (t for t in found.times if t.part == NET)
+    assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(2.0, rel=0.02))
+    assert (
+        "Times of backend cpu in the old one are compared with backend litert in the new one." in found.notes
+    )
+    (sheet,) = [sheet for sheet in diff_sheets(found) if sheet.title == "Times"]
+    assert {row[1] for row in sheet.rows} == {"cpu → litert"}
+
+
+def test_a_target_of_several_is_compared_with_the_same_one_only():
+    """Old: fp32 and int8. New: int8. That fp32 is missing is no reason to compare it with int8."""
+    both = replace(OLD, timings=OLD.timings + made(how={"dtype": "int8"}).timings)
+    found = diff(_found(both), _found(made(how={"dtype": "int8"}))).times
+    told = {(t.old.target.dtype, t.change.verdict, t.change.reason) for t in found}
+    assert told == {("int8", "same", "not significant"), ("fp32", "not comparable", "not in the new run")}
+
+
+def test_devices_are_compared_where_they_are_what_differs():
+    board = {"pi": replace(HOST, cpu="A board")}
+    there = made(how={"device": "pi"}, slower={NET: 3.0})
+    there = replace(there, hosts={**there.hosts, **board})
+    found = diff(_found(OLD), _found(there))
+    (net,) = (t for t in found.times if t.part == NET and t.new.target.backend == "cpu")
+    assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(3.0, rel=0.02))
+    other = replace(there, hosts={**OLD.hosts, "pi": replace(HOST, cpu="Another board")})
+    assert {t.change.reason for t in diff(_found(there), _found(other)).times} == {
+        "measured on different machines: processor A board and Another board"
+    }
+
+
+def test_of_another_network_the_whole_is_compared_and_the_blocks_that_are_aligned():
+    found = diff(_found(made("large", backends=("cpu",))), _found(made("small", backends=("cpu",))))
+    assert [t.part for t in found.times] == ["stem", NET]  # the stems are one structure
+    notes = [note for note in found.notes if note.startswith("Not compared")]
+    assert [note.partition(":")[0] for note in notes] == ["Not compared"] * 2
+    assert "blocks of the old network without a counterpart: 1, 2, 3" in notes[0]
+    assert "blocks of the new network without a counterpart: 1, 2, 3" in notes[1]
+
+
+def test_blocks_behind_one_that_was_put_in_keep_their_counterparts():
+    rows = OLD.subject.table.rows
+    more = replace(OLD.subject.table, rows=(*rows[:2], rows[2], *rows[2:]))  # row 3 twice
+    new = made("small", subject=Subject(more, OLD.subject.input))
+    found = {t.part: t for t in diff(_found(OLD), _found(new)).times if t.new.target.backend == "cpu"}
+    assert {part: t.counterpart for part, t in found.items()} == {
+        "stem": "stem", "1": "1", "2": "2", "4": "3", "5": "4", "6": "5", "8": "7", "9": "8", "10": "9", "11": "10",
+        "head": "head", "classifier": "classifier", NET: NET,
+    }  # fmt: skip
+    (sheet,) = [sheet for sheet in diff_sheets(diff(_found(OLD), _found(new))) if sheet.title == "Times"]
+    assert "4 → 5" in {row[0] for row in sheet.rows}
+
+
 def test_what_only_one_run_has_is_told():
     other = made(backends=("litert",))
-    found = diff(_found(OLD), _found(other)).times
-    assert {(t.backend, t.change.reason) for t in found} == {
+    found = diff(_found(OLD), _found(other)).times  # which of the two litert stands for, nobody can tell
+    assert {((t.new or t.old).target.backend, t.change.reason) for t in found} == {
         ("cpu", "not in the new run"), ("onnxruntime", "not in the new run"), ("litert", "not in the old run"),
     }  # fmt: skip
 
@@ -137,7 +217,7 @@ def test_another_input_other_versions_and_variants_are_noted():
 def test_variants_that_both_have_are_compared():
     variants = {"v": Subject(read_table("large"), (32, 32))}
     timings = tuple(replace(t, variant="v") for t in OLD.timings if t.part == NET)
-    old = replace(OLD, variants=variants, timings=OLD.timings + timings)
+    old = replace(OLD, subjects={**OLD.subjects, **variants}, timings=OLD.timings + timings)
     found = diff(_found(old), _found(old))
     assert {(t.variant, t.part) for t in found.times if t.variant} == {("v", NET)}
     titles = [sheet.title for sheet in diff_sheets(found)]
@@ -156,11 +236,11 @@ def test_the_json_holds_what_was_compared(files, capsys):
     assert run(["diff", "old.json", "new.json", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert (found["old"]["source"], found["new"]["source"]) == ("old.json", "new.json")
-    (net,) = (t for t in found["times"] if (t["part"], t["backend"]) == (NET, "cpu"))
+    (net,) = (t for t in found["times"] if (t["part"], t["new"]["target"]["backend"]) == (NET, "cpu"))
     assert net["verdict"] == "slower"
     assert net["ratio"] == pytest.approx(1.1, rel=0.01)
     assert net["new"]["seconds"] / net["old"]["seconds"] == net["ratio"]
-    assert net["old"]["summary"]["count"] == 50
+    assert net["old"]["summary"]["bursts"] == 6
     assert found["blocks"] == []
 
 
@@ -201,37 +281,39 @@ def test_wrong_input_is_refused_in_one_sentence(arguments, says, files, capsys):
 
 
 HOSTILE = {
-    "an older schema": ({"schema": 0}, "has the schema 0; this version reads 1"),
+    "an older schema": ({"schema": 0}, "has the schema 0; this version reads 2"),
     "no schema": ({"schema": None}, "has the schema null"),
-    "no host": ({"host": None}, "is damaged"),
+    "no host": ({"hosts": None}, "is damaged"),
     "a part that is not there": (
-        {"timings": [{"backend": "cpu", "part": "<script>"}]},
+        {"timings": [as_saved(part="<script>")]},
         "which its network has not",
     ),
     "a huge time": (
-        {"timings": [{"backend": "cpu", "part": NET, "samples_s": [1e308]}]},
+        {"timings": [as_saved(convert_s=1e308)]},
         "is damaged",
     ),
     "a text for a time": (
-        {"timings": [{"backend": "cpu", "part": NET, "samples_s": ["1"]}]},
+        {"timings": [as_saved(convert_s="1")]},
         "is damaged",
     ),
-    "a negative batch": ({"timings": [{"backend": "cpu", "part": NET, "batch": -1}]}, "batch"),
-    "a huge batch": ({"timings": [{"backend": "cpu", "part": NET, "batch": 10**30}]}, "run.json"),
-    "no threads": ({"timings": [{"backend": "cpu", "part": NET, "threads": 0}]}, "threads"),
+    "a negative batch": ({"timings": [as_saved(target={"backend": "cpu", "batch": -1})]}, "batch"),
+    "a huge batch": ({"timings": [as_saved(target={"backend": "cpu", "batch": 10**30})]}, "run.json"),
+    "no threads": ({"timings": [as_saved(target={"backend": "cpu", "threads": 0})]}, "threads"),
     "a roof of nothing": (
         {
-            "host": {
-                **msgspec.to_builtins(HOST),
-                "roofs": [
-                    {"device": "cpu", "dtype": "fp32", "threads": 1, "macs_per_s": 0, "bytes_per_s": 1}
-                ],
+            "hosts": {
+                "": {
+                    **msgspec.to_builtins(HOST),
+                    "roofs": [
+                        {"device": "cpu", "dtype": "fp32", "threads": 1, "macs_per_s": 0, "bytes_per_s": 1}
+                    ],
+                }
             }
         },
         "is damaged",
     ),
     "a table of one million channels": (
-        {"table": {"rows": [[10**6, 16, 3, 1, False, "RE"]]}},
+        {"graphs": {"": {"table": {"rows": [[10**6, 16, 3, 1, False, "RE"]]}, "input": [32, 32]}}},
         "is not allowed",
     ),
 }
@@ -285,8 +367,9 @@ def test_on_a_terminal(files, columns):
 
 def test_names_from_files_are_shown_not_obeyed(files, capsys):
     name = "<script>|`[x](y)` ::error::"
-    table = json.loads(files[0].read_text(encoding="utf-8"))["table"]
-    changed(files[0], files[0].with_name("run.json"), table={**table, "name": name})
+    graphs = json.loads(files[0].read_text(encoding="utf-8"))["graphs"]
+    graphs[""]["table"]["name"] = name
+    changed(files[0], files[0].with_name("run.json"), graphs=graphs)
     assert run(["diff", "old.json", "run.json", "--format", "md"]) == 0
     printed = capsys.readouterr().out
     assert r"\<script\>\|\`\[x\](y)\` ::error::" in printed

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import HOST, made, samples
 from msgspec.structs import replace
+from timings import launches, timing
 
 from mnv3prof.bench.backends import name_of
 from mnv3prof.graph.errors import InputError
@@ -18,7 +19,7 @@ from mnv3prof.record.budgets import Budget, budgets_from
 from mnv3prof.record.change import LEAST_SAMPLES, SIGNIFICANT, change, mann_whitney, other_machine
 from mnv3prof.record.figures import NAMES, Found, figures
 from mnv3prof.record.gate import judge
-from mnv3prof.record.run import Runtime, Subject, Timing
+from mnv3prof.record.run import NET, Runtime, Subject
 from mnv3prof.source import read_table
 
 LARGE = Found("large", Subject(read_table("large"), (224, 224)))
@@ -26,7 +27,7 @@ SMALL = Found("small", Subject(read_table("small"), (224, 224)))
 
 
 def _timing(times, **fields):
-    return Timing(backend="cpu", part="net", samples_s=tuple(times), **fields)
+    return timing("cpu", "net", times, **fields)
 
 
 def _found(run, source="run.json"):
@@ -96,13 +97,13 @@ def test_what_runs_of_one_thing_differ_by_is_no_change_however_significant():
     assert found.p < 1e-9
 
 
-def test_disturbed_visits_are_not_compared():
+def test_excluded_bursts_are_not_compared():
     quiet, loud = samples(0.01, 0.001, 60), samples(0.02, 0.001, 80)
-    old = _timing(quiet + loud, visits=(10,) * 14)
-    assert change(old, _timing(quiet, visits=(10,) * 6)).ratio == 1.0
-    few = change(_timing(quiet[:6] + loud, visits=(1,) * 6 + (80,)), old)
+    old = _timing(quiet + loud, calls=(10,) * 14)
+    assert change(old, _timing(quiet, calls=(10,) * 6)).ratio == 1.0
+    few = change(_timing(quiet[:6] + loud, calls=(1,) * 6 + (80,)), old)
     assert few.reason == "the old one has 6 samples, 9 are needed"
-    lucky = change(_timing(quiet, visits=(10,) * 6), _timing(quiet[:10] + loud, visits=(10,) * 9))
+    lucky = change(_timing(quiet, calls=(10,) * 6), _timing(quiet[:10] + loud, calls=(10,) * 9))
     assert lucky.ratio == pytest.approx(2.0, rel=0.01)
 
 
@@ -143,8 +144,8 @@ def test_a_change_counts_only_if_significant_and_beyond_both_noises(old, new):
     [
         ("old", {"status": "wrong", "reason": "off by 1"}, "the old one is wrong: off by 1"),
         ("new", {"status": "crashed", "reason": "SIGSEGV"}, "the new one is crashed: SIGSEGV"),
-        ("new", {"samples_s": ()}, f"the new one has 0 samples, {LEAST_SAMPLES} are needed"),
-        ("old", {"samples_s": (0.0,) * 20}, "the old one took no time"),
+        ("new", {"launches": ()}, f"the new one has 0 samples, {LEAST_SAMPLES} are needed"),
+        ("old", {"launches": launches((0.0,) * 20)}, "the old one took no time"),
     ],
 )
 def test_what_has_no_time_is_not_compared(side, fields, says):
@@ -155,17 +156,21 @@ def test_what_has_no_time_is_not_compared(side, fields, says):
 
 
 def test_machines_are_the_same_by_processor_cores_system_and_device():
-    assert other_machine(HOST, HOST, "cpu") == ""
+    def apart(old, new, backend="cpu"):
+        timed = timing(backend, NET, samples(1.0))
+        return other_machine(timed, timed, made(host=old), made(host=new))
+
+    assert apart(HOST, HOST) == ""
     newer = replace(
         HOST, os="Linux-6.9.1-x86_64", python="3.13.0", versions={"torch": "3.0.0"}, memory_bytes=7
     )
-    assert other_machine(HOST, newer, "cpu") == ""
-    assert "processor Made CPU and Another" in other_machine(HOST, replace(HOST, cpu="Another"), "cpu")
-    assert "cores 2 and 8" in other_machine(HOST, replace(HOST, cores=8), "cpu")
-    assert "system Linux and Windows" in other_machine(HOST, replace(HOST, os="Windows-11"), "cpu")
-    gpu = replace(HOST, runtimes={**HOST.runtimes, "litert": Runtime("1.0", "GPU", "")})
-    assert "device cpu and GPU" in other_machine(HOST, gpu, "litert")
-    assert other_machine(HOST, gpu, "cpu") == ""
+    assert apart(HOST, newer) == ""
+    assert "processor Made CPU and Another" in apart(HOST, replace(HOST, cpu="Another"))
+    assert "cores 2 and 8" in apart(HOST, replace(HOST, cores=8))
+    assert "system Linux and Windows" in apart(HOST, replace(HOST, os="Windows-11"))
+    gpu = replace(HOST, runtimes={"cpu": Runtime("1.0", "a GPU", "")})
+    assert "device cpu and a GPU" in apart(HOST, gpu)
+    assert "device cpu and unknown" in apart(HOST, replace(HOST, runtimes={}))
 
 
 # Budgets as they are written
@@ -346,14 +351,30 @@ def test_a_regression_of_blocks_names_those_that_spend_most_with_what_they_were(
     assert found.spenders[0].value / found.spenders[0].baseline == pytest.approx(20, rel=0.02)
 
 
+def _at(*threads):
+    """A run at several thread counts."""
+    runs = [made(how={"threads": many}) for many in threads]
+    return replace(runs[0], timings=tuple(t for run in runs for t in run.timings))
+
+
+@pytest.mark.parametrize(("slower", "status"), [(1.0, "met"), (1.08, "met"), (1.2, "broken")])
+def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, status):
+    new = made(seed=1, how={"batch": 4}, slower={NET: 4 * slower})
+    (found,) = _judged('latency.cpu = "+10%"', _found(new), _found(RUN))
+    assert found.status == status
+    assert found.condition == "fp32, batch 4, 1 thread"
+    assert found.baseline == pytest.approx(4 * 0.020, rel=0.01)
+    assert found.limit == pytest.approx(4 * 0.022, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("old", "level", "status", "breach", "says"),
     [
         (made(host=replace(HOST, cpu="Another")), "warn", "incomparable", "warn", "different machines"),
         (made(host=replace(HOST, cpu="Another")), "error", "incomparable", "error", "different machines"),
         (made(count=8), "error", "incomparable", "error", "the old one has 8 samples"),
-        (made(how={"threads": 4}), "error", "unmeasured", "error", "was not measured as fp32, batch 1, 1 thread"),
-        (made(how={"dtype": "int8"}), "warn", "unmeasured", "error", "was not measured as fp32, batch 1, 1 thread"),
+        (_at(2, 4), "error", "unmeasured", "error", "was not measured as fp32, batch 1, 1 thread"),
+        (_at(2, 4), "warn", "unmeasured", "error", "was not measured as fp32, batch 1, 1 thread"),
         (made(backends=("litert",)), "warn", "unmeasured", "error", "old.json was not measured on cpu"),
         (made(how={"status": "wrong", "reason": "off"}), "error", "unmeasured", "error", "it is wrong: off"),
     ],
@@ -376,8 +397,8 @@ def test_a_table_as_a_baseline_has_no_times():
     ("fields", "says"),
     [
         ({"status": "wrong", "reason": "off by 3"}, "it is wrong: off by 3"),
-        ({"status": "crashed", "samples_s": ()}, "it is crashed"),
-        ({"samples_s": ()}, "it is without a sample"),
+        ({"status": "crashed", "launches": ()}, "it is crashed"),
+        ({"launches": ()}, "it is without a sample"),
         ({"part": "stem"}, "has only parts on cpu, not the whole network"),
         ({"variant": "other"}, "was not measured on cpu"),
     ],

@@ -8,13 +8,14 @@ import re
 import pytest
 from subjects import subject
 from terminal import on_terminal, without_escapes
+from timings import run_of, timing
 
 from mnv3prof.bench.backends import Usable, backend, names
 from mnv3prof.cli.main import run
 from mnv3prof.cli.measuring import encoded
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.run import NET, Host, Roof, Run, Runtime, Timing, twins
+from mnv3prof.record.run import NET, Host, Roof, Runtime, twins
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 
 TESTED = ["cpu", "cpu-compile", "onnxruntime", "openvino", "ncnn", "mnn", "litert", "executorch"]
@@ -32,18 +33,14 @@ HOST = Host(
 
 
 def _run(*timings, variants=None):
-    return Run(created="", command="", host=HOST, subject=SMALL, variants=variants or {}, timings=timings)
+    return run_of(SMALL, timings, variants, HOST)
 
 
 def test_a_saved_interrupt_is_over(tmp_path, capsys):
     path = tmp_path / "run.json"
-    path.write_text(encoded(_run(_timing("a", "1", [0.001] * 9, stopped="interrupted"))), encoding="utf-8")
+    path.write_text(encoded(_run(timing("a", "1", [0.001] * 9, stopped="interrupted"))), encoding="utf-8")
     assert run(["latency", str(path)]) == 0
     assert "1 were interrupted" in capsys.readouterr().out
-
-
-def _timing(backend_name, part, samples, **how):
-    return Timing(backend=backend_name, part=part, samples_s=tuple(samples), calls=len(samples), **how)
 
 
 def test_every_runtime_that_the_tests_need_is_here():
@@ -67,10 +64,13 @@ def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, 
     else:
         assert [t["part"] for t in timings] == [*dict.fromkeys(twins(GRAPH).values())]
     for t in timings:
-        assert (t["backend"], t["status"], t["reason"]) == (name, "ok", "")
+        assert (t["target"]["backend"], t["status"], t["reason"]) == (name, "ok", "")
         assert 0 <= t["rms_rel_err"] < 1e-5 > t["max_rel_err"] >= 0
-        assert t["cpu_per_wall"] < 1.15  # one thread
-        assert t["samples_s"]
+        bursts = [burst for launch in t["launches"] for burst in launch["bursts"]]
+        processor = sum(b["calls"] * b["cpu_s"] for b in bursts) / sum(
+            b["calls"] * b["mean_s"] for b in bursts
+        )
+        assert processor < 1.15  # one thread
         assert t["load_s"] >= 0 < t["first_s"]
         assert (t["convert_s"] is None) == (t["file_bytes"] is None) == (name in ("cpu", "cpu-compile"))
 
@@ -84,7 +84,7 @@ def test_variants_run_on_the_runtimes(variant, capsys):
     out = capsys.readouterr().out
     assert code == 0, out
     timings = json.loads(out)["timings"]
-    assert [(t["backend"], t["variant"], t["reason"]) for t in timings if t["status"] != "ok"] == []
+    assert [(t["target"]["backend"], t["variant"], t["reason"]) for t in timings if t["status"] != "ok"] == []
 
 
 def test_the_csv_has_a_row_for_each_part_and_backend(capsys):
@@ -135,10 +135,10 @@ def test_wrong_input_is_refused(arguments, says, capsys):
 
 
 def test_figures_of_the_sheet_by_hand():
-    timings = [_timing("a", part, [0.002] * 6) for part in GRAPH.block_names]
-    timings += [_timing("a", NET, [0.020] * 6)]
-    timings += [_timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.block_names]
-    timings += [Timing(backend="b", part=NET, status="crashed", reason="boom")]
+    timings = [timing("a", part, [0.002] * 6) for part in GRAPH.block_names]
+    timings += [timing("a", NET, [0.020] * 6)]
+    timings += [timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.block_names]
+    timings += [timing("b", NET, status="crashed", reason="boom")]
     (sheet,) = latency_sheets(_run(*timings))
     stem = sheet.rows[0]
     # The stem writes 16 x 112 x 112 and reads 3 x 224 x 224 and 448 weights, in fp32: 3.84 MAC a byte;
@@ -162,9 +162,9 @@ def test_figures_of_the_sheet_by_hand():
 
 
 def test_shares_of_the_roof_by_hand():
-    (row,) = samples_sheet(_run(_timing("a", "classifier", [0.002] * 3))).rows
+    (row,) = samples_sheet(_run(timing("a", "classifier", [0.002] * 3))).rows
     found = dict(
-        zip([c.key for c in samples_sheet(_run(_timing("a", "stem", [1.0]))).columns], row, strict=True)
+        zip([c.key for c in samples_sheet(_run(timing("a", "stem", [1.0]))).columns], row, strict=True)
     )
     macs = 576 * 1024 + 1024 * 1000
     moved = 4 * (macs + 1024 + 1000 + 576 + 2 * 1024 + 1000)  # weights, biases, inputs and outputs
@@ -176,8 +176,8 @@ def test_shares_of_the_roof_by_hand():
 
 def test_identical_rows_are_measured_once_and_shown_as_such():
     assert {part for part, first in twins(GRAPH).items() if part != first} == {"6", "11"}
-    timings = [_timing("a", part, [0.001] * 3) for part in GRAPH.block_names if part not in ("6", "11")]
-    (sheet,) = latency_sheets(_run(*timings, _timing("a", NET, [0.01] * 3)))
+    timings = [timing("a", part, [0.001] * 3) for part in GRAPH.block_names if part not in ("6", "11")]
+    (sheet,) = latency_sheets(_run(*timings, timing("a", NET, [0.01] * 3)))
     assert [row[0] for row in sheet.rows][11] == "11 = 10"
     assert sheet.rows[11][1:] == sheet.rows[10][1:]
     assert sheet.totals[0][3].strip() == "14.000"
@@ -186,21 +186,21 @@ def test_identical_rows_are_measured_once_and_shown_as_such():
 
 def test_noisy_drifting_and_scattered_cells_are_marked():
     steady, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
-    (sheet,) = latency_sheets(_run(_timing("a", "1", few)))
+    (sheet,) = latency_sheets(_run(timing("a", "1", few)))
     assert sheet.rows[0][3].endswith("~")  # however alike they are
-    assert any("or there are fewer than 6 visits" in note for note in sheet.notes)
-    (sheet,) = latency_sheets(_run(_timing("a", "stem", steady), _timing("a", "1", noisy)))
+    assert any("or there are fewer than 6 bursts" in note for note in sheet.notes)
+    drifting = timing("a", "2", noisy, calls=(1,) * 30)
+    (sheet,) = latency_sheets(_run(timing("a", "stem", steady), timing("a", "1", noisy), drifting))
     assert "~" not in sheet.rows[0][3]
     assert sheet.rows[1][3].endswith("~")
     assert sheet.totals == ()
     (sentence,) = [note for note in sheet.notes if "figures are noisy" in note]
-    assert sentence.startswith("1 of 2 figures are noisy; 10 of 60 samples are outliers; the time drifted")
-    assert "1 on a" in sentence
-    assert "stem on a" not in sentence
+    assert sentence.startswith("1 of 3 figures are noisy; 10 of 42 bursts are excluded; the time drifted")
+    assert "while sampling 2 on a" in sentence
 
 
 def test_more_processors_than_threads_are_named():
-    (sheet,) = latency_sheets(_run(_timing("a", "stem", [0.001] * 9, cpu_per_wall=1.9)))
+    (sheet,) = latency_sheets(_run(timing("a", "stem", [0.001] * 9, cpu=1.9)))
     assert any(
         "more processors worked than threads were asked for: stem (1.90) on a" in n for n in sheet.notes
     )
@@ -208,8 +208,8 @@ def test_more_processors_than_threads_are_named():
 
 def test_what_a_variant_really_saves_stands_beside_what_it_should():
     standard = SMALL.varied(vary(SMALL.table, standard_conv=True))
-    timings = [_timing("a", part, [0.001] * 3) for part in ("1", "2")]
-    timings += [_timing("a", part, [0.004] * 3, variant="s") for part in ("1", "2")]
+    timings = [timing("a", part, [0.001] * 3) for part in ("1", "2")]
+    timings += [timing("a", part, [0.004] * 3, variant="s") for part in ("1", "2")]
     *_, saving = latency_sheets(_run(*timings, variants={"s": standard}))
     macs = [{t.name: t.macs for t in subtotals(g, count(g))} for g in (GRAPH, standard.graph)]
     assert saving.rows == tuple(
@@ -237,8 +237,8 @@ def test_a_structural_option_times_the_network_without_and_with_it(capsys):
         == 0
     )
     found = json.loads(capsys.readouterr().out)
-    (name,) = found["variants"]
-    assert found["variants"][name]["table"]["conv"] == "standard"
+    main, name = found["graphs"]
+    assert (main, found["graphs"][name]["table"]["conv"]) == ("", "standard")
     assert [(t["variant"], t["part"]) for t in found["timings"]] == [
         (v, p) for v in ("", name) for p in ("2", "4", "5")
     ]
@@ -293,9 +293,9 @@ def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
 
 
 def test_one_processor_where_more_threads_were_asked_for_is_named():
-    how = {"cpu_per_wall": 1.02, "threads": 2}
+    how = {"cpu": 1.02, "threads": 2}
     cells = [("a", "stem"), ("a", "1"), ("b", "2")]
-    (sheet,) = latency_sheets(_run(*(_timing(b, p, [0.001] * 9, **how) for b, p in cells)))
+    (sheet,) = latency_sheets(_run(*(timing(b, p, [0.001] * 9, **how) for b, p in cells)))
     sentence = "one processor worked where more threads were asked for: stem and 1 on a and 2 on b."
     assert any(sentence in note for note in sheet.notes)
 
@@ -313,7 +313,7 @@ def test_one_processor_where_more_threads_were_asked_for_is_named():
 )
 def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(options, tmp_path, capsys):
     path = tmp_path / "run.json"
-    path.write_text(encoded(_run(_timing("a", "1", [0.001] * 9))), encoding="utf-8")
+    path.write_text(encoded(_run(timing("a", "1", [0.001] * 9))), encoding="utf-8")
     assert run(["latency", str(path), *options]) == 2
     assert "is shown as it was measured; expected only output options" in capsys.readouterr().err
 

@@ -4,11 +4,14 @@ import json
 
 import pytest
 from subjects import subject
+from timings import run_of, timing
 
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.operators import RuntimeOp, class_of, join
-from mnv3prof.record.run import NET, Host, Operator, Run, Timing
+from mnv3prof.record.run import NET
+from mnv3prof.record.target import Target
+from mnv3prof.record.timing import Operator
 from mnv3prof.show.operators import operator_sheets
 from mnv3prof.source import read_table
 
@@ -112,16 +115,7 @@ def test_every_weighted_layer_is_found_in_what_the_runtime_tells(name, capsys):
 
 
 def _run(operators, seconds):
-    host = Host(cpu="", cores=1, memory_bytes=1, gpu="", os="", python="", versions={})
-    timing = Timing(backend="a", part="4", samples_s=(seconds,) * 9, stopped="steady")
-    return Run(
-        created="",
-        command="",
-        host=host,
-        subject=LARGE,
-        timings=(timing,),
-        operators=operators,
-    )
+    return run_of(LARGE, (timing("a", "4", (seconds,) * 9),), operators=operators)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +128,7 @@ def _run(operators, seconds):
 )
 def test_the_sum_is_held_against_the_parts_time(seconds, says):
     conv = Operator(
-        backend="a",
+        target=Target(backend="a"),
         part="4",
         name="c",
         kind="Conv",
@@ -142,7 +136,7 @@ def test_the_sum_is_held_against_the_parts_time(seconds, says):
         layer="features.4.block.0.0",
         joined="name",
     )
-    layout = Operator(backend="a", part="4", name="r", kind="Reorder", seconds=0.2e-3)
+    layout = Operator(target=Target(backend="a"), part="4", name="r", kind="Reorder", seconds=0.2e-3)
     (sheet,) = operator_sheets(_run((layout, conv), seconds))
     macs = 24 * 72 * 56 * 56
     assert sheet.rows[0] == (

@@ -9,10 +9,10 @@ import unicodedata
 import msgspec
 import pytest
 from report_runs import made_run
+from timings import run_of
 
 from mnv3prof.cli.main import run as run_command
 from mnv3prof.record.document import run_document
-from mnv3prof.record.run import Run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -43,13 +43,15 @@ def pages(tmp_path_factory):
         "two": _page(folder, "two", made_run("large"), made_run("small", odd=("fast", "5"))),
         "bare": _page(folder, "bare", msgspec.structs.replace(made_run(readings=False), timings=())),
         "hostile": _page(folder, "hostile", _hostile()),
-        "cut": _page(folder, "cut", msgspec.structs.replace(run, timings=_cut(run), variants={})),
+        "cut": _page(
+            folder, "cut", msgspec.structs.replace(run, timings=_cut(run), subjects={"": run.subject})
+        ),
     }
 
 
 def _cut(run):
     """The first three timings, and one without samples: no backend has run every block."""
-    absent = msgspec.structs.replace(run.timings[3], status="absent", reason="it is not here", samples_s=())
+    absent = msgspec.structs.replace(run.timings[3], status="absent", reason="it is not here", launches=())
     return (*run.timings[:3], absent)
 
 
@@ -62,9 +64,9 @@ def _hostile():
     )
     bad = msgspec.structs.replace(run.timings[0], status="crashed", reason=HOSTILE)
     readings = [msgspec.structs.replace(r, version=HOSTILE, reason=HOSTILE) for r in run.readings]
-    return Run(
-        created=HOSTILE, command=HOSTILE, host=host, subject=msgspec.structs.replace(run.subject, table=table),
-        timings=(bad, *run.timings[1:]), readings=tuple(readings), notes=(HOSTILE,),
+    return run_of(
+        msgspec.structs.replace(run.subject, table=table), (bad, *run.timings[1:]), host=host, created=HOSTILE,
+        command=HOSTILE, readings=tuple(readings), notes=(HOSTILE,),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from report_runs import made_run, timing
 from subjects import read_run
+from timings import launches
 
 from mnv3prof.cli.main import run as run_command
 from mnv3prof.cost.conventions import Reading, counted_as, reconcile
@@ -19,7 +20,9 @@ from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series, read_saved
-from mnv3prof.record.run import NET, SCHEMA, Operator, Subject
+from mnv3prof.record.run import NET, SCHEMA, Subject
+from mnv3prof.record.target import Target
+from mnv3prof.record.timing import Operator
 from mnv3prof.show import sentences
 from mnv3prof.show.grid import part_costs
 from mnv3prof.show.html import Assets, page
@@ -55,7 +58,7 @@ def test_the_headline_names_the_fastest_backend_and_how_much_faster_than_eager_i
 
 def test_a_noisy_headline_says_so():
     run = made_run()
-    noisy = msgspec.structs.replace(run.timings[-1], samples_s=(5e-3, 6e-3, 10e-3, 11e-3, 30e-3))
+    noisy = msgspec.structs.replace(run.timings[-1], launches=launches((5e-3, 6e-3, 10e-3, 11e-3, 30e-3)))
     run = msgspec.structs.replace(run, timings=(*run.timings[:-1], noisy))
     assert "a noisy figure" in sentences.headline(_view(run))
 
@@ -91,9 +94,9 @@ def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_
     slow = max((b for b in graph.block_names if b.isdecimal()), key=lambda b: macs[b].macs)
     timings = tuple(timing("fast", b, 2e-3 if b == slow else 1e-3) for b in graph.block_names)
     view = _view(
-        msgspec.structs.replace(run, subject=Subject(table, (224, 224)), timings=timings, readings=())
+        msgspec.structs.replace(run, subjects={"": Subject(table, (224, 224))}, timings=timings, readings=())
     )
-    times, shares = view.time_shares("fast"), view.mac_shares()
+    times, shares = view.time_shares(Target(backend="fast")), view.mac_shares()
     assert times[slow] > 0.03
     assert times[slow] < shares[slow]
     said = sentences.shares(view)
@@ -111,7 +114,7 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
     timings = (timing("cpu", "1", 1e-3), timing("cpu", NET, 5e-3))
     readings = (Reading("fvcore", "1", "ok", printed=sum(counted_as(graph, "fvcore"))),)
     subject = Subject(table, (224, 224))
-    view = _view(msgspec.structs.replace(run, subject=subject, timings=timings, readings=readings))
+    view = _view(msgspec.structs.replace(run, subjects={"": subject}, timings=timings, readings=readings))
     assert "cpu runs it here in 5.00 ms" in sentences.headline(view)
     assert re.search(r"times the MACs, ×5\.\d in its one block;", sentences.saving(view))
     said = sentences.counters(reconcile(graph, readings))
@@ -124,7 +127,9 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
 
 def test_side_by_side_says_what_is_the_same_and_of_many_which_is_fastest():
     runs = [made_run(odd=("none", "1")) for _ in range(3)]
-    quick = [msgspec.structs.replace(t, samples_s=tuple(s / 4 for s in t.samples_s)) for t in runs[1].timings]
+    quick = [
+        msgspec.structs.replace(t, launches=launches([s / 4 for s in t.samples])) for t in runs[1].timings
+    ]
     runs[1] = msgspec.structs.replace(runs[1], timings=tuple(quick))
     assert sentences.side_by_side(views(runs)) == (
         "C does as many MACs as A, and takes 1.00 times as long on fast; of all 3, B is fastest, in 2.50 ms on fast."
@@ -337,7 +342,7 @@ def test_a_table_is_measured_and_reported(tmp_path, capsys, monkeypatch):
     command = ["report", "small", "--input", "32", "--on", "cpu,null", "--time-budget", "0.5", "-o", "x.html"]
     assert run_command(command) == 0
     (document,) = embedded(Path("x.html").read_bytes(), "it")
-    assert {t.backend for t in read_saved(document, "it").timings} == {"cpu", "null"}
+    assert {t.target.backend for t in read_saved(document, "it").timings} == {"cpu", "null"}
     assert capsys.readouterr().out.strip() == "x.html"
 
 
@@ -402,25 +407,25 @@ def test_long_names_are_cut_to_make_a_files(tmp_path, monkeypatch, capsys):
     for letter in "xy":
         run = made_run()
         table = msgspec.structs.replace(run.subject.table, name=letter * 200)
-        run = msgspec.structs.replace(run, subject=Subject(table, run.subject.input))
+        run = msgspec.structs.replace(run, subjects={"": Subject(table, run.subject.input)})
         paths.append(str(_written(tmp_path, run, f"{letter}.json")))
     assert run_command(["report", *paths]) == 0
     assert capsys.readouterr().out == f"reports/{'x' * 80}-224-and-{'y' * 80}-224.html\n"
 
 
-def test_operators_stand_with_the_condition_that_they_were_timed_under():
+def test_operators_are_titled_with_the_target_that_they_were_timed_on():
     run = made_run()
-    int8 = tuple(msgspec.structs.replace(t, dtype="int8") for t in run.timings)
-    told = Operator(backend="cpu", part="4", name="c", kind="Conv", seconds=1e-3, dtype="int8")
-    noted = msgspec.structs.replace(
-        run, timings=(*run.timings, *int8), operators=(told,), notes=("Left out: mnn.",)
-    )
-    found = next(section for section in sections([noted]) if section.key == "latency")
-    titles = [[sheet.title for sheet in panel.sheets] for panel in found.panels]
-    assert [sum("operators of 4" in title for title in each) for each in titles] == [0, 1]
-    assert not any("Left out" in title for each in titles for title in each)
-    environment = next(section for section in sections([noted]) if section.key == "environment")
-    assert environment.panels[0].open_sheets[0].notes == ("Left out: mnn.",)
+    targets = [msgspec.structs.replace(t.target, dtype="int8") for t in run.timings]
+    int8 = [msgspec.structs.replace(t, target=target) for t, target in zip(run.timings, targets, strict=True)]
+    told = [
+        Operator(target=Target(backend="cpu", dtype=dtype), part="4", name="c", kind="Conv", seconds=1e-3)
+        for dtype in ("fp32", "int8")
+    ]
+    both = msgspec.structs.replace(run, timings=(*run.timings, *int8), operators=tuple(told))
+    found = next(section for section in sections([both]) if section.key == "latency")
+    (titles,) = [[sheet.title for sheet in panel.sheets] for panel in found.panels]
+    operators = [title.partition(": ")[2] for title in titles if "operators of 4" in title]
+    assert operators == ["operators of 4 as fp32 tells them", "operators of 4 as int8 tells them"]
 
 
 def test_no_two_backends_look_alike():
@@ -456,6 +461,10 @@ def _document():
     return json.loads(msgspec.json.encode(run_document(made_run())))
 
 
+def _burst(document):
+    return document["timings"][0]["launches"][0]["bursts"][0]
+
+
 def _broken(change):
     document = _document()
     change(document)
@@ -465,25 +474,25 @@ def _broken(change):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (_broken(lambda d: d.update(schema=SCHEMA + 1)), "has the schema 2; this version reads 1"),
-        (_broken(lambda d: d.update(schema=0)), "has the schema 0; this version reads 1"),
-        (_broken(lambda d: d.update(schema=None)), "has the schema null; this version reads 1"),
+        (_broken(lambda d: d.update(schema=SCHEMA + 1)), "has the schema 3; this version reads 2"),
+        (_broken(lambda d: d.update(schema=0)), "has the schema 0; this version reads 2"),
+        (_broken(lambda d: d.update(schema=None)), "has the schema null; this version reads 2"),
         (_broken(lambda _: None)[:-2000], "is not valid JSON"),
-        (_broken(lambda d: d["timings"][0].update(samples_s=[1e308])), "is damaged"),
-        (_broken(lambda d: d["timings"][0].update(samples_s=[-1])), "is damaged"),
-        (_broken(lambda d: d["timings"][0].update(samples_s="x")), "is damaged"),
+        (_broken(lambda d: _burst(d).update(wall_s=[1e308])), "is damaged"),
+        (_broken(lambda d: _burst(d).update(wall_s=[-1])), "is damaged"),
+        (_broken(lambda d: _burst(d).update(wall_s="x")), "is damaged"),
         (_broken(lambda d: d["timings"][0].update(part="99")), "which its network has not"),
-        (_broken(lambda d: d["timings"][0].update(batch=10**400)), "is damaged"),
-        (_broken(lambda d: d["host"].update(memory_bytes=10**300)), "is damaged"),
-        (_broken(lambda d: d["host"]["roofs"][0].update(bytes_per_s=0)), "is damaged"),
+        (_broken(lambda d: d["timings"][0]["target"].update(batch=10**400)), "is damaged"),
+        (_broken(lambda d: d["hosts"][""].update(memory_bytes=10**300)), "is damaged"),
+        (_broken(lambda d: d["hosts"][""]["roofs"][0].update(bytes_per_s=0)), "is damaged"),
         (_broken(lambda d: d["readings"][0].update(printed=10**400)), "which no counter does"),
-        (_broken(lambda d: d.update(input=[0, 5])), "is not an image size"),
-        (_broken(lambda d: d.update(table={"rows": []})), "0 rows are not allowed"),
-        (_broken(lambda d: d.pop("host")), "is damaged: Object missing required field `host`"),
+        (_broken(lambda d: d["graphs"][""].update(input=[0, 5])), "is not an image size"),
+        (_broken(lambda d: d["graphs"][""].update(table={"rows": []})), "0 rows are not allowed"),
+        (_broken(lambda d: d.pop("hosts")), "is damaged: Object missing required field `hosts`"),
         (_broken(lambda d: d.pop("timings")), "is damaged: Object missing required field `timings`"),
-        (_broken(lambda d: d.update(host=3)), "is damaged"),
+        (_broken(lambda d: d.update(hosts=3)), "is damaged"),
         (_broken(lambda d: d.update(readings=[{"tool": "x", "version": None, "status": "ok"}])), "is not known"),
-        (_broken(lambda d: d["timings"][0].update(samples_s=[float("nan")])), "is not valid JSON"),
+        (_broken(lambda d: _burst(d).update(wall_s=[float("nan")])), "is not valid JSON"),
         ('{"created": "2026"', "is not valid JSON"),
     ],
 )  # fmt: skip
@@ -509,7 +518,7 @@ def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
         (embed(b"[1, "), "is neither a run nor findings"),
         (embed(b"{}"), "old.html, document 1: is neither a run nor findings"),
         (embed(b'{"host": [[]]}'), "has the schema null"),
-        (embed(b'{"schema": 1, "host": [[]]}'), "old.html, document 1: is damaged"),
+        (embed(b'{"schema": 2, "host": [[]]}'), "old.html, document 1: is damaged"),
     ],
 )
 def test_a_hostile_page_gets_one_sentence(tmp_path, capsys, page, sentence):
@@ -536,8 +545,10 @@ def test_gaps_are_named_in_the_report():
     """Parts that are missing, backends that are absent: a report with the gap said."""
     run = made_run()
     absent = timing("slow", "1", 1e-3, status="absent", reason="it is not installed")
-    absent = msgspec.structs.replace(absent, samples_s=())
-    partial = tuple(t for t in run.timings if (t.backend, t.part) not in {("fast", "2"), ("cpu", "net")})
+    absent = msgspec.structs.replace(absent, launches=())
+    partial = tuple(
+        t for t in run.timings if (t.target.backend, t.part) not in {("fast", "2"), ("cpu", "net")}
+    )
     run = msgspec.structs.replace(run, timings=(*partial, absent))
     notes = [
         note for s in sections([run]) for p in s.panels for sheet in p.open_sheets for note in sheet.notes

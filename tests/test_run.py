@@ -11,9 +11,11 @@ import psutil
 import pytest
 from subjects import read_run
 from terminal import SCRIPT
+from timings import as_saved
 
 from mnv3prof.cli.main import run
-from mnv3prof.record.run import NET, SCHEMA, Operator
+from mnv3prof.record.run import NET, SCHEMA
+from mnv3prof.record.timing import Operator
 
 NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
 
@@ -50,21 +52,27 @@ def _document(path):
 def test_a_run_holds_costs_memory_and_timings(kept):
     found = _document(kept)
     assert found["schema"] == SCHEMA
-    assert found["input"] == [32, 48]
+    assert found["graphs"][""]["input"] == [32, 48]
     assert found["totals"]["macs"] > 0
     assert [block["block"] for block in found["blocks"]][:2] == ["stem", "1"]
     assert found["layers"][0]["name"] == "features.0.0"
     assert found["memory"]["arena"]["bytes"] >= found["memory"]["arena"]["lower_bound"] > 0
-    assert found["host"]["cores"] == os.cpu_count()
-    assert found["host"]["versions"]["torch"]
-    assert {r["device"] for r in found["host"]["roofs"]} == {"cpu"}
+    assert found["hosts"][""]["cores"] == os.cpu_count()
+    assert found["hosts"][""]["versions"]["torch"]
+    assert {r["device"] for r in found["hosts"][""]["roofs"]} == {"cpu"}
     assert found["created"].endswith("+00:00")
-    assert {(t["backend"], t["part"]) for t in found["timings"]} == {
+    assert {(t["target"]["backend"], t["part"]) for t in found["timings"]} == {
         (b, p) for b in ("cpu", "null") for p in "12"
     }
     for timing in found["timings"]:
-        assert sum(timing["visits"]) == len(timing["samples_s"]) <= timing["calls"]
-        assert len(timing["samples_s"]) <= max(200, 9 * len(timing["visits"]))
+        (launch,) = timing["launches"]
+        for burst in launch["bursts"]:
+            assert 1 <= len(burst["wall_s"]) <= min(9, burst["calls"])
+            assert burst["wall_s"] == sorted(burst["wall_s"])
+            assert 0 < burst["wall_s"][0] <= burst["mean_s"] <= burst["max_s"]
+            assert 0 <= burst["cpu_s"] < 2 * burst["mean_s"] + 0.011  # a clock of 10 ms
+            assert burst["switches"] >= 0
+            assert burst["state"] == {}
 
 
 def test_a_run_is_read_as_it_was_written(kept):
@@ -104,10 +112,10 @@ def test_resume_measures_only_what_is_missing(kept, tmp_path, capsys):
         str(path),
     ]
     assert run([*command, "--resume"]) == 0
-    found = {(t["backend"], t["part"]): t for t in _document(path)["timings"]}
+    found = {(t["target"]["backend"], t["part"]): t for t in _document(path)["timings"]}
     assert set(found) == {(b, p) for b in ("cpu", "null") for p in "123"}
     for timing in document["timings"]:
-        assert found[timing["backend"], timing["part"]] == timing
+        assert found[timing["target"]["backend"], timing["part"]] == timing
     assert run([*command, "--resume", "--width", "0.5"]) == 2
     assert "is a run of MobileNetV3-Small at (32, 48)" in capsys.readouterr().err
 
@@ -172,7 +180,7 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (
-        path.exists() and any(t["samples_s"] for t in _document(path)["timings"])
+        path.exists() and any(t["launches"] for t in _document(path)["timings"])
     ):
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
@@ -181,16 +189,16 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
     assert "Traceback" not in err
     assert "null, ms" in out
     assert "were interrupted" in out
-    assert any(t.samples_s for t in read_run(path).timings)
+    assert any(t.bursts for t in read_run(path).timings)
 
 
 def test_ctrl_c_while_asking_for_operators_prints_what_there_is(monkeypatch, tmp_path, capsys):
     from mnv3prof.bench import operators
 
-    def ask(worker, name, setup, timing, folder, timeout_s):
+    def ask(worker, setup, timing, folder, timeout_s):
         if timing.part == "2":
             raise KeyboardInterrupt
-        return [Operator(backend=name, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
+        return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
 
     monkeypatch.setattr(operators, "_ask", ask)
     path = tmp_path / "run.json"
@@ -215,9 +223,8 @@ def test_after_ctrl_c_no_runtime_is_asked_for_its_operators(monkeypatch, tmp_pat
 def test_resume_keeps_the_operators_of_other_timings(monkeypatch, tmp_path):
     from mnv3prof.bench import operators
 
-    def ask(worker, name, setup, timing, folder, timeout_s):
-        how = {"dtype": timing.dtype, "batch": timing.batch, "threads": timing.threads}
-        return [Operator(backend=name, part=timing.part, name="o", kind="Conv", seconds=1e-3, **how)]
+    def ask(worker, setup, timing, folder, timeout_s):
+        return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
 
     monkeypatch.setattr(operators, "_ask", ask)
     path = tmp_path / "run.json"
@@ -226,7 +233,7 @@ def test_resume_keeps_the_operators_of_other_timings(monkeypatch, tmp_path):
     assert run([*command, "--rows", "2"]) == 0
     assert run([*command, "--rows", "2", "--batch", "2"]) == 0
     assert run([*command, "--rows", "2"]) == 0
-    found = [(operator.part, operator.batch) for operator in read_run(path).operators]
+    found = [(operator.part, operator.target.batch) for operator in read_run(path).operators]
     assert sorted(found) == [("1", 1), ("2", 1), ("2", 2)]
 
 
@@ -243,36 +250,53 @@ def test_a_comparison_with_times_is_shown_again(tmp_path, capsys):
     assert "null, ms" not in capsys.readouterr().out
 
 
-def _damaged(kept, **change):
+def _bursts(**change):
+    """Timings with a burst of two calls, changed."""
+    burst = {"calls": 2, "wall_s": [1.0, 2.0], "mean_s": 1.5, "max_s": 2.0, "cpu_s": 1.5, **change}
+    return {"timings": [as_saved(part="1", launches=[{"bursts": [burst]}])]}
+
+
+def _graph(**change):
+    """A main network with other fields; a: another network beside it."""
+    table = {"name": "n", "rows": [{"expand": 16, "out": 8, "kernel": 3, "stride": 1}]}
+    beside = {name: change.pop(name) for name in list(change) if name == "a"}
+    return {"graphs": {"": {"table": table, "input": [32, 48], **change}, **beside}}
+
+
+def _damaged(kept, change):
     return {**_document(kept), **change}
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"schema": 99}, "has the schema 99; this version reads 1"),
+        ({"schema": 99}, "has the schema 99; this version reads 2"),
         ({"timings": "x"}, "is damaged: Expected `array`, got `str` - at `$.timings`"),
-        ({"timings": [{"backend": "cpu"}]}, "missing required field `part`"),
-        ({"timings": [{"backend": "cpu", "part": "99"}]}, "timing 1 is of '99', which its network has not"),
-        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [-1.0]}]}, "is damaged"),
-        ({"timings": [{"backend": "cpu", "part": "1", "samples_s": [1e300]}]}, "is damaged"),
-        (
-            {"timings": [{"backend": "cpu", "part": "1", "samples_s": [1.0] * 3, "visits": [2, 2]}]},
-            "timing 1 has 3 samples and visits of 4; a visit has at least one, and together they have them all",
-        ),
-        (
-            {"timings": [{"backend": "cpu", "part": "1", "samples_s": [1.0] * 3, "visits": [3, 0]}]},
-            "a visit has at least one",
-        ),
-        ({"timings": [{"backend": "cpu", "part": "1", "status": "fine"}]}, "Invalid enum value 'fine'"),
-        ({"input": [0, 1]}, "is not an image size"),
-        ({"table": {"rows": []}}, "allowed"),
-        ({"variants": {"a": {"table": 1}}}, "missing required field `input` - at `$.variants[...]`"),
+        ({"schema": 1}, "has the schema 1; this version reads 2"),
+        ({"timings": [{"part": "1"}]}, "missing required field `target`"),
+        ({"timings": [{"target": {"backend": "cpu"}}]}, "missing required field `part`"),
+        ({"timings": [{"part": "1", "target": {}}]}, "missing required field `backend`"),
+        ({"timings": [as_saved(part="99")]}, "timing 1 is of '99', which its network has not"),
+        ({"timings": [as_saved(target={"backend": "cpu", "device": "pi"})]}, "timing 1 is of the device 'pi'"),
+        (_bursts(calls=0), "Expected `int` >= 1"),
+        (_bursts(wall_s=[]), "Expected `array` of length >= 1"),
+        (_bursts(wall_s=[1.0] * 10), "Expected `array` of length <= 9"),
+        (_bursts(wall_s=[1e300]), "is damaged"),
+        (_bursts(wall_s=[-1.0]), "is damaged"),
+        (_bursts(wall_s=[2.0, 1.0]), "wall_s must be ascending, and no more than its calls"),
+        (_bursts(wall_s=[1.0] * 4), "wall_s must be ascending, and no more than its calls"),
+        (_bursts(state={"temperature_c": "warm"}), "Expected `float`, got `str`"),
+        ({"hosts": {}}, 'hosts has no entry ""; expected one, which is the run\'s machine'),
+        ({"graphs": {}}, 'graphs has no entry ""; expected one, which is the run\'s main network'),
+        ({"timings": [as_saved(part="1", status="fine")]}, "Invalid enum value 'fine'"),
+        (_graph(input=[0, 1]), "is not an image size"),
+        (_graph(table={"rows": []}), "allowed"),
+        (_graph(a={"table": 1}), "missing required field `input` - at `$.graphs[...]`"),
     ],
 )  # fmt: skip
 def test_a_damaged_run_is_refused_in_one_sentence(change, says, kept, tmp_path, capsys):
     path = tmp_path / "run.json"
-    path.write_text(json.dumps(_damaged(kept, **change)), encoding="utf-8")
+    path.write_text(json.dumps(_damaged(kept, change)), encoding="utf-8")
     assert run(["latency", str(path)]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

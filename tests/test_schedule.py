@@ -10,10 +10,10 @@ from mnv3prof.bench.backends import Usable, backend, name_of, names
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.schedule import STEADY, Plan, Watcher
 from mnv3prof.bench.schedule import measure as measure_plan
-from mnv3prof.bench.worker import Piece, Setup
+from mnv3prof.bench.worker import Piece
 from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
-from mnv3prof.record.stats import drifts, outliers
+from mnv3prof.record.target import Target
 
 SMALL = subject("small", 64)
 
@@ -31,9 +31,8 @@ def measure(
     **how,
 ):
     pieces = tuple(Piece("", part) for part in parts)
-    plan = Plan(
-        Setup({"": net}, dtype=dtype, threads=threads), pieces, tuple(backends), default_folder(), **how
-    )
+    targets = tuple(Target(backend=name, dtype=dtype, threads=threads) for name in backends)
+    plan = Plan({"": net}, pieces, targets, default_folder(), **how)
     return measure_plan(plan, Watcher(hear, store), known)
 
 
@@ -69,8 +68,7 @@ def test_disturbances_do_not_move_the_median_and_are_reported(noise, monkeypatch
         assert timing.first_s == pytest.approx(1, rel=0.01)
         assert timing.summary.p90 < 0.00055
     else:
-        assert outliers(timing.counting) > len(timing.counting) * 0.02
-    assert drifts(timing.counting) is (noise == "drift")
+        assert timing.outliers > 0.02 * timing.calls
 
 
 def test_what_is_final_is_not_measured_again_and_the_rest_is():
@@ -78,7 +76,7 @@ def test_what_is_final_is_not_measured_again_and_the_rest_is():
     kept = []
     again = measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.3, known=first, store=kept.append)
     assert again[:2] == first
-    assert again[2].samples_s
+    assert again[2].bursts
     assert kept[-1] == again
     assert all(timings[:2] == first for timings in kept)
 
@@ -86,8 +84,8 @@ def test_what_is_final_is_not_measured_again_and_the_rest_is():
 def test_another_type_batch_or_thread_count_is_measured_anew():
     first = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1)
     (again,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=first, threads=2)
-    assert again.threads == 2
-    assert again.samples_s != first[0].samples_s
+    assert again.target.threads == 2
+    assert again.launches != first[0].launches
 
 
 def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason():
@@ -102,7 +100,7 @@ def test_every_part_runs_on_pytorch_and_agrees_with_it():
     for timing in timings.values():
         assert (timing.status, timing.reason) == ("ok", "")
         assert timing.max_rel_err < 1e-5
-        assert timing.calls >= len(timing.samples_s) > 0
+        assert timing.calls >= len(timing.bursts) > 0
         assert 0 < timing.cpu_per_wall < 1.5  # one thread
     assert timings[NET].summary.median > timings["stem"].summary.median
 
@@ -122,10 +120,10 @@ def test_a_fault_is_a_row_and_the_others_go_on(fault, status, reason, monkeypatc
     timings = measure(
         SMALL, ["1", "2"], ["null", "cpu"], budget_s=0.5, timeout_s=25 if fault == "hang" else 60
     )
-    found = {(t.backend, t.part): t for t in timings}
+    found = {(t.target.backend, t.part): t for t in timings}
     assert found["null", "1"].status == status
     assert reason in found["null", "1"].reason
-    assert found["null", "1"].samples_s == ()
+    assert found["null", "1"].launches == ()
     assert found["cpu", "1"].status == found["cpu", "2"].status == "ok"
     assert found["null", "2"].status == "ok"  # in a new process, where the first is gone
 
@@ -145,10 +143,10 @@ def test_a_fault_while_compiling_beside_the_others_is_a_row_too(fault, status, m
         timeout_s=25 if fault == "hang" else 60,
         hear=heard.append,
     )
-    found = {(t.backend, t.part): t for t in timings}
+    found = {(t.target.backend, t.part): t for t in timings}
     assert found["null", "1"].status == status
     assert {t.status for key, t in found.items() if key != ("null", "1")} == {"ok"}
-    assert all(t.samples_s for key, t in found.items() if key != ("null", "1"))
+    assert all(t.bursts for key, t in found.items() if key != ("null", "1"))
     if fault == "hang":
         assert any(progress.what == "compiling on null: 1 of 3 parts are ready" for progress in heard)
 
@@ -192,7 +190,7 @@ def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     )
     assert len({sentence.partition(":")[0] for sentence in rounds}) >= 3
     assert all(0 <= progress.left_s <= 1.0 for progress in heard if progress.left_s is not None)
-    assert sum(sum(t.samples_s) for t in timings) < 1.5
+    assert sum(b.calls * b.mean_s for t in timings for b in t.bursts) < 1.5
     assert all(t.stopped in ("steady", "budget") for t in timings)
     assert all((t.stopped == "steady") is (t.summary.interval <= STEADY) for t in timings)
 

@@ -17,6 +17,7 @@ from made_runs import kept, made
 from random_tables import tables
 from report_runs import made_run
 from subjects import read_run, subject
+from timings import timing
 
 from mnv3prof.bench.formats import name_of
 from mnv3prof.cli.main import run
@@ -26,7 +27,7 @@ from mnv3prof.mobilenetv3.files import PRESET_ALIASES, PRESETS, to_csv
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record import embedded, read
 from mnv3prof.record.document import run_document, table_document
-from mnv3prof.record.run import Subject, Timing
+from mnv3prof.record.run import Subject
 from mnv3prof.source import Source, open_source, read_table
 
 TOML = b"""
@@ -320,7 +321,7 @@ def test_a_standard_input_that_is_too_large_or_cannot_be_read(typed, monkeypatch
         (b"rows = [[0, 16, 3, 1, false, 'RE']]", "standard input, row 1, column expand: 0 is not allowed"),
         (b"expand,out\n", "standard input, header: the column kernel is missing"),
         (b'{"rows": 3}', "standard input: the key rows is 3"),
-        (b'{"timings": [], "schema": 1}', "standard input: is damaged: Object missing required field"),
+        (b'{"timings": [], "schema": 2}', "standard input: is damaged: Object missing required field"),
         (b"<html></html>", "standard input: holds no run"),
         (b"\xff\xfe\x00", "standard input, line 1: the bytes are not UTF-8"),
     ],
@@ -571,8 +572,10 @@ def test_the_layers_are_looked_through_once_for_all_timings(tmp_path, monkeypatc
     rows = tuple(Row(8, 8, 3, 1, False, "RE") for _ in range(1_000))
     large = Subject(Table(name="long", stem=8, rows=rows), (1, 1))
     parts = [f"features.{n}.block.{m}" for n in range(1, 1_001) for m in range(2)] * 5
-    timings = tuple(Timing(backend="null", part=part) for part in parts)
-    path = kept(msgspec.structs.replace(made(), subject=large, timings=timings), tmp_path / "long.json")
+    timings = tuple(timing("null", part, stopped="") for part in parts)
+    path = kept(
+        msgspec.structs.replace(made(), subjects={"": large}, timings=timings), tmp_path / "long.json"
+    )
     looked, plainly = [], read._parts
     monkeypatch.setattr(read, "_parts", lambda graph: looked.append(graph) or plainly(graph))
     assert len(read_run(path).timings) == 10_000
@@ -637,7 +640,7 @@ def test_report_of_a_page_and_a_table_measures_only_the_table(here, monkeypatch)
     both = open_source("both.html")
     assert [each.subject.input for each in both.runs] == [(32, 32), (16, 16)]
     assert both.runs[0] == open_source("page.html").run
-    assert {timing.backend for timing in both.runs[1].timings} == {"null"}
+    assert {each.target.backend for each in both.runs[1].timings} == {"null"}
 
 
 def test_findings_in_a_page_are_judged_again(here, capsys, tmp_path):

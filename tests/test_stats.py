@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scipy import stats as scipy_stats
+from timings import launches, timing
 
-from mnv3prof.record.run import Timing
 from mnv3prof.record.stats import drifts, median, median_interval, outliers, quantile, summarize, thinned
 
 samples = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
@@ -15,14 +16,19 @@ def test_quantiles_are_numpys(values, share):
     assert quantile(sorted(values), share) == pytest.approx(np.quantile(values, share), rel=1e-9)
 
 
+def _each(values):
+    """The summary of values of which each is a burst."""
+    return summarize([[value] for value in values])
+
+
 @given(samples)
 def test_a_summary_is_numpys(values):
-    found = summarize(values)
+    found = summarize([[value] for value in values])
     low, quarter, middle, three, high = np.quantile(values, [0.1, 0.25, 0.5, 0.75, 0.9])
     assert (found.p10, found.median, found.p90) == pytest.approx((low, middle, high))
     assert found.iqr == pytest.approx(three - quarter, abs=1e-9)
     assert found.low <= found.median <= found.high
-    assert found.count == len(values)
+    assert found.bursts == len(values)
 
 
 @pytest.mark.parametrize("count", [6, 7, 10, 15, 20, 31, 50, 100, 200, 1000])
@@ -43,24 +49,23 @@ def test_the_interval_really_covers_the_median_of_skewed_samples():
     chance = np.random.default_rng(0)
     truth = np.log(2)  # of the exponential distribution
     hits = sum(
-        s.low <= truth <= s.high
-        for s in (summarize(chance.exponential(size=40).tolist()) for _ in range(2000))
+        s.low <= truth <= s.high for s in (_each(chance.exponential(size=40).tolist()) for _ in range(2000))
     )
     assert hits / 2000 >= 0.94
 
 
 def test_noise_is_a_wide_spread_or_a_wide_interval():
-    assert not summarize([1.0] * 50).noisy
-    assert not summarize([1.0, 1.01, 1.02] * 20).noisy
-    assert summarize([1.0] * 40 + [1.3] * 20).noisy  # the upper quartile is 30 % above
-    assert not summarize([1.0] * 59 + [100.0]).noisy  # one outlier is no noise
-    assert summarize([1.0, 1.12]).noisy  # two samples say little
+    assert not _each([1.0] * 50).noisy
+    assert not _each([1.0, 1.01, 1.02] * 20).noisy
+    assert _each([1.0] * 40 + [1.3] * 20).noisy  # the upper quartile is 30 % above
+    assert not _each([1.0] * 59 + [100.0]).noisy  # one outlier is no noise
+    assert _each([1.0, 1.12]).noisy  # two samples say little
 
 
 @pytest.mark.parametrize("count", range(1, 9))
-def test_samples_too_few_for_an_interval_are_noisy_however_alike(count):
-    """The extremes of n samples hold the median between them with 1 - 2 / 2^n."""
-    found = summarize([1.0] * count)
+def test_bursts_too_few_for_an_interval_are_noisy_however_alike(count):
+    """The extremes of n bursts hold the median between them with 1 - 2 / 2^n."""
+    found = _each([1.0] * count)
     assert found.noisy is (1 - 2 / 2**count < 0.95)
     assert found.interval == (float("inf") if found.noisy else 0.0)
 
@@ -68,21 +73,22 @@ def test_samples_too_few_for_an_interval_are_noisy_however_alike(count):
 def test_no_samples_have_no_summary():
     with pytest.raises(ValueError, match="no samples"):
         summarize([])
-    assert Timing(backend="x", part="1").summary is None
+    with pytest.raises(ValueError, match="no samples"):
+        summarize([[1.0], []])
+    assert timing("x", "1").summary is None
 
 
 @given(st.permutations(range(300)), st.integers(1, 50), st.floats(0, 1, exclude_max=True))
-def test_thinned_samples_are_in_order_and_evenly_spread_over_their_ranks(values, most, shift):
+def test_thinned_samples_are_ascending_and_evenly_spread_over_their_ranks(values, most, shift):
     kept = thinned(values, most, shift)
-    assert list(kept) == [value for value in values if value in kept]
     each = 300 / most
-    ranks = sorted(kept)
-    assert len(ranks) == most
-    assert all(n * each - 1 < rank < (n + 1) * each + 1e-6 for n, rank in enumerate(ranks))
+    assert len(kept) == most
+    assert list(kept) == sorted(kept)
+    assert all(n * each - 1 < rank < (n + 1) * each + 1e-6 for n, rank in enumerate(kept))
 
 
 def test_few_samples_are_all_kept():
-    assert thinned([3.0, 1.0, 2.0], 3) == (3.0, 1.0, 2.0)
+    assert thinned([3.0, 1.0, 2.0], 3) == (1.0, 2.0, 3.0)
     assert thinned([], 3) == ()
 
 
@@ -96,78 +102,88 @@ def test_shifts_give_every_sample_the_same_chance_but_the_middle_one():
 @given(
     st.lists(st.integers(1, 5), min_size=1, max_size=60), st.integers(0, 4), st.floats(0, 1, exclude_max=True)
 )
-def test_the_middle_of_an_odd_number_stays_however_often_it_is_thinned(values, half, shift):
+def test_the_middle_of_an_odd_number_stays(values, half, shift):
     odd = values[: len(values) - 1 + len(values) % 2]
-    once = thinned(odd, 2 * half + 11, shift)
-    assert median(once) == median(odd)
-    assert median(thinned(once, 9, shift)) == median(odd)
+    assert median(thinned(odd, 2 * half + 1, shift)) == median(odd)
 
 
-def _visited(*visits):
-    return Timing(
-        backend="x",
-        part="1",
-        samples_s=tuple(s for v in visits for s in v),
-        visits=tuple(map(len, visits)),
-        stopped="steady",
-    )
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.75, 0.9])
+def test_quantiles_of_pooled_bursts_are_those_of_all_their_calls(share):
+    """Nine values of each of 50 bursts stand for 100 calls each, of a skewed distribution."""
+    chance = np.random.default_rng(0)
+    bursts = [chance.gamma(4, size=100) for _ in range(50)]
+    kept = sorted(v for n, burst in enumerate(bursts) for v in thinned(burst, 9, n * 0.618034 % 1))
+    assert quantile(kept, share) == pytest.approx(np.quantile(np.concatenate(bursts), share), rel=0.02)
 
 
-def test_disturbed_visits_are_set_aside_and_counted():
+def _middle(calls):
+    """The median, or of a long even number of calls the upper one of the two in the middle."""
+    return sorted(calls)[len(calls) // 2] if len(calls) > 9 else median(calls)
+
+
+def _bursts(*bursts):
+    return timing("x", "1", [call for burst in bursts for call in burst], calls=[*map(len, bursts)])
+
+
+def test_contended_bursts_are_excluded_and_counted():
     quiet, loud = (1.0, 1.01, 1.02), (1.0, 1.4, 1.5)
-    timing = _visited(*[quiet] * 6, loud, loud)
-    assert timing.disturbed == 2
-    assert timing.counting == quiet * 6
-    assert timing.summary == _visited(*[quiet] * 6).summary
-    assert timing.summary.median == 1.01
-    assert not timing.summary.noisy
-    assert len(timing.samples_s) == 24  # nothing is thrown away
+    found = _bursts(*[quiet] * 6, loud, loud)
+    assert found.excluded == 2
+    assert found.samples == quiet * 6
+    assert found.summary == _bursts(*[quiet] * 6).summary
+    assert found.summary.median == 1.01
+    assert not found.summary.noisy
+    assert found.calls == 24  # nothing is thrown away
+    assert len(found.bursts) == 8
 
 
-def test_a_visit_within_seven_percent_of_the_quickest_counts():
-    assert _visited(*[(1.0,)] * 6, (1.07,), (1.0700001,)).counting == (1.0,) * 6 + (1.07,)
+def test_a_burst_within_seven_percent_of_the_fastest_is_kept():
+    assert _bursts(*[(1.0,)] * 6, (1.07,), (1.0700001,)).samples == (1.0,) * 6 + (1.07,)
 
 
-def test_one_lucky_visit_does_not_make_a_figure():
-    lucky = _visited((1.0,), *[(1.2 + n / 100,) for n in range(30)])
-    assert lucky.summary.visits == 6
+def test_one_lucky_burst_does_not_make_a_figure():
+    lucky = _bursts((1.0,), *[(1.2 + n / 100,) for n in range(30)])
+    assert lucky.summary.bursts == 6
     assert lucky.seconds == pytest.approx(1.215)
     assert lucky.summary.noisy
 
 
-def test_figures_that_rest_on_few_visits_are_noisy_however_many_samples_they_have():
+def test_figures_that_rest_on_few_bursts_are_noisy_however_many_calls_they_have():
     quiet, loud = (1.0,) * 100, (1.2,) * 100
-    assert _visited(*[quiet] * 5, *[loud] * 20).summary.noisy
-    assert not _visited(*[quiet] * 6, *[loud] * 20).summary.noisy
+    assert _bursts(*[quiet] * 5, *[loud] * 20).summary.noisy
+    assert not _bursts(*[quiet] * 6, *[loud] * 20).summary.noisy
 
 
-def test_the_interval_is_that_of_visits_whose_samples_are_alike():
-    """Between visits of a machine that wanders, calls say little of how sure their median is."""
+def test_the_interval_is_that_of_bursts_whose_calls_are_alike():
+    """Between bursts of a machine that wanders, calls say little of how sure their median is."""
     chance = np.random.default_rng(0)
-    hits = dict.fromkeys(("visits", "samples"), 0)
+    hits = dict.fromkeys(("bursts", "calls"), 0)
     for _ in range(300):
         states = 1 + chance.uniform(-0.02, 0.02, 12)
-        found = _visited(*[tuple(chance.normal(state, 0.002, 30)) for state in states])
-        hits["visits"] += found.summary.low <= 1 <= found.summary.high
-        alone = summarize(found.samples_s)
-        hits["samples"] += alone.low <= 1 <= alone.high
-    assert hits["visits"] >= 0.93 * 300
-    assert hits["samples"] < 0.75 * 300
+        found = _bursts(*[tuple(chance.normal(state, 0.002, 30)) for state in states])
+        hits["bursts"] += found.summary.low <= 1 <= found.summary.high
+        alone = _each(found.samples)
+        hits["calls"] += alone.low <= 1 <= alone.high
+    assert hits["bursts"] >= 0.93 * 300
+    assert hits["calls"] < 0.75 * 300
 
 
-@given(st.lists(st.lists(st.floats(1e-6, 1e-3), min_size=1, max_size=9), min_size=1, max_size=40))
-def test_visits_divide_the_samples(visits):
-    timing = _visited(*map(tuple, visits))
-    assert timing.taken == tuple(map(tuple, visits))
-    assert 0 <= timing.disturbed < len(visits)
-    assert timing.summary.low <= timing.summary.median <= timing.summary.high
-    assert timing.summary.count == len(timing.counting)
+@given(st.lists(st.lists(st.floats(1e-6, 1e-3), min_size=1, max_size=40), min_size=1, max_size=40))
+def test_bursts_hold_their_calls(taken):
+    found = _bursts(*taken)
+    assert [burst.calls for burst in found.bursts] == [*map(len, taken)]
+    assert [burst.median for burst in found.bursts] == [_middle(calls) for calls in taken]
+    assert [burst.max_s for burst in found.bursts] == [max(calls) for calls in taken]
+    assert 0 <= found.excluded < len(taken)
+    assert found.summary.low <= found.summary.median <= found.summary.high
+    assert found.summary.bursts == len(found.kept)
+    assert found.cpu_per_wall == pytest.approx(1.0)
 
 
-def test_samples_without_visits_stand_on_their_own():
-    timing = Timing(backend="x", part="1", samples_s=(1.0, 2.0, 3.0))
-    assert (timing.taken, timing.disturbed, timing.counting) == ((), 0, (1.0, 2.0, 3.0))
-    assert timing.summary == summarize([1.0, 2.0, 3.0])
+def test_processor_time_is_that_of_all_calls():
+    fast, slow = launches([1.0] * 30, cpu=2.0), launches([3.0] * 10, cpu=0.5)
+    found = replace(timing("x", "1"), launches=(*fast, *slow))
+    assert found.cpu_per_wall == pytest.approx((30 * 2.0 + 10 * 1.5) / (30 + 30))
 
 
 def test_outliers_by_hand():

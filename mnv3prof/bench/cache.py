@@ -14,12 +14,13 @@ from typing import Final
 import msgspec
 
 from ..cost.counts import Dtype
+from ..record.operators import inner_paths
 from ..record.run import Subject
 from .formats import form
 
 MOST_BYTES: Final = 4 * 2**30
 """What is used least recently leaves when the cache grows beyond this."""
-_FORM: Final = 2
+_FORM: Final = 3
 """Raised when what conversions make changes, and no package's version with it."""
 _MANIFEST: Final = "entry.json"
 IN_AND_OUT: Final = ".npy"
@@ -55,10 +56,16 @@ def default_folder() -> Path:
 
 
 def key(subject: Subject, part: str, format_name: str, dtype: Dtype, batch: int) -> str:
-    """The entry's name: everything that what is converted depends on."""
+    """Return the entry's name: the digest of everything that the converted part depends on.
+
+    Parts of one structure share an entry, in whatever network they are: each entry has its own input and
+    expected output. Trained weights are those of one part of one file.
+    """
+    paths = inner_paths(subject.graph, part)
+    structure = [subject.graph.key_of([*paths.values()]), [*paths]]
+    whose = [subject.weights.sha256, part] if subject.weights else []
     versions = {package: _version(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
-    weights = subject.weights.sha256 if subject.weights else ""
-    facts = [_FORM, format_name, dtype, batch, part, subject.table, subject.input, weights, versions]
+    facts = [_FORM, format_name, dtype, batch, structure, whose, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 

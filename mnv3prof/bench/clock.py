@@ -1,43 +1,62 @@
-"""The only timing loop: warm up until steady, then time single calls."""
+"""The only timing loop: warm up until the time is steady, then time single calls."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from statistics import median
 from time import perf_counter, process_time
-from typing import Final, NamedTuple
+from typing import Final
+
+from ..record.stats import outliers, thinned
+from ..record.timing import KEPT, Burst
 
 _WINDOW: Final = 3
 _STEADY: Final = 0.05
 _WARM_SHARE: Final = 0.5
-"""A visit spends at most this share of its time on warming up."""
+"""A burst spends at most this share of its time on warming up."""
+_DIGITS: Final = 9
+_GOLDEN: Final = 0.618034
+"""Its multiples spread evenly over the unit interval, however many there are."""
 
 
-class Visit(NamedTuple):
-    """Seconds of each timed call, and processor time by time over all of them."""
-
-    samples: tuple[float, ...]
-    cpu_per_wall: float
-
-
-def visit(
-    call: Callable[[], object], seconds: float, clock: Callable[[], float] = perf_counter,
+def burst(
+    call: Callable[[], object], seconds: float, number: int = 0, clock: Callable[[], float] = perf_counter,
     cpu_clock: Callable[[], float] = process_time,
-) -> Visit:  # fmt: skip
+) -> Burst:  # fmt: skip
     """Time `call`, which returns when its output is ready, again and again for about `seconds`.
 
-    Another process has had the processor's caches, so each visit warms up first. It times at least
-    one call.
+    Another process has had the processor's caches, so each burst warms up first. It times at least
+    one call. number: of the burst among those of one part; it decides which ranks are kept.
     """
     start = clock()
     _warm_up(call, start + _WARM_SHARE * seconds, clock)
     samples: list[float] = []
+    switches = _involuntary_switches()
     cpu_start, begin = cpu_clock(), clock()
     now = begin
     while not samples or now - start < seconds:
         call()
         before, now = now, clock()
         samples.append(now - before)
-    wall = now - begin
-    return Visit(tuple(samples), (cpu_clock() - cpu_start) / wall if wall > 0 else 0.0)
+    cpu_s = cpu_clock() - cpu_start
+    after = _involuntary_switches()
+    return Burst(
+        calls=len(samples),
+        wall_s=tuple(round(sample, _DIGITS) for sample in thinned(samples, KEPT, number * _GOLDEN % 1)),
+        mean_s=round((now - begin) / len(samples), _DIGITS),
+        max_s=round(max(samples), _DIGITS),
+        outliers=outliers(samples),
+        cpu_s=round(cpu_s / len(samples), _DIGITS),
+        switches=None if switches is None or after is None else after - switches,
+    )
+
+
+def _involuntary_switches() -> int | None:
+    """Return how often the system took a processor from this process; None where it does not tell."""
+    with suppress(ImportError):  # Windows has no such count
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    return None
 
 
 def _warm_up(call: Callable[[], object], until: float, clock: Callable[[], float]) -> None:

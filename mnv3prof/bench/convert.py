@@ -8,11 +8,12 @@ from threading import Event
 from time import monotonic
 from typing import Final
 
+from ..record.target import Target
 from . import cache
 from .backends import backend
 from .formats import stored_dtype
 from .processes import Worker, ask, end, is_alive, start
-from .worker import Convert, Failed, Piece, Prepare, Setup, serve_conversions
+from .worker import Convert, Failed, FileKind, Piece, Prepare, Setup, Subjects, serve_conversions
 
 _MEMORY_BYTES: Final = 2 * 2**30
 """What a converter is given: the largest took 1.2 GB of it for Large at 224."""
@@ -20,42 +21,48 @@ _LEAST_TIMEOUT_S: Final = 300.0
 _GRACE_S: Final = 10.0
 """What a conversion may take beyond the time in which it must be begun."""
 
-Conversions = dict[tuple[str, Piece], "tuple[str, cache.Entry] | Failed"]
-"""By form and piece: the entry's key and the entry, or why there is none."""
+Conversions = dict[tuple[FileKind, Piece], "tuple[str, cache.Entry] | Failed"]
+"""By kind of file and piece: the entry's key and the entry, or why there is none."""
 
 
 def convert(
-    pieces: Mapping[str, Sequence[Piece]], setup: Setup, folder: Path, *,
+    pieces: Mapping[FileKind, Sequence[Piece]], subjects: Subjects, folder: Path, *,
     timeout_s: float = _LEAST_TIMEOUT_S, hear: Callable[[str], None] = lambda _: None,
     within_s: float = inf,
 ) -> Conversions:  # fmt: skip
-    """Every piece in each form that it is wanted in. pieces: by form.
+    """Convert each piece to every kind of file that it is wanted in. pieces: by kind.
 
-    What the cache in `folder` has is not converted again. Forms are converted side by side, as far
+    What the cache in `folder` has is not converted again. Kinds are converted side by side, as far
     as processors and memory allow. After `within_s` none is begun, and what is left is not in the answer.
     """
     found: Conversions = {}
-    missing: dict[str, list[Piece]] = {}
-    for name, wanted in pieces.items():
+    missing: dict[FileKind, list[Piece]] = {}
+    for kind, wanted in pieces.items():
         for piece in wanted:
-            key = _key(name, piece, setup)
+            key = _key(kind, piece, subjects)
             entry = cache.find(folder, key)
             if entry is None:
-                missing.setdefault(name, []).append(piece)
+                missing.setdefault(kind, []).append(piece)
             else:
-                found[name, piece] = (key, entry)
+                found[kind, piece] = (key, entry)
     if missing:
-        found |= _convert_missing(missing, setup, folder, timeout_s, hear, monotonic() + within_s)
+        found |= _convert_missing(missing, subjects, folder, timeout_s, hear, monotonic() + within_s)
         cache.trim(folder)
     return found
 
 
-def loading(name: str, piece: Piece, setup: Setup, folder: Path) -> Prepare | Failed:
-    """The request that lets the backend called `name` load a piece, once it is converted."""
-    format_name = backend(name).FORMAT
-    if not format_name:
+def file_kind(target: Target) -> FileKind | None:
+    """What the target's backend reads a part from; None for one that runs the module itself."""
+    name = backend(target.backend).FORMAT
+    return FileKind(name, stored_dtype(name, target.dtype), target.batch) if name else None
+
+
+def loading(piece: Piece, setup: Setup, folder: Path) -> Prepare | Failed:
+    """The request that lets the setup's target load a piece, once it is converted."""
+    kind = file_kind(setup.target)
+    if kind is None:
         return Prepare(piece, None, "")
-    key = _key(format_name, piece, setup)
+    key = _key(kind, piece, setup.subjects)
     entry = cache.find(folder, key)
     if entry is None:
         return Failed("crashed", "its converted file has gone from the cache")
@@ -63,7 +70,7 @@ def loading(name: str, piece: Piece, setup: Setup, folder: Path) -> Prepare | Fa
 
 
 def _convert_missing(
-    missing: Mapping[str, Sequence[Piece]], setup: Setup, folder: Path, timeout_s: float,
+    missing: Mapping[FileKind, Sequence[Piece]], subjects: Subjects, folder: Path, timeout_s: float,
     hear: Callable[[str], None], until: float,
 ) -> Conversions:  # fmt: skip
     """Side by side; an interrupt ends the converters at once."""
@@ -71,8 +78,8 @@ def _convert_missing(
     stop = Event()
     with ThreadPoolExecutor(_how_many_at_once()) as pool:
         jobs = [
-            pool.submit(_convert_all, name, pieces, setup, folder, timeout_s, hear, stop, until)
-            for name, pieces in missing.items()
+            pool.submit(_convert_all, kind, pieces, subjects, folder, timeout_s, hear, stop, until)
+            for kind, pieces in missing.items()
         ]
         try:
             for job in jobs:
@@ -83,9 +90,8 @@ def _convert_missing(
     return found
 
 
-def _key(name: str, piece: Piece, setup: Setup) -> str:
-    subject = setup.subjects[piece.variant]
-    return cache.key(subject, piece.part, name, stored_dtype(name, setup.dtype), setup.batch)
+def _key(kind: FileKind, piece: Piece, subjects: Subjects) -> str:
+    return cache.key(subjects[piece.variant], piece.part, *kind)
 
 
 def _how_many_at_once() -> int:
@@ -98,7 +104,7 @@ def _how_many_at_once() -> int:
 
 
 def _convert_all(
-    name: str, pieces: Sequence[Piece], setup: Setup, folder: Path, timeout_s: float,
+    kind: FileKind, pieces: Sequence[Piece], subjects: Subjects, folder: Path, timeout_s: float,
     hear: Callable[[str], None], stop: Event, until: float,
 ) -> Conversions:  # fmt: skip
     found: Conversions = {}
@@ -107,13 +113,13 @@ def _convert_all(
         for number, piece in enumerate(pieces, 1):
             if stop.is_set() or monotonic() > until:
                 break
-            hear(f"converting to {name}: {number} of {len(pieces)}")
+            hear(f"converting to {kind}: {number} of {len(pieces)}")
             if worker is None or not is_alive(worker):
-                worker = start(serve_conversions, name, setup, folder)
-            key = _key(name, piece, setup)
+                worker = start(serve_conversions, kind, subjects, folder)
+            key = _key(kind, piece, subjects)
             within_s = min(timeout_s, until - monotonic() + _GRACE_S)
             answer = ask(worker, Convert(piece, key), within_s, stop)
-            found[name, piece] = answer if isinstance(answer, Failed) else (key, answer)
+            found[kind, piece] = answer if isinstance(answer, Failed) else (key, answer)
     finally:
         if worker and is_alive(worker):
             end(worker)

@@ -7,13 +7,14 @@ from typing import Any, Final, NamedTuple
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, shown
 from ..record.run import NET, Subject, part_layers
+from ..record.target import Target
 from . import cache, processes
 from .backends import backend
 from .backends import names as backend_names
 from .convert import convert
 from .formats import form
 from .processes import ask, end, is_alive
-from .worker import Begin, Failed, Piece, Prepare, Prepared, Setup, serve_runtime
+from .worker import Begin, Failed, FileKind, Piece, Prepare, Prepared, Setup, serve_runtime
 
 _TIMEOUT_S: Final = 600.0
 
@@ -48,14 +49,16 @@ def export(
     found = backend(runner).usable()
     if not found.ok:
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
-    setup, piece = Setup({"": subject}, dtype, batch), Piece("", part)
-    converted = convert({to: (piece,)}, setup, folder, timeout_s=_TIMEOUT_S, hear=hear)[to, piece]
+    setup, piece = Setup({"": subject}, Target(backend=runner, dtype=dtype, batch=batch)), Piece("", part)
+    kind = FileKind(to, dtype, batch)
+    made = convert({kind: (piece,)}, setup.subjects, folder, timeout_s=_TIMEOUT_S, hear=hear)
+    converted = made[kind, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
     hear(f"running it on {runner}")
-    answer = _run(runner, setup, Prepare(piece, place, entry.main))
+    answer = _run(setup, Prepare(piece, place, entry.main))
     if not isinstance(answer, Prepared):
         raise InputError(f"{to}: the converted file does not run on {runner}: {answer.reason}")
     names = [entry.main, *(name for name in entry.digests if name != entry.main)]
@@ -63,8 +66,8 @@ def export(
     return Exported(files, runner, answer.max_abs_err, answer.max_rel_err, answer.wrong)
 
 
-def _run(runner: str, setup: Setup, request: Prepare) -> Any:
-    worker = processes.start(serve_runtime, runner, setup)
+def _run(setup: Setup, request: Prepare) -> Any:
+    worker = processes.start(serve_runtime, setup)
     try:
         begun = ask(worker, Begin(), _TIMEOUT_S)
         return begun if isinstance(begun, Failed) else ask(worker, request, _TIMEOUT_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..record.run import Host, Roof, Runtime
-from .backends import backend
+from .backends import backend, compiles
 from .formats import form
 
 _ALWAYS: Final = ("mnv3prof", "torch", "numpy")
@@ -22,7 +22,9 @@ def describe(backends: Iterable[str], roofs: Iterable[Roof] = ()) -> Host:
     packages = set(_ALWAYS)
     for name in backends:
         found = backend(name).usable()
-        runtimes[name] = Runtime(found.version, found.device, backend(name).ROOF if found.ok else "")
+        runtimes[name] = Runtime(
+            found.version, found.device, backend(name).ROOF if found.ok else "", compiles(name)
+        )
         packages |= set(form(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
     devices = {found.device for found in runtimes.values()} - {"cpu", "clock", ""}
     return Host(

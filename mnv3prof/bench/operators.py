@@ -5,32 +5,34 @@ from pathlib import Path
 from typing import Final
 
 from ..record.operators import join
-from ..record.run import ASKING_INTERRUPTED, Operator, Timing
+from ..record.run import ASKING_INTERRUPTED
+from ..record.target import labels
+from ..record.timing import Operator, Timing
 from . import processes
 from .convert import loading
 from .processes import ask, end, is_alive, start
 from .schedule import Progress
-from .worker import Begin, Failed, Piece, Profile, Setup, serve_runtime
+from .worker import Begin, Failed, Piece, Profile, Setup, Subjects, serve_runtime
 
 _CALLS: Final = 50
 
 
 def profile_operators(
-    setup: Setup, timings: Sequence[Timing], folder: Path, timeout_s: float,
+    subjects: Subjects, timings: Sequence[Timing], folder: Path, timeout_s: float,
     hear: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[list[Operator], list[str]]:  # fmt: skip
-    """The operators of every part that `timings` have on their backends, and a sentence for each that
-    has none and why. Each backend is asked in a process of its own, once its timing is over. An
+    """The operators of every part that `timings` have on their targets, and a sentence for each that
+    has none and why. Each target is asked in a process of its own, once its timing is over. An
     interrupt ends the asking, and what there is is returned with a sentence that says so.
     """
     found: list[Operator] = []
     reasons: dict[str, None] = {}
     try:
-        for name in dict.fromkeys(timing.backend for timing in timings):
-            ours = [timing for timing in timings if timing.backend == name and timing.status == "ok"]
-            for timing, answer in _ask_all(name, ours, setup, folder, timeout_s, hear):
+        for target, where in labels(timing.target for timing in timings).items():
+            ours = [timing for timing in timings if timing.target == target and timing.status == "ok"]
+            for timing, answer in _ask_all(Setup(subjects, target), where, ours, folder, timeout_s, hear):
                 if isinstance(answer, Failed):
-                    reasons[f"{name}, part {timing.part}: {answer.reason}."] = None
+                    reasons[f"{where}, part {timing.part}: {answer.reason}."] = None
                 else:
                     found += answer
     except KeyboardInterrupt:
@@ -39,28 +41,28 @@ def profile_operators(
 
 
 def _ask_all(
-    name: str, timings: Sequence[Timing], setup: Setup, folder: Path, timeout_s: float,
+    setup: Setup, where: str, timings: Sequence[Timing], folder: Path, timeout_s: float,
     hear: Callable[[Progress], None],
 ) -> Iterator[tuple[Timing, list[Operator] | Failed]]:  # fmt: skip
     """The answer for each part; one that ends the worker costs the others nothing."""
     worker: processes.Worker | None = None
     try:
         for timing in timings:
-            hear(Progress(f"asking {name} for the operators of {timing.part}"))
+            hear(Progress(f"asking {where} for the operators of {timing.part}"))
             if worker is None or not is_alive(worker):
-                worker = start(serve_runtime, name, setup)
+                worker = start(serve_runtime, setup)
                 ask(worker, Begin(), timeout_s)
-            yield timing, _ask(worker, name, setup, timing, folder, timeout_s)
+            yield timing, _ask(worker, setup, timing, folder, timeout_s)
     finally:
         if worker and is_alive(worker):
             end(worker)
 
 
 def _ask(
-    worker: processes.Worker, name: str, setup: Setup, timing: Timing, folder: Path, timeout_s: float
+    worker: processes.Worker, setup: Setup, timing: Timing, folder: Path, timeout_s: float
 ) -> list[Operator] | Failed:
     graph = setup.subjects[timing.variant].graph
-    request = loading(name, Piece(timing.variant, timing.part), setup, folder)
+    request = loading(Piece(timing.variant, timing.part), setup, folder)
     if isinstance(request, Failed):
         return request
     answer = ask(worker, Profile(request, _CALLS), timeout_s)
@@ -68,8 +70,7 @@ def _ask(
         return answer
     return [
         Operator(
-            variant=timing.variant, backend=name, part=timing.part, dtype=timing.dtype,
-            batch=timing.batch, threads=timing.threads, name=op.name, kind=op.kind,
+            variant=timing.variant, part=timing.part, target=timing.target, name=op.name, kind=op.kind,
             seconds=op.seconds, layer=layer.name if layer else "", joined=how,
         )
         for op, layer, how in join(graph, timing.part, answer)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from ..cost.counts import Dtype
 from ..record.plan import RuntimePlan
 from ..record.run import NET, Subject
+from ..record.target import Target
 from .backends import backend
 from .processes import ask, end, is_alive, start
 from .schedule import Progress
@@ -21,18 +22,19 @@ def runtime_plans(
     hear: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
     """The arena that each backend plans for the whole network, or why none can be told."""
-    setup = Setup({"": subject}, dtype, batch)
-    return tuple(replace(_plan(name, setup, hear, timeout_s), dtype=dtype, batch=batch) for name in backends)
+    setups = [Setup({"": subject}, Target(backend=name, dtype=dtype, batch=batch)) for name in backends]
+    return tuple(replace(_plan(setup, hear, timeout_s), dtype=dtype, batch=batch) for setup in setups)
 
 
-def _plan(name: str, setup: Setup, hear: Callable[[Progress], None], timeout_s: float) -> RuntimePlan:
+def _plan(setup: Setup, hear: Callable[[Progress], None], timeout_s: float) -> RuntimePlan:
+    name, dtype = setup.target.backend, setup.target.dtype
     found = backend(name).usable()
     if not found.ok:
         return RuntimePlan(name, reason=found.reason)
-    if setup.dtype not in backend(name).DTYPES:
-        return RuntimePlan(name, reason=f"it takes {', '.join(backend(name).DTYPES)}, not {setup.dtype}")
+    if dtype not in backend(name).DTYPES:
+        return RuntimePlan(name, reason=f"it takes {', '.join(backend(name).DTYPES)}, not {dtype}")
     hear(Progress(f"asking {name} for its memory plan"))
-    worker = start(serve_runtime, name, setup)
+    worker = start(serve_runtime, setup)
     try:
         answer = ask(worker, PlanMemory(Piece("", NET)), timeout_s)
     finally:

@@ -13,13 +13,15 @@ from msgspec.structs import replace
 
 from ..cost.counts import Dtype
 from ..graph.errors import printable
-from ..record.run import Operator, Run, Subject, Timing, twins
+from ..record.run import HERE, Roof, Run, Subject, twins
+from ..record.target import Target
+from ..record.timing import Operator, Timing
 from . import cache
 from .backends import backend, compiles, names
 from .host import describe
 from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
-from .worker import Piece, Setup
+from .worker import Piece
 
 
 class Request(NamedTuple):
@@ -30,10 +32,7 @@ class Request(NamedTuple):
 
     subjects: Mapping[str, Subject]
     parts: Mapping[str, Sequence[str]]
-    backends: tuple[str, ...]
-    dtype: Dtype = "fp32"
-    batch: int = 1
-    threads: int = 1
+    targets: tuple[Target, ...]
     budget_s: float = 60.0
     timeout_s: float = 300.0
     folder: Path | None = None
@@ -61,7 +60,6 @@ def profile(
 
     Identical parts are measured once, under the first one's name.
     """
-    setup = Setup(dict(request.subjects), request.dtype, request.batch, request.threads)
     run = known or _begun(request)
     others = tuple(timing for timing in run.timings if not _asked_for(timing, request))
 
@@ -70,18 +68,19 @@ def profile(
 
     with nullcontext(request.folder) if request.folder else cache.temporary() as folder:
         plan = Plan(
-            setup, _pieces(request), request.backends, folder, request.budget_s, request.timeout_s,
-            request.ready_s,
+            request.subjects, _pieces(request), request.targets, folder, request.budget_s,
+            request.timeout_s, request.ready_s,
         )  # fmt: skip
-        if request.roofs and (devices := _devices_without_roof(run, request)):
-            hear(Progress("measuring the machine's peak rates"))
-            roofs = run.host.roofs + measure_roofs(setup, devices)
-            run = replace(run, host=describe(dict.fromkeys([*run.host.runtimes, *request.backends]), roofs))
+        roofs = _missing_roofs(run, request, hear) if request.roofs else ()
+        backends = tuple(dict.fromkeys([*run.host.runtimes, *_backends(request)]))
+        if roofs or backends != tuple(run.host.runtimes):
+            host = describe(backends, (*run.host.roofs, *roofs))
+            run = replace(run, hosts={**run.hosts, HERE: host})
         store(run)
         timings = measure(plan, Watcher(hear, keep), run.timings)
         run = replace(run, timings=others + timings)
         if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
-            found, reasons = profile_operators(setup, timings, folder, request.timeout_s, hear)
+            found, reasons = profile_operators(request.subjects, timings, folder, request.timeout_s, hear)
             kept = tuple(operator for operator in run.operators if not _asked_for(operator, request))
             notes = (*run.notes, *reasons) if kept else tuple(reasons)
             run = replace(run, operators=(*kept, *found), notes=tuple(dict.fromkeys(notes)))
@@ -90,20 +89,30 @@ def profile(
 
 
 def _begun(request: Request) -> Run:
-    subjects = dict(request.subjects)
     return Run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=printable(shlex.join(["mnv3prof", *sys.argv[1:]])),
-        host=describe(request.backends),
-        subject=subjects.pop(""),
-        variants=subjects,
+        hosts={HERE: describe(_backends(request))},
+        subjects=dict(request.subjects),
     )
 
 
-def _devices_without_roof(run: Run, request: Request) -> list[str]:
-    known = {r.device for r in run.host.roofs if (r.dtype, r.threads) == (request.dtype, request.threads)}
-    wanted = {backend(name).ROOF for name in request.backends if backend(name).usable().ok}
-    return sorted(wanted - known - {""})
+def _backends(request: Request) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(target.backend for target in request.targets))
+
+
+def _missing_roofs(run: Run, request: Request, hear: Callable[[Progress], None]) -> tuple[Roof, ...]:
+    """Measure the peak rates that the targets' times are compared with, where the run has none yet."""
+    known = {(roof.device, roof.dtype, roof.threads) for roof in run.host.roofs}
+    usable = [target for target in request.targets if backend(target.backend).usable().ok]
+    wanted = {(backend(target.backend).ROOF, target.dtype, target.threads) for target in usable}
+    devices: dict[tuple[Dtype, int], list[str]] = {}
+    for device, dtype, threads in sorted(wanted - known):
+        if device:
+            devices.setdefault((dtype, threads), []).append(device)
+    if devices:
+        hear(Progress("measuring the machine's peak rates"))
+    return tuple(roof for how, names in devices.items() for roof in measure_roofs(names, *how))
 
 
 def _pieces(request: Request) -> tuple[Piece, ...]:
@@ -116,6 +125,4 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
 
 
 def _asked_for(timing: Timing | Operator, request: Request) -> bool:
-    piece = Piece(timing.variant, timing.part)
-    same = (timing.dtype, timing.batch, timing.threads) == (request.dtype, request.batch, request.threads)
-    return same and timing.backend in request.backends and piece in _pieces(request)
+    return timing.target in request.targets and Piece(timing.variant, timing.part) in _pieces(request)

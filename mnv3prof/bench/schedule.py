@@ -1,4 +1,4 @@
-"""Parts × backends in interleaved rounds of random order: a machine that drifts hurts all alike."""
+"""Parts × targets in interleaved rounds of random order: a machine that drifts hurts all alike."""
 
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -12,37 +12,33 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from ..record.run import Roof, Stopped, Timing
-from ..record.stats import thinned
+from ..cost.counts import Dtype
+from ..record.run import Roof
+from ..record.target import Target, labels
+from ..record.timing import Burst, Launch, Stopped, Timing
 from . import processes
 from .backends import backend, compiles
-from .clock import Visit
-from .convert import convert
+from .convert import convert, file_kind
 from .fleet import Fleet
 from .worker import (
     Begin,
     Failed,
+    FileKind,
     MeasureRoof,
     Piece,
     Prepared,
     Sample,
-    Setup,
+    Subjects,
     serve_roofs,
 )
 
 STEADY: Final = 0.02
 """Sampling ends where the 95 % confidence interval of the median is within this share of it, which takes
-LEAST_VISITS visits at the least."""
+LEAST_BURSTS bursts at the least."""
 _ROUNDS: Final = 20
-"""The budget is for so many visits of everything; what is steady sooner leaves its share to the rest."""
-_LEAST_VISIT_S: Final = 0.02
-_MOST_VISIT_S: Final = 0.2
-_MOST_SAMPLES: Final = 200
-"""So many of a timing's samples are kept, ..."""
-_LEAST_OF_VISIT: Final = 9
-"""... but so many of each visit, whose median is to stay."""
-_GOLDEN: Final = 0.618034
-"""Its multiples spread evenly over the unit interval, however many there are."""
+"""The budget is for so many bursts of everything; what is steady sooner leaves its share to the rest."""
+_LEAST_BURST_S: Final = 0.02
+_MOST_BURST_S: Final = 0.2
 _ROOF_TIMEOUT_S: Final = 120.0
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
@@ -50,16 +46,16 @@ _GRACE_S: Final = 10.0
 
 
 class Plan(NamedTuple):
-    """What to time. pieces: of the setup's variants; budget_s: of sampling over all of it.
+    """What to time. pieces: of the subjects; budget_s: of sampling over all of it.
 
     timeout_s: how long one request may take before its worker is ended. folder: of the cache.
     ready_s: how long converting and loading may take, converting at most half of it; pieces that are
         left are rows with that reason.
     """
 
-    setup: Setup
+    subjects: Subjects
     pieces: tuple[Piece, ...]
-    backends: tuple[str, ...]
+    targets: tuple[Target, ...]
     folder: Path
     budget_s: float = 60.0
     timeout_s: float = 300.0
@@ -82,23 +78,23 @@ class Watcher(NamedTuple):
 
 
 class _Cell(msgspec.Struct):
-    """What is known so far of one piece on one backend; the only thing here that changes."""
+    """What is known so far of one piece on one target; the only thing here that changes.
+
+    launches: the bursts of each process that had the piece ready.
+    """
 
     timing: Timing
-    visits: list[tuple[float, ...]] = msgspec.field(default_factory=list)
-    calls: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
+    launches: list[list[Burst]] = msgspec.field(default_factory=list)
     done: bool = False
 
 
-_Key = tuple[str, Piece]
+_Key = tuple[Target, Piece]
 _Cells = dict[_Key, _Cell]
 _Answers = dict[Piece, Prepared | Failed]
 
 
 def measure(plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = ()) -> tuple[Timing, ...]:  # noqa: B008
-    """Time each piece on each backend, one at a time.
+    """Time each piece on each target, one at a time.
 
     known: timings of an earlier run; what is final among them is not measured again. Whatever a
     runtime does wrong is a timing with a status and a reason; the others go on. An interrupt ends
@@ -114,9 +110,9 @@ def measure(plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = 
     return _timings(cells)
 
 
-def measure_roofs(setup: Setup, devices: Iterable[str]) -> tuple[Roof, ...]:
+def measure_roofs(devices: Iterable[str], dtype: Dtype, threads: int) -> tuple[Roof, ...]:
     """The roof of each PyTorch device that can be measured."""
-    worker = processes.start(serve_roofs, setup)
+    worker = processes.start(serve_roofs, dtype, threads)
     answers = []
     for device in devices:
         if processes.is_alive(worker):
@@ -130,31 +126,27 @@ def _timings(cells: _Cells) -> tuple[Timing, ...]:
 
 
 def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
-    dtype, batch, threads = plan.setup.dtype, plan.setup.batch, plan.setup.threads
-    cells = {}
-    for name, piece in product(plan.backends, plan.pieces):
-        timing = Timing(
-            variant=piece.variant, backend=name, part=piece.part, dtype=dtype, batch=batch, threads=threads
-        )  # fmt: skip
-        cells[name, piece] = _Cell(timing)
+    cells = {
+        (target, piece): _Cell(Timing(variant=piece.variant, part=piece.part, target=target))
+        for target, piece in product(plan.targets, plan.pieces)
+    }
     for timing in known:
-        cell = cells.get((timing.backend, Piece(timing.variant, timing.part)))
-        same = (timing.dtype, timing.batch, timing.threads) == (dtype, batch, threads)
-        if cell and same and timing.final:
+        cell = cells.get((timing.target, Piece(timing.variant, timing.part)))
+        if cell and timing.final:
             cell.timing, cell.done = timing, True
     return cells
 
 
 def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
-    _leave_out_what_cannot_run(plan, cells)
+    _leave_out_what_cannot_run(cells)
     begin = perf_counter()
     _convert(plan, cells, watcher)
     spent = perf_counter() - begin
-    fleet = Fleet(plan.setup, plan.folder, plan.timeout_s)
+    fleet = Fleet(plan.subjects, plan.folder, plan.timeout_s)
     try:
         watcher.hear(Progress("starting the runtimes"))
-        for name in _open(cells):
-            fleet.start(name)
+        for target in _open(cells):
+            fleet.start(target)
         _get_ready(plan, plan.ready_s - spent, fleet, cells, watcher)
         _sample(plan, fleet, cells, watcher)
     finally:
@@ -166,69 +158,72 @@ def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher:
     all others together, and does so beside them; nothing is sampled before all are ready.
     """
     end = perf_counter() + ready_s
-    beside = [name for name in _open(cells) if compiles(name)]
-    others = [name for name in _open(cells) if name not in beside]
+    called = labels(plan.targets)
+    beside = [target for target in _open(cells) if compiles(target.backend)]
+    others = [target for target in _open(cells) if target not in beside]
     pool = ThreadPoolExecutor(1)
-    compiled: dict[str, _Answers] = {name: {} for name in beside}
+    compiled: dict[Target, _Answers] = {target: {} for target in beside}
     compiling = {
-        name: pool.submit(_compile, fleet, name, _pieces_of(cells, name), end, compiled[name])
-        for name in beside
+        target: pool.submit(_compile, fleet, target, _pieces_of(cells, target), end, compiled[target])
+        for target in beside
     }
     try:
-        for name in others:
-            if isinstance(answer := fleet.ask(name, Begin()), Failed):
-                _fail(cells, name, answer)
+        for target in others:
+            if isinstance(answer := fleet.ask(target, Begin()), Failed):
+                _fail(cells, target, answer)
         _load(plan, end, others, fleet, cells, watcher)
-        for name, answers in compiled.items():
-            pieces = _pieces_of(cells, name)
-            while not wait([compiling[name]], _LOOK_S).done:
-                watcher.hear(
-                    Progress(f"compiling on {name}: {len(answers)} of {len(pieces)} parts are ready")
-                )
-            compiling[name].result()
+        for target, answers in compiled.items():
+            pieces = _pieces_of(cells, target)
+            while not wait([compiling[target]], _LOOK_S).done:
+                ready = f"{len(answers)} of {len(pieces)} parts are ready"
+                watcher.hear(Progress(f"compiling on {called[target]}: {ready}"))
+            compiling[target].result()
             for piece, answer in answers.items():
-                _note_prepared(cells[name, piece], answer)
+                _note_prepared(cells[target, piece], answer)
             rest = [piece for piece in pieces if piece not in answers]
-            if _pieces_of(cells, name):
-                _bring_back(fleet, cells, name, before=rest[0] if rest else None)
-            _load_pieces(plan, end, name, rest, fleet, cells, watcher)
+            if _pieces_of(cells, target):
+                _bring_back(fleet, cells, target, before=rest[0] if rest else None)
+            _load_pieces(plan, end, target, rest, fleet, cells, watcher)
             watcher.store(_timings(cells))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _compile(fleet: Fleet, name: str, pieces: list[Piece], end: float, found: _Answers) -> None:
+def _compile(fleet: Fleet, target: Target, pieces: list[Piece], end: float, found: _Answers) -> None:
     """Find what becomes of each piece, until its worker ends or it is too late."""
-    if isinstance(answer := fleet.ask(name, Begin()), Failed):
+    if isinstance(answer := fleet.ask(target, Begin()), Failed):
         found |= dict.fromkeys(pieces, answer)
         return
     for piece in pieces:
         left = end - perf_counter()
-        if name not in fleet.workers or left <= 0:
+        if target not in fleet.workers or left <= 0:
             return
-        found[piece] = fleet.prepare(name, piece, left + _GRACE_S)
+        found[piece] = fleet.prepare(target, piece, left + _GRACE_S)
 
 
-def _load(plan: Plan, end: float, names: list[str], fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
-    """Every open piece, backend by backend; each backend has its share of the time that is left."""
-    for number, name in enumerate(names):
+def _load(
+    plan: Plan, end: float, targets: list[Target], fleet: Fleet, cells: _Cells, watcher: Watcher
+) -> None:
+    """Every open piece, target by target; each target has its share of the time that is left."""
+    for number, target in enumerate(targets):
         now = perf_counter()
-        until = now + (end - now) / (len(names) - number)
-        _load_pieces(plan, until, name, _pieces_of(cells, name), fleet, cells, watcher)
+        until = now + (end - now) / (len(targets) - number)
+        _load_pieces(plan, until, target, _pieces_of(cells, target), fleet, cells, watcher)
 
 
 def _load_pieces(
-    plan: Plan, until: float, name: str, pieces: list[Piece], fleet: Fleet, cells: _Cells,
+    plan: Plan, until: float, target: Target, pieces: list[Piece], fleet: Fleet, cells: _Cells,
     watcher: Watcher,
 ) -> None:  # fmt: skip
+    where = labels(plan.targets)[target]
     for piece in pieces:
-        if cells[name, piece].done:  # its worker has gone meanwhile
+        if cells[target, piece].done:  # its worker has gone meanwhile
             continue
         if perf_counter() > until:
-            _end_badly(cells[name, piece], _late(plan))
+            _end_badly(cells[target, piece], _late(plan))
             continue
-        watcher.hear(Progress(f"loading {_named(piece)} on {name}"))
-        _prepare(fleet, cells, name, piece, until - perf_counter() + _GRACE_S)
+        watcher.hear(Progress(f"loading {_named(piece)} on {where}"))
+        _prepare(fleet, cells, target, piece, until - perf_counter() + _GRACE_S)
         watcher.store(_timings(cells))
 
 
@@ -236,13 +231,13 @@ def _late(plan: Plan) -> Failed:
     return Failed("timeout", f"it was not ready within the {plan.ready_s:.0f} s that getting ready may take")
 
 
-def _open(cells: _Cells) -> list[str]:
-    return list(dict.fromkeys(name for (name, _), cell in cells.items() if not cell.done))
+def _open(cells: _Cells) -> list[Target]:
+    return list(dict.fromkeys(target for (target, _), cell in cells.items() if not cell.done))
 
 
-def _pieces_of(cells: _Cells, name: str) -> list[Piece]:
-    """Those of the backend that are not done."""
-    return [piece for (other, piece), cell in cells.items() if other == name and not cell.done]
+def _pieces_of(cells: _Cells, target: Target) -> list[Piece]:
+    """Those of the target that are not done."""
+    return [piece for (other, piece), cell in cells.items() if other == target and not cell.done]
 
 
 def _open_cells(cells: _Cells) -> list[_Key]:
@@ -253,60 +248,61 @@ def _named(piece: Piece) -> str:
     return f"{piece.part} ({piece.variant})" if piece.variant else piece.part
 
 
-def _leave_out_what_cannot_run(plan: Plan, cells: _Cells) -> None:
-    for name in _open(cells):
-        found = backend(name).usable()
-        types = backend(name).DTYPES
+def _leave_out_what_cannot_run(cells: _Cells) -> None:
+    for target in _open(cells):
+        name = target.backend
+        found, dtypes = backend(name).usable(), backend(name).DTYPES
         if not found.ok:
-            _fail(cells, name, Failed("absent", found.reason))
-        elif plan.setup.dtype not in types:
+            _fail(cells, target, Failed("absent", found.reason))
+        elif target.dtype not in dtypes:
             _fail(
-                cells, name, Failed("unsupported", f"{name} takes {', '.join(types)}, not {plan.setup.dtype}")
+                cells, target, Failed("unsupported", f"{name} takes {', '.join(dtypes)}, not {target.dtype}")
             )
 
 
 def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
-    """Let every open cell's backend find its form of the part in the cache."""
-    wanted: dict[str, dict[Piece, None]] = {}
-    for name in _open(cells):
-        if format_name := backend(name).FORMAT:
-            wanted.setdefault(format_name, {}).update(
-                (piece, None) for (n, piece), cell in cells.items() if n == name and not cell.done
-            )
+    """Let every open cell's target find its file of the part in the cache."""
+    kinds = {target: file_kind(target) for target in _open(cells)}
+    wanted: dict[FileKind, dict[Piece, None]] = {}
+    for target, piece in _open_cells(cells):
+        if kind := kinds[target]:
+            wanted.setdefault(kind, {})[piece] = None
     found = convert(
-        {name: tuple(pieces) for name, pieces in wanted.items()}, plan.setup, plan.folder,
+        {kind: tuple(pieces) for kind, pieces in wanted.items()}, plan.subjects, plan.folder,
         timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
         within_s=plan.ready_s / 2,
     )  # fmt: skip
-    for (name, piece), cell in cells.items():
-        if cell.done or not backend(name).FORMAT:
+    for target, piece in _open_cells(cells):
+        cell, kind = cells[target, piece], kinds[target]
+        if kind is None:
             continue
-        result = found.get((backend(name).FORMAT, piece), _late(plan))
+        result = found.get((kind, piece), _late(plan))
         if isinstance(result, Failed):
             _end_badly(cell, Failed(result.status, f"conversion: {result.reason}"))
         else:
             cell.timing = replace(cell.timing, convert_s=result[1].seconds, file_bytes=result[1].bytes)
 
 
-def _prepare(fleet: Fleet, cells: _Cells, name: str, piece: Piece, within_s: float = inf) -> None:
-    _note_prepared(cells[name, piece], fleet.prepare(name, piece, within_s))
-    _bring_back(fleet, cells, name, before=piece)
+def _prepare(fleet: Fleet, cells: _Cells, target: Target, piece: Piece, within_s: float = inf) -> None:
+    _note_prepared(cells[target, piece], fleet.prepare(target, piece, within_s))
+    _bring_back(fleet, cells, target, before=piece)
 
 
-def _bring_back(fleet: Fleet, cells: _Cells, name: str, before: Piece | None = None) -> None:
+def _bring_back(fleet: Fleet, cells: _Cells, target: Target, before: Piece | None = None) -> None:
     """Where the worker has ended, another one with the pieces that were ready and are not done."""
-    while fleet.revive(name):
+    while fleet.revive(target):
         for (other, piece), cell in cells.items():
-            if other == name and piece == before:
+            if other == target and piece == before:
                 break
-            if other == name and not cell.done:
-                _note_prepared(cell, fleet.prepare(name, piece))
+            if other == target and not cell.done:
+                _note_prepared(cell, fleet.prepare(target, piece))
 
 
 def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
     if isinstance(answer, Failed):
         _end_badly(cell, answer)
         return
+    cell.launches.append([])
     cell.timing = replace(
         cell.timing, load_s=answer.load_s, first_s=answer.first_s,
         max_abs_err=answer.max_abs_err, max_rel_err=answer.max_rel_err,
@@ -322,22 +318,23 @@ def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
     end = begin + plan.budget_s
     round_number = 0
     share = plan.budget_s / _ROUNDS / max(1, len(_open_cells(cells)))
-    seconds = min(max(_LEAST_VISIT_S, share), _MOST_VISIT_S)
+    called = labels(plan.targets)
+    seconds = min(max(_LEAST_BURST_S, share), _MOST_BURST_S)
     while (left := end - perf_counter()) > 0 and (open_cells := _open_cells(cells)):
         round_number += 1
         chance.shuffle(open_cells)
-        for name, piece in open_cells:
+        for target, piece in open_cells:
             left = max(0.0, end - perf_counter())
-            if left == 0 and round_number > 1:  # everything is visited once
+            if left == 0 and round_number > 1:  # everything has one burst
                 break
-            if cells[name, piece].done:  # its worker has gone meanwhile
+            if cells[target, piece].done:  # its worker has gone meanwhile
                 continue
-            what = f"round {round_number}: {_named(piece)} on {name}"
+            what = f"round {round_number}: {_named(piece)} on {called[target]}"
             watcher.hear(Progress(what, 1 - left / plan.budget_s, left))
-            _note_visit(cells[name, piece], fleet.ask(name, Sample(piece, seconds)))
-            if name not in fleet.workers:
-                _bring_back(fleet, cells, name)
-            if cells[name, piece].done:
+            _note_burst(cells[target, piece], fleet.ask(target, Sample(piece, seconds)))
+            if target not in fleet.workers:
+                _bring_back(fleet, cells, target)
+            if cells[target, piece].done:
                 watcher.store(_timings(cells))
         watcher.store(_timings(cells))
     for cell in cells.values():
@@ -346,46 +343,29 @@ def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
     watcher.store(_timings(cells))
 
 
-def _note_visit(cell: _Cell, answer: Visit | Failed) -> None:
+def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:
     if isinstance(answer, Failed):
         _end_badly(cell, answer)
         return
-    wall, many = sum(answer.samples), len(answer.samples)
-    most = max(_LEAST_OF_VISIT, _odd(min(many, _MOST_SAMPLES)))
-    cell.visits.append(thinned(answer.samples, most, len(cell.visits) * _GOLDEN % 1))
-    cell.calls += len(answer.samples)
-    cell.wall_s += wall
-    cell.cpu_s += answer.cpu_per_wall * wall
-    _keep_samples(cell, "")
-    if (kept := cell.timing.summary) and kept.interval <= STEADY:  # by what the run will say
+    cell.launches[-1].append(answer)
+    _keep_bursts(cell, "")
+    if (found := cell.timing.summary) and found.interval <= STEADY:
         _close(cell, "steady")
 
 
 def _close(cell: _Cell, stopped: Stopped) -> None:
-    _keep_samples(cell, stopped)
+    _keep_bursts(cell, stopped)
     cell.done = True
 
 
-def _keep_samples(cell: _Cell, stopped: Stopped) -> None:
-    each = max(_LEAST_OF_VISIT, _odd(_MOST_SAMPLES // max(1, len(cell.visits))))
-    kept = [thinned(visit, each, n * _GOLDEN % 1) for n, visit in enumerate(cell.visits)]
-    if each == _LEAST_OF_VISIT:
-        cell.visits = kept  # which no more visits make shorter
-    cell.timing = replace(
-        cell.timing, samples_s=tuple(round(sample, 9) for visit in kept for sample in visit),
-        visits=tuple(len(visit) for visit in kept), calls=cell.calls, stopped=stopped,
-        cpu_per_wall=cell.cpu_s / cell.wall_s if cell.wall_s else None,
-    )  # fmt: skip
+def _keep_bursts(cell: _Cell, stopped: Stopped) -> None:
+    launches = tuple(Launch(tuple(bursts)) for bursts in cell.launches if bursts)
+    cell.timing = replace(cell.timing, launches=launches, stopped=stopped)
 
 
-def _odd(number: int) -> int:
-    """The number, or the one below it: an odd number of samples has a middle one."""
-    return number - 1 + number % 2
-
-
-def _fail(cells: _Cells, name: str, failed: Failed) -> None:
+def _fail(cells: _Cells, target: Target, failed: Failed) -> None:
     for (other, _), cell in cells.items():
-        if other == name and not cell.done:
+        if other == target and not cell.done:
             _end_badly(cell, failed)
 
 

@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from math import isfinite
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..cost.counts import Dtype
 from ..record.operators import RuntimeOp
 from ..record.plan import RuntimePlan
-from ..record.run import NET, Roof, Status, Subject
+from ..record.run import NET, Roof, Subject
+from ..record.target import Target
+from ..record.timing import Burst, Status
 from . import cache
 from .backends import Backend, Call, Job, backend
-from .clock import Visit, visit
-from .formats import Part, Unsupported, form, stored_dtype
+from .clock import burst
+from .formats import Part, Unsupported, form
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,13 +55,27 @@ two threads up to three times slower than an app's, the default of 9 ms would sl
 _MEMORY_SHARE: Final = 0.9
 
 
-class Setup(NamedTuple):
-    """What all requests to a worker have in common. subjects: by variant."""
+Subjects = Mapping[str, Subject]
+"""Networks by variant."""
 
-    subjects: dict[str, Subject]
-    dtype: Dtype = "fp32"
-    batch: int = 1
-    threads: int = 1
+
+class Setup(NamedTuple):
+    """What all requests to a runtime's worker have in common."""
+
+    subjects: Subjects
+    target: Target
+
+
+class FileKind(NamedTuple):
+    """What a part is converted to: a format, with weights of a dtype, for so many images a call."""
+
+    format: str
+    dtype: Dtype
+    batch: int
+
+    def __str__(self) -> str:
+        batch = [f"batch {self.batch}"] if self.batch > 1 else []
+        return ", ".join([self.format, *([self.dtype] if self.dtype != "fp32" else []), *batch])
 
 
 class Piece(NamedTuple):
@@ -88,7 +105,7 @@ class Prepare(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Ask for a visit of so many seconds to a part that is ready."""
+    """Ask for a burst of so many seconds of a part that is ready."""
 
     piece: Piece
     seconds: float
@@ -131,26 +148,28 @@ class Failed(NamedTuple):
     reason: str
 
 
-def serve_runtime(name: str, setup: Setup, line: Connection) -> None:
-    """Answer Begin with None, Prepare with Prepared, Sample with Visit, Profile with Ops, PlanMemory
+def serve_runtime(setup: Setup, line: Connection) -> None:
+    """Answer Begin with None, Prepare with Prepared, Sample with Burst, Profile with Ops, PlanMemory
     with RuntimePlan, or any with Failed.
     """
-    runtime = backend(name)
-    networks: dict[str, dict[str, Part]] = {}
+    runtime, target = backend(setup.target.backend), setup.target
+    networks = _Networks(setup.subjects, target.batch)
     calls: dict[Piece, Call] = {}
+    number: Counter[Piece] = Counter()
 
-    def answer(request: Any) -> Prepared | Visit | tuple[RuntimeOp, ...] | RuntimePlan | None:
+    def answer(request: Any) -> Prepared | Burst | tuple[RuntimeOp, ...] | RuntimePlan | None:
         if isinstance(request, Begin):
             for module in runtime.IMPORTS:
                 import_module(module)
             return None
         if isinstance(request, Sample):
-            return visit(calls[request.piece], request.seconds)
+            number[request.piece] += 1
+            return burst(calls[request.piece], request.seconds, number[request.piece])
         if isinstance(request, PlanMemory):
-            return _planned(runtime, _part(request.piece, setup, networks), setup)
+            return _planned(runtime, networks.part(request.piece), target.dtype)
         if isinstance(request, Profile):
-            return _operators(runtime, _job(request.prepare, setup, networks), request.calls)
-        job = _job(request, setup, networks)
+            return _operators(runtime, _job(request.prepare, target, networks), request.calls)
+        job = _job(request, target, networks)
         start = perf_counter()
         call = runtime.prepare(job)
         load_s = perf_counter() - start
@@ -160,24 +179,23 @@ def serve_runtime(name: str, setup: Setup, line: Connection) -> None:
     _serve(line, answer)
 
 
-def serve_conversions(name: str, setup: Setup, folder: Path, line: Connection) -> None:
+def serve_conversions(kind: FileKind, subjects: Subjects, folder: Path, line: Connection) -> None:
     """Answer Convert with the cache's Entry or Failed."""
-    networks: dict[str, dict[str, Part]] = {}
-    dtype = stored_dtype(name, setup.dtype)
+    networks = _Networks(subjects, kind.batch)
 
     def answer(request: Convert) -> cache.Entry:
-        part = _part(request.piece, setup, networks)
-        return cache.keep(folder, request.key, lambda draft: _convert(name, part, dtype, draft))
+        part = networks.part(request.piece)
+        return cache.keep(folder, request.key, lambda draft: _convert(kind, part, draft))
 
     _serve(line, answer)
 
 
-def serve_roofs(setup: Setup, line: Connection) -> None:
+def serve_roofs(dtype: Dtype, threads: int, line: Connection) -> None:
     """Answer MeasureRoof with a Roof or Failed."""
     from .roof import measure_roof
 
     def answer(request: MeasureRoof) -> Roof:
-        return measure_roof(request.device, setup.dtype, setup.threads)
+        return measure_roof(request.device, dtype, threads)
 
     _serve(line, answer)
 
@@ -243,19 +261,26 @@ def _in_a_line(error: Exception) -> str:
     return f"{type(error).__name__}: {first}".rstrip(": ")[:200]
 
 
-def _part(piece: Piece, setup: Setup, networks: dict[str, dict[str, Part]]) -> Part:
-    """The piece, made with its network when it is the first one asked for."""
-    from .parts import block_parts, inner_part, make_network
+class _Networks:
+    """The parts that were asked for, each made with its network when it is the first one of it."""
 
-    variant, name = piece
-    if variant not in networks:
-        networks[variant] = {NET: make_network(setup.subjects[variant], setup.batch)}
-    made = networks[variant]
-    if name not in made and setup.subjects[variant].graph.block(name):
-        made |= block_parts(made[NET])
-    elif name not in made:
-        made[name] = inner_part(made[NET], name)
-    return made[name]
+    def __init__(self, subjects: Subjects, batch: int) -> None:
+        self.subjects, self.batch = subjects, batch
+        self.made: dict[str, dict[str, Part]] = {}
+
+    def part(self, piece: Piece) -> Part:
+        from .parts import block_parts, inner_part, make_network
+
+        variant, name = piece
+        subject = self.subjects[variant]
+        if variant not in self.made:
+            self.made[variant] = {NET: make_network(subject, self.batch)}
+        made = self.made[variant]
+        if name not in made and subject.graph.block(name):
+            made |= block_parts(made[NET])
+        elif name not in made:
+            made[name] = inner_part(made[NET], name)
+        return made[name]
 
 
 def _operators(runtime: Backend, job: Job, calls: int) -> tuple[RuntimeOp, ...]:
@@ -266,36 +291,36 @@ def _operators(runtime: Backend, job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     return found
 
 
-def _planned(runtime: Backend, part: Part, setup: Setup) -> RuntimePlan:
+def _planned(runtime: Backend, part: Part, dtype: Dtype) -> RuntimePlan:
     import torch
 
     planner = getattr(runtime, "planned", None)
     if planner is None:
         raise Unsupported("the runtime's memory plan cannot be read")
     with torch.no_grad():
-        found: RuntimePlan = planner(part, setup.dtype)
+        found: RuntimePlan = planner(part, dtype)
     return found
 
 
-def _job(request: Prepare, setup: Setup, networks: dict[str, dict[str, Part]]) -> Job:
+def _job(request: Prepare, target: Target, networks: _Networks) -> Job:
     import numpy as np
 
     name = request.piece.part
     if request.folder is None:
-        part = _part(request.piece, setup, networks)
+        part = networks.part(request.piece)
         given, expected = part.given.numpy(), part.expected.numpy()
-        return Job(name, part.module, given, expected, setup.dtype, setup.threads)
+        return Job(name, part.module, given, expected, target.dtype, target.threads)
     given, expected = (np.load(request.folder / f"{which}.npy") for which in ("given", "expected"))
-    return Job(name, request.folder / request.file, given, expected, setup.dtype, setup.threads)
+    return Job(name, request.folder / request.file, given, expected, target.dtype, target.threads)
 
 
-def _convert(name: str, part: Part, dtype: Dtype, folder: Path) -> tuple[Path, float]:
+def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
     import numpy as np
     import torch
 
     start = perf_counter()
     with torch.no_grad():
-        main = form(name).convert(part, dtype, folder)
+        main = form(kind.format).convert(part, kind.dtype, folder)
     seconds = perf_counter() - start
     np.save(folder / "given.npy", part.given.numpy())
     np.save(folder / "expected.npy", part.expected.numpy())

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from ..record.change import SIGNIFICANT, mann_whitney
 from ..record.findings import Evidence, Verdict
-from ..record.run import Timing
+from ..record.timing import Timing
 
 LEAST: Final = 0.02
 """The smallest difference that counts, whatever its p: to so much is a median measured (bench.schedule)."""
@@ -46,7 +46,7 @@ def ratio(first: Timing | None, second: Timing | None) -> Ratio | None:
     a, b = pair
     if a is None or b is None or first is None or second is None or not b.low:
         return None
-    p = mann_whitney(first.counting, second.counting)
+    p = mann_whitney(first.samples, second.samples)
     return Ratio(a.median / b.median, a.low / b.high, a.high / b.low, p)
 
 
@@ -116,6 +116,6 @@ def processor(evidence: Evidence) -> str:
 
 def measured_on(evidence: Evidence, backends: Iterable[str]) -> str:
     """How a finding was come by: the backends, processor and threads."""
-    threads = sorted({timing.threads for run in evidence.runs for timing in run.timings})
+    threads = sorted({timing.target.threads for run in evidence.runs for timing in run.timings})
     words = "1 thread" if threads == [1] else f"{', '.join(map(str, threads))} threads"
     return f"measured on {', '.join(dict.fromkeys(backends))}; {processor(evidence)}, {words}"

@@ -10,6 +10,7 @@ from ..bench.profile import Request, profile
 from ..bench.schedule import Progress
 from ..cost.counts import Dtype
 from ..record.run import Run, Subject
+from ..record.target import Target
 from .claim import Wish
 
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
@@ -87,6 +88,7 @@ def _request(
         subjects.setdefault(wish.variant, wish.subject)
         parts.setdefault(wish.variant, {})[wish.part] = None
     return Request(
-        subjects, {variant: tuple(found) for variant, found in parts.items()}, backends, dtype,
-        threads=how.threads, budget_s=sampled_s, folder=how.folder, ready_s=ready_s, roofs=False,
+        subjects, {variant: tuple(found) for variant, found in parts.items()},
+        tuple(Target(backend=name, dtype=dtype, threads=how.threads) for name in backends),
+        budget_s=sampled_s, folder=how.folder, ready_s=ready_s, roofs=False,
     )  # fmt: skip

@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 
 from ..mobilenetv3.table import Row, Table
 from ..record.findings import Evidence, Finding, Series
-from ..record.run import Subject, Timing, part_layers
+from ..record.run import Subject, part_layers
+from ..record.timing import Timing
 from .claim import Claim, Wish, finding, not_measured
 from .compared import Ratio, is_slower, measured_on, on_a_mobile_chip, overall
 

@@ -7,9 +7,11 @@ import typer
 from ..bench.backends import backend, names
 from ..bench.cache import default_folder
 from ..bench.schedule import Plan, Watcher, measure
-from ..bench.worker import Piece, Setup
+from ..bench.worker import Piece
 from ..mobilenetv3.table import Row, Table
-from ..record.run import Subject, Timing
+from ..record.run import Subject
+from ..record.target import Target
+from ..record.timing import Timing
 from ..show.latency import backends_sheet
 from .measuring import progress
 from .options import spread
@@ -50,9 +52,10 @@ def _check(usable: list[str]) -> dict[str, Timing]:
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
     block = subject.graph.block_names[1]
-    plan = Plan(Setup({"": subject}), (Piece("", block),), tuple(usable), default_folder(), 0.1 * len(usable))
+    targets = tuple(Target(backend=name) for name in usable)
+    plan = Plan({"": subject}, (Piece("", block),), targets, default_folder(), 0.1 * len(usable))
     with progress() as hear:
-        return {timing.backend: timing for timing in measure(plan, Watcher(hear))}
+        return {timing.target.backend: timing for timing in measure(plan, Watcher(hear))}
 
 
 def _verdict(timing: Timing | None) -> str | None:

@@ -1,25 +1,29 @@
 """What the commands that measure share: their options, progress, and a run kept as it comes in."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 import typer
 
-from ..cost.counts import Dtype
-from ..graph.errors import InputError, shown
+from ..cost.counts import DTYPE_BYTES, Dtype
+from ..graph.errors import InputError, lookup, shown
 from ..mobilenetv3.table import row_names
 from ..record.document import run_document
+from ..record.plan import RuntimePlan
 from ..record.run import ASKING_INTERRUPTED, NET, Run, Subject
+from ..record.target import Target
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
 from ..show.sheet import Sheet
-from .options import Checkpoint, NoCacheOption, OnOption, backend_names, in_range
+from .options import Checkpoint, NoCacheOption, OnOption, backend_names, listed
 from .output import Output, Result, check_writable, emit, form_of, write
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
+_MOST: Final = 1_024
 _BUDGET_S: Final = 60.0
 _LINE_EVERY_S: Final = 10.0
 
@@ -36,6 +41,7 @@ def _measuring(name: str, text: str, **how: Any) -> Any:
 
 
 ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.")]
+_LIST: Final = "LIST"
 TimeBudgetOption = Annotated[
     float | None,
     _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
@@ -51,9 +57,18 @@ class Measuring(msgspec.Struct, frozen=True):
         _measuring("--parts", "The whole network, its blocks one by one, or both."),
     ] = "all"
     rows: Annotated[str | None, _measuring("--rows", "Only these rows of the table, as 3,7-9.")] = None
-    dtype: Annotated[Dtype, _measuring("--dtype", "Type of weights and activations.")] = "fp32"
-    batch: Annotated[int, _measuring("--batch", "Number of images.")] = 1
-    threads: ThreadsOption = 1
+    dtype: Annotated[
+        str,
+        _measuring(
+            "--dtype",
+            f"Types of weights and activations, e.g. fp32,int8 ({', '.join(DTYPE_BYTES)}).",
+            metavar=_LIST,
+        ),
+    ] = "fp32"
+    batch: Annotated[str, _measuring("--batch", "Numbers of images per call, e.g. 1,4.", metavar=_LIST)] = "1"
+    threads: Annotated[
+        str, _measuring("--threads", "Numbers of threads of each runtime, e.g. 1,2.", metavar=_LIST)
+    ] = "1"
     time_budget: TimeBudgetOption = None
     timeout: Annotated[
         float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
@@ -68,16 +83,24 @@ class Measuring(msgspec.Struct, frozen=True):
         from ..bench.cache import default_folder
         from ..bench.profile import Request
 
-        in_range(self.batch, "--batch", 1, 1_024)
-        in_range(self.threads, "--threads", 1, 1_024)
+        targets = self.targets()
         budget = budget_of(self.time_budget)
         seconds_in_range(self.timeout, "--timeout")
-        names = backend_names("cpu" if self.on is None else self.on)
         return Request(
             subjects, {variant: self.parts_of(subject) for variant, subject in subjects.items()},
-            names, self.dtype, self.batch, self.threads, budget, self.timeout,
-            None if self.no_cache else default_folder(), self.ops,
+            targets, budget, self.timeout, None if self.no_cache else default_folder(), self.ops,
         )  # fmt: skip
+
+    def targets(self) -> tuple[Target, ...]:
+        """Each backend in each type, batch and number of threads. Raises InputError for others."""
+        dtypes = listed(self.dtype, "--dtype", _dtype)
+        batches = listed(self.batch, "--batch", _several)
+        threads = listed(self.threads, "--threads", _several)
+        names = backend_names("cpu" if self.on is None else self.on)
+        return tuple(
+            Target(backend=name, dtype=dtype, batch=batch, threads=many)
+            for name, dtype, batch, many in product(names, dtypes, batches, threads)
+        )
 
     def parts_of(self, subject: Subject) -> tuple[str, ...]:
         """Names of the parts to time."""
@@ -87,6 +110,23 @@ class Measuring(msgspec.Struct, frozen=True):
             return (NET,)
         blocks = subject.graph.block_names
         return {"net": (NET,), "blocks": blocks, "all": (*blocks, NET)}[self.parts]
+
+
+def _dtype(text: str, option: str) -> Dtype:
+    return lookup(text, {name: name for name in DTYPE_BYTES}, option)
+
+
+def _several(text: str, option: str) -> int:
+    """The number that `text` is. Raises InputError unless it is one of images or threads."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 8 and 1 <= int(text) <= _MOST):
+        raise InputError(
+            f"{option}: {_quoted(text)} is not allowed; expected integers from 1 to {_MOST:,}, e.g. 1,4"
+        )
+    return int(text)
+
+
+def _quoted(text: str) -> str:
+    return text if re.fullmatch(r"[+-]?[0-9.]{1,20}", text, re.ASCII) else shown(text)
 
 
 def budget_of(time_budget: float | None) -> float:
@@ -164,12 +204,17 @@ def with_plans(run: Run, request: "Request") -> Run:
     """The run with the arenas that its backends plan for the network; those it has are not asked again."""
     from ..bench.plan import runtime_plans
 
-    known = {plan.backend for plan in run.planned(request.dtype, request.batch) if plan.bytes}
-    asked = tuple(name for name in request.backends if name not in known)
+    known = {(plan.dtype, plan.batch, plan.backend) for plan in run.plans if plan.bytes}
+    wanted = {(t.dtype, t.batch, t.backend): None for t in request.targets}
+    asked: dict[tuple[Dtype, int], list[str]] = {}
+    for dtype, batch, name in [each for each in wanted if each not in known]:
+        asked.setdefault((dtype, batch), []).append(name)
+    found: list[RuntimePlan] = []
     with progress() as hear:
-        found = runtime_plans(run.subject, asked, request.dtype, request.batch, hear, request.timeout_s)
-    here = (request.dtype, request.batch)
-    kept = [p for p in run.plans if p.backend not in asked or (p.dtype, p.batch) != here]
+        for (dtype, batch), names in asked.items():
+            found += runtime_plans(run.subject, names, dtype, batch, hear, request.timeout_s)
+    new = {(plan.dtype, plan.batch, plan.backend) for plan in found}
+    kept = [plan for plan in run.plans if (plan.dtype, plan.batch, plan.backend) not in new]
     return msgspec.structs.replace(run, plans=(*kept, *found))
 
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 import typer
@@ -18,6 +18,8 @@ from ..mobilenetv3.variants import WidthRule, vary
 from ..record.figures import Found
 from ..record.run import Subject
 from ..source import Source, open_source
+
+_Value = TypeVar("_Value")
 
 SOURCE_HELP = (
     f"A preset ({', '.join(PRESETS)}), a layer table (.toml, .csv, .json, or - for standard input), a saved "
@@ -223,9 +225,17 @@ def backend_names(on: str) -> tuple[str, ...]:
     from ..bench.backends import name_of
     from ..bench.profile import usable_here
 
-    asked = [name.strip() for name in on.split(",")]
-    names = [each for name in asked for each in (usable_here() if name == "all" else [name_of(name)])]
+    names = [
+        each
+        for name in listed(on, "--on", lambda name, _: name)
+        for each in (usable_here() if name == "all" else [name_of(name)])
+    ]
     return tuple(dict.fromkeys(names))
+
+
+def listed(text: str, option: str, one: Callable[[str, str], _Value]) -> tuple[_Value, ...]:
+    """The values in a list of an option, each once. one: makes a value of a text and the option's name."""
+    return tuple(dict.fromkeys(one(item.strip(), option) for item in text.split(",")))
 
 
 def in_range(value: int, option: str, low: int, high: int) -> None:

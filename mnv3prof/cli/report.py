@@ -161,7 +161,7 @@ def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bo
         measuring = replace(measuring, on=",".join(names))
     request = measuring.request(subjects)
     if no_latency:
-        request = request._replace(backends=())
+        request = request._replace(targets=())
     run = measured(request, Output())
     return with_readings(replace(run, notes=(*run.notes, *notes)))
 

@@ -1,7 +1,7 @@
 """What a network is, wherever it came from: tensors, the layers between them, and blocks of layers."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import NamedTuple
@@ -206,17 +206,23 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
         Blocks with equal keys cost the same, and are measured once.
         """
-        storage = {name: name for name, _ in self.inputs}
-        for layer in self.layers:
-            storage[layer.name] = storage.get(layer.storage, layer.storage)
-        return {block.name: self._key(block, storage) for block in self.blocks}
+        return {block.name: self.key_of(block.layers) for block in self.blocks}
 
-    def _key(self, block: Block, storage: Mapping[str, str]) -> str:
+    @cached_property
+    def _storage(self) -> Mapping[str, str]:
+        """Whose memory each tensor is."""
+        found = {name: name for name, _ in self.inputs}
+        for layer in self.layers:
+            found[layer.name] = found.get(layer.storage, layer.storage)
+        return found
+
+    def key_of(self, layers: Sequence[Layer]) -> str:
+        """Return the fingerprint of some of the layers, as `keys` has it of each block's."""
         tensors: dict[str, int] = {}  # numbered as they appear
         memory: dict[str, int] = {}
-        inside = {layer.name for layer in block.layers}
+        inside = {layer.name for layer in layers}
         structure: list[object] = []
-        for layer in block.layers:
+        for layer in layers:
             for name in layer.inputs:
                 if name not in tensors:
                     structure.append(self.shapes[name])
@@ -226,7 +232,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                 layer.op, layer.out_shape, layer.geometry, layer.contraction, layer.known_macs,
                 [tensor.shape for tensor in layer.weights],
                 [tensors.setdefault(name, len(tensors)) for name in names],
-                [memory.setdefault(storage[name], len(memory)) for name in names],
+                [memory.setdefault(self._storage[name], len(memory)) for name in names],
                 into if into is None else tensors[into] if into in inside else "outside",
             ])  # fmt: skip
         return hashlib.blake2b(msgspec.json.encode(structure), digest_size=16).hexdigest()

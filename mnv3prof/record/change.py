@@ -5,7 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from .run import Host, Timing
+from .run import Run
+from .timing import Timing
 
 LEAST_SAMPLES: Final = 9
 """Fewer samples a side are not compared (google-benchmark's rule for its U test)."""
@@ -33,19 +34,20 @@ class Change(msgspec.Struct, frozen=True):
 def change(old: Timing, new: Timing) -> Change:
     """Whether the time changed: significantly, by more than the noise of both, and than runs differ by.
 
-    Mann-Whitney's U test over the samples, which assumes nothing of their distribution.
+    Mann-Whitney's U test over the samples, which assumes nothing of their distribution. Times of
+    different batches are compared per image.
     """
     for which, timing in (("old", old), ("new", new)):
         if timing.status != "ok":
             return Change("not comparable", reason=f"the {which} one is {state(timing)}")
-        if (many := len(timing.counting)) < LEAST_SAMPLES:
+        if (many := len(timing.samples)) < LEAST_SAMPLES:
             few = f"the {which} one has {many} samples, {LEAST_SAMPLES} are needed"
             return Change("not comparable", reason=few)
     before, after = old.summary, new.summary
-    if before is None or after is None or not before.median:
+    if before is None or after is None or not old.per_image or new.per_image is None:
         return Change("not comparable", reason="the old one took no time")
-    ratio = after.median / before.median
-    noise, p = max(before.noise, after.noise), mann_whitney(old.counting, new.counting)
+    ratio = new.per_image / old.per_image
+    noise, p = max(before.noise, after.noise), mann_whitney(_per_image(old), _per_image(new))
     if p >= SIGNIFICANT:
         return Change("same", ratio, p, noise, "not significant")
     if abs(ratio - 1) <= noise:
@@ -55,6 +57,10 @@ def change(old: Timing, new: Timing) -> Change:
     return Change("slower" if ratio > 1 else "faster", ratio, p, noise)
 
 
+def _per_image(timing: Timing) -> tuple[float, ...]:
+    return tuple(sample / timing.target.batch for sample in timing.samples)
+
+
 def mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
     """The two-sided p-value of Mann-Whitney's U test over the samples."""
     from scipy.stats import mannwhitneyu
@@ -62,18 +68,25 @@ def mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
     return float(mannwhitneyu(old, new, alternative="two-sided").pvalue)
 
 
-def other_machine(old: Host, new: Host, backend: str) -> str:
-    """Why times of `backend` on these hosts cannot be compared; "" where they can.
+def other_machine(old: Timing, new: Timing, before: Run, after: Run) -> str:
+    """Why these timings of two runs cannot be compared; "" where they can.
 
-    Versions may differ: they are what a change of time is often about.
+    Times of another machine cannot, unless the devices are what is compared. Versions may differ: they
+    are what a change of time is often about.
     """
-    pairs = {
-        "processor": (old.cpu, new.cpu),
-        "cores": (old.cores, new.cores),
-        "system": (old.os.partition("-")[0], new.os.partition("-")[0]),
-        "device": tuple(h.runtimes[backend].device if backend in h.runtimes else "" for h in (old, new)),
+    if old.target.device != new.target.device:
+        return ""
+    a, b = before.hosts[old.target.device], after.hosts[new.target.device]
+    pairs: dict[str, tuple[object, object]] = {
+        "processor": (a.cpu, b.cpu),
+        "cores": (a.cores, b.cores),
+        "system": (a.os.partition("-")[0], b.os.partition("-")[0]),
     }
-    differing = [f"{what} {a or 'unknown'} and {b or 'unknown'}" for what, (a, b) in pairs.items() if a != b]
+    if old.target.backend == new.target.backend:
+        name = new.target.backend
+        x, y = (host.runtimes[name].device if name in host.runtimes else "" for host in (a, b))
+        pairs["device"] = (x, y)
+    differing = [f"{what} {x or 'unknown'} and {y or 'unknown'}" for what, (x, y) in pairs.items() if x != y]
     return f"measured on different machines: {', '.join(differing)}" if differing else ""
 
 

@@ -1,12 +1,16 @@
 """What changed from one network or run to another: every figure by block and in total, every time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from ..graph.align import aligned
+from ..graph.graph import Graph
 from .change import Change, change, other_machine
 from .figures import NAMES, Figure, Found, Unit, figures, timings_of
-from .run import Host, Run, Timing
+from .run import NET, Host, Run
+from .target import Target, paired
+from .timing import Timing
 
 
 class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,11 +30,14 @@ class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimeChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A part's time on a backend before and after; the timing is None where it was not measured."""
+    """A part's time before and after; the timing is None where it was not measured.
+
+    part: as the new network calls it; counterpart: as the old one does.
+    """
 
     variant: str
     part: str
-    backend: str
+    counterpart: str
     old: Timing | None
     new: Timing | None
     change: Change
@@ -82,45 +89,45 @@ def _in_order(old: list[str], new: list[str]) -> list[str]:
 
 
 def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
+    """The times of the whole network and of its blocks, as far as both networks have them."""
     if old.run is None or new.run is None:
         return
     before, after = timings_of(old.run, variant), timings_of(new.run, variant)
+    same = _counterparts(old.subjects[variant].graph, new.subjects[variant].graph)
+    pairs = paired(_targets(old.run, variant), _targets(new.run, variant)).pairs
     seen = set()
-    for part in _in_order([*before], [*after]):
-        for a, b in _pairs(before.get(part, []), after.get(part, [])):
-            timing = b or a
-            if timing is None or (id(a), id(b)) in seen:  # an identical part's, told already
+    for part, counterpart in same.items():
+        for a, b in _pairs(before.get(counterpart, []), after.get(part, []), pairs):
+            if (id(a), id(b)) in seen:  # an identical part's, told already
                 continue
             seen.add((id(a), id(b)))
-            yield TimeChange(
-                variant=variant, part=part, backend=timing.backend, old=a, new=b,
-                change=_change(a, b, old.run, new.run),
-            )  # fmt: skip
+            change = _change(a, b, old.run, new.run)
+            yield TimeChange(variant=variant, part=part, counterpart=counterpart, old=a, new=b, change=change)
 
 
-def _pairs(old: list[Timing], new: list[Timing]) -> Iterator[tuple[Timing | None, Timing | None]]:
-    """Timings of one part that belong together: those taken alike, then those of the same backend."""
-    before = {(t.backend, t.condition): t for t in old}
-    after = {(t.backend, t.condition): t for t in new}
-    for key in [key for key in after if key in before]:
-        yield before.pop(key), after.pop(key)
-    for key in [*after]:
-        other = next((k for k in before if k[0] == key[0]), None)
-        yield (before.pop(other) if other else None), after.pop(key)
+def _counterparts(old: Graph, new: Graph) -> dict[str, str]:
+    """Each part of the new network with what it is compared with; the whole with the whole."""
+    return {**aligned(old, new), NET: NET}
+
+
+def _targets(run: Run, variant: str) -> tuple[Target, ...]:
+    return tuple(dict.fromkeys(timing.target for timing in run.timings if timing.variant == variant))
+
+
+def _pairs(
+    old: list[Timing], new: list[Timing], pairs: Mapping[Target, Target]
+) -> Iterator[tuple[Timing | None, Timing | None]]:
+    """Timings of one part whose targets belong together; then those of either side that are alone."""
+    before = {timing.target: timing for timing in old}
+    for timing in new:
+        yield before.pop(pairs[timing.target], None) if timing.target in pairs else None, timing
     yield from ((timing, None) for timing in before.values())
 
 
 def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> Change:
     if old is None or new is None:
         return Change("not comparable", reason=f"not in the {'old' if old is None else 'new'} run")
-    differing = [
-        f"{what} {a} and {b}"
-        for what, a, b in zip(("type", "batch", "threads"), old.condition, new.condition, strict=True)
-        if a != b
-    ]
-    if differing:
-        return Change("not comparable", reason=f"measured differently: {', '.join(differing)}")
-    apart = other_machine(before.host, after.host, new.backend)
+    apart = other_machine(old, new, before, after)
     return Change("not comparable", reason=apart) if apart else change(old, new)
 
 
@@ -143,7 +150,29 @@ def _notes(old: Found, new: Found) -> Iterator[str]:
         if (name in old.subjects) != (name in new.subjects):
             yield f"The variant {name} is only in the {'old' if name in old.subjects else 'new'} one."
     if old.run and new.run:
+        yield from _target_notes(old.run, new.run)
+        yield from _alignment_notes(old, new)
         yield from _host_notes(old.run.host, new.run.host)
+
+
+def _target_notes(old: Run, new: Run) -> Iterator[str]:
+    """What the times differ in by intent."""
+    for field in paired(old.targets, new.targets).differing:
+        a, b = (getattr(run.targets[0], field) for run in (old, new))
+        how = "; times are compared per image" if field == "batch" else ""
+        yield f"Times of {field} {a} in the old one are compared with {field} {b} in the new one{how}."
+
+
+def _alignment_notes(old: Found, new: Found) -> Iterator[str]:
+    """Name the blocks whose times are not compared, since the other network has no such block."""
+    for variant in [name for name in old.subjects if name in new.subjects]:
+        same = aligned(old.subjects[variant].graph, new.subjects[variant].graph)
+        for which, found, kept in (("old", old, same.values()), ("new", new, same.keys())):
+            timed = timings_of(found.run, variant) if found.run else {}
+            alone = [part for part, timings in timed.items() if timings and part != NET and part not in kept]
+            if alone:
+                of = f"the {which} network" + (f", {variant}," if variant else "")
+                yield f"Not compared: times of blocks of {of} without a counterpart: {', '.join(alone)}."
 
 
 def _host_notes(old: Host, new: Host) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What each command found, as the JSON document that it writes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import asdict
@@ -14,7 +14,8 @@ from ..mobilenetv3.table import Table, adds_identity, in_widths, row_names
 from .diff import Diff, FigureChange, TimeChange
 from .figures import Found
 from .gate import Judgement
-from .run import SCHEMA, Run, Subject, Timing
+from .run import SCHEMA, Run, Subject
+from .timing import Timing
 from .training import Training
 
 
@@ -146,14 +147,10 @@ def run_document(run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "created": run.created,
         "command": run.command,
-        "host": run.host,
-        **cost_document(run.subject, costs, dtype),
-        "weights": run.subject.weights,
-        "memory": {key: value for key, value in memory.items() if key not in head},
-        "variants": {
-            name: {"table": _table(subject.table), "input": subject.input}
-            for name, subject in run.variants.items()
-        },
+        "hosts": run.hosts,
+        "graphs": {name: _origin(subject) for name, subject in run.subjects.items()},
+        **_without(head, cost_document(run.subject, costs, dtype)),
+        "memory": _without(head, memory),
         "notes": run.notes,
         "timings": run.timings,
         "operators": run.operators,
@@ -205,7 +202,7 @@ def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgeme
 
 def _found(found: Found) -> dict[str, Any]:
     run = found.run
-    when = {"created": run.created, "host": run.host} if run else {}
+    when = {"created": run.created, "hosts": run.hosts} if run else {}
     return {
         "source": found.source, "table": _table(found.subject.table), "input": found.subject.input,
         "dtype": found.dtype, "batch": found.batch, **when,
@@ -222,16 +219,18 @@ def _figure_change(each: FigureChange) -> dict[str, Any]:
 
 def _time_change(each: TimeChange) -> dict[str, Any]:
     return {
-        "variant": each.variant, "part": each.part, "backend": each.backend, "old": _time(each.old),
-        "new": _time(each.new), **asdict(each.change),
+        "variant": each.variant, "part": each.part, "old_part": each.counterpart,
+        "old": _time(each.old), "new": _time(each.new), **asdict(each.change),
     }  # fmt: skip
 
 
 def _time(timing: Timing | None) -> dict[str, Any] | None:
     if timing is None:
         return None
-    how = {"dtype": timing.dtype, "batch": timing.batch, "threads": timing.threads, "status": timing.status}
-    return {**how, "seconds": timing.seconds, "summary": timing.summary}
+    return {
+        "part": timing.part, "target": timing.target, "status": timing.status, "seconds": timing.seconds,
+        "seconds_per_image": timing.per_image, "summary": timing.summary,
+    }  # fmt: skip
 
 
 def training_document(training: Training) -> dict[str, Any]:
@@ -259,6 +258,15 @@ def _peak(graph: Graph, peak: Peak) -> dict[str, Any]:
 def table_head(subject: Subject) -> dict[str, Any]:
     """What every document of one network begins with."""
     return {"schema": SCHEMA, "table": _table(subject.table), "input": subject.input}
+
+
+def _without(head: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in head}
+
+
+def _origin(subject: Subject) -> dict[str, Any]:
+    """What a graph came from: a table at an input, and whose weights it has."""
+    return {"table": _table(subject.table), "input": subject.input, "weights": subject.weights}
 
 
 def _table(table: Table) -> dict[str, Any]:

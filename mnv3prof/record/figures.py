@@ -8,7 +8,8 @@ import msgspec
 from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Peak, Peaks, arena, peaks
 from ..graph.graph import Graph
-from .run import Run, Subject, Timing, twins
+from .run import Run, Subject, twins
+from .timing import Timing
 
 Unit = Literal["count", "bytes", "seconds"]
 

@@ -9,7 +9,8 @@ from ..graph.errors import InputError
 from ..graph.graph import Graph
 from .document import run_document, table_head
 from .read import Network, RunDocument, decode, read_head, require_schema
-from .run import SCHEMA, Run, Subject, Timing, twins
+from .run import SCHEMA, Run, Subject, twins
+from .timing import Timing
 
 Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
 
@@ -86,9 +87,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         """What was measured of a variant's part, or of the part that is identical to it."""
         for run in self.runs:
             if variant in run.subjects:
-                wanted = [
-                    t for t in run.timings if (t.variant, t.backend, t.dtype) == (variant, backend, dtype)
-                ]
+                here = (t for t in run.targets if (t.backend, t.dtype) == (backend, dtype))
+                target = next(here, None)  # one batch and thread count for all that is compared
+                wanted = [t for t in run.timings if (t.variant, t.target) == (variant, target)]
                 found = {timing.part: timing for timing in wanted}
                 if wanted and part not in found:
                     part = twins(run.subjects[variant].graph).get(part, part)
@@ -99,7 +100,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     def backends(self, dtype: Dtype = "fp32") -> tuple[str, ...]:
         """Those that something was measured on in this type."""
         timings = (timing for run in self.runs for timing in run.timings)
-        return tuple(dict.fromkeys(t.backend for t in timings if t.dtype == dtype and t.samples_s))
+        return tuple(dict.fromkeys(t.target.backend for t in timings if t.target.dtype == dtype and t.bursts))
 
 
 def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created: str) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
     if head.findings:
         require_schema(head, where)
         return decode(data, _Document, where).evidence(where)
-    if head.host or head.timings:
+    if head.hosts or head.host or head.timings:
         require_schema(head, where)
         return decode(data, RunDocument, where).run(where)
     if head.table and head.input:

@@ -8,7 +8,9 @@ import msgspec
 from .budgets import Budget, Level
 from .change import Change, change, other_machine, state
 from .figures import LATENCY, Figure, Found, Unit, figures, timings_of, unit_of
-from .run import NET, Timing
+from .run import NET
+from .target import paired
+from .timing import Timing
 
 _SPENDERS: Final = 3
 
@@ -27,7 +29,7 @@ class Spender(msgspec.Struct, frozen=True):
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """One budget held against what was found.
 
-    condition: of a time, how it was taken, as "int8, batch 1, 4 threads". limit, value, baseline:
+    condition: of a time, how it was taken, e.g. "int8, batch 1, 4 threads". limit, value, baseline:
     in `unit`, None where there is none. reason: why nothing could be judged, or why a time above
     its limit is no breach. spenders: of a broken budget, the blocks that spend the most.
     """
@@ -106,20 +108,25 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
         return _judgement(budget, new, "unmeasured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
         return _limited(_judgement(budget, new), budget.limit, _blocks(found, new), {})
-    before, reason = _of_backend(baseline, new.backend, budget)
-    old = next((t for t in before if t.condition == new.condition), None)
+    before, reason = _of_backend(baseline, new.target.backend, budget)
+    after, _ = _of_backend(found, new.target.backend, budget)
+    pairs = paired([t.target for t in before], [t.target for t in after]).pairs
+    old = next((t for t in before if t.target == pairs.get(new.target)), None)
     if old is None:
-        why = reason or f"{baseline.source} was not measured as {new.condition.words} on {new.backend}"
+        why = reason or f"{baseline.source} was not measured as {new.target.settings} on {new.target.backend}"
         return _judgement(budget, new, "unmeasured", why)
     if old.seconds is None:
         return _judgement(budget, new, "unmeasured", f"in {baseline.source} it is {state(old)}")
-    limit = old.seconds * float(1 + budget.change)
-    plain = msgspec.structs.replace(_judgement(budget, new), limit=limit, baseline=old.seconds)
-    apart = _apart(found, baseline, new.backend)
+    scale = new.target.batch / old.target.batch  # times of different batches are compared per image
+    base = scale * old.seconds
+    limit = base * float(1 + budget.change)
+    plain = msgspec.structs.replace(_judgement(budget, new), limit=limit, baseline=base)
+    apart = other_machine(old, new, baseline.run, found.run) if baseline.run and found.run else ""
     moved = Change("not comparable", reason=apart) if apart else change(old, new)
     if moved.verdict == "not comparable":
         return msgspec.structs.replace(plain, status="incomparable", reason=moved.reason)
-    judged = _limited(plain, limit, _blocks(found, new), _blocks(baseline, old))
+    earlier = {block: scale * seconds for block, seconds in _blocks(baseline, old).items()}
+    judged = _limited(plain, limit, _blocks(found, new), earlier)
     if judged.status == "broken" and moved.verdict != "slower":
         told = f"above it, but {moved.reason} (p = {moved.p:.2g}, noise {moved.noise:.1%})"
         return msgspec.structs.replace(judged, status="met", reason=told, spenders=())
@@ -130,8 +137,8 @@ def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing
     """The whole network's timings on `backend`, or why there are none."""
     if found.run is None:
         return [], f"{found.source} is a table, which has no times; profile it, and check the run"
-    ours = [t for t in found.run.timings if t.backend == backend and not t.variant]
-    whole = [t for t in ours if t.part == NET and budget.dtype in (None, t.dtype)]
+    ours = [t for t in found.run.timings if t.target.backend == backend and not t.variant]
+    whole = [t for t in ours if t.part == NET and budget.dtype in (None, t.target.dtype)]
     if whole:
         return whole, ""
     if not ours:
@@ -142,7 +149,7 @@ def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing
 
 
 def _judgement(budget: Budget, timing: Timing | None, status: Status = "met", reason: str = "") -> Judgement:
-    value, condition = (timing.seconds, timing.condition.words) if timing else (None, budget.dtype or "")
+    value, condition = (timing.seconds, timing.target.settings) if timing else (None, budget.dtype or "")
     return Judgement(
         budget=budget, unit=unit_of(budget.name), status=status, condition=condition, limit=budget.limit,
         value=value, reason=reason,
@@ -158,22 +165,16 @@ def _limited(
 
 
 def _blocks(found: Found, like: Timing) -> dict[str, float]:
-    """Each block's time on the backend and in the condition of `like`, where it was measured."""
+    """Each block's time on the target of `like`, where it was measured."""
     if found.run is None:
         return {}
     return {
         part: timing.seconds
         for part, timings in timings_of(found.run).items()
         for timing in timings
-        if part != NET and (timing.backend, timing.condition) == (like.backend, like.condition)
+        if part != NET and timing.target == like.target
         if timing.seconds is not None
     }
-
-
-def _apart(found: Found, baseline: Found, backend: str) -> str:
-    if found.run is None or baseline.run is None:
-        return ""
-    return other_machine(baseline.run.host, found.run.host, backend)
 
 
 def _most(new: Mapping[str, float], whole: float, old: Mapping[str, float]) -> tuple[Spender, ...]:

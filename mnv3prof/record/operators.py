@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from ..graph.graph import Graph, Layer, Shape
 from ..graph.ops import OPS, Op
-from .run import NET, Joined, part_layers
+from .run import NET, part_layers
+from .timing import Joined
 
 _OWN: Final = r"reorder|transpose|raster|copy|dim_order|reshape|flatten|permute|convert|parameter|result"
 """What runtimes call operators of their own, which run none of our layers."""
@@ -56,7 +57,7 @@ def join(graph: Graph, part: str, ops: Sequence[RuntimeOp]) -> list[tuple[Runtim
     """Each operator with its layer and how it was found: by its name (the module's path), by its kind
     and output shape where fusion renamed it, or by its place among those of its kind.
     """
-    paths = _paths(graph, part)
+    paths = inner_paths(graph, part)
     joining = _Join(list(paths.values()), ops)
     for number, op in enumerate(ops):
         if class_of(op) and (layer := _by_name(op, paths, joining)):
@@ -76,7 +77,7 @@ def class_of(op: RuntimeOp) -> str:
     return ""
 
 
-def _paths(graph: Graph, part: str) -> dict[str, Layer]:
+def inner_paths(graph: Graph, part: str) -> dict[str, Layer]:
     """The part's layers by their path in the module that the part is."""
     if part == NET:
         return {layer.name: layer for layer in graph.layers}

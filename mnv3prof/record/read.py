@@ -11,7 +11,8 @@ from ..graph.graph import Graph
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
 from .plan import RuntimePlan
-from .run import NET, SCHEMA, Host, Operator, Run, Subject, Timing, Weights
+from .run import HERE, NET, SCHEMA, Host, Run, Subject, Weights
+from .timing import Operator, Timing
 
 MAX_RUN_BYTES: Final = 200_000_000
 """A run holds every sample."""
@@ -25,6 +26,7 @@ class Head(msgspec.Struct):
     schema: msgspec.Raw = msgspec.Raw()
     table: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
+    hosts: msgspec.Raw = msgspec.Raw()
     host: msgspec.Raw = msgspec.Raw()
     timings: msgspec.Raw = msgspec.Raw()
     findings: msgspec.Raw = msgspec.Raw()
@@ -43,13 +45,13 @@ class Network(msgspec.Struct, kw_only=True):
         return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
 
 
-class RunDocument(Network, kw_only=True):
-    """A run's document, as far as it is read: costs and memory follow from the network."""
+class RunDocument(msgspec.Struct, kw_only=True):
+    """A run's document, as far as it is read: costs and memory follow from the networks."""
 
     created: str
     command: str
-    host: Host
-    variants: dict[str, Network] = {}
+    hosts: dict[str, Host]
+    graphs: dict[str, Network]
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
@@ -58,14 +60,21 @@ class RunDocument(Network, kw_only=True):
 
     def run(self, where: str) -> Run:
         """The run. Raises InputError about `where`."""
+        if HERE not in self.hosts or "" not in self.graphs:
+            key, what = ("hosts", "machine") if HERE not in self.hosts else ("graphs", "main network")
+            raise InputError(f'{where}: {key} has no entry ""; expected one, which is the run\'s {what}')
         run = Run(
-            created=self.created, command=self.command, host=self.host, subject=self.subject(where),
-            variants={name: each.subject(f"{where}, variant {name}") for name, each in self.variants.items()},
+            created=self.created, command=self.command, hosts=self.hosts,
+            subjects={name: each.subject(_named(where, name)) for name, each in self.graphs.items()},
             timings=self.timings, operators=self.operators, readings=self.readings, plans=self.plans,
             notes=self.notes,
         )  # fmt: skip
         _check(run, where)
         return run
+
+
+def _named(where: str, variant: str) -> str:
+    return f"{where}, network {shown(variant)}" if variant else where
 
 
 def read_head(data: bytes, where: str) -> Head:
@@ -101,13 +110,10 @@ def _check(run: Run, where: str) -> None:
     parts = {name: _parts(subject.graph) for name, subject in run.subjects.items()}
     for number, timing in enumerate(run.timings, 1):
         _require_part(parts, timing, f"{where}: timing {number}")
-        if timing.visits and (0 in timing.visits or sum(timing.visits) != len(timing.samples_s)):
-            raise InputError(
-                f"{where}: timing {number} has {len(timing.samples_s)} samples and visits of "
-                f"{sum(timing.visits)}; a visit has at least one, and together they have them all"
-            )
+        _require_host(run, timing, f"{where}: timing {number}")
     for number, operator in enumerate(run.operators, 1):
         _require_part(parts, operator, f"{where}: operator {number}")
+        _require_host(run, operator, f"{where}: operator {number}")
     for number, reading in enumerate(run.readings, 1):
         try:
             counter(reading.tool)
@@ -124,6 +130,11 @@ def _parts(graph: Graph) -> set[str]:
     paths = {layer.path for layer in graph.layers if layer.path}
     ends = ((path, end) for path in paths for end in range(len(path) + 1) if path[end : end + 1] in ("", "."))
     return {NET, *graph.block_names, *(path[:end] for path, end in ends)}
+
+
+def _require_host(run: Run, timed: Timing | Operator, where: str) -> None:
+    if timed.target.device not in run.hosts:
+        raise InputError(f"{where} is of the device {shown(timed.target.device)}, which hosts has not")
 
 
 def _require_part(parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:

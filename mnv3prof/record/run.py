@@ -1,8 +1,7 @@
 """What was measured, on what machine: one document, which can be shown again and gone on with."""
 
 from functools import cached_property
-from itertools import accumulate, chain
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final
 
 import msgspec
 
@@ -12,141 +11,23 @@ from ..graph.graph import Graph, Layer
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
 from .plan import RuntimePlan
-from .stats import Summary, median, summarize, undisturbed
+from .target import Several, Target
+from .timing import Count, Operator, Timing
 
 NET: Final = "net"
 """The part that is the whole network."""
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Raised when a field changes its name or meaning; new fields do not raise it."""
 
 ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
 """The note of a run that was ended there."""
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+HERE: Final = ""
+"""The device that is the machine on which the run was made."""
+
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
-"""What a figure of a run can be; a document that holds another is damaged."""
-
-Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
-Joined = Literal["name", "shape", "order", ""]
-Stopped = Literal["steady", "budget", "interrupted", ""]
-
-
-class Condition(NamedTuple):
-    """In what type, at what batch and with how many threads a timing was taken."""
-
-    dtype: Dtype
-    batch: int
-    threads: int
-
-    @property
-    def words(self) -> str:
-        """As people say it: "int8, batch 1, 4 threads"."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.dtype}, batch {self.batch}, {threads}"
-
-
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """One part on one backend; seconds. Median, quantiles and noise are derived, never kept.
-
-    variant: "" is the run's table, else a name in its variants. part: a block's name, "net", or the
-    path of a module of the network.
-    status and reason: why there are no samples, or why they count for nothing ("wrong": the output
-    is not PyTorch's). samples_s: some of the `calls` that were timed, evenly kept (stats.thinned);
-    visits: how many of them each visit took, in order; () where each stands on its own.
-    convert_s: making the runtime's form of the part, file_bytes its size; load_s: loading it;
-    first_s: its first run. max_abs_err, max_rel_err: against PyTorch eager's output, relative to its
-    largest magnitude; rms_rel_err: root mean square by root mean square. cpu_per_wall: processor time
-    by time while sampling. stopped: why sampling ended; "" where it has not.
-    """
-
-    variant: str = ""
-    backend: str
-    part: str
-    dtype: Dtype = "fp32"
-    batch: Several = 1
-    threads: Several = 1
-    status: Status = "ok"
-    reason: str = ""
-    samples_s: tuple[Seconds, ...] = ()
-    calls: Count = 0
-    visits: tuple[Count, ...] = ()
-    convert_s: Seconds | None = None
-    load_s: Seconds | None = None
-    first_s: Seconds | None = None
-    file_bytes: Count | None = None
-    max_abs_err: float | None = None
-    max_rel_err: float | None = None
-    rms_rel_err: float | None = None
-    cpu_per_wall: float | None = None
-    stopped: Stopped = ""
-
-    @property
-    def condition(self) -> Condition:
-        """How it was taken."""
-        return Condition(self.dtype, self.batch, self.threads)
-
-    @property
-    def taken(self) -> tuple[tuple[float, ...], ...]:
-        """The samples of each visit."""
-        ends = tuple(accumulate(self.visits))
-        return tuple(self.samples_s[end - many : end] for many, end in zip(self.visits, ends, strict=True))
-
-    @property
-    def counting(self) -> tuple[float, ...]:
-        """The samples but for those of disturbed visits, which are set aside."""
-        return self._counted()[0] if self.visits else self.samples_s
-
-    @property
-    def disturbed(self) -> int:
-        """How many visits were set aside."""
-        return len(self.visits) - len(self._counted()[1])
-
-    @property
-    def summary(self) -> Summary | None:
-        """Statistics of the samples that count; None where there are none."""
-        if not self.samples_s:
-            return None
-        return summarize(*self._counted()) if self.visits else summarize(self.samples_s)
-
-    def _counted(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The samples of the undisturbed visits, and those visits' medians."""
-        taken = self.taken
-        middles = [median(samples) for samples in taken]
-        kept = undisturbed(middles)
-        return tuple(chain.from_iterable(taken[n] for n in kept)), tuple(middles[n] for n in kept)
-
-    @property
-    def seconds(self) -> float | None:
-        """The median, where the output was right."""
-        found = self.summary if self.status == "ok" else None
-        return found.median if found else None
-
-    @property
-    def final(self) -> bool:
-        """Whether measuring it again would find nothing that is missing."""
-        return self.status != "absent" and (self.status != "ok" or self.stopped in ("steady", "budget"))
-
-
-class Operator(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's time, and the layer that it runs: "" and joined "" where none could be found.
-
-    variant to threads: those of the timing that it is a piece of.
-    """
-
-    variant: str = ""
-    backend: str
-    part: str
-    dtype: Dtype = "fp32"
-    batch: Several = 1
-    threads: Several = 1
-    name: str
-    kind: str
-    seconds: Seconds
-    layer: str = ""
-    joined: Joined = ""
+"""What a peak rate can be; a document that holds another is damaged."""
 
 
 class Roof(msgspec.Struct, frozen=True):
@@ -160,11 +41,15 @@ class Roof(msgspec.Struct, frozen=True):
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """A backend as it was here. roof: the device of the roof that its rates are held against, or ""."""
+    """A backend as it was here. roof: the device of the roof that its rates are held against, or "".
+
+    compiles: whether it compiles parts for seconds as it loads them, beside the loading of others.
+    """
 
     version: str
     device: str
     roof: str
+    compiles: bool = False
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -212,15 +97,17 @@ class Subject(msgspec.Struct, frozen=True, dict=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed. readings: what
-    the field's counters print for the main network; plans: the arenas that runtimes plan for it.
+    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed.
+
+    hosts: the machines by device, of which HERE is one; subjects: the networks by variant, the main one
+    as "". readings: what the field's counters print for the main network; plans: the arenas that
+    runtimes plan for it.
     """
 
     created: str
     command: str
-    host: Host
-    subject: Subject
-    variants: dict[str, Subject] = {}
+    hosts: dict[str, Host]
+    subjects: dict[str, Subject]
     timings: tuple[Timing, ...] = ()
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
@@ -228,19 +115,33 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     @property
+    def host(self) -> Host:
+        """The machine on which the run was made."""
+        return self.hosts[HERE]
+
+    @property
+    def subject(self) -> Subject:
+        """The main network."""
+        return self.subjects[""]
+
+    @property
+    def variants(self) -> dict[str, Subject]:
+        """The other networks, by name."""
+        return {name: subject for name, subject in self.subjects.items() if name}
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets of its timings, in the order in which they were asked for."""
+        return tuple(dict.fromkeys(timing.target for timing in self.timings))
+
+    @property
     def measured_as(self) -> tuple[Dtype, int]:
-        """Type and batch of its first timing, for which its bytes are told."""
-        first = next(iter(self.timings), None)
-        return (first.dtype, first.batch) if first else ("fp32", 1)
+        """The dtype and batch of its first target, for which its bytes are given."""
+        return next(((target.dtype, target.batch) for target in self.targets), ("fp32", 1))
 
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
         """The plans that were made under this condition."""
         return tuple(plan for plan in self.plans if (plan.dtype, plan.batch) == (dtype, batch))
-
-    @property
-    def subjects(self) -> dict[str, Subject]:
-        """Every network by the name that timings give it; the main one's is ""."""
-        return {"": self.subject, **self.variants}
 
 
 def twins(graph: Graph) -> dict[str, str]:

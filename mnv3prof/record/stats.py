@@ -1,7 +1,7 @@
 """Statistics of samples: median and quantiles, the interval around a median, and what is called noisy.
 
-A visit is a stretch of samples taken one right after the other. Samples of one visit are alike, for
-they share the machine's state, so what a median is sure to is told by how visits differ.
+A burst is consecutive calls of one part. Samples of one burst share the machine's state, so the
+interval of a median follows from how bursts differ.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-LEAST_VISITS: Final = 6
+LEAST_BURSTS: Final = 6
 """Fewer have no 95 % confidence interval of their median: of 5, the extremes bound it with 93.75 %."""
 
 DISTURBED: Final = 0.07
-"""A visit is disturbed where its median is above the quickest visit's by more than this share of it.
+"""A burst is disturbed where its median is above the fastest burst's by more than this share of it.
 What else a machine does delays a call, and hardly ever speeds it up (Chen & Revels, Robust benchmarking
 in noisy environments, 2016)."""
 
@@ -26,7 +26,7 @@ NOISY_INTERVAL: Final = 0.05
 """... or the 95 % confidence interval of the median reaches further than this share to a side."""
 
 DRIFT: Final = 0.10
-"""A timing drifts where the medians of its stretches differ by more than this share of the median."""
+"""A timing drifts where the medians of consecutive bursts differ by more than this share of the median."""
 
 _Z95: Final = 1.959964
 _OUTLIER: Final = 14.8
@@ -35,12 +35,9 @@ _LEAST_STRETCH: Final = 5
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Of `count` samples, in the samples' unit. visits: how many took them, or `count` where each sample
-    stands on its own. low, high: the median's 95 % confidence interval.
-    """
+    """Of so many bursts, in the samples' unit. low, high: the median's 95 % confidence interval."""
 
-    count: int
-    visits: int
+    bursts: int
     median: float
     p10: float
     p90: float
@@ -50,10 +47,10 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def interval(self) -> float:
-        """How far the confidence interval reaches from the median, as a share of it; infinite for visits
+        """How far the confidence interval reaches from the median, as a share of it; infinite for bursts
         that are too few to have one.
         """
-        if self.visits < LEAST_VISITS:
+        if self.bursts < LEAST_BURSTS:
             return inf
         return max(self.median - self.low, self.high - self.median) / self.median if self.median else 0.0
 
@@ -69,24 +66,23 @@ class Summary(msgspec.Struct, frozen=True):
         return spread > NOISY_SPREAD or self.interval > NOISY_INTERVAL
 
 
-def summarize(samples: Sequence[float], middles: Sequence[float] = ()) -> Summary:
-    """The summary of at least one sample. Raises ValueError for none.
+def summarize(bursts: Sequence[Sequence[float]]) -> Summary:
+    """Summarize the samples of at least one burst, each of at least one. Raises ValueError for none.
 
-    middles: the median of each visit that took them; none where each sample stands on its own.
-    Visits too few for an interval are bounded by all of them and by the interval that their samples
+    Bursts too few for an interval are bounded by all of them and by the interval that their samples
     would have, whichever is wider.
     """
-    if not samples:
+    if not bursts or not all(bursts):
         raise ValueError("there are no samples to summarize")
-    ordered = sorted(samples)
-    bounds = [_interval(ordered)] if len(middles) < LEAST_VISITS else []
-    if middles:
-        bounds.append(_interval(sorted(middles)))
+    ordered = sorted(sample for burst in bursts for sample in burst)
     middle = quantile(ordered, 0.5)
-    bounds.append((middle, middle))  # visits of unequal length can leave it outside
+    bounds = [
+        _interval(sorted(map(median, bursts))),
+        *([_interval(ordered)] if len(bursts) < LEAST_BURSTS else []),
+        (middle, middle),  # bursts of unequal length can leave it outside
+    ]
     return Summary(
-        count=len(ordered),
-        visits=len(middles) or len(ordered),
+        bursts=len(bursts),
         median=middle,
         p10=quantile(ordered, 0.1),
         p90=quantile(ordered, 0.9),
@@ -107,29 +103,30 @@ def median(samples: Sequence[float]) -> float:
 
 
 def undisturbed(middles: Sequence[float]) -> list[int]:
-    """Which visits count, by their medians; the LEAST_VISITS quickest do at least, for one that was
-    lucky says little.
+    """Return which bursts are kept, by their medians: at least the LEAST_BURSTS fastest, since a single
+    fast burst is no reference.
     """
     ranked = sorted(range(len(middles)), key=middles.__getitem__)
     limit = min(middles, default=0.0) * (1 + DISTURBED)
-    kept = [n for rank, n in enumerate(ranked) if rank < LEAST_VISITS or middles[n] <= limit]
+    kept = [n for rank, n in enumerate(ranked) if rank < LEAST_BURSTS or middles[n] <= limit]
     return sorted(kept)
 
 
 def thinned(samples: Sequence[float], most: int, shift: float = 0.5) -> tuple[float, ...]:
-    """At most `most` of the samples, in order, evenly spread over their ranks, so that quantiles stay;
-    of an odd number the middle one is the samples' own. shift: 0 to below 1, which of the other ranks;
-    varied over several lists, even rare samples are kept as often as they occur.
+    """Return at most `most` of the samples, ascending, evenly spread over their ranks.
+
+    Of an odd number the middle one is the samples' own. shift: 0 to below 1, which of the other ranks;
+    where it varies from burst to burst, pooled bursts keep the quantiles of all their calls.
     """
-    if len(samples) <= most:
-        return tuple(samples)
-    shift = shift if len(samples) >= 2 * most else 0.5  # no rank is taken twice
-    ranked = sorted(range(len(samples)), key=samples.__getitem__)
-    last = len(samples) - 1  # what a shift just below 1 is rounded up to is not beyond it
-    ranks = [min(int((n + shift) * len(samples) / most), last) for n in range(most)]
+    ordered = sorted(samples)
+    if len(ordered) <= most:
+        return tuple(ordered)
+    shift = shift if len(ordered) >= 2 * most else 0.5  # no rank is taken twice
+    last = len(ordered) - 1  # what a shift just below 1 is rounded up to is not beyond it
+    ranks = [min(int((n + shift) * len(ordered) / most), last) for n in range(most)]
     if most % 2:
-        ranks[most // 2] = len(samples) // 2
-    return tuple(samples[n] for n in sorted(ranked[rank] for rank in ranks))
+        ranks[most // 2] = len(ordered) // 2
+    return tuple(ordered[rank] for rank in sorted(ranks))
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -152,7 +149,7 @@ def median_interval(count: int) -> tuple[int, int]:
 
 
 def outliers(samples: Sequence[float]) -> int:
-    """How many samples have a modified z-score above 14.8, hyperfine's limit: 10 deviations off.
+    """Count the samples that have a modified z-score above 14.8, hyperfine's limit: 10 deviations off.
 
     Iglewicz & Hoaglin: 0.6745 × distance from the median / median absolute deviation.
     """
@@ -164,11 +161,11 @@ def outliers(samples: Sequence[float]) -> int:
     return sum(abs(sample - middle) > limit for sample in ordered)
 
 
-def drifts(samples: Sequence[float]) -> bool:
-    """Whether the time changed while sampling: medians of consecutive stretches lie apart."""
-    stretches = min(_STRETCHES, len(samples) // _LEAST_STRETCH)
+def drifts(middles: Sequence[float]) -> bool:
+    """Tell whether the time changed while sampling: medians of consecutive bursts' medians lie apart."""
+    stretches = min(_STRETCHES, len(middles) // _LEAST_STRETCH)
     if stretches < 2:
         return False
-    bounds = [n * len(samples) // stretches for n in range(stretches + 1)]
-    medians = [median(samples[low:high]) for low, high in pairwise(bounds)]
-    return max(medians) - min(medians) > DRIFT * median(samples)
+    bounds = [n * len(middles) // stretches for n in range(stretches + 1)]
+    found = [median(middles[low:high]) for low, high in pairwise(bounds)]
+    return max(found) - min(found) > DRIFT * median(middles)

@@ -6,7 +6,8 @@ from typing import Final
 from ..record.change import LEAST_SAMPLES, REPEATABLE, SIGNIFICANT
 from ..record.diff import Diff, FigureChange, TimeChange
 from ..record.figures import NAMES
-from ..record.run import Timing
+from ..record.target import FIELDS, Target
+from ..record.timing import Timing
 from .comparison import label
 from .latency import NOISY_MARK, spread_ms
 from .sheet import Column, Sheet
@@ -33,21 +34,19 @@ def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
 
 def changes_sheet(found: Diff) -> Sheet:
     """Totals, changed figures of blocks, and all times, one a row and exact, for CSV."""
-    keys = ("variant", "what", "part", "backend", "dtype", "batch", "threads", "unit", "old", "new", "ratio",
+    keys = ("variant", "what", "part", *FIELDS, "unit", "old", "new", "ratio",
             "p", "noise", "verdict", "reason")  # fmt: skip
     rows: list[tuple[object, ...]] = []
     for f in found.figures:
         if f.differs or not f.block:
             verdict = "changed" if f.differs else "same"
             rows.append((
-                f.variant, f.name, f.block, *[None] * 4, f.unit, f.old, f.new, _ratio(f.old, f.new),
-                None, None, verdict, None,
+                f.variant, f.name, f.block, *[None for _ in FIELDS], f.unit, f.old, f.new,
+                _ratio(f.old, f.new), None, None, verdict, None,
             ))  # fmt: skip
     for t in found.times:
-        how = t.new or t.old
-        condition = how.condition if how else (None, None, None)
         rows.append((
-            t.variant, "time", t.part, t.backend, *condition, "seconds", t.old and t.old.seconds,
+            t.variant, "time", t.part, *_fields(t), "seconds", t.old and t.old.seconds,
             t.new and t.new.seconds, t.change.ratio, t.change.p, t.change.noise, t.change.verdict,
             t.change.reason,
         ))  # fmt: skip
@@ -103,16 +102,17 @@ def _cells(figure: FigureChange | None) -> tuple[int | float | None, ...]:
 
 
 def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
+    several = len({_targets(t) for t in times}) > len({_targets(t)[0] for t in times})
     columns = (
-        Column("part", "Part", "text"), Column("backend", "Backend", "text"),
-        Column("how", "Measured as", "text", importance=5),
+        Column("part", "Part", "text"), Column("place", "Backend", "text"),
+        Column("how", "Measured as", "text", importance=0 if several else 5),
         Column("old_ms", "Old, ms", "figure", importance=2),
         Column("new_ms", "New, ms", "figure", importance=1), Column("ratio", "New/old", "ratio"),
         Column("noise", "Noise", "percent", importance=4), Column("p", "p", "figure", importance=3),
         Column("verdict", "Verdict", "text"),
     )  # fmt: skip
     rows = tuple(
-        (t.part, t.backend, _how(t), _ms(t.old), _ms(t.new), t.change.ratio, t.change.noise,
+        (_named_part(t), *_targets(t), _ms(t.old), _ms(t.new), t.change.ratio, t.change.noise,
          None if t.change.p is None else f"{t.change.p:.2g}", t.change.verdict)
         for t in times
     )  # fmt: skip
@@ -125,15 +125,35 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
         f"{LEAST_SAMPLES} samples each, and a change larger than the noise of both and than the "
         f"{REPEATABLE:.0%} by which runs of one thing differ.",
         f"Median ± half of p90 − p10, which is the noise; {NOISY_MARK} noisy.",
-        *_reasons(times),
+        *_reasons(times, several),
     )
     slower = frozenset(n for n, verdict in enumerate(verdicts) if verdict == "slower")
     return Sheet(f"Times{f' of {variant}' if variant else ''}", columns, rows, notes=notes, alarms=slower)
 
 
-def _how(change: TimeChange) -> str:
-    timing = change.new or change.old
-    return timing.condition.words if timing else ""
+def _targets(change: TimeChange) -> tuple[str, str]:
+    """Where and how it was timed; "old → new" where that is what differs."""
+    known = [timing.target for timing in (change.old, change.new) if timing]
+    places = dict.fromkeys(target.place for target in known)
+    settings = dict.fromkeys(target.settings for target in known)
+    return " → ".join(places), " → ".join(settings)
+
+
+def _fields(change: TimeChange) -> tuple[object, ...]:
+    """Each field of the target; "old → new" of one that differs."""
+    known = [timing.target for timing in (change.old, change.new) if timing]
+    return tuple(_one(field, known) for field in FIELDS)
+
+
+def _one(field: str, targets: Sequence[Target]) -> object:
+    values = list(dict.fromkeys(getattr(target, field) for target in targets))
+    return values[0] if len(values) == 1 else " → ".join(map(str, values))
+
+
+def _named_part(change: TimeChange) -> str:
+    """The part's name in the new network; both names where an aligned block has another one in the old."""
+    old = change.counterpart
+    return change.part if old in ("", change.part) else f"{old} → {change.part}"
 
 
 def _ms(timing: Timing | None) -> str | None:
@@ -143,12 +163,14 @@ def _ms(timing: Timing | None) -> str | None:
     return spread_ms(summary)
 
 
-def _reasons(times: Sequence[TimeChange]) -> list[str]:
+def _reasons(times: Sequence[TimeChange], several: bool) -> list[str]:
     """Why parts could not be compared, each reason once."""
     reasons: dict[str, list[str]] = {}
     for t in times:
         if t.change.verdict == "not comparable":
-            reasons.setdefault(t.change.reason, []).append(f"{t.part} on {t.backend}")
+            place, how = _targets(t)
+            where = f"{place} ({how})" if several else place
+            reasons.setdefault(t.change.reason, []).append(f"{_named_part(t)} on {where}")
     return [
         f"Not comparable, {reason} ({'all of them' if len(parts) == len(times) else ', '.join(parts)})."
         for reason, parts in reasons.items()

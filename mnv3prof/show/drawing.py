@@ -37,8 +37,9 @@ class _Stage(NamedTuple):
 
 def network_drawing(view: View, key: str) -> str:
     """The table with its metric switch, as HTML. key: unique in the page."""
-    backend = view.fastest()
-    times = view.time_shares(backend) if backend else {}
+    fastest = view.fastest()
+    times = view.time_shares(fastest) if fastest else {}
+    where = view.called(fastest) if fastest else ""
     metrics = [metric for metric in METRICS if metric != "time" or times]
     stages = _stages(view.graph)
     scale = (_WIDTH - _EDGE) / max(max(s.wide_in, s.wide_out) for found in stages.values() for s in found)
@@ -57,7 +58,7 @@ def network_drawing(view: View, key: str) -> str:
         _row(block, stages[block.name], scale, peaks, times.get(block.name, 0) / longest, shares)
         for block in view.graph.blocks
     ]
-    switch = "".join(_radio(metric, key, backend, checked=metric == "macs") for metric in metrics)
+    switch = "".join(_radio(metric, key, where, checked=metric == "macs") for metric in metrics)
     return (
         f'<div class="network" id="{key}">'
         f'<fieldset class="switch"><legend>Colour by</legend>{switch}</fieldset>'
@@ -76,8 +77,8 @@ _LEGEND: Final = (
 )
 
 
-def _radio(metric: str, key: str, backend: str | None, *, checked: bool) -> str:
-    text = METRICS[metric] if metric != "time" else f"{METRICS[metric]} on {escape(backend or '')}"
+def _radio(metric: str, key: str, where: str, *, checked: bool) -> str:
+    text = METRICS[metric] if metric != "time" else f"{METRICS[metric]} on {escape(where)}"
     on = " checked" if checked else ""
     return f'<label><input type="radio" name="{key}-metric" value="{metric}"{on}>{text}</label>'
 

@@ -1,24 +1,21 @@
-"""Timings by part and backend, and what follows from them: rates, shares of the machine's roofs."""
+"""Timings by part and target, and what follows from them: rates, shares of the machine's roofs."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..graph.graph import Graph
-from ..record.run import NET, Condition, Roof, Run, Timing, part_layers, twins
+from ..record.run import NET, Roof, Run, part_layers, twins
+from ..record.target import Target, labels
+from ..record.timing import Timing
 
 
-def conditions(run: Run) -> list[Condition]:
-    """The conditions of the run's timings, in the order in which they were measured."""
-    return list(dict.fromkeys(t.condition for t in run.timings))
+def timings_of(run: Run, variant: str) -> list[Timing]:
+    """The timings of one network, "" for the run's main one."""
+    return [t for t in run.timings if t.variant == variant]
 
 
-def timings_of(run: Run, variant: str, condition: Condition) -> list[Timing]:
-    """The timings of one network, "" for the run's main one, under one condition."""
-    return [t for t in run.timings if t.variant == variant and t.condition == condition]
-
-
-def part_costs(graph: Graph, dtype: Dtype, timings: Iterable[Timing] = ()) -> dict[str, Totals]:
+def part_costs(graph: Graph, dtype: Dtype = "fp32", timings: Iterable[Timing] = ()) -> dict[str, Totals]:
     """What each block, the whole network, and each module that was timed by its path cost, by part."""
     costs = count(graph, dtype)
     found = {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
@@ -29,28 +26,33 @@ def part_costs(graph: Graph, dtype: Dtype, timings: Iterable[Timing] = ()) -> di
 
 
 class Grid(NamedTuple):
-    """Timings by part and backend. same: each part's first that is identical."""
+    """Timings by part and target. same: each part's first that is identical."""
 
     parts: list[str]
-    backends: list[str]
-    cells: dict[tuple[str, str], Timing]
+    targets: list[Target]
+    cells: dict[tuple[str, Target], Timing]
     same: dict[str, str]
 
-    def at(self, part: str, backend: str) -> Timing | None:
+    @property
+    def labels(self) -> dict[Target, str]:
+        """What its columns are called: each target by what differs among them."""
+        return labels(self.targets)
+
+    def at(self, part: str, target: Target) -> Timing | None:
         """The timing that stands for the part, its own or its twin's."""
-        return self.cells.get((self.same[part], backend))
+        return self.cells.get((self.same[part], target))
 
 
 def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
-    """The timings of one network under one condition; parts in the network's order, the whole last,
-    and after it the modules that were timed by their path.
+    """The timings of one network; parts in the network's order, the whole last, and after it the modules
+    that were timed by their path.
     """
     measured = dict.fromkeys(timing.part for timing in timings)
     same = {**{part: part for part in measured}, **twins(graph)}
     parts = [part for part in (*graph.block_names, NET) if same[part] in measured]
     parts += [part for part in measured if part not in parts]
-    backends = list(dict.fromkeys(timing.backend for timing in timings))
-    return Grid(parts, backends, {(t.part, t.backend): t for t in timings}, same)
+    targets = list(dict.fromkeys(timing.target for timing in timings))
+    return Grid(parts, targets, {(t.part, t.target): t for t in timings}, same)
 
 
 class Rates(NamedTuple):
@@ -71,9 +73,10 @@ def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
         return Rates()
     roof = roof_of(timing, run)
     seconds = timing.seconds
-    rate = timing.batch * costs.macs / seconds if seconds else None
-    moved = costs.weight_bytes + timing.batch * (costs.read_bytes + costs.write_bytes - costs.weight_bytes)
-    intensity = timing.batch * costs.macs / moved if moved else None
+    batch = timing.target.batch
+    rate = batch * costs.macs / seconds if seconds else None
+    moved = costs.weight_bytes + batch * (costs.read_bytes + costs.write_bytes - costs.weight_bytes)
+    intensity = batch * costs.macs / moved if moved else None
     gmacs = rate and rate / 1e9
     if roof is None or intensity is None:
         return Rates(gmacs, intensity=intensity)
@@ -85,7 +88,8 @@ def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
 
 
 def roof_of(timing: Timing, run: Run) -> Roof | None:
-    """The roof of the device that the backend ran on, at the timing's type and threads, if measured."""
-    runtime = run.host.runtimes.get(timing.backend)
-    wanted = (runtime.roof if runtime else "", timing.dtype, timing.threads)
-    return next((r for r in run.host.roofs if (r.device, r.dtype, r.threads) == wanted), None)
+    """The roof of what the target ran on, at its dtype and threads, if measured."""
+    target, host = timing.target, run.hosts[timing.target.device]
+    runtime = host.runtimes.get(target.backend)
+    wanted = (runtime.roof if runtime else "", target.dtype, target.threads)
+    return next((r for r in host.roofs if (r.device, r.dtype, r.threads) == wanted), None)

@@ -2,29 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..cost.counts import Totals
+from msgspec.structs import astuple
+
+from ..cost.counts import Dtype, Totals
 from ..graph.graph import Graph
-from ..record.run import NET, Condition, Roof, Run, Timing, Weights
-from ..record.stats import DISTURBED, LEAST_VISITS, NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts, outliers
+from ..record.run import NET, Roof, Run, Weights
+from ..record.stats import DISTURBED, LEAST_BURSTS, NOISY_INTERVAL, NOISY_SPREAD, Summary, drifts
+from ..record.target import Target, labels, placed, shared_settings, threads_of
+from ..record.timing import Timing
 from .costs import titled
-from .grid import Grid, conditions, grid_of, part_costs, rates, roof_of, timings_of
+from .grid import Grid, grid_of, part_costs, rates, roof_of, timings_of
 from .sheet import Column, Sheet, words
 
 NOISY_MARK = "~"
 _THREADS_OFF = 0.15
 
 
-def latency_sheets(run: Run, only: Condition | None = None) -> tuple[Sheet, ...]:
-    """For each network, type, batch and thread count: the parts' times, and what preparing them took;
-    then what each variant really saves beside what it should. only: under this condition.
+def latency_sheets(run: Run) -> tuple[Sheet, ...]:
+    """For each network: the parts' times on each target, and what preparing them took; then what each
+    variant really saves beside what it should.
     """
     sheets: list[Sheet] = []
-    for condition in [only] if only else conditions(run):
-        for variant, subject in run.subjects.items():
-            timings = timings_of(run, variant, condition)
-            if timings:
-                sheets += [_parts_sheet(subject.graph, timings, run), _preparing_sheet(timings)]
-        sheets += [_saving_sheet(run, name, condition) for name in run.variants]
+    for variant, subject in run.subjects.items():
+        timings = timings_of(run, variant)
+        if timings:
+            sheets += [_parts_sheet(subject.graph, timings, run), _preparing_sheet(timings, run)]
+    sheets += [_saving_sheet(run, name) for name in run.variants]
     return tuple(sheet for sheet in sheets if sheet.rows)
 
 
@@ -32,12 +35,14 @@ def samples_sheet(run: Run) -> Sheet:
     """A row for each part and backend with every figure in full, for CSV."""
     columns = (
         Column("variant", "Variant", "text"), Column("part", "Part", "text"),
-        Column("backend", "Backend", "text"), Column("dtype", "Type", "text"), Column("batch", "Batch"),
+        Column("device", "Device", "text"), Column("backend", "Backend", "text"),
+        Column("dtype", "Type", "text"), Column("batch", "Batch"),
         Column("threads", "Threads"), Column("status", "Status", "text"), Column("reason", "Reason", "text"),
         Column("macs", "MACs"),
         Column("median_s", "Median, s", "number"), Column("p10_s", "p10, s", "number"),
-        Column("p90_s", "p90, s", "number"), Column("iqr_s", "IQR, s", "number"), Column("calls", "Calls"),
-        Column("visits", "Visits"), Column("disturbed", "Disturbed"), Column("noisy", "Noisy", "text"),
+        Column("p90_s", "p90, s", "number"), Column("iqr_s", "IQR, s", "number"),
+        Column("per_image_s", "Median per image, s", "number"), Column("calls", "Calls"),
+        Column("bursts", "Bursts"), Column("excluded", "Excluded"), Column("noisy", "Noisy", "text"),
         Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
         Column("stopped", "Stopped", "text"), Column("gmacs_per_s", "GMAC/s", "number"),
         Column("of_peak", "Of peak", "percent"), Column("of_roof", "Of roof", "percent"),
@@ -49,15 +54,15 @@ def samples_sheet(run: Run) -> Sheet:
     )  # fmt: skip
     rows = []
     for t in run.timings:
-        costs = part_costs(run.subjects[t.variant].graph, t.dtype, (t,))[t.part]
-        s = t.summary
-        spread = (s.median, s.p10, s.p90, s.iqr) if s else (None,) * 4
-        steadiness = (_yes(s.noisy), _yes(drifts(t.counting)), outliers(t.counting)) if s else (None,) * 3
-        visits = (len(t.visits), t.disturbed) if t.visits else (None, None)
+        target, s = t.target, t.summary
+        costs = part_costs(run.subjects[t.variant].graph, target.dtype, (t,))[t.part]
+        spread = (s.median, s.p10, s.p90, s.iqr, s.median / target.batch) if s else (None,) * 5
+        steadiness = (_yes(s.noisy), _yes(_drifted(t)), t.outliers) if s else (None,) * 3
+        bursts = (len(t.bursts), t.excluded) if t.bursts else (None, None)
         found = rates(t, costs, run)
         rows.append((
-            t.variant, t.part, t.backend, t.dtype, t.batch, t.threads, t.status, t.reason, costs.macs,
-            *spread, t.calls, *visits, *steadiness, t.stopped,
+            t.variant, t.part, *astuple(target), t.status, t.reason, costs.macs,
+            *spread, t.calls, *bursts, *steadiness, t.stopped,
             found.gmacs, found.of_peak, found.of_roof, found.bound,
             t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
             t.cpu_per_wall,
@@ -74,38 +79,51 @@ def weights_notes(weights: Weights | None) -> tuple[str, ...]:
     return (f"Weights: {weights.file} (SHA-256 {weights.sha256[:12]}){data}{right}.",)
 
 
+def _drifted(timing: Timing) -> bool:
+    return drifts([burst.median for burst in timing.bursts])
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
 def _parts_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     grid = grid_of(graph, timings)
-    first = timings[0]
-    costs = part_costs(graph, first.dtype, timings)
+    shown = _measured_targets(grid)
     columns = [Column("part", "Part", "text"), Column("macs", "MACs"), Column("bound", "Bound", "text")]
-    for name in grid.backends:
-        columns.append(Column(f"{name}_ms", f"{name}, ms", "figure"))
+    for target in shown:
+        name, images = grid.labels[target], target.batch > 1
+        columns.append(Column(f"{name}_ms", f"{name}, ms{' a call' if images else ''}", "figure"))
+        if images:
+            columns.append(Column(f"{name}_ms_per_image", "ms an image", "figure"))
         columns.append(Column(f"{name}_gmacs", "GMAC/s", "number"))
         columns.append(Column(f"{name}_of_peak", "of peak", "percent"))
-    rows = tuple(_row(part, grid, costs[part], run) for part in grid.parts)
-    how = f"latency on {run.host.cpu}, {first.dtype}, {_threads(first.threads)}, batch {first.batch}"
+    costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
+    rows = tuple(_row(part, grid, shown, costs, run) for part in grid.parts)
     notes = [
         f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
         f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
-        f"there are fewer than {LEAST_VISITS} visits. Those whose median is over {DISTURBED:.0%} above the "
-        f"quickest one's were disturbed and do not count, but for the {LEAST_VISITS} quickest.",
+        f"there are fewer than {LEAST_BURSTS} bursts. Bursts whose median is over {DISTURBED:.0%} above the "
+        f"fastest one's are excluded, but for the {LEAST_BURSTS} fastest.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_device_notes(grid, run),
-        *_steadiness_notes(timings),
-        *_reasons(timings),
+        *_steadiness_notes(timings, grid.labels),
+        *_reasons(timings, grid.labels),
         *weights_notes(run.subject.weights),
     ]
     additive = {*graph.block_names, NET} <= set(grid.parts)
-    totals = _additivity(grid, (*graph.block_names, NET)) if additive else ()
+    totals = _additivity(grid, shown, (*graph.block_names, NET)) if additive else ()
+    how = f"latency on {run.host.cpu}, {shared_settings(grid.targets)}".rstrip(", ")
     return Sheet(
         titled(graph, how), tuple(columns), rows, totals, tuple(notes), _alarms(grid), stacked=True
     )  # fmt: skip
+
+
+def _measured_targets(grid: Grid) -> list[Target]:
+    """The targets on which a part was timed; all of them where none was. Why others were not is a note."""
+    timed = {timing.target for timing in grid.cells.values() if timing.bursts}
+    return [target for target in grid.targets if target in timed] or grid.targets
 
 
 def spread_ms(s: Summary) -> str:
@@ -113,24 +131,25 @@ def spread_ms(s: Summary) -> str:
     return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
-def _threads(number: int) -> str:
-    return "1 thread" if number == 1 else f"{number} threads"
-
-
-def _row(part: str, grid: Grid, costs: Totals, run: Run) -> tuple[object, ...]:
+def _row(
+    part: str, grid: Grid, shown: Sequence[Target], costs: Mapping[Dtype, Mapping[str, Totals]], run: Run
+) -> tuple[object, ...]:
     cells: list[object] = []
-    bound = None
-    for name in grid.backends:
-        timing = grid.at(part, name)
+    bounds: dict[str, None] = {}
+    for target in shown:
+        timing = grid.at(part, target)
         s = timing.summary if timing and timing.status == "ok" else None
+        blank = [None] * (3 if target.batch > 1 else 2)
         if timing is None or s is None:
-            cells += [timing.status if timing and timing.status != "ok" else None, None, None]
+            cells += [timing.status if timing and timing.status != "ok" else None, *blank]
             continue
-        found = rates(timing, costs, run)
-        bound = bound or found.bound
-        cells += [spread_ms(s), found.gmacs, found.of_peak]
+        found = rates(timing, costs[target.dtype][part], run)
+        if found.bound:
+            bounds[found.bound] = None
+        each = [f"{s.median / target.batch * 1e3:.3f}"] if target.batch > 1 else []
+        cells += [spread_ms(s), *each, found.gmacs, found.of_peak]
     name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
-    return (name, costs.macs, bound, *cells)
+    return (name, costs[shown[0].dtype][part].macs, " / ".join(bounds) or None, *cells)
 
 
 def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
@@ -141,10 +160,11 @@ def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
 def _roof_note(roof: Roof) -> str:
     product = "fp32" if roof.dtype == "int8" else roof.dtype
     ridge = roof.macs_per_s / roof.bytes_per_s
+    used = " for int8" if roof.dtype == "int8" else ""
     return (
-        f"Peak of {roof.device} at {_threads(roof.threads)}: {roof.macs_per_s / 1e9:,.1f} GMAC/s in the best "
-        f"{product} matrix product, {roof.bytes_per_s / 1e9:,.1f} GB/s in the best copy; a part under "
-        f"{ridge:.2f} MAC per byte moved is bound by memory."
+        f"Peak of {roof.device} at {threads_of(roof.threads)}{used}: {roof.macs_per_s / 1e9:,.1f} GMAC/s "
+        f"in the best {product} matrix product, {roof.bytes_per_s / 1e9:,.1f} GB/s in the best copy; "
+        f"a part under {ridge:.2f} MAC per byte moved is bound by memory."
     )
 
 
@@ -154,7 +174,7 @@ def _twin_notes(grid: Grid) -> list[str]:
 
 
 def _device_notes(grid: Grid, run: Run) -> list[str]:
-    found = {name: run.host.runtimes.get(name) for name in grid.backends}
+    found = {t.place: run.hosts[t.device].runtimes.get(t.backend) for t in grid.targets}
     return [
         f"{name} runs on {runtime.device}."
         for name, runtime in found.items()
@@ -162,68 +182,71 @@ def _device_notes(grid: Grid, run: Run) -> list[str]:
     ]
 
 
-def _steadiness_notes(timings: Sequence[Timing]) -> list[str]:
-    measured = [t for t in timings if t.samples_s]
+def _steadiness_notes(timings: Sequence[Timing], called: Mapping[Target, str]) -> list[str]:
+    measured = [t for t in timings if t.bursts]
     if not measured:
         return []
     noisy = sum(t.summary.noisy for t in measured if t.summary)
     parts = [f"{noisy} of {len(measured)} figures are noisy"]
-    if away := sum(t.disturbed for t in measured):
-        parts.append(f"{away:,} of {sum(len(t.visits) for t in measured):,} visits were disturbed")
-    if far := sum(outliers(t.counting) for t in measured):
-        parts.append(f"{far} of {sum(len(t.counting) for t in measured):,} samples are outliers")
-    if moved := [t for t in measured if drifts(t.counting)]:
-        parts.append(f"the time drifted while sampling {_by_backend(moved)}")
+    if away := sum(t.excluded for t in measured):
+        parts.append(f"{away:,} of {sum(len(t.bursts) for t in measured):,} bursts are excluded")
+    if far := sum(t.outliers for t in measured):
+        calls = sum(burst.calls for t in measured for burst in t.kept)
+        parts.append(f"{far:,} of {calls:,} calls are outliers")
+    if moved := [t for t in measured if _drifted(t)]:
+        parts.append(f"the time drifted while sampling {_by_target(moved, called)}")
     unsettled = sum(t.stopped == "budget" for t in measured)
     if unsettled:
         parts.append(f"{unsettled} ended with the time budget, before their interval was within ±2%")
     if cut := sum(t.stopped in ("interrupted", "") for t in measured):
         parts.append(f"{cut} were interrupted")
-    threads = [t for t in measured if t.cpu_per_wall and t.cpu_per_wall > t.threads + _THREADS_OFF]
+    threads = [t for t in measured if t.cpu_per_wall and t.cpu_per_wall > t.target.threads + _THREADS_OFF]
     if threads:
-        parts.append(f"more processors worked than threads were asked for: {_by_backend(threads, load=True)}")
+        where = _by_target(threads, called, load=True)
+        parts.append(f"more processors worked than threads were asked for: {where}")
     idle = [
-        t for t in measured if t.cpu_per_wall and t.threads > 1 and t.cpu_per_wall < 1 + _THREADS_OFF
+        t for t in measured if t.cpu_per_wall and t.target.threads > 1 and t.cpu_per_wall < 1 + _THREADS_OFF
     ]  # fmt: skip
     if idle:
-        parts.append(f"one processor worked where more threads were asked for: {_by_backend(idle)}")
+        parts.append(f"one processor worked where more threads were asked for: {_by_target(idle, called)}")
     sentence = "; ".join(parts)
     return [f"{sentence[0].upper()}{sentence[1:]}."]
 
 
-def _by_backend(timings: Sequence[Timing], *, load: bool = False) -> str:
+def _by_target(timings: Sequence[Timing], called: Mapping[Target, str], *, load: bool = False) -> str:
     """Parts as "stem and 1 on cpu; net on mnn"; load: each with how many processors worked."""
     found: dict[str, list[str]] = {}
     for t in timings:
-        found.setdefault(t.backend, []).append(f"{t.part} ({t.cpu_per_wall:.2f})" if load else t.part)
+        found.setdefault(called[t.target], []).append(f"{t.part} ({t.cpu_per_wall:.2f})" if load else t.part)
     return words([f"{words(parts)} on {name}" for name, parts in found.items()])
 
 
-def _additivity(grid: Grid, parts: Sequence[str]) -> tuple[tuple[object, ...], ...]:
+def _additivity(grid: Grid, shown: Sequence[Target], parts: Sequence[str]) -> tuple[tuple[object, ...], ...]:
     """The sum of the parts' medians, and how far it is from the whole network's."""
     added: list[object] = ["sum of parts", None, None]
     whole: list[object] = ["net − sum", None, None]
     ratios: list[object] = ["sum / net", None, None]
-    for name in grid.backends:
-        timings = {part: grid.at(part, name) for part in parts}
+    for target in shown:
+        blank = [None] * (3 if target.batch > 1 else 2)
+        timings = {part: grid.at(part, target) for part in parts}
         found = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
         if len(found) < len(parts) or not found[NET]:
             for row in (added, whole, ratios):
-                row += [None, None, None]
+                row += [None, *blank]
             continue
         net = found.pop(NET)
         alone = sum(found.values())
-        added += [f"{alone * 1e3:.3f}{'':9}", None, None]
-        whole += [f"{(net - alone) * 1e3:+.3f}{'':9}", None, None]
-        ratios += [f"×{alone / net:.3f}{'':9}", None, None]
+        added += [f"{alone * 1e3:.3f}{'':9}", *blank]
+        whole += [f"{(net - alone) * 1e3:+.3f}{'':9}", *blank]
+        ratios += [f"×{alone / net:.3f}{'':9}", *blank]
     return tuple(added), tuple(whole), tuple(ratios)
 
 
-def _reasons(timings: Sequence[Timing]) -> list[str]:
+def _reasons(timings: Sequence[Timing], called: Mapping[Target, str]) -> list[str]:
     bad: dict[str, list[str]] = {}
     for t in timings:
         if t.status != "ok":
-            bad.setdefault(f"{t.backend} {t.status}: {t.reason}", []).append(t.part)
+            bad.setdefault(f"{called[t.target]} {t.status}: {t.reason}", []).append(t.part)
     return [f"{reason} (parts: {', '.join(parts)})." for reason, parts in bad.items()]
 
 
@@ -232,10 +255,10 @@ def _alarms(grid: Grid) -> frozenset[int]:
     return frozenset(n for n, part in enumerate(grid.parts) if grid.same[part] in wrong)
 
 
-def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
-    """Of each backend's largest part: conversion, file, loading, first run, error, processors."""
+def _preparing_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
+    """Of each target's largest part: conversion, file, loading, first run, error, processors."""
     columns = (
-        Column("backend", "Backend", "text"), Column("part", "Part", "text"),
+        Column("target", "Target", "text"), Column("part", "Part", "text"),
         Column("convert_s", "Conversion, s", "number"), Column("file_bytes", "File", "bytes"),
         Column("load_ms", "Loading, ms", "number"), Column("first_ms", "First run, ms", "number"),
         Column("max_abs_err", "Max abs error", "figure"), Column("max_rel_err", "Max rel error", "figure"),
@@ -243,8 +266,9 @@ def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
         Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
     rows = []
-    for name in dict.fromkeys(t.backend for t in timings):
-        ready = [t for t in timings if t.backend == name and t.first_s is not None]
+    called = labels(t.target for t in timings)
+    for target, name in called.items():
+        ready = [t for t in timings if t.target == target and t.first_s is not None]
         if not ready:
             continue
         whole = next((t for t in ready if t.part == NET), max(ready, key=lambda t: t.file_bytes or 0))
@@ -253,41 +277,40 @@ def _preparing_sheet(timings: Sequence[Timing]) -> Sheet:
             for key in ("max_abs_err", "max_rel_err", "rms_rel_err")
         ]
         rows.append((
-            name, whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s), _ms(whole.first_s),
-            *(None if e is None else f"{e:.1e}" for e in errors), whole.cpu_per_wall,
+            placed(target, name), whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s),
+            _ms(whole.first_s), *(None if e is None else f"{e:.1e}" for e in errors), whole.cpu_per_wall,
         ))  # fmt: skip
     note = (
         "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude, "
         "or root mean square by root mean square."
     )
-    compiled = ("The others loaded while cpu-compile compiled.",) if _beside(rows) else ()
+    compiled = _compiled_beside(timings, run)
     return Sheet("Getting ready, apart from the times above", columns, tuple(rows), notes=(note, *compiled))
 
 
-def _beside(rows: Sequence[tuple[object, ...]]) -> bool:
-    """Whether one of several backends compiles as it loads, which it does beside the others."""
-    return len(rows) > 1 and any(row[0] == "cpu-compile" for row in rows)
+def _compiled_beside(timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
+    """That a backend compiled while the others loaded, where it did: their load times are longer for it."""
+    ready = {t.target.place: run.hosts[t.target.device] for t in timings if t.first_s is not None}
+    beside = [n for n, host in ready.items() if n in host.runtimes and host.runtimes[n].compiles]
+    return (f"The others loaded while {words(beside)} compiled.",) if beside and len(ready) > 1 else ()
 
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * 1e3
 
 
-def _saving_sheet(run: Run, variant: str, condition: Condition) -> Sheet:
-    """How often a variant's MACs, and its time on each backend, hold those of the main network."""
+def _saving_sheet(run: Run, variant: str) -> Sheet:
+    """How often a variant's MACs, and its time on each target, hold those of the main network."""
     base, other = run.subject.graph, run.variants[variant].graph
-    grids = [
-        grid_of(base, timings_of(run, "", condition)),
-        grid_of(other, timings_of(run, variant, condition)),
-    ]
-    costs = [part_costs(graph, condition.dtype) for graph in (base, other)]
+    grids = [grid_of(base, timings_of(run, "")), grid_of(other, timings_of(run, variant))]
+    costs = [part_costs(graph) for graph in (base, other)]
     columns = [Column("part", "Part", "text"), Column("macs_ratio", "MACs", "ratio")]
-    columns += [Column(f"{name}_ratio", f"{name}, time", "ratio") for name in grids[0].backends]
+    columns += [Column(f"{name}_ratio", f"{name}, time", "ratio") for name in grids[0].labels.values()]
     rows = []
     for part in grids[0].parts:
         if part not in grids[1].parts or not costs[0][part].macs:
             continue
-        ratios = [_ratio(*(grid.at(part, name) for grid in grids)) for name in grids[0].backends]
+        ratios = [_ratio(*(grid.at(part, target) for grid in grids)) for target in grids[0].targets]
         rows.append((part, costs[1][part].macs / costs[0][part].macs, *ratios))
     title = f"{variant}: MACs and measured time, as a multiple of {base.name}'s"
     note = "Where a time's ratio is nearer to 1 than the MACs', a runtime gains or loses less than on paper."

@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 
 from ..cost.counts import count
-from ..record.run import Condition, Operator, Run, Timing
+from ..record.run import Run
+from ..record.target import labels
+from ..record.timing import Operator, Timing
 from .costs import titled
 from .sheet import Column, Sheet
 
 _CLOSE = 0.10
 
 
-def operator_sheets(run: Run, only: Condition | None = None) -> tuple[Sheet, ...]:
-    """For each backend and part: layer by layer, then what no layer could be found for. only: under
-    this condition.
-    """
+def operator_sheets(run: Run) -> tuple[Sheet, ...]:
+    """For each target and part: layer by layer, then what no layer could be found for."""
     groups: dict[tuple[object, ...], list[Operator]] = {}
     for operator in run.operators:
-        if only in (None, Condition(operator.dtype, operator.batch, operator.threads)):
-            groups.setdefault(_place(operator), []).append(operator)
+        groups.setdefault(_place(operator), []).append(operator)
     return tuple(_sheet(run, operators) for operators in groups.values())
 
 
@@ -30,7 +29,7 @@ def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
     first = operators[0]
     timing = _timing_of(first, run)
     graph = run.subjects[first.variant].graph
-    macs = {cost.layer: cost.macs for cost in count(graph, timing.dtype if timing else "fp32")}
+    macs = {cost.layer: cost.macs for cost in count(graph)}
     total = sum(operator.seconds for operator in operators)
     columns = (
         Column("layer", "Layer", "text"), Column("operator", "Operator", "text", importance=2),
@@ -41,7 +40,8 @@ def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
     place = {layer.name: n for n, layer in enumerate(graph.layers)}
     ordered = sorted(operators, key=lambda operator: place.get(operator.layer, len(place)))
     rows = tuple(_row(operator, macs.get(operator.layer), total) for operator in ordered)
-    title = titled(graph, f"operators of {first.part} as {first.backend} tells them")
+    where = labels(operator.target for operator in run.operators)[first.target]
+    title = titled(graph, f"operators of {first.part} as {where} tells them")
     notes = (_joined(operators, total), _accounted(total, timing))
     return Sheet(title, columns, rows, notes=tuple(filter(None, notes)))
 
@@ -51,19 +51,19 @@ def _timing_of(operator: Operator, run: Run) -> Timing | None:
 
 
 def _place(of: Operator | Timing) -> tuple[object, ...]:
-    return of.variant, of.backend, of.part, of.dtype, of.batch, of.threads
+    return of.variant, of.target, of.part
 
 
 def _row(operator: Operator, macs: int | None, total: float) -> tuple[object, ...]:
     share = operator.seconds / total if total else 0.0
     return (
         operator.layer or None, _short(operator.name), operator.kind[:40], operator.joined or "not joined",
-        operator.seconds * 1e6, share, macs, _rate(macs, operator.seconds),
+        operator.seconds * 1e6, share, macs, _rate(macs, operator),
     )  # fmt: skip
 
 
-def _rate(macs: int | None, seconds: float) -> float | None:
-    return macs / seconds / 1e9 if macs and seconds else None
+def _rate(macs: int | None, operator: Operator) -> float | None:
+    return operator.target.batch * macs / operator.seconds / 1e9 if macs and operator.seconds else None
 
 
 def _short(name: str) -> str:

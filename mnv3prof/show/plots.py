@@ -15,9 +15,11 @@ from ..cost.conventions import COUNTERS, TERMS, Reconciliation
 from ..cost.memory import Arena, Peaks
 from ..mobilenetv3.table import pair_saving, row_names
 from ..mobilenetv3.variants import vary
-from ..record.run import NET, Subject, Timing
+from ..record.run import NET, Roof, Subject
 from ..record.stats import Summary
-from .grid import Rates, grid_of, part_costs, rates, roof_of, timings_of
+from ..record.target import Target, threads_of
+from ..record.timing import Timing
+from .grid import Rates, grid_of, part_costs, roof_of, timings_of
 from .view import View, milliseconds
 
 Trace = dict[str, Any]
@@ -61,33 +63,35 @@ def label(text: str) -> str:
 
 
 def net_chart(view: View, key: str) -> Chart:
-    """The whole network's time on every backend, p10 to p90 as whiskers."""
+    """The whole network's time on every target, p10 to p90 as whiskers; per image of several a call."""
     ranking = view.ranking()[::-1]
-    summaries = [s for name, _ in ranking if (s := _summary(view.timing(NET, name)))]
+    summaries = [(s, target.batch) for target, _ in ranking if (s := _summary(view.timing(NET, target)))]
+    several = any(target.batch > 1 for target, _ in ranking)
     bars = {
         "type": "bar", "orientation": "h", "name": "network",
-        "y": [f"{label(name)}, {milliseconds(seconds)}" for name, seconds in ranking],
+        "y": [f"{label(view.called(target))}, {milliseconds(seconds)}" for target, seconds in ranking],
         "x": [seconds * 1e3 for _, seconds in ranking],
         "hovertemplate": "%{y}: %{x:.3f} ms<extra></extra>", "marker": {"color": "var:time"},
         "error_x": {
             "type": "data", "symmetric": False, "color": "var:ink", "thickness": 1.2, "width": 4,
-            "array": [(s.p90 - s.median) * 1e3 for s in summaries],
-            "arrayminus": [(s.median - s.p10) * 1e3 for s in summaries],
+            "array": [(s.p90 - s.median) / batch * 1e3 for s, batch in summaries],
+            "arrayminus": [(s.median - s.p10) / batch * 1e3 for s, batch in summaries],
         },
     }  # fmt: skip
-    layout = {"xaxis": {"title": {"text": "ms; whiskers p10 to p90"}, "rangemode": "tozero"},
+    unit = "ms an image" if several else "ms"
+    layout = {"xaxis": {"title": {"text": f"{unit}; whiskers p10 to p90"}, "rangemode": "tozero"},
               "yaxis": {"automargin": True}, "showlegend": False}  # fmt: skip
-    alt = f"Time of {view.name} on {len(ranking)} backends"
+    alt = f"Time of {view.name} on {len(ranking)} targets"
     return Chart(key, alt, [bars], layout, len(ranking), 90 + 34 * len(ranking))
 
 
 def shares_chart(view: View, key: str) -> Chart:
-    """Each block's share of MACs, parameters, activation bytes, and time on the fastest backend."""
+    """Each block's share of MACs, parameters, activation bytes, and time on the fastest target."""
     series = {"MACs": view.mac_shares(), "parameters": view.param_shares(),
               "activation bytes": view.byte_shares()}  # fmt: skip
     fastest = view.fastest()
     if fastest and (times := view.time_shares(fastest)):
-        series[f"time on {fastest}"] = times
+        series[f"time on {view.called(fastest)}"] = times
     blocks = list(view.graph.block_names)
     data = [
         {"type": "bar", "name": label(name), "x": blocks, "y": [found[block] for block in blocks],
@@ -102,19 +106,23 @@ def shares_chart(view: View, key: str) -> Chart:
 
 
 def matrix_chart(view: View, key: str) -> Chart:
-    """Parts × backends: the median with its spread, coloured by the part's share of the backend's sum."""
+    """Parts × targets: the median per call with its spread, coloured by its share of the target's sum."""
     parts = list(view.grid.parts)
-    columns = view.grid.backends
-    shares = {name: view.time_shares(name) for name in columns}
-    cells = [[_summary(view.timing(part, name)) for name in columns] for part in parts]
-    text = [[_cell(view.grid.at(part, name)) for name in columns] for part in parts]
-    z = [[shares[name].get(part) for name in columns] for part in parts]
-    hover = [[_hover(s, share) for s, share in zip(*row, strict=True)] for row in zip(cells, z, strict=True)]
+    columns = view.grid.targets
+    shares = {target: view.time_shares(target) for target in columns}
+    cells = [[view.timing(part, target) for target in columns] for part in parts]
+    text = [[_cell(view.grid.at(part, target)) for target in columns] for part in parts]
+    z = [[shares[target].get(part) for target in columns] for part in parts]
+    hover = [
+        [_hover(timing, share) for timing, share in zip(*row, strict=True)]
+        for row in zip(cells, z, strict=True)
+    ]
     shown = any(shares.values())
     if not shown:  # plotly draws no cell, and no text, where there is no number at all
         z = [[0.0 if words else None for words in row] for row in text]
     trace = {
-        "type": "heatmap", "x": [label(name) for name in columns], "y": parts, "z": z, "text": text,
+        "type": "heatmap", "x": [label(view.called(target)) for target in columns], "y": parts, "z": z,
+        "text": text,
         "customdata": hover, "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "showscale": shown,
         "zmin": 0.0, "zmax": max((share for row in z for share in row if share), default=1.0),
         "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
@@ -124,7 +132,7 @@ def matrix_chart(view: View, key: str) -> Chart:
     layout = {"xaxis": {"side": "top", "type": "category", "showgrid": False},
               "yaxis": {**_categories(parts), "autorange": "reversed", "title": {"text": "part"},
                         "showgrid": False}}  # fmt: skip
-    alt = f"Time of each part of {view.name} on each backend"
+    alt = f"Time of each part of {view.name} on each target"
     marks = sum(bool(words) for row in text for words in row)
     return Chart(key, alt, [trace], layout, marks, 110 + 26 * len(parts), 130 + 126 * len(columns))
 
@@ -133,12 +141,12 @@ def roofline_chart(view: View, key: str) -> Chart:
     """Each part's rate over its arithmetic intensity, under the machine's measured roofs."""
     data: list[Trace] = []
     marks = 0
-    for number, name in enumerate(view.grid.backends):
-        points = _points(view, name)
+    for number, target in enumerate(view.grid.targets):
+        points = _points(view, target)
         if points:
             marks += len(points)
             data.append({
-                "type": "scatter", "mode": "markers", "name": label(name),
+                "type": "scatter", "mode": "markers", "name": label(view.called(target)),
                 "x": [r.intensity for _, r in points], "y": [r.gmacs for _, r in points],
                 "text": [part for part, _ in points],
                 "marker": {"color": colour(number), "size": 8, "symbol": symbol(number),
@@ -154,7 +162,7 @@ def roofline_chart(view: View, key: str) -> Chart:
         ridge = roof.macs_per_s / roof.bytes_per_s
         ends = [min([*reach, ridge]) / 2, ridge, max([*reach, ridge]) * 2]
         data.append({
-            "type": "scatter", "mode": "lines", "name": f"roof of {label(roof.device)}", "x": ends,
+            "type": "scatter", "mode": "lines", "name": label(_roof_name(roof, [*roofs])), "x": ends,
             "y": [min(x * roof.bytes_per_s, roof.macs_per_s) / 1e9 for x in ends],
             "line": {"color": "var:ink", "width": 1.5, "dash": "dot"}, "hoverinfo": "skip",
         })  # fmt: skip
@@ -222,11 +230,11 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
          "marker": {"color": "var:ink", "symbol": "line-ew-open", "size": 14},
          "hovertemplate": "%{x}: ×%{y:.2f}<extra>pair</extra>"},
     ]  # fmt: skip
-    for number, (name, found) in enumerate(measured_ratios(view, dense).items()):
+    for number, (target, found) in enumerate(measured_ratios(view, dense).items()):
         rows = {part: ratio for part, ratio in found.items() if part in blocks}
         data.append({
-            "type": "scatter", "mode": "markers", "name": f"time on {label(name)}", "x": list(rows),
-            "y": list(rows.values()),
+            "type": "scatter", "mode": "markers", "name": f"time on {label(view.called(target))}",
+            "x": list(rows), "y": list(rows.values()),
             "marker": {"color": colour(number), "size": 9, "symbol": symbol(number),
                        "line": {"width": 1, "color": "var:paper"}},
             "hovertemplate": "%{x}: ×%{y:.2f}<extra>%{fullData.name}</extra>",
@@ -266,7 +274,7 @@ _PATTERNS: Final = ("", "/", "x")
 
 def standard_ratios(view: View) -> dict[str, float]:
     """By part: MACs with one standard convolution for each depthwise + project pair, over the view's."""
-    costs = part_costs(standard(view).graph, view.condition.dtype)
+    costs = part_costs(standard(view).graph, view.dtype)
     return {part: costs[part].macs / own.macs for part, own in view.costs.items() if own.macs}
 
 
@@ -275,19 +283,19 @@ def standard(view: View) -> Subject:
     return view.run.subject.varied(vary(view.run.subject.table, standard_conv=True))
 
 
-def measured_ratios(view: View, variant: str) -> dict[str, dict[str, float]]:
-    """By backend and part: the variant's median over the view's, where both were measured."""
+def measured_ratios(view: View, variant: str) -> dict[Target, dict[str, float]]:
+    """By target and part: the variant's median over the view's, where both were measured."""
     if variant not in view.run.variants:
         return {}
     graph = view.run.variants[variant].graph
-    other = grid_of(graph, timings_of(view.run, variant, view.condition))
-    found: dict[str, dict[str, float]] = {}
-    for name in view.grid.backends:
+    other = grid_of(graph, timings_of(view.run, variant))
+    found: dict[Target, dict[str, float]] = {}
+    for target in view.grid.targets:
         for part in view.grid.parts:
-            base = view.seconds(part, name)
-            timing = other.at(part, name) if part in other.parts else None
+            base = view.seconds(part, target)
+            timing = other.at(part, target) if part in other.parts else None
             if base and timing and timing.seconds:
-                found.setdefault(name, {})[part] = timing.seconds / base
+                found.setdefault(target, {})[part] = timing.seconds / base
     return found
 
 
@@ -301,15 +309,19 @@ def standard_variant(view: View) -> str:
     return ""
 
 
-def _points(view: View, backend: str) -> list[tuple[str, Rates]]:
-    found = []
-    for part in view.grid.parts:
-        timing = view.timing(part, backend)
-        if timing:
-            rate = rates(timing, view.costs[part], view.run)
-            if rate.gmacs and rate.intensity:
-                found.append((part, rate))
-    return found
+def _points(view: View, target: Target) -> list[tuple[str, Rates]]:
+    found = ((part, view.rates(part, target)) for part in view.grid.parts)
+    return [(part, rate) for part, rate in found if rate and rate.gmacs and rate.intensity]
+
+
+def _roof_name(roof: Roof, roofs: Sequence[Roof]) -> str:
+    """The roof by its device, and by what else differs among those that are drawn."""
+    dtypes, threads = {other.dtype for other in roofs}, {other.threads for other in roofs}
+    more = [
+        *([roof.dtype] if len(dtypes) > 1 else []),
+        *([threads_of(roof.threads)] if len(threads) > 1 else []),
+    ]
+    return f"roof of {', '.join([roof.device, *more])}"
 
 
 def _summary(timing: Timing | None) -> Summary | None:
@@ -325,10 +337,13 @@ def _cell(timing: Timing | None) -> str:
     return f"{milliseconds(s.median)} ±{s.noise:.0%}{' ~' if s.noisy else ''}"
 
 
-def _hover(s: Summary | None, share: float | None) -> str:
-    if s is None:
+def _hover(timing: Timing | None, share: float | None) -> str:
+    s = _summary(timing)
+    if timing is None or s is None:
         return "not measured"
     said = f"{milliseconds(s.median)}, p10 {milliseconds(s.p10)}, p90 {milliseconds(s.p90)}"
+    if timing.target.batch > 1:
+        said += f"<br>{milliseconds(s.median / timing.target.batch)} an image"
     return said if share is None else f"{said}<br>{share:.1%} of the blocks' sum"
 
 

@@ -24,7 +24,7 @@ from .plots import Chart
 from .readings import reconciliation_sheet
 from .sheet import Column, Sheet, written
 from .summary import headline_sheet, side_by_side_sheet
-from .view import EAGER, View, compact, milliseconds, views
+from .view import View, compact, views
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section
 
 def _headline(view: View, key: str) -> Panel:
     cost = view.costs[NET]
-    dtype, batch, _ = view.condition
+    dtype, batch = view.dtype, view.batch
     found = peaks(view.graph, dtype, batch)
     paper = published(view.run.subject.table, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
@@ -83,11 +83,13 @@ def _headline(view: View, key: str) -> Panel:
     ]
     ranking = view.ranking()
     if ranking:
-        name, seconds = ranking[0]
-        tiles.append(Tile("Fastest here", milliseconds(seconds), name))
-        eager = view.seconds(NET, EAGER)
-        if eager and name != EAGER:
-            tiles.append(Tile("PyTorch eager", milliseconds(eager), f"{eager / seconds:.1f} × the fastest"))
+        target, seconds = ranking[0]
+        tiles.append(Tile("Fastest here", view.time(seconds), view.called(target)))
+        eager = view.eager(target)
+        if eager and eager[0] != target:
+            tiles.append(
+                Tile("PyTorch eager", view.time(eager[1]), f"{eager[1] / seconds:.1f} × the fastest")
+            )
     charts = (plots.net_chart(view, key),) if ranking else ()
     return Panel(
         view.label, (sentences.headline(view),), tuple(tiles), charts=charts,
@@ -101,7 +103,7 @@ def _network(view: View, key: str) -> Panel:
 
 
 def _shares(view: View, key: str) -> Panel:
-    costs = cost_sheet(view.graph, count(view.graph, view.condition.dtype), dtype=view.condition.dtype)
+    costs = cost_sheet(view.graph, count(view.graph, view.dtype), dtype=view.dtype)
     return Panel(
         view.label, (sentences.shares(view),), charts=(plots.shares_chart(view, key),), sheets=(costs,)
     )
@@ -115,12 +117,12 @@ def _latency(view: View, key: str) -> Panel:
     roof = plots.roofline_chart(view, f"{key}r")
     if roof.marks:
         charts.append(roof)
-    sheets = (*latency_sheets(view.run, view.condition), *operator_sheets(view.run, view.condition))
+    sheets = (*latency_sheets(view.run), *operator_sheets(view.run))
     return Panel(view.label, tuple(said), charts=tuple(charts), sheets=sheets)
 
 
 def _memory(view: View, key: str) -> Panel:
-    dtype, batch, _ = view.condition
+    dtype, batch = view.dtype, view.batch
     found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
     weights = view.costs[NET].weight_bytes
     said = (sentences.memory(view, found), sentences.arena(plan))

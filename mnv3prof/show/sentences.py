@@ -7,11 +7,12 @@ from ..cost.conventions import Reconciliation
 from ..cost.memory import Arena, Peaks
 from ..mobilenetv3.table import row_names
 from ..record.run import NET
+from ..record.target import Target
 from .costs import at_least
-from .grid import rates
 from .plots import measured_ratios, standard_ratios, standard_variant
 from .sheet import words, written
-from .view import EAGER, View, compact, milliseconds
+from .side_by_side import compared_times
+from .view import View, compact
 
 _NOTABLE_SHARE = 0.03
 """A block below this share of the time stands out to nobody."""
@@ -29,34 +30,41 @@ def headline(view: View) -> str:
     ranking = view.ranking()
     if not ranking:
         return f"{needs}; its time as a whole was not measured."
-    name, seconds = ranking[0]
+    target, seconds = ranking[0]
     how = "runs it fastest here, in" if len(ranking) > 1 else "runs it here in"
-    sentence = f"{needs}; {name} {how} {milliseconds(seconds)}{_noisy(view, NET, name)}"
-    eager = view.seconds(NET, EAGER)
-    if eager and name != EAGER:
-        sentence += f", {eager / seconds:.1f} times as fast as PyTorch eager"
-    if len(ranking) > 1 and ranking[-1][0] not in (name, EAGER):
+    name = view.called(target) if len(ranking) > 1 else target.place
+    sentence = f"{needs}; {name} {how} {view.time(seconds)}{_noisy(view, NET, target)}"
+    eager = view.eager(target)
+    if eager and eager[0] != target:
+        sentence += f", {eager[1] / seconds:.1f} times as fast as {_eager(view, eager[0], target)}"
+    if len(ranking) > 1 and ranking[-1][0] not in (target, eager and eager[0]):
         slow, most = ranking[-1]
-        sentence += f"; {slow} is slowest, in {milliseconds(most)}"
+        sentence += f"; {view.called(slow)} is slowest, in {view.time(most)}"
     return f"{sentence}."
 
 
+def _eager(view: View, eager: Target, other: Target) -> str:
+    """PyTorch eager, with its target's name where that differs from the other's in more than the backend."""
+    alike = (eager.dtype, eager.batch, eager.threads) == (other.dtype, other.batch, other.threads)
+    return "PyTorch eager" if alike else f"PyTorch eager ({view.called(eager)})"
+
+
 def side_by_side(seen: Sequence[View]) -> str:
-    """The last view against the first: MACs, and the time on the first's fastest backend; of more than
+    """The last view against the first: MACs, and the time on the first's fastest target; of more than
     two, the fastest.
     """
     first, last = seen[0], seen[-1]
     macs, base = last.costs[NET].macs, first.costs[NET].macs
     times = "as many MACs as" if macs == base else f"{macs / base:.2f} times the MACs of"
     said = f"{last.letter} does {times} {first.letter}"
-    both = [(name, a, b) for name, a in first.ranking() if (b := last.seconds(NET, name))]
+    both = [row for row in compared_times(seen) if row.times[0] and row.ratios[-1]]
     if both:
-        name, a, b = both[0]
-        said += f", and takes {b / a:.2f} times as long on {name}"
-    best = [(view.ranking()[0], view.letter) for view in seen if view.ranking()]
-    if len(seen) > 2 and best:
-        (name, seconds), letter = min(best, key=lambda one: one[0][1])
-        said += f"; of all {len(seen)}, {letter} is fastest, in {milliseconds(seconds)} on {name}"
+        row = min(both, key=lambda row: row.times[0] or 0.0)
+        said += f", and takes {row.ratios[-1]:.2f} times as long on {row.label}"
+    best = [(view.ranking()[0], view) for view in seen if view.ranking()]
+    if len(seen) > 2 and best and not any(row.reason for row in compared_times(seen)):
+        (target, seconds), view = min(best, key=lambda one: one[0][1])
+        said += f"; of all {len(seen)}, {view.letter} is fastest, in {view.time(seconds)} on {target.place}"
     return f"{said}."
 
 
@@ -84,19 +92,19 @@ def shares(view: View) -> str:
     top = _top(times)
     if factor < _NOTABLE_FACTOR:
         return (
-            f"No block that takes much time on {fastest} takes a larger share of it than of the MACs; most, "
-            f"{times[top]:.1%}, goes to {_title(view, top)}."
+            f"No block that takes much time on {view.called(fastest)} takes a larger share of it than of the "
+            f"MACs; most, {times[top]:.1%}, goes to {_title(view, top)}."
         )
     also = "" if top == block else f"; most of the time, {times[top]:.1%}, goes to {_title(view, top)}"
     return (
         f"{_starting(view, block)} is dearer than it looks: {macs[block]:.1%} of the MACs, but "
-        f"{times[block]:.1%} of the time on {fastest}, {factor:.1f} times its share{also}."
+        f"{times[block]:.1%} of the time on {view.called(fastest)}, {factor:.1f} times its share{also}."
     )
 
 
 def matrix(view: View) -> str:
-    """The block and backend that stand out from the other backends."""
-    found = {name: view.time_shares(name) for name in view.grid.backends}
+    """The block and target that stand out from the other targets."""
+    found = {view.called(target): view.time_shares(target) for target in view.grid.targets}
     complete = {name: times for name, times in found.items() if times}
     if not complete:
         return "No backend ran every block, so shares cannot be told."
@@ -123,10 +131,10 @@ def matrix(view: View) -> str:
 def additivity(view: View) -> str:
     """How far the sum of the parts is from the whole, at best and at worst."""
     gaps = {}
-    for name, net in view.ranking():
-        times = [view.seconds(block, name) for block in view.graph.block_names]
+    for target, net in view.ranking():
+        times = [view.per_image(block, target) for block in view.graph.block_names]
         if all(times):
-            gaps[name] = sum(t for t in times if t) / net - 1
+            gaps[view.called(target)] = sum(t for t in times if t) / net - 1
     if not gaps:
         return "How additive the blocks are cannot be told: no backend ran the whole and every block."
     near = min(gaps, key=lambda name: abs(gaps[name]))
@@ -142,13 +150,12 @@ def roofline(view: View) -> str:
     """How many parts are bound by memory, and who reaches most of the roof, who least."""
     found = {}
     bounds: dict[str, str] = {}
-    for name in view.grid.backends:
+    for target in view.grid.targets:
         for part in view.grid.parts:
-            timing = view.timing(part, name)
-            rate = rates(timing, view.costs[part], view.run) if timing else None
+            rate = view.rates(part, target)
             if rate and rate.of_roof is not None and rate.bound:
-                found[part, name] = rate.of_roof
-                bounds[part] = rate.bound
+                found[part, view.called(target)] = rate.of_roof
+                bounds.setdefault(part, rate.bound)
     if not found:
         return "No rate can be held against a roof of this machine: none was measured."
     best, worst = max(found, key=lambda at: found[at]), min(found, key=lambda at: found[at])
@@ -197,7 +204,7 @@ def saving(view: View) -> str:
         spread = f"×{blocks[least]:.1f} in its one block"
     sentence = f"With standard convolutions the network would need {exact[NET]:.1f} times the MACs, {spread}"
     measured = measured_ratios(view, standard_variant(view))
-    whole = {name: found[NET] for name, found in measured.items() if NET in found}
+    whole = {view.called(target): found[NET] for target, found in measured.items() if NET in found}
     if not whole:
         return f"{sentence}; its time was not measured (report --full does)."
     low, high = min(whole, key=lambda n: whole[n]), max(whole, key=lambda n: whole[n])
@@ -255,8 +262,8 @@ def _standout(complete: Mapping[str, Mapping[str, float]]) -> tuple[str, str, fl
     return name, block, usual
 
 
-def _noisy(view: View, part: str, backend: str) -> str:
-    timing = view.timing(part, backend)
+def _noisy(view: View, part: str, target: Target) -> str:
+    timing = view.timing(part, target)
     return " (a noisy figure)" if timing and timing.summary and timing.summary.noisy else ""
 
 

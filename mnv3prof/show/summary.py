@@ -9,6 +9,7 @@ from ..record.run import NET, Run
 from . import sentences
 from .costs import at_least
 from .sheet import Column, Sheet, written
+from .side_by_side import compared_times
 from .view import View, milliseconds, views
 
 
@@ -24,10 +25,10 @@ def headline_sheet(view: View) -> Sheet:
     paper = published(view.run.subject.table, view.run.subject.input)
     columns = [Column("measure", "Figure", "text"), Column("here", "Here", "figure")]
     rows: list[tuple[object, ...]] = list(_exact(view, paper))
-    for name, seconds in view.ranking():
-        timing = view.timing(NET, name)
+    for target, seconds in view.ranking():
+        timing = view.timing(NET, target)
         spread = f" ±{timing.summary.noise:.1%}" if timing and timing.summary else ""
-        rows.append((f"latency, {name}", f"{milliseconds(seconds)}{spread}", None))
+        rows.append((f"latency, {view.told(target)}", f"{view.time(seconds)}{spread}", None))
     notes = []
     if paper:
         columns.append(Column("published", "Published", "figure"))
@@ -43,7 +44,7 @@ def headline_sheet(view: View) -> Sheet:
 
 def _exact(view: View, paper: Published | None) -> list[tuple[object, ...]]:
     cost = view.costs[NET]
-    dtype, batch, _ = view.condition
+    dtype, batch = view.dtype, view.batch
     found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
     eager = (("eager peak memory", written(found.eager.bytes, "bytes"), None),) if found.eager else ()
     return [
@@ -61,12 +62,12 @@ def _unmeasured(view: View) -> list[str]:
     bad: dict[str, list[str]] = {}
     for (part, _), timing in view.grid.cells.items():
         if timing.status != "ok":
-            bad.setdefault(f"{timing.backend} {timing.status}: {timing.reason}", []).append(part)
+            bad.setdefault(f"{view.called(timing.target)} {timing.status}: {timing.reason}", []).append(part)
     return [f"{reason} (parts: {', '.join(parts)})." for reason, parts in bad.items()]
 
 
 def _shares_sheet(view: View) -> Sheet:
-    """Block by block: MACs, and the time on the fastest backend, with what there is to see."""
+    """Block by block: MACs, and the time on the fastest target, with what there is to see."""
     fastest = view.fastest()
     times = view.time_shares(fastest) if fastest else {}
     macs = view.mac_shares()
@@ -75,20 +76,20 @@ def _shares_sheet(view: View) -> Sheet:
     rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.block_names]
     if fastest and times:
         columns += [
-            Column("time_share", f"Share of time, {fastest}", "share"),
+            Column("time_share", f"Share of time, {view.called(fastest)}", "share"),
             Column("time", "Time", "figure"),
         ]
         rows = [
             (*row, times[block], milliseconds(view.seconds(block, fastest) or 0.0))
             for row, block in zip(rows, view.graph.block_names, strict=True)
         ]
-    dtype, batch, _ = view.condition
+    dtype, batch = view.dtype, view.batch
     notes = [
         sentences.headline(view),
         sentences.shares(view),
         sentences.memory(view, peaks(view.graph, dtype, batch)),
     ]
-    if len(view.grid.backends) > 1:
+    if len(view.grid.targets) > 1:
         notes += [sentences.matrix(view), sentences.additivity(view)]
     if view.run.readings:
         notes.append(sentences.counters(reconcile(view.graph, view.run.readings)))
@@ -106,14 +107,18 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
         title: [getattr(view.costs[NET], name) for view in seen]
         for title, name in (("MACs", "macs"), ("FLOPs", "flops"), ("parameters", "params"))
     }
-    plans = [arena(view.graph, view.condition.dtype, view.condition.batch).bytes for view in seen]
+    plans = [arena(view.graph, view.dtype, view.batch).bytes for view in seen]
     rows = [_compared(title, values, "{:,}".format) for title, values in figures.items()]
     rows.append(_compared("planned arena", plans, lambda size: written(size, "bytes")))
-    for name in dict.fromkeys(name for view in seen for name in view.grid.backends):
-        seconds = [view.seconds(NET, name) for view in seen]
-        if any(seconds):
-            rows.append(_compared(f"latency, {name}", seconds, milliseconds))
-    return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(f"{v.label}." for v in seen))
+    times = compared_times(seen)
+    several = any(target.batch > 1 for view in seen for target in view.grid.targets)
+    for row in times:
+        shown = [None if s is None else milliseconds(s) for s in row.times]
+        title = f"latency{' per image' if several else ''}, {row.label}"
+        rows.append((title, *shown, *row.ratios))
+    reasons = dict.fromkeys(row.reason for row in times if row.reason)
+    notes = [*(f"{v.label}." for v in seen), *(f"No ratio of times: {reason}." for reason in reasons)]
+    return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(notes))
 
 
 def _compared(title: str, values: Sequence[float | None], write: Callable[..., str]) -> tuple[object, ...]:

@@ -1,13 +1,15 @@
-"""A view: one network of a run under one condition, and what the report's pictures take from it."""
+"""A view: the main network of a run, and what the report's pictures take from it."""
 
 from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Final, NamedTuple
 
-from ..cost.counts import Totals
+from ..cost.counts import Dtype, Totals
 from ..graph.graph import Graph
-from ..record.run import NET, Condition, Run, Timing
-from .grid import Grid, conditions, grid_of, part_costs, timings_of
+from ..record.run import NET, Run
+from ..record.target import Target, placed, shared_settings
+from ..record.timing import Timing
+from .grid import Grid, Rates, grid_of, part_costs, rates, timings_of
 
 EAGER: Final = "cpu"
 """The backend that the others' outputs, and their times, are held against."""
@@ -16,15 +18,22 @@ EAGER: Final = "cpu"
 class View(NamedTuple):
     """What a panel shows. letter: "A", "B", ... where there are several, else "".
 
-    costs: of each block and of the whole network, by part.
+    dtype, batch: for which its bytes are given. by_dtype: costs of each block and of the whole network,
+    by dtype and part.
     """
 
     letter: str
     run: Run
     graph: Graph
-    condition: Condition
+    dtype: Dtype
+    batch: int
     grid: Grid
-    costs: dict[str, Totals]
+    by_dtype: dict[Dtype, dict[str, Totals]]
+
+    @property
+    def costs(self) -> dict[str, Totals]:
+        """What each part costs at the view's dtype."""
+        return self.by_dtype[self.dtype]
 
     @property
     def name(self) -> str:
@@ -33,36 +42,68 @@ class View(NamedTuple):
 
     @property
     def label(self) -> str:
-        """How the view is told from others: letter, network, condition, processor; "" if it is alone."""
+        """How the view is told from others: letter, network, settings, processor; "" if it is alone."""
         if not self.letter:
             return ""
-        return f"{self.letter}: {self.name}, {self.condition.words}, {self.run.host.cpu}"
+        how = (self.name, shared_settings(self.grid.targets), self.run.host.cpu)
+        return f"{self.letter}: {', '.join(filter(None, how))}"
 
-    def timing(self, part: str, backend: str) -> Timing | None:
-        """The part's timing on the backend if its output was right."""
-        found = self.grid.at(part, backend) if part in self.grid.same else None
+    def called(self, target: Target) -> str:
+        """The target's name among the view's."""
+        return self.grid.labels[target]
+
+    def told(self, target: Target) -> str:
+        """The target with its backend, whatever differs among the view's."""
+        return placed(target, self.called(target))
+
+    def timing(self, part: str, target: Target) -> Timing | None:
+        """The part's timing on the target if its output was right."""
+        found = self.grid.at(part, target) if part in self.grid.same else None
         return found if found and found.seconds is not None else None
 
-    def seconds(self, part: str, backend: str) -> float | None:
-        """The part's median."""
-        found = self.timing(part, backend)
+    def seconds(self, part: str, target: Target) -> float | None:
+        """The part's median per call."""
+        found = self.timing(part, target)
         return found.seconds if found else None
 
-    def ranking(self) -> list[tuple[str, float]]:
-        """Backends with the whole network's median, the fastest first."""
-        found = [(name, self.seconds(NET, name)) for name in self.grid.backends]
-        return sorted(((n, s) for n, s in found if s is not None), key=lambda pair: pair[1])
+    def per_image(self, part: str, target: Target) -> float | None:
+        """The part's median per image."""
+        found = self.timing(part, target)
+        return found.per_image if found else None
 
-    def fastest(self) -> str | None:
-        """The backend that runs the network fastest; without the whole, the first that ran all blocks."""
+    def rates(self, part: str, target: Target) -> Rates | None:
+        """The part's rates on the target, where it was measured."""
+        timing = self.timing(part, target)
+        return rates(timing, self.by_dtype[target.dtype][part], self.run) if timing else None
+
+    def ranking(self) -> list[tuple[Target, float]]:
+        """Targets with the whole network's median per image, the fastest first."""
+        found = [(target, self.per_image(NET, target)) for target in self.grid.targets]
+        return sorted(((t, s) for t, s in found if s is not None), key=lambda pair: pair[1])
+
+    def eager(self, like: Target) -> tuple[Target, float] | None:
+        """PyTorch eager's target that is most like another one, with its median per image."""
+        known = [(target, s) for target, s in self.ranking() if target.backend == EAGER]
+        fields = ("batch", "threads", "dtype")
+        return max(
+            known, key=lambda one: [getattr(one[0], f) == getattr(like, f) for f in fields], default=None
+        )
+
+    def time(self, seconds: float) -> str:
+        """A time per image as it is written: labelled where calls are of several images."""
+        several = any(target.batch > 1 for target in self.grid.targets)
+        return f"{milliseconds(seconds)}{' an image' if several else ''}"
+
+    def fastest(self) -> Target | None:
+        """The target that runs the network fastest; without the whole, the first that ran all blocks."""
         ranking = self.ranking()
         if ranking:
             return ranking[0][0]
-        return next((name for name in self.grid.backends if self.time_shares(name)), None)
+        return next((target for target in self.grid.targets if self.time_shares(target)), None)
 
-    def time_shares(self, backend: str) -> dict[str, float]:
+    def time_shares(self, target: Target) -> dict[str, float]:
         """Each block's share of the sum of the blocks' medians; empty unless all were measured."""
-        found = {block: self.seconds(block, backend) for block in self.graph.block_names}
+        found = {block: self.seconds(block, target) for block in self.graph.block_names}
         times = {block: seconds for block, seconds in found.items() if seconds is not None}
         whole = sum(times.values())
         if len(times) < len(found) or not whole:
@@ -89,20 +130,26 @@ class View(NamedTuple):
 
 
 def views(runs: Sequence[Run]) -> list[View]:
-    """A view for each run and each condition that it was measured under."""
-    pairs = [(run, condition) for run in runs for condition in conditions(run) or [Condition("fp32", 1, 1)]]
-    letters = [_letter(n) for n in range(len(pairs))] if len(pairs) > 1 else [""]
-    return [_view(letter, *pair) for letter, pair in zip(letters, pairs, strict=True)]
+    """A view for each run."""
+    letters = [_letter(n) for n in range(len(runs))] if len(runs) > 1 else [""]
+    return [_view(letter, run) for letter, run in zip(letters, runs, strict=True)]
+
+
+def _agreement(target: Target, like: Target) -> tuple[bool, ...]:
+    return tuple(getattr(target, field) == getattr(like, field) for field in ("batch", "threads", "dtype"))
 
 
 def _letter(number: int) -> str:
     return ascii_uppercase[number] if number < len(ascii_uppercase) else str(number + 1)
 
 
-def _view(letter: str, run: Run, condition: Condition) -> View:
-    graph = run.subject.graph
-    grid = grid_of(graph, timings_of(run, "", condition))
-    return View(letter, run, graph, condition, grid, part_costs(graph, condition.dtype, grid.cells.values()))
+def _view(letter: str, run: Run) -> View:
+    graph, timings = run.subject.graph, timings_of(run, "")
+    dtype, batch = run.measured_as
+    grid = grid_of(graph, timings)
+    dtypes = dict.fromkeys([dtype, *(target.dtype for target in grid.targets)])
+    costs = {each: part_costs(graph, each, timings) for each in dtypes}
+    return View(letter, run, graph, dtype, batch, grid, costs)
 
 
 def activation_bytes(costs: Totals) -> int:

@@ -1,0 +1,101 @@
+"""What was timed how: the device, backend, dtype, batch and threads of a timing, and which of them differ."""
+
+from collections.abc import Collection, Iterable
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from ..cost.counts import Dtype
+
+Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a timing was taken on. device: "" is the machine that the run was made on.
+
+    batch: images per call. threads: of the runtime.
+    """
+
+    device: str = ""
+    backend: str
+    dtype: Dtype = "fp32"
+    batch: Several = 1
+    threads: Several = 1
+
+    @property
+    def place(self) -> str:
+        """Its backend and, of another machine, the device: "litert", "litert@pi"."""
+        return f"{self.backend}@{self.device}" if self.device else self.backend
+
+    @property
+    def settings(self) -> str:
+        """All but the place, e.g. "int8, batch 1, 4 threads"."""
+        return ", ".join((self.dtype, f"batch {self.batch}", threads_of(self.threads)))
+
+
+FIELDS: Final = ("device", "backend", "dtype", "batch", "threads")
+
+
+class Pairing(NamedTuple):
+    """Which targets are compared. pairs: the old target by the new one. differing: the fields in which
+    the two of each pair differ.
+    """
+
+    pairs: dict[Target, Target]
+    differing: tuple[str, ...]
+
+
+def threads_of(number: int) -> str:
+    """Return "1 thread", "4 threads"."""
+    return "1 thread" if number == 1 else f"{number} threads"
+
+
+def labels(targets: Iterable[Target]) -> dict[Target, str]:
+    """Label each target by the fields that differ among them; without any by its backend and device."""
+    known = list(dict.fromkeys(targets))
+    differing = {field for field in FIELDS if len({getattr(target, field) for target in known}) > 1}
+    return {target: _label(target, differing or {"backend"}) for target in known}
+
+
+def placed(target: Target, label: str) -> str:
+    """Put the backend before a label that leaves it out."""
+    return label if label.startswith(target.place) else f"{target.place}, {label}"
+
+
+def shared_settings(targets: Iterable[Target]) -> str:
+    """Name what `labels` leaves out, since all targets have it in common: "fp32, batch 1, 1 thread"."""
+    known = list(dict.fromkeys(targets))
+    alone = [field for field in FIELDS[2:] if len({getattr(target, field) for target in known}) == 1]
+    named = [_label(known[0], {field}) for field in alone] if known else []
+    places = {target.place for target in known}
+    return ", ".join([*(places if len(places) == 1 and len(known) > 1 else ()), *named])
+
+
+def paired(old: Collection[Target], new: Collection[Target]) -> Pairing:
+    """Pair each new target with the old one that it is compared with.
+
+    That is the same target; but a field in which all old targets agree, and all new ones, on different
+    values is what is being compared, so the pairs differ in it.
+    """
+    values = {field: [{getattr(t, field) for t in targets} for targets in (old, new)] for field in FIELDS}
+    differing = tuple(
+        field for field, (a, b) in values.items() if len(a) == len(b) == 1 and a != b
+    )  # fmt: skip
+    before = {_key(target, differing): target for target in old}
+    found = {target: before.get(_key(target, differing)) for target in new}
+    return Pairing({target: other for target, other in found.items() if other is not None}, differing)
+
+
+def _key(target: Target, differing: Collection[str]) -> tuple[object, ...]:
+    return tuple(getattr(target, field) for field in FIELDS if field not in differing)
+
+
+def _label(target: Target, fields: Collection[str]) -> str:
+    found = [target.place] if {"backend", "device"} & {*fields} else []
+    if "dtype" in fields:
+        found.append(target.dtype)
+    if "batch" in fields:
+        found.append(f"batch {target.batch}")
+    if "threads" in fields:
+        found.append(threads_of(target.threads))
+    return ", ".join(found)

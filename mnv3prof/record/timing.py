@@ -1,0 +1,160 @@
+"""One part timed on one target: bursts of calls, and the statistics that follow from them."""
+
+from functools import cached_property
+from itertools import chain
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from .stats import Summary, median, summarize, undisturbed
+from .target import Target
+
+KEPT: Final = 9
+"""So many order statistics of a burst are kept: an odd number has the median among them."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+"""What a figure of a run can be; a document that holds another is damaged."""
+
+Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
+Joined = Literal["name", "shape", "order", ""]
+Stopped = Literal["steady", "budget", "interrupted", ""]
+
+
+class Burst(msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive calls of one part, between calls of others. Seconds are of one call.
+
+    wall_s: the wall times, ascending: of up to KEPT calls each, of more KEPT of them at evenly spread
+    ranks, the median in the middle; the others shift from burst to burst (stats.thinned). mean_s, max_s:
+    of all `calls`. outliers: calls that stats.outliers counts. cpu_s: processor time of the runtime's
+    process, the mean. switches: involuntary context switches of the process during the burst; None where
+    the system does not count them. state: what the device told of itself, by name with the unit; {} where
+    it told nothing.
+    """
+
+    calls: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    wall_s: Annotated[tuple[Seconds, ...], msgspec.Meta(min_length=1, max_length=KEPT)]
+    mean_s: Seconds
+    max_s: Seconds
+    outliers: Count = 0
+    cpu_s: Seconds
+    switches: Count | None = None
+    state: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for times that cannot be."""
+        if len(self.wall_s) > self.calls or list(self.wall_s) != sorted(self.wall_s):
+            raise ValueError("a burst's wall_s must be ascending, and no more than its calls")
+
+    @property
+    def median(self) -> float:
+        """The median of the calls' wall times."""
+        return median(self.wall_s)
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """One process of the runtime, with its bursts in the order in which they were taken."""
+
+    bursts: tuple[Burst, ...] = ()
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One part on one target. Median, quantiles and noise are derived, never stored.
+
+    variant: "" is the run's main network, else a name in its graphs. part: a block's name, "net", or the
+    path of a module of the network.
+    status and reason: why there are no bursts, or why they count for nothing ("wrong": the output is
+    not PyTorch's). launches: one for each process that timed the part.
+    convert_s: converting the part, file_bytes: its size; load_s: loading it; first_s: its first run.
+    max_abs_err, max_rel_err: against PyTorch eager's output, relative to its largest magnitude;
+    rms_rel_err: root mean square by root mean square. stopped: why sampling ended; "" where it has not.
+    """
+
+    variant: str = ""
+    part: str
+    target: Target
+    status: Status = "ok"
+    reason: str = ""
+    launches: tuple[Launch, ...] = ()
+    convert_s: Seconds | None = None
+    load_s: Seconds | None = None
+    first_s: Seconds | None = None
+    file_bytes: Count | None = None
+    max_abs_err: float | None = None
+    max_rel_err: float | None = None
+    rms_rel_err: float | None = None
+    stopped: Stopped = ""
+
+    @cached_property
+    def bursts(self) -> tuple[Burst, ...]:
+        """The bursts of all launches."""
+        return tuple(chain.from_iterable(launch.bursts for launch in self.launches))
+
+    @property
+    def calls(self) -> int:
+        """How many calls were timed."""
+        return sum(burst.calls for burst in self.bursts)
+
+    @property
+    def outliers(self) -> int:
+        """How many calls of the kept bursts are outliers."""
+        return sum(burst.outliers for burst in self.kept)
+
+    @cached_property
+    def kept(self) -> tuple[Burst, ...]:
+        """The bursts but for those that the machine disturbed, which are excluded."""
+        middles = [burst.median for burst in self.bursts]
+        return tuple(self.bursts[n] for n in undisturbed(middles))
+
+    @property
+    def excluded(self) -> int:
+        """How many bursts were excluded."""
+        return len(self.bursts) - len(self.kept)
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """The wall times that the kept bursts hold."""
+        return tuple(chain.from_iterable(burst.wall_s for burst in self.kept))
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """Statistics of the kept bursts; None where there are none."""
+        return summarize([burst.wall_s for burst in self.kept]) if self.kept else None
+
+    @property
+    def seconds(self) -> float | None:
+        """The median of a call, where the output was right."""
+        found = self.summary if self.status == "ok" else None
+        return found.median if found else None
+
+    @property
+    def per_image(self) -> float | None:
+        """The median of a call by the images in it, where the output was right."""
+        return None if self.seconds is None else self.seconds / self.target.batch
+
+    @property
+    def cpu_per_wall(self) -> float | None:
+        """Processor time by wall time over all calls; None where no time was measured."""
+        wall = sum(burst.calls * burst.mean_s for burst in self.bursts)
+        return sum(burst.calls * burst.cpu_s for burst in self.bursts) / wall if wall else None
+
+    @property
+    def final(self) -> bool:
+        """Whether measuring it again would find nothing that is missing."""
+        return self.status != "absent" and (self.status != "ok" or self.stopped in ("steady", "budget"))
+
+
+class Operator(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's time, and the layer that it runs: "" and joined "" where none could be found.
+
+    variant, part, target: those of the timing that it is a piece of.
+    """
+
+    variant: str = ""
+    part: str
+    target: Target
+    name: str
+    kind: str
+    seconds: Seconds
+    layer: str = ""
+    joined: Joined = ""

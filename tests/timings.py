@@ -1,0 +1,51 @@
+"""Timings whose every call is known, and runs of them."""
+
+from itertools import accumulate, pairwise
+
+from mnv3prof.record.run import HERE, Host, Run
+from mnv3prof.record.stats import outliers, thinned
+from mnv3prof.record.target import Target
+from mnv3prof.record.timing import KEPT, Burst, Launch, Timing
+
+HOST = Host(cpu="a processor", cores=2, memory_bytes=1, gpu="", os="", python="", versions={})
+
+
+def burst(samples, cpu=1.0, number=0):
+    """A burst of calls that took `samples`; cpu: processor time by wall time."""
+    mean = sum(samples) / len(samples)
+    return Burst(
+        calls=len(samples), wall_s=thinned(samples, KEPT, number * 0.618034 % 1), mean_s=mean, max_s=max(samples),
+        outliers=outliers(samples), cpu_s=cpu * mean, switches=0,
+    )  # fmt: skip
+
+
+def launches(samples, calls=None, cpu=1.0):
+    """One launch of six bursts, or of one a sample where there are fewer; calls: how many in each instead."""
+    many = min(6, len(samples))
+    sizes = calls or [len(samples) // many + (n < len(samples) % many) for n in range(many)]
+    ends = [0, *accumulate(sizes)]
+    assert ends[-1] == len(samples)
+    return (Launch(tuple(burst(samples[low:high], cpu, n) for n, (low, high) in enumerate(pairwise(ends)))),)
+
+
+def timing(
+    backend, part, samples=(), *, device="", dtype="fp32", batch=1, threads=1, calls=None, cpu=1.0, stopped="steady",
+    **fields,
+):  # fmt: skip
+    """One part on one target, timed in one launch."""
+    target = Target(device=device, backend=backend, dtype=dtype, batch=batch, threads=threads)
+    taken = launches(samples, calls, cpu) if len(samples) else ()
+    return Timing(part=part, target=target, launches=taken, stopped=stopped, **fields)
+
+
+def run_of(subject, timings=(), variants=None, host=HOST, **fields):
+    """A run on one machine."""
+    return Run(**{
+        "created": "", "command": "", "hosts": {HERE: host}, "subjects": {"": subject, **(variants or {})},
+        "timings": tuple(timings), **fields,
+    })  # fmt: skip
+
+
+def as_saved(backend="cpu", part="net", **fields):
+    """A timing of a document, to be damaged."""
+    return {"part": part, "target": {"backend": backend}, **fields}
