@@ -318,7 +318,7 @@ def test_a_time_is_held_against_its_limit():
         'latency.cpu = "21ms"\nlatency.onnxruntime = "21ms"\nlatency.litert = "1s"', _found(RUN)
     )
     assert (kept.status, broken.status) == ("met", "broken")
-    assert kept.condition == "fp32, batch 1, 1 thread"
+    assert kept.measured_as == "fp32, batch 1, 1 thread"
     assert broken.value == pytest.approx(0.040, rel=0.01)
     assert [s.block for s in broken.spenders] == ["classifier", "head", "10"]  # 10 and 11 are twins
     assert (absent.status, absent.reason) == ("unmeasured", "run.json was not measured on litert")
@@ -362,7 +362,7 @@ def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, s
     new = made(seed=1, how={"batch": 4}, slower={NET: 4 * slower})
     (found,) = _judged('latency.cpu = "+10%"', _found(new), _found(RUN))
     assert found.status == status
-    assert found.condition == "fp32, batch 4, 1 thread"
+    assert found.measured_as == "fp32, batch 4, 1 thread"
     assert found.baseline == pytest.approx(4 * 0.020, rel=0.01)
     assert found.limit == pytest.approx(4 * 0.022, rel=0.01)
 
@@ -413,11 +413,11 @@ def test_a_whole_network_without_a_right_time_is_an_error(fields, says):
 
 def test_a_run_of_two_types_is_judged_in_both_or_in_the_one_asked_for():
     both = replace(RUN, timings=RUN.timings + made(how={"dtype": "int8"}).timings)
-    assert [j.condition for j in _judged('latency.cpu = "1s"', _found(both))] == [
+    assert [j.measured_as for j in _judged('latency.cpu = "1s"', _found(both))] == [
         "fp32, batch 1, 1 thread", "int8, batch 1, 1 thread",
     ]  # fmt: skip
     (int8,) = _judged('latency.cpu = { limit = "1s", dtype = "int8" }', _found(both))
-    assert int8.condition == "int8, batch 1, 1 thread"
+    assert int8.measured_as == "int8, batch 1, 1 thread"
     (none,) = _judged('latency.cpu = { limit = "1s", dtype = "bf16" }', _found(both))
     assert none.reason == "run.json was not measured at bf16 on cpu"
 

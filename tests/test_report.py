@@ -82,7 +82,7 @@ def test_backends_that_spend_alike_have_no_outlier():
 
 def test_the_others_are_compared_by_their_median():
     said = sentences.matrix(_view(made_run(backends=("cpu", "fast", "slow"))))
-    assert said.endswith("where the other backends spend 7.1% on it (their median).")
+    assert said.endswith("where the others spend 7.1% on it (their median).")
 
 
 def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_the_macs():

@@ -197,6 +197,9 @@ def test_outliers_by_hand():
 def test_drift_is_seen_where_stretches_differ_and_not_in_scatter():
     assert not drifts([1.0] * 200)
     assert not drifts([1.0, 1.3] * 100)
-    assert drifts([1.0] * 150 + [1.2] * 50)
+    assert drifts([1.0] * 130 + [1.2] * 70)
+    assert drifts([1.2] * 7 + [1.0] * 8)
+    assert not drifts([1.0] * 7 + [1.2] * 7)  # too few to tell
+    assert not drifts([1.0] * 60 + [1.5] * 60 + [1.0] * 60)  # it came back
     assert drifts([1.0 + n / 500 for n in range(200)])
     assert not drifts([1.0] * 3)

@@ -14,8 +14,8 @@ from ..bench.schedule import Progress
 from ..graph.errors import InputError
 from ..record.run import NET, Weights
 from ..record.whole import replace_file
-from ..show.latency import weights_notes
 from ..show.sheet import Column, Sheet
+from ..show.timing_notes import weights_notes
 from .measuring import progress
 from .options import (
     Checkpoint,

@@ -16,9 +16,10 @@ def latency(
     settings: Settings,
     output: Output,
 ) -> None:
-    """Time the stem, each block, the head, the classifier and the network on every backend asked for.
+    """Time the stem, each block, the head, the classifier and the network on every target asked for.
 
-    Without --on that is cpu. Each backend has a process of its own, and each output is compared with
+    Without --on that is cpu. --on, --dtype, --batch and --threads take lists: every combination is a
+    column, labelled with what differs. Each has a process of its own, and each output is compared with
     PyTorch's: one that differs exits with 1. --standard-conv, --dense-depthwise, --without-se and
     --activation time the network without and with the change, and set the real saving beside the
     one on paper. A saved run or a report is shown again. --output FILE.json keeps a run as

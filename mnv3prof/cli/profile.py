@@ -33,9 +33,9 @@ def profile(
 ) -> None:
     """Measure a network and keep everything in a run: costs, memory, and every timing's samples.
 
-    Without --on that is on cpu. The run is kept after each part, so that nothing is lost whatever
-    ends it, and --resume measures what it lacks; latency, flops, memory, compare and report show it
-    again.
+    Without --on that is on cpu; --on, --dtype, --batch and --threads take lists. The run is kept after
+    each part, so that nothing is lost whatever ends it, and --resume measures what it lacks; latency,
+    flops, memory, compare and report show it again.
 
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """

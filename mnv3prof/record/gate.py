@@ -9,7 +9,7 @@ from .budgets import Budget, Level
 from .change import Change, change, other_machine, state
 from .figures import LATENCY, Figure, Found, Unit, figures, timings_of, unit_of
 from .run import NET
-from .target import paired
+from .target import Target, paired
 from .timing import Timing
 
 _SPENDERS: Final = 3
@@ -29,20 +29,25 @@ class Spender(msgspec.Struct, frozen=True):
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """One budget held against what was found.
 
-    condition: of a time, how it was taken, e.g. "int8, batch 1, 4 threads". limit, value, baseline:
-    in `unit`, None where there is none. reason: why nothing could be judged, or why a time above
-    its limit is no breach. spenders: of a broken budget, the blocks that spend the most.
+    target: of a time, what it was taken on. limit, value, baseline: in `unit`, None where there is none.
+    reason: why nothing could be judged, or why a time above its limit is no breach. spenders: of a broken
+    budget, the blocks that spend the most.
     """
 
     budget: Budget
     unit: Unit
     status: Status
-    condition: str = ""
+    target: Target | None = None
     limit: int | float | None = None
     value: int | float | None = None
     baseline: int | float | None = None
     reason: str = ""
     spenders: tuple[Spender, ...] = ()
+
+    @property
+    def measured_as(self) -> str:
+        """The settings of a time's target, e.g. "int8, batch 1, 4 threads", or the budget's dtype, if any."""
+        return self.target.settings if self.target else self.budget.dtype or ""
 
     @property
     def margin(self) -> int | float | None:
@@ -58,7 +63,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tuple[Judgement, ...]:
-    """Every budget's judgement; that of a time in each condition in which it was taken.
+    """Every budget's judgement; that of a time on each target on which it was taken.
 
     A budget with a change needs the baseline.
     """
@@ -81,7 +86,7 @@ def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tu
 
 
 def _judge_figure(budget: Budget, new: Figure, old: Figure) -> Judgement:
-    plain = Judgement(budget=budget, unit=new.unit, status="met", condition=budget.dtype or "")
+    plain = Judgement(budget=budget, unit=new.unit, status="met")
     limit, base = budget.limit, None
     if budget.change is not None and old.value is not None:
         base = old.value
@@ -149,10 +154,9 @@ def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing
 
 
 def _judgement(budget: Budget, timing: Timing | None, status: Status = "met", reason: str = "") -> Judgement:
-    value, condition = (timing.seconds, timing.target.settings) if timing else (None, budget.dtype or "")
     return Judgement(
-        budget=budget, unit=unit_of(budget.name), status=status, condition=condition, limit=budget.limit,
-        value=value, reason=reason,
+        budget=budget, unit=unit_of(budget.name), status=status, target=timing.target if timing else None,
+        limit=budget.limit, value=timing.seconds if timing else None, reason=reason,
     )  # fmt: skip
 
 

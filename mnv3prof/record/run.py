@@ -140,7 +140,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return next(((target.dtype, target.batch) for target in self.targets), ("fp32", 1))
 
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-        """The plans that were made under this condition."""
+        """The plans of the network at this dtype and batch."""
         return tuple(plan for plan in self.plans if (plan.dtype, plan.batch) == (dtype, batch))
 
 

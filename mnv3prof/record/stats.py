@@ -5,7 +5,6 @@ interval of a median follows from how bursts differ.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import ceil, floor, inf, sqrt
 from typing import Final
 
@@ -26,11 +25,10 @@ NOISY_INTERVAL: Final = 0.05
 """... or the 95 % confidence interval of the median reaches further than this share to a side."""
 
 DRIFT: Final = 0.10
-"""A timing drifts where the medians of consecutive bursts differ by more than this share of the median."""
+"""A timing drifts where its last bursts differ from its first by more than this share of the median."""
 
 _Z95: Final = 1.959964
 _OUTLIER: Final = 14.8
-_STRETCHES: Final = 20
 _LEAST_STRETCH: Final = 5
 
 
@@ -162,10 +160,12 @@ def outliers(samples: Sequence[float]) -> int:
 
 
 def drifts(middles: Sequence[float]) -> bool:
-    """Tell whether the time changed while sampling: medians of consecutive bursts' medians lie apart."""
-    stretches = min(_STRETCHES, len(middles) // _LEAST_STRETCH)
-    if stretches < 2:
+    """Tell whether the time changed while sampling, by the medians of bursts in the order in which they ran.
+
+    It did where the medians of the first and of the last third of them lie further apart than DRIFT.
+    """
+    third = len(middles) // 3
+    if third < _LEAST_STRETCH:
         return False
-    bounds = [n * len(middles) // stretches for n in range(stretches + 1)]
-    found = [median(middles[low:high]) for low, high in pairwise(bounds)]
-    return max(found) - min(found) > DRIFT * median(middles)
+    first, last = median(middles[:third]), median(middles[-third:])
+    return abs(last - first) > DRIFT * median(middles)

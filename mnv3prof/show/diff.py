@@ -9,8 +9,9 @@ from ..record.figures import NAMES
 from ..record.target import FIELDS, Target
 from ..record.timing import Timing
 from .comparison import label
-from .latency import NOISY_MARK, spread_ms
 from .sheet import Column, Sheet
+from .times import spread_ms
+from .timing_notes import NOISY_MARK
 
 TITLES: Final = {
     "macs": "MACs", "flops": "FLOPs", "params": "Params", "weights": "Weights", "read": "Read",

@@ -21,10 +21,10 @@ def gate_sheets(found: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
 
 def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
     """A verdict a row, exact, for CSV."""
-    keys = ("budget", "written", "level", "condition", "unit", "limit", "value", "margin", "baseline",
+    keys = ("budget", "written", "level", "measured_as", "unit", "limit", "value", "margin", "baseline",
             "status", "breach", "reason", "spenders")  # fmt: skip
     rows = tuple(
-        (j.budget.name, j.budget.written, j.budget.level, j.condition, j.unit, j.limit, j.value, j.margin,
+        (j.budget.name, j.budget.written, j.budget.level, j.measured_as, j.unit, j.limit, j.value, j.margin,
          j.baseline, j.status, j.breach, j.reason, " ".join(s.block for s in j.spenders))
         for j in judged
     )  # fmt: skip
@@ -45,7 +45,7 @@ def limit_of(judgement: Judgement) -> str:
 def sentence(judgement: Judgement) -> str:
     """The verdict in words: by how much it is kept or broken, who spends most, or why nobody can tell."""
     j = judgement
-    name = f"{j.budget.name} ({j.condition})" if j.condition else j.budget.name
+    name = f"{j.budget.name} ({j.measured_as})" if j.measured_as else j.budget.name
     if j.status in ("unmeasured", "incomparable"):
         return f"{name} is {_SHOWN[j.status]}: {j.reason}."
     value, limit, margin = (amount(each, j.unit) for each in (j.value, j.limit, j.margin and abs(j.margin)))
@@ -68,13 +68,13 @@ def amount(value: float | None, unit: Unit) -> str:
 
 def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
     columns = (
-        Column("budget", "Budget", "text"), Column("condition", "Measured as", "text", importance=3),
+        Column("budget", "Budget", "text"), Column("measured_as", "Measured as", "text", importance=3),
         Column("limit", "Limit", "figure", importance=1), Column("value", "Value", "figure"),
         Column("margin", "Margin", "figure"), Column("share", "of limit", "percent", importance=2),
         Column("level", "Level", "text", importance=1), Column("verdict", "Verdict", "text"),
     )  # fmt: skip
     rows = tuple(
-        (limit_of(j), j.condition or None, *(amount(each, j.unit) for each in (j.limit, j.value, j.margin)),
+        (limit_of(j), j.measured_as or None, *(amount(each, j.unit) for each in (j.limit, j.value, j.margin)),
          j.margin / j.limit if j.margin is not None and j.limit else None, j.breach or j.budget.level,
          _SHOWN[j.status])
         for j in judged

@@ -28,7 +28,7 @@ def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
 
 
 def _case(judgement: Judgement) -> Xml.Element:
-    name = f"{limit_of(judgement)}{f' ({judgement.condition})' if judgement.condition else ''}"
+    name = f"{limit_of(judgement)}{f' ({judgement.measured_as})' if judgement.measured_as else ''}"
     case = Xml.Element("testcase", {"classname": "mnv3prof.check", "name": _clean(name)})
     told = _clean(sentence(judgement))
     kind = _kind(judgement)

@@ -109,6 +109,7 @@ def matrix_chart(view: View, key: str) -> Chart:
     """Parts × targets: the median per call with its spread, coloured by its share of the target's sum."""
     parts = list(view.grid.parts)
     columns = view.grid.targets
+    names = [_stacked(view.called(target)) for target in columns]
     shares = {target: view.time_shares(target) for target in columns}
     cells = [[view.timing(part, target) for target in columns] for part in parts]
     text = [[_cell(view.grid.at(part, target)) for target in columns] for part in parts]
@@ -121,7 +122,7 @@ def matrix_chart(view: View, key: str) -> Chart:
     if not shown:  # plotly draws no cell, and no text, where there is no number at all
         z = [[0.0 if words else None for words in row] for row in text]
     trace = {
-        "type": "heatmap", "x": [label(view.called(target)) for target in columns], "y": parts, "z": z,
+        "type": "heatmap", "x": names, "y": parts, "z": z,
         "text": text,
         "customdata": hover, "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "showscale": shown,
         "zmin": 0.0, "zmax": max((share for row in z for share in row if share), default=1.0),
@@ -134,7 +135,14 @@ def matrix_chart(view: View, key: str) -> Chart:
                         "showgrid": False}}  # fmt: skip
     alt = f"Time of each part of {view.name} on each target"
     marks = sum(bool(words) for row in text for words in row)
-    return Chart(key, alt, [trace], layout, marks, 110 + 26 * len(parts), 130 + 126 * len(columns))
+    lines = max((name.count("<br>") for name in names), default=0)
+    high = 110 + 18 * lines + 26 * len(parts)
+    return Chart(key, alt, [trace], layout, marks, high, 130 + 126 * len(columns))
+
+
+def _stacked(called: str) -> str:
+    """A target's name with a line for each field that differs."""
+    return "<br>".join(map(label, called.split(", ")))
 
 
 def roofline_chart(view: View, key: str) -> Chart:

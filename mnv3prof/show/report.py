@@ -16,7 +16,7 @@ from . import plots, sentences
 from .comparison import blocks_sheet as compared_blocks
 from .costs import MAC, at_least, cost_sheet
 from .drawing import network_drawing
-from .latency import latency_sheets, weights_notes
+from .latency import latency_sheets
 from .memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
 from .operators import operator_sheets
 from .plan import plan_sheets
@@ -24,6 +24,7 @@ from .plots import Chart
 from .readings import reconciliation_sheet
 from .sheet import Column, Sheet, written
 from .summary import headline_sheet, side_by_side_sheet
+from .timing_notes import weights_notes
 from .view import View, compact, views
 
 
@@ -62,8 +63,9 @@ def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section
     """The whole report of at least one run; `also` stands before the environment."""
     seen = views(runs)
     found = [
-        Section(key, title, tuple(panel(view, f"{key}{number}") for number, view in enumerate(seen)))
+        Section(key, title, tuple(panel(view, f"{key}{number}") for number, view in enumerate(shown)))
         for key, title, panel in _SECTIONS
+        for shown in [[each for view in seen for each in _by_size(view)] if panel is _memory else seen]
     ]
     side = [_side_by_side(seen)] if len(seen) > 1 else []
     return (*side, *found, *also, _environment(runs), _definitions())
@@ -121,6 +123,11 @@ def _latency(view: View, key: str) -> Panel:
     return Panel(view.label, tuple(said), charts=tuple(charts), sheets=sheets)
 
 
+def _by_size(view: View) -> list[View]:
+    """The view for each dtype and batch that it was measured with, on which bytes depend."""
+    return [view._replace(dtype=dtype, batch=batch) for dtype, batch in view.sizes]
+
+
 def _memory(view: View, key: str) -> Panel:
     dtype, batch = view.dtype, view.batch
     found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
@@ -132,7 +139,8 @@ def _memory(view: View, key: str) -> Panel:
         blocks_sheet(view.graph, found), alive_sheet(found), arena_sheet(view.graph, plan),
         *plan_sheets(view.run.planned(dtype, batch), plan),
     )  # fmt: skip
-    return Panel(view.label, said, charts=charts, sheets=sheets)
+    size = (f"{dtype}, batch {batch}",) if len(view.sizes) > 1 else ()
+    return Panel(", ".join(filter(None, (view.label, *size))), said, charts=charts, sheets=sheets)
 
 
 def _saving(view: View, key: str) -> Panel:
@@ -211,7 +219,7 @@ def _definitions() -> Section:
         (
             "±",
             "Half the distance from the 10th to the 90th percentile, as a share of the median; ~ is noisy. "
-            "Visits that the machine disturbed are set aside.",
+            "Bursts that other load disturbed are excluded.",
         ),
         ("eager", "Bytes that PyTorch eager holds at its worst moment, the input included, parameters not."),
         ("liveness", "Every operation writes a buffer of its own, kept until its last reader."),

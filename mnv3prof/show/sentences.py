@@ -17,7 +17,7 @@ from .view import View, compact
 _NOTABLE_SHARE = 0.03
 """A block below this share of the time stands out to nobody."""
 _NOTABLE_GAP = 0.01
-"""Nor does one whose share is this near to the other backends'."""
+"""Nor does one whose share is this near to the others'."""
 _NOTABLE_FACTOR = 1.05
 """Nor does one that takes hardly more of the time than of the MACs."""
 
@@ -124,7 +124,7 @@ def matrix(view: View) -> str:
     others = [other for other in complete if other != name]
     whose = f"{others[0]} spends {usual:.1%} on it"
     if len(others) > 1:
-        whose = f"the other backends spend {usual:.1%} on it (their median)"
+        whose = f"the others spend {usual:.1%} on it (their median)"
     return f"{_starting(view, block)} on {name} stands out: {share:.1%} of the time there, where {whose}."
 
 

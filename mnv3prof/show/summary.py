@@ -10,6 +10,7 @@ from . import sentences
 from .costs import at_least
 from .sheet import Column, Sheet, written
 from .side_by_side import compared_times
+from .timing_notes import failures
 from .view import View, milliseconds, views
 
 
@@ -38,7 +39,7 @@ def headline_sheet(view: View) -> Sheet:
     else:
         rows = [row[:2] for row in rows]
         notes.append("The paper publishes no figures for this table at this input.")
-    notes += _unmeasured(view)
+    notes += failures(view.grid.cells.values(), view.grid.labels)
     return Sheet(f"{view.name} in figures", tuple(columns), tuple(rows), notes=tuple(notes))
 
 
@@ -58,14 +59,6 @@ def _exact(view: View, paper: Published | None) -> list[tuple[object, ...]]:
     ]
 
 
-def _unmeasured(view: View) -> list[str]:
-    bad: dict[str, list[str]] = {}
-    for (part, _), timing in view.grid.cells.items():
-        if timing.status != "ok":
-            bad.setdefault(f"{view.called(timing.target)} {timing.status}: {timing.reason}", []).append(part)
-    return [f"{reason} (parts: {', '.join(parts)})." for reason, parts in bad.items()]
-
-
 def _shares_sheet(view: View) -> Sheet:
     """Block by block: MACs, and the time on the fastest target, with what there is to see."""
     fastest = view.fastest()
@@ -77,7 +70,7 @@ def _shares_sheet(view: View) -> Sheet:
     if fastest and times:
         columns += [
             Column("time_share", f"Share of time, {view.called(fastest)}", "share"),
-            Column("time", "Time", "figure"),
+            Column("time", "Time a call" if fastest.batch > 1 else "Time", "figure"),
         ]
         rows = [
             (*row, times[block], milliseconds(view.seconds(block, fastest) or 0.0))

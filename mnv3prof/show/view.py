@@ -48,6 +48,12 @@ class View(NamedTuple):
         how = (self.name, shared_settings(self.grid.targets), self.run.host.cpu)
         return f"{self.letter}: {', '.join(filter(None, how))}"
 
+    @property
+    def sizes(self) -> list[tuple[Dtype, int]]:
+        """Each dtype and batch that it was measured with, its own first."""
+        measured = ((target.dtype, target.batch) for target in self.grid.targets)
+        return list(dict.fromkeys([(self.dtype, self.batch), *measured]))
+
     def called(self, target: Target) -> str:
         """The target's name among the view's."""
         return self.grid.labels[target]

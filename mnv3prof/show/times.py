@@ -1,0 +1,124 @@
+"""The table of times: parts by targets."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..cost.counts import Dtype, Totals
+from ..graph.graph import Graph
+from ..record.run import NET, Run
+from ..record.stats import Summary
+from ..record.target import Target, shared_settings
+from ..record.timing import Timing
+from .costs import titled
+from .grid import Grid, grid_of, part_costs, rates, roof_of
+from .sheet import Column, Sheet
+from .timing_notes import NOISY_MARK, timing_notes
+
+
+class _Cells(NamedTuple):
+    """A part's cells under one target."""
+
+    ms: str | None = None
+    per_image: str | None = None
+    gmacs: float | None = None
+    of_peak: float | None = None
+    bound: str | None = None
+
+
+def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
+    """Each part's time, rate and share of the peak on each target; the sum, where all blocks were timed."""
+    grid = grid_of(graph, timings)
+    shown = _measured_targets(grid)
+    bounds = len({roof_of(timing, run) for timing in timings if timing.bursts}) > 1
+    costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
+    columns = [Column("part", "Part", "text"), Column("macs", "MACs")]
+    columns += [] if bounds else [Column("bound", "Bound", "text")]
+    for target in shown:
+        columns += _picked(_columns(grid.labels[target], target), target, bounds)
+    rows = tuple(_row(part, grid, shown, costs, run, bounds) for part in grid.parts)
+    additive = {*graph.block_names, NET} <= set(grid.parts)
+    how = ", ".join(filter(None, (f"latency on {run.host.cpu}", shared_settings(grid.targets))))
+    return Sheet(
+        titled(graph, how), tuple(columns), rows, _additivity(graph, grid, shown, bounds) if additive else (),
+        timing_notes(grid, timings, run), _alarms(grid), stacked=True,
+    )  # fmt: skip
+
+
+def _columns(name: str, target: Target) -> tuple[Column, ...]:
+    """The columns of a target, as _Cells has them."""
+    return (
+        Column(f"{name}_ms", f"{name}, ms{' a call' if target.batch > 1 else ''}", "figure"),
+        Column(f"{name}_ms_per_image", "ms an image", "figure"),
+        Column(f"{name}_gmacs", "GMAC/s", "number"),
+        Column(f"{name}_of_peak", "of peak", "percent"),
+        Column(f"{name}_bound", "Bound", "text"),
+    )
+
+
+def _picked(cells: Sequence[Any], target: Target, bounds: bool) -> list[Any]:
+    """Those of a target's columns or cells that are shown: per image for several a call, its own bound
+    where targets differ in their peaks.
+    """
+    ms, per_image, *rates_, bound = cells
+    return [ms, *([per_image] if target.batch > 1 else []), *rates_, *([bound] if bounds else [])]
+
+
+def _measured_targets(grid: Grid) -> list[Target]:
+    """The targets on which a part was timed; all of them where none was. Why others were not is a note."""
+    timed = {timing.target for timing in grid.cells.values() if timing.bursts}
+    return [target for target in grid.targets if target in timed] or grid.targets
+
+
+def spread_ms(s: Summary) -> str:
+    """The median in ms, its noise, and the mark of what is noisy."""
+    return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
+
+
+def _row(
+    part: str, grid: Grid, shown: Sequence[Target], costs: Mapping[Dtype, Mapping[str, Totals]], run: Run,
+    bounds: bool,
+) -> tuple[object, ...]:  # fmt: skip
+    found = [_cells(grid.at(part, target), costs[target.dtype][part], run) for target in shown]
+    name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
+    bound = [] if bounds else [next((cells.bound for cells in found if cells.bound), None)]
+    own = [
+        cell for cells, target in zip(found, shown, strict=True) for cell in _picked(cells, target, bounds)
+    ]
+    return (name, costs[shown[0].dtype][part].macs, *bound, *own)
+
+
+def _cells(timing: Timing | None, costs: Totals, run: Run) -> _Cells:
+    s = timing.summary if timing and timing.status == "ok" else None
+    if timing is None or s is None:
+        return _Cells(timing.status if timing and timing.status != "ok" else None)
+    found = rates(timing, costs, run)
+    per_image = f"{s.median / timing.target.batch * 1e3:.3f}"
+    return _Cells(spread_ms(s), per_image, found.gmacs, found.of_peak, found.bound)
+
+
+def _additivity(
+    graph: Graph, grid: Grid, shown: Sequence[Target], bounds: bool
+) -> tuple[tuple[object, ...], ...]:
+    """The sum of the parts' medians, and how far it is from the whole network's."""
+    head = [None] if bounds else [None, None]
+    rows: list[list[object]] = [[title, *head] for title in ("sum of parts", "net − sum", "sum / net")]
+    for target in shown:
+        for n, text in enumerate(_sums(graph, grid, target)):
+            rows[n] += _picked(_Cells(text), target, bounds)
+    return tuple(map(tuple, rows))
+
+
+def _sums(graph: Graph, grid: Grid, target: Target) -> tuple[str | None, str | None, str | None]:
+    timings = {part: grid.at(part, target) for part in (*graph.block_names, NET)}
+    found = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
+    if len(found) < len(timings) or not found[NET]:
+        return None, None, None
+    net = found.pop(NET)
+    alone = sum(found.values())
+    room = " " * 9  # under the medians, whose spread stands on the right
+    return f"{alone * 1e3:.3f}{room}", f"{(net - alone) * 1e3:+.3f}{room}", f"×{alone / net:.3f}{room}"
+
+
+def _alarms(grid: Grid) -> frozenset[int]:
+    wrong = {part for (part, _), timing in grid.cells.items() if timing.status == "wrong"}
+    return frozenset(n for n, part in enumerate(grid.parts) if grid.same[part] in wrong)

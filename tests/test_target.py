@@ -1,0 +1,256 @@
+"""Targets: what they are called beside others, and which belong together."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_runs import made_run
+from subjects import read_run, subject
+from timings import run_of, timing
+
+from mnv3prof.bench.cache import key
+from mnv3prof.bench.convert import convert
+from mnv3prof.bench.worker import FileKind, Piece
+from mnv3prof.cli.main import run
+from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.record.document import run_document
+from mnv3prof.record.run import NET
+from mnv3prof.record.target import FIELDS, Target, labels, paired, shared_settings
+from mnv3prof.show import sentences
+from mnv3prof.show.latency import latency_sheets, samples_sheet
+from mnv3prof.show.report import sections
+from mnv3prof.show.side_by_side import compared_times
+from mnv3prof.show.summary import headline_sheet, side_by_side_sheet
+from mnv3prof.show.view import views
+
+CPU, ORT = Target(backend="cpu"), Target(backend="onnxruntime")
+INT8 = Target(backend="onnxruntime", dtype="int8")
+targets = st.builds(
+    Target,
+    device=st.sampled_from(["", "pi"]),
+    backend=st.sampled_from(["cpu", "onnxruntime", "litert"]),
+    dtype=st.sampled_from(["fp32", "fp16", "int8"]),
+    batch=st.sampled_from([1, 4]),
+    threads=st.sampled_from([1, 2]),
+)
+
+
+@pytest.mark.parametrize(
+    ("known", "called", "shared"),
+    [
+        ([CPU], ["cpu"], "fp32, batch 1, 1 thread"),
+        ([CPU, ORT], ["cpu", "onnxruntime"], "fp32, batch 1, 1 thread"),
+        ([ORT, INT8], ["fp32", "int8"], "onnxruntime, batch 1, 1 thread"),
+        ([CPU, ORT, INT8], ["cpu, fp32", "onnxruntime, fp32", "onnxruntime, int8"], "batch 1, 1 thread"),
+        (
+            [CPU, Target(backend="cpu", batch=4, threads=2)],
+            ["batch 1, 1 thread", "batch 4, 2 threads"],
+            "cpu, fp32",
+        ),
+        ([CPU, Target(device="pi", backend="cpu")], ["cpu", "cpu@pi"], "fp32, batch 1, 1 thread"),
+        ([], [], ""),
+    ],
+)
+def test_targets_are_called_by_what_differs(known, called, shared):
+    assert labels(known) == dict(zip(known, called, strict=True))
+    assert shared_settings(known) == shared
+
+
+@given(st.lists(targets, min_size=1, max_size=12, unique=True))
+def test_no_two_targets_are_called_alike(known):
+    assert len(set(labels(known).values())) == len(known)
+
+
+@given(st.lists(targets, max_size=8, unique=True), st.lists(targets, max_size=8, unique=True))
+def test_pairs_are_one_to_one_and_differ_in_what_is_said(old, new):
+    found = paired(old, new)
+    assert len(set(found.pairs.values())) == len(found.pairs)
+    for after, before in found.pairs.items():
+        assert (after in new, before in old) == (True, True)
+        apart = {field for field in FIELDS if getattr(after, field) != getattr(before, field)}
+        assert apart == set(found.differing)
+    assert {target for target in new if target in old} <= set(found.pairs)
+    for target in set(old) & set(new):
+        assert found.pairs[target] == target
+
+
+def _several(seconds):
+    """Small's whole network on one backend at several targets."""
+    return run_of(subject("small"), [timing("a", NET, [s] * 6, **how) for s, how in seconds])
+
+
+def test_a_batch_is_timed_per_call_and_per_image():
+    found = _several([(0.002, {}), (0.004, {"batch": 4})])
+    (sheet, *_) = latency_sheets(found)
+    titles = [column.title for column in sheet.columns]
+    assert titles[3:] == [
+        "batch 1, ms", "GMAC/s", "of peak", "batch 4, ms a call", "ms an image", "GMAC/s", "of peak",
+    ]  # fmt: skip
+    (row,) = sheet.rows
+    assert row[6].split()[0] == "4.000"
+    assert row[7] == "1.000"
+    assert row[8] == pytest.approx(4 * 56_510_400 / 0.004 / 1e9)
+    csv = samples_sheet(found)
+    at = [column.key for column in csv.columns].index
+    assert [(r[at("median_s")], r[at("per_image_s")]) for r in csv.rows] == [(0.002, 0.002), (0.004, 0.001)]
+
+
+def test_networks_are_ranked_by_the_time_of_an_image():
+    (view,) = views([_several([(0.002, {}), (0.004, {"batch": 4})])])
+    assert [(target.batch, seconds) for target, seconds in view.ranking()] == [(4, 0.001), (1, 0.002)]
+    assert "batch 4 runs it fastest here, in 1.00 ms an image" in sentences.headline(view)
+    rows = {row[0]: row[1] for row in headline_sheet(view).rows}
+    assert rows["latency, a, batch 4"].startswith("1.00 ms an image")
+
+
+def test_eager_is_the_one_that_is_most_like_the_fastest():
+    how = [("cpu", 0.010, {}), ("cpu", 0.006, {"threads": 2}), ("b", 0.002, {"dtype": "int8", "threads": 2})]
+    found = run_of(subject("small"), [timing(b, NET, [s] * 6, **more) for b, s, more in how])
+    (view,) = views([found])
+    said = sentences.headline(view)
+    assert "b, int8, 2 threads runs it fastest here, in 2.00 ms, 3.0 times as fast as PyTorch eager" in said
+    assert "(cpu, fp32, 2 threads)" in said
+
+
+def test_a_report_of_several_targets_has_a_column_for_each():
+    run_ = made_run(backends=("cpu", "fast"))
+    int8 = [
+        msgspec.structs.replace(t, target=msgspec.structs.replace(t.target, dtype="int8"))
+        for t in run_.timings
+    ]
+    both = msgspec.structs.replace(run_, timings=(*run_.timings, *int8))
+    (latency,) = [section for section in sections([both]) if section.key == "latency"]
+    (panel,) = latency.panels
+    matrix = panel.charts[0].data[0]
+    assert matrix["x"] == ["cpu<br>fp32", "fast<br>fp32", "cpu<br>int8", "fast<br>int8"]
+    assert all(row == row[:1] * 4 or "5.00 ms" in " ".join(row) for row in matrix["text"][:-1])
+
+
+def test_side_by_side_two_runs_are_compared_in_what_differs():
+    fp32 = made_run(backends=("cpu", "fast"))
+    timings = [
+        msgspec.structs.replace(t, target=msgspec.structs.replace(t.target, dtype="int8"))
+        for t in fp32.timings
+    ]
+    int8 = msgspec.structs.replace(fp32, timings=tuple(timings))
+    found = compared_times(views([fp32, int8]))
+    assert [(row.label, row.times, row.ratios) for row in found] == [
+        ("cpu, fp32 → cpu, int8", [0.02, 0.02], [1.0]), ("fast, fp32 → fast, int8", [0.01, 0.01], [1.0]),
+    ]  # fmt: skip
+
+
+def test_side_by_side_another_processor_has_no_ratio_and_a_reason():
+    here = made_run()
+    there = msgspec.structs.replace(here, hosts={"": msgspec.structs.replace(here.host, cpu="Another")})
+    sheet = side_by_side_sheet(views([here, there]))
+    rows = {row[0]: row for row in sheet.rows}
+    assert rows["latency, cpu"][1:] == ("20.0 ms", "20.0 ms", None)
+    reason = "No ratio of times: measured on different machines: processor a processor and Another."
+    assert reason in sheet.notes
+    said = sentences.side_by_side(views([here, there, here]))
+    assert "fastest" not in said
+
+
+# ---------------------------------------------------------------- measured
+
+
+LISTS = ["--on", "null,cpu", "--threads", "1,2", "--batch", "1,2"]
+SHORT = ["--input", "32", "--rows", "1", "--time-budget", "0.4"]
+
+
+def test_lists_are_timed_in_every_combination_and_resumed(tmp_path, capsys):
+    path = tmp_path / "run.json"
+    command = ["profile", "small", *SHORT, "-o", str(path)]
+    assert run([*command, "--on", "cpu", "--threads", "1"]) == 0
+    first = read_run(path)
+    assert run([*command, *LISTS, "--resume"]) == 0
+    found = read_run(path)
+    expected = {(b, n, t) for b in ("null", "cpu") for n in (1, 2) for t in (1, 2)}
+    assert {(t.target.backend, t.target.batch, t.target.threads) for t in found.timings} == expected
+    assert len(found.timings) == 8
+    assert {t.status for t in found.timings} == {"ok"}
+    (kept,) = [t for t in found.timings if t.target == CPU]
+    assert kept == first.timings[0]
+    assert {(roof.dtype, roof.threads) for roof in found.host.roofs} == {("fp32", 1), ("fp32", 2)}
+    capsys.readouterr()
+    assert run(["latency", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "null, batch 2, 1 thread, ms a call" in printed
+    assert "latency on" in printed
+    assert run(["latency", str(path), "--format", "csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 9
+
+
+def test_a_type_that_only_some_take_is_a_column_where_it_was_timed_and_a_note_elsewhere(capsys):
+    assert run(["latency", "small", *SHORT, "--on", "cpu,onnxruntime", "--dtype", "fp32,int8"]) == 0
+    printed = capsys.readouterr().out
+    header = next(line for line in printed.splitlines() if line.startswith("Part"))
+    assert "onnxruntime, int8, ms" in header
+    assert "cpu, int8" not in header
+    assert "cpu, int8 unsupported: cpu takes fp32, fp16, bf16, not int8 (parts: 1)." in printed
+
+
+@pytest.mark.parametrize("command", ["latency", "profile", "compare", "report"])
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--dtype", "fp32,int9", "--dtype: 'int9' is not known; did you mean int8?"),
+        ("--dtype", "", "--dtype: '' is not known; expected fp32, fp16, bf16, int8"),
+        ("--batch", "1,0", "--batch: 0 is not allowed; expected integers from 1 to 1,024"),
+        ("--batch", "1;4", "--batch: '1;4' is not allowed; expected integers from 1 to 1,024"),
+        ("--threads", "1,,2", "--threads: '' is not allowed; expected integers from 1 to 1,024"),
+        ("--threads", "2.5", "--threads: 2.5 is not allowed; expected integers from 1 to 1,024"),
+        ("--threads", "1025", "--threads: 1025 is not allowed; expected integers from 1 to 1,024"),
+        ("--threads", "\u0663", "--threads: '\u0663' is not allowed"),
+    ],
+)
+def test_what_is_wrong_in_a_list_is_named(command, option, value, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    more = {"profile": ["-o", "r.json"], "compare": ["--standard-conv", "--latency"]}.get(command, [])
+    assert run([command, "small", *more, option, value]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
+    assert list(tmp_path.iterdir()) == [] or command == "report"
+
+
+def test_a_document_names_the_target_of_each_timing():
+    found = json.loads(msgspec.json.encode(run_document(_several([(0.002, {}), (0.004, {"batch": 4})]))))
+    assert [t["target"] for t in found["timings"]] == [
+        {"device": "", "backend": "a", "dtype": "fp32", "batch": batch, "threads": 1} for batch in (1, 4)
+    ]
+    assert list(found["graphs"]) == [""]
+    assert list(found["hosts"]) == [""]
+    assert [len(t["launches"][0]["bursts"]) for t in found["timings"]] == [6, 6]
+
+
+# ---------------------------------------------------------------- the cache
+
+
+def test_networks_that_share_a_block_share_its_conversion(tmp_path):
+    rows = tuple(Row(16, 16, 3, 1, False, "RE") for _ in range(2))
+    one = subject(Table(name="one", stem=16, rows=rows, last=8, classes=4), 32)
+    two = subject(
+        Table(name="two", stem=16, rows=(*rows, Row(64, 24, 3, 2, True, "HS")), last=8, classes=9), 32
+    )
+    kind, heard = FileKind("onnx", "fp32", 1), []
+    first = convert({kind: (Piece("", "1"),)}, {"": one}, tmp_path, hear=heard.append)
+    again = convert({kind: (Piece("", "2"),)}, {"": two}, tmp_path, hear=heard.append)
+    assert heard == ["converting to onnx: 1 of 1"]
+    assert first[kind, Piece("", "1")] == again[kind, Piece("", "2")]
+    assert key(one, NET, *kind) != key(two, NET, *kind)
+
+
+@pytest.mark.parametrize(
+    "change", [{"se_gate": "hardsigmoid_relu6"}, {"conv": "standard"}, {"conv": "dense-depthwise"}]
+)
+def test_what_is_built_differently_is_kept_apart(change):
+    row = Row(64, 16, 3, 1, True, "HS")
+    plain = Table(name="n", stem=16, rows=(row,), last=8, classes=4)
+    keys = {
+        key(subject(table, 32), "1", "onnx", "fp32", 1)
+        for table in (plain, msgspec.structs.replace(plain, **change))
+    }
+    assert len(keys) == 2
