@@ -255,8 +255,9 @@ def test_budgets_from_a_file_without_end_are_refused(capsys):
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_tables_name_is_text_in_every_format(form, old, tmp_path, capsys):
     name = "]]><script>alert(1)</script>|##[error]::error::%0A&amp;"
-    table = json.loads(old.read_text(encoding="utf-8"))["table"]
-    changed(old, tmp_path / "run.json", table={**table, "name": name})
+    graphs = json.loads(old.read_text(encoding="utf-8"))["graphs"]
+    graphs[""]["table"]["name"] = name
+    changed(old, tmp_path / "run.json", graphs=graphs)
     assert run(["check", "run.json", "--budget", "macs=1", "--format", form]) == 1
     printed = capsys.readouterr().out
     if form == "junit":

@@ -121,13 +121,13 @@ def test_what_was_measured_differently_is_not_compared(new, reason):
 @pytest.mark.parametrize(
     ("how", "notes", "targets"),
     [
-        ({"dtype": "int8"}, ["Times of dtype fp32 in the old one are compared with dtype int8 in the new one."],
+        ({"dtype": "int8"}, ["Times at fp32 in the old one are compared with int8 in the new one."],
          ("cpu", "fp32, batch 1, 1 thread → int8, batch 1, 1 thread")),
-        ({"threads": 4}, ["Times of threads 1 in the old one are compared with threads 4 in the new one."],
+        ({"threads": 4}, ["Times at 1 thread in the old one are compared with 4 threads in the new one."],
          ("cpu", "fp32, batch 1, 1 thread → fp32, batch 1, 4 threads")),
         ({"dtype": "int8", "batch": 4},
-         ["Times of dtype fp32 in the old one are compared with dtype int8 in the new one.",
-          "Times of batch 1 in the old one are compared with batch 4 in the new one; times are compared per image."],
+         ["Times at fp32 in the old one are compared with int8 in the new one.",
+          "Times at batch 1 in the old one are compared with batch 4 in the new one; times are compared per image."],
          ("cpu", "fp32, batch 1, 1 thread → int8, batch 4, 1 thread")),
     ],
 )  # fmt: skip
@@ -137,7 +137,7 @@ def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(how
     for change in found.times:
         expected = (4.0 if change.part == NET else 1.0) / batch
         assert change.change.ratio == pytest.approx(expected, rel=0.02)
-    assert [note for note in found.notes if note.startswith("Times of")] == notes
+    assert [note for note in found.notes if note.startswith("Times at")] == notes
     (sheet,) = [sheet for sheet in diff_sheets(found) if sheet.title == "Times"]
     assert sheet.rows[0][:3] == ("stem", *targets)
 
@@ -146,9 +146,7 @@ def test_another_backend_is_compared_where_each_run_has_one():
     found = diff(_found(made(backends=("cpu",))), _found(made(backends=("litert",), slower={NET: 2.0})))
     (net,) = (t for t in found.times if t.part == NET)
     assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(2.0, rel=0.02))
-    assert (
-        "Times of backend cpu in the old one are compared with backend litert in the new one." in found.notes
-    )
+    assert "Times at cpu in the old one are compared with litert in the new one." in found.notes
     (sheet,) = [sheet for sheet in diff_sheets(found) if sheet.title == "Times"]
     assert {row[1] for row in sheet.rows} == {"cpu → litert"}
 
@@ -179,8 +177,8 @@ def test_of_another_network_the_whole_is_compared_and_the_blocks_that_are_aligne
     assert [t.part for t in found.times] == ["stem", NET]  # the stems are one structure
     notes = [note for note in found.notes if note.startswith("Not compared")]
     assert [note.partition(":")[0] for note in notes] == ["Not compared"] * 2
-    assert "blocks of the old network without a counterpart: 1, 2, 3" in notes[0]
-    assert "blocks of the new network without a counterpart: 1, 2, 3" in notes[1]
+    assert "parts of the old network without a counterpart: 1, 2, 3" in notes[0]
+    assert "parts of the new network without a counterpart: 1, 2, 3" in notes[1]
 
 
 def test_blocks_behind_one_that_was_put_in_keep_their_counterparts():

@@ -32,7 +32,7 @@ def test_the_cost_document_has_the_promised_fields():
     assert list(found) == [
         "schema", "table", "input", "dtype", "batch_norm", "totals", "blocks", "layers"
     ]  # fmt: skip
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert found["input"] == [224, 224]
     assert found["table"]["name"] == "MobileNetV3-Large"
     assert found["table"]["rows"][3] == {

@@ -362,7 +362,7 @@ def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, s
     new = made(seed=1, how={"batch": 4}, slower={NET: 4 * slower})
     (found,) = _judged('latency.cpu = "+10%"', _found(new), _found(RUN))
     assert found.status == status
-    assert found.measured_as == "fp32, batch 4, 1 thread"
+    assert found.measured_as == "fp32, batch 1, 1 thread → fp32, batch 4, 1 thread"
     assert found.baseline == pytest.approx(4 * 0.020, rel=0.01)
     assert found.limit == pytest.approx(4 * 0.022, rel=0.01)
 
@@ -428,3 +428,25 @@ def test_margin_is_limit_minus_value(limit, tenths):
     (found,) = judge([budget], LARGE, None)
     assert found.margin == limit - 216_589_760
     assert (found.status == "met") == (limit >= 216_589_760)
+
+
+def test_a_size_is_judged_for_every_type_and_batch_that_was_measured():
+    runs = [made(how=how) for how in ({}, {"dtype": "int8"}, {"batch": 2})]
+    several = replace(runs[0], timings=tuple(t for run in runs for t in run.timings))
+    for order in (several, replace(several, timings=several.timings[::-1])):
+        found = {j.measured_as: j.value for j in _judged('arena = "1GiB"', _found(order))}
+        assert found == {"fp32, batch 1": 28_672, "int8, batch 1": 7_168, "fp32, batch 2": 57_344}
+        weights = {
+            j.measured_as.partition(",")[0]: j.value for j in _judged('weights = "1GiB"', _found(order))
+        }
+        assert set(weights) == {"fp32", "int8"}
+        (macs,) = _judged('macs = "1G"', _found(order))
+        assert (macs.measured_as, macs.dtype) == ("", None)
+    (one,) = _judged('arena = { limit = "1GiB", dtype = "int8" }', _found(several))
+    assert (one.measured_as, one.value) == ("int8", 7_168)
+
+
+def test_a_time_is_held_against_a_baseline_of_another_type_and_both_are_named():
+    (found,) = _judged('latency.cpu = "+5%"', _found(made(how={"dtype": "int8", "threads": 4})), _found(RUN))
+    assert found.measured_as == "fp32, batch 1, 1 thread → int8, batch 1, 4 threads"
+    assert (found.target.dtype, found.baseline_target.dtype) == ("int8", "fp32")

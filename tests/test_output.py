@@ -204,7 +204,7 @@ def test_json_is_one_document_and_csv_one_table(capsys):
     for command in ("table", "flops", "memory", "compare small large"):
         assert run([*command.split(), "--format", "json"]) == 0
         document = json.loads(capsys.readouterr().out)
-        assert document["schema"] == 1
+        assert document["schema"] == 2
         assert run([*command.split(), "--format", "csv"]) == 0
         lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
         header, *rows = csv.reader(io.StringIO("\n".join(lines)))

@@ -93,7 +93,7 @@ def test_plans_that_are_there_are_not_asked_for_again(profiled, tmp_path, monkey
     copy.write_bytes(profiled.read_bytes())
     again = ["--on", "litert,null", "--parts", "net", "--resume", "--plans", "-o", str(copy)]
     assert run(["profile", "small", "--input", "32", *again]) == 0
-    assert asked == [("null",)]
+    assert asked == [["null"]]
     assert [plan.backend for plan in read_run(copy).plans] == ["litert"]
 
 

@@ -10,7 +10,7 @@ from mnv3prof.bench.backends import Usable, backend, name_of, names
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.schedule import STEADY, Plan, Watcher
 from mnv3prof.bench.schedule import measure as measure_plan
-from mnv3prof.bench.worker import Piece
+from mnv3prof.bench.worker import Piece, Sample
 from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
@@ -28,10 +28,11 @@ def measure(
     known=(),
     threads=1,
     dtype="fp32",
+    batch=1,
     **how,
 ):
     pieces = tuple(Piece("", part) for part in parts)
-    targets = tuple(Target(backend=name, dtype=dtype, threads=threads) for name in backends)
+    targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
     plan = Plan({"": net}, pieces, targets, default_folder(), **how)
     return measure_plan(plan, Watcher(hear, store), known)
 
@@ -81,11 +82,35 @@ def test_what_is_final_is_not_measured_again_and_the_rest_is():
     assert all(timings[:2] == first for timings in kept)
 
 
-def test_another_type_batch_or_thread_count_is_measured_anew():
+@pytest.mark.parametrize("how", [{"threads": 2}, {"dtype": "bf16"}, {"batch": 2}])
+def test_another_type_batch_or_thread_count_is_measured_anew(how):
     first = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1)
-    (again,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=first, threads=2)
-    assert again.target.threads == 2
+    (again,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=first, **how)
+    assert {field: getattr(again.target, field) for field in how} == how
     assert again.launches != first[0].launches
+    (same,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=(again,), **how)
+    assert same == again
+
+
+def test_a_process_that_is_started_again_is_a_launch_of_its_own(monkeypatch):
+    """Part 1 ends the process in its third burst; part 2 is timed by both processes."""
+    from mnv3prof.bench import fleet
+
+    asked, plainly = [], fleet.processes.ask
+
+    def ask(worker, request, timeout_s, stop=None):
+        if isinstance(request, Sample):
+            asked.append(request)
+            if request.piece.part == "1" and sum(each.piece.part == "1" for each in asked) == 3:
+                worker.process.kill()
+        return plainly(worker, request, timeout_s, stop)
+
+    monkeypatch.setattr(fleet.processes, "ask", ask)
+    found = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=1.0))
+    assert found["1"].status == "crashed"
+    assert len(found["1"].launches) == 1
+    assert [len(launch.bursts) > 0 for launch in found["2"].launches] == [True, True]
+    assert len(found["2"].bursts) == sum(len(launch.bursts) for launch in found["2"].launches)
 
 
 def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason():

@@ -571,8 +571,8 @@ def test_millions_of_objects_are_not_made_to_be_refused(tmp_path, document):
 def test_the_layers_are_looked_through_once_for_all_timings(tmp_path, monkeypatch):
     rows = tuple(Row(8, 8, 3, 1, False, "RE") for _ in range(1_000))
     large = Subject(Table(name="long", stem=8, rows=rows), (1, 1))
-    parts = [f"features.{n}.block.{m}" for n in range(1, 1_001) for m in range(2)] * 5
-    timings = tuple(timing("null", part, stopped="") for part in parts)
+    parts = [f"features.{n}.block.{m}" for n in range(1, 1_001) for m in range(2)]
+    timings = tuple(timing("null", part, threads=many, stopped="") for many in range(1, 6) for part in parts)
     path = kept(
         msgspec.structs.replace(made(), subjects={"": large}, timings=timings), tmp_path / "long.json"
     )

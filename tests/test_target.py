@@ -16,6 +16,7 @@ from mnv3prof.bench.worker import FileKind, Piece
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.document import run_document
+from mnv3prof.record.findings import Evidence
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import FIELDS, Target, labels, paired, shared_settings
 from mnv3prof.show import sentences
@@ -224,6 +225,61 @@ def test_a_document_names_the_target_of_each_timing():
     assert list(found["graphs"]) == [""]
     assert list(found["hosts"]) == [""]
     assert [len(t["launches"][0]["bursts"]) for t in found["timings"]] == [6, 6]
+
+
+def test_so_many_combinations_are_refused(capsys):
+    many = ",".join(map(str, range(1, 66)))
+    assert run(["latency", "small", "--on", "null", "--threads", many]) == 2
+    assert (
+        "65 combinations are too many, since each has a process of its own; expected at most 64"
+        in capsys.readouterr().err
+    )
+
+
+def test_resume_keeps_the_order_in_which_targets_were_asked_for(tmp_path):
+    path = tmp_path / "run.json"
+    command = ["profile", "small", *SHORT, "--on", "null", "-o", str(path), "--resume"]
+    for threads in ("1,2", "1", "3"):
+        assert run([*command, "--threads", threads]) == 0
+    assert [t.target.threads for t in read_run(path).timings] == [1, 2, 3]
+
+
+def test_a_run_is_not_resumed_on_another_machine(tmp_path, capsys):
+    path = tmp_path / "run.json"
+    command = ["profile", "small", *SHORT, "--on", "null", "-o", str(path)]
+    assert run(command) == 0
+    document = json.loads(path.read_bytes())
+    document["hosts"][""]["cpu"] = "Another"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    capsys.readouterr()
+    assert run([*command, "--resume"]) == 2
+    assert "was measured on 'Another', and this is" in capsys.readouterr().err
+
+
+def test_times_of_two_runs_are_held_against_each_other_at_one_target_only():
+    """A: batch 4. B: batch 1, of a variant too. The claim takes both times at one target, or none."""
+    small = subject("small")
+    other = small.varied(small.table)
+    a = run_of(small, [timing("cpu", NET, [0.004] * 6, batch=4)])
+    b = run_of(
+        small, [timing("cpu", NET, [0.001] * 6), timing("cpu", NET, [0.002] * 6, variant="v")], {"v": other}
+    )
+    both = Evidence(subject=small, runs=(a, b))
+    found = [both.timing(variant, NET, "cpu") for variant in ("", "v")]
+    assert [t and t.target.batch for t in found] == [4, None]
+    swapped = Evidence(subject=small, runs=(b, a))
+    assert [swapped.timing(variant, NET, "cpu").target.batch for variant in ("", "v")] == [1, 1]
+
+
+def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
+    runs = [made_run(backends=names) for names in (("cpu", "fast"), ("cpu", "slow"), ("cpu", "slow"))]
+    found = compared_times(views(runs))
+    assert [row.label for row in found] == ["cpu", "fast", "slow"]
+    assert [row.times for row in found] == [[0.02] * 3, [0.01, None, None], [None, 0.02, 0.02]]
+    empty = msgspec.structs.replace(runs[0], timings=())
+    assert [row.times for row in compared_times(views([empty, runs[0], runs[0]]))] == [
+        [None, 0.02, 0.02], [None, 0.01, 0.01],
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- the cache

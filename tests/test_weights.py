@@ -69,7 +69,7 @@ def _trained(path):
 
 def test_training_says_what_it_did(here, capsys):
     found = _json(["train", "net.toml", *QUICK, "-o", "again.pt"], capsys)
-    assert found["table"]["classes"] == 10
+    assert found["graphs"][""]["table"]["classes"] == 10
     assert found["input"] == [16, 16]
     assert (found["trained_on"], found["held_out"], found["steps"]) == (1438, 359, 44)
     assert [epoch["number"] for epoch in found["history"]] == [1, 2]
@@ -157,7 +157,7 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
     arguments = ["train", "net.toml", "--data", "pictures", *QUICK, "--batch-size", "8", "-o", "colours.pt"]
     found = _json(arguments, capsys)
     assert found["classes"] == ["blue", "red"]
-    assert found["table"]["classes"] == 2
+    assert found["graphs"][""]["table"]["classes"] == 2
     assert [file for file, _ in found["skipped"]] == ["pictures/red/bad.png", "pictures/red/worse.png"]
     assert run(arguments) == 0
     text = capsys.readouterr().out
@@ -233,7 +233,7 @@ def test_the_exported_file_answers_as_the_trained_network_does(table, here, caps
     import onnxruntime
 
     found = _json(["export", *table, "--weights", "net.pt", "-o", "net.onnx"], capsys)
-    assert found["weights"]["sha256"] == read_weights(here / "net.pt").weights.sha256
+    assert found["graphs"][""]["weights"]["sha256"] == read_weights(here / "net.pt").weights.sha256
     model, weights = _trained(here / "net.pt")
     session = onnxruntime.InferenceSession("net.onnx")
     assert session.get_inputs()[0].shape[2:] == [16, 16]  # the checkpoint's input
@@ -264,8 +264,8 @@ def test_torchvisions_state_dict_is_taken_too(here, capsys):
     model = torchvision_oracle.mobilenet_v3_small(num_classes=7).eval()
     torch.save(model.state_dict(), here / "torchvision.pth")
     found = _json(["latency", "small", "--weights", "torchvision.pth", "--input", "32", *NULL], capsys)
-    assert found["table"]["classes"] == 7
-    assert (found["weights"]["data"], found["weights"]["accuracy"]) == ("", None)
+    assert found["graphs"][""]["table"]["classes"] == 7
+    assert (found["graphs"][""]["weights"]["data"], found["graphs"][""]["weights"]["accuracy"]) == ("", None)
     weights = read_weights(here / "torchvision.pth").weights
     net = make_parts(subject(vary(read_table("small"), classes=7), 32, weights), 2)["net"]
     with torch.no_grad():
@@ -280,7 +280,7 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
     says = f"Weights: net.pt (SHA-256 {weights.sha256[:12]}), trained on scikit-learn's digits, "
     assert f"{says}{weights.accuracy:.1%} of its held-out images right." in " ".join(text.split())
     assert read_run(here / "run.json").subject.weights == weights
-    assert json.loads((here / "run.json").read_bytes())["weights"]["file"] == "net.pt"
+    assert json.loads((here / "run.json").read_bytes())["graphs"][""]["weights"]["file"] == "net.pt"
     assert run(["latency", "run.json"]) == 0
     assert says in capsys.readouterr().out
     resume = ["profile", *arguments, "--resume", "-o", "run.json"]
@@ -305,7 +305,7 @@ def test_a_report_says_whose_weights_it_is_about(here, capsys):
 
 
 def test_a_run_with_random_weights_says_none(here, capsys):
-    assert _json(["latency", "net.toml", "--input", "16", *NULL], capsys)["weights"] is None
+    assert _json(["latency", "net.toml", "--input", "16", *NULL], capsys)["graphs"][""]["weights"] is None
 
 
 def test_a_converted_part_is_kept_apart_for_each_weights(here):

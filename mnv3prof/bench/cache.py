@@ -55,17 +55,22 @@ def default_folder() -> Path:
     return Path(os.environ.get("MNV3PROF_CACHE") or platformdirs.user_cache_dir("mnv3prof"))
 
 
-def key(subject: Subject, part: str, format_name: str, dtype: Dtype, batch: int) -> str:
-    """Return the entry's name: the digest of everything that the converted part depends on.
+def key(
+    subject: Subject, part: str, format_name: str, dtype: Dtype, batch: int, *, exact: bool = False
+) -> str:  # fmt: skip
+    """Return the entry's name: the digest of what the converted part depends on.
 
-    Parts of one structure share an entry, in whatever network they are: each entry has its own input and
-    expected output. Trained weights are those of one part of one file.
+    To be timed, parts of one structure share an entry, in whatever network they are: their times are the
+    same, and each entry has its own input and expected output. exact: tell apart what only values depend
+    on too (the network, its weights and the place in it), for a file that is handed out. Trained weights
+    are always told apart.
     """
     paths = inner_paths(subject.graph, part)
     structure = [subject.graph.key_of([*paths.values()]), [*paths]]
-    whose = [subject.weights.sha256, part] if subject.weights else []
+    weights = subject.weights.sha256 if subject.weights else ""
+    values = [subject.table, subject.input, part, weights] if exact or weights else []
     versions = {package: _version(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
-    facts = [_FORM, format_name, dtype, batch, structure, whose, versions]
+    facts = [_FORM, format_name, dtype, batch, structure, values, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 

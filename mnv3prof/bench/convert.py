@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -24,29 +25,33 @@ _GRACE_S: Final = 10.0
 Conversions = dict[tuple[FileKind, Piece], "tuple[str, cache.Entry] | Failed"]
 """By kind of file and piece: the entry's key and the entry, or why there is none."""
 
+_Keys = Callable[[FileKind, Piece], str]
+
 
 def convert(
     pieces: Mapping[FileKind, Sequence[Piece]], subjects: Subjects, folder: Path, *,
     timeout_s: float = _LEAST_TIMEOUT_S, hear: Callable[[str], None] = lambda _: None,
-    within_s: float = inf,
+    within_s: float = inf, exact: bool = False,
 ) -> Conversions:  # fmt: skip
     """Convert each piece to every kind of file that it is wanted in. pieces: by kind.
 
     What the cache in `folder` has is not converted again. Kinds are converted side by side, as far
     as processors and memory allow. After `within_s` none is begun, and what is left is not in the answer.
+    exact: as in cache.key.
     """
     found: Conversions = {}
     missing: dict[FileKind, list[Piece]] = {}
     for kind, wanted in pieces.items():
         for piece in wanted:
-            key = _key(kind, piece, subjects)
+            key = _key(kind, piece, subjects, exact)
             entry = cache.find(folder, key)
             if entry is None:
                 missing.setdefault(kind, []).append(piece)
             else:
                 found[kind, piece] = (key, entry)
     if missing:
-        found |= _convert_missing(missing, subjects, folder, timeout_s, hear, monotonic() + within_s)
+        keys = partial(_key, subjects=subjects, exact=exact)
+        found |= _convert_missing(missing, subjects, keys, folder, timeout_s, hear, monotonic() + within_s)
         cache.trim(folder)
     return found
 
@@ -70,15 +75,15 @@ def loading(piece: Piece, setup: Setup, folder: Path) -> Prepare | Failed:
 
 
 def _convert_missing(
-    missing: Mapping[FileKind, Sequence[Piece]], subjects: Subjects, folder: Path, timeout_s: float,
-    hear: Callable[[str], None], until: float,
+    missing: Mapping[FileKind, Sequence[Piece]], subjects: Subjects, keys: _Keys, folder: Path,
+    timeout_s: float, hear: Callable[[str], None], until: float,
 ) -> Conversions:  # fmt: skip
     """Side by side; an interrupt ends the converters at once."""
     found: Conversions = {}
     stop = Event()
     with ThreadPoolExecutor(_how_many_at_once()) as pool:
         jobs = [
-            pool.submit(_convert_all, kind, pieces, subjects, folder, timeout_s, hear, stop, until)
+            pool.submit(_convert_all, kind, pieces, subjects, keys, folder, timeout_s, hear, stop, until)
             for kind, pieces in missing.items()
         ]
         try:
@@ -90,8 +95,8 @@ def _convert_missing(
     return found
 
 
-def _key(kind: FileKind, piece: Piece, subjects: Subjects) -> str:
-    return cache.key(subjects[piece.variant], piece.part, *kind)
+def _key(kind: FileKind, piece: Piece, subjects: Subjects, exact: bool = False) -> str:
+    return cache.key(subjects[piece.variant], piece.part, *kind, exact=exact)
 
 
 def _how_many_at_once() -> int:
@@ -104,8 +109,8 @@ def _how_many_at_once() -> int:
 
 
 def _convert_all(
-    kind: FileKind, pieces: Sequence[Piece], subjects: Subjects, folder: Path, timeout_s: float,
-    hear: Callable[[str], None], stop: Event, until: float,
+    kind: FileKind, pieces: Sequence[Piece], subjects: Subjects, keys: _Keys, folder: Path,
+    timeout_s: float, hear: Callable[[str], None], stop: Event, until: float,
 ) -> Conversions:  # fmt: skip
     found: Conversions = {}
     worker: Worker | None = None
@@ -116,7 +121,7 @@ def _convert_all(
             hear(f"converting to {kind}: {number} of {len(pieces)}")
             if worker is None or not is_alive(worker):
                 worker = start(serve_conversions, kind, subjects, folder)
-            key = _key(kind, piece, subjects)
+            key = keys(kind, piece)
             within_s = min(timeout_s, until - monotonic() + _GRACE_S)
             answer = ask(worker, Convert(piece, key), within_s, stop)
             found[kind, piece] = answer if isinstance(answer, Failed) else (key, answer)

@@ -51,7 +51,7 @@ def export(
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
     setup, piece = Setup({"": subject}, Target(backend=runner, dtype=dtype, batch=batch)), Piece("", part)
     kind = FileKind(to, dtype, batch)
-    made = convert({kind: (piece,)}, setup.subjects, folder, timeout_s=_TIMEOUT_S, hear=hear)
+    made = convert({kind: (piece,)}, setup.subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
     converted = made[kind, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")

@@ -15,7 +15,7 @@ from ..cost.counts import Dtype
 from ..graph.errors import printable
 from ..record.run import HERE, Roof, Run, Subject, twins
 from ..record.target import Target
-from ..record.timing import Operator, Timing
+from ..record.timing import Timing
 from . import cache
 from .backends import backend, compiles, names
 from .host import describe
@@ -61,10 +61,10 @@ def profile(
     Identical parts are measured once, under the first one's name.
     """
     run = known or _begun(request)
-    others = tuple(timing for timing in run.timings if not _asked_for(timing, request))
+    before = run.timings
 
     def keep(timings: tuple[Timing, ...]) -> None:
-        store(replace(run, timings=others + timings))
+        store(replace(run, timings=_merged(before, timings)))
 
     with nullcontext(request.folder) if request.folder else cache.temporary() as folder:
         plan = Plan(
@@ -78,10 +78,11 @@ def profile(
             run = replace(run, hosts={**run.hosts, HERE: host})
         store(run)
         timings = measure(plan, Watcher(hear, keep), run.timings)
-        run = replace(run, timings=others + timings)
+        run = replace(run, timings=_merged(before, timings))
         if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
             found, reasons = profile_operators(request.subjects, timings, folder, request.timeout_s, hear)
-            kept = tuple(operator for operator in run.operators if not _asked_for(operator, request))
+            anew = {(timing.variant, timing.part, timing.target) for timing in timings}
+            kept = tuple(o for o in run.operators if (o.variant, o.part, o.target) not in anew)
             notes = (*run.notes, *reasons) if kept else tuple(reasons)
             run = replace(run, operators=(*kept, *found), notes=tuple(dict.fromkeys(notes)))
             store(run)
@@ -124,5 +125,7 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
     return tuple(found)
 
 
-def _asked_for(timing: Timing | Operator, request: Request) -> bool:
-    return timing.target in request.targets and Piece(timing.variant, timing.part) in _pieces(request)
+def _merged(before: Sequence[Timing], now: Sequence[Timing]) -> tuple[Timing, ...]:
+    """Both, in the order in which they were first asked for; of one part and target, the newer one."""
+    found = {(timing.variant, timing.part, timing.target): timing for timing in (*before, *now)}
+    return tuple(found.values())

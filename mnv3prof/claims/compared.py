@@ -106,16 +106,25 @@ def on_a_mobile_chip(verdict: Verdict, why: str, evidence: Evidence) -> tuple[Ve
 
 
 def _is_mobile(evidence: Evidence) -> bool:
-    return any(name in run.host.os.lower() for run in evidence.runs for name in _MOBILE)
+    return any(
+        name in run.hosts[target.device].os.lower()
+        for run in evidence.runs
+        for target in run.targets
+        for name in _MOBILE
+    )
 
 
 def processor(evidence: Evidence) -> str:
     """The processors that times were taken on."""
-    return ", ".join(dict.fromkeys(run.host.cpu for run in evidence.runs))
+    return ", ".join(dict.fromkeys(run.processors for run in evidence.runs))
 
 
 def measured_on(evidence: Evidence, backends: Iterable[str]) -> str:
-    """How a finding was come by: the backends, processor and threads."""
-    threads = sorted({timing.target.threads for run in evidence.runs for timing in run.timings})
+    """How a finding was come by: the backends, processor, threads and batch."""
+    names = list(dict.fromkeys(backends))
+    found = [evidence.target(name, dtype) for name in names for dtype in ("fp32", "int8")]
+    threads = sorted({target.threads for target in found if target})
+    batches = sorted({target.batch for target in found if target} - {1})
     words = "1 thread" if threads == [1] else f"{', '.join(map(str, threads))} threads"
-    return f"measured on {', '.join(dict.fromkeys(backends))}; {processor(evidence)}, {words}"
+    images = f", batch {', '.join(map(str, batches))}" if batches else ""
+    return f"measured on {', '.join(names)}; {processor(evidence)}, {words}{images}"

@@ -13,6 +13,7 @@ from ..claims.claim import arms, judge, wishes
 from ..graph.errors import InputError
 from ..record.findings import Evidence, Trial, findings_document
 from ..record.run import Run
+from ..record.target import MOST
 from ..record.whole import replace_file
 from ..show.claims import claims_sheets, findings_sheet, working_sheets
 from ..show.comparison import label
@@ -122,7 +123,7 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     from ..claims.measure import BACKENDS, Measuring
     from ..claims.measure import measure as measure_wishes
 
-    in_range(trying.threads, "--threads", 1, 1_024)
+    in_range(trying.threads, "--threads", 1, MOST)
     budget = budget_of(trying.time_budget)
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
     folder = None if trying.no_cache else default_folder()
@@ -137,7 +138,7 @@ def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tupl
 
     in_range(trying.epochs, "--epochs", 1, 10_000)
     in_range(trying.seeds, "--seeds", 1, 1_000)
-    in_range(trying.threads, "--threads", 1, 1_024)
+    in_range(trying.threads, "--threads", 1, MOST)
     plan = Plan(arms(names), trying.seeds, trying.epochs, trying.threads)
     path = None if trying.no_cache else _kept_at(plan)
     known = evidence.trials or (_kept(path) if path else ())

@@ -35,7 +35,7 @@ def compare(
     One source (large): it is compared with its variant. Where --standard-conv, --dense-depthwise,
     --without-se or --activation makes the variant, the other options change both; else they make the
     variant. --latency times them too, and sets the ratio of times beside the ratio of MACs, for each
-    part and backend. A saved run of several networks, given alone, is shown again.
+    part and target. A saved run of several networks, given alone, is shown again.
 
     Example: mnv3prof compare --standard-conv
     """

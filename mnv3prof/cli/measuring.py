@@ -19,7 +19,7 @@ from ..mobilenetv3.table import row_names
 from ..record.document import run_document
 from ..record.plan import RuntimePlan
 from ..record.run import ASKING_INTERRUPTED, NET, Run, Subject
-from ..record.target import Target
+from ..record.target import MOST, Target
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
 from ..show.sheet import Sheet
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
-_MOST: Final = 1_024
+_MOST_TARGETS: Final = 64
 _BUDGET_S: Final = 60.0
 _LINE_EVERY_S: Final = 10.0
 
@@ -44,7 +44,7 @@ ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.
 _LIST: Final = "LIST"
 TimeBudgetOption = Annotated[
     float | None,
-    _measuring("--time-budget", "Seconds of sampling over all parts and backends; 60 by default."),
+    _measuring("--time-budget", "Seconds of sampling over all parts and targets; 60 by default."),
 ]
 
 
@@ -97,6 +97,12 @@ class Measuring(msgspec.Struct, frozen=True):
         batches = listed(self.batch, "--batch", _several)
         threads = listed(self.threads, "--threads", _several)
         names = backend_names("cpu" if self.on is None else self.on)
+        asked = len(names) * len(dtypes) * len(batches) * len(threads)
+        if asked > _MOST_TARGETS:
+            raise InputError(
+                f"--on, --dtype, --batch and --threads: {asked:,} combinations are too many, since each "
+                f"has a process of its own; expected at most {_MOST_TARGETS}"
+            )
         return tuple(
             Target(backend=name, dtype=dtype, batch=batch, threads=many)
             for name, dtype, batch, many in product(names, dtypes, batches, threads)
@@ -118,9 +124,9 @@ def _dtype(text: str, option: str) -> Dtype:
 
 def _several(text: str, option: str) -> int:
     """The number that `text` is. Raises InputError unless it is one of images or threads."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 8 and 1 <= int(text) <= _MOST):
+    if not (text.isascii() and text.isdecimal() and len(text) < 8 and 1 <= int(text) <= MOST):
         raise InputError(
-            f"{option}: {_quoted(text)} is not allowed; expected integers from 1 to {_MOST:,}, e.g. 1,4"
+            f"{option}: {_quoted(text)} is not allowed; expected integers from 1 to {MOST:,}, e.g. 1,4"
         )
     return int(text)
 
@@ -213,8 +219,8 @@ def with_plans(run: Run, request: "Request") -> Run:
     with progress() as hear:
         for (dtype, batch), names in asked.items():
             found += runtime_plans(run.subject, names, dtype, batch, hear, request.timeout_s)
-    new = {(plan.dtype, plan.batch, plan.backend) for plan in found}
-    kept = [plan for plan in run.plans if (plan.dtype, plan.batch, plan.backend) not in new]
+    missing = [(*how, name) for how, names in asked.items() for name in names]
+    kept = [plan for plan in run.plans if (plan.dtype, plan.batch, plan.backend) not in missing]
     return msgspec.structs.replace(run, plans=(*kept, *found))
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..graph.errors import InputError
+from ..graph.errors import InputError, shown
 from ..record.run import Run, Subject
 from ..source import open_source
 from .measuring import Measuring, emit_run, encoded, measured, with_plans, with_readings
@@ -31,7 +31,7 @@ def profile(
     settings: Settings,
     output: Output,
 ) -> None:
-    """Measure a network and keep everything in a run: costs, memory, and every timing's samples.
+    """Measure a network and keep everything in a run: costs, memory, and the bursts of every timing.
 
     Without --on that is on cpu; --on, --dtype, --batch and --threads take lists. The run is kept after
     each part, so that nothing is lost whatever ends it, and --resume measures what it lacks; latency,
@@ -69,6 +69,13 @@ def _refuse_another(known: Run, wanted: Subject, where: str) -> None:
         raise InputError(
             f"{where}: is a run of {known.subject.table.name} at {known.subject.input}; "
             "allowed with --resume are the table and input that it began with"
+        )
+    from ..bench.host import processor
+
+    if known.host.cpu != processor():
+        raise InputError(
+            f"{where}: was measured on {shown(known.host.cpu)}, and this is {shown(processor())}; "
+            "expected with --resume is the same machine"
         )
     before, now = (subject.weights and subject.weights.sha256 for subject in (known.subject, wanted))
     if before != now:

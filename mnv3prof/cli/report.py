@@ -170,7 +170,7 @@ def _page(runs: Sequence[Run], kept: Sequence[Evidence]) -> str:
     seen = views(runs)
     names = list(dict.fromkeys(view.name for view in seen))
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    hosts = ", ".join(dict.fromkeys(run.host.cpu for run in runs))
+    hosts = ", ".join(dict.fromkeys(run.processors for run in runs))
     created = ", ".join(dict.fromkeys(run.created for run in runs))
     tried = [Tried(label(one.subject.graph), judge(one), one.trials) for one in kept or [_evidence(runs)]]
     documents = [

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ..graph.align import aligned
-from ..graph.graph import Graph
 from .change import Change, change, other_machine
-from .figures import NAMES, Figure, Found, Unit, figures, timings_of
-from .run import NET, Host, Run
-from .target import Target, paired
+from .figures import NAMES, Figure, Found, Unit, figures, targets_of, timings_of
+from .run import NET, Run
+from .target import Target, named_field, paired
 from .timing import Timing
 
 
@@ -93,8 +92,8 @@ def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
     if old.run is None or new.run is None:
         return
     before, after = timings_of(old.run, variant), timings_of(new.run, variant)
-    same = _counterparts(old.subjects[variant].graph, new.subjects[variant].graph)
-    pairs = paired(_targets(old.run, variant), _targets(new.run, variant)).pairs
+    same = _counterparts(old, new, variant)
+    pairs = paired(targets_of(old.run, variant), targets_of(new.run, variant)).pairs
     seen = set()
     for part, counterpart in same.items():
         for a, b in _pairs(before.get(counterpart, []), after.get(part, []), pairs):
@@ -105,13 +104,15 @@ def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
             yield TimeChange(variant=variant, part=part, counterpart=counterpart, old=a, new=b, change=change)
 
 
-def _counterparts(old: Graph, new: Graph) -> dict[str, str]:
-    """Each part of the new network with what it is compared with; the whole with the whole."""
-    return {**aligned(old, new), NET: NET}
-
-
-def _targets(run: Run, variant: str) -> tuple[Target, ...]:
-    return tuple(dict.fromkeys(timing.target for timing in run.timings if timing.variant == variant))
+def _counterparts(old: Found, new: Found, variant: str) -> dict[str, str]:
+    """Each part of the new network with what it is compared with: the whole with the whole, a block with
+    the one that it is aligned with, a module with the one at the same path.
+    """
+    timed = [timings_of(each.run, variant) if each.run else {} for each in (old, new)]
+    graphs = [each.subjects[variant].graph for each in (old, new)]
+    blocks = {name for graph in graphs for name in graph.block_names}
+    modules = {part: part for part in timed[1] if part in timed[0] and part not in blocks}
+    return {**aligned(*graphs), NET: NET, **modules}
 
 
 def _pairs(
@@ -152,32 +153,34 @@ def _notes(old: Found, new: Found) -> Iterator[str]:
     if old.run and new.run:
         yield from _target_notes(old.run, new.run)
         yield from _alignment_notes(old, new)
-        yield from _host_notes(old.run.host, new.run.host)
+        yield from _host_notes(old.run, new.run)
 
 
 def _target_notes(old: Run, new: Run) -> Iterator[str]:
-    """What the times differ in by intent."""
-    for field in paired(old.targets, new.targets).differing:
-        a, b = (getattr(run.targets[0], field) for run in (old, new))
+    """Name the fields in which the times that are compared differ."""
+    for field in paired(targets_of(old), targets_of(new)).differing:
+        a, b = (named_field(run.targets[0], field) for run in (old, new))
         how = "; times are compared per image" if field == "batch" else ""
-        yield f"Times of {field} {a} in the old one are compared with {field} {b} in the new one{how}."
+        yield f"Times at {a} in the old one are compared with {b} in the new one{how}."
 
 
 def _alignment_notes(old: Found, new: Found) -> Iterator[str]:
-    """Name the blocks whose times are not compared, since the other network has no such block."""
+    """Name the parts whose times are not compared, since the other network has no such part."""
     for variant in [name for name in old.subjects if name in new.subjects]:
-        same = aligned(old.subjects[variant].graph, new.subjects[variant].graph)
+        same = _counterparts(old, new, variant)
         for which, found, kept in (("old", old, same.values()), ("new", new, same.keys())):
             timed = timings_of(found.run, variant) if found.run else {}
-            alone = [part for part, timings in timed.items() if timings and part != NET and part not in kept]
+            alone = [part for part, timings in timed.items() if timings and part not in kept]
             if alone:
                 of = f"the {which} network" + (f", {variant}," if variant else "")
-                yield f"Not compared: times of blocks of {of} without a counterpart: {', '.join(alone)}."
+                yield f"Not compared: times of parts of {of} without a counterpart: {', '.join(alone)}."
 
 
-def _host_notes(old: Host, new: Host) -> Iterator[str]:
-    versions = {"python": (old.python, new.python), "system": (old.os, new.os)}
-    versions |= {k: (old.versions[k], new.versions[k]) for k in old.versions if k in new.versions}
-    changed = [f"{name} {a} → {b}" for name, (a, b) in versions.items() if a != b]
-    if changed:
-        yield f"Versions changed: {', '.join(changed)}."
+def _host_notes(old: Run, new: Run) -> Iterator[str]:
+    for device in [name for name in old.hosts if name in new.hosts]:
+        a, b = old.hosts[device], new.hosts[device]
+        versions = {"python": (a.python, b.python), "system": (a.os, b.os)}
+        versions |= {k: (a.versions[k], b.versions[k]) for k in a.versions if k in b.versions}
+        changed = [f"{name} {x} → {y}" for name, (x, y) in versions.items() if x != y]
+        if changed:
+            yield f"Versions changed{f' on {device}' if device else ''}: {', '.join(changed)}."

@@ -9,6 +9,7 @@ from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Peak, Peaks, arena, peaks
 from ..graph.graph import Graph
 from .run import Run, Subject, twins
+from .target import Target
 from .timing import Timing
 
 Unit = Literal["count", "bytes", "seconds"]
@@ -44,6 +45,11 @@ class Found(msgspec.Struct, frozen=True):
     dtype: Dtype = "fp32"
     batch: int = 1
     run: Run | None = None
+
+    @property
+    def sizes(self) -> tuple[tuple[Dtype, int], ...]:
+        """Each dtype and batch that it was measured with, its own first."""
+        return self.run.sizes if self.run else ((self.dtype, self.batch),)
 
     @property
     def subjects(self) -> dict[str, Subject]:
@@ -82,10 +88,19 @@ def figures(graph: Graph, dtype: Dtype = "fp32", batch: int = 1) -> dict[str, Fi
 
 
 def timings_of(run: Run, variant: str = "") -> dict[str, list[Timing]]:
-    """Each part's timings, or those of the identical part that was measured for it."""
-    same = twins(run.subjects[variant].graph)
+    """Each part's timings, or those of the identical part that was measured for it.
+
+    Parts are the blocks, the whole network, and the modules that were timed by their path.
+    """
     ours = [timing for timing in run.timings if timing.variant == variant]
+    same = {**twins(run.subjects[variant].graph)}
+    same |= {timing.part: timing.part for timing in ours if timing.part not in same}
     return {part: [t for t in ours if t.part == first] for part, first in same.items()}
+
+
+def targets_of(run: Run | None, variant: str = "") -> tuple[Target, ...]:
+    """The targets on which one network of the run was timed."""
+    return tuple(dict.fromkeys(t.target for t in run.timings if t.variant == variant)) if run else ()
 
 
 def _cost(field: str, unit: Unit, groups: tuple[Totals, ...], whole: Totals) -> Figure:

@@ -10,6 +10,7 @@ from ..graph.graph import Graph
 from .document import run_document, table_head
 from .read import Network, RunDocument, decode, read_head, require_schema
 from .run import SCHEMA, Run, Subject, twins
+from .target import Target
 from .timing import Timing
 
 Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
@@ -83,12 +84,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         """The network's layers."""
         return self.subject.graph
 
+    def target(self, backend: str, dtype: Dtype = "fp32") -> Target | None:
+        """The target that times on this backend and dtype are taken from, so that all are of one batch and
+        one number of threads: the first that something was measured on.
+        """
+        timings = (timing for run in self.runs for timing in run.timings if timing.bursts)
+        return next(
+            (t.target for t in timings if (t.target.backend, t.target.dtype) == (backend, dtype)), None
+        )
+
     def timing(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Timing | None:
         """What was measured of a variant's part, or of the part that is identical to it."""
+        target = self.target(backend, dtype)
         for run in self.runs:
             if variant in run.subjects:
-                here = (t for t in run.targets if (t.backend, t.dtype) == (backend, dtype))
-                target = next(here, None)  # one batch and thread count for all that is compared
                 wanted = [t for t in run.timings if (t.variant, t.target) == (variant, target)]
                 found = {timing.part: timing for timing in wanted}
                 if wanted and part not in found:
@@ -139,6 +148,8 @@ def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
         require_schema(head, where)
         return decode(data, RunDocument, where).run(where)
     if head.table and head.input:
+        if head.schema:
+            require_schema(head, where)
         return decode(data, Network, where).subject(where)
     if head.schema and not head.table:
         raise InputError(f"{where}: holds no network; expected a table, a run, findings or a report")

@@ -5,9 +5,11 @@ from typing import Final, Literal
 
 import msgspec
 
+from ..cost.counts import Dtype
+from ..graph.align import aligned
 from .budgets import Budget, Level
 from .change import Change, change, other_machine, state
-from .figures import LATENCY, Figure, Found, Unit, figures, timings_of, unit_of
+from .figures import LATENCY, Figure, Found, Unit, figures, targets_of, timings_of, unit_of
 from .run import NET
 from .target import Target, paired
 from .timing import Timing
@@ -29,15 +31,19 @@ class Spender(msgspec.Struct, frozen=True):
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """One budget held against what was found.
 
-    target: of a time, what it was taken on. limit, value, baseline: in `unit`, None where there is none.
-    reason: why nothing could be judged, or why a time above its limit is no breach. spenders: of a broken
-    budget, the blocks that spend the most.
+    target: of a time, what it was taken on; baseline_target: what its baseline was. dtype, batch: of a
+    figure in bytes, for which it is told; None where there is nothing to tell apart. limit, value,
+    baseline: in `unit`, None where there is none. reason: why nothing could be judged, or why a time above
+    its limit is no breach. spenders: of a broken budget, the blocks that spend the most.
     """
 
     budget: Budget
     unit: Unit
     status: Status
     target: Target | None = None
+    baseline_target: Target | None = None
+    dtype: Dtype | None = None
+    batch: int | None = None
     limit: int | float | None = None
     value: int | float | None = None
     baseline: int | float | None = None
@@ -46,8 +52,15 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def measured_as(self) -> str:
-        """The settings of a time's target, e.g. "int8, batch 1, 4 threads", or the budget's dtype, if any."""
-        return self.target.settings if self.target else self.budget.dtype or ""
+        """The settings of a time, e.g. "fp32, batch 1, 1 thread → int8, batch 1, 1 thread" where those of the
+        baseline differ; the dtype and batch of a figure, if any.
+        """
+        if self.target is None:
+            return ", ".join(
+                [*([self.dtype] if self.dtype else []), *([f"batch {self.batch}"] if self.batch else [])]
+            )
+        known = [each.settings for each in (self.baseline_target, self.target) if each]
+        return " → ".join(dict.fromkeys(known))
 
     @property
     def margin(self) -> int | float | None:
@@ -68,21 +81,32 @@ def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tu
     A budget with a change needs the baseline.
     """
     judged: list[Judgement] = []
-    paper: dict[str, tuple[Mapping[str, Figure], Mapping[str, Figure]]] = {}
+    paper: dict[tuple[Dtype, int], tuple[Mapping[str, Figure], Mapping[str, Figure]]] = {}
     for budget in budgets:
         if budget.name.startswith(LATENCY):
             judged += _judge_times(budget, found, baseline)
             continue
-        dtype = budget.dtype or found.dtype
-        if dtype not in paper:
-            old = baseline or found
-            paper[dtype] = (
-                figures(found.subject.graph, dtype, found.batch),
-                figures(old.subject.graph, dtype, found.batch),
-            )
-        new, old_figures = paper[dtype]
-        judged.append(_judge_figure(budget, new[budget.name], old_figures[budget.name]))
+        sizes = _sizes(budget, found)
+        for size in sizes:
+            if size not in paper:
+                old = baseline or found
+                paper[size] = (figures(found.subject.graph, *size), figures(old.subject.graph, *size))
+            new, old_figures = paper[size]
+            judgement = _judge_figure(budget, new[budget.name], old_figures[budget.name])
+            told = size if len(sizes) > 1 else (budget.dtype, None)
+            judged.append(msgspec.structs.replace(judgement, dtype=told[0], batch=told[1]))
     return tuple(judged)
+
+
+def _sizes(budget: Budget, found: Found) -> list[tuple[Dtype, int]]:
+    """The dtypes and batches at which a figure is judged: the budget's, or all that were measured."""
+    if budget.dtype:
+        return [(budget.dtype, found.batch)]
+    if unit_of(budget.name) != "bytes":
+        return [(found.dtype, found.batch)]
+    if budget.name.startswith(("peak.", "arena")):
+        return list(found.sizes)
+    return list({dtype: (dtype, batch) for dtype, batch in reversed(found.sizes)}.values())[::-1]
 
 
 def _judge_figure(budget: Budget, new: Figure, old: Figure) -> Judgement:
@@ -114,8 +138,7 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     if budget.change is None or baseline is None:
         return _limited(_judgement(budget, new), budget.limit, _blocks(found, new), {})
     before, reason = _of_backend(baseline, new.target.backend, budget)
-    after, _ = _of_backend(found, new.target.backend, budget)
-    pairs = paired([t.target for t in before], [t.target for t in after]).pairs
+    pairs = paired(targets_of(baseline.run), targets_of(found.run)).pairs
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
     if old is None:
         why = reason or f"{baseline.source} was not measured as {new.target.settings} on {new.target.backend}"
@@ -125,12 +148,16 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     scale = new.target.batch / old.target.batch  # times of different batches are compared per image
     base = scale * old.seconds
     limit = base * float(1 + budget.change)
-    plain = msgspec.structs.replace(_judgement(budget, new), limit=limit, baseline=base)
+    plain = msgspec.structs.replace(
+        _judgement(budget, new), limit=limit, baseline=base, baseline_target=old.target
+    )
     apart = other_machine(old, new, baseline.run, found.run) if baseline.run and found.run else ""
     moved = Change("not comparable", reason=apart) if apart else change(old, new)
     if moved.verdict == "not comparable":
         return msgspec.structs.replace(plain, status="incomparable", reason=moved.reason)
-    earlier = {block: scale * seconds for block, seconds in _blocks(baseline, old).items()}
+    known = _blocks(baseline, old)
+    same = aligned(baseline.subject.graph, found.subject.graph)
+    earlier = {block: scale * known[was] for block, was in same.items() if was in known}
     judged = _limited(plain, limit, _blocks(found, new), earlier)
     if judged.status == "broken" and moved.verdict != "slower":
         told = f"above it, but {moved.reason} (p = {moved.p:.2g}, noise {moved.noise:.1%})"

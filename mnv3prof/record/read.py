@@ -12,10 +12,11 @@ from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
 from .plan import RuntimePlan
 from .run import HERE, NET, SCHEMA, Host, Run, Subject, Weights
+from .target import Target
 from .timing import Operator, Timing
 
 MAX_RUN_BYTES: Final = 200_000_000
-"""A run holds every sample."""
+"""Of a run's document."""
 
 _Document = TypeVar("_Document")
 
@@ -108,7 +109,12 @@ def decode(data: bytes, kind: type[_Document], where: str) -> _Document:
 def _check(run: Run, where: str) -> None:
     """Raises InputError for a timing that fits none of the networks, or whose figures cannot be."""
     parts = {name: _parts(subject.graph) for name, subject in run.subjects.items()}
+    seen: set[tuple[str, str, Target]] = set()
     for number, timing in enumerate(run.timings, 1):
+        known = len(seen)
+        seen.add((timing.variant, timing.part, timing.target))
+        if len(seen) == known:
+            raise InputError(f"{where}: timing {number} is of a part and target that an earlier one is of")
         _require_part(parts, timing, f"{where}: timing {number}")
         _require_host(run, timing, f"{where}: timing {number}")
     for number, operator in enumerate(run.operators, 1):

@@ -137,7 +137,19 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def measured_as(self) -> tuple[Dtype, int]:
         """The dtype and batch of its first target, for which its bytes are given."""
-        return next(((target.dtype, target.batch) for target in self.targets), ("fp32", 1))
+        return self.sizes[0]
+
+    @property
+    def sizes(self) -> tuple[tuple[Dtype, int], ...]:
+        """Each dtype and batch that it was measured with, in the order in which they were asked for."""
+        measured = dict.fromkeys((target.dtype, target.batch) for target in self.targets)
+        return tuple(measured) or (("fp32", 1),)
+
+    @property
+    def processors(self) -> str:
+        """The processors of the machines on which its times were taken."""
+        devices = dict.fromkeys(target.device for target in self.targets) or {HERE: None}
+        return ", ".join(dict.fromkeys(self.hosts[device].cpu for device in devices))
 
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
         """The plans of the network at this dtype and batch."""

@@ -7,10 +7,13 @@ import msgspec
 
 from ..cost.counts import Dtype
 
-Several = Annotated[int, msgspec.Meta(ge=1, le=1_024)]
+MOST: Final = 1_024
+"""So many images a call has, or threads a runtime, at most."""
+
+Several = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a timing was taken on. device: "" is the machine that the run was made on.
 
     batch: images per call. threads: of the runtime.
@@ -50,16 +53,15 @@ def threads_of(number: int) -> str:
     return "1 thread" if number == 1 else f"{number} threads"
 
 
-def labels(targets: Iterable[Target]) -> dict[Target, str]:
-    """Label each target by the fields that differ among them; without any by its backend and device."""
+def labels(targets: Iterable[Target], *, with_backend: bool = False) -> dict[Target, str]:
+    """Label each target by the fields that differ among them; without any by its backend and device.
+
+    with_backend: put the backend and device first, whatever differs.
+    """
     known = list(dict.fromkeys(targets))
     differing = {field for field in FIELDS if len({getattr(target, field) for target in known}) > 1}
-    return {target: _label(target, differing or {"backend"}) for target in known}
-
-
-def placed(target: Target, label: str) -> str:
-    """Put the backend before a label that leaves it out."""
-    return label if label.startswith(target.place) else f"{target.place}, {label}"
+    shown = differing | {"backend"} if with_backend or not differing else differing
+    return {target: _label(target, shown) for target in known}
 
 
 def shared_settings(targets: Iterable[Target]) -> str:
@@ -69,6 +71,14 @@ def shared_settings(targets: Iterable[Target]) -> str:
     named = [_label(known[0], {field}) for field in alone] if known else []
     places = {target.place for target in known}
     return ", ".join([*(places if len(places) == 1 and len(known) > 1 else ()), *named])
+
+
+def named_field(target: Target, field: str) -> str:
+    """Say what a field holds: "int8", "batch 4", "this machine"."""
+    return {
+        "device": target.device or "this machine", "backend": target.backend, "dtype": target.dtype,
+        "batch": f"batch {target.batch}", "threads": threads_of(target.threads),
+    }[field]  # fmt: skip
 
 
 def paired(old: Collection[Target], new: Collection[Target]) -> Pairing:
@@ -91,11 +101,5 @@ def _key(target: Target, differing: Collection[str]) -> tuple[object, ...]:
 
 
 def _label(target: Target, fields: Collection[str]) -> str:
-    found = [target.place] if {"backend", "device"} & {*fields} else []
-    if "dtype" in fields:
-        found.append(target.dtype)
-    if "batch" in fields:
-        found.append(f"batch {target.batch}")
-    if "threads" in fields:
-        found.append(threads_of(target.threads))
-    return ", ".join(found)
+    place = [target.place] if {"backend", "device"} & {*fields} else []
+    return ", ".join([*place, *(named_field(target, field) for field in FIELDS[2:] if field in fields)])

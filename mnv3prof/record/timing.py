@@ -45,6 +45,8 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
         """Raise ValueError for times that cannot be."""
         if len(self.wall_s) > self.calls or list(self.wall_s) != sorted(self.wall_s):
             raise ValueError("a burst's wall_s must be ascending, and no more than its calls")
+        if max((1 - 1e-9) * self.mean_s, self.wall_s[-1]) > self.max_s or self.outliers > self.calls:
+            raise ValueError("a burst's max_s must be its largest time, and its outliers some of its calls")
 
     @property
     def median(self) -> float:
@@ -53,7 +55,9 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """One process of the runtime, with its bursts in the order in which they were taken."""
+    """One process of the runtime, with its bursts in the order in which they were taken. A timing has
+    another one where its process ended and was started again.
+    """
 
     bursts: tuple[Burst, ...] = ()
 
@@ -65,7 +69,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     path of a module of the network.
     status and reason: why there are no bursts, or why they count for nothing ("wrong": the output is
     not PyTorch's). launches: one for each process that timed the part.
-    convert_s: converting the part, file_bytes: its size; load_s: loading it; first_s: its first run.
+    convert_s: converting the part, file_bytes: its size; load_s, first_s: loading it and its first run, in
+    the last launch.
     max_abs_err, max_rel_err: against PyTorch eager's output, relative to its largest magnitude;
     rms_rel_err: root mean square by root mean square. stopped: why sampling ended; "" where it has not.
     """

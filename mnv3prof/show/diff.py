@@ -35,21 +35,21 @@ def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
 
 def changes_sheet(found: Diff) -> Sheet:
     """Totals, changed figures of blocks, and all times, one a row and exact, for CSV."""
-    keys = ("variant", "what", "part", *FIELDS, "unit", "old", "new", "ratio",
-            "p", "noise", "verdict", "reason")  # fmt: skip
+    keys = ("variant", "what", "part", "old_part", *FIELDS, "unit", "old", "new", "old_per_image",
+            "new_per_image", "ratio", "p", "noise", "verdict", "reason")  # fmt: skip
     rows: list[tuple[object, ...]] = []
     for f in found.figures:
         if f.differs or not f.block:
             verdict = "changed" if f.differs else "same"
             rows.append((
-                f.variant, f.name, f.block, *[None for _ in FIELDS], f.unit, f.old, f.new,
-                _ratio(f.old, f.new), None, None, verdict, None,
+                f.variant, f.name, f.block, f.block, *[None for _ in FIELDS], f.unit, f.old, f.new,
+                None, None, _ratio(f.old, f.new), None, None, verdict, None,
             ))  # fmt: skip
     for t in found.times:
         rows.append((
-            t.variant, "time", t.part, *_fields(t), "seconds", t.old and t.old.seconds,
-            t.new and t.new.seconds, t.change.ratio, t.change.p, t.change.noise, t.change.verdict,
-            t.change.reason,
+            t.variant, "time", t.part, t.counterpart, *_fields(t), "seconds", t.old and t.old.seconds,
+            t.new and t.new.seconds, t.old and t.old.per_image, t.new and t.new.per_image, t.change.ratio,
+            t.change.p, t.change.noise, t.change.verdict, t.change.reason,
         ))  # fmt: skip
     return Sheet("changes", tuple(Column(key, key, "text") for key in keys), tuple(rows))
 
@@ -104,11 +104,13 @@ def _cells(figure: FigureChange | None) -> tuple[int | float | None, ...]:
 
 def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     several = len({_targets(t) for t in times}) > len({_targets(t)[0] for t in times})
+    images = any(timing.target.batch > 1 for t in times for timing in (t.old, t.new) if timing)
+    unit = "ms a call" if images else "ms"
     columns = (
         Column("part", "Part", "text"), Column("place", "Backend", "text"),
         Column("how", "Measured as", "text", importance=0 if several else 5),
-        Column("old_ms", "Old, ms", "figure", importance=2),
-        Column("new_ms", "New, ms", "figure", importance=1), Column("ratio", "New/old", "ratio"),
+        Column("old_ms", f"Old, {unit}", "figure", importance=2),
+        Column("new_ms", f"New, {unit}", "figure", importance=1), Column("ratio", "New/old", "ratio"),
         Column("noise", "Noise", "percent", importance=4), Column("p", "p", "figure", importance=3),
         Column("verdict", "Verdict", "text"),
     )  # fmt: skip
@@ -161,7 +163,8 @@ def _ms(timing: Timing | None) -> str | None:
     summary = timing.summary if timing else None
     if timing is None or timing.status != "ok" or summary is None:
         return timing.status if timing and timing.status != "ok" else None
-    return spread_ms(summary)
+    batch = timing.target.batch
+    return spread_ms(summary) + (f"({summary.median / batch * 1e3:.3f} an image)" if batch > 1 else "")
 
 
 def _reasons(times: Sequence[TimeChange], several: bool) -> list[str]:

@@ -48,7 +48,8 @@ def sentence(judgement: Judgement) -> str:
     name = f"{j.budget.name} ({j.measured_as})" if j.measured_as else j.budget.name
     if j.status in ("unmeasured", "incomparable"):
         return f"{name} is {_SHOWN[j.status]}: {j.reason}."
-    value, limit, margin = (amount(each, j.unit) for each in (j.value, j.limit, j.margin and abs(j.margin)))
+    value, limit = amount(j.value, j.unit, batch_of(j)), amount(j.limit, j.unit)
+    margin = amount(j.margin and abs(j.margin), j.unit)
     if j.status == "met":
         why = f", {j.reason}" if j.reason else ""
         return f"{name} is {value}, {margin} {'above' if j.reason else 'below'} the limit of {limit}{why}."
@@ -57,12 +58,18 @@ def sentence(judgement: Judgement) -> str:
     return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}).{spent}"
 
 
-def amount(value: float | None, unit: Unit) -> str:
-    """`value` with its unit: counts and bytes in full, seconds as ms."""
+def batch_of(judgement: Judgement) -> int:
+    """How many images the judged time is of."""
+    return judgement.target.batch if judgement.target else 1
+
+
+def amount(value: float | None, unit: Unit, batch: int = 1) -> str:
+    """`value` with its unit: counts and bytes in full, seconds as ms, of several images per image too."""
     if value is None:
         return "–"
     if unit == "seconds":
-        return f"{value * 1e3:,.3f} ms"
+        each = f" a call ({value / batch * 1e3:,.3f} ms an image)" if batch > 1 else ""
+        return f"{value * 1e3:,.3f} ms{each}"
     return f"{value:,} B" if unit == "bytes" else f"{value:,}"
 
 
@@ -74,7 +81,8 @@ def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
         Column("level", "Level", "text", importance=1), Column("verdict", "Verdict", "text"),
     )  # fmt: skip
     rows = tuple(
-        (limit_of(j), j.measured_as or None, *(amount(each, j.unit) for each in (j.limit, j.value, j.margin)),
+        (limit_of(j), j.measured_as or None, amount(j.limit, j.unit), amount(j.value, j.unit, batch_of(j)),
+         amount(j.margin, j.unit),
          j.margin / j.limit if j.margin is not None and j.limit else None, j.breach or j.budget.level,
          _SHOWN[j.status])
         for j in judged

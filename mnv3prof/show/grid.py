@@ -26,17 +26,15 @@ def part_costs(graph: Graph, dtype: Dtype = "fp32", timings: Iterable[Timing] = 
 
 
 class Grid(NamedTuple):
-    """Timings by part and target. same: each part's first that is identical."""
+    """Timings by part and target. same: each part's first that is identical. labels: what its columns are
+    called, each target by what differs among them.
+    """
 
     parts: list[str]
     targets: list[Target]
     cells: dict[tuple[str, Target], Timing]
     same: dict[str, str]
-
-    @property
-    def labels(self) -> dict[Target, str]:
-        """What its columns are called: each target by what differs among them."""
-        return labels(self.targets)
+    labels: dict[Target, str]
 
     def at(self, part: str, target: Target) -> Timing | None:
         """The timing that stands for the part, its own or its twin's."""
@@ -52,7 +50,7 @@ def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
     parts = [part for part in (*graph.block_names, NET) if same[part] in measured]
     parts += [part for part in measured if part not in parts]
     targets = list(dict.fromkeys(timing.target for timing in timings))
-    return Grid(parts, targets, {(t.part, t.target): t for t in timings}, same)
+    return Grid(parts, targets, {(t.part, t.target): t for t in timings}, same, labels(targets))
 
 
 class Rates(NamedTuple):

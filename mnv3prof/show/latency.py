@@ -6,7 +6,7 @@ from msgspec.structs import astuple
 
 from ..graph.align import aligned
 from ..record.run import NET, Run
-from ..record.target import labels, placed
+from ..record.target import labels
 from ..record.timing import Timing
 from .costs import titled
 from .grid import grid_of, part_costs, rates, timings_of
@@ -29,7 +29,7 @@ def latency_sheets(run: Run) -> tuple[Sheet, ...]:
 
 
 def samples_sheet(run: Run) -> Sheet:
-    """A row for each part and backend with every figure in full, for CSV."""
+    """A row for each part and target with every figure in full, for CSV."""
     columns = (
         Column("variant", "Variant", "text"), Column("part", "Part", "text"),
         Column("device", "Device", "text"), Column("backend", "Backend", "text"),
@@ -49,10 +49,15 @@ def samples_sheet(run: Run) -> Sheet:
         Column("max_rel_err", "Max rel error", "number"), Column("rms_rel_err", "RMS rel error", "number"),
         Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
+    asked = dict.fromkeys((t.variant, t.target.dtype) for t in run.timings)
+    known = {
+        (variant, dtype): part_costs(run.subjects[variant].graph, dtype, timings_of(run, variant))
+        for variant, dtype in asked
+    }
     rows = []
     for t in run.timings:
         target, s = t.target, t.summary
-        costs = part_costs(run.subjects[t.variant].graph, target.dtype, (t,))[t.part]
+        costs = known[t.variant, target.dtype][t.part]
         spread = (s.median, s.p10, s.p90, s.iqr, s.median / target.batch) if s else (None,) * 5
         steadiness = (_yes(s.noisy), _yes(drifted(t)), t.outliers) if s else (None,) * 3
         bursts = (len(t.bursts), t.excluded) if t.bursts else (None, None)
@@ -82,7 +87,7 @@ def _preparing_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
         Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
     rows = []
-    called = labels(t.target for t in timings)
+    called = labels((t.target for t in timings), with_backend=True)
     for target, name in called.items():
         ready = [t for t in timings if t.target == target and t.first_s is not None]
         if not ready:
@@ -93,7 +98,7 @@ def _preparing_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
             for key in ("max_abs_err", "max_rel_err", "rms_rel_err")
         ]
         rows.append((
-            placed(target, name), whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s),
+            name, whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s),
             _ms(whole.first_s), *(None if e is None else f"{e:.1e}" for e in errors), whole.cpu_per_wall,
         ))  # fmt: skip
     note = (
@@ -106,8 +111,9 @@ def _preparing_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
 
 def _compiled_beside(timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
     """That a backend compiled while the others loaded, where it did: their load times are longer for it."""
-    ready = {t.target.place: run.hosts[t.target.device] for t in timings if t.first_s is not None}
-    beside = [n for n, host in ready.items() if n in host.runtimes and host.runtimes[n].compiles]
+    ready = dict.fromkeys(t.target for t in timings if t.first_s is not None)
+    runtimes = {target: run.hosts[target.device].runtimes.get(target.backend) for target in ready}
+    beside = list(dict.fromkeys(t.place for t, runtime in runtimes.items() if runtime and runtime.compiles))
     return (f"The others loaded while {words(beside)} compiled.",) if beside and len(ready) > 1 else ()
 
 

@@ -109,7 +109,8 @@ def matrix_chart(view: View, key: str) -> Chart:
     """Parts × targets: the median per call with its spread, coloured by its share of the target's sum."""
     parts = list(view.grid.parts)
     columns = view.grid.targets
-    names = [_stacked(view.called(target)) for target in columns]
+    several = any(target.batch > 1 for target in columns)
+    names = [_stacked(f"{view.called(target)}{', per call' if several else ''}") for target in columns]
     shares = {target: view.time_shares(target) for target in columns}
     cells = [[view.timing(part, target) for target in columns] for part in parts]
     text = [[_cell(view.grid.at(part, target)) for target in columns] for part in parts]

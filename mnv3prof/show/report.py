@@ -11,7 +11,7 @@ from ..cost.counts import count
 from ..cost.memory import arena, peaks
 from ..mobilenetv3.published import published
 from ..mobilenetv3.table import separable_savings
-from ..record.run import NET, Run
+from ..record.run import NET, Host, Run
 from . import plots, sentences
 from .comparison import blocks_sheet as compared_blocks
 from .costs import MAC, at_least, cost_sheet
@@ -188,20 +188,26 @@ def _environment(runs: Sequence[Run]) -> Section:
 
 
 def _made(run: Run, several: bool) -> Panel:
-    host = run.host
-    facts = [
-        ("created", run.created), ("command", run.command), ("processor", host.cpu),
-        ("cores", str(host.cores)),
+    facts = [("created", run.created), ("command", run.command)]
+    versions: list[Sheet] = []
+    columns = (Column("what", "What", "text"), Column("value", "Value", "text"))
+    for device, host in run.hosts.items():
+        on = f" on {device}" if device else ""
+        facts += [(f"{what}{on}", value) for what, value in _machine(host)]
+        versions.append(Sheet(f"Versions{on}", columns, tuple(host.versions.items())))
+    whose = weights_notes(run.subject.weights)
+    machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
+    said = "This file holds its run: mnv3prof report FILE.html makes the page again."
+    label = f"{run.subject.table.name}, {run.created}" if several else ""
+    return Panel(label, (said,), sheets=tuple(versions), open_sheets=(machine,))
+
+
+def _machine(host: Host) -> list[tuple[str, str]]:
+    return [
+        ("processor", host.cpu), ("cores", str(host.cores)),
         ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"), ("GPU", host.gpu or "none used"),
         ("operating system", host.os), ("Python", host.python),
     ]  # fmt: skip
-    columns = (Column("what", "What", "text"), Column("value", "Value", "text"))
-    whose = weights_notes(run.subject.weights)
-    machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
-    versions = Sheet("Versions", columns, tuple(host.versions.items()))
-    said = "This file holds its run: mnv3prof report FILE.html makes the page again."
-    label = f"{run.subject.table.name}, {run.created}" if several else ""
-    return Panel(label, (said,), sheets=(versions,), open_sheets=(machine,))
 
 
 def _definitions() -> Section:

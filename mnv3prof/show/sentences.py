@@ -32,8 +32,7 @@ def headline(view: View) -> str:
         return f"{needs}; its time as a whole was not measured."
     target, seconds = ranking[0]
     how = "runs it fastest here, in" if len(ranking) > 1 else "runs it here in"
-    name = view.called(target) if len(ranking) > 1 else target.place
-    sentence = f"{needs}; {name} {how} {view.time(seconds)}{_noisy(view, NET, target)}"
+    sentence = f"{needs}; {view.called(target)} {how} {view.time(seconds)}{_noisy(view, NET, target)}"
     eager = view.eager(target)
     if eager and eager[0] != target:
         sentence += f", {eager[1] / seconds:.1f} times as fast as {_eager(view, eager[0], target)}"
@@ -57,14 +56,19 @@ def side_by_side(seen: Sequence[View]) -> str:
     macs, base = last.costs[NET].macs, first.costs[NET].macs
     times = "as many MACs as" if macs == base else f"{macs / base:.2f} times the MACs of"
     said = f"{last.letter} does {times} {first.letter}"
-    both = [row for row in compared_times(seen) if row.times[0] and row.ratios[-1]]
+    rows = compared_times(seen)
+    both = [row for row in rows if row.times[0] and row.ratios[-1]]
     if both:
         row = min(both, key=lambda row: row.times[0] or 0.0)
-        said += f", and takes {row.ratios[-1]:.2f} times as long on {row.label}"
-    best = [(view.ranking()[0], view) for view in seen if view.ranking()]
-    if len(seen) > 2 and best and not any(row.reason for row in compared_times(seen)):
-        (target, seconds), view = min(best, key=lambda one: one[0][1])
-        said += f"; of all {len(seen)}, {view.letter} is fastest, in {view.time(seconds)} on {target.place}"
+        a, b = row.names[0], row.names[-1]
+        where = b if a == b else f"{b} as {first.letter} on {a}"
+        said += f", and takes {row.ratios[-1]:.2f} times as long on {where}"
+    if len(seen) > 2 and not any(row.reasons for row in rows):
+        known = [(time, n, row.names[n]) for row in rows for n, time in enumerate(row.times) if time]
+        if known:
+            seconds, place, name = min(known)
+            view = seen[place]
+            said += f"; of all {len(seen)}, {view.letter} is fastest, in {view.time(seconds)} on {name}"
     return f"{said}."
 
 
@@ -107,18 +111,17 @@ def matrix(view: View) -> str:
     found = {view.called(target): view.time_shares(target) for target in view.grid.targets}
     complete = {name: times for name, times in found.items() if times}
     if not complete:
-        return "No backend ran every block, so shares cannot be told."
+        return f"No {view.kind} ran every block, so shares cannot be told."
     if len(complete) == 1:
         ((name, times),) = complete.items()
         top = _top(times)
-        return (
-            f"On {name}, the only backend that ran every block, {_title(view, top)} takes {times[top]:.1%}."
-        )
+        alone = f"the only {view.kind} that ran every block"
+        return f"On {name}, {alone}, {_title(view, top)} takes {times[top]:.1%}."
     name, block, usual = _standout(complete)
     share = complete[name][block]
     if share - usual < _NOTABLE_GAP:
         return (
-            f"The backends spend alike: at most, {_title(view, block)} takes {share:.1%} of the time on "
+            f"The {view.kind}s spend alike: at most, {_title(view, block)} takes {share:.1%} of the time on "
             f"{name} and {usual:.1%} elsewhere."
         )
     others = [other for other in complete if other != name]
@@ -136,7 +139,7 @@ def additivity(view: View) -> str:
         if all(times):
             gaps[view.called(target)] = sum(t for t in times if t) / net - 1
     if not gaps:
-        return "How additive the blocks are cannot be told: no backend ran the whole and every block."
+        return f"How additive the blocks are cannot be told: no {view.kind} ran the whole and every block."
     near = min(gaps, key=lambda name: abs(gaps[name]))
     far = max(gaps, key=lambda name: abs(gaps[name]))
     first = f"On {near} the blocks' times add up to the network's within {abs(gaps[near]):.1%}"
@@ -148,25 +151,34 @@ def additivity(view: View) -> str:
 
 def roofline(view: View) -> str:
     """How many parts are bound by memory, and who reaches most of the roof, who least."""
-    found = {}
-    bounds: dict[str, str] = {}
+    found: dict[tuple[str, str], tuple[float, str]] = {}
     for target in view.grid.targets:
         for part in view.grid.parts:
             rate = view.rates(part, target)
             if rate and rate.of_roof is not None and rate.bound:
-                found[part, view.called(target)] = rate.of_roof
-                bounds.setdefault(part, rate.bound)
+                found[part, view.called(target)] = (rate.of_roof, rate.bound)
     if not found:
         return "No rate can be held against a roof of this machine: none was measured."
-    best, worst = max(found, key=lambda at: found[at]), min(found, key=lambda at: found[at])
-    bound = sum(value == "memory" for value in bounds.values())
+    best, worst = max(found, key=lambda at: found[at][0]), min(found, key=lambda at: found[at][0])
     sentence = (
-        f"{bound} of {len(bounds)} parts {'is' if bound == 1 else 'are'} bound by memory; "
-        f"{_title(view, best[0])} on {best[1]} reaches {found[best]:.1%} of its roof"
+        f"{_bound_by_memory(found)} bound by memory; "
+        f"{_title(view, best[0])} on {best[1]} reaches {found[best][0]:.1%} of its roof"
     )
     if len(found) == 1:
         return f"{sentence}."
-    return f"{sentence}, the most; {_title(view, worst[0])} on {worst[1]} {found[worst]:.1%}, the least."
+    return f"{sentence}, the most; {_title(view, worst[0])} on {worst[1]} {found[worst][0]:.1%}, the least."
+
+
+def _bound_by_memory(found: Mapping[tuple[str, str], tuple[float, str]]) -> str:
+    """How many parts are, or how many times of parts where that depends on the target."""
+    each = {(part, bound) for (part, _), (_, bound) in found.items()}
+    parts = {part for part, _ in found}
+    bounds = (
+        [bound for _, bound in each] if len(each) == len(parts) else [bound for _, bound in found.values()]
+    )
+    many = sum(bound == "memory" for bound in bounds)
+    what = "parts" if len(each) == len(parts) else "times of parts"
+    return f"{many} of {len(bounds)} {what} {'is' if many == 1 else 'are'}"
 
 
 def memory(view: View, peaks: Peaks) -> str:

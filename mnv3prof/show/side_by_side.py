@@ -5,41 +5,60 @@ from typing import NamedTuple
 
 from ..record.change import other_machine
 from ..record.run import NET
-from ..record.target import Target, labels, paired, placed
+from ..record.target import Target, labels, paired
 from ..record.timing import Timing
 from .view import View
 
+_Row = list[Target | None]
+
 
 class Compared(NamedTuple):
-    """The times of the whole network per image, one in each view. label: the targets.
+    """The times of the whole network per image, one in each view. names: the target in each, "" for none.
 
-    ratios: of each view but the first to the first; None where they cannot be compared, for the reason.
+    ratios: of each view but the first to the first; None where they cannot be compared. reasons: why not.
     """
 
-    label: str
+    names: list[str]
     times: list[float | None]
     ratios: list[float | None]
-    reason: str
+    reasons: list[str]
+
+    @property
+    def label(self) -> str:
+        """The one target, or that of each view where they differ."""
+        known = list(filter(None, self.names))
+        return known[0] if len(set(known)) == 1 else " → ".join(name or "–" for name in self.names)
 
 
 def compared_times(seen: Sequence[View]) -> list[Compared]:
     """Return the times that belong together: those of the first view's targets, then of others."""
     rows = _rows([view.grid.targets for view in seen])
-    return [_compared(seen, row) for row in rows if any(_whole(seen, row))]
+    names = labels((target for view in seen for target in view.grid.targets), with_backend=True)
+    return [
+        _compared(seen, row, [names[t] if t else "" for t in row]) for row in rows if any(_whole(seen, row))
+    ]
 
 
-def _rows(targets: Sequence[Sequence[Target]]) -> list[list[Target | None]]:
-    """For each target of the first view the one that every view compares with it; then those left over."""
-    pairs = [paired(targets[0], other).pairs for other in targets]
-    by_old = [{old: new for new, old in found.items()} for found in pairs]
-    rows: list[list[Target | None]] = [[found.get(target) for found in by_old] for target in targets[0]]
-    for n, others in enumerate(targets):
-        alone = [target for target in others if target not in pairs[n]]
-        rows += [[target if place == n else None for place in range(len(targets))] for target in alone]
+def _rows(targets: Sequence[Sequence[Target]]) -> list[_Row]:
+    """Put together the targets that are compared, with one view's or none in each place.
+
+    Those of the first view that has any lead; what the others have beside is put together where it is
+    the same.
+    """
+    lead = next((n for n, known in enumerate(targets) if known), 0)
+    pairs = [paired(targets[lead], known).pairs for known in targets]
+    by_lead = [{old: new for new, old in found.items()} for found in pairs]
+    rows: list[_Row] = [[found.get(target) for found in by_lead] for target in targets[lead]]
+    alone = [
+        [target for target in known if target not in found]
+        for known, found in zip(targets, pairs, strict=True)
+    ]
+    left = dict.fromkeys(target for known in alone for target in known)
+    rows += [[target if target in known else None for known in alone] for target in left]
     return rows
 
 
-def _compared(seen: Sequence[View], row: Sequence[Target | None]) -> Compared:
+def _compared(seen: Sequence[View], row: _Row, names: list[str]) -> Compared:
     whole = _whole(seen, row)
     times = [timing.per_image if timing else None for timing in whole]
     pairs = zip(whole[1:], seen[1:], strict=True)
@@ -48,12 +67,10 @@ def _compared(seen: Sequence[View], row: Sequence[Target | None]) -> Compared:
         time / times[0] if times[0] and time and not reason else None
         for time, reason in zip(times[1:], reasons, strict=True)
     ]
-    called = labels(target for view in seen for target in view.grid.targets)
-    names = dict.fromkeys(placed(target, called[target]) for target in row if target)
-    return Compared(" → ".join(names), times, ratios, next(filter(None, reasons), ""))
+    return Compared(names, times, ratios, list(filter(None, reasons)))
 
 
-def _whole(seen: Sequence[View], row: Sequence[Target | None]) -> list[Timing | None]:
+def _whole(seen: Sequence[View], row: _Row) -> list[Timing | None]:
     return [view.timing(NET, target) if target else None for view, target in zip(seen, row, strict=True)]
 
 

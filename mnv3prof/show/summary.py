@@ -29,7 +29,7 @@ def headline_sheet(view: View) -> Sheet:
     for target, seconds in view.ranking():
         timing = view.timing(NET, target)
         spread = f" ±{timing.summary.noise:.1%}" if timing and timing.summary else ""
-        rows.append((f"latency, {view.told(target)}", f"{view.time(seconds)}{spread}", None))
+        rows.append((f"latency, {view.called(target)}", f"{view.time(seconds)}{spread}", None))
     notes = []
     if paper:
         columns.append(Column("published", "Published", "figure"))
@@ -39,7 +39,7 @@ def headline_sheet(view: View) -> Sheet:
     else:
         rows = [row[:2] for row in rows]
         notes.append("The paper publishes no figures for this table at this input.")
-    notes += failures(view.grid.cells.values(), view.grid.labels)
+    notes += failures(view.grid.cells.values(), view.names)
     return Sheet(f"{view.name} in figures", tuple(columns), tuple(rows), notes=tuple(notes))
 
 
@@ -109,7 +109,7 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
         shown = [None if s is None else milliseconds(s) for s in row.times]
         title = f"latency{' per image' if several else ''}, {row.label}"
         rows.append((title, *shown, *row.ratios))
-    reasons = dict.fromkeys(row.reason for row in times if row.reason)
+    reasons = dict.fromkeys(reason for row in times for reason in row.reasons)
     notes = [*(f"{v.label}." for v in seen), *(f"No ratio of times: {reason}." for reason in reasons)]
     return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(notes))
 

@@ -29,7 +29,8 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     """Each part's time, rate and share of the peak on each target; the sum, where all blocks were timed."""
     grid = grid_of(graph, timings)
     shown = _measured_targets(grid)
-    bounds = len({roof_of(timing, run) for timing in timings if timing.bursts}) > 1
+    roofs = {roof_of(timing, run) for timing in timings if timing.bursts}
+    bounds = len(roofs - {None}) > 1
     costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
     columns = [Column("part", "Part", "text"), Column("macs", "MACs")]
     columns += [] if bounds else [Column("bound", "Bound", "text")]
@@ -37,7 +38,8 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         columns += _picked(_columns(grid.labels[target], target), target, bounds)
     rows = tuple(_row(part, grid, shown, costs, run, bounds) for part in grid.parts)
     additive = {*graph.block_names, NET} <= set(grid.parts)
-    how = ", ".join(filter(None, (f"latency on {run.host.cpu}", shared_settings(grid.targets))))
+    machines = ", ".join(dict.fromkeys(run.hosts[target.device].cpu for target in grid.targets))
+    how = ", ".join(filter(None, (f"latency on {machines}", shared_settings(grid.targets))))
     return Sheet(
         titled(graph, how), tuple(columns), rows, _additivity(graph, grid, shown, bounds) if additive else (),
         timing_notes(grid, timings, run), _alarms(grid), stacked=True,

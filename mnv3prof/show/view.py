@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from ..cost.counts import Dtype, Totals
 from ..graph.graph import Graph
 from ..record.run import NET, Run
-from ..record.target import Target, placed, shared_settings
+from ..record.target import Target, labels, shared_settings
 from ..record.timing import Timing
 from .grid import Grid, Rates, grid_of, part_costs, rates, timings_of
 
@@ -19,7 +19,7 @@ class View(NamedTuple):
     """What a panel shows. letter: "A", "B", ... where there are several, else "".
 
     dtype, batch: for which its bytes are given. by_dtype: costs of each block and of the whole network,
-    by dtype and part.
+    by dtype and part. names: the targets', always with their backend.
     """
 
     letter: str
@@ -29,6 +29,7 @@ class View(NamedTuple):
     batch: int
     grid: Grid
     by_dtype: dict[Dtype, dict[str, Totals]]
+    names: dict[Target, str]
 
     @property
     def costs(self) -> dict[str, Totals]:
@@ -45,22 +46,24 @@ class View(NamedTuple):
         """How the view is told from others: letter, network, settings, processor; "" if it is alone."""
         if not self.letter:
             return ""
-        how = (self.name, shared_settings(self.grid.targets), self.run.host.cpu)
+        how = (self.name, shared_settings(self.grid.targets), self.run.processors)
         return f"{self.letter}: {', '.join(filter(None, how))}"
 
     @property
     def sizes(self) -> list[tuple[Dtype, int]]:
-        """Each dtype and batch that it was measured with, its own first."""
-        measured = ((target.dtype, target.batch) for target in self.grid.targets)
-        return list(dict.fromkeys([(self.dtype, self.batch), *measured]))
+        """Each dtype and batch that it was measured with."""
+        return list(self.run.sizes)
+
+    @property
+    def kind(self) -> str:
+        """What its columns are told apart by: "backend", or "target" where more than that differs."""
+        return (
+            "backend" if len({target.place for target in self.grid.targets}) == len(self.names) else "target"
+        )
 
     def called(self, target: Target) -> str:
-        """The target's name among the view's."""
-        return self.grid.labels[target]
-
-    def told(self, target: Target) -> str:
-        """The target with its backend, whatever differs among the view's."""
-        return placed(target, self.called(target))
+        """The target's name among the view's, always with its backend."""
+        return self.names[target]
 
     def timing(self, part: str, target: Target) -> Timing | None:
         """The part's timing on the target if its output was right."""
@@ -141,10 +144,6 @@ def views(runs: Sequence[Run]) -> list[View]:
     return [_view(letter, run) for letter, run in zip(letters, runs, strict=True)]
 
 
-def _agreement(target: Target, like: Target) -> tuple[bool, ...]:
-    return tuple(getattr(target, field) == getattr(like, field) for field in ("batch", "threads", "dtype"))
-
-
 def _letter(number: int) -> str:
     return ascii_uppercase[number] if number < len(ascii_uppercase) else str(number + 1)
 
@@ -155,7 +154,8 @@ def _view(letter: str, run: Run) -> View:
     grid = grid_of(graph, timings)
     dtypes = dict.fromkeys([dtype, *(target.dtype for target in grid.targets)])
     costs = {each: part_costs(graph, each, timings) for each in dtypes}
-    return View(letter, run, graph, dtype, batch, grid, costs)
+    names = labels(grid.targets, with_backend=True)
+    return View(letter, run, graph, dtype, batch, grid, costs, names)
 
 
 def activation_bytes(costs: Totals) -> int:

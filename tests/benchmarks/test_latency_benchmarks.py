@@ -13,11 +13,11 @@ import pytest
 from terminal import SCRIPT
 
 from mnv3prof.bench import processes
-from mnv3prof.bench.backends import backend
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.convert import convert
+from mnv3prof.bench.convert import convert, file_kind
 from mnv3prof.bench.worker import Begin, Piece, Prepare, Sample, Setup, serve_runtime
 from mnv3prof.record.run import Subject
+from mnv3prof.record.target import Target
 from mnv3prof.source import open_source, read_table
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
@@ -77,10 +77,10 @@ for line in sys.stdin:
 
 def _prepared(name):
     """A worker with the part ready, and where its file and input are."""
-    setup, folder = Setup({"": LARGE}), default_folder()
-    worker, request, place = processes.start(serve_runtime, name, setup), Prepare(PART, None, ""), None
-    if format_name := backend(name).FORMAT:
-        ((key, entry),) = convert({format_name: (PART,)}, setup, folder).values()
+    setup, folder = Setup({"": LARGE}, Target(backend=name)), default_folder()
+    worker, request, place = processes.start(serve_runtime, setup), Prepare(PART, None, ""), None
+    if kind := file_kind(setup.target):
+        ((key, entry),) = convert({kind: (PART,)}, setup.subjects, folder).values()
         place = folder / key
         request = Prepare(PART, place, entry.main)
     processes.ask(worker, Begin(), 60)
@@ -103,7 +103,7 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
     ours, theirs = [], []
 
     def pair():
-        ours.append(median(processes.ask(worker, Sample(PART, 0.4), 60).samples))
+        ours.append(processes.ask(worker, Sample(PART, 0.4), 60).median)
         peer.stdin.write("\n")
         peer.stdin.flush()
         theirs.append(float(peer.stdout.readline()))
@@ -127,7 +127,7 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
 
 def _timings(path, *arguments):
     subprocess.run([SCRIPT, "profile", *arguments, "-o", str(path)], check=True, stdout=subprocess.DEVNULL)
-    return {(t.backend, t.part): t for t in open_source(str(path)).run.timings}
+    return {(t.target.backend, t.part): t for t in open_source(str(path)).run.timings}
 
 
 def test_repeatability(benchmark, tmp_path):
@@ -137,10 +137,10 @@ def test_repeatability(benchmark, tmp_path):
     first, second = runs
     close = sum(abs(second[key].seconds / first[key].seconds - 1) <= 0.05 for key in first) / len(first)
     noisy = max(sum(t.summary.noisy for t in run.values()) / len(run) for run in runs)
-    visits, away = sum(len(t.visits) for t in second.values()), sum(t.disturbed for t in second.values())
+    bursts, away = sum(len(t.bursts) for t in second.values()), sum(t.excluded for t in second.values())
     print(f"\n{close:.1%} of {len(first)} medians within 5 %, {noisy:.1%} of rows noisy", end="")
-    print(f" ({away} of {visits} visits disturbed)")
-    benchmark.extra_info |= {"within_5_percent": close, "noisy": noisy, "disturbed": away / visits}
+    print(f" ({away} of {bursts} bursts excluded)")
+    benchmark.extra_info |= {"within_5_percent": close, "noisy": noisy, "excluded": away / bursts}
     assert close >= 0.95
     assert noisy <= 0.10
 

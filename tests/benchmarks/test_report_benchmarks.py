@@ -10,22 +10,24 @@ import pytest
 from report_runs import made_run
 from terminal import SCRIPT
 from test_page import CHROMIUM, QUIET
+from timings import launches
 
 from mnv3prof.bench.backends import names
 from mnv3prof.record.document import run_document
 
-MOST_SAMPLES = 200
+CALLS = 20 * 9
 MOST_BYTES = 5_500_000
 
 
 @pytest.fixture(scope="module")
 def run_file(tmp_path_factory):
-    """A run of Large on every backend there is, with as many samples as a run keeps, all different."""
+    """A run of Large on every backend there is, with as many bursts as a budget has, all different."""
     chance = random.Random(0)
     run = made_run("large", tuple(names()))
     timings = tuple(
         msgspec.structs.replace(
-            t, samples_s=tuple(round(t.samples_s[4] * chance.gauss(1, 0.02), 9) for _ in range(MOST_SAMPLES))
+            t,
+            launches=launches([t.seconds * chance.gauss(1, 0.02) for _ in range(CALLS)], [9] * (CALLS // 9)),
         )
         for t in run.timings
     )
