@@ -11,7 +11,7 @@ from ..graph.graph import Graph, Layer
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
 from .plan import RuntimePlan
-from .target import Several, Target
+from .target import Positive, Target
 from .timing import Count, Operator, Timing
 
 NET: Final = "net"
@@ -35,7 +35,7 @@ class Roof(msgspec.Struct, frozen=True):
 
     device: str
     dtype: Dtype
-    threads: Several
+    threads: Positive
     macs_per_s: Rate
     bytes_per_s: Rate
 

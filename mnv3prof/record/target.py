@@ -10,7 +10,7 @@ from ..cost.counts import Dtype
 MOST: Final = 1_024
 """So many images a call has, or threads a runtime, at most."""
 
-Several = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,8 +22,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     device: str = ""
     backend: str
     dtype: Dtype = "fp32"
-    batch: Several = 1
-    threads: Several = 1
+    batch: Positive = 1
+    threads: Positive = 1
 
     @property
     def place(self) -> str:
