@@ -142,6 +142,17 @@ def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(how
     assert sheet.rows[0][:3] == ("stem", *targets)
 
 
+def test_bytes_are_those_of_a_size_that_both_runs_were_measured_with():
+    sizes = [{"batch": 1}, {"batch": 4}]
+    runs = [
+        replace(OLD, timings=tuple(t for how in order for t in made(how=how).timings))
+        for order in (sizes, sizes[::-1])
+    ]
+    found = diff(*(_found(run) for run in runs))
+    assert not any(change.differs for change in found.figures)
+    assert not any("Bytes are those" in note for note in found.notes)
+
+
 def test_another_backend_is_compared_where_each_run_has_one():
     found = diff(_found(made(backends=("cpu",))), _found(made(backends=("litert",), slower={NET: 2.0})))
     (net,) = (t for t in found.times if t.part == NET)
@@ -161,11 +172,13 @@ def test_a_target_of_several_is_compared_with_the_same_one_only():
 
 def test_devices_are_compared_where_they_are_what_differs():
     board = {"pi": replace(HOST, cpu="A board")}
+    told = "Times at the run's own machine in the old one are compared with pi in the new one."
     there = made(how={"device": "pi"}, slower={NET: 3.0})
     there = replace(there, hosts={**there.hosts, **board})
     found = diff(_found(OLD), _found(there))
     (net,) = (t for t in found.times if t.part == NET and t.new.target.backend == "cpu")
     assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(3.0, rel=0.02))
+    assert told in found.notes
     other = replace(there, hosts={**OLD.hosts, "pi": replace(HOST, cpu="Another board")})
     assert {t.change.reason for t in diff(_found(there), _found(other)).times} == {
         "measured on different machines: processor A board and Another board"

@@ -117,7 +117,7 @@ def test_resume_measures_only_what_is_missing(kept, tmp_path, capsys):
     for timing in document["timings"]:
         assert found[timing["target"]["backend"], timing["part"]] == timing
     assert run([*command, "--resume", "--width", "0.5"]) == 2
-    assert "is a run of MobileNetV3-Small at (32, 48)" in capsys.readouterr().err
+    assert "is a run of MobileNetV3-Small at 32×48" in capsys.readouterr().err
 
 
 def test_without_resume_a_run_begins_anew(kept, tmp_path):
@@ -285,6 +285,13 @@ def _damaged(kept, change):
         (_bursts(wall_s=[-1.0]), "is damaged"),
         (_bursts(wall_s=[2.0, 1.0]), "wall_s must be ascending, and no more than its calls"),
         (_bursts(wall_s=[1.0] * 4), "wall_s must be ascending, and no more than its calls"),
+        (_bursts(wall_s=[0.0, 2.0]), "Expected `float` >= 1e-09"),
+        (_bursts(max_s=1.0), "max_s must be no less than its wall_s and mean_s"),
+        (_bursts(mean_s=9.0), "max_s must be no less than its wall_s and mean_s"),
+        (_bursts(outliers=3), "outliers must be no more than its calls"),
+        ({"timings": [as_saved(part="1")] * 2}, "timing 2 is of a part and target that an earlier one is of"),
+        ({"timings": [as_saved(target={"backend": "cpu", "thread": 4})]}, "unknown field `thread`"),
+        ({"hosts": {"": {}}}, "missing required field `cpu`"),
         (_bursts(state={"temperature_c": "warm"}), "Expected `float`, got `str`"),
         ({"hosts": {}}, 'hosts has no entry ""; expected one, which is the run\'s machine'),
         ({"graphs": {}}, 'graphs has no entry ""; expected one, which is the run\'s main network'),

@@ -275,11 +275,48 @@ def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
     runs = [made_run(backends=names) for names in (("cpu", "fast"), ("cpu", "slow"), ("cpu", "slow"))]
     found = compared_times(views(runs))
     assert [row.label for row in found] == ["cpu", "fast", "slow"]
+    assert [row.ratios for row in found] == [[1.0, 1.0], [None, None], [None, None]]
     assert [row.times for row in found] == [[0.02] * 3, [0.01, None, None], [None, 0.02, 0.02]]
     empty = msgspec.structs.replace(runs[0], timings=())
     assert [row.times for row in compared_times(views([empty, runs[0], runs[0]]))] == [
         [None, 0.02, 0.02], [None, 0.01, 0.01],
     ]  # fmt: skip
+
+
+def test_of_three_runs_the_same_targets_stand_together():
+    """A: batch 1. B: batch 4. C: both. B's time stands beside C's of the same batch, not beside A's."""
+    one, four = ([timing("cpu", NET, [s] * 9, batch=batch)] for s, batch in ((0.002, 1), (0.004, 4)))
+    small = subject("small")
+    found = compared_times(views([run_of(small, each) for each in (one, four, [*one, *four])]))
+    assert [(row.label, row.times) for row in found] == [
+        ("cpu, batch 1", [0.002, None, 0.002]), ("cpu, batch 4", [None, 0.001, 0.001]),
+    ]  # fmt: skip
+
+
+def test_too_few_samples_have_no_ratio_side_by_side_either():
+    small = subject("small")
+    few, many = (run_of(small, [timing("cpu", NET, [0.002] * n)]) for n in (8, 9))
+    (row,) = compared_times(views([few, many]))
+    assert (row.ratios, row.reasons) == ([None], ["the old one has 8 samples, 9 are needed"])
+
+
+def test_what_was_asked_for_and_not_timed_is_named():
+    found = run_of(
+        subject("small"), [timing("cpu", NET, stopped=""), timing("onnxruntime", NET, [0.002] * 6)]
+    )
+    (sheet, *_) = latency_sheets(found)
+    assert "cpu not timed: no burst was taken (parts: net)." in sheet.notes
+    (empty,) = latency_sheets(run_of(subject("small")))
+    assert empty.notes == ("This run has no timings.",)
+
+
+def test_memory_is_that_of_a_target_that_ran():
+    asked = [
+        timing("cpu", NET, dtype="int8", status="unsupported", stopped=""),
+        timing("cpu", NET, [0.002] * 6, batch=2),
+    ]
+    assert run_of(subject("small"), asked).sizes == (("fp32", 2),)
+    assert run_of(subject("small"), asked[:1]).sizes == (("int8", 1),)
 
 
 # ---------------------------------------------------------------- the cache

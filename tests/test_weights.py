@@ -69,7 +69,7 @@ def _trained(path):
 
 def test_training_says_what_it_did(here, capsys):
     found = _json(["train", "net.toml", *QUICK, "-o", "again.pt"], capsys)
-    assert found["graphs"][""]["table"]["classes"] == 10
+    assert found["table"]["classes"] == 10
     assert found["input"] == [16, 16]
     assert (found["trained_on"], found["held_out"], found["steps"]) == (1438, 359, 44)
     assert [epoch["number"] for epoch in found["history"]] == [1, 2]
@@ -157,7 +157,7 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
     arguments = ["train", "net.toml", "--data", "pictures", *QUICK, "--batch-size", "8", "-o", "colours.pt"]
     found = _json(arguments, capsys)
     assert found["classes"] == ["blue", "red"]
-    assert found["graphs"][""]["table"]["classes"] == 2
+    assert found["table"]["classes"] == 2
     assert [file for file, _ in found["skipped"]] == ["pictures/red/bad.png", "pictures/red/worse.png"]
     assert run(arguments) == 0
     text = capsys.readouterr().out
@@ -233,7 +233,7 @@ def test_the_exported_file_answers_as_the_trained_network_does(table, here, caps
     import onnxruntime
 
     found = _json(["export", *table, "--weights", "net.pt", "-o", "net.onnx"], capsys)
-    assert found["graphs"][""]["weights"]["sha256"] == read_weights(here / "net.pt").weights.sha256
+    assert found["weights"]["sha256"] == read_weights(here / "net.pt").weights.sha256
     model, weights = _trained(here / "net.pt")
     session = onnxruntime.InferenceSession("net.onnx")
     assert session.get_inputs()[0].shape[2:] == [16, 16]  # the checkpoint's input

@@ -67,7 +67,7 @@ def _saved(path: Path) -> Run:
 def _refuse_another(known: Run, wanted: Subject, where: str) -> None:
     if (known.subject.table, known.subject.input) != (wanted.table, wanted.input):
         raise InputError(
-            f"{where}: is a run of {known.subject.table.name} at {known.subject.input}; "
+            f"{where}: is a run of {known.subject.table.name} at {known.subject.graph.size}; "
             "allowed with --resume are the table and input that it began with"
         )
     from ..bench.host import processor

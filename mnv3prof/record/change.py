@@ -37,12 +37,8 @@ def change(old: Timing, new: Timing) -> Change:
     Mann-Whitney's U test over the samples, which assumes nothing of their distribution. Times of
     different batches are compared per image.
     """
-    for which, timing in (("old", old), ("new", new)):
-        if timing.status != "ok":
-            return Change("not comparable", reason=f"the {which} one is {state(timing)}")
-        if (many := len(timing.samples)) < LEAST_SAMPLES:
-            few = f"the {which} one has {many} samples, {LEAST_SAMPLES} are needed"
-            return Change("not comparable", reason=few)
+    if unfit := without_times(old, new):
+        return Change("not comparable", reason=unfit)
     before, after = old.summary, new.summary
     if before is None or after is None or not old.per_image or new.per_image is None:
         return Change("not comparable", reason="the old one took no time")
@@ -55,6 +51,16 @@ def change(old: Timing, new: Timing) -> Change:
     if 1 / (1 + REPEATABLE) <= ratio <= 1 + REPEATABLE:
         return Change("same", ratio, p, noise, f"within the {REPEATABLE:.0%} by which runs differ")
     return Change("slower" if ratio > 1 else "faster", ratio, p, noise)
+
+
+def without_times(old: Timing, new: Timing) -> str:
+    """Why one of them has no times, or too few, to be compared; "" where both have enough."""
+    for which, timing in (("old", old), ("new", new)):
+        if timing.status != "ok":
+            return f"the {which} one is {state(timing)}"
+        if (many := len(timing.samples)) < LEAST_SAMPLES:
+            return f"the {which} one has {many} samples, {LEAST_SAMPLES} are needed"
+    return ""
 
 
 def _per_image(timing: Timing) -> tuple[float, ...]:

@@ -1,8 +1,9 @@
 """What changed from one network or run to another: every figure by block and in total, every time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from ..graph.align import aligned
 from .change import Change, change, other_machine
@@ -53,13 +54,20 @@ class Diff(msgspec.Struct, frozen=True):
 
 
 def diff(old: Found, new: Found) -> Diff:
-    """From `old` to `new`: the network, and the variants that both have."""
+    """From `old` to `new`: the network, and the variants that both have.
+
+    Bytes are those of a dtype and batch that both were measured with, else of each one's first.
+    """
+    size = next((each for each in new.sizes if each in old.sizes), None)
+    if size:
+        old, new = (replace(each, dtype=size[0], batch=size[1]) for each in (old, new))
     shared = [name for name in old.subjects if name in new.subjects]
+    times = tuple(each for name in shared for each in _times(old, new, name))
     return Diff(
         old, new,
         tuple(each for name in shared for each in _figures(old, new, name)),
-        tuple(each for name in shared for each in _times(old, new, name)),
-        tuple(_notes(old, new)),
+        times,
+        tuple(_notes(old, new, times)),
     )  # fmt: skip
 
 
@@ -132,7 +140,7 @@ def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> 
     return Change("not comparable", reason=apart) if apart else change(old, new)
 
 
-def _notes(old: Found, new: Found) -> Iterator[str]:
+def _notes(old: Found, new: Found, times: Sequence[TimeChange]) -> Iterator[str]:
     for each in (old, new):
         graph = each.subject.graph
         unpriced = {op.name: None for op in graph.operations if op.flops is None}
@@ -151,7 +159,8 @@ def _notes(old: Found, new: Found) -> Iterator[str]:
         if (name in old.subjects) != (name in new.subjects):
             yield f"The variant {name} is only in the {'old' if name in old.subjects else 'new'} one."
     if old.run and new.run:
-        yield from _target_notes(old.run, new.run)
+        if any(each.change.verdict != "not comparable" for each in times):
+            yield from _target_notes(old.run, new.run)
         yield from _alignment_notes(old, new)
         yield from _host_notes(old.run, new.run)
 

@@ -59,8 +59,11 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
             return ", ".join(
                 [*([self.dtype] if self.dtype else []), *([f"batch {self.batch}"] if self.batch else [])]
             )
-        known = [each.settings for each in (self.baseline_target, self.target) if each]
-        return " → ".join(dict.fromkeys(known))
+        known = [each for each in (self.baseline_target, self.target) if each]
+        named = any(each.device for each in known)  # the budget's name has the backend
+        return " → ".join(
+            dict.fromkeys(f"{each.place}, {each.settings}" if named else each.settings for each in known)
+        )
 
     @property
     def margin(self) -> int | float | None:

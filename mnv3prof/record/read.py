@@ -1,5 +1,6 @@
 """Reading the documents that hold runs: whatever is wrong with one is one sentence."""
 
+import re
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -17,6 +18,8 @@ from .timing import Operator, Timing
 
 MAX_RUN_BYTES: Final = 200_000_000
 """Of a run's document."""
+
+_DEVICE: Final = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 _Document = TypeVar("_Document")
 
@@ -64,6 +67,11 @@ class RunDocument(msgspec.Struct, kw_only=True):
         if HERE not in self.hosts or "" not in self.graphs:
             key, what = ("hosts", "machine") if HERE not in self.hosts else ("graphs", "main network")
             raise InputError(f'{where}: {key} has no entry ""; expected one, which is the run\'s {what}')
+        for device in self.hosts:
+            if not _DEVICE.fullmatch(device):
+                raise InputError(
+                    f"{where}: the device {shown(device)} is not allowed; expected letters, digits and . _ -"
+                )
         run = Run(
             created=self.created, command=self.command, hosts=self.hosts,
             subjects={name: each.subject(_named(where, name)) for name, each in self.graphs.items()},

@@ -141,9 +141,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sizes(self) -> tuple[tuple[Dtype, int], ...]:
-        """Each dtype and batch that it was measured with, in the order in which they were asked for."""
-        measured = dict.fromkeys((target.dtype, target.batch) for target in self.targets)
-        return tuple(measured) or (("fp32", 1),)
+        """Each dtype and batch that something was timed with, in the order in which they were asked for;
+        what was asked for, where nothing was timed.
+        """
+        timed = dict.fromkeys(timing.target for timing in self.timings if timing.bursts)
+        sizes = dict.fromkeys((target.dtype, target.batch) for target in timed or self.targets)
+        return tuple(sizes) or (("fp32", 1),)
 
     @property
     def processors(self) -> str:

@@ -74,9 +74,9 @@ def shared_settings(targets: Iterable[Target]) -> str:
 
 
 def named_field(target: Target, field: str) -> str:
-    """Say what a field holds: "int8", "batch 4", "this machine"."""
+    """Say what a field holds: "int8", "batch 4", "pi"."""
     return {
-        "device": target.device or "this machine", "backend": target.backend, "dtype": target.dtype,
+        "device": target.device or "the run's own machine", "backend": target.backend, "dtype": target.dtype,
         "batch": f"batch {target.batch}", "threads": threads_of(target.threads),
     }[field]  # fmt: skip
 
@@ -87,16 +87,25 @@ def paired(old: Collection[Target], new: Collection[Target]) -> Pairing:
     That is the same target; but a field in which all old targets agree, and all new ones, on different
     values is what is being compared, so the pairs differ in it.
     """
-    values = {field: [{getattr(t, field) for t in targets} for targets in (old, new)] for field in FIELDS}
-    differing = tuple(
-        field for field, (a, b) in values.items() if len(a) == len(b) == 1 and a != b
-    )  # fmt: skip
-    before = {_key(target, differing): target for target in old}
-    found = {target: before.get(_key(target, differing)) for target in new}
+    differing = compared_fields([old, new])
+    before = {key_of(target, differing): target for target in old}
+    found = {target: before.get(key_of(target, differing)) for target in new}
     return Pairing({target: other for target, other in found.items() if other is not None}, differing)
 
 
-def _key(target: Target, differing: Collection[str]) -> tuple[object, ...]:
+def compared_fields(groups: Iterable[Collection[Target]]) -> tuple[str, ...]:
+    """Return the fields in which each group of targets agrees, but not all groups on one value."""
+    known = [group for group in groups if group]
+    values = {field: [{getattr(target, field) for target in group} for group in known] for field in FIELDS}
+    return tuple(
+        field
+        for field, found in values.items()
+        if all(len(one) == 1 for one in found) and len(set[object]().union(*found)) > 1
+    )
+
+
+def key_of(target: Target, differing: Collection[str]) -> tuple[object, ...]:
+    """Return the fields of the target that do not differ, by which targets of several groups are joined."""
     return tuple(getattr(target, field) for field in FIELDS if field not in differing)
 
 

@@ -16,6 +16,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 """What a figure of a run can be; a document that holds another is damaged."""
 
+_Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
+_Error = Annotated[float, msgspec.Meta(ge=0)]
+
 Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
 Joined = Literal["name", "shape", "order", ""]
 Stopped = Literal["steady", "budget", "interrupted", ""]
@@ -33,7 +36,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     calls: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-    wall_s: Annotated[tuple[Seconds, ...], msgspec.Meta(min_length=1, max_length=KEPT)]
+    wall_s: Annotated[tuple[_Measured, ...], msgspec.Meta(min_length=1, max_length=KEPT)]
     mean_s: Seconds
     max_s: Seconds
     outliers: Count = 0
@@ -45,8 +48,10 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
         """Raise ValueError for times that cannot be."""
         if len(self.wall_s) > self.calls or list(self.wall_s) != sorted(self.wall_s):
             raise ValueError("a burst's wall_s must be ascending, and no more than its calls")
-        if max((1 - 1e-9) * self.mean_s, self.wall_s[-1]) > self.max_s or self.outliers > self.calls:
-            raise ValueError("a burst's max_s must be its largest time, and its outliers some of its calls")
+        if max((1 - 1e-9) * self.mean_s, self.wall_s[-1]) > self.max_s:
+            raise ValueError("a burst's max_s must be no less than its wall_s and mean_s")
+        if self.outliers > self.calls:
+            raise ValueError("a burst's outliers must be no more than its calls")
 
     @property
     def median(self) -> float:
@@ -85,9 +90,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     load_s: Seconds | None = None
     first_s: Seconds | None = None
     file_bytes: Count | None = None
-    max_abs_err: float | None = None
-    max_rel_err: float | None = None
-    rms_rel_err: float | None = None
+    max_abs_err: _Error | None = None
+    max_rel_err: _Error | None = None
+    rms_rel_err: _Error | None = None
     stopped: Stopped = ""
 
     @cached_property

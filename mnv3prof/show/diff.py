@@ -104,11 +104,12 @@ def _cells(figure: FigureChange | None) -> tuple[int | float | None, ...]:
 
 def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     several = len({_targets(t) for t in times}) > len({_targets(t)[0] for t in times})
+    arrows = any("→" in _targets(t)[1] for t in times)
     images = any(timing.target.batch > 1 for t in times for timing in (t.old, t.new) if timing)
     unit = "ms a call" if images else "ms"
     columns = (
         Column("part", "Part", "text"), Column("place", "Backend", "text"),
-        Column("how", "Measured as", "text", importance=0 if several else 5),
+        Column("how", "Measured as", "text", importance=0 if several or arrows else 5),
         Column("old_ms", f"Old, {unit}", "figure", importance=2),
         Column("new_ms", f"New, {unit}", "figure", importance=1), Column("ratio", "New/old", "ratio"),
         Column("noise", "Noise", "percent", importance=4), Column("p", "p", "figure", importance=3),
@@ -164,7 +165,7 @@ def _ms(timing: Timing | None) -> str | None:
     if timing is None or timing.status != "ok" or summary is None:
         return timing.status if timing and timing.status != "ok" else None
     batch = timing.target.batch
-    return spread_ms(summary) + (f"({summary.median / batch * 1e3:.3f} an image)" if batch > 1 else "")
+    return spread_ms(summary) + (f" ({summary.median / batch * 1e3:.3f} an image)" if batch > 1 else "")
 
 
 def _reasons(times: Sequence[TimeChange], several: bool) -> list[str]:

@@ -75,7 +75,8 @@ def amount(value: float | None, unit: Unit, batch: int = 1) -> str:
 
 def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
     columns = (
-        Column("budget", "Budget", "text"), Column("measured_as", "Measured as", "text", importance=3),
+        Column("budget", "Budget", "text"),
+        Column("measured_as", "Measured as", "text", importance=0 if _are_several(judged) else 3),
         Column("limit", "Limit", "figure", importance=1), Column("value", "Value", "figure"),
         Column("margin", "Margin", "figure"), Column("share", "of limit", "percent", importance=2),
         Column("level", "Level", "text", importance=1), Column("verdict", "Verdict", "text"),
@@ -88,8 +89,15 @@ def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
         for j in judged
     )  # fmt: skip
     notes = [sentence(j) for j in judged if j.reason]
+    if any(j.baseline_target and j.baseline_target.batch != batch_of(j) for j in judged):
+        notes.append("Times of different batches are compared per image; limits are for a call.")
     alarms = frozenset(n for n, j in enumerate(judged) if j.breach == "error")
     return Sheet(headline(found, judged), columns, rows, notes=tuple(notes), alarms=alarms)
+
+
+def _are_several(judged: Sequence[Judgement]) -> bool:
+    """Whether one budget has more than one verdict."""
+    return len({j.budget.name for j in judged}) < len({(j.budget.name, j.measured_as) for j in judged})
 
 
 def _spenders_sheet(judged: Sequence[Judgement]) -> Sheet:

@@ -79,9 +79,9 @@ def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
     if roof is None or intensity is None:
         return Rates(gmacs, intensity=intensity)
     reachable = min(roof.macs_per_s, intensity * roof.bytes_per_s)
-    bound = "memory" if reachable < roof.macs_per_s else "compute"
     if rate is None or not reachable:
-        return Rates(gmacs, bound=bound, intensity=intensity)
+        return Rates(intensity=intensity)
+    bound = "memory" if reachable < roof.macs_per_s else "compute"
     return Rates(gmacs, rate / roof.macs_per_s, rate / reachable, bound, intensity)
 
 

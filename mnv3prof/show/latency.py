@@ -19,6 +19,8 @@ def latency_sheets(run: Run) -> tuple[Sheet, ...]:
     """For each network: the parts' times on each target, and what preparing them took; then what each
     variant really saves beside what it should.
     """
+    if not run.timings:
+        return (Sheet(titled(run.subject.graph, "latency"), (), (), notes=("This run has no timings.",)),)
     sheets: list[Sheet] = []
     for variant, subject in run.subjects.items():
         timings = timings_of(run, variant)

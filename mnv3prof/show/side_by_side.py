@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..record.change import other_machine
+from ..record.change import other_machine, without_times
 from ..record.run import NET
-from ..record.target import Target, labels, paired
+from ..record.target import Target, compared_fields, key_of, labels
 from ..record.timing import Timing
 from .view import View
 
@@ -42,20 +42,14 @@ def compared_times(seen: Sequence[View]) -> list[Compared]:
 def _rows(targets: Sequence[Sequence[Target]]) -> list[_Row]:
     """Put together the targets that are compared, with one view's or none in each place.
 
-    Those of the first view that has any lead; what the others have beside is put together where it is
-    the same.
+    They are the same in all views, but for the fields that are compared (record.target.compared_fields).
     """
-    lead = next((n for n, known in enumerate(targets) if known), 0)
-    pairs = [paired(targets[lead], known).pairs for known in targets]
-    by_lead = [{old: new for new, old in found.items()} for found in pairs]
-    rows: list[_Row] = [[found.get(target) for found in by_lead] for target in targets[lead]]
-    alone = [
-        [target for target in known if target not in found]
-        for known, found in zip(targets, pairs, strict=True)
-    ]
-    left = dict.fromkeys(target for known in alone for target in known)
-    rows += [[target if target in known else None for known in alone] for target in left]
-    return rows
+    compared = compared_fields(targets)
+    rows: dict[tuple[object, ...], _Row] = {}
+    for n, known in enumerate(targets):
+        for target in known:
+            rows.setdefault(key_of(target, compared), [None] * len(targets))[n] = target
+    return list(rows.values())
 
 
 def _compared(seen: Sequence[View], row: _Row, names: list[str]) -> Compared:
@@ -76,4 +70,4 @@ def _whole(seen: Sequence[View], row: _Row) -> list[Timing | None]:
 
 def _apart(old: Timing | None, new: Timing | None, first: View, view: View) -> str:
     """Why two timings cannot be compared; "" where they can, or where there is only one."""
-    return other_machine(old, new, first.run, view.run) if old and new else ""
+    return (other_machine(old, new, first.run, view.run) or without_times(old, new)) if old and new else ""

@@ -100,9 +100,8 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
         title: [getattr(view.costs[NET], name) for view in seen]
         for title, name in (("MACs", "macs"), ("FLOPs", "flops"), ("parameters", "params"))
     }
-    plans = [arena(view.graph, view.dtype, view.batch).bytes for view in seen]
     rows = [_compared(title, values, "{:,}".format) for title, values in figures.items()]
-    rows.append(_compared("planned arena", plans, lambda size: written(size, "bytes")))
+    rows.append(_arenas(seen))
     times = compared_times(seen)
     several = any(target.batch > 1 for view in seen for target in view.grid.targets)
     for row in times:
@@ -112,6 +111,19 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
     reasons = dict.fromkeys(reason for row in times for reason in row.reasons)
     notes = [*(f"{v.label}." for v in seen), *(f"No ratio of times: {reason}." for reason in reasons)]
     return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def _arenas(seen: Sequence[View]) -> tuple[object, ...]:
+    """The planned arenas at a dtype and batch that all were measured with; without any, no ratios."""
+    shared = next((size for size in seen[0].sizes if all(size in view.sizes for view in seen)), None)
+    plans = [arena(view.graph, *(shared or view.sizes[0])).bytes for view in seen]
+    if shared is None:
+        how = (f"{dtype}, batch {batch}" for dtype, batch in (view.sizes[0] for view in seen))
+        cells = [f"{written(size, 'bytes')} ({each})" for size, each in zip(plans, how, strict=True)]
+        return ("planned arena", *cells, *[None for _ in seen[1:]])
+    several = any(len(view.sizes) > 1 for view in seen)
+    title = f"planned arena, {shared[0]}, batch {shared[1]}" if several else "planned arena"
+    return _compared(title, plans, lambda size: written(size, "bytes"))
 
 
 def _compared(title: str, values: Sequence[float | None], write: Callable[..., str]) -> tuple[object, ...]:

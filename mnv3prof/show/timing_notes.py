@@ -47,16 +47,17 @@ def drifted(timing: Timing) -> bool:
 
 
 def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
-    roofs = list(dict.fromkeys(filter(None, (roof_of(t, run) for t in timings))))
-    return [_roof_note(roof) for roof in roofs]
+    found = {(t.target.device, roof): None for t in timings if (roof := roof_of(t, run))}
+    return [_roof_note(roof, device) for device, roof in found]
 
 
-def _roof_note(roof: Roof) -> str:
+def _roof_note(roof: Roof, device: str) -> str:
     product = "fp32" if roof.dtype == "int8" else roof.dtype
     ridge = roof.macs_per_s / roof.bytes_per_s
+    where = f"{roof.device}@{device}" if device else roof.device
     used = " for int8" if roof.dtype == "int8" else ""
     return (
-        f"Peak of {roof.device} at {threads_of(roof.threads)}{used}: {roof.macs_per_s / 1e9:,.1f} GMAC/s "
+        f"Peak of {where} at {threads_of(roof.threads)}{used}: {roof.macs_per_s / 1e9:,.1f} GMAC/s "
         f"in the best {product} matrix product, {roof.bytes_per_s / 1e9:,.1f} GB/s in the best copy; "
         f"a part under {ridge:.2f} MAC per byte moved is bound by memory."
     )
@@ -123,8 +124,9 @@ def failures(timings: Iterable[Timing], called: Mapping[Target, str]) -> list[st
     """Name what was not timed, or counts for nothing, each reason once."""
     parts: dict[tuple[str, Target], list[str]] = {}
     for t in timings:
-        if t.status != "ok":
-            parts.setdefault((f"{t.status}: {t.reason}", t.target), []).append(t.part)
+        if t.status != "ok" or not t.bursts:
+            why = f"{t.status}: {t.reason}" if t.status != "ok" else "not timed: no burst was taken"
+            parts.setdefault((why, t.target), []).append(t.part)
     found: dict[tuple[str, str], list[str]] = {}
     for (reason, target), names in parts.items():
         found.setdefault((reason, ", ".join(names)), []).append(called[target])
