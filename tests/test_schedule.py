@@ -106,7 +106,7 @@ def test_a_process_that_is_started_again_is_a_launch_of_its_own(monkeypatch):
         return plainly(worker, request, timeout_s, stop)
 
     monkeypatch.setattr(fleet.processes, "ask", ask)
-    found = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=1.0))
+    found = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=15.0))
     assert found["1"].status == "crashed"
     assert len(found["1"].launches) == 1
     assert [len(launch.bursts) > 0 for launch in found["2"].launches] == [True, True]
