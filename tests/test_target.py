@@ -113,6 +113,9 @@ def test_eager_is_the_one_that_is_most_like_the_fastest():
     said = sentences.headline(view)
     assert "b, int8, 2 threads runs it fastest here, in 2.00 ms, 3.0 times as fast as PyTorch eager" in said
     assert "(cpu, fp32, 2 threads)" in said
+    (headline,) = [section for section in sections([found]) if section.key == "headline"]
+    tiles = {tile.title: tile.value for tile in headline.panels[0].tiles}
+    assert tiles["PyTorch eager (cpu, fp32, 2 threads)"] == "6.00 ms"
 
 
 def test_a_report_of_several_targets_has_a_column_for_each():

@@ -89,9 +89,8 @@ def _headline(view: View, key: str) -> Panel:
         tiles.append(Tile("Fastest here", view.time(seconds), view.called(target)))
         eager = view.eager(target)
         if eager and eager[0] != target:
-            tiles.append(
-                Tile("PyTorch eager", view.time(eager[1]), f"{eager[1] / seconds:.1f} × the fastest")
-            )
+            title = sentences.eager_name(view, eager[0], target)
+            tiles.append(Tile(title, view.time(eager[1]), f"{eager[1] / seconds:.1f} × the fastest"))
     charts = (plots.net_chart(view, key),) if ranking else ()
     return Panel(
         view.label, (sentences.headline(view),), tuple(tiles), charts=charts,

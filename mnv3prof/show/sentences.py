@@ -35,14 +35,14 @@ def headline(view: View) -> str:
     sentence = f"{needs}; {view.called(target)} {how} {view.time(seconds)}{_noisy(view, NET, target)}"
     eager = view.eager(target)
     if eager and eager[0] != target:
-        sentence += f", {eager[1] / seconds:.1f} times as fast as {_eager(view, eager[0], target)}"
+        sentence += f", {eager[1] / seconds:.1f} times as fast as {eager_name(view, eager[0], target)}"
     if len(ranking) > 1 and ranking[-1][0] not in (target, eager and eager[0]):
         slow, most = ranking[-1]
         sentence += f"; {view.called(slow)} is slowest, in {view.time(most)}"
     return f"{sentence}."
 
 
-def _eager(view: View, eager: Target, other: Target) -> str:
+def eager_name(view: View, eager: Target, other: Target) -> str:
     """PyTorch eager, with its target's name where that differs from the other's in more than the backend."""
     alike = (eager.dtype, eager.batch, eager.threads) == (other.dtype, other.batch, other.threads)
     return "PyTorch eager" if alike else f"PyTorch eager ({view.called(eager)})"
