@@ -10,28 +10,21 @@ import pytest
 import torch
 from subjects import subject
 
-from mnv3prof.bench import processes
-from mnv3prof.bench.backends import Job, backend, names
+from mnv3prof.bench.backends import backend, names, usable
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.convert import convert, file_kind
+from mnv3prof.bench.convert import convert, file_kind, loading
 from mnv3prof.bench.formats import form, stored_dtype
 from mnv3prof.bench.parts import make_parts
 from mnv3prof.bench.schedule import Plan, measure
+from mnv3prof.bench.tolerances import TOLERANCES, how_wrong
 from mnv3prof.bench.torch_call import torch_call
-from mnv3prof.bench.worker import (
-    TOLERANCES,
-    Begin,
-    Failed,
-    Piece,
-    Prepare,
-    Sample,
-    Setup,
-    _Errors,
-    _errors,
-    _how_wrong,
-    serve_runtime,
-)
+from mnv3prof.bench.workers import runtime_worker
+from mnv3prof.device.agreement import errors
+from mnv3prof.device.protocol import Piece, Prepared, Sample
+from mnv3prof.device.runtimes import Job
+from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
+from mnv3prof.record.timing import Burst
 
 SMALL = subject("small", 64)
 HERE = [name for name in names() if name not in ("null", "cuda", "mps")]
@@ -41,10 +34,10 @@ GPUS = ["cuda", "mps"]
 @pytest.mark.parametrize("name", HERE)
 def test_every_runtime_of_this_system_is_here(name):
     """A missing runtime is a failure, not a skip."""
-    found = backend(name).usable()
+    found = usable(name)
     assert found.ok, found.reason
     assert found.version
-    assert found.device
+    assert found.chip
 
 
 @pytest.mark.parametrize(
@@ -72,7 +65,7 @@ def test_every_type_that_a_runtime_offers_runs(name, dtype):
 
 @pytest.mark.parametrize("name", GPUS)
 def test_a_gpu_runs_where_there_is_one(name):
-    if not (found := backend(name).usable()).ok:
+    if not (found := usable(name)).ok:
         pytest.skip(found.reason)
     plan = Plan({"": SMALL}, (Piece("", "1"), Piece("", "net")), (Target(backend=name),), default_folder(), 1)
     assert {timing.status for timing in measure(plan)} == {"ok"}
@@ -155,22 +148,21 @@ def test_gpu_backends_wait_for_their_own_device(name, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", HERE)
 def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
-    setup, piece = Setup({"": SMALL}, Target(backend=name, threads=threads)), Piece("", "2")
-    folder, request = default_folder(), Prepare(piece, None, "")
-    if kind := file_kind(setup.target):
-        ((key, entry),) = convert({kind: (piece,)}, setup.subjects, folder).values()
-        request = Prepare(piece, folder / key, entry.main)
-    worker = processes.start(serve_runtime, setup)
-    try:
-        for ask in (Begin(), request, Sample(piece, 0.3)):
-            assert not isinstance(processes.ask(worker, ask, 120), Failed)
+    target, subjects, piece = Target(backend=name, threads=threads), {"": SMALL}, Piece("", "2")
+    if kind := file_kind(target):
+        convert({kind: (piece,)}, subjects, default_folder())
+    others = set(psutil.Process().children())
+    with runtime_worker(target, subjects) as worker:
+        assert isinstance(
+            worker.ask(loading(piece, target, subjects, default_folder()), Prepared, 120), Prepared
+        )
+        assert isinstance(worker.ask(Sample(piece, 0.3), Burst, 120), Burst)
         time.sleep(0.05)  # a burst's warm-up absorbs what a runtime spins this long
-        process = psutil.Process(worker.process.pid)
+        (process,) = set(psutil.Process().children()) - others
         before = sum(process.cpu_times()[:2])
         time.sleep(1.0)
         assert sum(process.cpu_times()[:2]) - before <= 0.02
-    finally:
-        processes.end(worker)
+    assert not process.is_running()
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if name != "ncnn-vulkan"])  # its device has its own
@@ -222,27 +214,28 @@ def test_extras_hold_what_they_promise():
 
 
 @pytest.mark.parametrize(
-    ("off", "is_net", "says"),
+    ("off", "part", "says"),
     [
-        ((1.0, 0.3, 0.043), False, ""),
-        ((1.0, 0.3, 0.11), False, "0.11 off PyTorch's, relative to its root mean square (0.1 allowed)"),
-        ((1.0, 0.3, 0.29), True, ""),
-        ((1.0, 0.3, 0.41), True, "0.41 off PyTorch's, relative to its root mean square (0.4 allowed)"),
-        ((1.0, 0.61, 0.05), False, "0.61 off PyTorch's, relative to its largest magnitude (0.6 allowed)"),
-        ((float("nan"),) * 3, False, "its output is not finite where PyTorch's is"),
+        ((1.0, 0.3, 0.043), "1", ""),
+        ((1.0, 0.3, 0.11), "1", "0.11 off PyTorch's, relative to its root mean square (0.1 allowed)"),
+        ((1.0, 0.3, 0.29), NET, ""),
+        ((1.0, 0.3, 0.41), NET, "0.41 off PyTorch's, relative to its root mean square (0.4 allowed)"),
+        ((1.0, 0.61, 0.05), "1", "0.61 off PyTorch's, relative to its largest magnitude (0.6 allowed)"),
+        ((None, None, None), "1", "its output is not finite where PyTorch's is"),
     ],
 )
-def test_how_far_an_output_in_8_bits_may_be_off(off, is_net, says):
-    assert says in _how_wrong(_Errors(*off), TOLERANCES["int8"], is_net)
-    assert bool(_how_wrong(_Errors(*off), TOLERANCES["int8"], is_net)) is bool(says)
+def test_how_far_an_output_in_8_bits_may_be_off(off, part, says):
+    found = how_wrong(Prepared(0.0, 0.0, *off), "int8", part)
+    assert says in found
+    assert bool(found) is bool(says)
 
 
 def test_errors_by_hand():
     expected = np.array([3.0, -4.0], np.float32)  # a root mean square of 5 / sqrt 2
-    assert _errors(np.array([3.0, -3.0]), expected) == pytest.approx((1, 1 / 4, 1 / 5))
-    assert _errors(np.zeros(2), expected) == pytest.approx((4, 1, 1))
+    assert errors(np.array([3.0, -3.0]), expected) == pytest.approx((1, 1 / 4, 1 / 5))
+    assert errors(np.zeros(2), expected) == pytest.approx((4, 1, 1))
     with pytest.raises(ValueError, match="shape"):
-        _errors(np.zeros(3), expected)
+        errors(np.zeros(3), expected)
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

@@ -8,8 +8,10 @@ from subjects import subject
 
 from mnv3prof.bench import cache
 from mnv3prof.bench.convert import convert
-from mnv3prof.bench.worker import Failed, FileKind, Piece
+from mnv3prof.bench.requests import FileKind
+from mnv3prof.bench.workers import Failed
 from mnv3prof.cli.main import run
+from mnv3prof.device.protocol import Piece
 from mnv3prof.record.run import Weights
 
 SMALL = subject("small", 32)

@@ -316,7 +316,7 @@ HOSTILE = {
                 "": {
                     **msgspec.to_builtins(HOST),
                     "roofs": [
-                        {"device": "cpu", "dtype": "fp32", "threads": 1, "macs_per_s": 0, "bytes_per_s": 1}
+                        {"name": "cpu", "dtype": "fp32", "threads": 1, "macs_per_s": 0, "bytes_per_s": 1}
                     ],
                 }
             }

@@ -15,6 +15,7 @@ from mnv3prof.cost.comparison import network
 from mnv3prof.cost.conventions import COUNTERS, counted_as
 from mnv3prof.cost.counts import count, subtotals, total
 from mnv3prof.cost.memory import arena, peaks
+from mnv3prof.device.protocol import RuntimeOp
 from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Block, Geometry, Graph, Layer, Tensor
 from mnv3prof.graph.ops import OPS, convolution, op_called
@@ -25,7 +26,7 @@ from mnv3prof.record.budgets import budgets_from
 from mnv3prof.record.diff import diff
 from mnv3prof.record.figures import Found, figures
 from mnv3prof.record.gate import judge
-from mnv3prof.record.operators import RuntimeOp, join
+from mnv3prof.record.operators import join
 from mnv3prof.show.comparison import totals_sheet
 from mnv3prof.show.costs import block_summary, cost_sheet
 from mnv3prof.show.markdown import to_csv

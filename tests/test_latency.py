@@ -10,7 +10,8 @@ from subjects import subject
 from terminal import on_terminal, without_escapes
 from timings import run_of, timing
 
-from mnv3prof.bench.backends import Usable, backend, names
+from mnv3prof.bench.backends import backend, names, usable
+from mnv3prof.bench.formats import form
 from mnv3prof.cli.main import run
 from mnv3prof.cli.measuring import encoded
 from mnv3prof.cost.counts import count, subtotals
@@ -45,7 +46,7 @@ def test_a_saved_interrupt_is_over(tmp_path, capsys):
 
 def test_every_runtime_that_the_tests_need_is_here():
     """A missing runtime is a failure here, not a skip."""
-    assert {name: backend(name).usable().reason for name in TESTED} == dict.fromkeys(TESTED, "")
+    assert {name: usable(name).reason for name in TESTED} == dict.fromkeys(TESTED, "")
 
 
 @pytest.mark.parametrize("name", TESTED)
@@ -270,19 +271,19 @@ def test_a_backend_that_fails_its_check_exits_1(monkeypatch, capsys):
 
 
 def test_an_absent_backend_says_how_to_get_it(monkeypatch, capsys):
-    from mnv3prof.bench.backends import installed
-
-    assert installed("no-such-package", "light") == Usable(
-        False, reason="no-such-package is not installed: pip install 'mnv3prof[light]'"
-    )
-    monkeypatch.setattr(backend("ncnn"), "usable", lambda: installed("no-such-package", "ncnn"))
+    monkeypatch.setattr(backend("ncnn"), "PACKAGE", "no-such-package")
+    monkeypatch.setattr(form("litert"), "CONVERTER", "no-such-converter")
+    monkeypatch.setattr(backend("torchscript"), "PACKAGE", "no-torch")
     assert run(["backends"]) == 0
-    assert "ncnn: no-such-package is not installed: pip install 'mnv3prof[ncnn]'." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "\nncnn: no-such-package is not installed: pip install 'mnv3prof[ncnn]'.\n" in out
+    assert "\nlitert: no-such-converter is not installed: pip install 'mnv3prof[litert]'.\n" in out
+    assert "\ntorchscript: no-torch is not installed: pip install mnv3prof.\n" in out
 
 
 def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
     row = {
-        "name": "x", "what": "y", "version": None, "device": None, "dtypes": ("fp32", "int8"),
+        "name": "x", "what": "y", "version": None, "chip": None, "dtypes": ("fp32", "int8"),
         "usable": False, "reason": "z", "check": None,
     }  # fmt: skip
     sheet = backends_sheet([row])

@@ -9,13 +9,26 @@ import mnv3prof
 
 HOUSE = Path(mnv3prof.__file__).parent
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
-ROOMS = ["graph", "mobilenetv3", "cost", "record", "source", "bench", "train", "claims", "show", "cli"]
+ROOMS = [
+    "device",
+    "graph",
+    "mobilenetv3",
+    "cost",
+    "record",
+    "source",
+    "bench",
+    "train",
+    "claims",
+    "show",
+    "cli",
+]
 PAPER_ROOMS = ["graph", "mobilenetv3", "cost", "record", "source"]
-MAY_SHOW = {*PAPER_ROOMS, "show"} - {"source"}
+MAY_SHOW = {*PAPER_ROOMS, "device", "show"} - {"source"}
 WITH_TORCH = ("mobilenetv3/modules.py", "mobilenetv3/network.py", "cost/counters/")
 FILE_READERS = (
     "mobilenetv3/files.py",
     "record/whole.py",
+    "device/",
     "source.py",
     "bench/",
     "train/",

@@ -59,7 +59,7 @@ def test_a_run_holds_costs_memory_and_timings(kept):
     assert found["memory"]["arena"]["bytes"] >= found["memory"]["arena"]["lower_bound"] > 0
     assert found["hosts"][""]["cores"] == os.cpu_count()
     assert found["hosts"][""]["versions"]["torch"]
-    assert {r["device"] for r in found["hosts"][""]["roofs"]} == {"cpu"}
+    assert {r["name"] for r in found["hosts"][""]["roofs"]} == {"cpu"}
     assert found["created"].endswith("+00:00")
     assert {(t["target"]["backend"], t["part"]) for t in found["timings"]} == {
         (b, p) for b in ("cpu", "null") for p in "12"
@@ -195,7 +195,7 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
 def test_ctrl_c_while_asking_for_operators_prints_what_there_is(monkeypatch, tmp_path, capsys):
     from mnv3prof.bench import operators
 
-    def ask(worker, setup, timing, folder, timeout_s):
+    def ask(worker, timing, *_):
         if timing.part == "2":
             raise KeyboardInterrupt
         return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
@@ -223,7 +223,7 @@ def test_after_ctrl_c_no_runtime_is_asked_for_its_operators(monkeypatch, tmp_pat
 def test_resume_keeps_the_operators_of_other_timings(monkeypatch, tmp_path):
     from mnv3prof.bench import operators
 
-    def ask(worker, setup, timing, folder, timeout_s):
+    def ask(worker, timing, *_):
         return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
 
     monkeypatch.setattr(operators, "_ask", ask)

@@ -1,16 +1,17 @@
 """Real worker processes: what they measure, and what becomes of a runtime that goes wrong."""
 
-import multiprocessing
 import os
 
+import psutil
 import pytest
 from subjects import subject
 
-from mnv3prof.bench.backends import Usable, backend, name_of, names
+from mnv3prof.bench.backends import backend, name_of, names, usable
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.schedule import STEADY, Plan, Watcher
 from mnv3prof.bench.schedule import measure as measure_plan
-from mnv3prof.bench.worker import Piece, Sample
+from mnv3prof.device.protocol import Piece
+from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
@@ -39,8 +40,9 @@ def measure(
 
 @pytest.fixture(autouse=True)
 def _no_process_is_left():
+    before = set(psutil.Process().children())
     yield
-    assert multiprocessing.active_children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 def _by_part(timings):
@@ -90,27 +92,6 @@ def test_another_type_batch_or_thread_count_is_measured_anew(how):
     assert again.launches != first[0].launches
     (same,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=(again,), **how)
     assert same == again
-
-
-def test_a_process_that_is_started_again_is_a_launch_of_its_own(monkeypatch):
-    """Part 1 ends the process in its third burst; part 2 is timed by both processes."""
-    from mnv3prof.bench import fleet
-
-    asked, plainly = [], fleet.processes.ask
-
-    def ask(worker, request, timeout_s, stop=None):
-        if isinstance(request, Sample):
-            asked.append(request)
-            if request.piece.part == "1" and sum(each.piece.part == "1" for each in asked) == 3:
-                worker.process.kill()
-        return plainly(worker, request, timeout_s, stop)
-
-    monkeypatch.setattr(fleet.processes, "ask", ask)
-    found = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=15.0))
-    assert found["1"].status == "crashed"
-    assert len(found["1"].launches) == 1
-    assert [len(launch.bursts) > 0 for launch in found["2"].launches] == [True, True]
-    assert len(found["2"].bursts) == sum(len(launch.bursts) for launch in found["2"].launches)
 
 
 def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason():
@@ -195,7 +176,10 @@ def test_a_wrong_output_is_marked(monkeypatch):
 
 
 def test_an_absent_runtime_is_a_row(monkeypatch):
-    monkeypatch.setattr(backend("null"), "usable", lambda: Usable(False, reason="not here"))
+    def chip():
+        raise Unsupported("not here")
+
+    monkeypatch.setattr(backend("null"), "chip", chip, raising=False)
     timings = measure(SMALL, ["1", "2"], ["null"], budget_s=0.2)
     assert [(t.status, t.reason) for t in timings] == [("absent", "not here")] * 2
 
@@ -227,8 +211,8 @@ def test_backends_are_the_files_of_their_folder():
     for name in names():
         assert len(backend(name).WHAT) > 5
         assert "fp32" in backend(name).DTYPES
-        usable = backend(name).usable()
-        assert usable.ok or usable.reason
+        found = usable(name)
+        assert found.ok or found.reason
 
 
 def test_the_parent_builds_no_network():

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from scipy import stats as scipy_stats
 from timings import launches, timing
 
-from mnv3prof.record.stats import drifts, median, median_interval, outliers, quantile, summarize, thinned
+from mnv3prof.device.samples import median, outliers, quantile, thinned
+from mnv3prof.record.stats import drifts, median_interval, summarize
 
 samples = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 

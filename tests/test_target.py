@@ -12,8 +12,9 @@ from timings import run_of, timing
 
 from mnv3prof.bench.cache import key
 from mnv3prof.bench.convert import convert
-from mnv3prof.bench.worker import FileKind, Piece
+from mnv3prof.bench.requests import FileKind
 from mnv3prof.cli.main import run
+from mnv3prof.device.protocol import Piece
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.document import run_document
 from mnv3prof.record.findings import Evidence

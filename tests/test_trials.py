@@ -141,10 +141,11 @@ def test_8_bits_are_run_for_real(shift, right):
 
 
 def test_8_bits_without_the_runtime_are_a_reason(monkeypatch):
-    from mnv3prof.bench.backends import Usable, backend
+    from mnv3prof.bench.backends import backend
 
-    monkeypatch.setattr(backend("onnxruntime"), "usable", lambda: Usable(False, reason="not here"))
-    assert trials.in_8_bits(*_predicted(0)) == (None, "not here")
+    monkeypatch.setattr(backend("onnxruntime"), "PACKAGE", "no-such-package")
+    reason = "no-such-package is not installed: pip install 'mnv3prof[onnxruntime]'"
+    assert trials.in_8_bits(*_predicted(0)) == (None, reason)
 
 
 def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch):

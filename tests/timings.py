@@ -2,10 +2,11 @@
 
 from itertools import accumulate, pairwise
 
+from mnv3prof.device.clock import KEPT
+from mnv3prof.device.samples import outliers, thinned
 from mnv3prof.record.run import HERE, Host, Run
-from mnv3prof.record.stats import outliers, thinned
 from mnv3prof.record.target import Target
-from mnv3prof.record.timing import KEPT, Burst, Launch, Timing
+from mnv3prof.record.timing import Burst, Launch, Timing
 
 HOST = Host(cpu="a processor", cores=2, memory_bytes=1, gpu="", os="", python="", versions={})
 

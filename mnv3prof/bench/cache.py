@@ -146,8 +146,11 @@ def clear(folder: Path) -> Kept:
 
 
 @contextmanager
-def temporary() -> Iterator[Path]:
-    """A cache for one run."""
+def opened(folder: Path | None) -> Iterator[Path]:
+    """The folder, or where there is none one that is removed at the end."""
+    if folder:
+        yield folder
+        return
     with tempfile.TemporaryDirectory(prefix="mnv3prof-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 

@@ -9,12 +9,13 @@ from threading import Event
 from time import monotonic
 from typing import Final
 
+from ..device.protocol import Piece, Prepare
 from ..record.target import Target
 from . import cache
 from .backends import backend
 from .formats import stored_dtype
-from .processes import Worker, ask, end, is_alive, start
-from .worker import Convert, Failed, FileKind, Piece, Prepare, Setup, Subjects, serve_conversions
+from .requests import Convert, FileKind, Open, Subjects
+from .workers import Failed, pytorch_worker
 
 _MEMORY_BYTES: Final = 2 * 2**30
 """What a converter is given: the largest took 1.2 GB of it for Large at 224."""
@@ -62,16 +63,16 @@ def file_kind(target: Target) -> FileKind | None:
     return FileKind(name, stored_dtype(name, target.dtype), target.batch) if name else None
 
 
-def loading(piece: Piece, setup: Setup, folder: Path) -> Prepare | Failed:
-    """The request that lets the setup's target load a piece, once it is converted."""
-    kind = file_kind(setup.target)
+def loading(piece: Piece, target: Target, subjects: Subjects, folder: Path) -> Prepare | Failed:
+    """The request that lets the target load a piece, once it is converted."""
+    kind = file_kind(target)
     if kind is None:
-        return Prepare(piece, None, "")
-    key = _key(kind, piece, setup.subjects)
+        return Prepare(piece, "", "", target.dtype, target.threads)
+    key = _key(kind, piece, subjects)
     entry = cache.find(folder, key)
     if entry is None:
         return Failed("crashed", "its converted file has gone from the cache")
-    return Prepare(piece, folder / key, entry.main)
+    return Prepare(piece, str(folder / key), entry.main, target.dtype, target.threads)
 
 
 def _convert_missing(
@@ -113,19 +114,13 @@ def _convert_all(
     timeout_s: float, hear: Callable[[str], None], stop: Event, until: float,
 ) -> Conversions:  # fmt: skip
     found: Conversions = {}
-    worker: Worker | None = None
-    try:
+    with pytorch_worker(Open(subjects, kind.batch)) as worker:
         for number, piece in enumerate(pieces, 1):
             if stop.is_set() or monotonic() > until:
                 break
             hear(f"converting to {kind}: {number} of {len(pieces)}")
-            if worker is None or not is_alive(worker):
-                worker = start(serve_conversions, kind, subjects, folder)
             key = keys(kind, piece)
             within_s = min(timeout_s, until - monotonic() + _GRACE_S)
-            answer = ask(worker, Convert(piece, key), within_s, stop)
+            answer = worker.ask(Convert(piece, kind, str(folder), key), cache.Entry, within_s, stop)
             found[kind, piece] = answer if isinstance(answer, Failed) else (key, answer)
-    finally:
-        if worker and is_alive(worker):
-            end(worker)
     return found

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype
+from ..device.protocol import Piece, Prepare, Prepared
 from ..graph.errors import InputError, shown
 from ..record.run import NET, Subject, part_layers
 from ..record.target import Target
-from . import cache, processes
-from .backends import backend
+from . import cache
+from .backends import backend, usable
 from .backends import names as backend_names
 from .convert import convert
 from .formats import form
-from .processes import ask, end, is_alive
-from .worker import Begin, Failed, FileKind, Piece, Prepare, Prepared, Setup, serve_runtime
+from .requests import FileKind
+from .tolerances import how_wrong
+from .workers import Failed, runtime_worker
 
 _TIMEOUT_S: Final = 600.0
 
@@ -46,31 +48,22 @@ def export(
         allowed = f"{', '.join(subject.graph.block_names)}, {NET}, or a module's path as features.0.0"
         raise InputError(f"--part: {shown(part)} is no part; allowed are {allowed}")
     runner = next(name for name in backend_names() if to == backend(name).FORMAT)
-    found = backend(runner).usable()
+    found = usable(runner)
     if not found.ok:
         raise InputError(f"{to}: cannot be written and checked here: {found.reason}")
-    setup, piece = Setup({"": subject}, Target(backend=runner, dtype=dtype, batch=batch)), Piece("", part)
-    kind = FileKind(to, dtype, batch)
-    made = convert({kind: (piece,)}, setup.subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
+    piece, kind, subjects = Piece("", part), FileKind(to, dtype, batch), {"": subject}
+    made = convert({kind: (piece,)}, subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
     converted = made[kind, piece]
     if isinstance(converted, Failed):
         raise InputError(f"{to}: the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
     hear(f"running it on {runner}")
-    answer = _run(setup, Prepare(piece, place, entry.main))
-    if not isinstance(answer, Prepared):
+    with runtime_worker(Target(backend=runner, dtype=dtype, batch=batch), subjects) as worker:
+        request = Prepare(piece, str(place), entry.main, dtype, threads=1)
+        answer = worker.ask(request, Prepared, _TIMEOUT_S)
+    if isinstance(answer, Failed):
         raise InputError(f"{to}: the converted file does not run on {runner}: {answer.reason}")
     names = [entry.main, *(name for name in entry.digests if name != entry.main)]
     files = {name: (place / name).read_bytes() for name in names if not name.endswith(cache.IN_AND_OUT)}
-    return Exported(files, runner, answer.max_abs_err, answer.max_rel_err, answer.wrong)
-
-
-def _run(setup: Setup, request: Prepare) -> Any:
-    worker = processes.start(serve_runtime, setup)
-    try:
-        begun = ask(worker, Begin(), _TIMEOUT_S)
-        return begun if isinstance(begun, Failed) else ask(worker, request, _TIMEOUT_S)
-    finally:
-        if is_alive(worker):
-            end(worker)
+    return Exported(files, runner, answer.max_abs_err, answer.max_rel_err, how_wrong(answer, dtype, part))

@@ -1,61 +1,65 @@
-"""The worker processes of a measurement, one a target."""
+"""The workers of a measurement, one a target."""
 
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from ..device.protocol import Piece, Prepared
 from ..record.target import Target
-from . import processes
 from .convert import loading
-from .processes import Worker
-from .worker import Failed, Piece, Prepared, Setup, Subjects, serve_runtime
+from .requests import Subjects
+from .workers import Failed, Worker
 
-_RESTARTS: Final = 2
+STARTS: Final = 3
+"""So often a worker is started, at most: it is lost with the parts that it had ready."""
+
+_Answer = TypeVar("_Answer")
 
 
 class Fleet:
-    """The workers by target; one that was lost is started anew, a few times.
+    """The workers by target, each started when it is first asked.
 
-    folder: of the cache. timeout_s: how long one request may take before its worker is ended.
+    worker: makes a target's. folder: of the cache. timeout_s: how long one request may take before its
+    worker is ended.
     """
 
-    def __init__(self, subjects: Subjects, folder: Path, timeout_s: float) -> None:
-        self.subjects = subjects
-        self.folder = folder
-        self.timeout_s = timeout_s
+    def __init__(
+        self, worker: Callable[[Target], Worker], subjects: Subjects, folder: Path, timeout_s: float
+    ) -> None:  # fmt: skip
+        self.worker, self.subjects, self.folder, self.timeout_s = worker, subjects, folder, timeout_s
         self.workers: dict[Target, Worker] = {}
-        self.restarts: dict[Target, int] = {}
 
-    def start(self, target: Target) -> None:
-        """Start the worker of a target."""
-        self.workers[target] = processes.start(serve_runtime, Setup(self.subjects, target))
+    def start(self, target: Target) -> Failed | None:
+        """Start the worker of a target, which imports its runtime; what it failed at, or None."""
+        self.workers[target] = self.worker(target)
+        return self.workers[target].start(self.timeout_s)
 
-    def ask(self, target: Target, request: Any, within_s: float = inf) -> Any:
+    def ask(
+        self, target: Target, request: Any, kind: type[_Answer], within_s: float = inf
+    ) -> _Answer | Failed:  # fmt: skip
         """The answer of the target's worker."""
-        if target not in self.workers:
-            return Failed("crashed", "its worker has ended too often")
-        answer = processes.ask(self.workers[target], request, min(self.timeout_s, within_s))
-        if not processes.is_alive(self.workers[target]):
-            del self.workers[target]
-        return answer
+        return self.workers[target].ask(request, kind, min(self.timeout_s, within_s))
 
     def prepare(self, target: Target, piece: Piece, within_s: float = inf) -> Prepared | Failed:
         """Let the target's worker load a piece."""
-        request = loading(piece, Setup(self.subjects, target), self.folder)
-        return request if isinstance(request, Failed) else self.ask(target, request, within_s)
+        request = loading(piece, target, self.subjects, self.folder)
+        return request if isinstance(request, Failed) else self.ask(target, request, Prepared, within_s)
+
+    def is_lost(self, target: Target) -> bool:
+        """Whether the target's worker has ended."""
+        return not self.workers[target].is_alive
 
     def revive(self, target: Target) -> bool:
         """Whether a worker that has ended was started again."""
-        if target in self.workers or self.restarts.get(target, 0) >= _RESTARTS:
+        if not self.workers[target].may_start:
             return False
-        self.restarts[target] = self.restarts.get(target, 0) + 1
-        self.start(target)
+        self.workers[target].start(self.timeout_s)
         return True
 
     def end(self) -> None:
         """End them all."""
-        workers = list(self.workers.values())
-        for worker in workers:  # each takes a while to go
-            worker.line.close()
-        for worker in workers:
-            processes.end(worker)
+        for worker in self.workers.values():  # each takes a while to go
+            worker.close()
+        for worker in self.workers.values():
+            worker.end()

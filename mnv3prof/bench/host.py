@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..record.run import Host, Roof, Runtime
-from .backends import backend, compiles
+from .backends import backend, compiles, usable
 from .formats import form
 
 _ALWAYS: Final = ("mnv3prof", "torch", "numpy")
@@ -21,15 +21,15 @@ def describe(backends: Iterable[str], roofs: Iterable[Roof] = ()) -> Host:
     runtimes = {}
     packages = set(_ALWAYS)
     for name in backends:
-        found = backend(name).usable()
+        found = usable(name)
         runtimes[name] = Runtime(
-            found.version, found.device, backend(name).ROOF if found.ok else "", compiles(name)
+            found.version, found.chip, backend(name).ROOF if found.ok else "", compiles(name)
         )
         packages |= set(form(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
-    devices = {found.device for found in runtimes.values()} - {"cpu", "clock", ""}
+    chips = {found.chip for found in runtimes.values()} - {"cpu", ""}
     return Host(
         cpu=processor(), cores=os.cpu_count() or 1, memory_bytes=psutil.virtual_memory().total,
-        gpu=", ".join(sorted(devices)), os=platform.platform(), python=platform.python_version(),
+        gpu=", ".join(sorted(chips)), os=platform.platform(), python=platform.python_version(),
         versions=_versions(packages), runtimes=runtimes, roofs=tuple(roofs),
     )  # fmt: skip
 

@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -12,16 +11,16 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ..cost.counts import Dtype
+from ..device.protocol import Piece
 from ..graph.errors import printable
 from ..record.run import HERE, Roof, Run, Subject, twins
 from ..record.target import Target
 from ..record.timing import Timing
 from . import cache
-from .backends import backend, compiles, names
+from .backends import backend, compiles, names, usable
 from .host import describe
 from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
-from .worker import Piece
 
 
 class Request(NamedTuple):
@@ -43,8 +42,8 @@ class Request(NamedTuple):
 
 def usable_here() -> tuple[str, ...]:
     """The backends that can run here, but for those whose times mean nothing: null, software Vulkan."""
-    found = {name: backend(name).usable() for name in names() if name != "null"}
-    return tuple(name for name, usable in found.items() if usable.ok and "llvmpipe" not in usable.device)
+    found = {name: usable(name) for name in names() if name != "null"}
+    return tuple(name for name, what in found.items() if what.ok and "llvmpipe" not in what.chip)
 
 
 def quick_here() -> tuple[str, ...]:
@@ -66,7 +65,7 @@ def profile(
     def keep(timings: tuple[Timing, ...]) -> None:
         store(replace(run, timings=_merged(before, timings)))
 
-    with nullcontext(request.folder) if request.folder else cache.temporary() as folder:
+    with cache.opened(request.folder) as folder:
         plan = Plan(
             request.subjects, _pieces(request), request.targets, folder, request.budget_s,
             request.timeout_s, request.ready_s,
@@ -104,9 +103,9 @@ def _backends(request: Request) -> tuple[str, ...]:
 
 def _missing_roofs(run: Run, request: Request, hear: Callable[[Progress], None]) -> tuple[Roof, ...]:
     """Measure the peak rates that the targets' times are compared with, where the run has none yet."""
-    known = {(roof.device, roof.dtype, roof.threads) for roof in run.host.roofs}
-    usable = [target for target in request.targets if backend(target.backend).usable().ok]
-    wanted = {(backend(target.backend).ROOF, target.dtype, target.threads) for target in usable}
+    known = {(roof.name, roof.dtype, roof.threads) for roof in run.host.roofs}
+    running = [target for target in request.targets if usable(target.backend).ok]
+    wanted = {(backend(target.backend).ROOF, target.dtype, target.threads) for target in running}
     devices: dict[tuple[Dtype, int], list[str]] = {}
     for device, dtype, threads in sorted(wanted - known):
         if device:

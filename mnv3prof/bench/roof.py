@@ -13,8 +13,8 @@ _SECONDS: Final = 0.1
 _LEAST_CALLS: Final = 3
 
 
-def measure_roof(device: str, dtype: Dtype, threads: int) -> Roof:
-    """The roof of a PyTorch device: the best call over square products and copies of several sizes.
+def measure_roof(name: str, dtype: Dtype, threads: int) -> Roof:
+    """The rates of the best call, over square products and copies of several sizes. name: "cpu", "cuda", ...
 
     int8 is held against fp32's product: PyTorch has no 8-bit product that is as fast everywhere.
     """
@@ -22,11 +22,11 @@ def measure_roof(device: str, dtype: Dtype, threads: int) -> Roof:
 
     torch.set_num_threads(threads)
     kind = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(dtype, torch.float32)
-    wait = getattr(torch, device).synchronize if device != "cpu" else lambda: None
-    products = (_rate(_product(torch, n, device, kind), wait, n**3) for n in _SIDES)
-    copies = (_rate(_copy(torch, size, device), wait, 2 * size) for size in _COPIES)
+    wait = getattr(torch, name).synchronize if name != "cpu" else lambda: None
+    products = (_rate(_product(torch, n, name, kind), wait, n**3) for n in _SIDES)
+    copies = (_rate(_copy(torch, size, name), wait, 2 * size) for size in _COPIES)
     with torch.inference_mode():
-        return Roof(device, dtype, threads, max(products), max(copies))
+        return Roof(name, dtype, threads, max(products), max(copies))
 
 
 def _product(torch: Any, side: int, device: str, kind: Any) -> Callable[[], object]:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from itertools import product
 from math import inf
 from pathlib import Path
@@ -13,24 +14,16 @@ import msgspec
 from msgspec.structs import replace
 
 from ..cost.counts import Dtype
+from ..device.protocol import Piece, Prepared, Sample
 from ..record.run import Roof
 from ..record.target import Target, labels
 from ..record.timing import Burst, Launch, Stopped, Timing
-from . import processes
-from .backends import backend, compiles
+from .backends import backend, compiles, usable
 from .convert import convert, file_kind
-from .fleet import Fleet
-from .worker import (
-    Begin,
-    Failed,
-    FileKind,
-    MeasureRoof,
-    Piece,
-    Prepared,
-    Sample,
-    Subjects,
-    serve_roofs,
-)
+from .fleet import STARTS, Fleet
+from .requests import FileKind, MeasureRoof, Subjects
+from .tolerances import how_wrong
+from .workers import Failed, Worker, pytorch_worker, runtime_worker
 
 STEADY: Final = 0.02
 """Sampling ends where the 95 % confidence interval of the median is within this share of it, which takes
@@ -93,16 +86,19 @@ _Cells = dict[_Key, _Cell]
 _Answers = dict[Piece, Prepared | Failed]
 
 
-def measure(plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = ()) -> tuple[Timing, ...]:  # noqa: B008
+def measure(
+    plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = (),  # noqa: B008
+    worker: Callable[[Target, Subjects], Worker] = partial(runtime_worker, starts=STARTS),  # noqa: B008
+) -> tuple[Timing, ...]:  # fmt: skip
     """Time each piece on each target, one at a time.
 
-    known: timings of an earlier run; what is final among them is not measured again. Whatever a
-    runtime does wrong is a timing with a status and a reason; the others go on. An interrupt ends
-    the sampling, and what there is is returned, marked so.
+    known: timings of an earlier run; what is final among them is not measured again. worker: makes what
+    times parts on a target. Whatever a runtime does wrong is a timing with a status and a reason; the
+    others go on. An interrupt ends the sampling, and what there is is returned, marked so.
     """
     cells = _cells(plan, known)
     try:
-        _measure(plan, cells, watcher)
+        _measure(plan, cells, watcher, worker)
     except KeyboardInterrupt:
         for cell in cells.values():
             if not cell.done:
@@ -112,12 +108,9 @@ def measure(plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = 
 
 def measure_roofs(devices: Iterable[str], dtype: Dtype, threads: int) -> tuple[Roof, ...]:
     """The roof of each PyTorch device that can be measured."""
-    worker = processes.start(serve_roofs, dtype, threads)
-    answers = []
-    for device in devices:
-        if processes.is_alive(worker):
-            answers.append(processes.ask(worker, MeasureRoof(device), _ROOF_TIMEOUT_S))
-    processes.end(worker)
+    with pytorch_worker(starts=1) as worker:
+        requests = (MeasureRoof(device, dtype, threads) for device in devices)
+        answers = [worker.ask(request, Roof, _ROOF_TIMEOUT_S) for request in requests]
     return tuple(answer for answer in answers if isinstance(answer, Roof))
 
 
@@ -137,16 +130,15 @@ def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
     return cells
 
 
-def _measure(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
+def _measure(
+    plan: Plan, cells: _Cells, watcher: Watcher, worker: Callable[[Target, Subjects], Worker]
+) -> None:  # fmt: skip
     _leave_out_what_cannot_run(cells)
     begin = perf_counter()
     _convert(plan, cells, watcher)
     spent = perf_counter() - begin
-    fleet = Fleet(plan.subjects, plan.folder, plan.timeout_s)
+    fleet = Fleet(lambda target: worker(target, plan.subjects), plan.subjects, plan.folder, plan.timeout_s)
     try:
-        watcher.hear(Progress("starting the runtimes"))
-        for target in _open(cells):
-            fleet.start(target)
         _get_ready(plan, plan.ready_s - spent, fleet, cells, watcher)
         _sample(plan, fleet, cells, watcher)
     finally:
@@ -168,9 +160,10 @@ def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher:
         for target in beside
     }
     try:
+        watcher.hear(Progress("starting the runtimes"))
         for target in others:
-            if isinstance(answer := fleet.ask(target, Begin()), Failed):
-                _fail(cells, target, answer)
+            if failed := fleet.start(target):
+                _fail(cells, target, failed)
         _load(plan, end, others, fleet, cells, watcher)
         for target, answers in compiled.items():
             pieces = _pieces_of(cells, target)
@@ -191,12 +184,12 @@ def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher:
 
 def _compile(fleet: Fleet, target: Target, pieces: list[Piece], end: float, found: _Answers) -> None:
     """Find what becomes of each piece, until its worker ends or it is too late."""
-    if isinstance(answer := fleet.ask(target, Begin()), Failed):
-        found |= dict.fromkeys(pieces, answer)
+    if failed := fleet.start(target):
+        found |= dict.fromkeys(pieces, failed)
         return
     for piece in pieces:
         left = end - perf_counter()
-        if target not in fleet.workers or left <= 0:
+        if fleet.is_lost(target) or left <= 0:
             return
         found[piece] = fleet.prepare(target, piece, left + _GRACE_S)
 
@@ -251,7 +244,7 @@ def _named(piece: Piece) -> str:
 def _leave_out_what_cannot_run(cells: _Cells) -> None:
     for target in _open(cells):
         name = target.backend
-        found, dtypes = backend(name).usable(), backend(name).DTYPES
+        found, dtypes = usable(name), backend(name).DTYPES
         if not found.ok:
             _fail(cells, target, Failed("absent", found.reason))
         elif target.dtype not in dtypes:
@@ -308,8 +301,8 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
         max_abs_err=answer.max_abs_err, max_rel_err=answer.max_rel_err,
         rms_rel_err=answer.rms_rel_err,
     )  # fmt: skip
-    if answer.wrong:
-        cell.timing = replace(cell.timing, status="wrong", reason=answer.wrong)
+    if wrong := how_wrong(answer, cell.timing.target.dtype, cell.timing.part):
+        cell.timing = replace(cell.timing, status="wrong", reason=wrong)
 
 
 def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
@@ -331,8 +324,8 @@ def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
                 continue
             what = f"round {round_number}: {_named(piece)} on {called[target]}"
             watcher.hear(Progress(what, 1 - left / plan.budget_s, left))
-            _note_burst(cells[target, piece], fleet.ask(target, Sample(piece, seconds)))
-            if target not in fleet.workers:
+            _note_burst(cells[target, piece], fleet.ask(target, Sample(piece, seconds), Burst))
+            if fleet.is_lost(target):
                 _bring_back(fleet, cells, target)
             if cells[target, piece].done:
                 watcher.store(_timings(cells))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from ..record.operators import RuntimeOp
-from .backends import Call, Job
+from ..device.protocol import RuntimeOp
+from ..device.runtimes import Call, Job
 
 if TYPE_CHECKING:
     from torch import nn

@@ -160,12 +160,11 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
     """
     import torch
 
-    from ..bench.backends import backend
+    from ..bench.backends import usable
     from ..bench.formats import Part, form
 
-    usable = backend("onnxruntime").usable()
-    if not usable.ok:
-        return None, usable.reason
+    if not (found := usable("onnxruntime")).ok:
+        return None, found.reason
     model.eval()
     chosen = torch.linspace(0, len(data.train_labels) - 1, _CALIBRATION_IMAGES).long()
     given = data.held_images[:_BATCH]

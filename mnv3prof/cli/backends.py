@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..bench.backends import backend, names
+from ..bench.backends import backend, names, usable
 from ..bench.cache import default_folder
 from ..bench.schedule import Plan, Watcher, measure
-from ..bench.worker import Piece
+from ..device.protocol import Piece
 from ..mobilenetv3.table import Row, Table
 from ..record.run import Subject
 from ..record.target import Target
@@ -32,15 +32,15 @@ def backends(
 
     Example: mnv3prof backends
     """
-    found = {name: (backend(name), backend(name).usable()) for name in names()}
-    checked = _check([name for name, (_, usable) in found.items() if usable.ok]) if check else {}
+    found = {name: (backend(name), usable(name)) for name in names()}
+    checked = _check([name for name, (_, here) in found.items() if here.ok]) if check else {}
     rows: list[dict[str, Any]] = [
         {
-            "name": name, "what": what.WHAT, "version": usable.version or None,
-            "device": usable.device or None, "dtypes": what.DTYPES,
-            "usable": usable.ok, "reason": usable.reason, "check": _verdict(checked.get(name)),
+            "name": name, "what": what.WHAT, "version": here.version or None,
+            "chip": here.chip or None, "dtypes": what.DTYPES,
+            "usable": here.ok, "reason": here.reason, "check": _verdict(checked.get(name)),
         }
-        for name, (what, usable) in found.items()
+        for name, (what, here) in found.items()
     ]  # fmt: skip
     sheet = backends_sheet(rows)
     emit(Result((sheet,), sheet, lambda: {"backends": rows}), output)
@@ -48,12 +48,12 @@ def backends(
         raise typer.Exit(1)
 
 
-def _check(usable: list[str]) -> dict[str, Timing]:
+def _check(backends: list[str]) -> dict[str, Timing]:
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
     block = subject.graph.block_names[1]
-    targets = tuple(Target(backend=name) for name in usable)
-    plan = Plan({"": subject}, (Piece("", block),), targets, default_folder(), 0.1 * len(usable))
+    targets = tuple(Target(backend=name) for name in backends)
+    plan = Plan({"": subject}, (Piece("", block),), targets, default_folder(), 0.1 * len(backends))
     with progress() as hear:
         return {timing.target.backend: timing for timing in measure(plan, Watcher(hear))}
 

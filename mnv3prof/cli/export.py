@@ -1,6 +1,5 @@
 """`mnv3prof export`: the file that a runtime reads, checked by running it."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +61,7 @@ def export(
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
     subject = checkpoint.network(opened(source), settings)
     _refuse_suffix(output.output, to)
-    kept = cache.temporary() if no_cache else nullcontext(cache.default_folder())
+    kept = cache.opened(None if no_cache else cache.default_folder())
     with kept as folder, progress() as hear:
         found = export_part(
             subject, part, to, dtype, batch, folder, lambda step: hear(Progress(step))

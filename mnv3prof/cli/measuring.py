@@ -208,6 +208,7 @@ def with_readings(run: Run) -> Run:
 
 def with_plans(run: Run, request: "Request") -> Run:
     """The run with the arenas that its backends plan for the network; those it has are not asked again."""
+    from ..bench import cache
     from ..bench.plan import runtime_plans
 
     known = {(plan.dtype, plan.batch, plan.backend) for plan in run.plans if plan.bytes}
@@ -216,9 +217,9 @@ def with_plans(run: Run, request: "Request") -> Run:
     for dtype, batch, name in [each for each in wanted if each not in known]:
         asked.setdefault((dtype, batch), []).append(name)
     found: list[RuntimePlan] = []
-    with progress() as hear:
+    with progress() as hear, cache.opened(request.folder) as folder:
         for (dtype, batch), names in asked.items():
-            found += runtime_plans(run.subject, names, dtype, batch, hear, request.timeout_s)
+            found += runtime_plans(run.subject, names, dtype, batch, folder, hear, request.timeout_s)
     missing = [(*how, name) for how, names in asked.items() for name in names]
     kept = [plan for plan in run.plans if (plan.dtype, plan.batch, plan.backend) not in missing]
     return msgspec.structs.replace(run, plans=(*kept, *found))

@@ -93,9 +93,10 @@ def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[R
 
 
 def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+    from ..bench.cache import default_folder
     from ..bench.plan import runtime_plans
     from .measuring import progress
 
     names = backend_names(on)
     with progress() as hear:
-        return runtime_plans(subject, names, dtype, batch, hear)
+        return runtime_plans(subject, names, dtype, batch, default_folder(), hear)

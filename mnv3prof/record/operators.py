@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from ..graph.graph import Graph, Layer, Shape
+from ..device.protocol import RuntimeOp
+from ..graph.graph import Graph, Layer
 from ..graph.ops import OPS, Op
 from .run import NET, part_layers
 from .timing import Joined
@@ -24,15 +25,6 @@ def _class(op: Op) -> str:
 
 _PATTERNS: Final = (("", _OWN), *((_class(op), op.runtime) for op in OPS.values() if op.runtime))
 _CLASSES: Final = tuple(dict.fromkeys(name for name, _ in _PATTERNS if name))
-
-
-class RuntimeOp(NamedTuple):
-    """An operator as a runtime names it. kind: its type there; out_shape: of one image, if told."""
-
-    name: str
-    kind: str
-    seconds: float
-    out_shape: Shape | None = None
 
 
 class _Join:

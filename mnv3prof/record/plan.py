@@ -9,15 +9,16 @@ import msgspec
 from ..cost.counts import Dtype
 from ..cost.memory import Arena
 
-_Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""In bytes."""
 
 
 class Held(msgspec.Struct, frozen=True):
     """A tensor in a runtime's arena, with the runtime's own order of axes."""
 
-    shape: tuple[_Size, ...]
-    offset: _Size
-    bytes: _Size
+    shape: tuple[Size, ...]
+    offset: Size
+    bytes: Size
 
 
 class RuntimePlan(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class RuntimePlan(msgspec.Struct, frozen=True):
     """
 
     backend: str
-    bytes: _Size = 0
+    bytes: Size = 0
     tensors: tuple[Held, ...] = ()
     reason: str = ""
     dtype: Dtype = "fp32"

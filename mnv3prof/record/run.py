@@ -31,9 +31,12 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
 
 
 class Roof(msgspec.Struct, frozen=True):
-    """A device's best measured rates: of a matrix product (MAC/s), of a copy (bytes read and written)."""
+    """The best measured rates of a matrix product (MAC/s) and of a copy (bytes read and written).
 
-    device: str
+    name: what PyTorch calls the processor, "cpu" or "cuda".
+    """
+
+    name: str
     dtype: Dtype
     threads: Positive
     macs_per_s: Rate
@@ -41,13 +44,14 @@ class Roof(msgspec.Struct, frozen=True):
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """A backend as it was here. roof: the device of the roof that its rates are held against, or "".
+    """A backend as it was here. chip: what it ran on, "cpu" or a GPU's name. roof: the name of the roof that
+    its rates are held against, or "".
 
     compiles: whether it compiles parts for seconds as it loads them, beside the loading of others.
     """
 
     version: str
-    device: str
+    chip: str
     roof: str
     compiles: bool = False
 

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from ..device.samples import median, quantile
+
 LEAST_BURSTS: Final = 6
 """Fewer have no 95 % confidence interval of their median: of 5, the extremes bound it with 93.75 %."""
 
@@ -28,7 +30,6 @@ DRIFT: Final = 0.10
 """A timing drifts where its last bursts differ from its first by more than this share of the median."""
 
 _Z95: Final = 1.959964
-_OUTLIER: Final = 14.8
 _LEAST_STRETCH: Final = 5
 
 
@@ -95,11 +96,6 @@ def _interval(ordered: Sequence[float]) -> tuple[float, float]:
     return ordered[low], ordered[high]
 
 
-def median(samples: Sequence[float]) -> float:
-    """The middle of at least one sample."""
-    return quantile(sorted(samples), 0.5)
-
-
 def undisturbed(middles: Sequence[float]) -> list[int]:
     """Return which bursts are kept, by their medians: at least the LEAST_BURSTS fastest, since a single
     fast burst is no reference.
@@ -108,31 +104,6 @@ def undisturbed(middles: Sequence[float]) -> list[int]:
     limit = min(middles, default=0.0) * (1 + DISTURBED)
     kept = [n for rank, n in enumerate(ranked) if rank < LEAST_BURSTS or middles[n] <= limit]
     return sorted(kept)
-
-
-def thinned(samples: Sequence[float], most: int, shift: float = 0.5) -> tuple[float, ...]:
-    """Return at most `most` of the samples, ascending, evenly spread over their ranks.
-
-    Of an odd number the middle one is the samples' own. shift: 0 to below 1, which of the other ranks;
-    where it varies from burst to burst, pooled bursts keep the quantiles of all their calls.
-    """
-    ordered = sorted(samples)
-    if len(ordered) <= most:
-        return tuple(ordered)
-    shift = shift if len(ordered) >= 2 * most else 0.5  # no rank is taken twice
-    last = len(ordered) - 1  # what a shift just below 1 is rounded up to is not beyond it
-    ranks = [min(int((n + shift) * len(ordered) / most), last) for n in range(most)]
-    if most % 2:
-        ranks[most // 2] = len(ordered) // 2
-    return tuple(ordered[rank] for rank in sorted(ranks))
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """The `share` quantile of ascending samples, linear between neighbours (Hyndman & Fan, type 7)."""
-    place = share * (len(ordered) - 1)
-    below = floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
 def median_interval(count: int) -> tuple[int, int]:
@@ -144,19 +115,6 @@ def median_interval(count: int) -> tuple[int, int]:
     low = floor((count - _Z95 * sqrt(count)) / 2) - 1
     high = ceil((count + _Z95 * sqrt(count)) / 2)
     return max(low, 0), min(high, count - 1)
-
-
-def outliers(samples: Sequence[float]) -> int:
-    """Count the samples that have a modified z-score above 14.8, hyperfine's limit: 10 deviations off.
-
-    Iglewicz & Hoaglin: 0.6745 × distance from the median / median absolute deviation.
-    """
-    ordered = sorted(samples)
-    middle = quantile(ordered, 0.5)
-    deviation = median([abs(sample - middle) for sample in ordered])
-    # A clock's tick can make most samples equal; a thousandth of the median is never an outlier.
-    limit = _OUTLIER * max(deviation, 1e-3 * middle) / 0.6745
-    return sum(abs(sample - middle) > limit for sample in ordered)
 
 
 def drifts(middles: Sequence[float]) -> bool:

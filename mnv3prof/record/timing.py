@@ -2,15 +2,14 @@
 
 from functools import cached_property
 from itertools import chain
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from .stats import Summary, median, summarize, undisturbed
+from ..device.clock import KEPT
+from ..device.samples import median
+from .stats import Summary, summarize, undisturbed
 from .target import Target
-
-KEPT: Final = 9
-"""So many order statistics of a burst are kept: an odd number has the median among them."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -28,8 +27,8 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive calls of one part, between calls of others. Seconds are of one call.
 
     wall_s: the wall times, ascending: of up to KEPT calls each, of more KEPT of them at evenly spread
-    ranks, the median in the middle; the others shift from burst to burst (stats.thinned). mean_s, max_s:
-    of all `calls`. outliers: calls that stats.outliers counts. cpu_s: processor time of the runtime's
+    ranks, the median in the middle; the others shift from burst to burst (samples.thinned). mean_s, max_s:
+    of all `calls`. outliers: calls that samples.outliers counts. cpu_s: processor time of the runtime's
     process, the mean. switches: involuntary context switches of the process during the burst; None where
     the system does not count them. state: what the device told of itself, by name with the unit; {} where
     it told nothing.

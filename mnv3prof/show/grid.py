@@ -90,4 +90,4 @@ def roof_of(timing: Timing, run: Run) -> Roof | None:
     target, host = timing.target, run.hosts[timing.target.device]
     runtime = host.runtimes.get(target.backend)
     wanted = (runtime.roof if runtime else "", target.dtype, target.threads)
-    return next((r for r in host.roofs if (r.device, r.dtype, r.threads) == wanted), None)
+    return next((r for r in host.roofs if (r.name, r.dtype, r.threads) == wanted), None)

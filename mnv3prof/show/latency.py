@@ -160,7 +160,7 @@ def backends_sheet(rows: Sequence[Mapping[str, object]]) -> Sheet:
         Column("name", "Backend", "text"),
         Column("usable", "Usable", "text"),
         Column("version", "Version", "text", importance=2),
-        Column("device", "Device", "text", importance=3),
+        Column("chip", "Chip", "text", importance=3),
         Column("dtypes", "Types", "text", importance=4),
         Column("what", "What it is", "text", importance=5),
         *([Column("check", "Check", "text")] if any(row["check"] for row in rows) else []),

@@ -330,7 +330,7 @@ def _roof_name(roof: Roof, roofs: Sequence[Roof]) -> str:
         *([roof.dtype] if len(dtypes) > 1 else []),
         *([threads_of(roof.threads)] if len(threads) > 1 else []),
     ]
-    return f"roof of {', '.join([roof.device, *more])}"
+    return f"roof of {', '.join([roof.name, *more])}"
 
 
 def _summary(timing: Timing | None) -> Summary | None:

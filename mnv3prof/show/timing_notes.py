@@ -54,7 +54,7 @@ def _roof_notes(timings: Sequence[Timing], run: Run) -> list[str]:
 def _roof_note(roof: Roof, device: str) -> str:
     product = "fp32" if roof.dtype == "int8" else roof.dtype
     ridge = roof.macs_per_s / roof.bytes_per_s
-    where = f"{roof.device}@{device}" if device else roof.device
+    where = f"{roof.name}@{device}" if device else roof.name
     used = " for int8" if roof.dtype == "int8" else ""
     return (
         f"Peak of {where} at {threads_of(roof.threads)}{used}: {roof.macs_per_s / 1e9:,.1f} GMAC/s "
@@ -71,9 +71,9 @@ def _twin_notes(grid: Grid) -> list[str]:
 def _device_notes(targets: Iterable[Target], run: Run) -> list[str]:
     found = {t.place: run.hosts[t.device].runtimes.get(t.backend) for t in targets}
     return [
-        f"{name} runs on {runtime.device}."
+        f"{name} runs on {runtime.chip}."
         for name, runtime in found.items()
-        if runtime and runtime.device not in {"", "cpu", "clock"}
+        if runtime and runtime.chip not in {"", "cpu"}
     ]
 
 

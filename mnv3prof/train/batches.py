@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from ..bench.worker import begin
+from ..device.process import settle
 from ..graph.errors import InputError
 from .data import Data
 
@@ -75,7 +75,7 @@ def augmented_batches(data: Data, batch: int, seed: int) -> Iterator[Batches]:
             "--autoaugment: kornia is not installed; pip install 'mnv3prof[train]' brings it, "
             "and allowed without is --no-autoaugment"
         )
-    with ProcessPoolExecutor(1, get_context("spawn"), begin) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _settle) as pool:
 
         def prepare(which: Tensor, epoch: int, step: int) -> "Future[Array]":
             facts = derived_seed("augment", seed, epoch, step)
@@ -91,6 +91,25 @@ def augmented_batches(data: Data, batch: int, seed: int) -> Iterator[Batches]:
                 yield Batch(images, data.train_labels[which])
 
         yield batches
+
+
+def _settle() -> None:
+    """Be silent, and gone with the parent: one that is killed cannot end its processes."""
+    import os
+    import threading
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    def end_with_the_parent() -> None:
+        if parent := parent_process():
+            wait([parent.sentinel])
+            os._exit(1)
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    settle()
 
 
 def _answer(prepared: "Future[Array]") -> "Array":

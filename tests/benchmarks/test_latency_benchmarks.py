@@ -1,23 +1,24 @@
 """How true and how fast the measuring is: `pytest --benchmark-only tests/benchmarks -s`."""
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import psutil
 import pytest
 from terminal import SCRIPT
 
-from mnv3prof.bench import processes
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.convert import convert, file_kind
-from mnv3prof.bench.worker import Begin, Piece, Prepare, Sample, Setup, serve_runtime
+from mnv3prof.bench.convert import convert, file_kind, loading
+from mnv3prof.bench.workers import runtime_worker
+from mnv3prof.device.protocol import Piece, Prepared, Sample
 from mnv3prof.record.run import Subject
 from mnv3prof.record.target import Target
+from mnv3prof.record.timing import Burst
 from mnv3prof.source import open_source, read_table
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
@@ -76,25 +77,23 @@ for line in sys.stdin:
 
 
 def _prepared(name):
-    """A worker with the part ready, and where its file and input are."""
-    setup, folder = Setup({"": LARGE}, Target(backend=name)), default_folder()
-    worker, request, place = processes.start(serve_runtime, setup), Prepare(PART, None, ""), None
-    if kind := file_kind(setup.target):
-        ((key, entry),) = convert({kind: (PART,)}, setup.subjects, folder).values()
-        place = folder / key
-        request = Prepare(PART, place, entry.main)
-    processes.ask(worker, Begin(), 60)
-    processes.ask(worker, request, 60)
-    return worker, place, request.file
+    """A worker with the part ready, and the request that made it so."""
+    target, subjects = Target(backend=name), {"": LARGE}
+    if kind := file_kind(target):
+        convert({kind: (PART,)}, subjects, default_folder())
+    worker, request = runtime_worker(target, subjects), loading(PART, target, subjects, default_folder())
+    assert isinstance(worker.ask(request, Prepared, 60), Prepared)
+    return worker, request
 
 
 @pytest.mark.parametrize("name", ["cpu", "onnxruntime", "litert"])
 def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
-    worker, place, file = _prepared(name)
+    worker, request = _prepared(name)
+    place = Path(request.folder)
     arguments = (
         [_TORCH]
         if name == "cpu"
-        else [_LOOP.format(prepare=_LOOPS[name]), str(place / file), str(place / "given.npy")]
+        else [_LOOP.format(prepare=_LOOPS[name]), str(place / request.main), str(place / "given.npy")]
     )
     peer = subprocess.Popen(
         [sys.executable, "-c", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -103,7 +102,7 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
     ours, theirs = [], []
 
     def pair():
-        ours.append(processes.ask(worker, Sample(PART, 0.4), 60).median)
+        ours.append(worker.ask(Sample(PART, 0.4), Burst, 60).median)
         peer.stdin.write("\n")
         peer.stdin.flush()
         theirs.append(float(peer.stdout.readline()))
@@ -114,7 +113,7 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
         theirs.clear()
         benchmark.pedantic(pair, rounds=15)
     finally:
-        processes.end(worker)
+        worker.end()
         peer.kill()
         peer.wait()
     ratio = median(ours) / median(theirs)
@@ -192,7 +191,3 @@ def _watch(pid, found):
     thread = threading.Thread(target=look)
     thread.start()
     return thread
-
-
-def test_no_worker_is_left():
-    assert multiprocessing.active_children() == []

@@ -1,61 +1,31 @@
-"""The runtimes: one file each; the file's stem is the backend's name, with - for _.
+"""What parts are timed on: the runtimes of device/, and here PyTorch's own, which run a module.
 
-A file says
-    WHAT it is, which DTYPES it takes, and in which FORMAT it reads a part ("": the PyTorch module);
-    on which PyTorch device ROOF the machine's peak rates are measured for it ("": on none);
-    which IMPORTS its process makes before anything is timed;
-    that it COMPILES a part for seconds whenever it loads it, if it does; its ALIASES, if it has any;
-and has two functions: usable() tells whether it can run here, and prepare(job) makes a call that
-returns when its output is ready. Where the runtime has a profiler, a third, operators(job, calls),
-tells what it says of each of its operators; where its memory plan can be read, planned(part, dtype) does.
+A file here is as one in device/runtimes/ (which says what it holds), but reads a module where its FORMAT
+is "". Its stem is the backend's name, with - for _.
 """
 
-from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from ...cost.counts import Dtype
+from ...device import runtimes
+from ...device.runtimes import Call, Job, Unsupported, runtime
+from ..formats import form
 from ..registry import canonical, file_names
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+_HERE = frozenset(file_names(__file__))
 
 
 class Usable(NamedTuple):
-    """Whether a backend runs here: `version` and `device` if so, else the `reason` and the remedy."""
+    """Whether a backend runs here: its `version`, and the `chip` that it runs on, if so, else the `reason`
+    with what to do about it.
+    """
 
     ok: bool
     version: str = ""
-    device: str = ""
+    chip: str = ""
     reason: str = ""
-
-
-def installed(package: str, extra: str, device: str = "cpu") -> Usable:
-    """Usable if the distribution `package` is installed, else with the command that installs it."""
-    try:
-        return Usable(True, version(package), device)
-    except PackageNotFoundError:
-        return Usable(False, reason=f"{package} is not installed: pip install 'mnv3prof[{extra}]'")
-
-
-class Job(NamedTuple):
-    """A part that a backend is to make ready.
-
-    model: the file that its FORMAT wrote, or the module itself. given: the input, (N, ...), fp32.
-    expected: PyTorch eager's output, fp32.
-    """
-
-    part: str
-    model: Any
-    given: "NDArray[Any]"
-    expected: "NDArray[Any]"
-    dtype: Dtype
-    threads: int
-
-
-Call = Callable[[], Any]
-"""Runs a part once, input in place to output ready; the output, as numpy or PyTorch has it."""
 
 
 class Backend(Protocol):
@@ -64,24 +34,17 @@ class Backend(Protocol):
     WHAT: str
     DTYPES: tuple[Dtype, ...]
     FORMAT: str
+    PACKAGE: str
     ROOF: str
     IMPORTS: tuple[str, ...]
-
-    def usable(self) -> Usable:
-        """Whether it can run here."""
 
     def prepare(self, job: Job) -> Call:
         """The call that runs the part. Raises Unsupported where the runtime lacks what it needs."""
 
 
-def compiles(name: str) -> bool:
-    """Whether loading a part on that backend takes seconds."""
-    return getattr(backend(name), "COMPILES", False)
-
-
 def names() -> tuple[str, ...]:
     """The backends there are."""
-    return file_names(__file__)
+    return tuple(sorted({*_HERE, *file_names(runtimes.__file__)}))
 
 
 def name_of(called: str) -> str:
@@ -91,4 +54,39 @@ def name_of(called: str) -> str:
 
 def backend(name: str) -> Backend:
     """The backend called `name`; only its file is imported."""
-    return import_module(f".{name.replace('-', '_')}", __name__)
+    if needs_pytorch(name):
+        return cast("Backend", import_module(f".{name.replace('-', '_')}", __name__))
+    return cast("Backend", runtime(name))
+
+
+def needs_pytorch(name: str) -> bool:
+    """Whether the backend runs in PyTorch, and so on this machine only."""
+    return name in _HERE
+
+
+def compiles(name: str) -> bool:
+    """Whether loading a part on that backend takes seconds."""
+    return getattr(backend(name), "COMPILES", False)
+
+
+def usable(name: str) -> Usable:
+    """Whether the backend can run here, and its parts be converted to what it reads."""
+    file = backend(name)
+    converter = form(file.FORMAT).CONVERTER if file.FORMAT else ""
+    extra = "mnv3prof" if needs_pytorch(name) else f"'mnv3prof[{name}]'"
+    for package in filter(None, (converter, file.PACKAGE)):
+        if not _is_installed(package):
+            return Usable(False, reason=f"{package} is not installed: pip install {extra}")
+    try:
+        chip = getattr(file, "chip", lambda: "cpu")()
+    except Unsupported as finding:
+        return Usable(False, reason=str(finding))
+    return Usable(True, version(file.PACKAGE), chip)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,21 +1,17 @@
 """PyTorch eager on the CPU."""
 
 from ...cost.counts import Dtype
-from ...record.operators import RuntimeOp
+from ...device.protocol import RuntimeOp
+from ...device.runtimes import Call, Job
 from ..torch_call import torch_call, torch_operators
-from . import Call, Job, Usable, installed
 
 WHAT = "PyTorch eager"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
 FORMAT = ""
 ROOF = "cpu"
+PACKAGE = "torch"
 IMPORTS = ("torch",)
 ALIASES = ("torch",)
-
-
-def usable() -> Usable:
-    """Where PyTorch is, which is everywhere."""
-    return installed("torch", "test")
 
 
 def prepare(job: Job) -> Call:

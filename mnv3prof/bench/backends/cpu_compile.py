@@ -3,24 +3,25 @@
 import shutil
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Call, Job, Unsupported
 from ..torch_call import torch_call
-from . import Call, Job, Usable, installed
 
 WHAT = "torch.compile (inductor), weights frozen"
 DTYPES: tuple[Dtype, ...] = ("fp32", "bf16")
 FORMAT = ""
 ROOF = "cpu"
+PACKAGE = "torch"
 IMPORTS = ("torch", "torch._inductor.compile_fx")
 COMPILES = True
 
 _MOST_PARTS = 1_000_000
 
 
-def usable() -> Usable:
-    """Where there is a C++ compiler."""
+def chip() -> str:
+    """The processor. Raises Unsupported where there is no C++ compiler."""
     if not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        return Usable(False, reason="there is no C++ compiler: install g++")
-    return installed("torch", "test")
+        raise Unsupported("there is no C++ compiler: install g++")
+    return "cpu"
 
 
 def prepare(job: Job) -> Call:

@@ -4,29 +4,31 @@ import sys
 from pathlib import Path
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Call, Job, Unsupported
 from ..torch_call import torch_call
-from . import Call, Job, Usable, installed
 
 WHAT = "PyTorch on CUDA or ROCm, timed until the device is done"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
 FORMAT = ""
 ROOF = "cuda"
+PACKAGE = "torch"
 IMPORTS = ("torch",)
 
 _NONE = "PyTorch sees no CUDA device: it needs a GPU and a build of torch for it"
 
 
-def usable() -> Usable:
-    """Where PyTorch sees such a device."""
+def chip() -> str:
+    """The device that PyTorch sees. Raises Unsupported where it sees none."""
     if sys.platform == "linux" and not any(
         Path(f"/dev/{node}").exists() for node in ("nvidiactl", "kfd", "dxg")
     ):
-        return Usable(False, reason=_NONE)
+        raise Unsupported(_NONE)
     import torch
 
     if not torch.cuda.is_available():
-        return Usable(False, reason=_NONE)
-    return installed("torch", "test", torch.cuda.get_device_name())
+        raise Unsupported(_NONE)
+    name: str = torch.cuda.get_device_name()
+    return name
 
 
 def prepare(job: Job) -> Call:

@@ -3,27 +3,28 @@
 import sys
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Call, Job, Unsupported
 from ..torch_call import torch_call
-from . import Call, Job, Usable, installed
 
 WHAT = "PyTorch on Apple's Metal, timed until the device is done"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16")
 FORMAT = ""
 ROOF = "mps"
+PACKAGE = "torch"
 IMPORTS = ("torch",)
 
 _NONE = "PyTorch sees no Metal device: it needs macOS on Apple silicon"
 
 
-def usable() -> Usable:
-    """Where PyTorch sees such a device."""
+def chip() -> str:
+    """The device that PyTorch sees. Raises Unsupported where it sees none."""
     if sys.platform != "darwin":
-        return Usable(False, reason=_NONE)
+        raise Unsupported(_NONE)
     import torch
 
     if not torch.backends.mps.is_available():
-        return Usable(False, reason=_NONE)
-    return installed("torch", "test", "Apple GPU")
+        raise Unsupported(_NONE)
+    return "Apple GPU"
 
 
 def prepare(job: Job) -> Call:

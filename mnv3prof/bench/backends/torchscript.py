@@ -1,19 +1,15 @@
 """PyTorch eager running TorchScript."""
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Call, Job
 from ..torch_call import torch_call
-from . import Call, Job, Usable, installed
 
 WHAT = "TorchScript on PyTorch, traced and frozen"
 DTYPES: tuple[Dtype, ...] = ("fp32",)
 FORMAT = "torchscript"
 ROOF = "cpu"
+PACKAGE = "torch"
 IMPORTS = ("torch",)
-
-
-def usable() -> Usable:
-    """Where PyTorch is, which is everywhere."""
-    return installed("torch", "test")
 
 
 def prepare(job: Job) -> Call:

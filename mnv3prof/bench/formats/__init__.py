@@ -1,8 +1,9 @@
 """The forms that runtimes read: one file each; the file's stem is its name for `export --to`.
 
-A file says WHAT it is, which DTYPES it can be converted to, with which PACKAGES, the SUFFIX of its
-main file, and its ALIASES, if it has any; its function convert(part, dtype, folder) writes the part
-there.
+A file says WHAT it is, which DTYPES it can be converted to, the CONVERTER (as pip names its package), on
+which PACKAGES' versions the outcome depends, the SUFFIX of its main file, and its ALIASES, if it has any;
+its function convert(part, dtype, folder) writes the part there. planned(part, dtype), if it has that, tells
+what arena the converter plans.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ...cost.counts import Dtype
+from ...device.protocol import Planned
 from ..registry import canonical, file_names
 
 if TYPE_CHECKING:
@@ -36,20 +38,24 @@ def batches(part: Part) -> "Sequence[Tensor]":
     return [part.calibration[n : n + count] for n in range(0, len(part.calibration), count)]
 
 
-class Unsupported(Exception):  # noqa: N818 - a finding, not an error
-    """What a runtime or converter cannot do, in words."""
-
-
 class Format(Protocol):
     """What a format's file holds."""
 
     WHAT: str
     DTYPES: tuple[Dtype, ...]
+    CONVERTER: str
     PACKAGES: tuple[str, ...]
     SUFFIX: str
 
     def convert(self, part: Part, dtype: Dtype, folder: Path) -> Path:
         """Write the part into `folder`; the main file's path."""
+
+
+class Planner(Protocol):
+    """What a format's file also holds where its converter plans the memory."""
+
+    def planned(self, part: Part, dtype: Dtype) -> Planned:
+        """The arena of the part. Raises Unsupported where the plan cannot be read."""
 
 
 def names() -> tuple[str, ...]:

@@ -1,15 +1,21 @@
 """ExecuTorch's program, lowered to XNNPACK."""
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from ...cost.counts import Dtype
+from ...device.protocol import Placed, Planned
+from ...device.runtimes import Unsupported
 from . import Part, batches
 
 WHAT = "ExecuTorch program lowered to XNNPACK; int8 by PT2E, static, per channel"
 DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+CONVERTER = "executorch"
 PACKAGES = ("torch", "executorch", "torchao")
 SUFFIX = ".pte"
+
+_ELEMENT_BYTES = 4
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
@@ -39,3 +45,23 @@ def _quantized(module: Any, part: Part) -> Any:
     for inputs in batches(part):
         prepared(inputs)
     return convert_pt2e(prepared)
+
+
+def planned(part: Part, dtype: Dtype) -> Planned:
+    """The memory that ExecuTorch plans for its own operators: XNNPACK would hide what it takes."""
+    import torch
+    from executorch.exir import to_edge
+
+    if dtype != "fp32":
+        raise Unsupported("its plan is read in fp32 only")
+    program = to_edge(torch.export.export(part.module, (part.given,))).to_executorch()
+    plan = program.executorch_program.execution_plan[0]
+    tensors = [value.val for value in plan.values if getattr(value.val, "allocation_info", None)]
+    placed = (_placed(tensor) for tensor in tensors if tensor.sizes and 0 not in tensor.sizes)
+    return Planned(sum(plan.non_const_buffer_sizes), tuple(placed))
+
+
+def _placed(tensor: Any) -> Placed:
+    at = tensor.allocation_info
+    offset = at.memory_offset_low + (at.memory_offset_high << 32)
+    return Placed(tuple(tensor.sizes), offset, prod(tensor.sizes) * _ELEMENT_BYTES)

@@ -8,6 +8,7 @@ from . import Part, batches
 
 WHAT = "LiteRT (tflite); int8 by PT2E, static, per channel"
 DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+CONVERTER = "litert-torch"
 PACKAGES = ("torch", "litert-torch", "torchao")
 SUFFIX = ".tflite"
 ALIASES = ("tflite",)

@@ -7,6 +7,7 @@ from . import Part, onnx
 
 WHAT = "MNN"
 DTYPES: tuple[Dtype, ...] = ("fp32",)
+CONVERTER = "onnx"
 PACKAGES = ("torch", "onnx", "mnn")
 SUFFIX = ".mnn"
 

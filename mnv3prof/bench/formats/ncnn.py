@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...cost.counts import Dtype
-from . import Part, Unsupported
+from ...device.runtimes import Unsupported
+from . import Part
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WHAT = "ncnn"
 DTYPES: tuple[Dtype, ...] = ("fp32",)
+CONVERTER = "pnnx"
 PACKAGES = ("torch", "pnnx", "ncnn")
 SUFFIX = ".param"
 

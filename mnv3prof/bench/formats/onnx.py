@@ -9,6 +9,7 @@ from . import Part, batches
 
 WHAT = "ONNX; int8 as QDQ, static, per channel"
 DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+CONVERTER = "onnx"
 PACKAGES = ("torch", "onnx", "onnxruntime")
 SUFFIX = ".onnx"
 

@@ -7,6 +7,7 @@ from . import Part, onnx
 
 WHAT = "OpenVINO IR; int8 from the quantized ONNX form"
 DTYPES = onnx.DTYPES
+CONVERTER = "onnx"
 PACKAGES = (*onnx.PACKAGES, "openvino")
 SUFFIX = ".xml"
 

@@ -9,6 +9,7 @@ from . import Part
 
 WHAT = "TorchScript, traced and frozen"
 DTYPES: tuple[Dtype, ...] = ("fp32",)
+CONVERTER = "torch"
 PACKAGES = ("torch",)
 SUFFIX = ".pt"
 

@@ -1,32 +1,29 @@
 """Waits a known time: the whole path of measuring without a runtime, and its faults on demand.
 
 NULL_SECONDS of the environment is the time, 1 ms if not given. NULL_FAULT makes part "1" go wrong:
-raise, exit, segfault, hang, memory, or wrong (another output than PyTorch's). NULL_NOISE disturbs
+raise, exit, segfault, hang, memory, or wrong (another output than expected). NULL_NOISE disturbs
 every part's times: outliers (each 20th call takes tenfold), drift (every fifth hundred
 of calls takes half as long again), first (the first call takes a second).
 """
+
+from __future__ import annotations
 
 import os
 import signal
 from time import perf_counter, sleep
 
-from ...cost.counts import Dtype
-from . import Call, Job, Usable
+from . import Call, Job
 
 WHAT = "nothing: waits a known time, to test the measuring itself"
-DTYPES: tuple[Dtype, ...] = ("fp32",)
+DTYPES = ("fp32",)
 FORMAT = ""
+PACKAGE = "mnv3prof"
 ROOF = ""
-IMPORTS: tuple[str, ...] = ()
-
-
-def usable() -> Usable:
-    """Always."""
-    return Usable(True, "1", "clock")
+IMPORTS = ()
 
 
 def prepare(job: Job) -> Call:
-    """A busy wait that hands out PyTorch's output."""
+    """A busy wait that hands out what is expected."""
     seconds = float(os.environ.get("NULL_SECONDS", "0.001"))
     fault = os.environ.get("NULL_FAULT", "") if job.part == "1" else ""
     noise = os.environ.get("NULL_NOISE", "")

@@ -1,28 +1,23 @@
 """OpenVINO on the CPU."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from statistics import median
 from typing import Any
 
-from ...cost.counts import Dtype
-from ...record.operators import RuntimeOp
-from ..formats import Unsupported
-from . import Call, Job, Usable, installed
+from ..protocol import RuntimeOp
+from . import Call, Job, Unsupported
 
 WHAT = "OpenVINO, CPU plugin"
-DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16", "int8")
+DTYPES = ("fp32", "fp16", "bf16", "int8")
 FORMAT = "openvino"
+PACKAGE = "openvino"
 ROOF = "cpu"
 IMPORTS = ("openvino",)
 
 _PRECISION = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}
 _CAPABILITY = {"fp16": "FP16", "bf16": "BF16"}
-
-
-def usable() -> Usable:
-    """Where its package is installed, and what exports to it."""
-    exporter = installed("onnx", "openvino")
-    return installed("openvino", "openvino") if exporter.ok else exporter
 
 
 def prepare(job: Job) -> Call:

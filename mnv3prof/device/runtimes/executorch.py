@@ -1,30 +1,23 @@
 """ExecuTorch with XNNPACK on the CPU."""
 
+from __future__ import annotations
+
 import tempfile
-from math import prod
 from pathlib import Path
 from statistics import fmean
 
-from ...cost.counts import Dtype
-from ...record.operators import RuntimeOp
-from ...record.plan import Held, RuntimePlan
-from ..formats import Part
-from . import Call, Job, Usable, installed
+from ..protocol import RuntimeOp
+from . import Call, Job
 
 WHAT = "ExecuTorch (mobile runtime) with XNNPACK"
-DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+DTYPES = ("fp32", "int8")
 FORMAT = "executorch"
+PACKAGE = "executorch"
 ROOF = "cpu"
 IMPORTS = ("torch", "executorch.extension.pybindings.portable_lib")
 
-_ELEMENT_BYTES = 4
 _OUTER = ("Method::", "Program::", "DELEGATE_CALL", "OPERATOR_CALL")
 """Events that hold others, which are counted themselves."""
-
-
-def usable() -> Usable:
-    """Where its package is installed."""
-    return installed("executorch", "executorch")
 
 
 def prepare(job: Job) -> Call:
@@ -62,25 +55,3 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
         for event in block.events
         if event.perf_data and not event.name.startswith(_OUTER)
     )
-
-
-def planned(part: Part, dtype: Dtype) -> RuntimePlan:
-    """The memory that ExecuTorch plans for its own operators: XNNPACK would hide what it takes."""
-    import torch
-    from executorch.exir import to_edge
-
-    if dtype != "fp32":
-        return RuntimePlan("executorch", reason="its plan is read in fp32 only")
-    program = to_edge(torch.export.export(part.module, (part.given,))).to_executorch()
-    plan = program.executorch_program.execution_plan[0]
-    tensors = [value.val for value in plan.values if getattr(value.val, "allocation_info", None)]
-    held = (
-        Held(
-            tuple(tensor.sizes),
-            tensor.allocation_info.memory_offset_low + (tensor.allocation_info.memory_offset_high << 32),
-            prod(tensor.sizes) * _ELEMENT_BYTES,
-        )
-        for tensor in tensors
-        if tensor.sizes and 0 not in tensor.sizes
-    )
-    return RuntimePlan("executorch", sum(plan.non_const_buffer_sizes), tuple(held))

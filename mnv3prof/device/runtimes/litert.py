@@ -1,31 +1,24 @@
 """LiteRT with XNNPACK on the CPU."""
 
-import tempfile
+from __future__ import annotations
+
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...cost.counts import Dtype
-from ...record.operators import RuntimeOp
-from ...record.plan import Held, RuntimePlan, biggest_moment
-from ..formats import Part, litert
-from . import Call, Job, Usable, installed
+from ..litert_profile import operator_times
+from ..protocol import Placed, Planned, RuntimeOp
+from . import Call, Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WHAT = "LiteRT (mobile runtime) with XNNPACK, converted by litert-torch"
-DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+DTYPES = ("fp32", "int8")
 FORMAT = "litert"
+PACKAGE = "ai-edge-litert"
 ROOF = "cpu"
 IMPORTS = ("ai_edge_litert.interpreter",)
 ALIASES = ("tflite",)
-
-
-def usable() -> Usable:
-    """Where the runtime and its converter are installed."""
-    converter = installed("litert-torch", "litert")
-    return installed("ai-edge-litert", "litert") if converter.ok else converter
 
 
 def prepare(job: Job) -> Call:
@@ -50,15 +43,15 @@ def prepare(job: Job) -> Call:
 class Quantized(NamedTuple):
     """An output in int8, which stands for (values - zero) * scale; numpy reads it as that."""
 
-    values: "NDArray[Any]"
+    values: NDArray[Any]
     scale: float
     zero: int
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> "NDArray[Any]":
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return (self.values.astype("float32") - self.zero) * self.scale
 
 
-def _in_the_type_of(source: Any, given: "NDArray[Any]") -> "NDArray[Any]":
+def _in_the_type_of(source: Any, given: NDArray[Any]) -> NDArray[Any]:
     """The input as the model takes it, int8 where it was quantized up to its border."""
     import numpy as np
 
@@ -75,33 +68,28 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """What the profiler of LiteRT's C API says of each operator that XNNPACK runs."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from ..litert_profile import operator_times
-
     (source,) = Interpreter(str(job.model)).get_input_details()
     given = _in_the_type_of(source, job.given)
     times = operator_times(job.model, given, job.threads, calls)
     return tuple(RuntimeOp(f"{place}: {name}", name, seconds) for place, (name, seconds) in enumerate(times))
 
 
-def planned(part: Part, dtype: Dtype) -> RuntimePlan:
+def planned(job: Job) -> Planned:
     """Where LiteRT's own kernels find their tensors: XNNPACK would hide what it takes."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
-        file = litert.convert(part, dtype, Path(folder))
-        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        interpreter = Interpreter(str(file), num_threads=1, experimental_op_resolver_type=plain)
-        interpreter.allocate_tensors()
-        written = {int(index) for op in interpreter._get_ops_details() for index in op["outputs"]}
-        written |= {int(source["index"]) for source in interpreter.get_input_details()}
-        at = {index: interpreter.tensor(index)().__array_interface__["data"][0] for index in sorted(written)}
-        details = {d["index"]: d for d in interpreter.get_tensor_details()}
-        start = min(at.values())
-        held = tuple(
-            Held(
-                tuple(map(int, details[index]["shape"])), address - start,
-                int(prod(details[index]["shape"])) * details[index]["dtype"]().itemsize,
-            )
-            for index, address in at.items()
-        )  # fmt: skip
-    return RuntimePlan("litert", biggest_moment(held), held)
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(job.model), num_threads=1, experimental_op_resolver_type=plain)
+    interpreter.allocate_tensors()
+    written = {int(index) for op in interpreter._get_ops_details() for index in op["outputs"]}
+    written |= {int(source["index"]) for source in interpreter.get_input_details()}
+    at = {index: interpreter.tensor(index)().__array_interface__["data"][0] for index in sorted(written)}
+    details = {found["index"]: found for found in interpreter.get_tensor_details()}
+    start = min(at.values())
+    placed = tuple(_placed(details[index], address - start) for index, address in at.items())
+    return Planned(max(tensor.offset + tensor.bytes for tensor in placed), placed)
+
+
+def _placed(details: Any, offset: int) -> Placed:
+    shape = tuple(map(int, details["shape"]))
+    return Placed(shape, offset, prod(shape) * details["dtype"]().itemsize)

@@ -1,21 +1,17 @@
 """ncnn on the CPU."""
 
+from __future__ import annotations
+
 from typing import Any
 
-from ...cost.counts import Dtype
-from . import Call, Job, Usable, installed
+from . import Call, Job
 
 WHAT = "ncnn (mobile runtime), converted by pnnx"
-DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
+DTYPES = ("fp32", "fp16", "bf16")
 FORMAT = "ncnn"
+PACKAGE = "ncnn"
 ROOF = "cpu"
 IMPORTS = ("ncnn",)
-
-
-def usable() -> Usable:
-    """Where ncnn and its converter are installed."""
-    converter = installed("pnnx", "ncnn")
-    return installed("ncnn", "ncnn") if converter.ok else converter
 
 
 def prepare(job: Job) -> Call:

@@ -1,19 +1,20 @@
 """LiteRT's profiler, which only its C API has: what XNNPACK spends in each operator, in microseconds."""
 
+from __future__ import annotations
+
 import ctypes
-from collections.abc import Callable
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CPU: Final = 1
-_WRITE: Final = 1
-_OPERATORS: Final = frozenset({1 << 1, 1 << 3})
+_CPU = 1
+_WRITE = 1
+_OPERATORS = frozenset({1 << 1, 1 << 3})
 """Events of the interpreter's own operators, and of those that a delegate profiles."""
-_TYPE_BYTES: Final = 512
+_TYPE_BYTES = 512
 """More than any version's description of a tensor's type."""
 
 
@@ -36,7 +37,7 @@ _KEEP = _DELETER(lambda payload: None)
 """Texts that are handed over stay Python's."""
 
 
-def operator_times(file: Path, given: "NDArray[Any]", threads: int, calls: int) -> list[tuple[str, float]]:
+def operator_times(file: Path, given: NDArray[Any], threads: int, calls: int) -> list[tuple[str, float]]:
     """(operator, mean seconds of so many calls) in the order in which they run.
 
     Raises RuntimeError where a call of the library fails. What it makes lives as long as the process.
@@ -52,7 +53,7 @@ def operator_times(file: Path, given: "NDArray[Any]", threads: int, calls: int) 
 class _Model:
     """A compiled model with its buffers, and the profiler that watches it."""
 
-    def __init__(self, file: Path, given: "NDArray[Any]", threads: int) -> None:
+    def __init__(self, file: Path, given: NDArray[Any], threads: int) -> None:
         import ai_edge_litert
 
         (folder,) = ai_edge_litert.__path__
@@ -97,7 +98,7 @@ class _Model:
     def _options(self) -> c_void_p:
         options = self._made("CreateOptions")
         self._call("SetOptionsHardwareAccelerators", options, _CPU)
-        for name, text in zip((b"xnnpack", b"runtime_options_string"), self._texts, strict=True):
+        for name, text in zip((b"xnnpack", b"runtime_options_string"), self._texts):
             opaque = self._made("CreateOpaqueOptions", name, text, _KEEP)
             self._call("AddOpaqueOptions", options, opaque)
         return options
@@ -113,7 +114,7 @@ class _Model:
         needs = self._made(f"GetCompiledModel{which}BufferRequirements", self._compiled, first, first)
         return self._made("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
 
-    def _fill(self, given: "NDArray[Any]") -> None:
+    def _fill(self, given: NDArray[Any]) -> None:
         place = c_void_p()
         self._call("LockTensorBuffer", self._source, byref(place), _WRITE)
         ctypes.memmove(place, given.ctypes.data, given.nbytes)

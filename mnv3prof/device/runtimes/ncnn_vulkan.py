@@ -1,33 +1,33 @@
 """ncnn on a GPU through Vulkan."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes.util import find_library
+from typing import Iterator
 
-from ...cost.counts import Dtype
-from . import Call, Job, Usable, ncnn
+from . import Call, Job, Unsupported, ncnn
 
 WHAT = "ncnn (mobile runtime) on Vulkan"
-DTYPES: tuple[Dtype, ...] = ("fp32", "fp16")
+DTYPES = ("fp32", "fp16")
 FORMAT = "ncnn"
+PACKAGE = "ncnn"
 ROOF = ""
 IMPORTS = ("ncnn",)
 
 
-def usable() -> Usable:
-    """Where ncnn sees a Vulkan device, be it one in software."""
-    found = ncnn.usable()
-    if not found.ok:
-        return found
+def chip() -> str:
+    """The Vulkan device that ncnn sees, be it one in software. Raises Unsupported where it sees none."""
     if find_library("vulkan") is None:
-        return Usable(False, reason="there is no Vulkan loader: install libvulkan and the GPU's driver")
+        raise Unsupported("there is no Vulkan loader: install libvulkan and the GPU's driver")
     import ncnn as runtime
 
     with _silence():
         if runtime.get_gpu_count() == 0:
-            return Usable(False, reason="ncnn sees no Vulkan device: install the GPU's Vulkan driver")
-        return Usable(True, found.version, runtime.get_gpu_info(0).device_name())
+            raise Unsupported("ncnn sees no Vulkan device: install the GPU's Vulkan driver")
+        name: str = runtime.get_gpu_info(0).device_name()
+    return name
 
 
 @contextmanager

@@ -1,25 +1,21 @@
 """MNN on the CPU."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from statistics import median
 from time import perf_counter
 from typing import Any
 
-from ...cost.counts import Dtype
-from ...record.operators import RuntimeOp
-from . import Call, Job, Usable, installed
+from ..protocol import RuntimeOp
+from . import Call, Job
 
 WHAT = "MNN (mobile runtime)"
-DTYPES: tuple[Dtype, ...] = ("fp32",)
+DTYPES = ("fp32",)
 FORMAT = "mnn"
+PACKAGE = "MNN"
 ROOF = "cpu"
 IMPORTS = ("MNN",)
-
-
-def usable() -> Usable:
-    """Where its package is installed, and what exports to it."""
-    exporter = installed("onnx", "mnn")
-    return installed("mnn", "mnn") if exporter.ok else exporter
 
 
 def prepare(job: Job) -> Call:

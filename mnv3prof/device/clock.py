@@ -1,21 +1,38 @@
 """The only timing loop: warm up until the time is steady, then time single calls."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from contextlib import suppress
-from statistics import median
+from dataclasses import dataclass, field
 from time import perf_counter, process_time
-from typing import Final
+from typing import Callable
 
-from ..record.stats import outliers, thinned
-from ..record.timing import KEPT, Burst
+from .samples import median, outliers, thinned
 
-_WINDOW: Final = 3
-_STEADY: Final = 0.05
-_WARM_SHARE: Final = 0.5
+KEPT = 9
+"""So many order statistics of a burst are kept: an odd number has the median among them."""
+
+_WINDOW = 3
+_STEADY = 0.05
+_WARM_SHARE = 0.5
 """A burst spends at most this share of its time on warming up."""
-_DIGITS: Final = 9
-_GOLDEN: Final = 0.618034
+_DIGITS = 9
+_GOLDEN = 0.618034
 """Its multiples spread evenly over the unit interval, however many there are."""
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Consecutive calls of one part, as record.timing describes them."""
+
+    calls: int
+    wall_s: tuple[float, ...]
+    mean_s: float
+    max_s: float
+    outliers: int
+    cpu_s: float
+    switches: int | None
+    state: dict[str, float] = field(default_factory=dict)
 
 
 def burst(

@@ -1,28 +1,25 @@
 """ONNX Runtime on the CPU."""
 
+from __future__ import annotations
+
 import json
+import re
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ...cost.counts import Dtype
-from ...record.operators import RuntimeOp
-from . import Call, Job, Usable, installed
+from ..protocol import RuntimeOp
+from . import Call, Job
 
 WHAT = "ONNX Runtime, CPU provider"
-DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
+DTYPES = ("fp32", "int8")
 FORMAT = "onnx"
+PACKAGE = "onnxruntime"
 ROOF = "cpu"
 IMPORTS = ("onnxruntime",)
 ALIASES = ("ort",)
-
-
-def usable() -> Usable:
-    """Where its package is installed, and what exports to it."""
-    exporter = installed("onnx", "onnxruntime")
-    return installed("onnxruntime", "onnxruntime") if exporter.ok else exporter
 
 
 def prepare(job: Job) -> Call:
@@ -69,7 +66,5 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
 
 def _op(name: str, node: dict[str, Any], seconds: float) -> RuntimeOp:
     shapes = [shape for output in node.get("output_type_shape", []) for shape in output.values()]
-    return RuntimeOp(
-        name.removesuffix("_kernel_time").removesuffix("_nchwc"), node["op_name"], seconds,
-        tuple(shapes[0][1:]) if shapes else None,
-    )  # fmt: skip
+    name = re.sub("(_nchwc)?_kernel_time$", "", name)
+    return RuntimeOp(name, node["op_name"], seconds, tuple(shapes[0][1:]) if shapes else None)

@@ -1,0 +1,37 @@
+"""A link to no process: what answers is a function. It shows measuring how workers behave, and misbehave."""
+
+import json
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+import msgspec
+
+from ...device.protocol import Frame
+from . import Broken
+
+Script = Callable[[dict[str, Any]], Any]
+"""From a request's fields to the answer: a protocol's dataclass, a Struct, or the fields. Raises Broken."""
+
+
+class Fake:
+    """A link whose worker does what `script` says. requests: what it was asked, in order."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.requests: list[dict[str, Any]] = []
+        self.is_open = True
+
+    def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
+        """Return what the script answers. Raises what it raises."""
+        if not self.is_open:
+            raise Broken("crashed", "the link is closed")
+        self.requests.append(json.loads(request.header))
+        answer = self.script(self.requests[-1])
+        return answer if isinstance(answer, Frame) else Frame(msgspec.json.encode(answer))
+
+    def close(self) -> None:
+        """Answer no more."""
+        self.is_open = False
+
+    end = kill = close

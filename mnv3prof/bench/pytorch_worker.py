@@ -1,0 +1,111 @@
+"""The process that has PyTorch: it runs modules, converts parts, and measures peak rates, as it is asked."""
+
+import os
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from ..device.process import settle, take_line
+from ..device.protocol import Piece, Planned, Prepare
+from ..device.runtimes import Job
+from ..device.worker import Runner, job_from_files, serve
+from ..record.run import NET
+from . import cache
+from .backends import backend
+from .formats import Part, Planner, form
+from .requests import Convert, FileKind, MeasureRoof, Open, PlanAhead, Subjects
+
+if TYPE_CHECKING:
+    from ..device.worker import Handlers
+
+
+class _Networks:
+    """The parts that were asked for, each made with its network when it is the first one of it."""
+
+    def __init__(self) -> None:
+        self.subjects: Subjects = {}
+        self.batch = 1
+        self.made: dict[str, dict[str, Part]] = {}
+
+    def open(self, request: Open) -> dict[str, Any]:
+        self.subjects, self.batch = request.subjects, request.batch
+        return {}
+
+    def part(self, piece: Piece) -> Part:
+        from .parts import block_parts, inner_part, make_network
+
+        variant, name = piece
+        subject = self.subjects[variant]
+        if variant not in self.made:
+            self.made[variant] = {NET: make_network(subject, self.batch)}
+        made = self.made[variant]
+        if name not in made and subject.graph.block(name):
+            made |= block_parts(made[NET])
+        elif name not in made:
+            made[name] = inner_part(made[NET], name)
+        return made[name]
+
+    def job(self, request: Prepare) -> Job:
+        """The part as a module, or its file where it was converted."""
+        if request.folder:
+            return job_from_files(request)
+        part = self.part(request.piece)
+        given, expected = part.given.numpy(), part.expected.numpy()
+        return Job(request.piece.part, part.module, given, expected, request.dtype, request.threads)
+
+    def convert(self, request: Convert) -> dict[str, Any]:
+        part = self.part(request.piece)
+        entry = cache.keep(
+            Path(request.folder), request.key, lambda draft: _convert(request.kind, part, draft)
+        )
+        return _fields(entry)
+
+    def plan_ahead(self, request: PlanAhead) -> Planned:
+        import torch
+
+        with torch.no_grad():
+            planner = cast("Planner", form(request.kind.format))
+            return planner.planned(self.part(request.piece), request.kind.dtype)
+
+
+def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
+    import numpy as np
+    import torch
+
+    start = perf_counter()
+    with torch.no_grad():
+        main = form(kind.format).convert(part, kind.dtype, folder)
+    seconds = perf_counter() - start
+    np.save(folder / "given.npy", part.given.numpy())
+    np.save(folder / "expected.npy", part.expected.numpy())
+    return main, seconds
+
+
+def _roof(request: MeasureRoof) -> dict[str, Any]:
+    from .roof import measure_roof
+
+    return _fields(measure_roof(request.name, request.dtype, request.threads))
+
+
+def _fields(answer: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(answer)
+    return found
+
+
+def _read(kind: type[Any], fields: dict[str, Any]) -> Any:
+    return msgspec.convert(fields, kind)
+
+
+def main() -> None:
+    """Serve PyTorch's backends, converters and peak rates."""
+    line = take_line()
+    settle()
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.default_folder() / "inductor"))
+    networks = _Networks()
+    handlers: Handlers = {
+        **Runner(backend, networks.job).handlers, Open: networks.open, Convert: networks.convert,
+        PlanAhead: networks.plan_ahead, MeasureRoof: _roof,
+    }  # fmt: skip
+    serve(line, handlers, _read)

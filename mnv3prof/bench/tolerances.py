@@ -1,0 +1,44 @@
+"""How far an output may be off PyTorch eager's in fp32."""
+
+from typing import Final, NamedTuple
+
+from ..cost.counts import Dtype
+from ..device.protocol import Prepared
+from ..record.run import NET
+
+
+class Tolerance(NamedTuple):
+    """rms: root mean square of the error by that of the output, for a part; net_rms: for the whole
+    network, where the blocks' roundings add up; largest: the largest error by the largest magnitude.
+    """
+
+    rms: float
+    net_rms: float
+    largest: float
+
+
+TOLERANCES: Final[dict[Dtype, Tolerance]] = {
+    "fp32": Tolerance(5e-4, 5e-4, 3e-3),
+    "fp16": Tolerance(0.005, 0.03, 0.03),
+    "bf16": Tolerance(0.025, 0.15, 0.2),
+    "int8": Tolerance(0.1, 0.4, 0.6),
+}
+"""About twice or more what right outputs were seen to be off, over the presets at 32 to 224 pixels. fp32:
+3e-6, but 1.7e-4 (9e-4 at the largest) where MNN multiplies k×k convolutions by Winograd's method; fp16:
+0.001 (net 0.008); bf16: 0.008 (0.06); int8: 0.044 (0.29), and 0.3 at the largest where a runtime cuts
+ranges to fit the bulk. An output of zeros is 1 off."""
+
+
+def how_wrong(found: Prepared, dtype: Dtype, part: str) -> str:
+    """What is wrong with the output of a part, or "" where nothing is."""
+    allowed = TOLERANCES[dtype]
+    rms = allowed.net_rms if part == NET else allowed.rms
+    if found.max_rel_err is None or found.rms_rel_err is None:
+        return "its output is not finite where PyTorch's is"
+    if found.max_rel_err > allowed.largest:
+        what, limit, to = found.max_rel_err, allowed.largest, "largest magnitude"
+    elif found.rms_rel_err > rms:
+        what, limit, to = found.rms_rel_err, rms, "root mean square"
+    else:
+        return ""
+    return f"its output is {what:.2g} off PyTorch's, relative to its {to} ({limit:g} allowed)"

@@ -1,0 +1,54 @@
+"""Order statistics of wall times."""
+
+from __future__ import annotations
+
+from math import floor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OUTLIER = 14.8
+
+
+def median(samples: Sequence[float]) -> float:
+    """The middle of at least one sample."""
+    return quantile(sorted(samples), 0.5)
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The `share` quantile of ascending samples, linear between neighbours (Hyndman & Fan, type 7)."""
+    place = share * (len(ordered) - 1)
+    below = floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def thinned(samples: Sequence[float], most: int, shift: float = 0.5) -> tuple[float, ...]:
+    """Return at most `most` of the samples, ascending, evenly spread over their ranks.
+
+    Of an odd number the middle one is the samples' own. shift: 0 to below 1, which of the other ranks;
+    where it varies from burst to burst, pooled bursts keep the quantiles of all their calls.
+    """
+    ordered = sorted(samples)
+    if len(ordered) <= most:
+        return tuple(ordered)
+    shift = shift if len(ordered) >= 2 * most else 0.5  # no rank is taken twice
+    last = len(ordered) - 1  # what a shift just below 1 is rounded up to is not beyond it
+    ranks = [min(int((n + shift) * len(ordered) / most), last) for n in range(most)]
+    if most % 2:
+        ranks[most // 2] = len(ordered) // 2
+    return tuple(ordered[rank] for rank in sorted(ranks))
+
+
+def outliers(samples: Sequence[float]) -> int:
+    """Count the samples that have a modified z-score above 14.8, hyperfine's limit: 10 deviations off.
+
+    Iglewicz & Hoaglin: 0.6745 × distance from the median / median absolute deviation.
+    """
+    ordered = sorted(samples)
+    middle = quantile(ordered, 0.5)
+    deviation = median([abs(sample - middle) for sample in ordered])
+    # A clock's tick can make most samples equal; a thousandth of the median is never an outlier.
+    limit = _OUTLIER * max(deviation, 1e-3 * middle) / 0.6745
+    return sum(abs(sample - middle) > limit for sample in ordered)

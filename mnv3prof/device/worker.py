@@ -1,0 +1,170 @@
+"""The process beside a runtime: it makes parts ready, runs and times them, as it is asked."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from dataclasses import asdict
+from importlib import import_module
+from math import ceil, isfinite
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Callable
+
+from .agreement import errors
+from .clock import Burst, burst
+from .process import Line, settle, take_line
+from .protocol import (
+    HELLO,
+    Begin,
+    Begun,
+    Operators,
+    OperatorTimes,
+    Piece,
+    PlanMemory,
+    Planned,
+    Prepare,
+    Prepared,
+    Sample,
+    encoded,
+    read_frame,
+    write_frame,
+)
+from .runtimes import Call, Job, Unsupported, runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .protocol import Frame
+
+    Handlers = Mapping[type[Any], Callable[[Any], Any]]
+    Reader = Callable[[type[Any], dict[str, Any]], Any]
+
+_GRACE_S = 5
+"""A worker ends itself so long after its answer is of no use: who asked should have ended it by then."""
+
+
+class Runner:
+    """One runtime, and the parts that it has ready.
+
+    find: its file by name. load: the job of a request.
+    """
+
+    def __init__(self, find: Callable[[str], Any], load: Callable[[Prepare], Job]) -> None:
+        self.find, self.load = find, load
+        self.runtime: Any = None
+        self.calls: dict[Piece, Call] = {}
+        self.bursts: Counter[Piece] = Counter()
+
+    @property
+    def handlers(self) -> Handlers:
+        """What answers which request."""
+        return {
+            Begin: self.begin, Prepare: self.prepare, Sample: self.sample,
+            Operators: self.operators, PlanMemory: self.planned,
+        }  # fmt: skip
+
+    def begin(self, request: Begin) -> Begun:
+        """Import what the runtime needs."""
+        start = perf_counter()
+        self.runtime = self.find(request.runtime)
+        for module in self.runtime.IMPORTS:
+            import_module(module)
+        return Begun(perf_counter() - start)
+
+    def prepare(self, request: Prepare) -> Prepared:
+        """Load a part and run it once."""
+        job = self.load(request)
+        start = perf_counter()
+        call = self.runtime.prepare(job)
+        loaded = perf_counter()
+        output = call()
+        first_s = perf_counter() - loaded
+        off = (value if isfinite(value) else None for value in errors(output, job.expected))
+        self.calls[request.piece] = call
+        return Prepared(loaded - start, first_s, *off)
+
+    def sample(self, request: Sample) -> Burst:
+        """Time a part that is ready."""
+        self.bursts[request.piece] += 1
+        return burst(self.calls[request.piece], request.seconds, self.bursts[request.piece])
+
+    def operators(self, request: Operators) -> OperatorTimes:
+        """What the runtime's profiler says."""
+        profiler = getattr(self.runtime, "operators", None)
+        if profiler is None:
+            raise Unsupported("the runtime tells nothing of its operators")
+        return OperatorTimes(profiler(self.load(request), request.calls))
+
+    def planned(self, request: PlanMemory) -> Planned:
+        """The arena that the runtime makes for a part."""
+        found: Planned = self.runtime.planned(self.load(request))
+        return found
+
+
+def job_from_files(request: Prepare) -> Job:
+    """The job that a folder holds; one of a single number where there is none."""
+    import numpy as np
+
+    if not request.folder:
+        one = np.ones(1, np.float32)
+        return Job(request.piece.part, "", one, one, request.dtype, request.threads)
+    given, expected = (np.load(Path(request.folder) / f"{name}.npy") for name in ("given", "expected"))
+    main = Path(request.folder) / request.main
+    return Job(request.piece.part, main, given, expected, request.dtype, request.threads)
+
+
+def serve(line: Line, handlers: Handlers, read: Reader) -> None:
+    """Answer until the line ends.
+
+    handlers: what answers a request, by its class. read: makes a request of its class and fields.
+    """
+    classes = {known.__name__: known for known in handlers}
+    line.answers.write(HELLO)
+    line.answers.flush()
+    while True:
+        frame = read_frame(line.requests)
+        if frame is None:
+            return
+        write_frame(line.answers, _answer(frame, classes, handlers, read))
+
+
+def _answer(frame: Frame, classes: Mapping[str, type[Any]], handlers: Handlers, read: Reader) -> Frame:
+    try:
+        fields = json.loads(frame.header)
+        asked, within_s = classes[fields.pop("do")], fields.pop("within_s")
+        _set_alarm(within_s)
+        found = handlers[asked](read(asked, fields))
+        return encoded(found if isinstance(found, dict) else asdict(found))
+    except Unsupported as finding:
+        return encoded({"failed": str(finding), "status": "unsupported"})
+    except Exception as error:  # whatever a runtime does wrong is an answer
+        return encoded({"failed": _in_a_line(error), "status": "crashed"})
+    finally:
+        _set_alarm(None)
+
+
+def _set_alarm(within_s: float | None) -> None:
+    """Its default action ends the process even while a runtime lets no other Python code run."""
+    if hasattr(signal, "alarm"):  # not on Windows
+        signal.alarm(0 if within_s is None else ceil(within_s) + _GRACE_S)
+
+
+def _in_a_line(error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}".rstrip(": ")[:200]
+
+
+def read_request(kind: type[Any], fields: dict[str, Any]) -> Any:
+    """A request of this module's."""
+    if "piece" in fields:
+        fields["piece"] = Piece(*fields["piece"])
+    return kind(**fields)
+
+
+def main() -> None:
+    """Serve the runtime that the first request names."""
+    line = take_line()
+    settle()
+    serve(line, Runner(runtime, job_from_files).handlers, read_request)

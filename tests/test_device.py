@@ -1,0 +1,209 @@
+"""What runs beside a runtime: on an old Python, without the rest of the package, one frame at a time."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from subjects import subject
+
+import mnv3prof
+from mnv3prof.bench.cache import default_folder
+from mnv3prof.bench.convert import convert, file_kind, loading
+from mnv3prof.bench.workers import _frame
+from mnv3prof.device import clock, protocol
+from mnv3prof.device.protocol import (
+    HELLO,
+    Begin,
+    Frame,
+    Operators,
+    Piece,
+    Prepared,
+    Sample,
+    encoded,
+    read_frame,
+    write_frame,
+)
+from mnv3prof.device.worker import read_request
+from mnv3prof.record import timing
+from mnv3prof.record.target import Target
+
+PACKAGE = Path(mnv3prof.__file__).parent / "device"
+MODULES = [
+    ".".join(("device", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    for path in sorted(PACKAGE.rglob("*.py"))
+]
+SMALL = subject("small", 32)
+
+
+def _pythons():
+    """This Python, and each other one of 3.8 or newer that the system has."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = {sys.version_info[:2]: sys.executable}
+    for minor in range(8, 20):
+        installed = [*versions.glob(f"3.{minor}.*/bin/python"), shutil.which(f"python3.{minor}")]
+        for python in filter(None, installed):  # one that is found may be a shim of nothing
+            if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
+                found.setdefault((3, minor), str(python))
+    return found
+
+
+PYTHONS = _pythons()
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """A folder with the package alone in it."""
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copytree(PACKAGE, folder / "device", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def _alone(python, bare, code, *more):
+    """What a Python prints that has its standard library, the package, and `more` folders."""
+    path = [str(bare), *map(str, more)]
+    code = f"import sys; sys.path[:0] = {path!r}; {code}"
+    done = subprocess.run([python, "-I", "-S", "-B", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("version", PYTHONS, ids=str)
+def test_each_python_imports_all_of_it_with_the_standard_library_alone(version, bare):
+    code = f"import {', '.join(MODULES)}; print(*(name for name in sys.modules))"
+    loaded = _alone(PYTHONS[version], bare, code)
+    assert set(MODULES) <= set(loaded)
+    assert not {"numpy", "torch", "msgspec", "mnv3prof"} & {name.split(".")[0] for name in loaded}
+
+
+@pytest.mark.parametrize("version", PYTHONS, ids=str)
+def test_each_python_serves_frames(version, bare):
+    """It begins a runtime, times calls, and answers what it cannot do."""
+    code = (
+        "from device import worker, runtimes; "
+        "from device.clock import burst; from dataclasses import asdict; import json; "
+        "print(json.dumps(asdict(burst(lambda: None, 0.01))).replace(' ', ''))"
+    )
+    (found,) = _alone(PYTHONS[version], bare, code)
+    assert msgspec.json.decode(found, type=timing.Burst).calls > 10
+    argv = [PYTHONS[version], "-I", "-S", "-B", "-c"]
+    serve = f"import sys; sys.path[:0] = [{str(bare)!r}]; from device.worker import main; main()"
+    with subprocess.Popen([*argv, serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(len(HELLO)) == HELLO
+        answers = [
+            _asked(process, request)
+            for request in (Begin("null"), Begin("tpu"), Sample(Piece("", "1"), 0.1), Begin("null"))
+        ]
+        process.stdin.close()
+        assert process.wait(5) == 0
+    assert set(answers[0]) == set(answers[3]) == {"import_s"}
+    assert answers[1]["failed"].startswith("ModuleNotFoundError")
+    assert answers[2] == {"failed": "KeyError: Piece(variant='', part='1')", "status": "crashed"}
+
+
+def _asked(process, request):
+    write_frame(process.stdin, _frame(request, 30.0))
+    return json.loads(read_frame(process.stdout).header)
+
+
+def test_a_machine_with_numpy_and_one_runtime_measures_it(bare, tmp_path):
+    """torch, msgspec and the rest of mnv3prof are not there."""
+    import ncnn
+    import numpy as np
+
+    for package in (ncnn, np):
+        place = Path(package.__file__).parent
+        for folder in place.parent.glob(f"{place.name}*"):
+            (tmp_path / folder.name).symlink_to(folder)
+    target, subjects, piece = Target(backend="ncnn"), {"": SMALL}, Piece("", "1")
+    convert({file_kind(target): (piece,)}, subjects, default_folder())
+    request = loading(piece, target, subjects, default_folder())
+    code = (
+        f"import sys; sys.path[:0] = {[str(bare), str(tmp_path)]!r}; from device.worker import main; main()"
+    )
+    argv = [sys.executable, "-I", "-S", "-B", "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(len(HELLO)) == HELLO
+        begun, prepared, burst = (
+            _asked(process, each) for each in (Begin("ncnn"), request, Sample(piece, 0.05))
+        )
+        process.stdin.close()
+    assert begun["import_s"] > 0
+    assert msgspec.convert(prepared, Prepared).rms_rel_err < 1e-5
+    assert msgspec.convert(burst, timing.Burst).calls > 3
+
+
+def test_a_burst_is_told_as_it_is_recorded():
+    told = {field.name for field in dataclasses.fields(clock.Burst)}
+    assert told == set(timing.Burst.__struct_fields__)
+
+
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(st.text(), st.integers() | st.text() | st.none()), st.binary(max_size=200))
+    )
+)
+def test_frames_arrive_as_they_were_sent(sent):
+    line = BytesIO()
+    for fields, raw in sent:
+        write_frame(line, encoded(fields)._replace(raw=raw))
+    line.seek(0)
+    for fields, raw in sent:
+        frame = read_frame(line)
+        assert (json.loads(frame.header), frame.raw) == (fields, raw)
+    assert read_frame(line) is None
+
+
+@given(st.binary(max_size=60), st.data())
+def test_a_frame_that_is_cut_is_none(raw, data):
+    line = BytesIO()
+    write_frame(line, Frame(b"{}", raw))
+    whole = line.getvalue()
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    assert read_frame(BytesIO(whole[:cut])) is None
+
+
+@pytest.mark.parametrize("lengths", [b"\xff\xff\xff\xff\0\0\0\0", b"\0\0\0\2\xff\xff\xff\xff"])
+def test_giant_lengths_are_refused_before_anything_is_read(lengths):
+    with pytest.raises(ValueError, match="is too long"):
+        read_frame(BytesIO(lengths + b"{}"))
+
+
+@given(
+    st.sampled_from(
+        [
+            Begin("ncnn"),
+            Sample(Piece("a", "1"), 0.5),
+            protocol.Prepare(Piece("", "net"), "/f", "m", "int8", 2),
+            Operators(Piece("", "net"), "", "", "fp32", 1, 50),
+            protocol.PlanMemory(Piece("", "net"), "/f", "m", "fp32", 1),
+        ]
+    ),
+    st.floats(0, 1e6) | st.just(float("inf")),
+)
+def test_a_request_arrives_as_it_was_made(request_made, within_s):
+    fields = json.loads(_frame(request_made, within_s).header)
+    assert fields.pop("do") == type(request_made).__name__
+    assert fields.pop("within_s") == (within_s if within_s < float("inf") else None)
+    assert read_request(type(request_made), fields) == request_made
+
+
+@pytest.mark.parametrize("field", ["load_s", "first_s", "max_abs_err", "max_rel_err", "rms_rel_err"])
+def test_figures_that_cannot_be_are_no_answer(field):
+    figures = {"load_s": 1, "first_s": 1, "max_abs_err": 0, "max_rel_err": None, "rms_rel_err": 0}
+    assert msgspec.convert(figures, Prepared).max_rel_err is None
+    with pytest.raises(msgspec.ValidationError, match="negative"):
+        msgspec.convert({**figures, field: -1}, Prepared)
+
+
+def test_what_is_not_finite_is_not_sent():
+    with pytest.raises(ValueError, match="JSON"):
+        encoded({"load_s": float("nan")})

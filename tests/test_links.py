@@ -1,0 +1,269 @@
+"""Links: what the scheduler makes of workers that are scripted, and of processes that misbehave."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from subjects import subject
+
+from mnv3prof.bench.links import Broken
+from mnv3prof.bench.links.fake import Fake
+from mnv3prof.bench.links.local import Local
+from mnv3prof.bench.schedule import Plan, Watcher, measure
+from mnv3prof.bench.workers import Failed, Worker
+from mnv3prof.device.protocol import Begin, Begun, Frame, Piece, Prepared
+from mnv3prof.record.target import Target
+from mnv3prof.record.timing import Burst
+
+SMALL = subject("small", 64)
+NULL = Target(backend="null")
+READY = Prepared(0.1, 0.2, 0.0, 0.0, 0.0)
+BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3, cpu_s=1e-3)
+
+
+def right(request):
+    """What a worker answers that does nothing wrong."""
+    return {"Begin": Begun(0.01), "Prepare": READY, "Sample": BURST}[request["do"]]
+
+
+def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
+    """The timings by part, and the links that were opened, when all workers follow a script."""
+    links = []
+
+    def worker(target, _):
+        def link():
+            links.append(Fake(script))
+            return links[-1]
+
+        return Worker(link, (Begin(target.backend),), starts)
+
+    plan = Plan({"": SMALL}, tuple(Piece("", part) for part in parts), targets, Path("nowhere"), **how)
+    heard = []
+    timings = measure(plan, Watcher(heard.append), worker=worker)
+    return {(t.target, t.part) if len(targets) > 1 else t.part: t for t in timings}, links, heard
+
+
+def asked(link, what="Sample"):
+    return [request["piece"][1] for request in link.requests if request["do"] == what]
+
+
+def test_every_part_is_loaded_and_sampled_until_it_is_steady():
+    found, (link,), heard = timed(right)
+    assert link.requests[0]["do"] == "Begin"
+    assert asked(link, "Prepare") == ["1", "2"]
+    assert sorted(asked(link)) == ["1"] * 6 + ["2"] * 6
+    assert all(sorted(asked(link)[n : n + 2]) == ["1", "2"] for n in range(0, 12, 2))
+    for timing in found.values():
+        assert (timing.status, timing.stopped) == ("ok", "steady")
+        assert timing.bursts == (BURST,) * 6
+        assert (timing.load_s, timing.first_s) == (0.1, 0.2)
+    assert not link.is_open
+    assert heard[0].what == "starting the runtimes"
+
+
+def test_targets_are_interleaved_and_each_has_a_worker():
+    two = (NULL, Target(backend="null", threads=2))
+    found, links, _ = timed(right, targets=two)
+    assert [link.requests[1]["threads"] for link in links] == [1, 2]
+    assert {len(timing.bursts) for timing in found.values()} == {6}
+
+
+def test_a_worker_that_is_started_again_is_a_launch_of_its_own():
+    """Part 1 ends the process in its third burst; part 2 goes on in another one."""
+    bursts = []
+
+    def script(request):
+        if request["do"] == "Sample" and request["piece"][1] == "1":
+            bursts.append(request)
+            if len(bursts) == 3:
+                raise Broken("crashed", "its process ended with SIGKILL")
+        return right(request)
+
+    found, links, _ = timed(script)
+    assert (found["1"].status, found["1"].reason) == ("crashed", "its process ended with SIGKILL")
+    assert [len(launch.bursts) for launch in found["1"].launches] == [2]
+    assert found["2"].status == "ok"
+    assert len(found["2"].launches) == 2
+    assert len(found["2"].bursts) == 6
+    assert asked(links[1], "Prepare") == ["2"]
+
+
+def test_a_worker_that_ends_too_often_takes_its_parts_with_it():
+    def script(request):
+        if request["do"] == "Prepare":
+            raise Broken("crashed", "its process ended with SIGSEGV")
+        return right(request)
+
+    found, links, _ = timed(script, parts=("1", "2", "3", "4"))
+    assert [timing.reason for timing in found.values()] == [
+        *["its process ended with SIGSEGV"] * 3, "its worker has ended too often",
+    ]  # fmt: skip
+    assert len(links) == 3
+
+
+def test_a_runtime_that_cannot_be_imported_is_the_reason_of_every_part():
+    def script(request):
+        if request["do"] == "Begin":
+            return {"failed": "ImportError: libgomp.so.1", "status": "crashed"}
+        return right(request)
+
+    found, (link,), _ = timed(script)
+    assert {(t.status, t.reason) for t in found.values()} == {("crashed", "ImportError: libgomp.so.1")}
+    assert [request["do"] for request in link.requests] == ["Begin"]
+
+
+def test_what_a_runtime_cannot_do_is_the_reason_of_that_part():
+    def script(request):
+        if request["do"] == "Prepare" and request["piece"][1] == "1":
+            return {"failed": "it has no such operator", "status": "unsupported"}
+        return right(request)
+
+    found, links, _ = timed(script)
+    assert (found["1"].status, found["1"].reason) == ("unsupported", "it has no such operator")
+    assert found["2"].status == "ok"
+    assert len(links) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Frame(b'{"calls": NaN}'), "malformed"),
+        (Frame(b"\xff\xfe"), "its answer cannot be read"),
+        (Frame(b"7"), "Expected `object`"),
+        ({**{f: getattr(BURST, f) for f in BURST.__struct_fields__}, "wall_s": [-1.0]}, ">= 1e-09"),
+        ({**{f: getattr(BURST, f) for f in BURST.__struct_fields__}, "calls": 10**30}, "calls"),
+        ({"calls": 1}, "missing required field"),
+    ],
+)
+def test_a_worker_that_lies_has_crashed(answer, says):
+    def script(request):
+        return answer if request["do"] == "Sample" else right(request)
+
+    found, links, _ = timed(script, parts=("1",))
+    assert found["1"].status == "crashed"
+    assert found["1"].reason.startswith("its answer cannot be read: ")
+    assert says in found["1"].reason
+    assert found["1"].launches == ()
+    assert not any(link.is_open for link in links)
+
+
+def test_an_output_that_is_wrong_or_not_finite_is_marked():
+    def script(request):
+        if request["do"] == "Prepare":
+            part = request["piece"][1]
+            return Prepared(0.1, 0.2, *((None,) * 3 if part == "1" else (1.0, 0.5, 0.5)))
+        return right(request)
+
+    found, _, _ = timed(script)
+    assert {timing.status for timing in found.values()} == {"wrong"}
+    assert found["1"].reason == "its output is not finite where PyTorch's is"
+    assert found["2"].reason.startswith("its output is 0.5 off PyTorch's")
+
+
+def test_what_is_not_ready_in_time_is_a_row():
+    def script(request):
+        if request["do"] == "Prepare":
+            time.sleep(0.1)
+        return right(request)
+
+    found, _, _ = timed(script, parts=("stem", "1", "2"), ready_s=0.15)
+    assert [timing.status for timing in found.values()] == ["ok", "ok", "timeout"]
+    assert found["2"].reason == "it was not ready within the 0 s that getting ready may take"
+
+
+def test_the_budget_ends_the_sampling():
+    slow = [*range(1000)]
+
+    def script(request):
+        if request["do"] == "Sample":
+            time.sleep(0.01)
+            middle = 1e-3 * (1 + slow.pop(0) % 7)
+            return Burst(calls=1, wall_s=(middle,), mean_s=middle, max_s=middle, cpu_s=middle)
+        return right(request)
+
+    found, _, heard = timed(script, budget_s=0.3)
+    assert {timing.stopped for timing in found.values()} == {"budget"}
+    assert heard[-1].share > 0.8
+
+
+def _talker(talk, monkeypatch):
+    monkeypatch.setenv("TALK", talk)
+    return Worker(lambda: Local("talker"))
+
+
+def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch):
+    with _talker("noise", monkeypatch) as worker:
+        for _ in range(3):
+            assert worker.ask(Begin("x"), Begun, 30) == Begun(0.25)
+        assert worker.is_alive
+
+
+@pytest.mark.parametrize(
+    ("talk", "status", "says"),
+    [
+        ("leave", "crashed", "its process ended with exit code 1: there is no runtime here"),
+        ("raise", "crashed", "its process ended with exit code 1: ZeroDivisionError: division by zero"),
+        ("garbage", "crashed", "its answer cannot be read: JSON is malformed"),
+        ("list", "crashed", "its answer cannot be read: Expected `object`, got `array`"),
+        ("nan", "crashed", "its answer cannot be read: JSON is malformed"),
+        ("giant", "crashed", "its process sent what is no answer"),
+        ("cut", "crashed", "its process ended with exit code 3"),
+        ("long", "crashed", "its process ended with exit code"),
+        ("echo", "timeout", "no answer within 3 s"),
+        ("hang", "timeout", "no answer within 3 s"),
+    ],
+)
+def test_a_process_that_misbehaves_is_a_reason_and_is_ended(talk, status, says, monkeypatch):
+    before = set(psutil.Process().children())
+    with _talker(talk, monkeypatch) as worker:
+        found = worker.ask(Begin("x"), Begun, 3 if status == "timeout" else 30)
+        assert isinstance(found, Failed)
+        assert found.status == status
+        assert found.reason.startswith(says)
+        assert not worker.is_alive
+        assert set(psutil.Process().children()) <= before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")
+def test_a_worker_that_nobody_waits_for_any_more_ends_itself(monkeypatch):
+    """Also where a runtime lets no other Python code run."""
+    monkeypatch.setenv("TALK", "late")
+    link = Local("talker")
+    try:
+        with pytest.raises(Broken, match="SIGALRM"):
+            link.exchange(Frame(b'{"do": "Begin", "within_s": 0.5, "runtime": "x"}'), 30, None)
+    finally:
+        link.end()
+
+
+_PARENT = """
+import time
+from mnv3prof.bench.links.local import Local
+link = Local("mnv3prof.device.worker")
+print(link.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_goes_with_the_process_that_started_it(how):
+    with subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        worker = psutil.Process(int(parent.stdout.readline()))
+        os.kill(parent.pid, how)
+    worker.wait(10)
+    assert not worker.is_running()
+
+
+def test_a_folder_with_modules_of_familiar_names_disturbs_no_worker(tmp_path, monkeypatch):
+    """Where a command is run, files may be called as what workers import."""
+    for name in ("json", "numpy", "struct", "select", "zlib"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with Worker(lambda: Local("mnv3prof.device.worker")) as worker:
+        assert isinstance(worker.ask(Begin("ncnn"), Begun, 60), Begun)
