@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .mobilenetv3.network import build, parts
     from .mobilenetv3.table import Row, Table
     from .mobilenetv3.variants import vary
-    from .show.frames import frame
+    from .render.frames import frame
     from .source import read_table
 
 __all__ = [
@@ -38,7 +38,7 @@ _HOMES: Final = {
     "build": ".mobilenetv3.network",
     "count": ".cost.counts",
     "expand": ".mobilenetv3.expand",
-    "frame": ".show.frames",
+    "frame": ".render.frames",
     "parts": ".mobilenetv3.network",
     "peaks": ".cost.memory",
     "read_table": ".source",

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import mnv3prof
-from mnv3prof.show.sheet import Column, Sheet
+from mnv3prof.render.sheet import Column, Sheet
 
 TABLE = mnv3prof.read_table("large")
 GRAPH = mnv3prof.expand(TABLE)

@@ -10,16 +10,16 @@ import pytest
 from made_runs import changed, kept, made
 from terminal import on_terminal, without_escapes
 
+from mnv3prof.budgets.figures import Found
+from mnv3prof.budgets.judge import judge
+from mnv3prof.budgets.limits import budgets_from
 from mnv3prof.cli.main import run
-from mnv3prof.record.budgets import budgets_from
-from mnv3prof.record.figures import Found
-from mnv3prof.record.gate import judge
 from mnv3prof.record.run import NET, Subject
+from mnv3prof.render.markdown import to_markdown
+from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show.annotations import to_annotations
 from mnv3prof.show.gate import gate_sheets
 from mnv3prof.show.junit import to_junit
-from mnv3prof.show.markdown import to_markdown
-from mnv3prof.show.terminal import to_terminal
 
 SECTION = '[tool.mnv3prof.budgets]\nmacs = "57M"\n'
 BREAKING = ["--budget", "macs=50M", "--budget", "params=3M", "--budget", "latency.litert=8ms"]

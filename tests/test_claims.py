@@ -8,7 +8,8 @@ from timings import run_of, timing
 from torch.utils.flop_counter import FlopCounterMode
 
 from mnv3prof.claims import claim as room
-from mnv3prof.claims import gained, h_swish, separable, squeeze_excite, traps, widths
+from mnv3prof.claims import gained
+from mnv3prof.claims.cases import h_swish, separable, squeeze_excite, traps, widths
 from mnv3prof.claims.compared import Ratio, is_faster, is_slower, overall, ratio, ratio_of_sums
 from mnv3prof.cost.counts import count, total
 from mnv3prof.graph.errors import InputError

@@ -14,11 +14,14 @@ import pytest
 import typer.main
 from terminal import SCRIPT, on_terminal, without_escapes
 
-from mnv3prof.cli.main import application, commands, run
+from mnv3prof.cli import commands as folder
+from mnv3prof.cli.main import application, run
 from mnv3prof.cost import counters
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
+from mnv3prof.registry import stems
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
+COMMANDS = stems(folder.__file__)
 PAPER = ["table", "flops", "memory", "compare"]
 GATE = ["diff", "check"]
 TABLE = """
@@ -38,7 +41,7 @@ def _parameters(command):
 
 
 def _options():
-    return [(c, p) for c in commands() for p in _parameters(c) if p.opts[0].startswith("-")]
+    return [(c, p) for c in COMMANDS for p in _parameters(c) if p.opts[0].startswith("-")]
 
 
 def _script(*arguments, **how):
@@ -63,10 +66,10 @@ def _json(arguments, capsys):
 
 
 def test_the_commands_of_the_paper_half_are_there():
-    assert set(PAPER) <= set(commands())
+    assert set(PAPER) <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_has_help_and_an_example_that_runs(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if command == "cache":  # its example clears what tests that run beside it are using
@@ -80,7 +83,7 @@ def test_a_command_has_help_and_an_example_that_runs(command, capsys, tmp_path, 
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_parameter_has_a_sentence_of_help(command):
     for parameter in _parameters(command):
         sentence = getattr(parameter, "help", None) or ""
@@ -90,7 +93,7 @@ def test_every_parameter_has_a_sentence_of_help(command):
 def test_the_root_names_every_command_with_what_it_does(capsys):
     assert run(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in commands():
+    for command in COMMANDS:
         assert re.search(rf"^  {command} +[A-Z]\w+ ", text, re.MULTILINE)
     assert "0 fine, 1 a check failed, 2 the input was wrong" in text
 
@@ -129,7 +132,7 @@ def test_every_analysis_command_takes_the_networks_options_and_the_outputs(comma
 
 @pytest.mark.parametrize("command", PAPER)
 def test_no_parameter_of_a_command_is_read_by_position_only(command):
-    function = getattr(__import__(f"mnv3prof.cli.{command}", fromlist=[command]), command)
+    function = getattr(__import__(f"mnv3prof.cli.commands.{command}", fromlist=[command]), command)
     assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(function).parameters.values())
 
 
@@ -165,7 +168,7 @@ def test_the_shell_completes_commands_and_options():
         }
         return _script(env={**os.environ, **asked}).stdout.split()
 
-    assert set(commands()) <= set(completed("mnv3prof "))
+    assert set(COMMANDS) <= set(completed("mnv3prof "))
     assert completed("mnv3prof mem") == ["memory"]
     assert "--batch-norm" in completed("mnv3prof flops --ba")
     assert completed("mnv3prof flops sm") == ["small", "small-minimal"]

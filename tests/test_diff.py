@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from terminal import on_terminal, without_escapes
 from timings import as_saved
 
+from mnv3prof.budgets.diff import diff
+from mnv3prof.budgets.figures import NAMES, Found
 from mnv3prof.cli.main import run
-from mnv3prof.record.diff import diff
-from mnv3prof.record.figures import NAMES, Found
 from mnv3prof.record.run import NET, Subject
+from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show.diff import diff_sheets
-from mnv3prof.show.terminal import to_terminal
 from mnv3prof.source import read_table
 
 OLD = made()

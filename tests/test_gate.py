@@ -12,13 +12,13 @@ from made_runs import HOST, made, samples
 from msgspec.structs import replace
 from timings import timing
 
+from mnv3prof.analysis.change import LEAST_SAMPLES, SIGNIFICANT, change, mann_whitney, other_machine
 from mnv3prof.bench.backends import name_of
+from mnv3prof.budgets.figures import NAMES, Found, figures
+from mnv3prof.budgets.judge import judge
+from mnv3prof.budgets.limits import Budget, budgets_from
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.record.budgets import Budget, budgets_from
-from mnv3prof.record.change import LEAST_SAMPLES, SIGNIFICANT, change, mann_whitney, other_machine
-from mnv3prof.record.figures import NAMES, Found, figures
-from mnv3prof.record.gate import judge
 from mnv3prof.record.run import NET, Runtime, Subject
 from mnv3prof.source import read_table
 

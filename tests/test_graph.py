@@ -11,6 +11,11 @@ from random_tables import small_sizes, tables
 from subjects import subject
 from torch import nn
 
+from mnv3prof.analysis.operators import join
+from mnv3prof.budgets.diff import diff
+from mnv3prof.budgets.figures import Found, figures
+from mnv3prof.budgets.judge import judge
+from mnv3prof.budgets.limits import budgets_from
 from mnv3prof.cost.comparison import network
 from mnv3prof.cost.conventions import COUNTERS, counted_as
 from mnv3prof.cost.counts import count, subtotals, total
@@ -22,17 +27,12 @@ from mnv3prof.graph.ops import OPS, convolution, op_called
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record import document
-from mnv3prof.record.budgets import budgets_from
-from mnv3prof.record.diff import diff
-from mnv3prof.record.figures import Found, figures
-from mnv3prof.record.gate import judge
-from mnv3prof.record.operators import join
+from mnv3prof.render.markdown import to_csv
+from mnv3prof.render.sheet import AtLeast
+from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show.comparison import totals_sheet
 from mnv3prof.show.costs import block_summary, cost_sheet
-from mnv3prof.show.markdown import to_csv
 from mnv3prof.show.readings import convention_sheet
-from mnv3prof.show.sheet import AtLeast
-from mnv3prof.show.terminal import to_terminal
 
 
 def _layer(name, op, inputs, shape, **how):

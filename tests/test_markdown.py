@@ -8,9 +8,9 @@ from subjects import subject
 
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.render.markdown import to_csv, to_markdown
+from mnv3prof.render.sheet import Column, Sheet
 from mnv3prof.show.costs import cost_sheet, table_sheet
-from mnv3prof.show.markdown import to_csv, to_markdown
-from mnv3prof.show.sheet import Column, Sheet
 from mnv3prof.source import read_table
 
 GRAPH = expand(read_table("small"), (192, 256))

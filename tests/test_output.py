@@ -11,7 +11,7 @@ from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
 from mnv3prof.cli.output import Output, Result, emit
-from mnv3prof.show.sheet import Column, Sheet
+from mnv3prof.render.sheet import Column, Sheet
 
 SHEET = Sheet("a sheet", (Column("what", "What", "text"), Column("n", "N")), (("é", 1),))
 

@@ -12,25 +12,26 @@ from report_runs import made_run, timing
 from subjects import read_run
 from timings import launches
 
+from mnv3prof.analysis.grid import part_costs
+from mnv3prof.analysis.view import views
 from mnv3prof.cli.main import run as run_command
 from mnv3prof.cost.conventions import Reading, counted_as, reconcile
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
+from mnv3prof.page import sentences
+from mnv3prof.page.charts import colour, label, symbol
+from mnv3prof.page.html import Assets, page
+from mnv3prof.page.report import Panel, Section, sections
+from mnv3prof.page.tried import curve_chart, verdicts
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series, read_saved
 from mnv3prof.record.run import NET, SCHEMA, Subject
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Operator
-from mnv3prof.show import sentences
-from mnv3prof.show.grid import part_costs
-from mnv3prof.show.html import Assets, page
-from mnv3prof.show.plots import colour, label, symbol
-from mnv3prof.show.report import Panel, Section, sections
-from mnv3prof.show.sheet import Column, Sheet
-from mnv3prof.show.tried import curve_chart, verdicts
-from mnv3prof.show.view import compact, milliseconds, views
+from mnv3prof.render.numbers import compact, milliseconds
+from mnv3prof.render.sheet import Column, Sheet
 
 REPORTS = Path(__file__).parent.parent / "reports"
 
@@ -387,7 +388,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_measured(
 ):
     monkeypatch.chdir(tmp_path)
     Path("reports").touch()
-    monkeypatch.setattr("mnv3prof.cli.report._measured", lambda *_: pytest.fail("it measured"))
+    monkeypatch.setattr("mnv3prof.cli.commands.report._measured", lambda *_: pytest.fail("it measured"))
     assert run_command(["report", "small", *options]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

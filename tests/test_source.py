@@ -634,7 +634,9 @@ def test_any_other_text_is_an_input_error(text):
 
 
 def test_report_of_a_page_and_a_table_measures_only_the_table(here, monkeypatch):
-    monkeypatch.setattr("mnv3prof.cli.report.with_readings", lambda run: run)  # counters need PyTorch
+    monkeypatch.setattr(
+        "mnv3prof.cli.commands.report.with_readings", lambda run: run
+    )  # counters need PyTorch
     command = ["report", "page.html", "mine.toml", "--input", "16", "--on", "null", "--parts", "net"]
     assert run([*command, "--time-budget", "0.3", "-o", "both.html"]) == 0
     both = open_source("both.html")

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from mnv3prof.graph.errors import InputError
-from mnv3prof.mobilenetv3.table import (  # fmt: skip
+from mnv3prof.mobilenetv3.table import (
     Row,
     Table,
     adds_identity,

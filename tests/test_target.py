@@ -10,22 +10,22 @@ from report_runs import made_run
 from subjects import read_run, subject
 from timings import run_of, timing
 
+from mnv3prof.analysis.side_by_side import compared_times
+from mnv3prof.analysis.view import views
 from mnv3prof.bench.cache import key
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.requests import FileKind
 from mnv3prof.cli.main import run
 from mnv3prof.device.protocol import Piece
 from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.page import sentences
+from mnv3prof.page.report import sections
+from mnv3prof.page.summary import headline_sheet, side_by_side_sheet
 from mnv3prof.record.document import run_document
 from mnv3prof.record.findings import Evidence
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import FIELDS, Target, labels, paired, shared_settings
-from mnv3prof.show import sentences
 from mnv3prof.show.latency import latency_sheets, samples_sheet
-from mnv3prof.show.report import sections
-from mnv3prof.show.side_by_side import compared_times
-from mnv3prof.show.summary import headline_sheet, side_by_side_sheet
-from mnv3prof.show.view import views
 
 CPU, ORT = Target(backend="cpu"), Target(backend="onnxruntime")
 INT8 = Target(backend="onnxruntime", dtype="int8")

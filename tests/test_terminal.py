@@ -10,10 +10,10 @@ from mnv3prof.cost.conventions import COUNTERS, Reading, reconcile
 from mnv3prof.cost.counts import count
 from mnv3prof.cost.memory import arena, fit, peaks
 from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.render.sheet import NUMERIC, Column, Sheet, bar, words, written
+from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show import comparison, costs, memory
 from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
-from mnv3prof.show.sheet import NUMERIC, Column, Sheet, bar, words, written
-from mnv3prof.show.terminal import to_terminal
 from mnv3prof.source import read_table
 
 GRAPH = expand(read_table("large"))

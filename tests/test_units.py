@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mnv3prof.budgets.units import parse_bytes, parse_change, parse_count, parse_seconds
 from mnv3prof.graph.errors import InputError
-from mnv3prof.record.units import parse_bytes, parse_change, parse_count, parse_seconds
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
+from ..analysis.operators import inner_paths
 from ..cost.counts import Dtype
-from ..record.operators import inner_paths
 from ..record.run import Subject
 from .formats import form
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from ..analysis.operators import join
 from ..device.protocol import Operators, OperatorTimes, Piece
-from ..record.operators import join
 from ..record.run import ASKING_INTERRUPTED
 from ..record.target import labels
 from ..record.timing import Operator, Timing

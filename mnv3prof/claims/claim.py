@@ -1,6 +1,6 @@
 """What a claim's file holds, and which there are.
 
-One file a claim or family of claims, found by its place in this folder. It says its CLAIMS, and
+One file of cases/ a claim or family of claims. It says its CLAIMS, and
 judge(evidence) gives the findings. Where something must be timed, timed(subject) says what; where
 something must be trained, its ARMS do.
 """
@@ -8,7 +8,6 @@ something must be trained, its ARMS do.
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from ..cost.counts import Dtype
@@ -16,8 +15,8 @@ from ..graph.errors import InputError, shown
 from ..mobilenetv3.table import Table
 from ..record.findings import Evidence, Finding, Series, Verdict
 from ..record.run import Subject
-
-_PLUMBING: Final = frozenset({"__init__", "claim", "compared", "gained", "measure", "trials"})
+from ..registry import stems
+from . import cases
 
 NOT_MEASURED: Final = "it is timed with --measure"
 NOT_TRAINED: Final = "it is trained with --train"
@@ -70,8 +69,7 @@ class Tried(Protocol):
 
 def families() -> tuple[Tried, ...]:
     """Every claim's file, in the order of their claims."""
-    stems = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    found: list[Any] = [import_module(f".{stem}", __package__) for stem in stems if stem not in _PLUMBING]
+    found: list[Any] = [import_module(f".{stem}", cases.__name__) for stem in stems(cases.__file__)]
     return tuple(sorted(found, key=lambda family: place(family.CLAIMS[0].id)))
 
 

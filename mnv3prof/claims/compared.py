@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ..record.change import SIGNIFICANT, mann_whitney
+from ..analysis.change import SIGNIFICANT, mann_whitney
 from ..record.findings import Evidence, Verdict
 from ..record.timing import Timing
 

@@ -3,21 +3,14 @@
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from ..graph.errors import InputError, shown, suggestion
+from ..registry import stems
+from . import commands
 from .command import Command, Group
-
-_PLUMBING: Final = frozenset({"__init__", "command", "main", "measuring", "options", "output"})
-
-
-def commands() -> tuple[str, ...]:
-    """Names of the commands: every other file of this folder holds one, a function of its own name."""
-    found = sorted(file.stem for file in Path(__file__).parent.glob("*.py"))
-    return tuple(name for name in found if name not in _PLUMBING)
 
 
 def application(names: tuple[str, ...]) -> typer.Typer:
@@ -32,7 +25,7 @@ def application(names: tuple[str, ...]) -> typer.Typer:
         epilog="Exit codes: 0 fine, 1 a check failed, 2 the input was wrong.",
     )
     for name in names:
-        command = getattr(import_module(f".{name}", __package__), name)
+        command = getattr(import_module(f".{name}", commands.__name__), name)
         app.command(name, cls=Command, short_help=command.__doc__.partition(".\n")[0])(command)
     return app
 
@@ -61,7 +54,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
     arguments = arguments or ["--help"]
-    known = commands()
+    known = stems(commands.__file__)
     if arguments[0] not in known and not arguments[0].startswith("-"):
         return _refuse(f"{shown(arguments[0])} is no command; {suggestion(arguments[0], known)}")
     app = application((arguments[0],) if arguments[0] in known else known)

@@ -20,9 +20,9 @@ from ..record.document import run_document
 from ..record.plan import RuntimePlan
 from ..record.run import ASKING_INTERRUPTED, NET, Run, Subject
 from ..record.target import MOST, Target
+from ..render.sheet import Sheet
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
-from ..show.sheet import Sheet
 from .options import Checkpoint, NoCacheOption, OnOption, backend_names, listed
 from .output import Output, Result, check_writable, emit, form_of, write
 

@@ -10,12 +10,12 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
+from ..budgets.figures import Found
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, shown
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import PRESETS
 from ..mobilenetv3.variants import WidthRule, vary
-from ..record.figures import Found
 from ..record.run import Subject
 from ..source import Source, open_source
 

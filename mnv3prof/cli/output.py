@@ -12,7 +12,7 @@ import typer
 
 from ..graph.errors import InputError
 from ..record.whole import replace_file, try_folder
-from ..show.sheet import Sheet
+from ..render.sheet import Sheet
 
 Format = Literal["table", "json", "csv", "md"]
 _SUFFIXES: Final[dict[str, Format]] = {".json": "json", ".csv": "csv", ".md": "md"}
@@ -74,10 +74,10 @@ def _text(result: Result, form: Format) -> str:
     if form == "json":
         return msgspec.json.format(msgspec.json.encode(result.document()), indent=2).decode() + "\n"
     if form == "table":
-        from ..show.terminal import to_terminal
+        from ..render.terminal import to_terminal
 
         return to_terminal(result.sheets)
-    from ..show.markdown import to_csv, to_markdown
+    from ..render.markdown import to_csv, to_markdown
 
     if form == "md":
         return to_markdown(result.sheets)
@@ -87,7 +87,7 @@ def _text(result: Result, form: Format) -> str:
 def _terminal(result: Result) -> str:
     import shutil
 
-    from ..show.terminal import to_terminal
+    from ..render.terminal import to_terminal
 
     screen = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if screen else None

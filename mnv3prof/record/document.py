@@ -11,11 +11,7 @@ from ..cost.counts import BatchNorm, Cost, Dtype, Totals, count, subtotals, tota
 from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
 from ..graph.graph import Block, Graph, Layer
 from ..mobilenetv3.table import Table, adds_identity, in_widths, row_names
-from .diff import Diff, FigureChange, TimeChange
-from .figures import Found
-from .gate import Judgement
 from .run import SCHEMA, Run, Subject
-from .timing import Timing
 from .training import Training
 
 
@@ -122,7 +118,7 @@ def comparison_document(subjects: Sequence[Subject], networks: Sequence[Network]
         "batch": 1,
         "networks": [
             {
-                "table": _table(subject.table),
+                "table": table_fields(subject.table),
                 "input": subject.input,
                 "totals": _figures(network.totals),
                 "blocks": _blocks(network.blocks.values()),
@@ -159,83 +155,6 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def diff_document(found: Diff) -> dict[str, Any]:
-    """Both networks, and every figure and time of both that was compared."""
-    return {
-        "schema": SCHEMA,
-        "old": _found(found.old),
-        "new": _found(found.new),
-        "notes": found.notes,
-        "totals": [_figure_change(each) for each in found.figures if not each.block],
-        "blocks": [_figure_change(each) for each in found.figures if each.block and each.differs],
-        "times": [_time_change(each) for each in found.times],
-    }
-
-
-def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgement]) -> dict[str, Any]:
-    """What was held against which budgets, and every verdict with limit, value and margin."""
-    return {
-        "schema": SCHEMA,
-        "checked": _found(found),
-        "baseline": baseline and _found(baseline),
-        "passed": all(each.breach != "error" for each in judged),
-        "verdicts": [
-            {
-                "budget": each.budget.name,
-                "written": each.budget.written,
-                "level": each.budget.level,
-                "dtype": each.dtype,
-                "batch": each.batch,
-                "target": each.target,
-                "baseline_target": each.baseline_target,
-                "unit": each.unit,
-                "limit": each.limit,
-                "value": each.value,
-                "margin": each.margin,
-                "baseline": each.baseline,
-                "status": each.status,
-                "breach": each.breach,
-                "reason": each.reason,
-                "spenders": each.spenders,
-            }
-            for each in judged
-        ],
-    }
-
-
-def _found(found: Found) -> dict[str, Any]:
-    run = found.run
-    when = {"created": run.created, "hosts": run.hosts} if run else {}
-    return {
-        "source": found.source, "table": _table(found.subject.table), "input": found.subject.input,
-        "dtype": found.dtype, "batch": found.batch, **when,
-    }  # fmt: skip
-
-
-def _figure_change(each: FigureChange) -> dict[str, Any]:
-    place = {"block": each.block} if each.block else {}
-    return {
-        "variant": each.variant, "figure": each.name, **place, "unit": each.unit, "old": each.old,
-        "new": each.new, "ratio": each.new / each.old if each.old and each.new is not None else None,
-    }  # fmt: skip
-
-
-def _time_change(each: TimeChange) -> dict[str, Any]:
-    return {
-        "variant": each.variant, "part": each.part, "old_part": each.counterpart,
-        "old": _time(each.old), "new": _time(each.new), **asdict(each.change),
-    }  # fmt: skip
-
-
-def _time(timing: Timing | None) -> dict[str, Any] | None:
-    if timing is None:
-        return None
-    return {
-        "part": timing.part, "target": timing.target, "status": timing.status, "seconds": timing.seconds,
-        "seconds_per_image": timing.per_image, "summary": timing.summary,
-    }  # fmt: skip
-
-
 def training_document(training: Training) -> dict[str, Any]:
     """The network, its data, the recipe and every epoch."""
     head = table_head(training.subject)
@@ -260,7 +179,7 @@ def _peak(graph: Graph, peak: Peak) -> dict[str, Any]:
 
 def table_head(subject: Subject) -> dict[str, Any]:
     """What every document of one network begins with."""
-    return {"schema": SCHEMA, "table": _table(subject.table), "input": subject.input}
+    return {"schema": SCHEMA, "table": table_fields(subject.table), "input": subject.input}
 
 
 def _without(head: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,10 +188,11 @@ def _without(head: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, 
 
 def _origin(subject: Subject) -> dict[str, Any]:
     """What a graph came from: a table at an input, and whose weights it has."""
-    return {"table": _table(subject.table), "input": subject.input, "weights": subject.weights}
+    return {"table": table_fields(subject.table), "input": subject.input, "weights": subject.weights}
 
 
-def _table(table: Table) -> dict[str, Any]:
+def table_fields(table: Table) -> dict[str, Any]:
+    """The table as documents hold it."""
     kept = {key: value for key, value in asdict(table).items() if value is not None}
     return {**kept, "rows": [asdict(row) for row in table.rows]}
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ..record.figures import Found
-from ..record.gate import Judgement
+from ..budgets.figures import Found
+from ..budgets.judge import Judgement
 from .gate import headline, limit_of, sentence
 
 

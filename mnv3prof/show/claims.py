@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ..record.findings import Finding, Series, Trial
-from .sheet import Column, Sheet, words
+from ..render.sheet import Column, Sheet, words
 
 _COLUMNS: Final = (
     Column("claim", "Claim", "text"),

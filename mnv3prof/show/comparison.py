@@ -7,8 +7,8 @@ from typing import Final
 from ..cost.comparison import Network
 from ..cost.counts import Totals
 from ..graph.graph import Graph
+from ..render.sheet import AtLeast, Column, Sheet
 from .costs import MAC, products, unpriced_notes
-from .sheet import AtLeast, Column, Sheet
 
 MOST_NETWORKS: Final = len(ascii_uppercase)
 

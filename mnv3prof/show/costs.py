@@ -10,7 +10,7 @@ from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, subtotals, total
 from ..graph.graph import Block, Geometry, Graph
 from ..mobilenetv3.table import ACTIVATIONS, Table, adds_identity, head_width, in_widths, squeeze_width
 from ..record.run import Subject
-from .sheet import AtLeast, Column, Sheet
+from ..render.sheet import AtLeast, Column, Sheet
 
 _TABLE_COLUMNS: Final = (
     Column("block", "Block", "text"),

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ..record.change import LEAST_SAMPLES, REPEATABLE, SIGNIFICANT
-from ..record.diff import Diff, FigureChange, TimeChange
-from ..record.figures import NAMES
+from ..analysis.change import LEAST_SAMPLES, REPEATABLE, SIGNIFICANT
+from ..budgets.diff import Diff, FigureChange, TimeChange
+from ..budgets.figures import NAMES
 from ..record.target import FIELDS, Target
 from ..record.timing import Timing
+from ..render.sheet import Column, Sheet
 from .comparison import label
-from .sheet import Column, Sheet
 from .times import spread_ms
 from .timing_notes import NOISY_MARK
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ..record.figures import Found, Unit
-from ..record.gate import Judgement
+from ..budgets.figures import Found, Unit
+from ..budgets.judge import Judgement
+from ..render.sheet import Column, Sheet, words
 from .comparison import label
-from .sheet import Column, Sheet, words
 
 _SHOWN: Final = {
     "met": "kept", "broken": "broken", "unmeasured": "not measured", "incomparable": "not comparable",

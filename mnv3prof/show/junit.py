@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
-from ..record.figures import Found
-from ..record.gate import Judgement
+from ..budgets.figures import Found
+from ..budgets.judge import Judgement
 from .comparison import label
 from .gate import limit_of, sentence
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import astuple
 
+from ..analysis.grid import grid_of, part_costs, rates, timings_of
 from ..graph.align import aligned
 from ..record.run import NET, Run
 from ..record.target import labels
 from ..record.timing import Timing
+from ..render.sheet import Column, Sheet, words
 from .costs import titled
-from .grid import grid_of, part_costs, rates, timings_of
-from .sheet import Column, Sheet, words
 from .times import times_sheet
 from .timing_notes import drifted
 

@@ -6,8 +6,8 @@ from typing import Final
 from ..cost.counts import Dtype
 from ..cost.memory import Arena, Fit, Peak, Peaks
 from ..graph.graph import Graph
+from ..render.sheet import Column, Sheet, written
 from .costs import titled
-from .sheet import Column, Sheet, written
 
 EAGER: Final = "eager peak"
 LIVENESS: Final = "graph liveness"

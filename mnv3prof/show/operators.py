@@ -6,8 +6,8 @@ from ..cost.counts import count
 from ..record.run import Run
 from ..record.target import labels
 from ..record.timing import Operator, Timing
+from ..render.sheet import Column, Sheet
 from .costs import titled
-from .sheet import Column, Sheet
 
 _CLOSE = 0.10
 

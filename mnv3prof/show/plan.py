@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from ..analysis.plans import differences
 from ..cost.memory import Arena
-from ..record.plan import RuntimePlan, differences
-from .sheet import Column, Sheet
+from ..record.plan import RuntimePlan
+from ..render.sheet import Column, Sheet
 
 _MOST: Final = 12
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from ..cost.conventions import COUNTERS, TERMS, Explained, Reconciliation, counted_as, counter
 from ..cost.counts import By, group_of
 from ..graph.graph import Graph
+from ..render.sheet import AtLeast, Column, Sheet, words
 from .costs import titled
-from .sheet import AtLeast, Column, Sheet, words
 
 
 def reconciliation_sheet(graph: Graph, found: Reconciliation) -> Sheet:

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..analysis.grid import Grid, grid_of, part_costs, rates, roof_of
 from ..cost.counts import Dtype, Totals
 from ..graph.graph import Graph
 from ..record.run import NET, Run
 from ..record.stats import Summary
 from ..record.target import Target, shared_settings
 from ..record.timing import Timing
+from ..render.sheet import Column, Sheet
 from .costs import titled
-from .grid import Grid, grid_of, part_costs, rates, roof_of
-from .sheet import Column, Sheet
 from .timing_notes import NOISY_MARK, timing_notes
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from ..analysis.grid import Grid, roof_of
 from ..record.run import Roof, Run, Weights
 from ..record.stats import DISTURBED, LEAST_BURSTS, NOISY_INTERVAL, NOISY_SPREAD, drifts
 from ..record.target import Target, threads_of
 from ..record.timing import Timing
-from .grid import Grid, roof_of
-from .sheet import words
+from ..render.sheet import words
 
 NOISY_MARK: Final = "~"
 _THREADS_OFF: Final = 0.15

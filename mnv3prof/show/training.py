@@ -3,8 +3,8 @@
 from typing import Final
 
 from ..record.training import Epoch, Training
+from ..render.sheet import Column, Sheet
 from .costs import titled
-from .sheet import Column, Sheet
 
 _MOST_ROWS: Final = 20
 _UNSETTLED: Final = 0.05

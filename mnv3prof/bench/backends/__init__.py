@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol, cast
 from ...cost.counts import Dtype
 from ...device import runtimes
 from ...device.runtimes import Call, Job, Unsupported, runtime
+from ...registry import canonical, file_names
 from ..formats import form
-from ..registry import canonical, file_names
 
 _HERE = frozenset(file_names(__file__))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ...cost.counts import Dtype
 from ...device.protocol import Planned
-from ..registry import canonical, file_names
+from ...registry import canonical, file_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from types import ModuleType
 from typing import Final
 
@@ -22,6 +21,7 @@ from torch import nn
 
 from ...graph.errors import InputError
 from ...graph.graph import Graph
+from ...registry import stems
 from ..conventions import COUNTERS, Reading
 from ..counts import count, total
 from ..memory import peaks
@@ -46,8 +46,7 @@ def readings(
 
 
 def _tools() -> list[ModuleType]:
-    files = (file.stem for file in Path(__file__).parent.glob("*.py"))
-    modules = [import_module(f".{name}", __name__) for name in files if name != "__init__"]
+    modules = [import_module(f".{name}", __name__) for name in stems(__file__)]
     order = list(COUNTERS)
     return sorted(modules, key=lambda tool: order.index(tool.FIGURES[0]))
 

@@ -1,0 +1,141 @@
+"""What a runtime says it spent per operator, joined to our layers."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ..device.protocol import RuntimeOp
+from ..graph.graph import Graph, Layer
+from ..graph.ops import OPS, Op
+from ..record.run import NET, part_layers
+from ..record.timing import Joined
+
+_OWN: Final = r"reorder|transpose|raster|copy|dim_order|reshape|flatten|permute|convert|parameter|result"
+"""What runtimes call operators of their own, which run none of our layers."""
+
+
+def _class(op: Op) -> str:
+    """What a runtime's operator and a layer must have in common: a product, or the same kind, or, for
+    what is elementwise, the very operation. "" for views.
+    """
+    if op.weighted:
+        return "weighted"
+    return {"elementwise": op.name, "view": "", "other": ""}.get(op.kind, op.kind)
+
+
+_PATTERNS: Final = (("", _OWN), *((_class(op), op.runtime) for op in OPS.values() if op.runtime))
+_CLASSES: Final = tuple(dict.fromkeys(name for name, _ in _PATTERNS if name))
+
+
+class _Join:
+    """Operators in the order in which they ran, each with at most one layer."""
+
+    def __init__(self, layers: Sequence[Layer], ops: Sequence[RuntimeOp]) -> None:
+        self.layers, self.ops = layers, ops
+        self.found: dict[int, tuple[Layer, Joined]] = {}
+        self.taken: set[str] = set()
+
+    def take(self, op: int, layer: Layer, how: Joined) -> None:
+        self.found[op] = (layer, how)
+        self.taken.add(layer.name)
+
+    def left(self, kind: str) -> tuple[list[int], list[Layer]]:
+        ops = [n for n, op in enumerate(self.ops) if n not in self.found and class_of(op) == kind]
+        left = (layer for layer in self.layers if layer.name not in self.taken)
+        return ops, [layer for layer in left if _class(layer.operation) == kind]
+
+
+def join(graph: Graph, part: str, ops: Sequence[RuntimeOp]) -> list[tuple[RuntimeOp, Layer | None, Joined]]:
+    """Each operator with its layer and how it was found: by its name (the module's path), by its kind
+    and output shape where fusion renamed it, or by its place among those of its kind.
+    """
+    paths = inner_paths(graph, part)
+    joining = _Join(list(paths.values()), ops)
+    for number, op in enumerate(ops):
+        if class_of(op) and (layer := _by_name(op, paths, joining)):
+            joining.take(number, layer, "name")
+    for kind in _CLASSES:
+        _by_shape(joining, kind)
+        _by_order(joining, kind)
+    return [(op, *joining.found.get(n, (None, ""))) for n, op in enumerate(ops)]
+
+
+def class_of(op: RuntimeOp) -> str:
+    """What kind of layer the operator can be; "" for what is the runtime's own, as a change of layout."""
+    for text in (op.kind, _scope(op.name)[1]):  # a BinaryOp or Subgraph has its operator in its name
+        for found, pattern in _PATTERNS:
+            if re.search(pattern, text, re.IGNORECASE):
+                return found
+    return ""
+
+
+def inner_paths(graph: Graph, part: str) -> dict[str, Layer]:
+    """The part's layers by their path in the module that the part is."""
+    if part == NET:
+        return {layer.name: layer for layer in graph.layers}
+    block = graph.block(part)
+    modules = block.modules if block else (part,)
+    found = {}
+    for layer in part_layers(graph, part):
+        inside = (n for n, module in enumerate(modules) if f"{layer.name}.".startswith(f"{module}."))
+        place = next(inside, None)
+        if place is None:
+            found[layer.name] = layer
+            continue
+        path = layer.name[len(modules[place]) + 1 :]
+        # Several modules in a row are timed as one Sequential, which numbers them.
+        found[path if len(modules) == 1 else f"{place}.{path}".rstrip(".")] = layer
+    return found
+
+
+def _by_name(op: RuntimeOp, paths: dict[str, Layer], joining: _Join) -> Layer | None:
+    path, kind = _scope(op.name)
+    layer = paths.get(path) or paths.get(f"{path}.{kind.lower()}".lstrip("."))
+    by_layer = {known.name: known for known in paths.values()}
+    wanted = class_of(op)
+    while (
+        layer and wanted == "weighted" and _class(layer.operation) != "weighted"
+    ):  # it took its activation's name
+        layer = by_layer.get(layer.inputs[0]) if layer.inputs else None
+    if (
+        layer
+        and _class(layer.operation) == wanted
+        and (wanted != "weighted" or layer.name not in joining.taken)
+    ):
+        return layer
+    return None
+
+
+def _scope(name: str) -> tuple[str, str]:
+    """Module path and operator type of "/features/features.4/block/block.0/block.0.0/Conv_output_0"."""
+    path = last = kind = ""
+    for scope in filter(None, name.split("/")):
+        if scope[:1].isupper():
+            kind = re.split(r"[_\d]", scope)[0]
+            break
+        joins = last and scope.startswith(f"{last}.")
+        path = path + scope[len(last) :] if joins else f"{path}.{scope}".lstrip(".")
+        last = scope
+    return path, kind
+
+
+def _by_shape(joining: _Join, kind: str) -> None:
+    ops, layers = joining.left(kind)
+    for number in ops:
+        shape = _squeezed(joining.ops[number].out_shape)
+        same = [layer for layer in layers if shape and _squeezed(layer.out_shape) == shape]
+        if same:
+            joining.take(number, same[0], "shape")
+            layers.remove(same[0])
+
+
+def _by_order(joining: _Join, kind: str) -> None:
+    """Where as many operators as layers are left, they are the same in the same order."""
+    ops, layers = joining.left(kind)
+    if len(ops) == len(layers):
+        for number, layer in zip(ops, layers, strict=True):
+            joining.take(number, layer, "order")
+
+
+def _squeezed(shape: Iterable[int] | None) -> tuple[int, ...] | None:
+    return None if shape is None else tuple(size for size in shape if size != 1)

@@ -1,0 +1,46 @@
+"""What depthwise-separable convolution saves a network: the same with standard convolutions, beside it."""
+
+from msgspec.structs import replace
+
+from ..mobilenetv3.variants import vary
+from ..record.run import Subject
+from ..record.target import Target
+from .grid import grid_of, part_costs, timings_of
+from .view import View
+
+
+def standard_ratios(view: View) -> dict[str, float]:
+    """By part: MACs with one standard convolution for each depthwise + project pair, over the view's."""
+    costs = part_costs(standard(view).graph, view.dtype)
+    return {part: costs[part].macs / own.macs for part, own in view.costs.items() if own.macs}
+
+
+def standard(view: View) -> Subject:
+    """The view's network with one standard convolution for each depthwise + project pair."""
+    return view.run.subject.varied(vary(view.run.subject.table, standard_conv=True))
+
+
+def measured_ratios(view: View, variant: str) -> dict[Target, dict[str, float]]:
+    """By target and part: the variant's median over the view's, where both were measured."""
+    if variant not in view.run.variants:
+        return {}
+    graph = view.run.variants[variant].graph
+    other = grid_of(graph, timings_of(view.run, variant))
+    found: dict[Target, dict[str, float]] = {}
+    for target in view.grid.targets:
+        for part in view.grid.parts:
+            base = view.seconds(part, target)
+            timing = other.at(part, target) if part in other.parts else None
+            if base and timing and timing.seconds:
+                found.setdefault(target, {})[part] = timing.seconds / base
+    return found
+
+
+def standard_variant(view: View) -> str:
+    """The run's variant that is the view's network with standard convolutions, or ""."""
+    ours = view.run.subject
+    wanted = replace(ours.table, name="any", conv="standard")
+    for name, subject in view.run.variants.items():
+        if replace(subject.table, name="any") == wanted and subject.input == ours.input:
+            return name
+    return ""

@@ -1,0 +1,195 @@
+"""What changed from one network or run to another: every figure by block and in total, every time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from ..analysis.change import Change, change, other_machine
+from ..graph.align import aligned
+from ..record.run import NET, Run
+from ..record.target import Target, named_field, paired
+from ..record.timing import Timing
+from .figures import NAMES, Figure, Found, Unit, figures, targets_of, timings_of
+
+
+class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure of a block (or, "", of the network) before and after; None where there is none."""
+
+    variant: str
+    name: str
+    unit: Unit
+    block: str
+    old: int | None
+    new: int | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it changed."""
+        return self.old != self.new
+
+
+class TimeChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A part's time before and after; the timing is None where it was not measured.
+
+    part: as the new network calls it; counterpart: as the old one does.
+    """
+
+    variant: str
+    part: str
+    counterpart: str
+    old: Timing | None
+    new: Timing | None
+    change: Change
+
+
+class Diff(msgspec.Struct, frozen=True):
+    """Everything that was compared, changed or not; `notes` say what else differs."""
+
+    old: Found
+    new: Found
+    figures: tuple[FigureChange, ...]
+    times: tuple[TimeChange, ...]
+    notes: tuple[str, ...]
+
+
+def diff(old: Found, new: Found) -> Diff:
+    """From `old` to `new`: the network, and the variants that both have.
+
+    Bytes are those of a dtype and batch that both were measured with, else of each one's first.
+    """
+    size = next((each for each in new.sizes if each in old.sizes), None)
+    if size:
+        old, new = (replace(each, dtype=size[0], batch=size[1]) for each in (old, new))
+    shared = [name for name in old.subjects if name in new.subjects]
+    times = tuple(each for name in shared for each in _times(old, new, name))
+    return Diff(
+        old, new,
+        tuple(each for name in shared for each in _figures(old, new, name)),
+        times,
+        tuple(_notes(old, new, times)),
+    )  # fmt: skip
+
+
+def _figures(old: Found, new: Found, variant: str) -> Iterator[FigureChange]:
+    before = figures(old.subjects[variant].graph, old.dtype, old.batch)
+    after = figures(new.subjects[variant].graph, new.dtype, new.batch)
+    for name in NAMES:
+        a, b = before[name], after[name]
+        yield FigureChange(variant=variant, name=name, unit=a.unit, block="", old=a.value, new=b.value)
+        if name != "arena":  # its blocks are those of peak.folded
+            yield from _blocks(variant, name, a, b)
+
+
+def _blocks(variant: str, name: str, old: Figure, new: Figure) -> Iterator[FigureChange]:
+    for block in _in_order([*old.blocks], [*new.blocks]):
+        yield FigureChange(
+            variant=variant, name=name, unit=old.unit, block=block,
+            old=old.blocks.get(block), new=new.blocks.get(block),
+        )  # fmt: skip
+
+
+def _in_order(old: list[str], new: list[str]) -> list[str]:
+    """The blocks of both, those of the longer network in its order."""
+    longer, shorter = (new, old) if len(new) >= len(old) else (old, new)
+    return list(dict.fromkeys([*longer, *shorter]))
+
+
+def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
+    """The times of the whole network and of its blocks, as far as both networks have them."""
+    if old.run is None or new.run is None:
+        return
+    before, after = timings_of(old.run, variant), timings_of(new.run, variant)
+    same = _counterparts(old, new, variant)
+    pairs = paired(targets_of(old.run, variant), targets_of(new.run, variant)).pairs
+    seen = set()
+    for part, counterpart in same.items():
+        for a, b in _pairs(before.get(counterpart, []), after.get(part, []), pairs):
+            if (id(a), id(b)) in seen:  # an identical part's, told already
+                continue
+            seen.add((id(a), id(b)))
+            change = _change(a, b, old.run, new.run)
+            yield TimeChange(variant=variant, part=part, counterpart=counterpart, old=a, new=b, change=change)
+
+
+def _counterparts(old: Found, new: Found, variant: str) -> dict[str, str]:
+    """Each part of the new network with what it is compared with: the whole with the whole, a block with
+    the one that it is aligned with, a module with the one at the same path.
+    """
+    timed = [timings_of(each.run, variant) if each.run else {} for each in (old, new)]
+    graphs = [each.subjects[variant].graph for each in (old, new)]
+    blocks = {name for graph in graphs for name in graph.block_names}
+    modules = {part: part for part in timed[1] if part in timed[0] and part not in blocks}
+    return {**aligned(*graphs), NET: NET, **modules}
+
+
+def _pairs(
+    old: list[Timing], new: list[Timing], pairs: Mapping[Target, Target]
+) -> Iterator[tuple[Timing | None, Timing | None]]:
+    """Timings of one part whose targets belong together; then those of either side that are alone."""
+    before = {timing.target: timing for timing in old}
+    for timing in new:
+        yield before.pop(pairs[timing.target], None) if timing.target in pairs else None, timing
+    yield from ((timing, None) for timing in before.values())
+
+
+def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> Change:
+    if old is None or new is None:
+        return Change("not comparable", reason=f"not in the {'old' if old is None else 'new'} run")
+    apart = other_machine(old, new, before, after)
+    return Change("not comparable", reason=apart) if apart else change(old, new)
+
+
+def _notes(old: Found, new: Found, times: Sequence[TimeChange]) -> Iterator[str]:
+    for each in (old, new):
+        graph = each.subject.graph
+        unpriced = {op.name: None for op in graph.operations if op.flops is None}
+        if unpriced:
+            ops = ", ".join(unpriced)
+            yield f"{each.source}: no price is known for {ops}: MACs and FLOPs are at least what is shown."
+    if old.subject.input != new.subject.input:
+        sizes = ["×".join(map(str, each.subject.input)) for each in (old, new)]
+        yield f"The input is {sizes[0]} in the old one and {sizes[1]} in the new one."
+    if (old.dtype, old.batch) != (new.dtype, new.batch):
+        yield (
+            f"Bytes are those of {old.dtype}, batch {old.batch} in the old one "
+            f"and of {new.dtype}, batch {new.batch} in the new one."
+        )
+    for name in [*old.subjects, *new.subjects]:
+        if (name in old.subjects) != (name in new.subjects):
+            yield f"The variant {name} is only in the {'old' if name in old.subjects else 'new'} one."
+    if old.run and new.run:
+        if any(each.change.verdict != "not comparable" for each in times):
+            yield from _target_notes(old.run, new.run)
+        yield from _alignment_notes(old, new)
+        yield from _host_notes(old.run, new.run)
+
+
+def _target_notes(old: Run, new: Run) -> Iterator[str]:
+    """Name the fields in which the times that are compared differ."""
+    for field in paired(targets_of(old), targets_of(new)).differing:
+        a, b = (named_field(run.targets[0], field) for run in (old, new))
+        how = "; times are compared per image" if field == "batch" else ""
+        yield f"Times at {a} in the old one are compared with {b} in the new one{how}."
+
+
+def _alignment_notes(old: Found, new: Found) -> Iterator[str]:
+    """Name the parts whose times are not compared, since the other network has no such part."""
+    for variant in [name for name in old.subjects if name in new.subjects]:
+        same = _counterparts(old, new, variant)
+        for which, found, kept in (("old", old, same.values()), ("new", new, same.keys())):
+            timed = timings_of(found.run, variant) if found.run else {}
+            alone = [part for part, timings in timed.items() if timings and part not in kept]
+            if alone:
+                of = f"the {which} network" + (f", {variant}," if variant else "")
+                yield f"Not compared: times of parts of {of} without a counterpart: {', '.join(alone)}."
+
+
+def _host_notes(old: Run, new: Run) -> Iterator[str]:
+    for device in [name for name in old.hosts if name in new.hosts]:
+        a, b = old.hosts[device], new.hosts[device]
+        versions = {"python": (a.python, b.python), "system": (a.os, b.os)}
+        versions |= {k: (a.versions[k], b.versions[k]) for k in a.versions if k in b.versions}
+        changed = [f"{name} {x} → {y}" for name, (x, y) in versions.items() if x != y]
+        if changed:
+            yield f"Versions changed{f' on {device}' if device else ''}: {', '.join(changed)}."

@@ -1,0 +1,90 @@
+"""What `diff` and `check` found, as the JSON documents that they write."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import asdict
+
+from ..record.document import table_fields
+from ..record.run import SCHEMA
+from ..record.timing import Timing
+from .diff import Diff, FigureChange, TimeChange
+from .figures import Found
+from .judge import Judgement
+
+
+def diff_document(found: Diff) -> dict[str, Any]:
+    """Both networks, and every figure and time of both that was compared."""
+    return {
+        "schema": SCHEMA,
+        "old": _found(found.old),
+        "new": _found(found.new),
+        "notes": found.notes,
+        "totals": [_figure_change(each) for each in found.figures if not each.block],
+        "blocks": [_figure_change(each) for each in found.figures if each.block and each.differs],
+        "times": [_time_change(each) for each in found.times],
+    }
+
+
+def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgement]) -> dict[str, Any]:
+    """What was held against which budgets, and every verdict with limit, value and margin."""
+    return {
+        "schema": SCHEMA,
+        "checked": _found(found),
+        "baseline": baseline and _found(baseline),
+        "passed": all(each.breach != "error" for each in judged),
+        "verdicts": [
+            {
+                "budget": each.budget.name,
+                "written": each.budget.written,
+                "level": each.budget.level,
+                "dtype": each.dtype,
+                "batch": each.batch,
+                "target": each.target,
+                "baseline_target": each.baseline_target,
+                "unit": each.unit,
+                "limit": each.limit,
+                "value": each.value,
+                "margin": each.margin,
+                "baseline": each.baseline,
+                "status": each.status,
+                "breach": each.breach,
+                "reason": each.reason,
+                "spenders": each.spenders,
+            }
+            for each in judged
+        ],
+    }
+
+
+def _found(found: Found) -> dict[str, Any]:
+    run = found.run
+    when = {"created": run.created, "hosts": run.hosts} if run else {}
+    return {
+        "source": found.source, "table": table_fields(found.subject.table), "input": found.subject.input,
+        "dtype": found.dtype, "batch": found.batch, **when,
+    }  # fmt: skip
+
+
+def _figure_change(each: FigureChange) -> dict[str, Any]:
+    place = {"block": each.block} if each.block else {}
+    return {
+        "variant": each.variant, "figure": each.name, **place, "unit": each.unit, "old": each.old,
+        "new": each.new, "ratio": each.new / each.old if each.old and each.new is not None else None,
+    }  # fmt: skip
+
+
+def _time_change(each: TimeChange) -> dict[str, Any]:
+    return {
+        "variant": each.variant, "part": each.part, "old_part": each.counterpart,
+        "old": _time(each.old), "new": _time(each.new), **asdict(each.change),
+    }  # fmt: skip
+
+
+def _time(timing: Timing | None) -> dict[str, Any] | None:
+    if timing is None:
+        return None
+    return {
+        "part": timing.part, "target": timing.target, "status": timing.status, "seconds": timing.seconds,
+        "seconds_per_image": timing.per_image, "summary": timing.summary,
+    }  # fmt: skip

@@ -1,0 +1,218 @@
+"""Whether a network keeps its budgets, and what spends most of those that it breaks."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from ..analysis.change import Change, change, other_machine, state
+from ..cost.counts import Dtype
+from ..graph.align import aligned
+from ..record.run import NET
+from ..record.target import Target, paired
+from ..record.timing import Timing
+from .figures import LATENCY, Figure, Found, Unit, figures, targets_of, timings_of, unit_of
+from .limits import Budget, Level
+
+_SPENDERS: Final = 3
+
+Status = Literal["met", "broken", "unmeasured", "incomparable"]
+
+
+class Spender(msgspec.Struct, frozen=True):
+    """A block, what it has of a figure, its share of the network's, and what it had in the baseline."""
+
+    block: str
+    value: int | float
+    share: float | None
+    baseline: int | float | None = None
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """One budget held against what was found.
+
+    target: of a time, what it was taken on; baseline_target: what its baseline was. dtype, batch: of a
+    figure in bytes, for which it is told; None where there is nothing to tell apart. limit, value,
+    baseline: in `unit`, None where there is none. reason: why nothing could be judged, or why a time above
+    its limit is no breach. spenders: of a broken budget, the blocks that spend the most.
+    """
+
+    budget: Budget
+    unit: Unit
+    status: Status
+    target: Target | None = None
+    baseline_target: Target | None = None
+    dtype: Dtype | None = None
+    batch: int | None = None
+    limit: int | float | None = None
+    value: int | float | None = None
+    baseline: int | float | None = None
+    reason: str = ""
+    spenders: tuple[Spender, ...] = ()
+
+    @property
+    def measured_as(self) -> str:
+        """The settings of a time, e.g. "fp32, batch 1, 1 thread → int8, batch 1, 1 thread" where those of the
+        baseline differ; the dtype and batch of a figure, if any.
+        """
+        if self.target is None:
+            return ", ".join(
+                [*([self.dtype] if self.dtype else []), *([f"batch {self.batch}"] if self.batch else [])]
+            )
+        known = [each for each in (self.baseline_target, self.target) if each]
+        named = any(each.device for each in known)  # the budget's name has the backend
+        return " → ".join(
+            dict.fromkeys(f"{each.place}, {each.settings}" if named else each.settings for each in known)
+        )
+
+    @property
+    def margin(self) -> int | float | None:
+        """What is left of the limit; negative where the value is above it."""
+        return None if self.limit is None or self.value is None else self.limit - self.value
+
+    @property
+    def breach(self) -> Level | None:
+        """How loud it is: what was not measured is an error, whatever the budget's level."""
+        if self.status == "met":
+            return None
+        return "error" if self.status == "unmeasured" else self.budget.level
+
+
+def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tuple[Judgement, ...]:
+    """Every budget's judgement; that of a time on each target on which it was taken.
+
+    A budget with a change needs the baseline.
+    """
+    judged: list[Judgement] = []
+    paper: dict[tuple[Dtype, int], tuple[Mapping[str, Figure], Mapping[str, Figure]]] = {}
+    for budget in budgets:
+        if budget.name.startswith(LATENCY):
+            judged += _judge_times(budget, found, baseline)
+            continue
+        sizes = _sizes(budget, found)
+        for size in sizes:
+            if size not in paper:
+                old = baseline or found
+                paper[size] = (figures(found.subject.graph, *size), figures(old.subject.graph, *size))
+            new, old_figures = paper[size]
+            judgement = _judge_figure(budget, new[budget.name], old_figures[budget.name])
+            told = size if len(sizes) > 1 else (budget.dtype, None)
+            judged.append(msgspec.structs.replace(judgement, dtype=told[0], batch=told[1]))
+    return tuple(judged)
+
+
+def _sizes(budget: Budget, found: Found) -> list[tuple[Dtype, int]]:
+    """The dtypes and batches at which a figure is judged: the budget's, or all that were measured."""
+    if budget.dtype:
+        return [(budget.dtype, found.batch)]
+    if unit_of(budget.name) != "bytes":
+        return [(found.dtype, found.batch)]
+    if budget.name.startswith(("peak.", "arena")):
+        return list(found.sizes)
+    return list({dtype: (dtype, batch) for dtype, batch in reversed(found.sizes)}.values())[::-1]
+
+
+def _judge_figure(budget: Budget, new: Figure, old: Figure) -> Judgement:
+    plain = Judgement(budget=budget, unit=new.unit, status="met")
+    limit, base = budget.limit, None
+    if budget.change is not None and old.value is not None:
+        base = old.value
+        limit = int(base * (1 + budget.change))  # whole figures: none lies between it and the limit
+    found = msgspec.structs.replace(plain, limit=limit, value=new.value, baseline=base)
+    if new.value is None or limit is None:
+        return msgspec.structs.replace(found, status="unmeasured", reason=new.reason or old.reason)
+    if new.value <= limit:
+        return msgspec.structs.replace(found, status="unmeasured", reason=new.reason) if new.reason else found
+    spenders = _most(new.blocks, new.value, old.blocks if base is not None else {})
+    return msgspec.structs.replace(found, status="broken", spenders=spenders)
+
+
+def _judge_times(budget: Budget, found: Found, baseline: Found | None) -> list[Judgement]:
+    backend = budget.name.removeprefix(LATENCY)
+    timings, reason = _of_backend(found, backend, budget)
+    if not timings:
+        return [_judgement(budget, None, "unmeasured", reason)]
+    return [_judge_time(budget, timing, found, baseline) for timing in timings]
+
+
+def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | None) -> Judgement:
+    if new.seconds is None:
+        return _judgement(budget, new, "unmeasured", f"it is {state(new)}")
+    if budget.change is None or baseline is None:
+        return _limited(_judgement(budget, new), budget.limit, _blocks(found, new), {})
+    before, reason = _of_backend(baseline, new.target.backend, budget)
+    pairs = paired(targets_of(baseline.run), targets_of(found.run)).pairs
+    old = next((t for t in before if t.target == pairs.get(new.target)), None)
+    if old is None:
+        why = reason or f"{baseline.source} was not measured as {new.target.settings} on {new.target.backend}"
+        return _judgement(budget, new, "unmeasured", why)
+    if old.seconds is None:
+        return _judgement(budget, new, "unmeasured", f"in {baseline.source} it is {state(old)}")
+    scale = new.target.batch / old.target.batch  # times of different batches are compared per image
+    base = scale * old.seconds
+    limit = base * float(1 + budget.change)
+    plain = msgspec.structs.replace(
+        _judgement(budget, new), limit=limit, baseline=base, baseline_target=old.target
+    )
+    apart = other_machine(old, new, baseline.run, found.run) if baseline.run and found.run else ""
+    moved = Change("not comparable", reason=apart) if apart else change(old, new)
+    if moved.verdict == "not comparable":
+        return msgspec.structs.replace(plain, status="incomparable", reason=moved.reason)
+    known = _blocks(baseline, old)
+    same = aligned(baseline.subject.graph, found.subject.graph)
+    earlier = {block: scale * known[was] for block, was in same.items() if was in known}
+    judged = _limited(plain, limit, _blocks(found, new), earlier)
+    if judged.status == "broken" and moved.verdict != "slower":
+        told = f"above it, but {moved.reason} (p = {moved.p:.2g}, noise {moved.noise:.1%})"
+        return msgspec.structs.replace(judged, status="met", reason=told, spenders=())
+    return judged
+
+
+def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:
+    """The whole network's timings on `backend`, or why there are none."""
+    if found.run is None:
+        return [], f"{found.source} is a table, which has no times; profile it, and check the run"
+    ours = [t for t in found.run.timings if t.target.backend == backend and not t.variant]
+    whole = [t for t in ours if t.part == NET and budget.dtype in (None, t.target.dtype)]
+    if whole:
+        return whole, ""
+    if not ours:
+        return [], f"{found.source} was not measured on {backend}"
+    if not any(t.part == NET for t in ours):
+        return [], f"{found.source} has only parts on {backend}, not the whole network"
+    return [], f"{found.source} was not measured at {budget.dtype} on {backend}"
+
+
+def _judgement(budget: Budget, timing: Timing | None, status: Status = "met", reason: str = "") -> Judgement:
+    return Judgement(
+        budget=budget, unit=unit_of(budget.name), status=status, target=timing.target if timing else None,
+        limit=budget.limit, value=timing.seconds if timing else None, reason=reason,
+    )  # fmt: skip
+
+
+def _limited(
+    plain: Judgement, limit: float | None, new: Mapping[str, float], old: Mapping[str, float]
+) -> Judgement:
+    if plain.value is None or limit is None or plain.value <= limit:
+        return plain
+    return msgspec.structs.replace(plain, status="broken", spenders=_most(new, plain.value, old))
+
+
+def _blocks(found: Found, like: Timing) -> dict[str, float]:
+    """Each block's time on the target of `like`, where it was measured."""
+    if found.run is None:
+        return {}
+    return {
+        part: timing.seconds
+        for part, timings in timings_of(found.run).items()
+        for timing in timings
+        if part != NET and timing.target == like.target
+        if timing.seconds is not None
+    }
+
+
+def _most(new: Mapping[str, float], whole: float, old: Mapping[str, float]) -> tuple[Spender, ...]:
+    first = sorted(new, key=lambda block: -new[block])[:_SPENDERS]
+    return tuple(
+        Spender(block, new[block], new[block] / whole if whole else None, old.get(block)) for block in first
+    )

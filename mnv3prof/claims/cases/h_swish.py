@@ -1,0 +1,195 @@
+"""K4 and K5: h-swish in its forms against swish and ReLU, alone and in the network."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from ...cost.counts import Dtype
+from ...graph.graph import Graph, Layer
+from ...mobilenetv3.table import Table
+from ...record.findings import Evidence, Finding
+from ...record.run import NET, Subject
+from ..claim import Claim, Wish, finding, not_measured
+from ..compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio
+
+K4: Final = Claim(
+    "K4", "h-swish instead of swish makes inference on mobile chips 15 to 20 % faster.",
+    "15 to 20 % faster",
+    "Searching for MobileNetV3, section 5.2 and Table 5 (Pixel 1): h-swish 51.4 ms, not optimised 57.5 ms, "
+    "all ReLU 50.5 ms; it times no swish",
+)  # fmt: skip
+K5: Final = Claim(
+    "K5", "h-swish in its deployment form, x · clamp(x + 3, 0, 6) / 6, is faster than the plain one.",
+    "faster", "Searching for MobileNetV3, section 6: an optimised h-swish saves 6 ms of 57.5",
+)  # fmt: skip
+CLAIMS: Final = (K4, K5)
+
+FORMS: Final = {
+    "swish": "SW",
+    "h-swish by ReLU6": "HS-RELU6",
+    "h-swish by clamp": "HS-CLAMP",
+    "ReLU for h-swish": "RE",
+}
+"""Networks by name, with what each puts in the place of nn.Hardswish; the rest stays."""
+GATES: Final = {
+    "sigmoid gate": "sigmoid", "h-sigmoid by ReLU6": "hardsigmoid_relu6",
+}  # fmt: skip
+"""Networks by name, with what each puts in the place of nn.Hardsigmoid in squeeze-excite."""
+_SAVED: Final = 0.15
+_DTYPES: Final[tuple[Dtype, ...]] = ("fp32", "int8")
+
+
+def timed(subject: Subject) -> tuple[Wish, ...]:
+    """The whole network in every form, then the activation alone at its largest, middle and smallest."""
+    shapes = alone(subject.graph)
+    if not shapes:
+        return ()
+    table = subject.table
+    nets = {"": subject, **{name: subject.varied(_in_form(table, code)) for name, code in FORMS.items()}}
+    gated = {
+        "": subject,
+        **{name: subject.varied(replace(table, se_gate=gate)) for name, gate in GATES.items()},
+    }
+    return (
+        *(Wish(name, net, NET, _DTYPES, compiled=2) for name, net in nets.items()),
+        *(
+            Wish(name, net, layer.name, _DTYPES, compiled=int(layer is shapes[0]))
+            for layer in shapes
+            for name, net in nets.items()
+        ),
+        *(Wish(name, net, gate) for gate in _last_gate(subject.graph) for name, net in gated.items()),
+    )
+
+
+def alone(graph: Graph) -> tuple[Layer, ...]:
+    """The h-swish layers that stand for all: with the most, middling and fewest elements."""
+    found = sorted(
+        {layer.elements: layer for layer in reversed(graph.layers) if layer.op == "hardswish"}.items()
+    )
+    layers = [layer for _, layer in found]
+    return tuple(dict.fromkeys((layers[-1], layers[len(layers) // 2], layers[0]))) if layers else ()
+
+
+def _in_form(table: Table, code: str) -> Table:
+    def changed(activation: str) -> str:
+        return code if activation == "HS" else activation
+
+    rows = tuple(replace(row, activation=changed(row.activation)) for row in table.rows)
+    stem, head = changed(table.stem_activation), changed(table.head_activation)
+    return replace(table, rows=rows, stem_activation=stem, head_activation=head)
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """K4 and K5."""
+    if not alone(evidence.graph):
+        why = "the table has no h-swish"
+        return tuple(finding(claim, "not testable here", how="computed", why=why) for claim in CLAIMS)
+    return _against_swish(evidence), _deployed(evidence)
+
+
+def _places(evidence: Evidence) -> Iterable[tuple[str, str, Dtype]]:
+    """Backends and types that the whole network was timed on, with their name."""
+    for dtype in _DTYPES:
+        for backend in evidence.backends(dtype):
+            yield f"{backend} {dtype}", backend, dtype
+
+
+def _nets(evidence: Evidence, first: str, second: str) -> dict[str, Ratio]:
+    return {
+        where: r
+        for where, backend, dtype in _places(evidence)
+        if (r := ratio(*(evidence.timing(form, NET, backend, dtype) for form in (first, second))))
+    }
+
+
+def _against_swish(evidence: Evidence) -> Finding:
+    nets = _nets(evidence, "", "swish")
+    if not nets:
+        return not_measured(K4, evidence)
+    verdict, why = overall({where: is_faster(r, _SAVED) for where, r in nets.items()})
+    verdict, why = on_a_mobile_chip(verdict, why, evidence)
+    said = ", ".join(f"{_saved(r)} on {where}" for where, r in nets.items())
+    return finding(
+        K4, verdict, found=f"The network with nn.Hardswish instead of swish takes {said}.", why=why,
+        how=measured_on(evidence, nets),
+        working=(*_lines(evidence, "", ("swish", "ReLU for h-swish", "h-swish by ReLU6")), *_gate(evidence)),
+    )  # fmt: skip
+
+
+def _deployed(evidence: Evidence) -> Finding:
+    pair = ("h-swish by clamp", "h-swish by ReLU6")
+    nets = {f"{where}, in the network": r for where, r in _nets(evidence, *pair).items()}
+    largest = alone(evidence.graph)[0]
+    single = {
+        f"{where}, alone": r
+        for where, backend, dtype in _places(evidence)
+        if (r := ratio(*(evidence.timing(form, largest.name, backend, dtype) for form in pair)))
+    }
+    found = {**single, **nets}
+    if not found:
+        return not_measured(K5, evidence)
+    verdict, why = overall({where: is_faster(r) for where, r in found.items()})
+    said = "; ".join(f"{_saved(r)} on {where}" for where, r in found.items())
+    return finding(
+        K5, verdict, found=f"By clamp instead of by ReLU6 it takes {said}.", why=why,
+        how=measured_on(evidence, [where.partition(",")[0] for where in found]),
+        working=(
+            *_lines(evidence, "h-swish by clamp", ("h-swish by ReLU6", "")), *_fusion(evidence),
+        ),
+    )  # fmt: skip
+
+
+def _saved(r: Ratio) -> str:
+    """The ratio as more or less time: "−3.1 % (−4.0 to −2.2 %)"."""
+    value, low, high = (f"{100 * (x - 1):+.1f}".replace("-", "−") for x in (r.value, r.low, r.high))
+    return f"{value} % ({low} to {high})"
+
+
+def _lines(evidence: Evidence, first: str, others: tuple[str, ...]) -> list[str]:
+    """The time of one form by others', in the whole network and alone at each shape."""
+    parts = {NET: "whole network", **{x.name: f"alone, {_shape(x)}" for x in alone(evidence.graph)}}
+    return [
+        f"{where}, {words}: {first or 'nn.Hardswish'} by {other or 'nn.Hardswish'}, time {r}"
+        for where, backend, dtype in _places(evidence)
+        for part, words in parts.items()
+        for other in others
+        if (r := ratio(*(evidence.timing(form, part, backend, dtype) for form in (first, other))))
+    ]
+
+
+def _gate(evidence: Evidence) -> list[str]:
+    """nn.Hardsigmoid alone, by each other form."""
+    return [
+        f"{name}, {gate}: nn.Hardsigmoid by {form}, time {r}"
+        for gate in _last_gate(evidence.graph)
+        for name in evidence.backends()
+        for form in GATES
+        if (r := ratio(*(evidence.timing(variant, gate, name) for variant in ("", form))))
+    ]
+
+
+def _last_gate(graph: Graph) -> list[str]:
+    """The widest gate of a squeeze-excite, which is the last; none where the table has none."""
+    return [layer.name for layer in graph.layers if layer.role == "se_gate"][-1:]
+
+
+def _fusion(evidence: Evidence) -> list[str]:
+    """What a network's h-swish costs over ReLU, and what the written form costs over the runtime's own."""
+    said = []
+    for where, backend, dtype in _places(evidence):
+        relu, own, plain = (
+            evidence.timing(form, NET, backend, dtype)
+            for form in ("ReLU for h-swish", "", "h-swish by ReLU6")
+        )
+        over, written = ratio(own, relu), ratio(plain, own)
+        if over and written:
+            said.append(
+                f"{where}: in the network nn.Hardswish takes {_saved(over)} over ReLU, which every runtime "
+                f"fuses; written out by ReLU6 it takes {_saved(written)} over nn.Hardswish"
+            )
+    return said
+
+
+def _shape(layer: Layer) -> str:
+    return "×".join(map(str, layer.out_shape))

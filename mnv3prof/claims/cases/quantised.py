@@ -1,0 +1,61 @@
+"""K6: what 8 bits cost a network with h-swish and one with ReLU."""
+
+from typing import Final
+
+from ...mobilenetv3.variants import with_activation
+from ...record.findings import Evidence, Finding, Verdict
+from ..claim import Arm, Claim, finding, not_trained
+from ..gained import BASE, Gain, learnt_too_little, lost_in_8_bits, trained_on
+
+K6: Final = Claim(
+    "K6", "8-bit quantisation costs less than 1 % of accuracy with h-swish, more than 3 % with ReLU.",
+    "under 1 % with h-swish, over 3 % with ReLU",
+    "Searching for MobileNetV3, Tables 3 and 4, on ImageNet with h-swish: Large 75.2 to 73.8 %, Small 67.5 "
+    "to 64.9 %",
+)  # fmt: skip
+CLAIMS: Final = (K6,)
+
+RELU: Final = "ReLU everywhere"
+ARMS: Final = (
+    Arm(BASE, quantised=True),
+    Arm(RELU, lambda table: with_activation(table, "RE"), quantised=True),
+)
+_MOST: Final = 1.0
+_LEAST: Final = 3.0
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """K6."""
+    swish, relu = (lost_in_8_bits(evidence.trials, arm) for arm in (BASE, RELU))
+    if swish is None or relu is None:
+        return (not_trained(K6),)
+    verdict, why = _verdict(swish, relu, learnt_too_little(evidence.trials))
+    return (
+        finding(
+            K6, verdict, found=f"Lost in 8 bits, with h-swish: {swish}; with ReLU: {relu}.", why=why,
+            how=f"{trained_on(evidence.trials, BASE, RELU)}; 8 bits static on ONNX Runtime, calibrated",
+            working=(*swish.working, *relu.working),
+        ),
+    )  # fmt: skip
+
+
+def _verdict(swish: Gain, relu: Gain, too_little: str) -> tuple[Verdict, str]:
+    """Each half by whether its interval lies beyond the claim's bound, on this data."""
+    if too_little:
+        return "no evidence yet", too_little
+    halves = {
+        "h-swish loses less than 1": _beyond(swish.high < _MOST, swish.low >= _MOST),
+        "ReLU loses more than 3": _beyond(relu.low > _LEAST, relu.high <= _LEAST),
+    }
+    untold = [half for half, outcome in halves.items() if outcome is None]
+    if untold:
+        return "not testable here", f"the seeds' spread hides whether {' and '.join(untold)}"
+    kept = [half for half, outcome in halves.items() if outcome]
+    if len(kept) == 2:
+        return "holds", "on this data"
+    gone = [half for half in halves if half not in kept]
+    return "does not hold", f"on this data not that {' nor that '.join(gone)}"
+
+
+def _beyond(yes: bool, no: bool) -> bool | None:
+    return True if yes else False if no else None

@@ -1,0 +1,63 @@
+"""K7: squeeze-excite by 1×1 convolutions or by linear layers."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from ...record.findings import Evidence, Finding
+from ...record.run import Subject
+from ..claim import NOT_IN_PAPER, Claim, Wish, finding, not_measured
+from ..compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio, ratio_of_sums
+from .squeeze_excite import modules
+
+K7: Final = Claim(
+    "K7", "1×1 convolutions in squeeze-excite use optimised libraries better than linear layers on mobile.",
+    "better on mobile", f"{NOT_IN_PAPER}; torchvision and timm use 1×1 convolutions",
+)  # fmt: skip
+CLAIMS: Final = (K7,)
+
+LINEAR: Final = "linear SE"
+
+
+def _forms(subject: Subject) -> dict[str, Subject]:
+    """The network as asked for under "", and with the other form of squeeze-excite."""
+    other = "conv" if subject.table.se_form == "linear" else "linear"
+    return {"": subject, LINEAR: subject.varied(replace(subject.table, se_form=other))}
+
+
+def timed(subject: Subject) -> tuple[Wish, ...]:
+    """Every SE module in both forms."""
+    return tuple(
+        Wish(variant, net, path)
+        for path in modules(subject.graph).values()
+        for variant, net in _forms(subject).items()
+    )
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """K7."""
+    paths = list(modules(evidence.graph).values())
+    if not paths:
+        return (finding(K7, "not testable here", how="computed", why="the table has no squeeze-excite"),)
+    order = ("", LINEAR) if evidence.subject.table.se_form == "conv" else (LINEAR, "")
+    found: dict[str, Ratio] = {}
+    working = []
+    for name in evidence.backends():
+        pairs = {path: [evidence.timing(variant, path, name) for variant in order] for path in paths}
+        both = {path: r for path, pair in pairs.items() if (r := ratio(*pair))}
+        whole = ratio_of_sums([pairs[path][0] for path in both], [pairs[path][1] for path in both])
+        if whole:
+            found[name] = whole
+            working += [
+                f"{name}, {path}: 1×1 convolutions by linear layers, time {r}" for path, r in both.items()
+            ]
+    if not found:
+        return (not_measured(K7, evidence),)
+    verdict, why = on_a_mobile_chip(*overall({n: is_faster(r) for n, r in found.items()}), evidence)
+    said = ", ".join(f"{r} on {name}" for name, r in found.items())
+    return (
+        finding(
+            K7, verdict, how=measured_on(evidence, found), why=why, working=tuple(working),
+            found=f"All SE modules, time with 1×1 convolutions by linear layers: {said}.",
+        ),
+    )  # fmt: skip

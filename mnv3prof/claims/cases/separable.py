@@ -1,0 +1,257 @@
+"""K1 and K2: what a depthwise-separable pair saves over a standard convolution, in operations and in time."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import count
+from math import prod
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from ...cost.counts import count as count_layers
+from ...cost.counts import total
+from ...graph.graph import Graph
+from ...mobilenetv3.table import Row, Table, row_names
+from ...record.findings import Evidence, Finding, Series
+from ...record.run import NET, Subject, part_layers
+from ..claim import Claim, Wish, finding, not_measured
+from ..compared import Ratio, measured_on, overall, ratio, ratio_of_sums
+
+K1: Final = Claim(
+    "K1", "A separable 3×3 pair needs 8 to 9 times fewer operations than a standard convolution.",
+    "8 to 9 times", "MobileNets (arXiv 1704.04861), section 3.1: 8 to 9 times, at 1/N + 1/k²",
+)  # fmt: skip
+K2: Final = Claim(
+    "K2", "From 32 to 64 channels a standard 3×3 convolution has 18,432 weights, the separable pair 2,816.",
+    "18,432 and 2,816", "",
+)  # fmt: skip
+CLAIMS: Final = (K1, K2)
+
+LOW: Final = 8
+HIGH: Final = 9
+STANDARD: Final = "standard conv"
+_KERNELS: Final = (3, 5, 7)
+_PAIR: Final = "pair 32→64"
+_PAIR_STANDARD: Final = "pair 32→64, standard conv"
+
+
+class Saving(NamedTuple):
+    """A block's pair: its kernel, output channels, and MACs as a pair and as a standard convolution."""
+
+    block: str
+    kernel: int
+    out: int
+    pair: int
+    standard: int
+
+    @property
+    def ratio(self) -> Fraction:
+        """How often the standard convolution's MACs hold the pair's."""
+        return Fraction(self.standard, self.pair)
+
+
+def timed(subject: Subject) -> tuple[Wish, ...]:
+    """The network, its 3×3 blocks and the pair of K2, separable and standard."""
+    standard = _standard(subject)
+    parts = [NET, *_threes(subject.table)]
+    pairs = [(_PAIR, _example(32, 64, 3)), (_PAIR_STANDARD, _standard(_example(32, 64, 3)))]
+    return (
+        *(
+            Wish(variant, net, part, compiled=3 if part == NET else 0)
+            for part in parts
+            for variant, net in (("", subject), (STANDARD, standard))
+        ),
+        *(Wish(variant, net, "1", compiled=1) for variant, net in pairs),
+    )
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """K1 and K2, counted and measured."""
+    return (
+        _saved(evidence.subject),
+        _saved_time(evidence),
+        example(32, 64, 3, said=(18_432, 2_816)),
+        _example_time(evidence),
+    )
+
+
+def savings(subject: Subject) -> tuple[Saving, ...]:
+    """What the pair of each row saves."""
+    separable, standard = _separable(subject).graph, _standard(subject).graph
+    rows = zip(row_names(subject.table), subject.table.rows, strict=True)
+    return tuple(
+        Saving(
+            name, row.kernel, row.out, _macs(separable, name, ("depthwise", "project")),
+            _macs(standard, name, ("standard",)),
+        )
+        for name, row in rows
+    )  # fmt: skip
+
+
+def _macs(graph: Graph, block: str, roles: tuple[str, ...]) -> int:
+    return sum(layer.macs for layer in part_layers(graph, block) if layer.role in roles)
+
+
+def _separable(subject: Subject) -> Subject:
+    return subject.varied(replace(subject.table, conv="separable"))
+
+
+def _standard(subject: Subject) -> Subject:
+    return subject.varied(replace(subject.table, conv="standard"))
+
+
+def _threes(table: Table) -> dict[str, int]:
+    """The blocks of the table's 3×3 rows, with the rows' numbers."""
+    rows = zip(row_names(table), table.rows, strict=True)
+    return {name: number for number, (name, row) in enumerate(rows, 1) if row.kernel == 3}
+
+
+def _saved(subject: Subject) -> Finding:
+    found = savings(subject)
+    threes = [saving for saving in found if saving.kernel == 3]
+    inside = [saving for saving in threes if LOW <= saving.ratio <= HIGH]
+    least = least_width(3)
+    working = (
+        "standard / pair = N·k² / (k² + N) = 1 / (1/N + 1/k²), N output channels, k×k kernel",
+        *(_range(kernel) for kernel in _KERNELS),
+        *(_line(saving) for saving in found),
+        *_whole(subject),
+    )
+    how = "computed, exactly"
+    if not threes:
+        return finding(
+            K1, "not testable here", how=how, why="the table has no 3×3 row", found="", working=working
+        )
+    others = [saving for saving in threes if saving not in inside]
+    said = f"{len(inside)} of {len(threes)} 3×3 pairs save 8 to 9 times ({_blocks(inside)})"
+    said += f"; the others {_span(others)}" if others else ""
+    fives = [saving for saving in found if saving.kernel != 3]
+    said += f"; larger kernels {_span(fives)}" if fives else ""
+    verdict, why = (
+        ("holds", "") if not others else ("does not hold", "") if not inside else ("holds only if", "")
+    )
+    if verdict == "holds only if":
+        why = f"with {least} output channels or more"
+    return finding(K1, verdict, found=f"{said}.", how=how, why=why, working=working)  # type: ignore[arg-type]
+
+
+def _whole(subject: Subject) -> tuple[str, ...]:
+    """The network's MACs and parameters, standard by separable."""
+    both = _separable(subject), _standard(subject)
+    ours, theirs = (total(count_layers(one.graph)) for one in both)
+    return tuple(
+        f"whole network, {name}: {a:,} / {b:,} = ×{a / b:.3f}"
+        for name, a, b in (("MACs", theirs.macs, ours.macs), ("parameters", theirs.params, ours.params))
+    )
+
+
+def least_width(kernel: int, times: int = LOW) -> int:
+    """The fewest output channels with which a pair saves `times` times."""
+    return next(n for n in count(1) if 1 / (Fraction(1, n) + Fraction(1, kernel**2)) >= times)
+
+
+def _range(kernel: int) -> str:
+    low = least_width(kernel)
+    if kernel**2 <= HIGH:
+        return f"k = {kernel}: 8 or more from N = {low} on, below {kernel**2} always (k² as N grows)"
+    high = least_width(kernel, HIGH)
+    exact = 1 / (Fraction(1, high) + Fraction(1, kernel**2)) == HIGH
+    last = high if exact else high - 1
+    return f"k = {kernel}: 8 to 9 for N from {low} to {last}; up to {kernel**2} as N grows"
+
+
+def _line(saving: Saving) -> str:
+    inside = "8 to 9" if LOW <= saving.ratio <= HIGH else "not 8 to 9"
+    return (
+        f"block {saving.block}: k = {saving.kernel}, N = {saving.out}: {saving.standard:,} / {saving.pair:,} "
+        f"= ×{float(saving.ratio):.3f}, {inside}"
+    )
+
+
+def _blocks(found: Sequence[Saving]) -> str:
+    return f"blocks {', '.join(saving.block for saving in found)}" if found else "no block"
+
+
+def _span(found: Sequence[Saving]) -> str:
+    low, high = min(s.ratio for s in found), max(s.ratio for s in found)
+    return f"×{float(low):.2f}" if low == high else f"×{float(low):.2f} to ×{float(high):.2f}"
+
+
+def _saved_time(evidence: Evidence) -> Finding:
+    """Whether 3×3 blocks take 8 times less time too."""
+    blocks = _threes(evidence.subject.table)
+    sums: dict[str, Ratio | None] = {}
+    series: list[Series] = []
+    working: list[str] = []
+    for name in evidence.backends():
+        pairs = {b: [evidence.timing(variant, b, name) for variant in (STANDARD, "")] for b in blocks}
+        found = {b: r for b, pair in pairs.items() if (r := ratio(*pair))}
+        if not found:
+            continue
+        sums[name] = ratio_of_sums([pairs[b][0] for b in found], [pairs[b][1] for b in found])
+        series.append(
+            Series(
+                name, "block", "standard / separable, time",
+                tuple((float(blocks[b]), r.value, r.low, r.high) for b, r in found.items()),
+            )
+        )  # fmt: skip
+        net = ratio(*(evidence.timing(v, NET, name) for v in (STANDARD, "")))
+        working += [f"{name}, whole network: time {net}"] if net else []
+        working += [f"{name}, block {b}: time {r}" for b, r in found.items()]
+    if not sums:
+        return not_measured(K1, evidence)
+    verdict, why = overall({name: None if r is None else r.high >= LOW for name, r in sums.items()})
+    said = ", ".join(f"{r} on {name}" for name, r in sums.items() if r)
+    return finding(
+        K1, verdict, found=f"Time of all 3×3 blocks, standard by separable: {said}.",
+        how=measured_on(evidence, sums), why=why,
+        working=(*_whole(evidence.subject), *working), series=tuple(series),
+    )  # fmt: skip
+
+
+def _example(width: int, out: int, kernel: int) -> Subject:
+    """A network whose only block is the pair from `width` to `out` channels, at 56×56."""
+    row = Row(width, out, kernel, 1, se=False, activation="HS")
+    return Subject(Table(name=f"pair {width}→{out}", stem=width, rows=(row,), last=8, classes=8), (112, 112))
+
+
+def example(width: int, out: int, kernel: int, said: tuple[int, int]) -> Finding:
+    """K2: the weights of the standard convolution and of the pair, against what was said of them."""
+    subject = _example(width, out, kernel)
+    (standard,) = _weights(_standard(subject).graph, "standard")
+    depthwise, pointwise = _weights(subject.graph, "depthwise", "project")
+    pair = depthwise + pointwise
+    working = (
+        f"standard: {width}·{kernel}·{kernel}·{out} = {standard:,}",
+        f"depthwise: {width}·{kernel}·{kernel} = {depthwise:,}",
+        f"pointwise: {width}·1·1·{out} = {pointwise:,}",
+        f"pair: {depthwise:,} + {pointwise:,} = {pair:,}; {standard:,} / {pair:,} = ×{standard / pair:.2f}",
+    )
+    found = f"{standard:,} and {pair:,}, ×{standard / pair:.2f}."
+    verdict = "holds" if said == (standard, pair) else "does not hold"
+    return finding(K2, verdict, found=found, how="computed, exactly", working=working)  # type: ignore[arg-type]
+
+
+def _example_time(evidence: Evidence) -> Finding:
+    """Whether the pair of K2 is as much faster as it has fewer MACs."""
+    graph = _example(32, 64, 3)
+    (saving,) = savings(graph)
+    found = {
+        name: r
+        for name in evidence.backends()
+        if (r := ratio(*(evidence.timing(variant, "1", name) for variant in (_PAIR_STANDARD, _PAIR))))
+    }
+    if not found:
+        return not_measured(K2, evidence)
+    verdict, why = overall({name: r.high >= saving.ratio for name, r in found.items()})
+    said = ", ".join(f"{r} on {name}" for name, r in found.items())
+    return finding(
+        K2, verdict, how=measured_on(evidence, found), why=why,
+        found=f"MACs ×{float(saving.ratio):.2f}; time of the pair with its batch norms and h-swish: {said}.",
+        working=tuple(f"{name}: standard / pair, time {r}" for name, r in found.items()),
+    )  # fmt: skip
+
+
+def _weights(graph: Graph, *roles: str) -> list[int]:
+    """How many weights each layer of these roles has."""
+    return [prod(layer.weights[0].shape) for layer in graph.layers if layer.role in roles]

@@ -1,0 +1,172 @@
+"""K3: what squeeze-excite adds to size and time, and what it gains."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ...cost.counts import Cost, Totals, count, total
+from ...cost.memory import arena, peaks
+from ...graph.graph import Graph
+from ...mobilenetv3.table import Table, row_names
+from ...mobilenetv3.variants import vary
+from ...record.findings import Evidence, Finding, Series
+from ...record.run import NET, Subject, part_layers
+from ..claim import Arm, Claim, Wish, finding, not_measured, not_trained
+from ..compared import is_slower, measured_on, overall, ratio
+from ..gained import BASE, gain, trained_on, verdict_on_gain
+
+K3: Final = Claim(
+    "K3", "Squeeze-excite makes the model 0.5 % larger and gains 1.2 % top-1.",
+    "+0.5 % size, +1.2 % top-1",
+    "Searching for MobileNetV3 (arXiv 1905.02244 v5), section 5.3: more accurate at a modest increase of "
+    "parameters and no discernible latency cost",
+)  # fmt: skip
+CLAIMS: Final = (K3,)
+
+WITHOUT: Final = "without SE"
+_SAID: Final = 0.005
+_ROUNDED: Final = 0.0055
+"""What is still written as 0.5 %."""
+
+
+def _without(table: Table) -> Table:
+    return vary(table, without_se=True)
+
+
+ARMS: Final = (Arm(BASE), Arm(WITHOUT, _without))
+
+
+def timed(subject: Subject) -> tuple[Wish, ...]:
+    """The network with and without SE, and each SE module with the block that it stands in."""
+    found = modules(subject.graph)
+    if not found:
+        return ()
+    inner = [part for block, path in found.items() for part in (path, block)]
+    return (
+        Wish("", subject, NET),
+        Wish(WITHOUT, subject.varied(_without(subject.table)), NET),
+        *(Wish("", subject, part) for part in inner),
+    )
+
+
+def modules(graph: Graph) -> dict[str, str]:
+    """The path of each block's SE module."""
+    return {block.name: layer.path for block, layer in graph.placed() if layer.role == "se_scale"}
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """K3: the size counted, the time measured, the accuracy trained."""
+    return _size(evidence.subject), _time(evidence), _accuracy(evidence)
+
+
+def _size(subject: Subject) -> Finding:
+    graph = subject.graph
+    if not modules(graph):
+        return finding(K3, "not testable here", how="computed", why="the table has no squeeze-excite")
+    costs = count(graph)
+    inside = {path: _under(graph, costs, path) for path in modules(graph).values()}
+    whole, se = total(costs), total(cost for path in inside for cost in _costs_under(graph, costs, path))
+    bare = subject.varied(_without(subject.table)).graph
+    rest = total(count(bare))
+    added = {name: _more(getattr(whole, name), getattr(rest, name)) for name in ("params", "macs", "flops")}
+    pairs = {
+        "folded peak": (peaks(graph).folded.bytes, peaks(bare).folded.bytes),
+        "arena": (arena(graph).bytes, arena(bare).bytes),
+        "weights": (whole.weight_bytes, rest.weight_bytes),
+    }
+    found = (
+        f"SE holds {se.params:,} of {whole.params:,} parameters: {added['params']:+.1%}; MACs "
+        f"{added['macs']:+.2%}, FLOPs {added['flops']:+.2%}, planned arena {_more(*pairs['arena']):+.1%}."
+    )
+    working = (
+        f"parameters: {whole.params:,} / ({whole.params:,} − {se.params:,}) − 1 "
+        f"= {se.params:,} / {rest.params:,} = {added['params']:+.2%}",
+        f"MACs: {whole.macs:,} / {rest.macs:,} − 1 = {se.macs:,} / {rest.macs:,} = {added['macs']:+.2%}",
+        f"FLOPs: {whole.flops:,} / {rest.flops:,} − 1 = {added['flops']:+.2%}",
+        *(f"{name}, bytes: {a:,} / {b:,} − 1 = {_more(a, b):+.2%}" for name, (a, b) in pairs.items()),
+        "in a block SE has 2·e·q + q + e parameters and 2·e·q MACs, e the expanded width, q the squeezed",
+        *(_block_line(graph, costs, block, inside[path]) for block, path in modules(graph).items()),
+        *_memory_lines(graph, bare),
+    )
+    verdict = "holds" if added["params"] < _ROUNDED else "does not hold"
+    return finding(K3, verdict, found=found, how="computed, exactly", working=working)  # type: ignore[arg-type]
+
+
+def _costs_under(graph: Graph, costs: Sequence[Cost], path: str) -> list[Cost]:
+    names = {layer.name for layer in part_layers(graph, path)}
+    return [cost for cost in costs if cost.layer in names]
+
+
+def _under(graph: Graph, costs: Sequence[Cost], path: str) -> Totals:
+    return total(_costs_under(graph, costs, path), path)
+
+
+def _block_line(graph: Graph, costs: Sequence[Cost], block: str, se: Totals) -> str:
+    names = {layer.name for layer in part_layers(graph, block)}
+    whole = total(cost for cost in costs if cost.layer in names)
+    reduce = next(layer for layer in graph.layers if layer.name == f"{se.name}.fc1")
+    e, q = reduce.widths
+    return (
+        f"block {block}: e = {e}, q = {q}: {se.params:,} of {whole.params:,} parameters "
+        f"({se.params / whole.params:.1%}), {se.macs:,} of {whole.macs:,} MACs ({se.macs / whole.macs:.2%}), "
+        f"{se.weight_bytes:,} of {whole.weight_bytes:,} bytes of weights"
+    )
+
+
+def _memory_lines(graph: Graph, bare: Graph) -> list[str]:
+    """Of each block with SE, the most bytes of activations alive while it runs, with SE and without."""
+    with_se, without = (dict(zip(g.block_names, peaks(g).folded.blocks, strict=True)) for g in (graph, bare))
+    return [
+        f"block {block}, bytes alive: {with_se[block]:,} / {without[block]:,} − 1 "
+        f"= {_more(with_se[block], without[block]):+.2%}"
+        for block in modules(graph)
+    ]
+
+
+def _more(value: int, base: int) -> float:
+    return value / base - 1
+
+
+def _time(evidence: Evidence) -> Finding:
+    found = {
+        name: r
+        for name in evidence.backends()
+        if (r := ratio(evidence.timing("", NET, name), evidence.timing(WITHOUT, NET, name)))
+    }
+    if not found:
+        return not_measured(K3, evidence)
+    slower = {name: is_slower(r) for name, r in found.items()}
+    verdict, why = overall({name: None if s is None else not s for name, s in slower.items()})
+    series, working = (
+        [],
+        [f"{name}: the network with SE by the one without, time {r}" for name, r in found.items()],
+    )
+    for name in found:
+        points = []
+        for number, (block, path) in _numbered(evidence):
+            share = ratio(evidence.timing("", path, name), evidence.timing("", block, name))
+            if share:
+                points.append((float(number), share.value, share.low, share.high))
+                working.append(f"{name}, block {block}: the SE module alone by its block, time {share}")
+        series.append(Series(name, "block", "SE's share of the block's time", tuple(points)))
+    said = ", ".join(f"{r} on {name}" for name, r in found.items())
+    return finding(
+        K3, verdict, how=measured_on(evidence, found), why=why, working=tuple(working), series=tuple(series),
+        found=f"Does it cost no time, as the paper says? The network with SE by the one without: {said}.",
+    )  # fmt: skip
+
+
+def _numbered(evidence: Evidence) -> list[tuple[int, tuple[str, str]]]:
+    """Each block with SE and its module's path, by the number of its row."""
+    found = modules(evidence.graph)
+    names = enumerate(row_names(evidence.subject.table), 1)
+    return [(number, (name, found[name])) for number, name in names if name in found]
+
+
+def _accuracy(evidence: Evidence) -> Finding:
+    found = gain(evidence.trials, BASE, WITHOUT)
+    if found is None:
+        return not_trained(K3)
+    verdict, why = verdict_on_gain(found, evidence.trials)
+    how = trained_on(evidence.trials, BASE, WITHOUT)
+    said = f"With SE against without: {found}."
+    return finding(K3, verdict, found=said, how=how, why=why, working=found.working)

@@ -1,0 +1,102 @@
+"""K9: widths that are multiples of 8 against those around them, in time per MAC."""
+
+from statistics import mean
+from typing import Final, NamedTuple
+
+from ...mobilenetv3.table import Row, Table
+from ...record.findings import Evidence, Finding, Series
+from ...record.run import Subject, part_layers
+from ...record.timing import Timing
+from ..claim import Claim, Wish, finding, not_measured
+from ..compared import Ratio, is_slower, measured_on, on_a_mobile_chip, overall
+
+K9: Final = Claim(
+    "K9", "Channel counts that are divisible by 8 suit mobile acceleration.", "suit it",
+    "not in the paper's text; make_divisible(v, 8) in TF-slim's code of it",
+)  # fmt: skip
+CLAIMS: Final = (K9,)
+
+MIDDLE: Final = 112
+WIDTHS: Final = tuple(range(MIDDLE - 8, MIDDLE + 9))
+_BLOCK: Final = "1"
+_INPUT: Final = 28
+
+
+class _Point(NamedTuple):
+    """Nanoseconds per 1,000 MACs at a width, with the median's interval."""
+
+    width: int
+    value: float
+    low: float
+    high: float
+
+
+def timed(_: Subject) -> tuple[Wish, ...]:
+    """A block of every width from 8 below to 8 above the middle one."""
+    return tuple(Wish(named(width), network(width), _BLOCK) for width in WIDTHS)
+
+
+def named(width: int) -> str:
+    """What the network of a width is called in a run."""
+    return f"width {width}"
+
+
+def network(width: int) -> Subject:
+    """A network whose block 1 has `width` channels throughout, at 14×14: 3×3 depthwise and projection."""
+    row = Row(width, width, 3, 1, se=False, activation="HS")
+    return Subject(Table(name=named(width), stem=width, rows=(row,), last=8, classes=8), (_INPUT, _INPUT))
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """K9."""
+    curves: dict[str, list[_Point]] = {}
+    for name in evidence.backends():
+        points = [p for w in WIDTHS if (p := _point(w, evidence.timing(named(w), _BLOCK, name)))]
+        if len(points) == len(WIDTHS):
+            curves[name] = points
+    if not curves:
+        return (not_measured(K9, evidence),)
+    dearer = {name: _dearer(points) for name, points in curves.items()}
+    verdict, why = on_a_mobile_chip(*overall({n: is_slower(r) for n, r in dearer.items()}), evidence)
+    said = ", ".join(f"{r} on {name}" for name, r in dearer.items())
+    return (
+        finding(
+            K9, verdict, how=measured_on(evidence, curves), why=why,
+            found=f"A MAC of a width that is no multiple of 8 takes, beside one that is, {said}.",
+            working=tuple(_line(name, p) for name, points in curves.items() for p in points),
+            series=tuple(
+                Series(name, "channels", "ns per 1,000 MACs", tuple((float(p.width), *p[1:]) for p in points))
+                for name, points in curves.items()
+            ),
+        ),
+    )  # fmt: skip
+
+
+def products(width: int) -> int:
+    """MACs of the block that is timed: 14 · 14 · (9 · w + w · w)."""
+    return sum(layer.macs for layer in part_layers(network(width).graph, _BLOCK))
+
+
+def _point(width: int, timing: Timing | None) -> _Point | None:
+    found = timing.summary if timing and timing.status == "ok" else None
+    if found is None:
+        return None
+    scale = 1e12 / products(width)
+    return _Point(width, *(scale * seconds for seconds in (found.median, found.low, found.high)))
+
+
+def _dearer(points: list[_Point]) -> Ratio:
+    """The mean time per MAC of the widths between multiples of 8, by that of the multiples."""
+    groups = [[p for p in points if (p.width % 8 == 0) is multiple] for multiple in (False, True)]
+    (value, low, high), (base, base_low, base_high) = (
+        (mean(p.value for p in g), mean(p.low for p in g), mean(p.high for p in g)) for g in groups
+    )
+    return Ratio(value / base, low / base_high, high / base_low)
+
+
+def _line(name: str, point: _Point) -> str:
+    mark = " = 8 · " + str(point.width // 8) if point.width % 8 == 0 else ""
+    return (
+        f"{name}, {point.width}{mark}: {products(point.width):,} MACs, {point.value:.2f} ns per 1,000 "
+        f"({point.low:.2f} to {point.high:.2f})"
+    )

@@ -1,0 +1,89 @@
+"""`mnv3prof compare`: networks side by side."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from ...cost.comparison import network
+from ...graph.errors import InputError
+from ...mobilenetv3.table import separable_savings
+from ...record.document import comparison_document
+from ...record.run import Run, Subject
+from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
+from ...source import Source, open_source
+from ..measuring import Measuring, emit_run, measured
+from ..options import DEFAULT_SOURCE, Settings, SourcesArgument, at_one_input, spread
+from ..output import Output, Result, emit
+
+
+@spread
+def compare(
+    sources: SourcesArgument = None,
+    *,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Time the networks too, on the backends of --on.")
+    ] = False,
+    measuring: Measuring,
+    settings: Settings,
+    output: Output,
+) -> None:
+    """Set networks side by side, block by block and in total, with ratios to the first.
+
+    Several sources: the options change all of them; a table beside a saved run has the run's input.
+    One source (large): it is compared with its variant. Where --standard-conv, --dense-depthwise,
+    --without-se or --activation makes the variant, the other options change both; else they make the
+    variant. --latency times them too, and sets the ratio of times beside the ratio of MACs, for each
+    part and target. A saved run of several networks, given alone, is shown again.
+
+    Example: mnv3prof compare --standard-conv
+    """
+    if not latency and measuring != Measuring():
+        raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
+    opened = [open_source(source) for source in sources or [DEFAULT_SOURCE]]
+    saved = None if latency else _saved_comparison(opened, settings)
+    subjects = [*saved.subjects.values()] if saved else _subjects(opened, settings)
+    networks = [network(subject.graph) for subject in subjects]
+    blocks = blocks_sheet(networks, separable_savings([subject.table for subject in subjects]))
+    sheets = (totals_sheet(networks), blocks)
+    document = partial(comparison_document, subjects, networks)
+    if saved or latency:
+        run = saved or measured(measuring.request(_by_variant(subjects)), output)
+        emit_run(run, output, sheets, {"networks": document()["networks"]}, again=saved is not None)
+    else:
+        emit(Result(sheets, blocks, document), output)
+
+
+def _saved_comparison(sources: Sequence[Source], settings: Settings) -> Run | None:
+    """The run of several networks that is to be shown again, if that is what the command line names."""
+    runs = [run for source in sources for run in source.runs]
+    alone = len(sources) == len(runs) == 1 and settings == Settings()
+    return runs[0] if alone and runs[0].variants else None
+
+
+def _by_variant(subjects: Sequence[Subject]) -> dict[str, Subject]:
+    """The first as "", the others by name and input; a name that comes twice is numbered."""
+    named = {"": subjects[0]}
+    for subject in subjects[1:]:
+        name, number = label(subject.graph), 1
+        while name in named:
+            number += 1
+            name = f"{label(subject.graph)} ({number})"
+        named[name] = subject
+    return named
+
+
+def _subjects(sources: Sequence[Source], settings: Settings) -> list[Subject]:
+    known = [subject for subjects in at_one_input(sources) for subject in subjects]
+    if len(known) > MOST_NETWORKS:
+        raise InputError(f"compare: {len(known)} networks are too many; expected at most {MOST_NETWORKS}")
+    if len(known) > 1:
+        return [settings.variant(subject) for subject in known]
+    base = settings.without_structure() if settings.changes_structure() else Settings()
+    if base == settings:
+        raise InputError(
+            "compare: there is nothing to compare; expected two sources, or one and a change "
+            "such as --standard-conv or --width 0.75"
+        )
+    return [changes.variant(known[0]) for changes in (base, settings)]

@@ -1,0 +1,36 @@
+"""`mnv3prof diff`: what changed from one network or run to another."""
+
+from typing import Annotated
+
+import typer
+
+from ...budgets.diff import diff as changes
+from ...budgets.document import diff_document
+from ...show.diff import changes_sheet, diff_sheets
+from ...source import open_source
+from ..options import SOURCE_HELP, Settings, presets, spread
+from ..output import Output, Result, emit
+
+
+@spread
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help=SOURCE_HELP, autocompletion=presets)],
+    new: Annotated[
+        str, typer.Argument(metavar="NEW", help="The source to compare OLD with.", autocompletion=presets)
+    ],
+    *,
+    settings: Settings,
+    output: Output,
+) -> None:
+    """Tell what changed between two networks or runs: every figure by block and in total, every time.
+
+    A time counts as slower or faster only if that is significant (Mann-Whitney over the samples) and
+    more than the noise of both and the 5 % by which runs differ. Times of other machines are not
+    compared. Another dtype, batch, thread count or backend is, where that is what the runs differ in; of
+    another network, the blocks that have a counterpart. The network's options change the tables, never a
+    run; a table beside a run has the run's input.
+
+    Example: mnv3prof diff large small
+    """
+    found = changes(*settings.found(open_source(old), open_source(new)))
+    emit(Result(diff_sheets(found), changes_sheet(found), lambda: diff_document(found)), output)

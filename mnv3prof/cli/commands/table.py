@@ -1,0 +1,21 @@
+"""`mnv3prof table`: the layer table with what follows from it."""
+
+from ...mobilenetv3.files import to_csv
+from ...record.document import table_document
+from ...show.costs import table_sheet
+from ...source import open_source
+from ..options import DEFAULT_SOURCE, Settings, SourceArgument, spread
+from ..output import Output, Result, emit
+
+
+@spread
+def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output: Output) -> None:
+    """Print a layer table with what follows from it: input widths, spatial sizes, ratios.
+
+    Its JSON and CSV can be read again as a table.
+
+    Example: mnv3prof table small --width 0.75
+    """
+    subject = settings.variant(open_source(source).subject)
+    result = Result((table_sheet(subject),), to_csv(subject.table), lambda: table_document(subject))
+    emit(result, output)

@@ -1,0 +1,339 @@
+"""The report's charts, as plotly's own figures: plain data and layout, which the page's script draws.
+
+Colours are names of the page's style ("var:time"), so that a chart follows its theme. Texts that come
+from a run are escaped here: plotly reads a little HTML.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+
+import msgspec
+
+from ..analysis.grid import Rates, roof_of
+from ..analysis.savings import measured_ratios, standard_ratios
+from ..analysis.view import View
+from ..cost.conventions import COUNTERS, TERMS, Reconciliation
+from ..cost.memory import Arena, Peaks
+from ..mobilenetv3.table import pair_saving, row_names
+from ..record.run import NET, Roof
+from ..record.stats import Summary
+from ..record.target import Target, threads_of
+from ..record.timing import Timing
+from ..render.numbers import milliseconds
+
+Trace = dict[str, Any]
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """A plotly figure. key: its element's id. alt: what it shows, for who cannot see it.
+
+    marks: how many bars, points and cells its data has. wide: pixels that it needs at least.
+    """
+
+    key: str
+    alt: str
+    data: list[Trace]
+    layout: dict[str, Any]
+    marks: int
+    height: int = 380
+    wide: int = 0
+
+
+_SERIES: Final = ("macs", "params", "bytes", "time")
+_PALETTE: Final = 8
+_LABEL: Final = 40
+_TICK: Final = 5
+_DECADES: Final = [step * 10.0**power for power in range(-6, 7) for step in (1, 2, 5)]
+
+
+def colour(number: int) -> str:
+    """The style's name of the series' colour."""
+    return f"var:series-{number % _PALETTE + 1}"
+
+
+def symbol(number: int) -> int:
+    """The series' symbol, another one each time that the colours begin anew."""
+    return (number + number // _PALETTE) % _PALETTE
+
+
+def label(text: str) -> str:
+    """A text as plotly is to show it, letter by letter, cut where a chart has no room for it."""
+    return escape(text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…", quote=False)
+
+
+def net_chart(view: View, key: str) -> Chart:
+    """The whole network's time on every target, p10 to p90 as whiskers; per image of several a call."""
+    ranking = view.ranking()[::-1]
+    summaries = [(s, target.batch) for target, _ in ranking if (s := _summary(view.timing(NET, target)))]
+    several = any(target.batch > 1 for target, _ in ranking)
+    bars = {
+        "type": "bar", "orientation": "h", "name": "network",
+        "y": [f"{label(view.called(target))}, {milliseconds(seconds)}" for target, seconds in ranking],
+        "x": [seconds * 1e3 for _, seconds in ranking],
+        "hovertemplate": "%{y}: %{x:.3f} ms<extra></extra>", "marker": {"color": "var:time"},
+        "error_x": {
+            "type": "data", "symmetric": False, "color": "var:ink", "thickness": 1.2, "width": 4,
+            "array": [(s.p90 - s.median) / batch * 1e3 for s, batch in summaries],
+            "arrayminus": [(s.median - s.p10) / batch * 1e3 for s, batch in summaries],
+        },
+    }  # fmt: skip
+    unit = "ms an image" if several else "ms"
+    layout = {"xaxis": {"title": {"text": f"{unit}; whiskers p10 to p90"}, "rangemode": "tozero"},
+              "yaxis": {"automargin": True}, "showlegend": False}  # fmt: skip
+    alt = f"Time of {view.name} on {len(ranking)} targets"
+    return Chart(key, alt, [bars], layout, len(ranking), 90 + 34 * len(ranking))
+
+
+def shares_chart(view: View, key: str) -> Chart:
+    """Each block's share of MACs, parameters, activation bytes, and time on the fastest target."""
+    series = {"MACs": view.mac_shares(), "parameters": view.param_shares(),
+              "activation bytes": view.byte_shares()}  # fmt: skip
+    fastest = view.fastest()
+    if fastest and (times := view.time_shares(fastest)):
+        series[f"time on {view.called(fastest)}"] = times
+    blocks = list(view.graph.block_names)
+    data = [
+        {"type": "bar", "name": label(name), "x": blocks, "y": [found[block] for block in blocks],
+         "marker": {"color": f"var:{token}"},
+         "hovertemplate": "%{x}: %{y:.1%}<extra>%{fullData.name}</extra>"}
+        for token, (name, found) in zip(_SERIES, series.items(), strict=False)
+    ]  # fmt: skip
+    layout = {"barmode": "group", "bargap": 0.25, "xaxis": _categories(blocks),
+              "yaxis": {"title": {"text": "share of the network"}, "tickformat": ".0%"}}  # fmt: skip
+    alt = f"Shares of {view.name} by block: {', '.join(series)}"
+    return Chart(key, alt, data, layout, len(blocks) * len(series), 400, 38 * len(blocks))
+
+
+def matrix_chart(view: View, key: str) -> Chart:
+    """Parts × targets: the median per call with its spread, coloured by its share of the target's sum."""
+    parts = list(view.grid.parts)
+    columns = view.grid.targets
+    several = any(target.batch > 1 for target in columns)
+    names = [_stacked(f"{view.called(target)}{', per call' if several else ''}") for target in columns]
+    shares = {target: view.time_shares(target) for target in columns}
+    cells = [[view.timing(part, target) for target in columns] for part in parts]
+    text = [[_cell(view.grid.at(part, target)) for target in columns] for part in parts]
+    z = [[shares[target].get(part) for target in columns] for part in parts]
+    hover = [
+        [_hover(timing, share) for timing, share in zip(*row, strict=True)]
+        for row in zip(cells, z, strict=True)
+    ]
+    shown = any(shares.values())
+    if not shown:  # plotly draws no cell, and no text, where there is no number at all
+        z = [[0.0 if words else None for words in row] for row in text]
+    trace = {
+        "type": "heatmap", "x": names, "y": parts, "z": z,
+        "text": text,
+        "customdata": hover, "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "showscale": shown,
+        "zmin": 0.0, "zmax": max((share for row in z for share in row if share), default=1.0),
+        "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
+        "colorscale": [[0, "var:low"], [1, "var:high"]], "textfont": {"color": "var:ink"},
+        "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
+    }  # fmt: skip
+    layout = {"xaxis": {"side": "top", "type": "category", "showgrid": False},
+              "yaxis": {**_categories(parts), "autorange": "reversed", "title": {"text": "part"},
+                        "showgrid": False}}  # fmt: skip
+    alt = f"Time of each part of {view.name} on each target"
+    marks = sum(bool(words) for row in text for words in row)
+    lines = max((name.count("<br>") for name in names), default=0)
+    high = 110 + 18 * lines + 26 * len(parts)
+    return Chart(key, alt, [trace], layout, marks, high, 130 + 126 * len(columns))
+
+
+def _stacked(called: str) -> str:
+    """A target's name with a line for each field that differs."""
+    return "<br>".join(map(label, called.split(", ")))
+
+
+def roofline_chart(view: View, key: str) -> Chart:
+    """Each part's rate over its arithmetic intensity, under the machine's measured roofs."""
+    data: list[Trace] = []
+    marks = 0
+    for number, target in enumerate(view.grid.targets):
+        points = _points(view, target)
+        if points:
+            marks += len(points)
+            data.append({
+                "type": "scatter", "mode": "markers", "name": label(view.called(target)),
+                "x": [r.intensity for _, r in points], "y": [r.gmacs for _, r in points],
+                "text": [part for part, _ in points],
+                "marker": {"color": colour(number), "size": 8, "symbol": symbol(number),
+                           "line": {"width": 1, "color": "var:paper"}},
+                "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte"
+                                 "<extra>%{fullData.name}</extra>",
+            })  # fmt: skip
+    roofs = dict.fromkeys(
+        roof for t in view.grid.cells.values() if (roof := roof_of(t, view.run)) is not None
+    )
+    reach = [x for trace in data for x in trace["x"]]
+    for roof in roofs:
+        ridge = roof.macs_per_s / roof.bytes_per_s
+        ends = [min([*reach, ridge]) / 2, ridge, max([*reach, ridge]) * 2]
+        data.append({
+            "type": "scatter", "mode": "lines", "name": label(_roof_name(roof, [*roofs])), "x": ends,
+            "y": [min(x * roof.bytes_per_s, roof.macs_per_s) / 1e9 for x in ends],
+            "line": {"color": "var:ink", "width": 1.5, "dash": "dot"}, "hoverinfo": "skip",
+        })  # fmt: skip
+    layout = {"xaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "MAC per byte moved"}},
+              "yaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "GMAC/s"}}}  # fmt: skip
+    return Chart(key, f"Rates of {view.name}'s parts under the machine's roofs", data, layout, marks, 440)
+
+
+def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
+    """Bytes alive while each layer runs, by each definition."""
+    named = (("eager", peaks.eager), ("liveness", peaks.liveness), ("folded", peaks.folded))
+    names = [layer.name for layer in view.graph.layers]
+    data: list[Trace] = [
+        {"type": "scatter", "mode": "lines", "name": name, "x": list(range(len(names))),
+         "y": [size / 2**20 for size in peak.layers], "text": names,
+         "line": {"shape": "hvh", "width": 2 if name == "folded" else 1.2, "color": colour(number)},
+         "fill": "tozeroy" if name == "folded" else "none",
+         "hovertemplate": "%{text}: %{y:.2f} MiB<extra>%{fullData.name}</extra>"}
+        for number, (name, peak) in enumerate(named)
+        if peak is not None
+    ]  # fmt: skip
+    top = peaks.folded
+    data.append({
+        "type": "scatter", "mode": "markers", "name": "folded peak", "showlegend": False,
+        "x": [top.layers.index(top.bytes)], "y": [top.bytes / 2**20], "text": [top.layer],
+        "marker": {"color": "var:time", "size": 10, "symbol": "diamond"},
+        "hovertemplate": "peak at %{text}: %{y:.2f} MiB<extra></extra>",
+    })  # fmt: skip
+    layout = {"xaxis": _layers_axis(view), "yaxis": {"title": {"text": "MiB alive"}, "rangemode": "tozero"}}
+    alt = f"Activation memory of {view.name} layer by layer"
+    return Chart(key, alt, data, layout, len(names) * (len(data) - 1) + 1, 380, _wide(view))
+
+
+def arena_chart(view: View, arena: Arena, key: str) -> Chart:
+    """The planned arena: each tensor's place (offsets upwards) while it lives (layers to the right)."""
+    placed = arena.placements
+    bars = {
+        "type": "bar", "name": "tensors", "x": [(p.first + p.last) / 2 for p in placed],
+        "width": [p.last - p.first + 0.94 for p in placed], "base": [p.offset / 2**20 for p in placed],
+        "y": [p.bytes / 2**20 for p in placed], "text": [p.tensor for p in placed], "textposition": "none",
+        "customdata": [[p.offset, p.bytes] for p in placed],
+        "marker": {"color": [colour(n) for n in range(len(placed))], "opacity": 0.85,
+                   "line": {"width": 0.5, "color": "var:paper"}},
+        "hovertemplate": "%{text}<br>%{customdata[1]:,} bytes at offset %{customdata[0]:,}<extra></extra>",
+    }  # fmt: skip
+    layout = {"xaxis": _layers_axis(view), "showlegend": False, "barmode": "overlay",
+              "yaxis": {"title": {"text": "offset in the arena, MiB"}, "rangemode": "tozero"}}  # fmt: skip
+    alt = f"Where the tensors of {view.name} lie in its arena"
+    return Chart(key, alt, [bars], layout, len(placed), 380, _wide(view))
+
+
+def saving_chart(view: View, dense: str, key: str) -> Chart:
+    """How many times a block with one standard convolution costs: in MACs, of the pair, in measured time.
+
+    dense: the run's variant that was measured so, or "".
+    """
+    table = view.run.subject.table
+    blocks = list(row_names(table))
+    exact = standard_ratios(view)
+    data: list[Trace] = [
+        {"type": "bar", "name": "MACs, exact", "x": blocks, "y": [exact[block] for block in blocks],
+         "marker": {"color": "var:macs"}, "hovertemplate": "%{x}: ×%{y:.2f}<extra>MACs</extra>"},
+        {"type": "scatter", "mode": "markers", "name": "the pair alone, 1/(1/N + 1/k²)", "x": blocks,
+         "y": [pair_saving(row) for row in table.rows],
+         "marker": {"color": "var:ink", "symbol": "line-ew-open", "size": 14},
+         "hovertemplate": "%{x}: ×%{y:.2f}<extra>pair</extra>"},
+    ]  # fmt: skip
+    for number, (target, found) in enumerate(measured_ratios(view, dense).items()):
+        rows = {part: ratio for part, ratio in found.items() if part in blocks}
+        data.append({
+            "type": "scatter", "mode": "markers", "name": f"time on {label(view.called(target))}",
+            "x": list(rows), "y": list(rows.values()),
+            "marker": {"color": colour(number), "size": 9, "symbol": symbol(number),
+                       "line": {"width": 1, "color": "var:paper"}},
+            "hovertemplate": "%{x}: ×%{y:.2f}<extra>%{fullData.name}</extra>",
+        })  # fmt: skip
+    layout = {
+        "xaxis": _categories(blocks),
+        "yaxis": {"title": {"text": "times as much"}, "rangemode": "tozero"},
+    }
+    alt = f"Standard against depthwise-separable convolution in {view.name}"
+    marks = sum(len(trace["x"]) for trace in data)
+    return Chart(key, alt, data, layout, marks, 400, 34 * len(blocks))
+
+
+def counters_chart(found: Reconciliation, key: str) -> Chart:
+    """What each counter's figure is made of: coefficient × quantity, term by term."""
+    tools = [tool.reading.tool for tool in found.tools if tool.reading.printed is not None]
+    stacks = {
+        term: [COUNTERS[tool].coefficients.get(term, 0) * quantity for tool in tools]
+        for term, quantity in found.quantities.items()
+    }
+    counted = {term: values for term, values in stacks.items() if any(values)}
+    data = [
+        {"type": "bar", "name": TERMS[term], "x": tools, "y": [v / 1e6 for v in values],
+         "marker": {"color": colour(number), "pattern": {"shape": _PATTERNS[number // _PALETTE % 3]}},
+         "hovertemplate": "%{x}: %{y:.2f} M<extra>%{fullData.name}</extra>"}
+        for number, (term, values) in enumerate(counted.items())
+    ]  # fmt: skip
+    layout = {"barmode": "stack", "yaxis": {"title": {"text": "millions counted"}},
+              "xaxis": _categories(tools)}  # fmt: skip
+    return Chart(
+        key, "What each counter counts", data, layout, len(tools) * len(counted), 440, 70 * len(tools)
+    )
+
+
+_PATTERNS: Final = ("", "/", "x")
+
+
+def _points(view: View, target: Target) -> list[tuple[str, Rates]]:
+    found = ((part, view.rates(part, target)) for part in view.grid.parts)
+    return [(part, rate) for part, rate in found if rate and rate.gmacs and rate.intensity]
+
+
+def _roof_name(roof: Roof, roofs: Sequence[Roof]) -> str:
+    """The roof by its device, and by what else differs among those that are drawn."""
+    dtypes, threads = {other.dtype for other in roofs}, {other.threads for other in roofs}
+    more = [
+        *([roof.dtype] if len(dtypes) > 1 else []),
+        *([threads_of(roof.threads)] if len(threads) > 1 else []),
+    ]
+    return f"roof of {', '.join([roof.name, *more])}"
+
+
+def _summary(timing: Timing | None) -> Summary | None:
+    return timing.summary if timing else None
+
+
+def _cell(timing: Timing | None) -> str:
+    if timing is None:
+        return ""
+    s = timing.summary
+    if timing.status != "ok" or s is None:
+        return timing.status if timing.status != "ok" else ""
+    return f"{milliseconds(s.median)} ±{s.noise:.0%}{' ~' if s.noisy else ''}"
+
+
+def _hover(timing: Timing | None, share: float | None) -> str:
+    s = _summary(timing)
+    if timing is None or s is None:
+        return "not measured"
+    said = f"{milliseconds(s.median)}, p10 {milliseconds(s.p10)}, p90 {milliseconds(s.p90)}"
+    if timing.target.batch > 1:
+        said += f"<br>{milliseconds(s.median / timing.target.batch)} an image"
+    return said if share is None else f"{said}<br>{share:.1%} of the blocks' sum"
+
+
+def _categories(values: Sequence[str]) -> dict[str, Any]:
+    return {"type": "category", "categoryorder": "array", "categoryarray": list(values), "showgrid": False}
+
+
+def _wide(view: View) -> int:
+    """Pixels in which the names under a chart of layers stand apart."""
+    return 40 * len(view.graph.blocks)
+
+
+def _layers_axis(view: View) -> dict[str, Any]:
+    """Each block's name under the middle of its layers."""
+    found: dict[str, list[int]] = {}
+    for number, (block, _) in enumerate(view.graph.placed()):
+        found.setdefault(block.name, []).append(number)
+    middles = [(places[0] + places[-1]) / 2 for places in found.values()]
+    names = [name if len(name) <= _TICK else f"{name[: _TICK - 1]}…" for name in found]
+    return {"tickmode": "array", "tickvals": middles, "ticktext": names, "showgrid": False,
+            "title": {"text": "layers in the order in which they run, by block"}, "tickangle": 0}  # fmt: skip

@@ -1,0 +1,179 @@
+"""The report as one page that needs nothing but itself: style, script, charts, tables and the runs."""
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from html import escape
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ..record.embedded import embed
+from ..render.sheet import NUMERIC, Column, Sheet, written
+from .charts import Chart
+from .report import Panel, Section, Tile
+
+
+class Assets(NamedTuple):
+    """What the page is made of besides its content: style, script, and plotly's script."""
+
+    css: str
+    js: str
+    plotly: str
+
+
+_LONG: Final = 60
+"""A text longer than this is wrapped in its cell."""
+_NO_SCRIPT: Final = (
+    "<noscript><style>figure, .tool, th button::after { display: none; }</style>"
+    '<p class="note">Without script there are no charts, sorting and copying; every figure stands in the '
+    "tables.</p></noscript>"
+)
+
+
+def page(
+    title: str, subtitle: str, sections: Sequence[Section], runs: Sequence[bytes], assets: Assets
+) -> str:
+    """The whole file. runs: the documents that it is made from, which it keeps.
+
+    Only the scripts whose digests stand in its policy run, and nothing is fetched.
+    """
+    charts = [chart for section in sections for panel in section.panels for chart in panel.charts]
+    scripts = (assets.plotly, assets.js)
+    nav = "".join(f'<li><a href="#{s.key}">{escape(s.title)}</a></li>' for s in sections)
+    return "\n".join((
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="generator" content="mnv3prof">',
+        f"<title>{escape(title)}</title><style>{assets.css}</style></head><body>",
+        '<a class="skip" href="#main">Skip to the content</a>',
+        f"<header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p>"
+        '<button type="button" class="tool" id="theme">Dark theme</button></header>',
+        _NO_SCRIPT,
+        f'<nav aria-label="Sections"><ul>{nav}</ul></nav><main id="main">',
+        *map(_section, sections),
+        '</main><footer><p>Made by mnv3prof.</p></footer><p id="told" class="hidden" role="status"></p>',
+        *map(embed, runs),
+        f'<script type="application/json" id="charts">{_charts(charts)}</script>',
+        *(f"<script>{script}</script>" for script in scripts),
+        "</body></html>\n",
+    ))  # fmt: skip
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    digests = " ".join(f"'sha256-{b64encode(sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {digests}"
+
+
+def _charts(charts: Sequence[Chart]) -> str:
+    """The charts as JSON in which no element can begin or end."""
+    plain = [
+        {"key": c.key, "data": c.data, "layout": c.layout, "height": c.height, "wide": c.wide} for c in charts
+    ]
+    return msgspec.json.encode(plain).decode().replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _section(section: Section) -> str:
+    panels = "".join(map(_panel, section.panels))
+    several = " several" if len(section.panels) > 1 else ""
+    head = f'<h2 id="{section.key}-title">{escape(section.title)}</h2>'
+    return (
+        f'<section id="{section.key}" aria-labelledby="{section.key}-title">{head}'
+        f'<div class="panels{several}">{panels}</div></section>'
+    )
+
+
+def _panel(panel: Panel) -> str:
+    head = f"<h3>{escape(panel.label)}</h3>" if panel.label else ""
+    said = "".join(f'<p class="say">{escape(sentence)}</p>' for sentence in panel.sentences)
+    tiles = f'<dl class="tiles">{"".join(map(_tile, panel.tiles))}</dl>' if panel.tiles else ""
+    charts = "".join(map(_chart, panel.charts))
+    shown = "".join(_sheet(sheet, sortable=False) for sheet in panel.open_sheets)
+    folded = "".join(
+        f"<details><summary>Table: {escape(sheet.title)}</summary>{_sheet(sheet)}</details>"
+        for sheet in panel.sheets
+    )
+    body = shown + charts
+    if panel.beside and charts:
+        body = f'<div class="beside"><div>{charts}</div><div>{shown}</div></div>'
+    return f'<div class="panel">{head}{said}{tiles}{panel.drawing}{body}{folded}</div>'
+
+
+def _tile(tile: Tile) -> str:
+    detail = f"<small>{escape(tile.detail)}</small>" if tile.detail else ""
+    return f"<div><dt>{escape(tile.title)}</dt><dd>{escape(tile.value)}{detail}</dd></div>"
+
+
+def _chart(chart: Chart) -> str:
+    alt = escape(chart.alt)
+    return (
+        f'<figure><div class="scroll" tabindex="0" role="group" aria-label="{alt}, scrollable">'
+        f'<div class="plot" id="{chart.key}" role="img" aria-label="{alt}" style="--tall:{chart.height}px">'
+        "</div></div></figure>"
+    )
+
+
+def _sheet(sheet: Sheet, *, sortable: bool = True) -> str:
+    """A table that can be copied, and sorted, its notes under it."""
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in sheet.notes)
+    title = escape(sheet.title)
+    if not sheet.columns:
+        return f'<div class="sheet"><p class="title">{title}</p>{notes}</div>'
+    head = "".join(_head(column, sortable=sortable) for column in sheet.columns)
+    body = "".join(_row(row, sheet.columns, number in sheet.alarms) for number, row in enumerate(sheet.rows))
+    foot = "".join(
+        _row(row, sheet.columns, number in sheet.alarms)
+        for number, row in enumerate(sheet.totals, len(sheet.rows))
+    )
+    foot = f"<tfoot>{foot}</tfoot>" if foot else ""
+    copy = f'<button type="button" class="copy tool" aria-label="Copy the table: {title}">Copy</button>'
+    return (
+        f'<div class="sheet"><div class="bar"><p class="title">{title}</p>{copy}</div>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{title}, scrollable"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>{notes}</div>"
+    )
+
+
+def _head(column: Column, *, sortable: bool) -> str:
+    kind = ' class="n"' if column.kind in NUMERIC else ""
+    if not column.title:
+        return f"<td{kind}></td>"
+    title = escape(column.title)
+    return f'<th scope="col"{kind}>{f"<button type=button>{title}</button>" if sortable else title}</th>'
+
+
+def _row(row: Sequence[object], columns: Sequence[Column], alarm: bool) -> str:
+    cells = "".join(
+        _cell(value, column, first=number == 0)
+        for number, (value, column) in enumerate(zip(row, columns, strict=True))
+    )
+    return f'<tr class="alarm">{cells}</tr>' if alarm else f"<tr>{cells}</tr>"
+
+
+def _cell(value: Any, column: Column, *, first: bool) -> str:
+    text = escape(written(value, column.kind).strip())
+    if first:
+        return f'<th scope="row">{text}</th>'
+    if value is None:
+        kind = ' class="n"' if column.kind in NUMERIC else ""
+        return f'<td{kind} data-v="">{text}</td>'
+    if column.kind not in NUMERIC and column.kind != "bar":
+        wraps = column.kind == "prose" or len(text) > _LONG
+        return f'<td class="wrap">{text}</td>' if wraps else f"<td>{text}</td>"
+    sort = _sortable(value)
+    if column.kind == "bar":
+        text = ""
+    if column.kind in ("share", "bar") and isinstance(value, float):
+        return f'<td class="n share" data-v="{sort}" style="--part:{min(max(value, 0), 1):.1%}">{text}</td>'
+    return f'<td class="n" data-v="{sort}">{text}</td>'
+
+
+def _sortable(value: Any) -> str:
+    """The number by which a cell is sorted, "" where it has none."""
+    if isinstance(value, (int, float)):
+        return repr(value)
+    found = re.match(r"[+×]?(-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)", str(value)) if value is not None else None
+    return found[1].replace(",", "") if found else ""

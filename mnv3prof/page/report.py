@@ -1,0 +1,243 @@
+"""What the report says: sections of panels, each a sentence, a picture and the sheets it is drawn from."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from ..analysis import savings
+from ..analysis.view import View, views
+from ..cost.comparison import network
+from ..cost.conventions import reconcile
+from ..cost.counts import count
+from ..cost.memory import arena, peaks
+from ..mobilenetv3.published import published
+from ..mobilenetv3.table import separable_savings
+from ..record.run import NET, Host, Run
+from ..render.numbers import compact
+from ..render.sheet import Column, Sheet, written
+from ..show.comparison import blocks_sheet as compared_blocks
+from ..show.costs import MAC, at_least, cost_sheet
+from ..show.latency import latency_sheets
+from ..show.memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
+from ..show.operators import operator_sheets
+from ..show.plan import plan_sheets
+from ..show.readings import reconciliation_sheet
+from ..show.timing_notes import weights_notes
+from . import charts, sentences
+from .charts import Chart
+from .drawing import network_drawing
+from .summary import headline_sheet, side_by_side_sheet
+
+
+class Tile(msgspec.Struct, frozen=True):
+    """A figure that is seen first. detail: in smaller print under it."""
+
+    title: str
+    value: str
+    detail: str = ""
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """What a section says of one view. label: which, "" if there is one. drawing: HTML of its own.
+    sheets: folded up; open_sheets: shown at once, `beside` the charts or above them.
+    """
+
+    label: str
+    sentences: tuple[str, ...]
+    tiles: tuple[Tile, ...] = ()
+    drawing: str = ""
+    charts: tuple[Chart, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    open_sheets: tuple[Sheet, ...] = ()
+    beside: bool = False
+
+
+class Section(msgspec.Struct, frozen=True):
+    """A part of the report. key: its anchor."""
+
+    key: str
+    title: str
+    panels: tuple[Panel, ...]
+
+
+def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section, ...]:
+    """The whole report of at least one run; `also` stands before the environment."""
+    seen = views(runs)
+    found = [
+        Section(key, title, tuple(panel(view, f"{key}{number}") for number, view in enumerate(shown)))
+        for key, title, panel in _SECTIONS
+        for shown in [[each for view in seen for each in _by_size(view)] if panel is _memory else seen]
+    ]
+    side = [_side_by_side(seen)] if len(seen) > 1 else []
+    return (*side, *found, *also, _environment(runs), _definitions())
+
+
+def _headline(view: View, key: str) -> Panel:
+    cost = view.costs[NET]
+    dtype, batch = view.dtype, view.batch
+    found = peaks(view.graph, dtype, batch)
+    paper = published(view.run.subject.table, view.run.subject.input)
+    beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
+    tiles = [
+        Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
+        Tile("FLOPs", at_least(cost) + compact(cost.flops)),
+        Tile("Parameters", compact(cost.params), beside[1]),
+        Tile("Peak memory", written(found.folded.bytes, "bytes"), f"folded, {dtype}, batch {batch}"),
+    ]
+    ranking = view.ranking()
+    if ranking:
+        target, seconds = ranking[0]
+        tiles.append(Tile("Fastest here", sentences.time(view, seconds), view.called(target)))
+        eager = view.eager(target)
+        if eager and eager[0] != target:
+            title = sentences.eager_name(view, eager[0], target)
+            tiles.append(
+                Tile(title, sentences.time(view, eager[1]), f"{eager[1] / seconds:.1f} × the fastest")
+            )
+    shown = (charts.net_chart(view, key),) if ranking else ()
+    return Panel(
+        view.label, (sentences.headline(view),), tuple(tiles), charts=shown,
+        open_sheets=(headline_sheet(view),), beside=True,
+    )  # fmt: skip
+
+
+def _network(view: View, key: str) -> Panel:
+    drawing = network_drawing(view, key)
+    return Panel(view.label, (sentences.network(view),), drawing=drawing)
+
+
+def _shares(view: View, key: str) -> Panel:
+    costs = cost_sheet(view.graph, count(view.graph, view.dtype), dtype=view.dtype)
+    return Panel(
+        view.label, (sentences.shares(view),), charts=(charts.shares_chart(view, key),), sheets=(costs,)
+    )
+
+
+def _latency(view: View, key: str) -> Panel:
+    if not view.grid.cells:
+        return Panel(view.label, ("Nothing was timed: report measures where --no-latency is not given.",))
+    shown = [charts.matrix_chart(view, f"{key}m")]
+    said = [sentences.matrix(view), sentences.additivity(view), sentences.roofline(view)]
+    roof = charts.roofline_chart(view, f"{key}r")
+    if roof.marks:
+        shown.append(roof)
+    sheets = (*latency_sheets(view.run), *operator_sheets(view.run))
+    return Panel(view.label, tuple(said), charts=tuple(shown), sheets=sheets)
+
+
+def _by_size(view: View) -> list[View]:
+    """The view for each dtype and batch that it was measured with, on which bytes depend."""
+    return [view._replace(dtype=dtype, batch=batch) for dtype, batch in view.sizes]
+
+
+def _memory(view: View, key: str) -> Panel:
+    dtype, batch = view.dtype, view.batch
+    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    weights = view.costs[NET].weight_bytes
+    said = (sentences.memory(view, found), sentences.arena(plan))
+    shown = (charts.memory_chart(view, found, f"{key}m"), charts.arena_chart(view, plan, f"{key}a"))
+    sheets = (
+        summary_sheet(view.graph, found, plan, weights, dtype, batch, image=True),
+        blocks_sheet(view.graph, found), alive_sheet(found), arena_sheet(view.graph, plan),
+        *plan_sheets(view.run.planned(dtype, batch), plan),
+    )  # fmt: skip
+    size = (f"{dtype}, batch {batch}",) if len(view.sizes) > 1 else ()
+    return Panel(", ".join(filter(None, (view.label, *size))), said, charts=shown, sheets=sheets)
+
+
+def _saving(view: View, key: str) -> Panel:
+    table = view.run.subject.table
+    if table.conv != "separable":
+        return Panel(
+            view.label, ("This network's blocks are not depthwise-separable, so there is nothing to save.",)
+        )
+    chart = charts.saving_chart(view, savings.standard_variant(view), key)
+    standard = savings.standard(view)
+    networks = [network(graph) for graph in (view.graph, standard.graph)]
+    sheet = compared_blocks(networks, separable_savings([table, standard.table]))
+    return Panel(view.label, (sentences.saving(view),), charts=(chart,), sheets=(sheet,))
+
+
+def _counters(view: View, key: str) -> Panel:
+    found = reconcile(view.graph, view.run.readings)
+    if not view.run.readings:
+        return Panel(view.label, ("The field's counters were not run for this network.",))
+    ran = any(tool.reading.printed is not None for tool in found.tools)
+    shown = (charts.counters_chart(found, key),) if ran else ()
+    sheet = reconciliation_sheet(view.graph, found)
+    return Panel(view.label, (sentences.counters(found),), charts=shown, sheets=(sheet,))
+
+
+_SECTIONS: Final[tuple[tuple[str, str, Callable[[View, str], Panel]], ...]] = (
+    ("headline", "In short", _headline),
+    ("network", "The network", _network),
+    ("shares", "Where it goes", _shares),
+    ("latency", "Time", _latency),
+    ("memory", "Memory", _memory),
+    ("saving", "Depthwise-separable or standard", _saving),
+    ("counters", "Counters reconciled", _counters),
+)
+
+
+def _side_by_side(seen: Sequence[View]) -> Section:
+    sheet = side_by_side_sheet(seen)
+    return Section("side", sheet.title, (Panel("", (sentences.side_by_side(seen),), open_sheets=(sheet,)),))
+
+
+def _environment(runs: Sequence[Run]) -> Section:
+    return Section("environment", "Environment", tuple(_made(run, len(runs) > 1) for run in runs))
+
+
+def _made(run: Run, several: bool) -> Panel:
+    facts = [("created", run.created), ("command", run.command)]
+    versions: list[Sheet] = []
+    columns = (Column("what", "What", "text"), Column("value", "Value", "text"))
+    for device, host in run.hosts.items():
+        on = f" on {device}" if device else ""
+        facts += [(f"{what}{on}", value) for what, value in _machine(host)]
+        versions.append(Sheet(f"Versions{on}", columns, tuple(host.versions.items())))
+    whose = weights_notes(run.subject.weights)
+    machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
+    said = "This file holds its run: mnv3prof report FILE.html makes the page again."
+    label = f"{run.subject.table.name}, {run.created}" if several else ""
+    return Panel(label, (said,), sheets=tuple(versions), open_sheets=(machine,))
+
+
+def _machine(host: Host) -> list[tuple[str, str]]:
+    return [
+        ("processor", host.cpu), ("cores", str(host.cores)),
+        ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"), ("GPU", host.gpu or "none used"),
+        ("operating system", host.os), ("Python", host.python),
+    ]  # fmt: skip
+
+
+def _definitions() -> Section:
+    rows = (
+        ("MAC", f"{MAC}: the paper's MAdds."),
+        (
+            "FLOPs",
+            "2 × MACs and every other arithmetic operation: bias, batch norm, activation, pooling, add.",
+        ),
+        (
+            "parameters",
+            "What the state_dict trains; weights are the bytes of the deployed form, batch norm folded.",
+        ),
+        ("time", "From input in place to output ready; conversion, loading and the first run stand apart."),
+        (
+            "±",
+            "Half the distance from the 10th to the 90th percentile, as a share of the median; ~ is noisy. "
+            "Bursts that other load disturbed are excluded.",
+        ),
+        ("eager", "Bytes that PyTorch eager holds at its worst moment, the input included, parameters not."),
+        ("liveness", "Every operation writes a buffer of its own, kept until its last reader."),
+        ("folded", "Liveness once batch norm and activation are folded into the layer that feeds them."),
+        ("arena", "One buffer for all activations of the folded network, placed greedily by size."),
+        (
+            "roof",
+            "The best matrix product and the best copy measured on this machine at that thread count.",
+        ),
+    )
+    columns = (Column("term", "Term", "text"), Column("meaning", "Meaning", "text"))
+    sheet = Sheet("Definitions", columns, rows, notes=("Sizes are height × width; KiB is 1,024 bytes.",))
+    return Section("definitions", "Definitions", (Panel("", (), open_sheets=(sheet,)),))

@@ -1,0 +1,134 @@
+"""The report in short: a few sheets for a pull request's comment, a job's summary, the first screen."""
+
+from collections.abc import Callable, Sequence
+
+from ..analysis.side_by_side import compared_times
+from ..analysis.view import View, views
+from ..cost.conventions import reconcile
+from ..cost.memory import arena, peaks
+from ..mobilenetv3.published import Published, published
+from ..record.run import NET, Run
+from ..render.numbers import milliseconds
+from ..render.sheet import Column, Sheet, written
+from ..show.costs import at_least
+from ..show.timing_notes import failures
+from . import sentences
+
+
+def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
+    """Of each view its figures, and where its MACs and its time go; several side by side first."""
+    seen = views(runs)
+    side = [side_by_side_sheet(seen)] if len(seen) > 1 else []
+    return (*side, *(sheet for view in seen for sheet in (headline_sheet(view), _shares_sheet(view))))
+
+
+def headline_sheet(view: View) -> Sheet:
+    """The network's figures, beside the published ones of the same configuration where there are any."""
+    paper = published(view.run.subject.table, view.run.subject.input)
+    columns = [Column("measure", "Figure", "text"), Column("here", "Here", "figure")]
+    rows: list[tuple[object, ...]] = list(_exact(view, paper))
+    for target, seconds in view.ranking():
+        timing = view.timing(NET, target)
+        spread = f" ±{timing.summary.noise:.1%}" if timing and timing.summary else ""
+        rows.append((f"latency, {view.called(target)}", f"{sentences.time(view, seconds)}{spread}", None))
+    notes = []
+    if paper:
+        columns.append(Column("published", "Published", "figure"))
+        rows.append(("latency, Pixel 1, one big core", None, f"{paper.pixel1_ms:g} ms"))
+        rows.append(("top-1 on ImageNet", None, f"{paper.top1:g} %"))
+        notes.append(f"Published: {paper.source}.")
+    else:
+        rows = [row[:2] for row in rows]
+        notes.append("The paper publishes no figures for this table at this input.")
+    notes += failures(view.grid.cells.values(), view.names)
+    return Sheet(f"{view.name} in figures", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def _exact(view: View, paper: Published | None) -> list[tuple[object, ...]]:
+    cost = view.costs[NET]
+    dtype, batch = view.dtype, view.batch
+    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    eager = (("eager peak memory", written(found.eager.bytes, "bytes"), None),) if found.eager else ()
+    return [
+        ("MACs", f"{at_least(cost)}{cost.macs:,}", paper and f"{paper.madds_m} M"),
+        ("FLOPs", f"{at_least(cost)}{cost.flops:,}", None),
+        ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
+        (f"weights, {dtype}", written(cost.weight_bytes, "bytes"), None),
+        *eager,
+        ("folded peak memory", written(found.folded.bytes, "bytes"), None),
+        ("planned arena", written(plan.bytes, "bytes"), None),
+    ]
+
+
+def _shares_sheet(view: View) -> Sheet:
+    """Block by block: MACs, and the time on the fastest target, with what there is to see."""
+    fastest = view.fastest()
+    times = view.time_shares(fastest) if fastest else {}
+    macs = view.mac_shares()
+    columns = [Column("block", "Block", "text"), Column("macs_share", "Share of MACs", "share"),
+               Column("macs", "MACs")]  # fmt: skip
+    rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.block_names]
+    if fastest and times:
+        columns += [
+            Column("time_share", f"Share of time, {view.called(fastest)}", "share"),
+            Column("time", "Time a call" if fastest.batch > 1 else "Time", "figure"),
+        ]
+        rows = [
+            (*row, times[block], milliseconds(view.seconds(block, fastest) or 0.0))
+            for row, block in zip(rows, view.graph.block_names, strict=True)
+        ]
+    dtype, batch = view.dtype, view.batch
+    notes = [
+        sentences.headline(view),
+        sentences.shares(view),
+        sentences.memory(view, peaks(view.graph, dtype, batch)),
+    ]
+    if len(view.grid.targets) > 1:
+        notes += [sentences.matrix(view), sentences.additivity(view)]
+    if view.run.readings:
+        notes.append(sentences.counters(reconcile(view.graph, view.run.readings)))
+    return Sheet("Where it goes, block by block", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
+    """Every view's figures in a column, with the ratio to the first's."""
+    columns = [Column("measure", "Figure", "text")]
+    columns += [Column(view.letter, view.letter, "figure") for view in seen]
+    columns += [
+        Column(f"{v.letter}/{seen[0].letter}", f"{v.letter}/{seen[0].letter}", "ratio") for v in seen[1:]
+    ]
+    figures: dict[str, list[float | None]] = {
+        title: [getattr(view.costs[NET], name) for view in seen]
+        for title, name in (("MACs", "macs"), ("FLOPs", "flops"), ("parameters", "params"))
+    }
+    rows = [_compared(title, values, "{:,}".format) for title, values in figures.items()]
+    rows.append(_arenas(seen))
+    times = compared_times(seen)
+    several = any(target.batch > 1 for view in seen for target in view.grid.targets)
+    for row in times:
+        shown = [None if s is None else milliseconds(s) for s in row.times]
+        title = f"latency{' per image' if several else ''}, {row.label}"
+        rows.append((title, *shown, *row.ratios))
+    reasons = dict.fromkeys(reason for row in times for reason in row.reasons)
+    notes = [*(f"{v.label}." for v in seen), *(f"No ratio of times: {reason}." for reason in reasons)]
+    return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def _arenas(seen: Sequence[View]) -> tuple[object, ...]:
+    """The planned arenas at a dtype and batch that all were measured with; without any, no ratios."""
+    shared = next((size for size in seen[0].sizes if all(size in view.sizes for view in seen)), None)
+    plans = [arena(view.graph, *(shared or view.sizes[0])).bytes for view in seen]
+    if shared is None:
+        how = (f"{dtype}, batch {batch}" for dtype, batch in (view.sizes[0] for view in seen))
+        cells = [f"{written(size, 'bytes')} ({each})" for size, each in zip(plans, how, strict=True)]
+        return ("planned arena", *cells, *[None for _ in seen[1:]])
+    several = any(len(view.sizes) > 1 for view in seen)
+    title = f"planned arena, {shared[0]}, batch {shared[1]}" if several else "planned arena"
+    return _compared(title, plans, lambda size: written(size, "bytes"))
+
+
+def _compared(title: str, values: Sequence[float | None], write: Callable[..., str]) -> tuple[object, ...]:
+    base = values[0]
+    shown = [None if value is None else write(value) for value in values]
+    ratios = [value / base if base and value is not None else None for value in values[1:]]
+    return (title, *shown, *ratios)
