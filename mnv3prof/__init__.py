@@ -11,6 +11,8 @@
 Names are loaded when first used: only `build` and `parts` load torch, only `frame` loads pandas.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 

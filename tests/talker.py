@@ -2,11 +2,13 @@
 
 import ctypes
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 from mnv3prof.device import worker
-from mnv3prof.device.process import take_line
+from mnv3prof.device.process import Line, settle
 from mnv3prof.device.protocol import HELLO, Begin, Begun, read_frame
 
 
@@ -31,7 +33,7 @@ def _chatter(_):
     os.write(1, b"x" * 100_000)
     os.write(2, b"y" * 100_000)
     print("and more", flush=True)
-    return Begun(0.25)
+    return Begun()
 
 
 def _noise():
@@ -41,16 +43,30 @@ def _noise():
 
 
 def _serve(handler):
-    worker.serve(take_line(), {Begin: handler}, worker.read_request)
-
-
-def _late():
-    worker._GRACE_S = 0
-    _serve(_hang)
+    worker.serve(Line(), {Begin: handler}, worker.read_request)
 
 
 def _leave():
     sys.exit("there is no runtime here")
+
+
+def _warn():
+    """It warns long before it crashes."""
+    os.write(2, b"a warning\n")
+    _serve(lambda _: os.abort())
+
+
+def _parent():
+    """It has a process of its own when it is ended."""
+    child = subprocess.Popen(["sleep", "60"])
+    Path(os.environ["TALK_FILE"]).write_text(str(child.pid), encoding="utf-8")
+    _serve(lambda _: time.sleep(60))
+
+
+def _late():
+    settle()
+    worker._GRACE_S = 0
+    _serve(_hang)
 
 
 TALK = {
@@ -58,13 +74,20 @@ TALK = {
     "late": _late,
     "hang": lambda: _serve(_hang),
     "leave": _leave,
+    "warn": _warn,
+    "parent": _parent,
+    "nap": lambda: _serve(lambda _: time.sleep(60)),
+    "slow": lambda: _serve(lambda _: time.sleep(0.5) or Begun()),
+    "surrogate": lambda: _serve(lambda _: Path("no\udcff").read_bytes()),
+    "signal": lambda: _serve(lambda _: os.kill(os.getpid(), 35)),
     "raise": lambda: 1 / 0,
     "garbage": lambda: _once(b"\0\0\0\x05\0\0\0\0hello"),
     "list": lambda: _once(b"\0\0\0\x02\0\0\0\0[]"),
     "nan": lambda: _once(b'\0\0\0\x10\0\0\0\0{"import_s":NaN}'),
     "giant": lambda: _once(b"\xff" * 8),
     "cut": lambda: (_say(HELLO), read_frame(sys.stdin.buffer), _say(b"\0\0\0\x09\0\0\0\0{}"), sys.exit(3)),
-    "long": lambda: _say(b"no hello " * 10_000),
+    "long": lambda: (_say(b"x" * 64 * 1024 + b"\0\0\0\x02\0\0\0\0{}"), time.sleep(60)),
+    "nothing": lambda: time.sleep(60),
     "echo": lambda: _once(b""),
 }
 

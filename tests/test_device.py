@@ -104,7 +104,7 @@ def test_each_python_serves_frames(version, bare):
         ]
         process.stdin.close()
         assert process.wait(5) == 0
-    assert set(answers[0]) == set(answers[3]) == {"import_s"}
+    assert answers[0] == answers[3] == {}
     assert answers[1]["failed"].startswith("ModuleNotFoundError")
     assert answers[2] == {"failed": "KeyError: Piece(variant='', part='1')", "status": "crashed"}
 
@@ -136,7 +136,7 @@ def test_a_machine_with_numpy_and_one_runtime_measures_it(bare, tmp_path):
             _asked(process, each) for each in (Begin("ncnn"), request, Sample(piece, 0.05))
         )
         process.stdin.close()
-    assert begun["import_s"] > 0
+    assert begun == {}
     assert msgspec.convert(prepared, Prepared).rms_rel_err < 1e-5
     assert msgspec.convert(burst, timing.Burst).calls > 3
 

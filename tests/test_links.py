@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event, Timer
 
 import psutil
 import pytest
 from subjects import subject
 
+from mnv3prof.bench.backends import backend
 from mnv3prof.bench.links import Broken
 from mnv3prof.bench.links.fake import Fake
 from mnv3prof.bench.links.local import Local
@@ -28,7 +30,7 @@ BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3,
 
 def right(request):
     """What a worker answers that does nothing wrong."""
-    return {"Begin": Begun(0.01), "Prepare": READY, "Sample": BURST}[request["do"]]
+    return {"Begin": Begun(), "Prepare": READY, "Sample": BURST}[request["do"]]
 
 
 def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
@@ -199,7 +201,7 @@ def _talker(talk, monkeypatch):
 def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch):
     with _talker("noise", monkeypatch) as worker:
         for _ in range(3):
-            assert worker.ask(Begin("x"), Begun, 30) == Begun(0.25)
+            assert worker.ask(Begin("x"), Begun) == Begun()  # however long it takes
         assert worker.is_alive
 
 
@@ -211,10 +213,13 @@ def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch):
         ("garbage", "crashed", "its answer cannot be read: JSON is malformed"),
         ("list", "crashed", "its answer cannot be read: Expected `object`, got `array`"),
         ("nan", "crashed", "its answer cannot be read: JSON is malformed"),
+        ("warn", "crashed", "its process ended with SIGABRT"),
+        ("signal", "crashed", "its process ended with signal 35"),
         ("giant", "crashed", "its process sent what is no answer"),
         ("cut", "crashed", "its process ended with exit code 3"),
-        ("long", "crashed", "its process ended with exit code"),
+        ("long", "crashed", "its process sent what is no answer"),
         ("echo", "timeout", "no answer within 3 s"),
+        ("nothing", "timeout", "no answer within 3 s"),
         ("hang", "timeout", "no answer within 3 s"),
     ],
 )
@@ -225,8 +230,112 @@ def test_a_process_that_misbehaves_is_a_reason_and_is_ended(talk, status, says, 
         assert isinstance(found, Failed)
         assert found.status == status
         assert found.reason.startswith(says)
+        assert says != "its process ended with SIGABRT" or found.reason == says
         assert not worker.is_alive
         assert set(psutil.Process().children()) <= before
+
+
+def test_what_an_error_says_arrives_whatever_letters_it_has(monkeypatch):
+    with _talker("surrogate", monkeypatch) as worker:
+        found = worker.ask(Begin("x"), Begun, 30)
+        assert found == Failed(
+            "crashed", "FileNotFoundError: [Errno 2] No such file or directory: 'no\\udcff'"
+        )
+        assert worker.is_alive
+
+
+def test_a_refusal_cannot_claim_success():
+    with Worker(lambda: Fake(lambda _: {"failed": "I lie", "status": "ok"})) as worker:
+        found = worker.ask(Begin("x"), Begun, 1)
+    assert found.status == "crashed"
+    assert "cannot be read" in found.reason
+
+
+def test_an_interrupted_request_leaves_no_answer_for_the_next():
+    """SIGINT comes while the first is answered."""
+    asked = []
+
+    def script(request):
+        asked.append(request)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        return Begun()
+
+    links = []
+    worker = Worker(lambda: links.append(Fake(script)) or links[-1])
+    with pytest.raises(KeyboardInterrupt):
+        worker.ask(Begin("x"), Begun, 1)
+    assert not worker.is_alive
+    assert not links[0].is_open
+    assert worker.ask(Begin("x"), Begun, 1) == Begun()
+    assert len(links) == 2
+
+
+def test_a_worker_that_was_ended_is_not_started_again():
+    """Another thread may be about to ask it."""
+    links = []
+    worker = Worker(lambda: links.append(Fake(right)) or links[-1])
+    worker.end()
+    assert worker.ask(Begin("x"), Begun, 1) == Failed("crashed", "its worker has ended too often")
+    assert links == []
+
+
+def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch):
+    """The thread that compiles starts no worker, and asks none, once the measuring is over."""
+    monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
+    opened, began = [], Event()
+
+    def script(request):
+        began.set()
+        time.sleep(0.05)
+        return right(request)
+
+    def worker(target, _):
+        return Worker(lambda: opened.append(Fake(script)) or opened[-1], (Begin(target.backend),))
+
+    def hear(progress):
+        began.wait(5)
+        raise KeyboardInterrupt
+
+    parts = tuple(Piece("", part) for part in ("1", "2", "3", "4", "5"))
+    timings = measure(Plan({"": SMALL}, parts, (NULL,), Path("nowhere")), Watcher(hear), worker=worker)
+    assert {timing.stopped for timing in timings} == {"interrupted"}
+    time.sleep(0.2)
+    assert not any(link.is_open for link in opened)
+    assert sum(len(link.requests) for link in opened) <= 3
+
+
+def test_stop_ends_a_wait_also_while_a_worker_starts(monkeypatch):
+    monkeypatch.setenv("TALK", "slow")
+    stop = Event()
+    Timer(0.3, stop.set).start()
+    with Worker(lambda: Local("talker"), (Begin("x"),) * 20) as worker:
+        start = time.monotonic()
+        found = worker.ask(Begin("x"), Begun, 60, stop)
+    assert isinstance(found, Failed)
+    assert time.monotonic() - start < 3
+
+
+def test_all_that_a_request_begins_with_has_one_time_limit(monkeypatch):
+    monkeypatch.setenv("TALK", "slow")
+    with Worker(lambda: Local("talker"), (Begin("x"),) * 20) as worker:
+        start = time.monotonic()
+        assert worker.ask(Begin("x"), Begun, 2.0).status == "timeout"
+    assert time.monotonic() - start < 5
+
+
+def test_a_script_that_takes_too_long_is_a_timeout():
+    with Worker(lambda: Fake(lambda _: time.sleep(0.1) or Begun())) as worker:
+        assert worker.ask(Begin("x"), Begun, 0.05) == Failed("timeout", "no answer within 0.05 s")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+def test_what_a_worker_started_ends_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TALK_FILE", str(tmp_path / "pid"))
+    with _talker("parent", monkeypatch) as worker:
+        assert worker.ask(Begin("x"), Begun, 3).status == "timeout"
+    child = int((tmp_path / "pid").read_text(encoding="utf-8"))
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")
@@ -242,10 +351,14 @@ def test_a_worker_that_nobody_waits_for_any_more_ends_itself(monkeypatch):
 
 
 _PARENT = """
-import time
+import threading, time
 from mnv3prof.bench.links.local import Local
-link = Local("mnv3prof.device.worker")
-print(link.pid, flush=True)
+from mnv3prof.device.protocol import Frame
+link = Local("talker")
+request = Frame(b'{"do": "Begin", "within_s": null, "runtime": "x"}')
+threading.Thread(target=link.exchange, args=(request, 60, None), daemon=True).start()
+time.sleep(1)
+print("asked", flush=True)
 time.sleep(60)
 """
 
@@ -253,8 +366,13 @@ time.sleep(60)
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_worker_goes_with_the_process_that_started_it(how):
-    with subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True) as parent:
-        worker = psutil.Process(int(parent.stdout.readline()))
+    """Also where it is busy with a request."""
+    environment = {**os.environ, "TALK": "nap", "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", _PARENT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout.readline() == b"asked\n"
+        (worker,) = psutil.Process(parent.pid).children()
+        assert os.getpgid(worker.pid) == worker.pid  # an interrupt of the terminal is its parent's alone
         os.kill(parent.pid, how)
     worker.wait(10)
     assert not worker.is_running()

@@ -91,7 +91,7 @@ def other_machine(old: Timing, new: Timing, before: Run, after: Run) -> str:
     if old.target.backend == new.target.backend:
         name = new.target.backend
         x, y = (host.runtimes[name].chip if name in host.runtimes else "" for host in (a, b))
-        pairs["device"] = (x, y)
+        pairs["chip"] = (x, y)
     differing = [f"{what} {x or 'unknown'} and {y or 'unknown'}" for what, (x, y) in pairs.items() if x != y]
     return f"measured on different machines: {', '.join(differing)}" if differing else ""
 

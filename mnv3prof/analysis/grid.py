@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..graph.graph import Graph
-from ..record.run import NET, Roof, Run, part_layers, twins
+from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
+from ..graph.graph import Graph, Layer
+from ..graph.once import once
+from ..record.run import NET, Roof, Run, twins
 from ..record.target import Target, labels
 from ..record.timing import Timing
 
@@ -17,12 +18,27 @@ def timings_of(run: Run, variant: str) -> list[Timing]:
 
 def part_costs(graph: Graph, dtype: Dtype = "fp32", timings: Iterable[Timing] = ()) -> dict[str, Totals]:
     """What each block, the whole network, and each module that was timed by its path cost, by part."""
-    costs = count(graph, dtype)
-    found = {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
+    found = dict(_block_costs(graph, dtype))
     for path in {timing.part for timing in timings} - found.keys():
-        names = {layer.name for layer in part_layers(graph, path)}
-        found[path] = total((cost for cost in costs if cost.layer in names), path)
+        found[path] = cost_of(graph, graph.under(path), path, dtype)
     return found
+
+
+@once
+def _block_costs(graph: Graph, dtype: Dtype) -> dict[str, Totals]:
+    costs = count(graph, dtype)
+    return {**{group.name: group for group in subtotals(graph, costs)}, NET: total(costs)}
+
+
+def cost_of(graph: Graph, layers: Iterable[Layer], name: str, dtype: Dtype = "fp32") -> Totals:
+    """What some of the graph's layers cost together, under a name."""
+    costs = _by_layer(graph, dtype)
+    return total((costs[layer.name] for layer in layers), name)
+
+
+@once
+def _by_layer(graph: Graph, dtype: Dtype) -> dict[str, Cost]:
+    return {cost.layer: cost for cost in count(graph, dtype)}
 
 
 class Grid(NamedTuple):

@@ -1,6 +1,6 @@
 """The workers of a measurement, one a target."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,19 +20,17 @@ _Answer = TypeVar("_Answer")
 class Fleet:
     """The workers by target, each started when it is first asked.
 
-    worker: makes a target's. folder: of the cache. timeout_s: how long one request may take before its
+    workers: not started yet. folder: of the cache. timeout_s: how long one request may take before its
     worker is ended.
     """
 
     def __init__(
-        self, worker: Callable[[Target], Worker], subjects: Subjects, folder: Path, timeout_s: float
+        self, workers: Mapping[Target, Worker], subjects: Subjects, folder: Path, timeout_s: float
     ) -> None:  # fmt: skip
-        self.worker, self.subjects, self.folder, self.timeout_s = worker, subjects, folder, timeout_s
-        self.workers: dict[Target, Worker] = {}
+        self.workers, self.subjects, self.folder, self.timeout_s = workers, subjects, folder, timeout_s
 
     def start(self, target: Target) -> Failed | None:
         """Start the worker of a target, which imports its runtime; what it failed at, or None."""
-        self.workers[target] = self.worker(target)
         return self.workers[target].start(self.timeout_s)
 
     def ask(

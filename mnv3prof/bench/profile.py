@@ -106,13 +106,13 @@ def _missing_roofs(run: Run, request: Request, hear: Callable[[Progress], None])
     known = {(roof.name, roof.dtype, roof.threads) for roof in run.host.roofs}
     running = [target for target in request.targets if usable(target.backend).ok]
     wanted = {(backend(target.backend).ROOF, target.dtype, target.threads) for target in running}
-    devices: dict[tuple[Dtype, int], list[str]] = {}
-    for device, dtype, threads in sorted(wanted - known):
-        if device:
-            devices.setdefault((dtype, threads), []).append(device)
-    if devices:
+    missing: dict[tuple[Dtype, int], list[str]] = {}
+    for name, dtype, threads in sorted(wanted - known):
+        if name:
+            missing.setdefault((dtype, threads), []).append(name)
+    if missing:
         hear(Progress("measuring the machine's peak rates"))
-    return tuple(roof for how, names in devices.items() for roof in measure_roofs(names, *how))
+    return tuple(roof for how, names in missing.items() for roof in measure_roofs(names, *how))
 
 
 def _pieces(request: Request) -> tuple[Piece, ...]:

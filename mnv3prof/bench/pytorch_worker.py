@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ..device.process import settle, take_line
+from ..device.process import Line, settle
 from ..device.protocol import Piece, Planned, Prepare
 from ..device.runtimes import Job
 from ..device.worker import Runner, job_from_files, serve
@@ -100,7 +100,6 @@ def _read(kind: type[Any], fields: dict[str, Any]) -> Any:
 
 def main() -> None:
     """Serve PyTorch's backends, converters and peak rates."""
-    line = take_line()
     settle()
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.default_folder() / "inductor"))
     networks = _Networks()
@@ -108,4 +107,4 @@ def main() -> None:
         **Runner(backend, networks.job).handlers, Open: networks.open, Convert: networks.convert,
         PlanAhead: networks.plan_ahead, MeasureRoof: _roof,
     }  # fmt: skip
-    serve(line, handlers, _read)
+    serve(Line(), handlers, _read)

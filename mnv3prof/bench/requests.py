@@ -49,7 +49,7 @@ class PlanAhead(msgspec.Struct, frozen=True):
 
 
 class MeasureRoof(msgspec.Struct, frozen=True):
-    """Ask for the peak rates of a PyTorch device. Answer: record.run.Roof."""
+    """Ask for the peak rates of what PyTorch calls so: "cpu", "cuda", ... Answer: record.run.Roof."""
 
     name: str
     dtype: Dtype

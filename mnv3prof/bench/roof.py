@@ -1,4 +1,4 @@
-"""A device's best rates, to hold a part's rate against: of a matrix product and of a copy."""
+"""Peak rates, to hold a part's rate against: of a matrix product and of a copy."""
 
 from collections.abc import Callable
 from time import perf_counter

@@ -106,10 +106,10 @@ def measure(
     return _timings(cells)
 
 
-def measure_roofs(devices: Iterable[str], dtype: Dtype, threads: int) -> tuple[Roof, ...]:
-    """The roof of each PyTorch device that can be measured."""
+def measure_roofs(names: Iterable[str], dtype: Dtype, threads: int) -> tuple[Roof, ...]:
+    """The roofs called so ("cpu", "cuda", ...), as far as they can be measured."""
     with pytorch_worker(starts=1) as worker:
-        requests = (MeasureRoof(device, dtype, threads) for device in devices)
+        requests = (MeasureRoof(name, dtype, threads) for name in names)
         answers = [worker.ask(request, Roof, _ROOF_TIMEOUT_S) for request in requests]
     return tuple(answer for answer in answers if isinstance(answer, Roof))
 
@@ -137,7 +137,8 @@ def _measure(
     begin = perf_counter()
     _convert(plan, cells, watcher)
     spent = perf_counter() - begin
-    fleet = Fleet(lambda target: worker(target, plan.subjects), plan.subjects, plan.folder, plan.timeout_s)
+    workers = {target: worker(target, plan.subjects) for target in _open(cells)}
+    fleet = Fleet(workers, plan.subjects, plan.folder, plan.timeout_s)
     try:
         _get_ready(plan, plan.ready_s - spent, fleet, cells, watcher)
         _sample(plan, fleet, cells, watcher)

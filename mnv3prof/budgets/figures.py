@@ -8,6 +8,7 @@ import msgspec
 from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Peak, Peaks, arena, peaks
 from ..graph.graph import Graph
+from ..graph.once import once
 from ..record.run import Run, Subject, twins
 from ..record.target import Target
 from ..record.timing import Timing
@@ -77,6 +78,7 @@ def unit_of(name: str) -> Unit:
     return _COSTS[name][1] if name in _COSTS else "bytes"
 
 
+@once
 def figures(graph: Graph, dtype: Dtype = "fp32", batch: int = 1) -> dict[str, Figure]:
     """Every figure in NAMES. Costs are of one image; memory holds `batch` images at `dtype`."""
     costs = count(graph, dtype)

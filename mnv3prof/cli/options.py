@@ -78,7 +78,8 @@ class Settings(msgspec.Struct, frozen=True):
             dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
             dense_depthwise=self.dense_depthwise, without_se=self.without_se, activation=self.activation,
         )  # fmt: skip
-        return Subject(table, known.input if self.input is None else image_size(self.input, "--input"))
+        size = known.input if self.input is None else image_size(self.input, "--input")
+        return known.varied(table) if size == known.input else Subject(table, size)
 
     def changes_structure(self) -> bool:
         """Whether an option asks for other operations, not only for other sizes."""

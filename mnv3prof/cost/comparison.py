@@ -3,6 +3,7 @@
 import msgspec
 
 from ..graph.graph import Graph
+from ..graph.once import once
 from .counts import Totals, count, subtotals, total
 from .memory import Arena, Peaks, arena, peaks
 
@@ -17,6 +18,7 @@ class Network(msgspec.Struct, frozen=True):
     arena: Arena
 
 
+@once
 def network(graph: Graph) -> Network:
     """`graph`, counted and planned at fp32, batch 1."""
     costs = count(graph)

@@ -14,6 +14,7 @@ import msgspec
 
 from ..graph.errors import InputError, shown
 from ..graph.graph import Block, Graph, Layer
+from ..graph.once import once
 from ..graph.ops import Op
 
 BatchNorm = Literal["folded", "separate"]
@@ -70,6 +71,7 @@ class Totals(msgspec.Struct, frozen=True):
         return self.flops / moved if moved and not self.parted and not self.unpriced else None
 
 
+@once
 def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded") -> tuple[Cost, ...]:
     """The cost of every layer, in the graph's order, at `dtype` for weights and activations.
 

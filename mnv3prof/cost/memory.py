@@ -16,6 +16,7 @@ import msgspec
 
 from ..graph.errors import InputError, shown
 from ..graph.graph import Graph
+from ..graph.once import once
 from .counts import Dtype, element_bytes
 
 
@@ -87,6 +88,7 @@ class Fit(msgspec.Struct, frozen=True):
     blocks: tuple[Shortfall, ...]
 
 
+@once
 def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True) -> Peaks:
     """The three peaks in bytes for `batch` images at `dtype`.
 
@@ -101,6 +103,7 @@ def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = 
     )
 
 
+@once
 def arena(
     graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True, alignment: int = 1
 ) -> Arena:

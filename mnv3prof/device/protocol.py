@@ -42,8 +42,6 @@ class Begin:
 class Begun:
     """The runtime is imported."""
 
-    import_s: float
-
 
 @dataclass(frozen=True)
 class Prepare:
@@ -149,7 +147,10 @@ def write_frame(line: IO[bytes], frame: Frame) -> None:
 
 
 def read_frame(line: IO[bytes]) -> Frame | None:
-    """The next frame; None where the line has ended. Raises ValueError for lengths beyond what is read."""
+    """The next frame; None where the line has ended.
+
+    Raises ValueError for lengths beyond what is read, OSError where it cannot be read.
+    """
     start = line.read(_LENGTHS.size)
     if len(start) < _LENGTHS.size:
         return None

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from .agreement import errors
 from .clock import Burst, burst
-from .process import Line, settle, take_line
+from .process import Line, settle
 from .protocol import (
-    HELLO,
     Begin,
     Begun,
     Operators,
@@ -28,8 +27,6 @@ from .protocol import (
     Prepared,
     Sample,
     encoded,
-    read_frame,
-    write_frame,
 )
 from .runtimes import Call, Job, Unsupported, runtime
 
@@ -67,11 +64,10 @@ class Runner:
 
     def begin(self, request: Begin) -> Begun:
         """Import what the runtime needs."""
-        start = perf_counter()
         self.runtime = self.find(request.runtime)
         for module in self.runtime.IMPORTS:
             import_module(module)
-        return Begun(perf_counter() - start)
+        return Begun()
 
     def prepare(self, request: Prepare) -> Prepared:
         """Load a part and run it once."""
@@ -118,16 +114,15 @@ def job_from_files(request: Prepare) -> Job:
 def serve(line: Line, handlers: Handlers, read: Reader) -> None:
     """Answer until the line ends.
 
-    handlers: what answers a request, by its class. read: makes a request of its class and fields.
+    handlers: what answers a request, by its class. read: makes a request of its class and fields. Raises
+    OSError where nobody reads the answers.
     """
     classes = {known.__name__: known for known in handlers}
-    line.answers.write(HELLO)
-    line.answers.flush()
     while True:
-        frame = read_frame(line.requests)
+        frame = line.receive()
         if frame is None:
             return
-        write_frame(line.answers, _answer(frame, classes, handlers, read))
+        line.send(_answer(frame, classes, handlers, read))
 
 
 def _answer(frame: Frame, classes: Mapping[str, type[Any]], handlers: Handlers, read: Reader) -> Frame:
@@ -153,7 +148,8 @@ def _set_alarm(within_s: float | None) -> None:
 
 def _in_a_line(error: Exception) -> str:
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}".rstrip(": ")[:200]
+    text = f"{type(error).__name__}: {first}".rstrip(": ")[:200]
+    return text.encode("utf-8", "replace").decode()  # a file's name can hold half a character
 
 
 def read_request(kind: type[Any], fields: dict[str, Any]) -> Any:
@@ -165,6 +161,5 @@ def read_request(kind: type[Any], fields: dict[str, Any]) -> Any:
 
 def main() -> None:
     """Serve the runtime that the first request names."""
-    line = take_line()
     settle()
-    serve(line, Runner(runtime, job_from_files).handlers, read_request)
+    serve(Line(), Runner(runtime, job_from_files).handlers, read_request)

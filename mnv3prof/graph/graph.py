@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -248,6 +248,25 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     def placed(self) -> Iterator[tuple[Block, Layer]]:
         """Each layer with its block."""
         return ((block, layer) for block in self.blocks for layer in block.layers)
+
+    def under(self, path: str) -> tuple[Layer, ...]:
+        """The layers that the module at `path` runs; none where the network has no such module."""
+        return self._by_path.get(path, ())
+
+    @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What graph.once keeps."""
+        return {}
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, tuple[Layer, ...]]:
+        found: dict[str, list[Layer]] = {}
+        for layer in self.layers:
+            path = layer.path
+            while path:
+                found.setdefault(path, []).append(layer)
+                path = path.rpartition(".")[0]
+        return {path: tuple(layers) for path, layers in found.items()}
 
     @cached_property
     def _by_name(self) -> Mapping[str, Block]:

@@ -287,7 +287,7 @@ def _points(view: View, target: Target) -> list[tuple[str, Rates]]:
 
 
 def _roof_name(roof: Roof, roofs: Sequence[Roof]) -> str:
-    """The roof by its device, and by what else differs among those that are drawn."""
+    """The roof by its name, and by what else differs among those that are drawn."""
     dtypes, threads = {other.dtype for other in roofs}, {other.threads for other in roofs}
     more = [
         *([roof.dtype] if len(dtypes) > 1 else []),

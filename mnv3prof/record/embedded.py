@@ -15,7 +15,7 @@ _CLOSE: Final = b"</script>"
 
 def embed(document: bytes) -> str:
     """The element that holds a run's document in a page, deflated and in base64."""
-    return (_OPEN + b64encode(zlib.compress(document, 9)) + _CLOSE).decode()
+    return (_OPEN + b64encode(zlib.compress(document)) + _CLOSE).decode()
 
 
 def embedded(page: bytes, where: str) -> Iterator[bytes]:

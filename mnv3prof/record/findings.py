@@ -1,5 +1,6 @@
 """What became of the article's claims: the evidence that there is, and the finding that follows from it."""
 
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -72,7 +73,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """All that verdicts rest on: the network on paper, what was timed, and what was trained."""
 
     subject: Subject
@@ -88,23 +89,35 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         """The target that times on this backend and dtype are taken from, so that all are of one batch and
         one number of threads: the first that something was measured on.
         """
-        timings = (timing for run in self.runs for timing in run.timings if timing.bursts)
-        return next(
-            (t.target for t in timings if (t.target.backend, t.target.dtype) == (backend, dtype)), None
-        )
+        return self._targets.get((backend, dtype))
 
     def timing(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Timing | None:
         """What was measured of a variant's part, or of the part that is identical to it."""
         target = self.target(backend, dtype)
-        for run in self.runs:
-            if variant in run.subjects:
-                wanted = [t for t in run.timings if (t.variant, t.target) == (variant, target)]
-                found = {timing.part: timing for timing in wanted}
-                if wanted and part not in found:
-                    part = twins(run.subjects[variant].graph).get(part, part)
-                if part in found:
-                    return found[part]
+        for run, timed in zip(self.runs, self._timed, strict=True):
+            if found := timed.get((variant, target)):
+                twin = twins(run.subjects[variant].graph).get(part, part)
+                if timing := found.get(part) or found.get(twin):
+                    return timing
         return None
+
+    @cached_property
+    def _targets(self) -> dict[tuple[str, Dtype], Target]:
+        found: dict[tuple[str, Dtype], Target] = {}
+        for timing in (timing for run in self.runs for timing in run.timings if timing.bursts):
+            found.setdefault((timing.target.backend, timing.target.dtype), timing.target)
+        return found
+
+    @cached_property
+    def _timed(self) -> list[dict[tuple[str, Target | None], dict[str, Timing]]]:
+        """Of each run its timings, by variant and target, by part."""
+        found = []
+        for run in self.runs:
+            timed: dict[tuple[str, Target | None], dict[str, Timing]] = {}
+            for timing in run.timings:
+                timed.setdefault((timing.variant, timing.target), {})[timing.part] = timing
+            found.append(timed)
+        return found
 
     def backends(self, dtype: Dtype = "fp32") -> tuple[str, ...]:
         """Those that something was measured on in this type."""

@@ -8,6 +8,7 @@ import msgspec
 from ..cost.conventions import Reading
 from ..cost.counts import Dtype
 from ..graph.graph import Graph, Layer
+from ..graph.once import once
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
 from .plan import RuntimePlan
@@ -97,7 +98,13 @@ class Subject(msgspec.Struct, frozen=True, dict=True):
 
     def varied(self, table: Table) -> "Subject":
         """Another table at the same input, with random weights."""
-        return Subject(table, self.input)
+        if table == self.table and self.weights is None:
+            return self
+        return self._varied.setdefault(table, Subject(table, self.input))
+
+    @cached_property
+    def _varied(self) -> dict[Table, "Subject"]:
+        return {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +170,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(plan for plan in self.plans if (plan.dtype, plan.batch) == (dtype, batch))
 
 
+@once
 def twins(graph: Graph) -> dict[str, str]:
     """Each part, with the first that has the very same operations at the same shapes (often itself)."""
     first: dict[str, str] = {}
@@ -178,5 +186,4 @@ def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
     block = graph.block(part)
     if block is not None:
         return block.layers
-    inside = f"{part}."
-    return tuple(layer for layer in graph.layers if layer.path and f"{layer.path}.".startswith(inside))
+    return graph.under(part)

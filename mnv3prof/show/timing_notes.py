@@ -25,7 +25,7 @@ def timing_notes(grid: Grid, timings: Sequence[Timing], run: Run) -> tuple[str, 
         f"fastest one's are excluded, but for the {LEAST_BURSTS} fastest.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
-        *_device_notes(grid.targets, run),
+        *_chip_notes(grid.targets, run),
         *_steadiness_notes(timings, grid.labels),
         *failures(timings, grid.labels),
         *weights_notes(run.subject.weights),
@@ -68,7 +68,7 @@ def _twin_notes(grid: Grid) -> list[str]:
     return [f"a = b: part a is identical to b and was measured as it ({words(copies)})."] if copies else []
 
 
-def _device_notes(targets: Iterable[Target], run: Run) -> list[str]:
+def _chip_notes(targets: Iterable[Target], run: Run) -> list[str]:
     found = {t.place: run.hosts[t.device].runtimes.get(t.backend) for t in targets}
     return [
         f"{name} runs on {runtime.chip}."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from ..device.process import settle
+from ..device.process import settle, silence
 from ..graph.errors import InputError
 from .data import Data
 
@@ -105,9 +105,7 @@ def _settle() -> None:
             wait([parent.sentinel])
             os._exit(1)
 
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
+    silence(1, 2)
     threading.Thread(target=end_with_the_parent, daemon=True).start()
     settle()
 

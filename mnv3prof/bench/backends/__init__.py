@@ -81,7 +81,7 @@ def usable(name: str) -> Usable:
         chip = getattr(file, "chip", lambda: "cpu")()
     except Unsupported as finding:
         return Usable(False, reason=str(finding))
-    return Usable(True, version(file.PACKAGE), chip)
+    return Usable(True, version(file.PACKAGE) if file.PACKAGE else "", chip)
 
 
 def _is_installed(package: str) -> bool:

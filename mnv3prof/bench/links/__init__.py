@@ -8,9 +8,9 @@ from ...record.timing import Status
 
 
 class Broken(Exception):  # noqa: N818 - a finding, not an error
-    """No answer will come any more: why, as a timing's status and reason."""
+    """No answer will come any more: why, as a timing's status and, but for a timeout, its reason."""
 
-    def __init__(self, status: Status, reason: str) -> None:
+    def __init__(self, status: Status, reason: str = "") -> None:
         super().__init__(reason)
         self.status: Status = status
         self.reason = reason

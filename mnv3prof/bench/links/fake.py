@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from threading import Event
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from ...device.protocol import Frame
 from . import Broken
 
 Script = Callable[[dict[str, Any]], Any]
-"""From a request's fields to the answer: a protocol's dataclass, a Struct, or the fields. Raises Broken."""
+"""From a request's fields to the answer: a protocol's dataclass, a Struct, the fields, or a whole Frame.
+Raises Broken."""
 
 
 class Fake:
@@ -23,11 +25,14 @@ class Fake:
         self.is_open = True
 
     def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
-        """Return what the script answers. Raises what it raises."""
+        """Return what the script answers; Broken where it takes too long. Raises what it raises."""
         if not self.is_open:
             raise Broken("crashed", "the link is closed")
         self.requests.append(json.loads(request.header))
+        start = monotonic()
         answer = self.script(self.requests[-1])
+        if monotonic() - start > within_s or (stop and stop.is_set()):
+            raise Broken("timeout")
         return answer if isinstance(answer, Frame) else Frame(msgspec.json.encode(answer))
 
     def close(self) -> None:

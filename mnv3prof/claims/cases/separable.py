@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from itertools import count
 from math import prod
 from typing import Final, NamedTuple
@@ -209,6 +210,7 @@ def _saved_time(evidence: Evidence) -> Finding:
     )  # fmt: skip
 
 
+@cache
 def _example(width: int, out: int, kernel: int) -> Subject:
     """A network whose only block is the pair from `width` to `out` channels, at 56×56."""
     row = Row(width, out, kernel, 1, se=False, activation="HS")

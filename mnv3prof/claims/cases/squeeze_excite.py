@@ -1,15 +1,16 @@
 """K3: what squeeze-excite adds to size and time, and what it gains."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
-from ...cost.counts import Cost, Totals, count, total
+from ...analysis.grid import cost_of, part_costs
 from ...cost.memory import arena, peaks
-from ...graph.graph import Graph
+from ...graph.graph import Graph, Layer
 from ...mobilenetv3.table import Table, row_names
 from ...mobilenetv3.variants import vary
 from ...record.findings import Evidence, Finding, Series
-from ...record.run import NET, Subject, part_layers
+from ...record.run import NET, Subject
 from ..claim import Arm, Claim, Wish, finding, not_measured, not_trained
 from ..compared import is_slower, measured_on, overall, ratio
 from ..gained import BASE, gain, trained_on, verdict_on_gain
@@ -62,11 +63,10 @@ def _size(subject: Subject) -> Finding:
     graph = subject.graph
     if not modules(graph):
         return finding(K3, "not testable here", how="computed", why="the table has no squeeze-excite")
-    costs = count(graph)
-    inside = {path: _under(graph, costs, path) for path in modules(graph).values()}
-    whole, se = total(costs), total(cost for path in inside for cost in _costs_under(graph, costs, path))
+    inside = {path: graph.under(path) for path in modules(graph).values()}
     bare = subject.varied(_without(subject.table)).graph
-    rest = total(count(bare))
+    whole, rest = part_costs(graph)[NET], part_costs(bare)[NET]
+    se = cost_of(graph, chain.from_iterable(inside.values()), "squeeze-excite")
     added = {name: _more(getattr(whole, name), getattr(rest, name)) for name in ("params", "macs", "flops")}
     pairs = {
         "folded peak": (peaks(graph).folded.bytes, peaks(bare).folded.bytes),
@@ -84,27 +84,16 @@ def _size(subject: Subject) -> Finding:
         f"FLOPs: {whole.flops:,} / {rest.flops:,} − 1 = {added['flops']:+.2%}",
         *(f"{name}, bytes: {a:,} / {b:,} − 1 = {_more(a, b):+.2%}" for name, (a, b) in pairs.items()),
         "in a block SE has 2·e·q + q + e parameters and 2·e·q MACs, e the expanded width, q the squeezed",
-        *(_block_line(graph, costs, block, inside[path]) for block, path in modules(graph).items()),
+        *(_block_line(graph, block, inside[path]) for block, path in modules(graph).items()),
         *_memory_lines(graph, bare),
     )
     verdict = "holds" if added["params"] < _ROUNDED else "does not hold"
     return finding(K3, verdict, found=found, how="computed, exactly", working=working)  # type: ignore[arg-type]
 
 
-def _costs_under(graph: Graph, costs: Sequence[Cost], path: str) -> list[Cost]:
-    names = {layer.name for layer in part_layers(graph, path)}
-    return [cost for cost in costs if cost.layer in names]
-
-
-def _under(graph: Graph, costs: Sequence[Cost], path: str) -> Totals:
-    return total(_costs_under(graph, costs, path), path)
-
-
-def _block_line(graph: Graph, costs: Sequence[Cost], block: str, se: Totals) -> str:
-    names = {layer.name for layer in part_layers(graph, block)}
-    whole = total(cost for cost in costs if cost.layer in names)
-    reduce = next(layer for layer in graph.layers if layer.name == f"{se.name}.fc1")
-    e, q = reduce.widths
+def _block_line(graph: Graph, block: str, inside: Sequence[Layer]) -> str:
+    se, whole = cost_of(graph, inside, block), part_costs(graph)[block]
+    e, q = next(layer for layer in inside if layer.role == "se_reduce").widths
     return (
         f"block {block}: e = {e}, q = {q}: {se.params:,} of {whole.params:,} parameters "
         f"({se.params / whole.params:.1%}), {se.macs:,} of {whole.macs:,} MACs ({se.macs / whole.macs:.2%}), "

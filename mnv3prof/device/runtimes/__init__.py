@@ -2,7 +2,7 @@
 
 A file says
     WHAT it is, which DTYPES it takes, in which FORMAT it reads a part ("" for none), and the PACKAGE (as pip
-    names it) that it needs;
+    names it) that it needs ("" for none);
     which peak rates of the machine, its ROOF, its own are held against ("" for none);
     which IMPORTS its process makes before anything is timed;
     that it COMPILES a part for seconds whenever it loads it, if it does; its ALIASES, if it has any;

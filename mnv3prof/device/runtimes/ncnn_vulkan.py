@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from ctypes.util import find_library
 from typing import Iterator
 
+from ..process import silence
 from . import Call, Job, Unsupported, ncnn
 
 WHAT = "ncnn (mobile runtime) on Vulkan"
@@ -33,14 +34,13 @@ def chip() -> str:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Ncnn tells all about the device on standard error."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    kept = os.dup(2)
+    silence(2)
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)
 
 
 def prepare(job: Job) -> Call:

@@ -17,7 +17,7 @@ from . import Call, Job
 WHAT = "nothing: waits a known time, to test the measuring itself"
 DTYPES = ("fp32",)
 FORMAT = ""
-PACKAGE = "mnv3prof"
+PACKAGE = ""
 ROOF = ""
 IMPORTS = ()
 

@@ -1,0 +1,34 @@
+"""What is computed of a graph is computed once: a graph does not change."""
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from .graph import Graph
+
+_More = ParamSpec("_More")
+_Found = TypeVar("_Found")
+
+
+def once(
+    function: Callable[Concatenate[Graph, _More], _Found],
+) -> Callable[Concatenate[Graph, _More], _Found]:
+    """Keep what the function returns with the graph, by its other arguments, as long as the graph is there.
+
+    Tables, pictures, sentences and documents of one command need the same costs and peaks.
+    """
+    takes = signature(function)
+
+    @wraps(function)
+    def kept(graph: Graph, /, *more: _More.args, **named: _More.kwargs) -> _Found:
+        given = takes.bind(graph, *more, **named)
+        given.apply_defaults()
+        _, *others = given.arguments.values()
+        key: tuple[Any, ...] = (function, *others)
+        if key not in graph.derived:
+            graph.derived[key] = function(graph, *more, **named)
+        found: _Found = graph.derived[key]
+        return found
+
+    return kept
