@@ -412,7 +412,7 @@ def test_ctrl_c_leaves_quietly():
 
 def test_structs_on_the_command_line_keep_their_fields_order():
     flags = [p.name for p in _parameters("table")]
-    from mnv3prof.cli.options import Settings
+    from mnv3prof.cli.network import Settings
     from mnv3prof.cli.output import Output
 
     fields = [f.name for struct in (Settings, Output) for f in msgspec.structs.fields(struct)]

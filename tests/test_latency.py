@@ -13,7 +13,7 @@ from timings import run_of, timing
 from mnv3prof.bench.backends import backend, names, usable
 from mnv3prof.bench.formats import form
 from mnv3prof.cli.main import run
-from mnv3prof.cli.measuring import encoded
+from mnv3prof.cli.runs import encoded
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.run import NET, Host, Roof, Runtime, twins

@@ -8,7 +8,7 @@ from subjects import subject
 from timings import run_of, timing
 
 from mnv3prof.cli.main import run
-from mnv3prof.cli.measuring import encoded
+from mnv3prof.cli.runs import encoded
 from mnv3prof.cost import counts, memory
 from mnv3prof.graph.once import once
 from mnv3prof.mobilenetv3 import expand

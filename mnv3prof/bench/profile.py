@@ -17,7 +17,7 @@ from ..record.run import HERE, Roof, Run, Subject, twins
 from ..record.target import Target
 from ..record.timing import Timing
 from . import cache
-from .backends import backend, compiles, names, usable
+from .backends import backend, compiles, is_simulated, names, usable
 from .host import describe
 from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
@@ -42,8 +42,8 @@ class Request(NamedTuple):
 
 def usable_here() -> tuple[str, ...]:
     """The backends that can run here, but for those whose times mean nothing: null, software Vulkan."""
-    found = {name: usable(name) for name in names() if name != "null"}
-    return tuple(name for name, what in found.items() if what.ok and "llvmpipe" not in what.chip)
+    found = {name: usable(name) for name in names()}
+    return tuple(name for name, what in found.items() if what.ok and not is_simulated(name, what.chip))
 
 
 def quick_here() -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
-from ..bench.backends import backend
+from ..bench.backends import backend, compiles
 from ..bench.profile import Request, profile
 from ..bench.schedule import Progress
 from ..cost.counts import Dtype
@@ -15,8 +15,6 @@ from .claim import Wish
 
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
 """What is measured on unless asked otherwise: what takes longest to get ready stands last."""
-
-_COMPILED: Final = "cpu-compile"
 
 
 class _Stage(NamedTuple):
@@ -75,7 +73,7 @@ def measure(
 
 def _takes(name: str, stage: _Stage) -> bool:
     """Whether a backend is measured in this stage; what compiles as it loads has one of its own."""
-    return stage.dtype in backend(name).DTYPES and stage.compiled == (name == _COMPILED)
+    return stage.dtype in backend(name).DTYPES and stage.compiled == compiles(name)
 
 
 def _request(

@@ -1,13 +1,8 @@
 """What the commands that measure share: their options, progress, and a run kept as it comes in."""
 
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import product
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -16,24 +11,20 @@ import typer
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, lookup, shown
 from ..mobilenetv3.table import row_names
-from ..record.document import run_document
-from ..record.plan import RuntimePlan
-from ..record.run import ASKING_INTERRUPTED, NET, Run, Subject
+from ..record.run import NET, Run, Subject
 from ..record.target import MOST, Target
-from ..render.sheet import Sheet
-from ..show.latency import latency_sheets, samples_sheet
-from ..show.operators import notes_sheets, operator_sheets
-from .options import Checkpoint, NoCacheOption, OnOption, backend_names, listed
-from .output import Output, Result, check_writable, emit, form_of, write
+from .network import Checkpoint
+from .options import NoCacheOption, OnOption, backend_names, listed
+from .output import Output, check_writable, form_of, write
+from .progress import progress
+from .runs import encoded
 
 if TYPE_CHECKING:
     from ..bench.profile import Request
-    from ..bench.schedule import Progress
 
 _MOST_SECONDS: Final = 86_400.0
 _MOST_TARGETS: Final = 64
 _BUDGET_S: Final = 60.0
-_LINE_EVERY_S: Final = 10.0
 
 
 def _measuring(name: str, text: str, **how: Any) -> Any:
@@ -190,118 +181,3 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
 
     with progress() as hear:
         return profile(request, known=known, hear=hear, store=store)
-
-
-def with_readings(run: Run) -> Run:
-    """The run with what the field's counters print for its network; a note where it is too large for them."""
-    from ..cost.counters import readings
-    from ..mobilenetv3.network import build
-
-    subject = run.subject
-    try:
-        found = readings(partial(build, subject.table), subject.graph)
-        return msgspec.structs.replace(run, readings=found)
-    except InputError as error:
-        note = f"The field's counters were not run: {error}."
-        return msgspec.structs.replace(run, notes=(*run.notes, note))
-
-
-def with_plans(run: Run, request: "Request") -> Run:
-    """The run with the arenas that its backends plan for the network; those it has are not asked again."""
-    from ..bench import cache
-    from ..bench.plan import runtime_plans
-
-    known = {(plan.dtype, plan.batch, plan.backend) for plan in run.plans if plan.bytes}
-    wanted = {(t.dtype, t.batch, t.backend): None for t in request.targets}
-    asked: dict[tuple[Dtype, int], list[str]] = {}
-    for dtype, batch, name in [each for each in wanted if each not in known]:
-        asked.setdefault((dtype, batch), []).append(name)
-    found: list[RuntimePlan] = []
-    with progress() as hear, cache.opened(request.folder) as folder:
-        for (dtype, batch), names in asked.items():
-            found += runtime_plans(run.subject, names, dtype, batch, folder, hear, request.timeout_s)
-    missing = [(*how, name) for how, names in asked.items() for name in names]
-    kept = [plan for plan in run.plans if (plan.dtype, plan.batch, plan.backend) not in missing]
-    return msgspec.structs.replace(run, plans=(*kept, *found))
-
-
-def encoded(run: Run) -> str:
-    """The run's document."""
-    return msgspec.json.format(msgspec.json.encode(run_document(run)), indent=1).decode() + "\n"
-
-
-def emit_run(
-    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None,
-    *, again: bool = False,
-) -> None:  # fmt: skip
-    """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt.
-
-    before: sheets above the run's own; also: what its document holds besides; again: whether it is a
-    saved run, whose interrupt is long over.
-    """
-    sheets = (*before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
-    emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
-    if not again and was_interrupted(run):
-        raise typer.Exit(130)
-    if any(timing.status == "wrong" for timing in run.timings):
-        raise typer.Exit(1)
-
-
-def was_interrupted(run: Run) -> bool:
-    """Whether the user ended the measuring."""
-    return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)
-
-
-@contextmanager
-def progress() -> Iterator[Callable[["Progress"], None]]:
-    """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
-    if sys.stderr and sys.stderr.isatty():
-        with _bar() as hear:
-            yield hear
-    elif os.environ.get("CI"):
-        yield _lines()
-    else:
-        yield lambda _: None
-
-
-def _lines() -> Callable[["Progress"], None]:
-    last = float("-inf")
-
-    def hear(progress: "Progress") -> None:
-        nonlocal last
-        now = monotonic()
-        if now - last >= _LINE_EVERY_S:
-            last = now
-            left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
-            print(f"{progress.what}{left}", file=sys.stderr, flush=True)
-
-    return hear
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[["Progress"], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    left, what = TextColumn("{task.fields[left]:>7}"), TextColumn("{task.description}")
-    # Drawn only when something is told: drawing takes processor time from what is measured.
-    with Bar(
-        BarColumn(), left, what, console=Console(stderr=True), auto_refresh=False, transient=True
-    ) as bar:
-        task = bar.add_task("starting", total=None, left="")
-        last = float("-inf")
-
-        def hear(progress: "Progress") -> None:
-            nonlocal last
-            left = "" if progress.left_s is None else f"{progress.left_s:.0f} s"
-            total = None if progress.share is None else 1.0
-            now = monotonic()
-            if now - last >= 0.2:
-                last = now
-                bar.update(
-                    task, description=progress.what, total=total, completed=progress.share or 0.0, left=left
-                )
-                bar.refresh()
-
-        yield hear

@@ -69,6 +69,12 @@ def compiles(name: str) -> bool:
     return getattr(backend(name), "COMPILES", False)
 
 
+def is_simulated(name: str, chip: str) -> bool:
+    """Whether times of the backend on that chip mean nothing."""
+    part = getattr(backend(name), "SIMULATED", "")
+    return bool(part) and part in chip
+
+
 def usable(name: str) -> Usable:
     """Whether the backend can run here, and its parts be converted to what it reads."""
     file = backend(name)

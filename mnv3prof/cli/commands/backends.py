@@ -13,9 +13,9 @@ from ...record.run import Subject
 from ...record.target import Target
 from ...record.timing import Timing
 from ...show.latency import backends_sheet
-from ..measuring import progress
-from ..options import spread
 from ..output import Output, Result, emit
+from ..progress import progress
+from ..spread import spread
 
 
 @spread

@@ -6,8 +6,8 @@ import typer
 
 from ...bench.cache import MOST_BYTES, clear, contents, default_folder
 from ...render.sheet import Column, Sheet
-from ..options import spread
 from ..output import Output, Result, emit
+from ..spread import spread
 
 
 @spread

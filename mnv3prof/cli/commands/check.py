@@ -17,8 +17,10 @@ from ...show.annotations import to_annotations
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
 from ...source import open_source
-from ..options import DEFAULT_SOURCE, Settings, SourceArgument, spread
+from ..network import Settings
+from ..options import DEFAULT_SOURCE, SourceArgument
 from ..output import FORMAT_HELP, Output, OutputOption, Result, emit, emit_text
+from ..spread import spread
 
 _MOST_BYTES: Final = 1_000_000
 _SECTION: Final = "[tool.mnv3prof.budgets]"

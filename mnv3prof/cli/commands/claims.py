@@ -18,19 +18,20 @@ from ...record.whole import replace_file
 from ...show.claims import claims_sheets, findings_sheet, working_sheets
 from ...show.comparison import label
 from ...source import open_source
-from ..measuring import ThreadsOption, TimeBudgetOption, budget_of, progress
+from ..measuring import ThreadsOption, TimeBudgetOption, budget_of
+from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
     SOURCE_HELP,
     EpochsOption,
     NoCacheOption,
     OnOption,
-    Settings,
     backend_names,
     in_range,
-    spread,
 )
 from ..output import Output, Result, emit
+from ..progress import progress
+from ..spread import spread
 
 if TYPE_CHECKING:
     from ...claims.trials import Plan

@@ -13,9 +13,12 @@ from ...record.document import comparison_document
 from ...record.run import Run, Subject
 from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from ...source import Source, open_source
-from ..measuring import Measuring, emit_run, measured
-from ..options import DEFAULT_SOURCE, Settings, SourcesArgument, at_one_input, spread
+from ..measuring import Measuring, measured
+from ..network import Settings, at_one_input
+from ..options import DEFAULT_SOURCE, SourcesArgument
 from ..output import Output, Result, emit
+from ..runs import emit_run
+from ..spread import spread
 
 
 @spread

@@ -8,8 +8,10 @@ from ...budgets.diff import diff as changes
 from ...budgets.document import diff_document
 from ...show.diff import changes_sheet, diff_sheets
 from ...source import open_source
-from ..options import SOURCE_HELP, Settings, presets, spread
+from ..network import Settings
+from ..options import SOURCE_HELP, presets
 from ..output import Output, Result, emit
+from ..spread import spread
 
 
 @spread

@@ -15,18 +15,11 @@ from ...record.run import NET, Weights
 from ...record.whole import replace_file
 from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
-from ..measuring import progress
-from ..options import (
-    Checkpoint,
-    DtypeOption,
-    NoCacheOption,
-    Settings,
-    TrainedSourceArgument,
-    in_range,
-    opened,
-    spread,
-)
+from ..network import Checkpoint, Settings
+from ..options import DtypeOption, NoCacheOption, TrainedSourceArgument, in_range, opened
 from ..output import Output, Result, emit
+from ..progress import progress
+from ..spread import spread
 
 
 @spread

@@ -13,8 +13,10 @@ from ...record.document import convention_document, cost_document, reconciliatio
 from ...record.run import Subject
 from ...show.costs import cost_sheet
 from ...source import open_source
-from ..options import DEFAULT_SOURCE, CrossCheckOption, DtypeOption, Settings, SourceArgument, spread
+from ..network import Settings
+from ..options import DEFAULT_SOURCE, CrossCheckOption, DtypeOption, SourceArgument
 from ..output import Output, Result, emit
+from ..spread import spread
 
 
 @spread

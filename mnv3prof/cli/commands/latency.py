@@ -2,9 +2,12 @@
 
 from ...show.comparison import label
 from ...source import open_source
-from ..measuring import Measuring, emit_run, measured, refuse_options
-from ..options import DEFAULT_SOURCE, Checkpoint, Settings, TrainedSourceArgument, opened, spread
+from ..measuring import Measuring, measured, refuse_options
+from ..network import Checkpoint, Settings
+from ..options import DEFAULT_SOURCE, TrainedSourceArgument, opened
 from ..output import Output
+from ..runs import emit_run
+from ..spread import spread
 
 
 @spread

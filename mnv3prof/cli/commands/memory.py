@@ -13,17 +13,10 @@ from ...record.run import Subject
 from ...show import memory as show
 from ...show.plan import plan_sheets
 from ...source import Source, open_source
-from ..options import (
-    DEFAULT_SOURCE,
-    DtypeOption,
-    OnOption,
-    Settings,
-    SourceArgument,
-    backend_names,
-    in_range,
-    spread,
-)
+from ..network import Settings
+from ..options import DEFAULT_SOURCE, DtypeOption, OnOption, SourceArgument, backend_names, in_range
 from ..output import Output, Result, emit
+from ..spread import spread
 
 
 @spread
@@ -95,7 +88,7 @@ def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[R
 def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
     from ...bench.cache import default_folder
     from ...bench.plan import runtime_plans
-    from ..measuring import progress
+    from ..progress import progress
 
     names = backend_names(on)
     with progress() as hear:

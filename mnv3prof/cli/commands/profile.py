@@ -5,18 +5,12 @@ from pathlib import Path
 from ...graph.errors import InputError, shown
 from ...record.run import Run, Subject
 from ...source import open_source
-from ..measuring import Measuring, emit_run, encoded, measured, with_plans, with_readings
-from ..options import (
-    Checkpoint,
-    CrossCheckOption,
-    PlansOption,
-    ResumeOption,
-    Settings,
-    TrainedSourceArgument,
-    opened,
-    spread,
-)
+from ..measuring import Measuring, measured
+from ..network import Checkpoint, Settings
+from ..options import CrossCheckOption, PlansOption, ResumeOption, TrainedSourceArgument, opened
 from ..output import Output, form_of, write
+from ..runs import emit_run, encoded, with_plans, with_readings
+from ..spread import spread
 
 
 @spread

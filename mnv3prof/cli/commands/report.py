@@ -25,9 +25,12 @@ from ...record.run import Run, Subject
 from ...render.markdown import to_markdown
 from ...show.comparison import label
 from ...source import Source
-from ..measuring import Measuring, encoded, measured, refuse_options, was_interrupted, with_readings
-from ..options import Checkpoint, Settings, SourcesArgument, opened, spread
+from ..measuring import Measuring, measured, refuse_options
+from ..network import Checkpoint, Settings
+from ..options import SourcesArgument, opened
 from ..output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
+from ..runs import encoded, was_interrupted, with_readings
+from ..spread import spread
 
 _REPORTS: Final = Path("reports")
 _LONGEST_NAME: Final = 80

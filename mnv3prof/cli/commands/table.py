@@ -4,8 +4,10 @@ from ...mobilenetv3.files import to_csv
 from ...record.document import table_document
 from ...show.costs import table_sheet
 from ...source import open_source
-from ..options import DEFAULT_SOURCE, Settings, SourceArgument, spread
+from ..network import Settings
+from ..options import DEFAULT_SOURCE, SourceArgument
 from ..output import Output, Result, emit
+from ..spread import spread
 
 
 @spread

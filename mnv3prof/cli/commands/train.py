@@ -15,9 +15,11 @@ from ...record.document import training_document
 from ...record.training import Training
 from ...show.training import history_sheet, training_sheet
 from ...source import open_source
-from ..measuring import progress
-from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, Settings, SourceArgument, spread
+from ..network import Settings
+from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument
 from ..output import Output, Result, emit
+from ..progress import progress
+from ..spread import spread
 
 if TYPE_CHECKING:
     from ...train.data import Data, Hear

@@ -6,6 +6,7 @@ A file says
     which peak rates of the machine, its ROOF, its own are held against ("" for none);
     which IMPORTS its process makes before anything is timed;
     that it COMPILES a part for seconds whenever it loads it, if it does; its ALIASES, if it has any;
+    what is in the name of a chip that is SIMULATED, so that times on it mean nothing, if there is one;
 and has a function prepare(job), which makes a call that returns when its output is ready. Others it may
 have: chip() tells what it runs on, other than "cpu"; operators(job, calls) what its profiler says of each
 operator; planned(job) what arena it makes.

@@ -16,6 +16,7 @@ FORMAT = "ncnn"
 PACKAGE = "ncnn"
 ROOF = ""
 IMPORTS = ("ncnn",)
+SIMULATED = "llvmpipe"
 
 
 def chip() -> str:

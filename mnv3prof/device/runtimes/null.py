@@ -20,6 +20,7 @@ FORMAT = ""
 PACKAGE = ""
 ROOF = ""
 IMPORTS = ()
+SIMULATED = "cpu"
 
 
 def prepare(job: Job) -> Call:
