@@ -44,19 +44,20 @@ MODULES = [
 SMALL = subject("small", 32)
 
 
-def _pythons():
-    """This Python, and each other one of 3.8 or newer that the system has."""
+@pytest.fixture(scope="module", params=range(8, 16), ids="3.{}".format)
+def python(request):
+    """Each Python from 3.8 on that the system has; this one runs the tests, and is always there."""
+    if sys.version_info[:2] == (3, request.param):
+        return sys.executable
     versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    found = {sys.version_info[:2]: sys.executable}
-    for minor in range(8, 20):
-        installed = [*versions.glob(f"3.{minor}.*/bin/python"), shutil.which(f"python3.{minor}")]
-        for python in filter(None, installed):  # one that is found may be a shim of nothing
-            if subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0:
-                found.setdefault((3, minor), str(python))
-    return found
-
-
-PYTHONS = _pythons()
+    for found in [
+        *versions.glob(f"3.{request.param}.*/bin/python"),
+        shutil.which(f"python3.{request.param}"),
+    ]:
+        # One that is found may be a shim of nothing.
+        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(found)
+    pytest.skip(f"there is no Python 3.{request.param} here")
 
 
 @pytest.fixture(scope="module")
@@ -76,25 +77,29 @@ def _alone(python, bare, code, *more):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("version", PYTHONS, ids=str)
-def test_each_python_imports_all_of_it_with_the_standard_library_alone(version, bare):
+def test_each_python_imports_all_of_it_with_the_standard_library_alone(python, bare):
     code = f"import {', '.join(MODULES)}; print(*(name for name in sys.modules))"
-    loaded = _alone(PYTHONS[version], bare, code)
+    loaded = _alone(python, bare, code)
     assert set(MODULES) <= set(loaded)
     assert not {"numpy", "torch", "msgspec", "mnv3prof"} & {name.split(".")[0] for name in loaded}
 
 
-@pytest.mark.parametrize("version", PYTHONS, ids=str)
-def test_each_python_serves_frames(version, bare):
+def test_each_python_imports_it_where_it_is_installed(python):
+    loaded = _alone(python, PACKAGE.parent.parent, "import mnv3prof.device.worker; print(*sys.modules)")
+    assert "mnv3prof.device.protocol" in loaded
+    assert not {"numpy", "torch", "msgspec"} & {name.split(".")[0] for name in loaded}
+
+
+def test_each_python_serves_frames(python, bare):
     """It begins a runtime, times calls, and answers what it cannot do."""
     code = (
         "from device import worker, runtimes; "
         "from device.clock import burst; from dataclasses import asdict; import json; "
         "print(json.dumps(asdict(burst(lambda: None, 0.01))).replace(' ', ''))"
     )
-    (found,) = _alone(PYTHONS[version], bare, code)
+    (found,) = _alone(python, bare, code)
     assert msgspec.json.decode(found, type=timing.Burst).calls > 10
-    argv = [PYTHONS[version], "-I", "-S", "-B", "-c"]
+    argv = [python, "-I", "-S", "-B", "-c"]
     serve = f"import sys; sys.path[:0] = [{str(bare)!r}]; from device.worker import main; main()"
     with subprocess.Popen([*argv, serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.read(len(HELLO)) == HELLO
