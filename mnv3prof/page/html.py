@@ -1,16 +1,15 @@
 """The report as one page that needs nothing but itself: style, script, charts, tables and the runs."""
 
-import re
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from ..record.embedded import embed
-from ..render.sheet import NUMERIC, Column, Sheet, written
+from ..render.html import to_html
 from .charts import Chart
 from .report import Panel, Section, Tile
 
@@ -23,8 +22,6 @@ class Assets(NamedTuple):
     plotly: str
 
 
-_LONG: Final = 60
-"""A text longer than this is wrapped in its cell."""
 _NO_SCRIPT: Final = (
     "<noscript><style>figure, .tool, th button::after { display: none; }</style>"
     '<p class="note">Without script there are no charts, sorting and copying; every figure stands in the '
@@ -91,9 +88,9 @@ def _panel(panel: Panel) -> str:
     said = "".join(f'<p class="say">{escape(sentence)}</p>' for sentence in panel.sentences)
     tiles = f'<dl class="tiles">{"".join(map(_tile, panel.tiles))}</dl>' if panel.tiles else ""
     charts = "".join(map(_chart, panel.charts))
-    shown = "".join(_sheet(sheet, sortable=False) for sheet in panel.open_sheets)
+    shown = "".join(to_html(sheet, sortable=False) for sheet in panel.open_sheets)
     folded = "".join(
-        f"<details><summary>Table: {escape(sheet.title)}</summary>{_sheet(sheet)}</details>"
+        f"<details><summary>Table: {escape(sheet.title)}</summary>{to_html(sheet)}</details>"
         for sheet in panel.sheets
     )
     body = shown + charts
@@ -114,66 +111,3 @@ def _chart(chart: Chart) -> str:
         f'<div class="plot" id="{chart.key}" role="img" aria-label="{alt}" style="--tall:{chart.height}px">'
         "</div></div></figure>"
     )
-
-
-def _sheet(sheet: Sheet, *, sortable: bool = True) -> str:
-    """A table that can be copied, and sorted, its notes under it."""
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in sheet.notes)
-    title = escape(sheet.title)
-    if not sheet.columns:
-        return f'<div class="sheet"><p class="title">{title}</p>{notes}</div>'
-    head = "".join(_head(column, sortable=sortable) for column in sheet.columns)
-    body = "".join(_row(row, sheet.columns, number in sheet.alarms) for number, row in enumerate(sheet.rows))
-    foot = "".join(
-        _row(row, sheet.columns, number in sheet.alarms)
-        for number, row in enumerate(sheet.totals, len(sheet.rows))
-    )
-    foot = f"<tfoot>{foot}</tfoot>" if foot else ""
-    copy = f'<button type="button" class="copy tool" aria-label="Copy the table: {title}">Copy</button>'
-    return (
-        f'<div class="sheet"><div class="bar"><p class="title">{title}</p>{copy}</div>'
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{title}, scrollable"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>{notes}</div>"
-    )
-
-
-def _head(column: Column, *, sortable: bool) -> str:
-    kind = ' class="n"' if column.kind in NUMERIC else ""
-    if not column.title:
-        return f"<td{kind}></td>"
-    title = escape(column.title)
-    return f'<th scope="col"{kind}>{f"<button type=button>{title}</button>" if sortable else title}</th>'
-
-
-def _row(row: Sequence[object], columns: Sequence[Column], alarm: bool) -> str:
-    cells = "".join(
-        _cell(value, column, first=number == 0)
-        for number, (value, column) in enumerate(zip(row, columns, strict=True))
-    )
-    return f'<tr class="alarm">{cells}</tr>' if alarm else f"<tr>{cells}</tr>"
-
-
-def _cell(value: Any, column: Column, *, first: bool) -> str:
-    text = escape(written(value, column.kind).strip())
-    if first:
-        return f'<th scope="row">{text}</th>'
-    if value is None:
-        kind = ' class="n"' if column.kind in NUMERIC else ""
-        return f'<td{kind} data-v="">{text}</td>'
-    if column.kind not in NUMERIC and column.kind != "bar":
-        wraps = column.kind == "prose" or len(text) > _LONG
-        return f'<td class="wrap">{text}</td>' if wraps else f"<td>{text}</td>"
-    sort = _sortable(value)
-    if column.kind == "bar":
-        text = ""
-    if column.kind in ("share", "bar") and isinstance(value, float):
-        return f'<td class="n share" data-v="{sort}" style="--part:{min(max(value, 0), 1):.1%}">{text}</td>'
-    return f'<td class="n" data-v="{sort}">{text}</td>'
-
-
-def _sortable(value: Any) -> str:
-    """The number by which a cell is sorted, "" where it has none."""
-    if isinstance(value, (int, float)):
-        return repr(value)
-    found = re.match(r"[+×]?(-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)", str(value)) if value is not None else None
-    return found[1].replace(",", "") if found else ""

@@ -1,0 +1,74 @@
+"""A table as HTML."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+
+from .sheet import NUMERIC, Column, Sheet, written
+
+_LONG: Final = 60
+"""A text longer than this is wrapped in its cell."""
+
+
+def to_html(sheet: Sheet, *, sortable: bool = True) -> str:
+    """A table that can be copied, and sorted, its notes under it."""
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in sheet.notes)
+    title = escape(sheet.title)
+    if not sheet.columns:
+        return f'<div class="sheet"><p class="title">{title}</p>{notes}</div>'
+    head = "".join(_head(column, sortable=sortable) for column in sheet.columns)
+    body = "".join(_row(row, sheet.columns, number in sheet.alarms) for number, row in enumerate(sheet.rows))
+    foot = "".join(
+        _row(row, sheet.columns, number in sheet.alarms)
+        for number, row in enumerate(sheet.totals, len(sheet.rows))
+    )
+    foot = f"<tfoot>{foot}</tfoot>" if foot else ""
+    copy = f'<button type="button" class="copy tool" aria-label="Copy the table: {title}">Copy</button>'
+    return (
+        f'<div class="sheet"><div class="bar"><p class="title">{title}</p>{copy}</div>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{title}, scrollable"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>{notes}</div>"
+    )
+
+
+def _head(column: Column, *, sortable: bool) -> str:
+    kind = ' class="n"' if column.kind in NUMERIC else ""
+    if not column.title:
+        return f"<td{kind}></td>"
+    title = escape(column.title)
+    return f'<th scope="col"{kind}>{f"<button type=button>{title}</button>" if sortable else title}</th>'
+
+
+def _row(row: Sequence[object], columns: Sequence[Column], alarm: bool) -> str:
+    cells = "".join(
+        _cell(value, column, first=number == 0)
+        for number, (value, column) in enumerate(zip(row, columns, strict=True))
+    )
+    return f'<tr class="alarm">{cells}</tr>' if alarm else f"<tr>{cells}</tr>"
+
+
+def _cell(value: Any, column: Column, *, first: bool) -> str:
+    text = escape(written(value, column.kind).strip())
+    if first:
+        return f'<th scope="row">{text}</th>'
+    if value is None:
+        kind = ' class="n"' if column.kind in NUMERIC else ""
+        return f'<td{kind} data-v="">{text}</td>'
+    if column.kind not in NUMERIC and column.kind != "bar":
+        wraps = column.kind == "prose" or len(text) > _LONG
+        return f'<td class="wrap">{text}</td>' if wraps else f"<td>{text}</td>"
+    sort = _sortable(value)
+    if column.kind == "bar":
+        text = ""
+    if column.kind in ("share", "bar") and isinstance(value, float):
+        return f'<td class="n share" data-v="{sort}" style="--part:{min(max(value, 0), 1):.1%}">{text}</td>'
+    return f'<td class="n" data-v="{sort}">{text}</td>'
+
+
+def _sortable(value: Any) -> str:
+    """The number by which a cell is sorted, "" where it has none."""
+    if isinstance(value, (int, float)):
+        return repr(value)
+    found = re.match(r"[+×]?(-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)", str(value)) if value is not None else None
+    return found[1].replace(",", "") if found else ""
