@@ -1,4 +1,4 @@
-"""What is one file each in a folder: backends, formats, counters, claims, commands."""
+"""Registries whose entries are the files of a folder: backends, formats, counters, claims, commands."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,18 +8,18 @@ from .graph.errors import lookup
 
 
 def stems(init: str) -> tuple[str, ...]:
-    """The stems of the files beside a package's __init__ file, which is given."""
+    """Return the stems of the files in a package's folder. init: its __init__ file."""
     found = sorted(path.stem for path in Path(init).parent.glob("*.py"))
     return tuple(stem for stem in found if stem != "__init__")
 
 
 def file_names(init: str) -> tuple[str, ...]:
-    """The same as names: with - for _."""
+    """Return the stems as names, with - for _."""
     return tuple(stem.replace("_", "-") for stem in stems(init))
 
 
 def canonical(called: str, what: str, names: tuple[str, ...], load: Callable[[str], Any]) -> str:
-    """The one of `names` that is called so, by itself or by its file's ALIASES. Raises InputError."""
+    """Return the entry of `names` for a name or an alias in its file's ALIASES. Raises InputError."""
     if called in names:
         return called
     aliases = {alias: name for name in names for alias in getattr(load(name), "ALIASES", ())}

@@ -1,4 +1,4 @@
-"""What depthwise-separable convolution saves a network: the same with standard convolutions, beside it."""
+"""Savings of depthwise-separable over standard convolution, in MACs and in time."""
 
 from msgspec.structs import replace
 
@@ -10,18 +10,18 @@ from .view import View
 
 
 def standard_ratios(view: View) -> dict[str, float]:
-    """By part: MACs with one standard convolution for each depthwise + project pair, over the view's."""
+    """Return, by part, the MACs with standard convolutions divided by the view's."""
     costs = part_costs(standard(view).graph, view.dtype)
     return {part: costs[part].macs / own.macs for part, own in view.costs.items() if own.macs}
 
 
 def standard(view: View) -> Subject:
-    """The view's network with one standard convolution for each depthwise + project pair."""
+    """Return the view's network with one standard convolution for each depthwise + project pair."""
     return view.run.subject.varied(vary(view.run.subject.table, standard_conv=True))
 
 
 def measured_ratios(view: View, variant: str) -> dict[Target, dict[str, float]]:
-    """By target and part: the variant's median over the view's, where both were measured."""
+    """Return, by target and part, the variant's median divided by the view's, where both were measured."""
     if variant not in view.run.variants:
         return {}
     graph = view.run.variants[variant].graph
@@ -37,7 +37,7 @@ def measured_ratios(view: View, variant: str) -> dict[Target, dict[str, float]]:
 
 
 def standard_variant(view: View) -> str:
-    """The run's variant that is the view's network with standard convolutions, or ""."""
+    """Return the run's variant that is the view's network with standard convolutions, or ""."""
     ours = view.run.subject
     wanted = replace(ours.table, name="any", conv="standard")
     for name, subject in view.run.variants.items():

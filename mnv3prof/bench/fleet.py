@@ -1,4 +1,4 @@
-"""The workers of a measurement, one a target."""
+"""The workers of a measurement, one per target."""
 
 from collections.abc import Mapping
 from math import inf
@@ -12,16 +12,15 @@ from .requests import Subjects
 from .workers import Failed, Worker
 
 STARTS: Final = 3
-"""So often a worker is started, at most: it is lost with the parts that it had ready."""
+"""Starts per worker at most."""
 
 _Answer = TypeVar("_Answer")
 
 
 class Fleet:
-    """The workers by target, each started when it is first asked.
+    """Workers by target.
 
-    workers: not started yet. folder: of the cache. timeout_s: how long one request may take before its
-    worker is ended.
+    folder: of the cache. timeout_s: limit of one request, after which its worker is killed.
     """
 
     def __init__(
@@ -30,33 +29,33 @@ class Fleet:
         self.workers, self.subjects, self.folder, self.timeout_s = workers, subjects, folder, timeout_s
 
     def start(self, target: Target) -> Failed | None:
-        """Start the worker of a target, which imports its runtime; what it failed at, or None."""
+        """Start the worker of a target and import its runtime. Return the failure, or None."""
         return self.workers[target].start(self.timeout_s)
 
     def ask(
         self, target: Target, request: Any, kind: type[_Answer], within_s: float = inf
     ) -> _Answer | Failed:  # fmt: skip
-        """The answer of the target's worker."""
+        """Send a request to the target's worker and return its answer."""
         return self.workers[target].ask(request, kind, min(self.timeout_s, within_s))
 
     def prepare(self, target: Target, piece: Piece, within_s: float = inf) -> Prepared | Failed:
-        """Let the target's worker load a piece."""
+        """Load a part on the target."""
         request = loading(piece, target, self.subjects, self.folder)
         return request if isinstance(request, Failed) else self.ask(target, request, Prepared, within_s)
 
     def is_lost(self, target: Target) -> bool:
-        """Whether the target's worker has ended."""
+        """True if the target's worker has ended."""
         return not self.workers[target].is_alive
 
     def revive(self, target: Target) -> bool:
-        """Whether a worker that has ended was started again."""
+        """Start the target's worker again if it may be. Return True if it was."""
         if not self.workers[target].may_start:
             return False
         self.workers[target].start(self.timeout_s)
         return True
 
     def end(self) -> None:
-        """End them all."""
+        """End all workers."""
         for worker in self.workers.values():  # each takes a while to go
             worker.close()
         for worker in self.workers.values():

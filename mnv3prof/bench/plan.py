@@ -1,4 +1,4 @@
-"""The memory that runtimes plan for a network."""
+"""Arenas that runtimes plan for a network."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def runtime_plans(
     subject: Subject, backends: Sequence[str], dtype: Dtype, batch: int, folder: Path,
     hear: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
-    """The arena that each backend plans for the whole network, or why none can be told.
+    """Read the arena that each backend plans for the whole network, or the reason why it cannot be read.
 
     folder: of the cache.
     """

@@ -1,4 +1,4 @@
-"""The process that has PyTorch: it runs modules, converts parts, and measures peak rates, as it is asked."""
+"""The worker process with PyTorch: it times modules, converts parts and measures peak rates."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Networks:
-    """The parts that were asked for, each made with its network when it is the first one of it."""
+    """Parts by variant and name; a network is built at the first request for one of its parts."""
 
     def __init__(self) -> None:
         self.subjects: Subjects = {}
@@ -48,7 +48,7 @@ class _Networks:
         return made[name]
 
     def job(self, request: Prepare) -> Job:
-        """The part as a module, or its file where it was converted."""
+        """Return the job of the part's module, or of its file if it has one."""
         if request.folder:
             return job_from_files(request)
         part = self.part(request.piece)

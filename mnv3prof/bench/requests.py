@@ -1,4 +1,4 @@
-"""What a worker that has PyTorch is asked beyond device.protocol: it has networks, not only files."""
+"""Requests to a worker that has PyTorch, beyond those of device.protocol."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,7 +14,7 @@ Subjects = Mapping[str, Subject]
 
 
 class FileKind(NamedTuple):
-    """What a part is converted to: a format, with weights of a dtype, for so many images a call."""
+    """A converted file: its format, the dtype of its weights, and the images per call."""
 
     format: str
     dtype: Dtype
@@ -26,14 +26,14 @@ class FileKind(NamedTuple):
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Name the networks, each of which is built when a part of it is first wanted. Answer: {}."""
+    """Set the networks; each is built at the first request for a part of it. Answer: {}."""
 
     subjects: Subjects
     batch: int
 
 
 class Convert(msgspec.Struct, frozen=True):
-    """Ask for a part's entry in the cache's `folder` to be made. Answer: cache.Entry."""
+    """Convert a part into the cache at `folder`. Answer: cache.Entry."""
 
     piece: Piece
     kind: FileKind
@@ -42,14 +42,14 @@ class Convert(msgspec.Struct, frozen=True):
 
 
 class PlanAhead(msgspec.Struct, frozen=True):
-    """Ask for the arena that a format's converter plans for a part. Answer: protocol.Planned."""
+    """Read the arena that a format's converter plans for a part. Answer: protocol.Planned."""
 
     piece: Piece
     kind: FileKind
 
 
 class MeasureRoof(msgspec.Struct, frozen=True):
-    """Ask for the peak rates of what PyTorch calls so: "cpu", "cuda", ... Answer: record.run.Roof."""
+    """Measure the peak rates of a PyTorch device, e.g. "cuda". Answer: record.run.Roof."""
 
     name: str
     dtype: Dtype

@@ -1,4 +1,4 @@
-"""How far an output may be off PyTorch eager's in fp32."""
+"""Allowed errors of an output, against PyTorch eager in fp32."""
 
 from typing import Final, NamedTuple
 
@@ -30,7 +30,7 @@ ranges to fit the bulk. An output of zeros is 1 off."""
 
 
 def how_wrong(found: Prepared, dtype: Dtype, part: str) -> str:
-    """What is wrong with the output of a part, or "" where nothing is."""
+    """Return what is wrong with the output of a part, or ""."""
     allowed = TOLERANCES[dtype]
     rms = allowed.net_rms if part == NET else allowed.rms
     if found.max_rel_err is None or found.rms_rel_err is None:

@@ -1,4 +1,4 @@
-"""Workers: processes that are started, asked one thing at a time, and ended whatever they do."""
+"""Workers: start a process, send it requests one at a time, end it."""
 
 import signal
 import sys
@@ -23,24 +23,24 @@ _Answer = TypeVar("_Answer")
 
 
 class Failed(NamedTuple):
-    """A request that came to nothing, and why."""
+    """The status and reason of a failed request."""
 
     status: Status
     reason: str
 
 
 class _Refusal(msgspec.Struct):
-    """What a worker answers to what it cannot do, UNSET in any other answer."""
+    """The answer to a request that failed; UNSET in any other answer."""
 
     failed: str | msgspec.UnsetType = msgspec.UNSET
     status: Literal["unsupported", "crashed"] = "crashed"
 
 
 class Worker:
-    """A process that is started when it is first asked, and again after it was lost, `starts` times in all.
+    """A process that is started at the first request, and again if it was lost, at most `starts` times.
 
-    open_link: starts it. first: requests that each start begins with. It may be ended while another thread
-    starts or asks it; then it is not started again.
+    open_link: starts the process. first: requests that are sent after each start. end() may be called while
+    another thread uses the worker, which is then not started again.
     """
 
     def __init__(
@@ -52,25 +52,25 @@ class Worker:
         self._lock = Lock()
 
     def __enter__(self) -> Self:
-        """Return itself, to be ended."""
+        """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """End the process."""
         self.end()
 
     @property
     def is_alive(self) -> bool:
-        """Whether it was started, and not lost since."""
+        """True if the process was started and not lost."""
         return self._link is not None
 
     @property
     def may_start(self) -> bool:
-        """Whether there is no process, and another one may be started."""
+        """True if there is no process and another one may be started."""
         return self._link is None and self._starts > 0
 
     def start(self, within_s: float = inf, stop: Event | None = None) -> Failed | None:
-        """Start it where it is not there; what it failed at before it could be asked, or None."""
+        """Start the process if there is none. Return the failure of the first requests, or None."""
         with self._lock, _interrupts_blocked():
             if self._link is not None:
                 return self._unfit
@@ -86,20 +86,22 @@ class Worker:
     def ask(
         self, request: Any, kind: type[_Answer], within_s: float = inf, stop: Event | None = None
     ) -> _Answer | Failed:  # fmt: skip
-        """Return the answer, of its kind; Failed where it refuses, dies, takes too long or is to stop. Unless
-        it refused, its process is then gone.
+        """Send a request and return the answer, decoded as `kind`.
+
+        Failed if the worker refuses, ends, exceeds the time limit, or `stop` is set; in all cases but the
+        first its process has ended.
         """
         until = monotonic() + within_s
         return self.start(within_s, stop) or self._exchange(request, kind, within_s, until, stop)
 
     def close(self) -> None:
-        """Let it go without waiting; end() waits."""
+        """Ask the process to end, without waiting."""
         self._starts = 0
         if link := self._link:
             link.close()
 
     def end(self) -> None:
-        """Let it go, or end it if it does not."""
+        """Ask the process to end, and kill it if it does not."""
         with self._lock:
             self._starts = 0
             link, self._link = self._link, None
@@ -134,7 +136,7 @@ class Worker:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """One that came while a process starts would leave it without an owner."""
+    """Delay interrupts, one of which could come between the start of a process and its assignment."""
     if sys.platform == "win32":
         yield
         return
@@ -146,7 +148,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def runtime_worker(target: Target, subjects: Subjects, starts: float = inf) -> Worker:
-    """What times parts of the subjects on a target."""
+    """Return a worker that times parts of the subjects on a target."""
     begin = Begin(target.backend)
     if needs_pytorch(target.backend):
         return pytorch_worker(Open(subjects, target.batch), begin, starts=starts)
@@ -154,7 +156,7 @@ def runtime_worker(target: Target, subjects: Subjects, starts: float = inf) -> W
 
 
 def pytorch_worker(*first: Any, starts: float = inf) -> Worker:
-    """What builds networks and converts their parts."""
+    """Return a worker that has PyTorch."""
     return Worker(lambda: Local("mnv3prof.bench.pytorch_worker"), first, starts)
 
 

@@ -1,3 +1,3 @@
-"""What runs beside a runtime. It needs Python 3.8, NumPy and the one runtime, and nothing of the rest of
-mnv3prof: a device that measures has no more.
+"""Code that runs beside a runtime, on any device. It needs Python 3.8, NumPy and one runtime, and nothing
+from the rest of mnv3prof.
 """

@@ -1,4 +1,4 @@
-"""How far a runtime's output is from the expected one."""
+"""Errors of a runtime's output."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 class Errors(NamedTuple):
-    """absolute: the largest error; largest: the same by the largest expected magnitude; rms: root mean
-    square by root mean square.
+    """absolute: the largest error; largest: the same relative to the largest expected magnitude; rms: root
+    mean square of the error relative to that of the expected output.
     """
 
     absolute: float
@@ -19,7 +19,7 @@ class Errors(NamedTuple):
 
 
 def errors(output: Any, expected: NDArray[Any]) -> Errors:
-    """output: an array or a tensor. Raises ValueError where its shape is another."""
+    """Compare an array or tensor with the expected one. Raises ValueError if the shapes differ."""
     import numpy as np
 
     found = np.asarray(output.detach().float().cpu() if hasattr(output, "detach") else output)

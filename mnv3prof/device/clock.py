@@ -23,7 +23,7 @@ _GOLDEN = 0.618034
 
 @dataclass(frozen=True)
 class Burst:
-    """Consecutive calls of one part, as record.timing describes them."""
+    """Consecutive calls of one part; the fields are those of record.timing.Burst."""
 
     calls: int
     wall_s: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""A process that measures: silent, modest, and gone with the one that asks it."""
+"""Set up a worker process: its streams, signals, environment and memory limit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ _SPIN = "30000"
 two threads up to three times slower than an app's, the default of 9 ms would slow the next worker."""
 _MEMORY_SHARE = 0.9
 _LEAVE_S = 1.0
-"""So long a process has to end by itself when nobody asks it any more."""
+"""Time for the process to end by itself after the end of its input."""
 
 
 class Line:
-    """Requests from the standard input and answers to the standard output, which nothing else reads or
-    prints to from now on. When the other end is closed, the process ends, even while a runtime computes.
+    """Read requests from standard input and write answers to standard output.
+
+    Both streams are closed to all other code, so that no print is mixed with a frame. The process ends
+    when the other end is closed, even while a runtime computes.
     """
 
     def __init__(self) -> None:
@@ -35,11 +37,11 @@ class Line:
         self._out.flush()
 
     def receive(self) -> Frame | None:
-        """The next request; None where there will be no more."""
+        """Return the next request, or None at the end."""
         return self._frames.get()
 
     def send(self, answer: Frame) -> None:
-        """Answer a request. Raises OSError where nobody reads."""
+        """Write an answer. Raises OSError if the other end is closed."""
         write_frame(self._out, answer)
 
     def _read(self) -> None:
@@ -55,7 +57,7 @@ class Line:
 
 
 def settle() -> None:
-    """Do what must be done before a runtime is imported."""
+    """Set signals, environment and memory limit; call it before a runtime is imported."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is interrupted, and ends its workers
     if sys.platform != "win32":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -67,7 +69,7 @@ def settle() -> None:
 
 
 def silence(*streams: int) -> None:
-    """Let what is read from these descriptors be empty, and what is written to them be nowhere."""
+    """Point these file descriptors at the null device."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in streams:
         os.dup2(nowhere, stream)
@@ -75,7 +77,7 @@ def silence(*streams: int) -> None:
 
 
 def _limit_memory() -> None:
-    """A part that takes all memory ends its worker, not the machine's other processes."""
+    """Limit the data size, so that a part that needs too much memory ends this process and no other."""
     if sys.platform == "win32":
         return
     import resource
@@ -88,7 +90,7 @@ def _limit_memory() -> None:
 
 
 def _available_memory() -> int:
-    """In bytes; all that is installed where the system does not tell what is free."""
+    """Return the available memory in bytes, or all memory if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         found = dict(line.split(":") for line in lines)

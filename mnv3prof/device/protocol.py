@@ -1,4 +1,4 @@
-"""What a worker is asked, what it answers, and the frames that carry both.
+"""Requests to a worker, its answers, and the frames that carry them.
 
 A frame is two unsigned 32-bit lengths, big-endian, then a JSON object in UTF-8 of the first length and
 raw bytes of the second. One request, one answer, in order. A request is {"do": its class, "within_s":
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HELLO = b"\0mnv3prof-1\n"
-"""What a worker writes when it is ready for frames; what comes before it is no frame."""
+"""Written by a worker once it can read frames. Output before it is not part of the protocol."""
 
 _LENGTHS = struct.Struct(">II")
 _MOST_JSON = 64 * 2**20
@@ -33,21 +33,21 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Begin:
-    """Ask for the runtime to be imported, which is not part of loading a part. Answer: Begun."""
+    """Import the runtime, which does not count as loading a part. Answer: Begun."""
 
     runtime: str
 
 
 @dataclass(frozen=True)
 class Begun:
-    """The runtime is imported."""
+    """Answer to Begin."""
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Ask for a part to be made ready and run once. Answer: Prepared.
+    """Load a part and run it once. Answer: Prepared.
 
-    folder, main: where its files stand, and the main one's name; "" of a part that is read from no file.
+    folder, main: the folder of its files, and the name of the main file; "" if the part has no file.
     The folder holds given.npy, the input (N, ...), and expected.npy, PyTorch eager's output, both fp32.
     """
 
@@ -60,7 +60,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A part is ready: how long it took, its first run, and how far its output is from the expected one.
+    """Times of loading and of the first run, and the error of the output.
 
     max_abs_err: the largest error; max_rel_err: the same by the largest expected magnitude; rms_rel_err:
     root mean square by root mean square. None where they are not finite.
@@ -73,7 +73,7 @@ class Prepared:
     rms_rel_err: float | None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for figures that cannot be."""
+        """Raise ValueError for negative values."""
         figures = (self.load_s, self.first_s, self.max_abs_err, self.max_rel_err, self.rms_rel_err)
         if any(figure is not None and figure < 0 for figure in figures):
             raise ValueError("times and errors must not be negative")
@@ -81,7 +81,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Sample:
-    """Ask for a burst of so many seconds of a part that is ready. Answer: clock.Burst."""
+    """Time a loaded part for about so many seconds. Answer: clock.Burst."""
 
     piece: Piece
     seconds: float
@@ -89,14 +89,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Operators(Prepare):
-    """Ask for the time of each operator of a part, over so many calls. Answer: OperatorTimes."""
+    """Profile the operators of a part over so many calls. Answer: OperatorTimes."""
 
     calls: int
 
 
 @dataclass(frozen=True)
 class RuntimeOp:
-    """An operator as a runtime names it. kind: its type there; out_shape: of one image, if told."""
+    """An operator in a runtime's own terms. kind: its type; out_shape: of one image, None if not known."""
 
     name: str
     kind: str
@@ -106,19 +106,19 @@ class RuntimeOp:
 
 @dataclass(frozen=True)
 class OperatorTimes:
-    """The operators in the order in which they ran."""
+    """Answer to Operators: the operators in execution order."""
 
     operators: tuple[RuntimeOp, ...]
 
 
 @dataclass(frozen=True)
 class PlanMemory(Prepare):
-    """Ask for the arena that the runtime plans for a part. Answer: Planned."""
+    """Read the arena that the runtime plans for a part. Answer: Planned."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A tensor in a runtime's arena, with the runtime's own order of axes."""
+    """A tensor in a runtime's arena. shape: in the runtime's own order of axes."""
 
     shape: tuple[int, ...]
     offset: int
@@ -127,29 +127,29 @@ class Placed:
 
 @dataclass(frozen=True)
 class Planned:
-    """An arena's size, and the tensors in it."""
+    """Answer to PlanMemory: the size of the arena and the tensors in it."""
 
     bytes: int
     tensors: tuple[Placed, ...]
 
 
 class Frame(NamedTuple):
-    """header: the JSON object, encoded."""
+    """An encoded JSON object, and raw bytes."""
 
     header: bytes
     raw: bytes = b""
 
 
 def write_frame(line: IO[bytes], frame: Frame) -> None:
-    """Write a frame. Raises OSError where nobody reads."""
+    """Write a frame. Raises OSError if the other end is closed."""
     line.write(_LENGTHS.pack(len(frame.header), len(frame.raw)) + frame.header + frame.raw)
     line.flush()
 
 
 def read_frame(line: IO[bytes]) -> Frame | None:
-    """The next frame; None where the line has ended.
+    """Return the next frame, or None at the end of the stream.
 
-    Raises ValueError for lengths beyond what is read, OSError where it cannot be read.
+    Raises ValueError if a length is above the limit, OSError if the stream cannot be read.
     """
     start = line.read(_LENGTHS.size)
     if len(start) < _LENGTHS.size:
@@ -162,5 +162,5 @@ def read_frame(line: IO[bytes]) -> Frame | None:
 
 
 def encoded(fields: Mapping[str, Any]) -> Frame:
-    """The frame of a JSON object. Raises ValueError for numbers that are not finite."""
+    """Encode a JSON object as a frame. Raises ValueError for numbers that are not finite."""
     return Frame(json.dumps(fields, allow_nan=False).encode())

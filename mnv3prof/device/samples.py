@@ -12,12 +12,12 @@ _OUTLIER = 14.8
 
 
 def median(samples: Sequence[float]) -> float:
-    """The middle of at least one sample."""
+    """Return the median of at least one sample."""
     return quantile(sorted(samples), 0.5)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The `share` quantile of ascending samples, linear between neighbours (Hyndman & Fan, type 7)."""
+    """Return the `share` quantile of ascending samples, linear between neighbours (Hyndman & Fan, type 7)."""
     place = share * (len(ordered) - 1)
     below = floor(place)
     above = min(below + 1, len(ordered) - 1)

@@ -1,4 +1,4 @@
-"""The process beside a runtime: it makes parts ready, runs and times them, as it is asked."""
+"""The worker process: it loads parts on one runtime and times them on request."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     Reader = Callable[[type[Any], dict[str, Any]], Any]
 
 _GRACE_S = 5
-"""A worker ends itself so long after its answer is of no use: who asked should have ended it by then."""
+"""A worker ends itself this long after the time limit of a request."""
 
 
 class Runner:
-    """One runtime, and the parts that it has ready.
+    """A runtime with its loaded parts.
 
-    find: its file by name. load: the job of a request.
+    find: returns the runtime's file by name. load: returns the job of a request.
     """
 
     def __init__(self, find: Callable[[str], Any], load: Callable[[Prepare], Job]) -> None:
@@ -56,14 +56,14 @@ class Runner:
 
     @property
     def handlers(self) -> Handlers:
-        """What answers which request."""
+        """Handlers of requests, by class."""
         return {
             Begin: self.begin, Prepare: self.prepare, Sample: self.sample,
             Operators: self.operators, PlanMemory: self.planned,
         }  # fmt: skip
 
     def begin(self, request: Begin) -> Begun:
-        """Import what the runtime needs."""
+        """Import the runtime."""
         self.runtime = self.find(request.runtime)
         for module in self.runtime.IMPORTS:
             import_module(module)
@@ -87,20 +87,20 @@ class Runner:
         return burst(self.calls[request.piece], request.seconds, self.bursts[request.piece])
 
     def operators(self, request: Operators) -> OperatorTimes:
-        """What the runtime's profiler says."""
+        """Run the runtime's profiler."""
         profiler = getattr(self.runtime, "operators", None)
         if profiler is None:
             raise Unsupported("the runtime tells nothing of its operators")
         return OperatorTimes(profiler(self.load(request), request.calls))
 
     def planned(self, request: PlanMemory) -> Planned:
-        """The arena that the runtime makes for a part."""
+        """Read the arena that the runtime plans."""
         found: Planned = self.runtime.planned(self.load(request))
         return found
 
 
 def job_from_files(request: Prepare) -> Job:
-    """The job that a folder holds; one of a single number where there is none."""
+    """Read a job from its folder; without a folder its input and output are the number 1."""
     import numpy as np
 
     if not request.folder:
@@ -112,10 +112,10 @@ def job_from_files(request: Prepare) -> Job:
 
 
 def serve(line: Line, handlers: Handlers, read: Reader) -> None:
-    """Answer until the line ends.
+    """Answer requests until the end of input.
 
-    handlers: what answers a request, by its class. read: makes a request of its class and fields. Raises
-    OSError where nobody reads the answers.
+    handlers: by class of request. read: makes a request from its class and fields. Raises OSError if the
+    other end is closed.
     """
     classes = {known.__name__: known for known in handlers}
     while True:
@@ -141,7 +141,7 @@ def _answer(frame: Frame, classes: Mapping[str, type[Any]], handlers: Handlers, 
 
 
 def _set_alarm(within_s: float | None) -> None:
-    """Its default action ends the process even while a runtime lets no other Python code run."""
+    """End the process after the time limit, even if the runtime holds the interpreter's lock."""
     if hasattr(signal, "alarm"):  # not on Windows
         signal.alarm(0 if within_s is None else ceil(within_s) + _GRACE_S)
 
@@ -153,13 +153,13 @@ def _in_a_line(error: Exception) -> str:
 
 
 def read_request(kind: type[Any], fields: dict[str, Any]) -> Any:
-    """A request of this module's."""
+    """Make a request from its class and fields."""
     if "piece" in fields:
         fields["piece"] = Piece(*fields["piece"])
     return kind(**fields)
 
 
 def main() -> None:
-    """Serve the runtime that the first request names."""
+    """Serve one runtime, which the first request names."""
     settle()
     serve(Line(), Runner(runtime, job_from_files).handlers, read_request)

@@ -1,4 +1,4 @@
-"""What is computed of a graph is computed once: a graph does not change."""
+"""Compute values derived from a graph once."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,9 +14,9 @@ _Found = TypeVar("_Found")
 def once(
     function: Callable[Concatenate[Graph, _More], _Found],
 ) -> Callable[Concatenate[Graph, _More], _Found]:
-    """Keep what the function returns with the graph, by its other arguments, as long as the graph is there.
+    """Cache the results of a function of a graph in the graph, by the other arguments.
 
-    Tables, pictures, sentences and documents of one command need the same costs and peaks.
+    Graphs are immutable, and tables, charts and documents of one command need the same values.
     """
     takes = signature(function)
 

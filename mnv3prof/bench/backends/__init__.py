@@ -1,7 +1,7 @@
-"""What parts are timed on: the runtimes of device/, and here PyTorch's own, which run a module.
+"""The backends: the runtimes of device/, and PyTorch's own in this folder, which run a module.
 
-A file here is as one in device/runtimes/ (which says what it holds), but reads a module where its FORMAT
-is "". Its stem is the backend's name, with - for _.
+Files have the form that device/runtimes/ describes, but one whose FORMAT is "" runs the module itself. The
+file's stem is the backend's name, with - for _.
 """
 
 from importlib import import_module
@@ -18,9 +18,7 @@ _HERE = frozenset(file_names(__file__))
 
 
 class Usable(NamedTuple):
-    """Whether a backend runs here: its `version`, and the `chip` that it runs on, if so, else the `reason`
-    with what to do about it.
-    """
+    """If a backend runs here, its `version` and the `chip` that it runs on; else the `reason` and the remedy."""
 
     ok: bool
     version: str = ""
@@ -29,7 +27,7 @@ class Usable(NamedTuple):
 
 
 class Backend(Protocol):
-    """What a backend's file holds."""
+    """The contents of a backend's file."""
 
     WHAT: str
     DTYPES: tuple[Dtype, ...]
@@ -43,40 +41,40 @@ class Backend(Protocol):
 
 
 def names() -> tuple[str, ...]:
-    """The backends there are."""
+    """Return the names of all backends."""
     return tuple(sorted({*_HERE, *file_names(runtimes.__file__)}))
 
 
 def name_of(called: str) -> str:
-    """The name of the backend called so, by name or alias. Raises InputError, with those there are."""
+    """Return the backend's name for a name or alias. Raises InputError."""
     return canonical(called, "backend", names(), backend)
 
 
 def backend(name: str) -> Backend:
-    """The backend called `name`; only its file is imported."""
+    """Import the file of the backend called `name`."""
     if needs_pytorch(name):
         return cast("Backend", import_module(f".{name.replace('-', '_')}", __name__))
     return cast("Backend", runtime(name))
 
 
 def needs_pytorch(name: str) -> bool:
-    """Whether the backend runs in PyTorch, and so on this machine only."""
+    """True for a backend of PyTorch, which runs on this machine only."""
     return name in _HERE
 
 
 def compiles(name: str) -> bool:
-    """Whether loading a part on that backend takes seconds."""
+    """True if the backend compiles each part when it loads it."""
     return getattr(backend(name), "COMPILES", False)
 
 
 def is_simulated(name: str, chip: str) -> bool:
-    """Whether times of the backend on that chip mean nothing."""
+    """True if the backend only simulates that chip, so that its times mean nothing."""
     part = getattr(backend(name), "SIMULATED", "")
     return bool(part) and part in chip
 
 
 def usable(name: str) -> Usable:
-    """Whether the backend can run here, and its parts be converted to what it reads."""
+    """Check that the backend and its converter are installed and that their hardware is there."""
     file = backend(name)
     converter = form(file.FORMAT).CONVERTER if file.FORMAT else ""
     extra = "mnv3prof" if needs_pytorch(name) else f"'mnv3prof[{name}]'"

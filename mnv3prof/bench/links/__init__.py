@@ -1,4 +1,4 @@
-"""How a worker is reached: one file each. A link carries a request there and its answer back."""
+"""Links to workers, one file each. A link carries requests to a worker and its answers back."""
 
 from threading import Event
 from typing import Protocol
@@ -8,7 +8,7 @@ from ...record.timing import Status
 
 
 class Broken(Exception):  # noqa: N818 - a finding, not an error
-    """No answer will come any more: why, as a timing's status and, but for a timeout, its reason."""
+    """Raised when a worker cannot answer any more. reason: "" for a timeout."""
 
     def __init__(self, status: Status, reason: str = "") -> None:
         super().__init__(reason)
@@ -17,16 +17,16 @@ class Broken(Exception):  # noqa: N818 - a finding, not an error
 
 
 class Link(Protocol):
-    """A way to one worker, which is there as long as the link is."""
+    """A link to one worker, which runs as long as the link is open."""
 
     def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
-        """Return the answer. Raises Broken where none comes within the time or before `stop` is set."""
+        """Send a request and return the answer. Raises Broken after the time limit or when `stop` is set."""
 
     def kill(self) -> None:
-        """End the worker at once."""
+        """Kill the worker."""
 
     def close(self) -> None:
-        """Let the worker go, and do not wait for it."""
+        """Ask the worker to end, without waiting."""
 
     def end(self) -> None:
-        """Let the worker go, and end it if it does not."""
+        """Ask the worker to end, and kill it if it does not."""

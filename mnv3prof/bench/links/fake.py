@@ -1,4 +1,4 @@
-"""A link to no process: what answers is a function. It shows measuring how workers behave, and misbehave."""
+"""A link without a process: a function answers. For tests of the scheduler."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Raises Broken."""
 
 
 class Fake:
-    """A link whose worker does what `script` says. requests: what it was asked, in order."""
+    """A link that is answered by `script`. requests: all requests, in order."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -25,7 +25,7 @@ class Fake:
         self.is_open = True
 
     def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
-        """Return what the script answers; Broken where it takes too long. Raises what it raises."""
+        """Return the script's answer. Raises Broken if it took too long, and what the script raises."""
         if not self.is_open:
             raise Broken("crashed", "the link is closed")
         self.requests.append(json.loads(request.header))
@@ -36,7 +36,7 @@ class Fake:
         return answer if isinstance(answer, Frame) else Frame(msgspec.json.encode(answer))
 
     def close(self) -> None:
-        """Answer no more."""
+        """Refuse further requests."""
         self.is_open = False
 
     end = kill = close

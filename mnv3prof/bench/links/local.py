@@ -1,4 +1,4 @@
-"""A worker as a process of this machine, reached by its standard input and output."""
+"""A link to a process on this machine, through its standard input and output."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ class Local:
             thread.start()
 
     def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
-        """Return the answer. Raises Broken where none comes within the time or before `stop` is set."""
+        """Send a request and return the answer. Raises Broken after the time limit or when `stop` is set."""
         self._requests.put(request)
         until = monotonic() + within_s
         look_s = _LOOK_S if stop or sys.platform == "win32" else inf  # no interrupt ends a wait on Windows
@@ -55,11 +55,11 @@ class Local:
         raise Broken("timeout")
 
     def close(self) -> None:
-        """Let the worker go: it ends when its input does."""
+        """Close the worker's input, at which it ends."""
         self._requests.put(None)
 
     def end(self) -> None:
-        """Let the worker go, and end it if it does not."""
+        """Close the worker's input, and kill it if it does not end."""
         self.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVE_S)
@@ -67,7 +67,7 @@ class Local:
         self._process.wait()
 
     def kill(self) -> None:
-        """End the worker at once, with what it started."""
+        """Kill the worker and its child processes."""
         if self._process.poll() is None:
             if sys.platform == "win32":
                 self._process.kill()
@@ -75,7 +75,7 @@ class Local:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _carry(self) -> None:
-        """One request and one answer at a time, apart from the thread that waits and can be interrupted."""
+        """Write requests and read answers in a thread, so that a wait can be timed out and interrupted."""
         requests, answers = self._process.stdin, self._process.stdout
         assert requests
         assert answers
@@ -98,7 +98,7 @@ class Local:
                 requests.close()
 
     def _listen(self) -> None:
-        """What it prints before it is ready, which may say why it is not."""
+        """Keep the end of standard error, which may say why the worker did not start."""
         stream = self._process.stderr
         assert stream
         with stream:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Unsupported(Exception):  # noqa: N818 - a finding, not an error
-    """What a runtime or converter cannot do, in words."""
+    """Raised for what a runtime or converter does not support, with the reason."""
 
 
 class Job(NamedTuple):
-    """A part that a runtime is to make ready.
+    """A part to be loaded.
 
     model: the file that its FORMAT wrote, or the module itself. given: the input, (N, ...), fp32.
     expected: PyTorch eager's output, fp32. threads: of the runtime.
@@ -41,9 +41,9 @@ class Job(NamedTuple):
 
 
 Call = Callable[[], Any]
-"""Runs a part once, input in place to output ready; the output, as NumPy or PyTorch has it."""
+"""Run a part once, from the input in memory to the output in memory. Returns an array or a tensor."""
 
 
 def runtime(name: str) -> Any:
-    """The file of the runtime called `name`; no other is imported. Raises ImportError."""
+    """Import the file of the runtime called `name`. Raises ImportError."""
     return import_module(f".{name.replace('-', '_')}", __name__)
