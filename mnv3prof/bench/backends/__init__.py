@@ -18,7 +18,7 @@ _HERE = frozenset(file_names(__file__))
 
 
 class Usable(NamedTuple):
-    """If a backend runs here, its `version` and the `chip` that it runs on; else the `reason` and the remedy."""
+    """Version and chip of a backend that runs here; of another the reason, with the remedy."""
 
     ok: bool
     version: str = ""
