@@ -25,6 +25,7 @@ from mnv3prof.record.timing import Burst
 SMALL = subject("small", 64)
 NULL = Target(backend="null")
 READY = Prepared(0.1, 0.2, 0.0, 0.0, 0.0)
+PLAN = Plan({"": SMALL}, (Piece("", "1"), Piece("", "2")), (NULL,), Path("nowhere"))
 BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3, cpu_s=1e-3)
 
 
@@ -249,6 +250,16 @@ def test_a_refusal_cannot_claim_success():
         found = worker.ask(Begin("x"), Begun, 1)
     assert found.status == "crashed"
     assert "cannot be read" in found.reason
+
+
+def test_a_process_that_cannot_be_started_is_a_reason():
+    def link():
+        raise OSError(24, "Too many open files")
+
+    reason = "its process cannot be started: [Errno 24] Too many open files"
+    assert Worker(link).ask(Begin("x"), Begun, 1) == Failed("crashed", reason)
+    found = {timing.reason for timing in measure(PLAN, worker=lambda *_: Worker(link, starts=3))}
+    assert found == {reason}
 
 
 def test_an_interrupted_request_leaves_no_answer_for_the_next():

@@ -77,7 +77,10 @@ class Worker:
             if self._starts <= 0:
                 return Failed("crashed", "its worker has ended too often")
             self._starts -= 1
-            self._link = self._open_link()
+            try:
+                self._link = self._open_link()
+            except (OSError, RuntimeError) as error:  # too many processes, threads or open files
+                return Failed("crashed", f"its process cannot be started: {error}")
         until = monotonic() + within_s
         answers = (self._exchange(request, Any, within_s, until, stop) for request in self._first)
         self._unfit = next((answer for answer in answers if isinstance(answer, Failed)), None)
