@@ -35,7 +35,11 @@ def chip() -> str:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Ncnn tells all about the device on standard error."""
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # standard error is closed
+        yield
+        return
     silence(2)
     try:
         yield
