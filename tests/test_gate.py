@@ -154,7 +154,7 @@ def test_what_has_no_time_is_not_compared(side, fields, says):
     assert (found.verdict, found.reason, found.ratio) == ("not comparable", says, None)
 
 
-def test_machines_are_the_same_by_processor_cores_system_and_device():
+def test_machines_are_the_same_by_processor_cores_system_and_chip():
     def apart(old, new, backend="cpu"):
         timed = timing(backend, NET, samples(1.0))
         return other_machine(timed, timed, made(host=old), made(host=new))
@@ -168,7 +168,7 @@ def test_machines_are_the_same_by_processor_cores_system_and_device():
     assert "cores 2 and 8" in apart(HOST, replace(HOST, cores=8))
     assert "system Linux and Windows" in apart(HOST, replace(HOST, os="Windows-11"))
     gpu = replace(HOST, runtimes={"cpu": Runtime("1.0", "a GPU", "")})
-    assert "device cpu and a GPU" in apart(HOST, gpu)
+    assert "chip cpu and a GPU" in apart(HOST, gpu)
     assert "device cpu and unknown" in apart(HOST, replace(HOST, runtimes={}))
 
 
