@@ -169,7 +169,7 @@ def test_machines_are_the_same_by_processor_cores_system_and_chip():
     assert "system Linux and Windows" in apart(HOST, replace(HOST, os="Windows-11"))
     gpu = replace(HOST, runtimes={"cpu": Runtime("1.0", "a GPU", "")})
     assert "chip cpu and a GPU" in apart(HOST, gpu)
-    assert "device cpu and unknown" in apart(HOST, replace(HOST, runtimes={}))
+    assert "chip cpu and unknown" in apart(HOST, replace(HOST, runtimes={}))
 
 
 # Budgets as they are written
