@@ -417,3 +417,12 @@ def test_structs_on_the_command_line_keep_their_fields_order():
 
     fields = [f.name for struct in (Settings, Output) for f in msgspec.structs.fields(struct)]
     assert [name for name in flags if name in fields] == fields
+
+
+def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
+    def application(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mnv3prof.cli.main.application", application)
+    assert run(["flops"]) == 130
+    assert capsys.readouterr() == ("", "")

@@ -57,8 +57,8 @@ def run(arguments: list[str]) -> int:
     known = stems(commands.__file__)
     if arguments[0] not in known and not arguments[0].startswith("-"):
         return _refuse(f"{shown(arguments[0])} is no command; {suggestion(arguments[0], known)}")
-    app = application((arguments[0],) if arguments[0] in known else known)
     try:
+        app = application((arguments[0],) if arguments[0] in known else known)
         code = app(arguments, prog_name="mnv3prof", standalone_mode=False)
     except typer.TyperException as error:  # a flag or value that typer refuses
         return _refuse(error.format_message())
