@@ -1,5 +1,7 @@
 """The article's claims: computed ones against figures worked out by hand, every verdict against its inverse."""
 
+from functools import partial
+
 import pytest
 import torch
 from msgspec.structs import replace
@@ -7,21 +9,23 @@ from subjects import subject
 from timings import run_of, timing
 from torch.utils.flop_counter import FlopCounterMode
 
+from mnv3prof.analysis.compare import Change, by_interval
 from mnv3prof.claims import claim as room
 from mnv3prof.claims import gained
 from mnv3prof.claims.cases import h_swish, separable, squeeze_excite, traps, widths
-from mnv3prof.claims.compared import Ratio, is_faster, is_slower, overall, ratio, ratio_of_sums
+from mnv3prof.claims.compared import at_least, is_faster, is_slower, overall, ratio, ratio_of_sums, saves
 from mnv3prof.cost.counts import count, total
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.findings import Evidence, Trial
+from mnv3prof.record.findings import Evidence, Measured, Trial
 from mnv3prof.record.run import NET, Host
 from mnv3prof.source import read_table
 
 LARGE = subject("large")
+MADE = run_of(LARGE)
 
 
 def _host(os="Linux-x86_64"):
@@ -235,50 +239,65 @@ def test_t3_is_what_torch_builds():
 # ---------------------------------------------------------------- times
 
 
-def test_a_ratio_rests_on_intervals_and_a_test():
-    slow, fast = (timing("a", NET, _samples(s)) for s in (2.0, 1.0))
+def test_a_ratio_is_the_comparison_of_two_times():
+    slow, fast, wild = (
+        Measured(timing("a", NET, _samples(s, noise=noise)), MADE)
+        for s, noise in ((2.0, 0.01), (1.0, 0.01), (1.2, 3.0))
+    )
     found = ratio(slow, fast)
-    assert (found.value, found.slower, found.faster) == (pytest.approx(2.0, rel=1e-3), True, False)
+    assert (found.ratio, found.verdict) == (pytest.approx(2.0, rel=1e-2), "slower")
     assert found.low < 2 < found.high
-    assert ratio(fast, slow).faster
-    assert not ratio(slow, slow).slower
-    assert not ratio(slow, slow).faster
-    wild = timing("a", NET, _samples(2.0, noise=3.0, many=12))
-    assert not ratio(wild, timing("a", NET, _samples(2.4, noise=3.0, many=12))).faster
+    assert ratio(fast, slow).verdict == "faster"
+    assert ratio(slow, slow).verdict == "same"
+    assert ratio(wild, fast).verdict == "unclear"
     assert ratio(slow, None) is None
-    assert ratio(replace(slow, status="wrong"), fast) is None
-    assert ratio_of_sums([slow, fast], [fast, fast]).value == pytest.approx(1.5, rel=1e-2)
+    assert ratio(Measured(replace(slow.timing, status="wrong"), MADE), fast) is None
+    assert ratio_of_sums([slow, fast], [fast, fast]).ratio == pytest.approx(1.5, rel=1e-2)
     assert ratio_of_sums([slow, None], [fast, fast]) is None
 
 
 @pytest.mark.parametrize(
-    ("found", "faster", "slower"),
+    ("interval", "faster", "slower"),
     [
-        (Ratio(0.8, 0.79, 0.81), True, False),
-        (Ratio(0.8, 0.79, 0.81, p=0.5), None, False),
-        (Ratio(1.0, 0.99, 1.01), False, False),
-        (Ratio(0.99, 0.989, 0.991), False, False),  # certain, and smaller than what counts
-        (Ratio(1.01, 1.009, 1.011), False, False),
-        (Ratio(1.0, 0.7, 1.3), None, None),
-        (Ratio(1.2, 1.1, 1.3), False, True),
-        (None, None, None),
+        ((0.8, 0.79, 0.81), True, False),
+        ((1.0, 0.99, 1.01), False, False),
+        ((0.99, 0.989, 0.991), False, False),  # certain, and smaller than what counts
+        ((1.0, 0.7, 1.3), None, None),
+        ((1.2, 1.1, 1.3), False, True),
+        ((1.05, 0.97, 1.15), False, None),
     ],
 )
-def test_what_noise_hides_is_not_decided(found, faster, slower):
-    assert is_faster(found) is faster
-    assert is_slower(found) is slower
+def test_what_noise_hides_is_not_decided(interval, faster, slower):
+    assert is_faster(by_interval(*interval)) is faster
+    assert is_slower(by_interval(*interval)) is slower
 
 
-def test_faster_by_a_share_is_more_than_faster():
-    assert is_faster(Ratio(0.9, 0.89, 0.91), by=0.15) is False
-    assert is_faster(Ratio(0.84, 0.83, 0.86), by=0.15) is True
+@pytest.mark.parametrize(
+    "judged", [is_faster, is_slower, partial(saves, share=0.15), partial(at_least, limit=8)]
+)
+def test_nothing_follows_from_a_comparison_without_an_interval(judged):
+    assert judged(Change("unclear", reason="the machine was too busy")) is None
+
+
+@pytest.mark.parametrize(
+    ("interval", "held"), [((5, 2, 9), None), ((9, 8, 10), True), ((7, 6, 7.99), False), ((8, 7.99, 9), None)]
+)
+def test_a_limit_is_reached_by_the_whole_interval_or_by_none_of_it(interval, held):
+    assert at_least(by_interval(*interval), 8) is held
+
+
+def test_a_share_is_saved_by_the_whole_interval_or_by_none_of_it():
+    assert saves(by_interval(0.9, 0.89, 0.91), 0.15) is False
+    assert saves(by_interval(0.84, 0.83, 0.85), 0.15) is True
+    assert saves(by_interval(0.84, 0.83, 0.86), 0.15) is None
 
 
 def test_one_verdict_over_several_places():
     assert overall({"a": True, "b": True}) == ("holds", "")
     assert overall({"a": False}) == ("does not hold", "")
-    assert overall({"a": True, "b": False, "c": None}) == ("holds only if", "on a; too noisy to tell: c")
-    assert overall({"a": None}) == ("no evidence yet", "too noisy to tell: a")
+    assert overall({"a": True, "b": False, "c": None}) == ("holds only if", "on a; hidden by noise on c")
+    assert overall({"a": None}) == ("hidden by noise", "on a")
+    assert overall({}) == ("no evidence yet", "nothing was timed")
 
 
 def _seconds(slow, by, where=lambda part: True, backend="a"):
@@ -288,7 +307,7 @@ def _seconds(slow, by, where=lambda part: True, backend="a"):
 
 TIMES = [
     ("K1", {separable.STANDARD}, 8.5, 2.0),
-    ("K2", {"pair 32→64, standard conv"}, 8.0, 2.0),
+    ("K2", {"pair 32→64, standard conv"}, 8.5, 2.0),
     ("K3", {squeeze_excite.WITHOUT}, 1.0, 0.8),
     ("K4", {"swish"}, 1.25, 1.0),
     ("K5", {"h-swish by ReLU6"}, 1.2, 1.0),
@@ -318,7 +337,7 @@ def test_noise_leaves_a_verdict_open(name, slow, holding, failing):
     if name in ("K1", "K2"):  # 1.05 is far from 8 even so
         assert found.verdict == "does not hold"
     else:
-        assert (found.verdict, found.why[:17]) == ("no evidence yet", "too noisy to tell")
+        assert (found.verdict, found.why[:3]) == ("hidden by noise", "on ")
 
 
 @pytest.mark.parametrize("name", ["K4", "K7", "K9"])

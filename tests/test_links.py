@@ -1,5 +1,6 @@
 """Links: what the scheduler makes of workers that are scripted, and of processes that misbehave."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -56,24 +57,45 @@ def asked(link, what="Sample"):
 
 
 def test_every_part_is_loaded_and_sampled_until_it_is_steady():
-    found, (link,), heard = timed(right)
-    assert link.requests[0]["do"] == "Begin"
-    assert asked(link, "Prepare") == ["1", "2"]
-    assert sorted(asked(link)) == ["1"] * 6 + ["2"] * 6
-    assert all(sorted(asked(link)[n : n + 2]) == ["1", "2"] for n in range(0, 12, 2))
+    found, links, heard = timed(right)
+    assert len(links) == 3  # a process for every two rounds
+    for link in links:
+        assert link.requests[0]["do"] == "Begin"
+        assert asked(link, "Prepare") == ["1", "2"]
+        assert [sorted(asked(link)[n : n + 2]) for n in (0, 2)] == [["1", "2"]] * 2
+        assert not link.is_open
     for timing in found.values():
         assert (timing.status, timing.stopped) == ("ok", "steady")
-        assert timing.bursts == (BURST,) * 6
+        assert [launch.bursts for launch in timing.launches] == [(BURST,) * 2] * 3
         assert (timing.load_s, timing.first_s) == (0.1, 0.2)
-    assert not link.is_open
     assert heard[0].what == "starting the runtimes"
 
 
 def test_targets_are_interleaved_and_each_has_a_worker():
     two = (NULL, Target(backend="null", threads=2))
     found, links, _ = timed(right, targets=two)
-    assert [link.requests[1]["threads"] for link in links] == [1, 2]
+    assert [link.requests[1]["threads"] for link in links] == [1, 2] * 3
     assert {len(timing.bursts) for timing in found.values()} == {6}
+
+
+def test_a_runtime_is_restarted_only_where_that_costs_a_fifth_of_the_budget():
+    """At 0.2 s a start and a budget of 2.2 s three processes fit into 0.44 s; at 0.9 s one does."""
+
+    def script(request):
+        if request["do"] == "Begin":
+            time.sleep(0.2)
+        elif request["do"] == "Sample":
+            time.sleep(0.01)
+            middle = next(times)
+            return Burst(calls=1, wall_s=(middle,), mean_s=middle, max_s=middle, cpu_s=middle)
+        return right(request)
+
+    times = itertools.cycle((1e-3, 1.5e-3, 2e-3))  # never steady
+    found, links, _ = timed(script, parts=("1",), budget_s=2.2)
+    sizes = [len(launch.bursts) for launch in found["1"].launches]
+    assert len(links) == len(sizes) == 3
+    assert sizes[:2] == [7, 7]  # of 20 rounds a third each
+    assert len(timed(script, parts=("1",), budget_s=0.9)[1]) == 1
 
 
 def test_a_worker_that_is_started_again_is_a_launch_of_its_own():
@@ -81,18 +103,19 @@ def test_a_worker_that_is_started_again_is_a_launch_of_its_own():
     bursts = []
 
     def script(request):
+        if request["do"] == "Begin":
+            time.sleep(0.05)  # too long to start it for any other reason
         if request["do"] == "Sample" and request["piece"][1] == "1":
             bursts.append(request)
             if len(bursts) == 3:
                 raise Broken("crashed", "its process ended with SIGKILL")
         return right(request)
 
-    found, links, _ = timed(script)
+    found, links, _ = timed(script, budget_s=0.2)
     assert (found["1"].status, found["1"].reason) == ("crashed", "its process ended with SIGKILL")
     assert [len(launch.bursts) for launch in found["1"].launches] == [2]
     assert found["2"].status == "ok"
-    assert len(found["2"].launches) == 2
-    assert len(found["2"].bursts) == 6
+    assert len(found["2"].launches) == len(links) == 2
     assert asked(links[1], "Prepare") == ["2"]
 
 
@@ -129,7 +152,7 @@ def test_what_a_runtime_cannot_do_is_the_reason_of_that_part():
     found, links, _ = timed(script)
     assert (found["1"].status, found["1"].reason) == ("unsupported", "it has no such operator")
     assert found["2"].status == "ok"
-    assert len(links) == 1
+    assert [asked(link, "Prepare") for link in links] == [["1", "2"], ["2"], ["2"]]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from scipy import stats as scipy_stats
-from timings import launches, timing
+from timings import burst, launches, timing
 
 from mnv3prof.device.samples import median, outliers, quantile, thinned
 from mnv3prof.record.stats import drifts, median_interval, summarize
+from mnv3prof.record.timing import Launch
 
 samples = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
 
@@ -19,12 +20,12 @@ def test_quantiles_are_numpys(values, share):
 
 def _each(values):
     """The summary of values of which each is a burst."""
-    return summarize([[value] for value in values])
+    return summarize([[[value] for value in values[n : n + 2]] for n in range(0, len(values), 2)])
 
 
 @given(samples)
 def test_a_summary_is_numpys(values):
-    found = summarize([[value] for value in values])
+    found = summarize([[[value]] for value in values])
     low, quarter, middle, three, high = np.quantile(values, [0.1, 0.25, 0.5, 0.75, 0.9])
     assert (found.p10, found.median, found.p90) == pytest.approx((low, middle, high))
     assert found.iqr == pytest.approx(three - quarter, abs=1e-9)
@@ -68,14 +69,16 @@ def test_bursts_too_few_for_an_interval_are_noisy_however_alike(count):
     """The extremes of n bursts hold the median between them with 1 - 2 / 2^n."""
     found = _each([1.0] * count)
     assert found.noisy is (1 - 2 / 2**count < 0.95)
-    assert found.interval == (float("inf") if found.noisy else 0.0)
+    assert (found.interval < float("inf")) is not found.noisy
 
 
 def test_no_samples_have_no_summary():
     with pytest.raises(ValueError, match="no samples"):
         summarize([])
     with pytest.raises(ValueError, match="no samples"):
-        summarize([[1.0], []])
+        summarize([[[1.0], []]])
+    with pytest.raises(ValueError, match="no samples"):
+        summarize([[[1.0]], []])
     assert timing("x", "1").summary is None
 
 
@@ -126,33 +129,53 @@ def _bursts(*bursts):
     return timing("x", "1", [call for burst in bursts for call in burst], calls=[*map(len, bursts)])
 
 
+def _crowded(many, clear=0, threads=1, **fields):
+    """Bursts of 1.4 s that other load delayed, and clear ones of 1 s."""
+    taken = [burst([1.4] * 3, 0.7)] * many + [burst([1.0] * 3)] * clear
+    made = [replace(each, **fields) for each in taken[:many]] + taken[many:]
+    return replace(timing("x", "1", threads=threads), launches=(Launch(tuple(made)),))
+
+
 def test_contended_bursts_are_excluded_and_counted():
-    quiet, loud = (1.0, 1.01, 1.02), (1.0, 1.4, 1.5)
-    found = _bursts(*[quiet] * 6, loud, loud)
+    found = _crowded(2, clear=6)
     assert found.excluded == 2
-    assert found.samples == quiet * 6
-    assert found.summary == _bursts(*[quiet] * 6).summary
-    assert found.summary.median == 1.01
-    assert not found.summary.noisy
+    assert not found.contended
+    assert found.samples == (1.0,) * 18
+    assert found.summary.median == 1.0
     assert found.calls == 24  # nothing is thrown away
     assert len(found.bursts) == 8
+    assert _crowded(9, clear=6).uncut_median == 1.4
 
 
-def test_a_burst_within_seven_percent_of_the_fastest_is_kept():
-    assert _bursts(*[(1.0,)] * 6, (1.07,), (1.0700001,)).samples == (1.0,) * 6 + (1.07,)
+def test_no_burst_is_excluded_for_its_own_time():
+    slow = _bursts(*[(1.0,)] * 6, *[(3.0,)] * 6)
+    assert slow.excluded == 0
+    assert slow.seconds == 2.0
+    assert slow.summary.noisy
 
 
-def test_one_lucky_burst_does_not_make_a_figure():
-    lucky = _bursts((1.0,), *[(1.2 + n / 100,) for n in range(30)])
-    assert lucky.summary.bursts == 6
-    assert lucky.seconds == pytest.approx(1.215)
-    assert lucky.summary.noisy
+def test_where_too_few_would_be_left_all_bursts_are_kept_and_called_contended():
+    found = _crowded(7, clear=5)
+    assert found.excluded == 0
+    assert found.contended
+    assert not _crowded(0, clear=3).contended
+    assert _crowded(3).contended
 
 
-def test_figures_that_rest_on_few_bursts_are_noisy_however_many_calls_they_have():
-    quiet, loud = (1.0,) * 100, (1.2,) * 100
-    assert _bursts(*[quiet] * 5, *[loud] * 20).summary.noisy
-    assert not _bursts(*[quiet] * 6, *[loud] * 20).summary.noisy
+@pytest.mark.parametrize(
+    ("fields", "threads", "contended"),
+    [
+        ({"cpu_s": 0.94, "mean_s": 1.0, "max_s": 2.0}, 1, True),
+        ({"cpu_s": 0.95, "mean_s": 1.0, "max_s": 2.0}, 1, False),
+        ({"switches": 0}, 1, False),  # it waits for a GPU
+        ({"switches": None}, 1, False),  # nobody counted
+        ({"switches": 424}, 2, True),  # of 3 calls of 1.4 s
+        ({"switches": 410}, 2, False),
+    ],
+)
+def test_a_burst_is_contended_where_other_load_took_the_cpu(fields, threads, contended):
+    found = _crowded(1, threads=threads, **{"wall_s": (0.9,), "calls": 3, "switches": 9, **fields})
+    assert found.bursts[0].is_contended(threads) is contended
 
 
 def test_the_interval_is_that_of_bursts_whose_calls_are_alike():

@@ -10,6 +10,7 @@ from report_runs import made_run
 from subjects import read_run, subject
 from timings import run_of, timing
 
+from mnv3prof.analysis.compare import Change
 from mnv3prof.analysis.side_by_side import compared_times
 from mnv3prof.analysis.view import views
 from mnv3prof.bench.cache import key
@@ -102,7 +103,7 @@ def test_a_batch_is_timed_per_call_and_per_image():
 def test_networks_are_ranked_by_the_time_of_an_image():
     (view,) = views([_several([(0.002, {}), (0.004, {"batch": 4})])])
     assert [(target.batch, seconds) for target, seconds in view.ranking()] == [(4, 0.001), (1, 0.002)]
-    assert "batch 4 runs it fastest here, in 1.00 ms an image" in sentences.headline(view)
+    assert "Latency: 1.00 ms an image on a, batch 4, the fastest of 2 targets." in sentences.headline(view)
     rows = {row[0]: row[1] for row in headline_sheet(view).rows}
     assert rows["latency, a, batch 4"].startswith("1.00 ms an image")
 
@@ -112,8 +113,8 @@ def test_eager_is_the_one_that_is_most_like_the_fastest():
     found = run_of(subject("small"), [timing(b, NET, [s] * 6, **more) for b, s, more in how])
     (view,) = views([found])
     said = sentences.headline(view)
-    assert "b, int8, 2 threads runs it fastest here, in 2.00 ms, 3.0 times as fast as PyTorch eager" in said
-    assert "(cpu, fp32, 2 threads)" in said
+    assert "Latency: 2.00 ms on b, int8, 2 threads, the fastest of 3 targets; ×0.333 (" in said
+    assert said.endswith(" the latency of PyTorch eager (cpu, fp32, 2 threads).")
     (headline,) = [section for section in sections([found]) if section.key == "headline"]
     tiles = {tile.title: tile.value for tile in headline.panels[0].tiles}
     assert tiles["PyTorch eager (cpu, fp32, 2 threads)"] == "6.00 ms"
@@ -141,7 +142,7 @@ def test_side_by_side_two_runs_are_compared_in_what_differs():
     ]
     int8 = msgspec.structs.replace(fp32, timings=tuple(timings))
     found = compared_times(views([fp32, int8]))
-    assert [(row.label, row.times, row.ratios) for row in found] == [
+    assert [(row.label, row.times, [each.ratio for each in row.changes]) for row in found] == [
         ("cpu, fp32 → cpu, int8", [0.02, 0.02], [1.0]), ("fast, fp32 → fast, int8", [0.01, 0.01], [1.0]),
     ]  # fmt: skip
 
@@ -151,8 +152,8 @@ def test_side_by_side_another_processor_has_no_ratio_and_a_reason():
     there = msgspec.structs.replace(here, hosts={"": msgspec.structs.replace(here.host, cpu="Another")})
     sheet = side_by_side_sheet(views([here, there]))
     rows = {row[0]: row for row in sheet.rows}
-    assert rows["latency, cpu"][1:] == ("20.0 ms", "20.0 ms", None)
-    reason = "No ratio of times: measured on different machines: processor a processor and Another."
+    assert rows["latency, cpu"][1:] == ("20.0 ms", "20.0 ms", "not comparable")
+    reason = "Not comparable: measured on different machines: processor a processor and Another."
     assert reason in sheet.notes
     said = sentences.side_by_side(views([here, there, here]))
     assert "fastest" not in said
@@ -228,7 +229,11 @@ def test_a_document_names_the_target_of_each_timing():
     ]
     assert list(found["graphs"]) == [""]
     assert list(found["hosts"]) == [""]
-    assert [len(t["launches"][0]["bursts"]) for t in found["timings"]] == [6, 6]
+    assert [[len(launch["bursts"]) for launch in t["launches"]] for t in found["timings"]] == [[2, 2, 2]] * 2
+    (first, _) = found["timings"]
+    assert {key: first["summary"][key] for key in ("median", "uncut_median", "bursts", "launches", "excluded")} == {
+        "median": 0.002, "uncut_median": 0.002, "bursts": 6, "launches": 3, "excluded": 0,
+    }  # fmt: skip
 
 
 def test_so_many_combinations_are_refused(capsys):
@@ -269,17 +274,21 @@ def test_times_of_two_runs_are_held_against_each_other_at_one_target_only():
         small, [timing("cpu", NET, [0.001] * 6), timing("cpu", NET, [0.002] * 6, variant="v")], {"v": other}
     )
     both = Evidence(subject=small, runs=(a, b))
-    found = [both.timing(variant, NET, "cpu") for variant in ("", "v")]
-    assert [t and t.target.batch for t in found] == [4, None]
+    found = [both.measured(variant, NET, "cpu") for variant in ("", "v")]
+    assert [m and (m.timing.target.batch, m.run is a) for m in found] == [(4, True), None]
     swapped = Evidence(subject=small, runs=(b, a))
-    assert [swapped.timing(variant, NET, "cpu").target.batch for variant in ("", "v")] == [1, 1]
+    assert [swapped.measured(variant, NET, "cpu").timing.target.batch for variant in ("", "v")] == [1, 1]
 
 
 def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
     runs = [made_run(backends=names) for names in (("cpu", "fast"), ("cpu", "slow"), ("cpu", "slow"))]
     found = compared_times(views(runs))
     assert [row.label for row in found] == ["cpu", "fast", "slow"]
-    assert [row.ratios for row in found] == [[1.0, 1.0], [None, None], [None, None]]
+    assert [[each and each.ratio for each in row.changes] for row in found] == [
+        [1.0, 1.0],
+        [None, None],
+        [None, None],
+    ]
     assert [row.times for row in found] == [[0.02] * 3, [0.01, None, None], [None, 0.02, 0.02]]
     empty = msgspec.structs.replace(runs[0], timings=())
     assert [row.times for row in compared_times(views([empty, runs[0], runs[0]]))] == [
@@ -297,11 +306,11 @@ def test_of_three_runs_the_same_targets_stand_together():
     ]  # fmt: skip
 
 
-def test_too_few_samples_have_no_ratio_side_by_side_either():
+def test_too_few_bursts_have_no_ratio_side_by_side_either():
     small = subject("small")
-    few, many = (run_of(small, [timing("cpu", NET, [0.002] * n)]) for n in (8, 9))
+    few, many = (run_of(small, [timing("cpu", NET, [0.002] * n)]) for n in (5, 6))
     (row,) = compared_times(views([few, many]))
-    assert (row.ratios, row.reasons) == ([None], ["the old one has 8 samples, 9 are needed"])
+    assert row.changes == [Change("unclear", reason="the old one has 5 bursts, 6 are needed")]
 
 
 def test_what_was_asked_for_and_not_timed_is_named():

@@ -12,30 +12,33 @@ HOST = Host(cpu="a processor", cores=2, memory_bytes=1, gpu="", os="", python=""
 
 
 def burst(samples, cpu=1.0, number=0):
-    """A burst of calls that took `samples`; cpu: processor time by wall time."""
+    """A burst of calls that took `samples`; cpu: CPU time by wall time, which other load took if it is small."""
     mean = sum(samples) / len(samples)
     return Burst(
         calls=len(samples), wall_s=thinned(samples, KEPT, number * 0.618034 % 1), mean_s=mean, max_s=max(samples),
-        outliers=outliers(samples), cpu_s=cpu * mean, switches=0,
+        outliers=outliers(samples), cpu_s=cpu * mean, switches=0 if cpu >= 0.95 else 9,
     )  # fmt: skip
 
 
-def launches(samples, calls=None, cpu=1.0):
-    """One launch of six bursts, or of one a sample where there are fewer; calls: how many in each instead."""
+def launches(samples, calls=None, cpu=1.0, each=2):
+    """Six bursts, or one a sample where there are fewer, in launches of two; calls: how many in each instead;
+    each: how many bursts a launch has.
+    """
     many = min(6, len(samples))
     sizes = calls or [len(samples) // many + (n < len(samples) % many) for n in range(many)]
     ends = [0, *accumulate(sizes)]
     assert ends[-1] == len(samples)
-    return (Launch(tuple(burst(samples[low:high], cpu, n) for n, (low, high) in enumerate(pairwise(ends)))),)
+    bursts = [burst(samples[low:high], cpu, n) for n, (low, high) in enumerate(pairwise(ends))]
+    return tuple(Launch(tuple(bursts[n : n + each])) for n in range(0, len(bursts), each))
 
 
 def timing(
-    backend, part, samples=(), *, device="", dtype="fp32", batch=1, threads=1, calls=None, cpu=1.0, stopped="steady",
-    **fields,
+    backend, part, samples=(), *, device="", dtype="fp32", batch=1, threads=1, calls=None, cpu=1.0, each=2,
+    stopped="steady", **fields,
 ):  # fmt: skip
-    """One part on one target, timed in one launch."""
+    """One part on one target."""
     target = Target(device=device, backend=backend, dtype=dtype, batch=batch, threads=threads)
-    taken = launches(samples, calls, cpu) if len(samples) else ()
+    taken = launches(samples, calls, cpu, each) if len(samples) else ()
     return Timing(part=part, target=target, launches=taken, stopped=stopped, **fields)
 
 

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from ..mobilenetv3.variants import vary
 from ..record.run import Subject
 from ..record.target import Target
+from .compare import Change, compare
 from .grid import grid_of, part_costs, timings_of
 from .view import View
 
@@ -20,19 +21,21 @@ def standard(view: View) -> Subject:
     return view.run.subject.varied(vary(view.run.subject.table, standard_conv=True))
 
 
-def measured_ratios(view: View, variant: str) -> dict[Target, dict[str, float]]:
-    """Return, by target and part, the variant's median divided by the view's, where both were measured."""
+def measured_changes(view: View, variant: str) -> dict[Target, dict[str, Change]]:
+    """Return, by target and part, the change of the time from the view to its variant, where both were
+    measured.
+    """
     if variant not in view.run.variants:
         return {}
     graph = view.run.variants[variant].graph
     other = grid_of(graph, timings_of(view.run, variant))
-    found: dict[Target, dict[str, float]] = {}
+    found: dict[Target, dict[str, Change]] = {}
     for target in view.grid.targets:
         for part in view.grid.parts:
-            base = view.seconds(part, target)
+            base = view.timing(part, target)
             timing = other.at(part, target) if part in other.parts else None
             if base and timing and timing.seconds:
-                found.setdefault(target, {})[part] = timing.seconds / base
+                found.setdefault(target, {})[part] = compare(base, timing, view.run, view.run)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..record.run import NET
 from ..record.target import Target, compared_fields, key_of, labels
 from ..record.timing import Timing
-from .change import other_machine, without_times
+from .compare import Change, compare
 from .view import View
 
 _Row = list[Target | None]
@@ -15,13 +15,12 @@ _Row = list[Target | None]
 class Compared(NamedTuple):
     """The times of the whole network per image, one in each view. names: the target in each, "" for none.
 
-    ratios: of each view but the first to the first; None where they cannot be compared. reasons: why not.
+    changes: of each view but the first from the first; None where one of the two has no time.
     """
 
     names: list[str]
     times: list[float | None]
-    ratios: list[float | None]
-    reasons: list[str]
+    changes: list[Change | None]
 
     @property
     def label(self) -> str:
@@ -55,19 +54,13 @@ def _rows(targets: Sequence[Sequence[Target]]) -> list[_Row]:
 def _compared(seen: Sequence[View], row: _Row, names: list[str]) -> Compared:
     whole = _whole(seen, row)
     times = [timing.per_image if timing else None for timing in whole]
-    pairs = zip(whole[1:], seen[1:], strict=True)
-    reasons = [_apart(whole[0], timing, seen[0], view) for timing, view in pairs]
-    ratios = [
-        time / times[0] if times[0] and time and not reason else None
-        for time, reason in zip(times[1:], reasons, strict=True)
+    first = whole[0]
+    changes = [
+        compare(first, timing, seen[0].run, view.run) if first and timing else None
+        for timing, view in zip(whole[1:], seen[1:], strict=True)
     ]
-    return Compared(names, times, ratios, list(filter(None, reasons)))
+    return Compared(names, times, changes)
 
 
 def _whole(seen: Sequence[View], row: _Row) -> list[Timing | None]:
     return [view.timing(NET, target) if target else None for view, target in zip(seen, row, strict=True)]
-
-
-def _apart(old: Timing | None, new: Timing | None, first: View, view: View) -> str:
-    """Why two timings cannot be compared; "" where they can, or where there is only one."""
-    return (other_machine(old, new, first.run, view.run) or without_times(old, new)) if old and new else ""

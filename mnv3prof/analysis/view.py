@@ -9,6 +9,7 @@ from ..graph.graph import Graph
 from ..record.run import NET, Run
 from ..record.target import Target, labels, shared_settings
 from ..record.timing import Timing
+from .compare import Change, compare
 from .grid import Grid, Rates, grid_of, part_costs, rates, timings_of
 
 EAGER: Final = "cpu"
@@ -84,6 +85,18 @@ class View(NamedTuple):
         """The part's rates on the target, where it was measured."""
         timing = self.timing(part, target)
         return rates(timing, self.by_dtype[target.dtype][part], self.run) if timing else None
+
+    def is_clear(self, part: str, target: Target) -> bool:
+        """True if the part was timed on the target, and noise does not hide the time."""
+        timing = self.timing(part, target)
+        return bool(timing and timing.summary and not timing.summary.noisy and not timing.contended)
+
+    def change(self, part: str, old: Target, new: Target) -> Change:
+        """The change of the part's time from one target to another."""
+        before, after = self.timing(part, old), self.timing(part, new)
+        if before is None or after is None:
+            return Change("not comparable", reason="it was not measured on both")
+        return compare(before, after, self.run, self.run)
 
     def ranking(self) -> list[tuple[Target, float]]:
         """Targets with the whole network's median per image, the fastest first."""

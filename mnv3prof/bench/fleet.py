@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from ..device.protocol import Piece, Prepared
@@ -27,10 +28,20 @@ class Fleet:
         self, workers: Mapping[Target, Worker], subjects: Subjects, folder: Path, timeout_s: float
     ) -> None:  # fmt: skip
         self.workers, self.subjects, self.folder, self.timeout_s = workers, subjects, folder, timeout_s
+        self.launch_s = dict.fromkeys(workers, 0.0)
+        """Seconds that each target's last launch took: starting its process and loading parts."""
 
     def start(self, target: Target) -> Failed | None:
         """Start the worker of a target and import its runtime. Return the failure, or None."""
-        return self.workers[target].start(self.timeout_s)
+        begin = perf_counter()
+        failed = self.workers[target].start(self.timeout_s)
+        self.launch_s[target] = perf_counter() - begin
+        return failed
+
+    def relaunch(self, target: Target) -> Failed | None:
+        """Replace the process of a target's worker by a new one, as start() starts it."""
+        self.workers[target].release()
+        return self.start(target)
 
     def ask(
         self, target: Target, request: Any, kind: type[_Answer], within_s: float = inf
@@ -40,8 +51,11 @@ class Fleet:
 
     def prepare(self, target: Target, piece: Piece, within_s: float = inf) -> Prepared | Failed:
         """Load a part on the target."""
+        begin = perf_counter()
         request = loading(piece, target, self.subjects, self.folder)
-        return request if isinstance(request, Failed) else self.ask(target, request, Prepared, within_s)
+        answer = request if isinstance(request, Failed) else self.ask(target, request, Prepared, within_s)
+        self.launch_s[target] += perf_counter() - begin
+        return answer
 
     def is_lost(self, target: Target) -> bool:
         """True if the target's worker has ended."""
@@ -51,7 +65,7 @@ class Fleet:
         """Start the target's worker again if it may be. Return True if it was."""
         if not self.workers[target].may_start:
             return False
-        self.workers[target].start(self.timeout_s)
+        self.start(target)
         return True
 
     def end(self) -> None:

@@ -1,11 +1,12 @@
 """Parts × targets in interleaved rounds of random order: a machine that drifts hurts all alike."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from itertools import product
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -32,6 +33,10 @@ _ROUNDS: Final = 20
 """The budget is for so many bursts of everything; what is steady sooner leaves its share to the rest."""
 _LEAST_BURST_S: Final = 0.02
 _MOST_BURST_S: Final = 0.2
+_LAUNCH_ROUNDS: Final = 2
+"""Each process of a runtime times its parts in so many rounds at least; then another one does ..."""
+_LAUNCH_SHARE: Final = 0.2
+"""... where starting them costs no more than this share of the budget."""
 _ROOF_TIMEOUT_S: Final = 120.0
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
@@ -308,23 +313,33 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
 
 def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
     chance = random.Random(0)
-    begin = perf_counter()
-    end = begin + plan.budget_s
+    end = perf_counter() + plan.budget_s
     round_number = 0
     share = plan.budget_s / _ROUNDS / max(1, len(_open_cells(cells)))
     called = labels(plan.targets)
+    launched = Counter(_open(cells))
+    allowance = _LAUNCH_SHARE * plan.budget_s / max(1, len(_open(cells)))
     seconds = min(max(_LEAST_BURST_S, share), _MOST_BURST_S)
-    while (left := end - perf_counter()) > 0 and (open_cells := _open_cells(cells)):
+
+    def hear(what: str) -> None:
+        left = max(0.0, end - perf_counter())
+        watcher.hear(Progress(what, 1 - left / plan.budget_s, left))
+
+    while perf_counter() < end and (open_cells := _open_cells(cells)):
+        for target in _open(cells):
+            launches = 1 + int(allowance / fleet.launch_s[target])
+            if launched[target] < launches and round_number >= launched[target] * _rounds_each(launches):
+                launched[target] += 1
+                hear(f"restarting {called[target]}")
+                _relaunch(fleet, cells, target)
         round_number += 1
         chance.shuffle(open_cells)
         for target, piece in open_cells:
-            left = max(0.0, end - perf_counter())
-            if left == 0 and round_number > 1:  # everything has one burst
+            if perf_counter() >= end and round_number > 1:  # everything has one burst
                 break
             if cells[target, piece].done:  # its worker has gone meanwhile
                 continue
-            what = f"round {round_number}: {_named(piece)} on {called[target]}"
-            watcher.hear(Progress(what, 1 - left / plan.budget_s, left))
+            hear(f"round {round_number}: {_named(piece)} on {called[target]}")
             _note_burst(cells[target, piece], fleet.ask(target, Sample(piece, seconds), Burst))
             if fleet.is_lost(target):
                 _bring_back(fleet, cells, target)
@@ -335,6 +350,20 @@ def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
         if not cell.done:
             _close(cell, "budget")
     watcher.store(_timings(cells))
+
+
+def _rounds_each(launches: int) -> int:
+    """Return the rounds for each of so many processes."""
+    return max(_LAUNCH_ROUNDS, ceil(_ROUNDS / launches))
+
+
+def _relaunch(fleet: Fleet, cells: _Cells, target: Target) -> None:
+    """Go on in a new process: one keeps its memory layout, and with it a part of its speed, for life."""
+    if failed := fleet.relaunch(target):
+        _fail(cells, target, failed)
+    for piece in _pieces_of(cells, target):
+        if not cells[target, piece].done:  # its worker has gone meanwhile
+            _prepare(fleet, cells, target, piece)
 
 
 def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:

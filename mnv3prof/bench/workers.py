@@ -97,6 +97,14 @@ class Worker:
         until = monotonic() + within_s
         return self.start(within_s, stop) or self._exchange(request, kind, within_s, until, stop)
 
+    def release(self) -> None:
+        """End the process; the next request starts another one, which does not count as a start."""
+        with self._lock:
+            link, self._link = self._link, None
+            self._starts += link is not None
+        if link:
+            link.end()
+
     def close(self) -> None:
         """Ask the process to end, without waiting."""
         self._starts = 0

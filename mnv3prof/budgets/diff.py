@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from ..analysis.change import Change, change, other_machine
+from ..analysis.compare import Change, compare
 from ..graph.align import aligned
 from ..record.run import NET, Run
 from ..record.target import Target, named_field, paired
@@ -136,8 +136,7 @@ def _pairs(
 def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> Change:
     if old is None or new is None:
         return Change("not comparable", reason=f"not in the {'old' if old is None else 'new'} run")
-    apart = other_machine(old, new, before, after)
-    return Change("not comparable", reason=apart) if apart else change(old, new)
+    return compare(old, new, before, after)
 
 
 def _notes(old: Found, new: Found, times: Sequence[TimeChange]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from ..record.document import table_fields
+from ..record.document import summary_document, table_fields
 from ..record.run import SCHEMA
 from ..record.timing import Timing
 from .diff import Diff, FigureChange, TimeChange
@@ -86,5 +86,5 @@ def _time(timing: Timing | None) -> dict[str, Any] | None:
         return None
     return {
         "part": timing.part, "target": timing.target, "status": timing.status, "seconds": timing.seconds,
-        "seconds_per_image": timing.per_image, "summary": timing.summary,
+        "seconds_per_image": timing.per_image, "summary": summary_document(timing),
     }  # fmt: skip

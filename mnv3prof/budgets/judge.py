@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ..analysis.change import Change, change, other_machine, state
+from ..analysis.compare import compare, state
 from ..cost.counts import Dtype
 from ..graph.align import aligned
 from ..record.run import NET
@@ -143,7 +143,7 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     before, reason = _of_backend(baseline, new.target.backend, budget)
     pairs = paired(targets_of(baseline.run), targets_of(found.run)).pairs
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
-    if old is None:
+    if old is None or baseline.run is None or found.run is None:
         why = reason or f"{baseline.source} was not measured as {new.target.settings} on {new.target.backend}"
         return _judgement(budget, new, "unmeasured", why)
     if old.seconds is None:
@@ -154,18 +154,19 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     plain = msgspec.structs.replace(
         _judgement(budget, new), limit=limit, baseline=base, baseline_target=old.target
     )
-    apart = other_machine(old, new, baseline.run, found.run) if baseline.run and found.run else ""
-    moved = Change("not comparable", reason=apart) if apart else change(old, new)
-    if moved.verdict == "not comparable":
+    moved = compare(old, new, baseline.run, found.run)
+    if moved.low is None:
         return msgspec.structs.replace(plain, status="incomparable", reason=moved.reason)
+    how = "" if moved.clock == "wall" else f"by {moved.clock} time, "
+    if moved.verdict != "slower" or moved.low <= 1 + budget.change:
+        reason = f"above it, but {how}the change is {moved}" if new.seconds > limit else ""
+        return msgspec.structs.replace(plain, reason=reason)
     known = _blocks(baseline, old)
     same = aligned(baseline.subject.graph, found.subject.graph)
     earlier = {block: scale * known[was] for block, was in same.items() if was in known}
-    judged = _limited(plain, limit, _blocks(found, new), earlier)
-    if judged.status == "broken" and moved.verdict != "slower":
-        told = f"above it, but {moved.reason} (p = {moved.p:.2g}, noise {moved.noise:.1%})"
-        return msgspec.structs.replace(judged, status="met", reason=told, spenders=())
-    return judged
+    spenders = _most(_blocks(found, new), new.seconds, earlier)
+    reason = f"{how}the change is {moved}" if how else ""
+    return msgspec.structs.replace(plain, status="broken", reason=reason, spenders=spenders)
 
 
 def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:

@@ -10,6 +10,7 @@ from importlib import import_module
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple, Protocol
 
+from ..analysis.compare import Change
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, shown
 from ..mobilenetv3.table import Table
@@ -119,20 +120,28 @@ def place(claim: str) -> tuple[str, int]:
 
 def finding(
     claim: Claim, verdict: Verdict, *, found: str = "", how: str, why: str = "",
-    working: tuple[str, ...] = (), series: tuple[Series, ...] = (),
+    working: tuple[str, ...] = (), series: tuple[Series, ...] = (), sentence: str = "", rule: str = "",
 ) -> Finding:  # fmt: skip
-    """The finding on `claim`."""
+    """The finding on `claim`. sentence: what is judged, where that is not the article's statement itself."""
     return Finding(
-        claim=claim.id, sentence=claim.sentence, article=claim.article, source=claim.source, found=found,
-        how=how, verdict=verdict, why=why, working=working, series=series,
+        claim=claim.id, sentence=sentence or claim.sentence, article=claim.article, source=claim.source,
+        found=found, how=how, verdict=verdict, why=why, rule=rule, working=working, series=series,
     )  # fmt: skip
 
 
-def not_measured(claim: Claim, evidence: Evidence) -> Finding:
+def points_at(x: float, change: Change) -> list[tuple[float, float, float, float]]:
+    """The point of a curve; none if the ratio is unclear."""
+    if change.ratio is None or change.low is None or change.high is None:
+        return []
+    return [(x, change.ratio, change.low, change.high)]
+
+
+def not_measured(claim: Claim, evidence: Evidence, sentence: str = "", rule: str = "") -> Finding:
     """The finding on a claim for which nothing that can be compared was timed."""
     reasons = dict.fromkeys(t.reason for run in evidence.runs for t in run.timings if t.status != "ok")
     late = f"time was up; {NOT_MEASURED} {claim.id} alone, or again: what was made ready is kept"
-    return finding(claim, "no evidence yet", how="not measured", why=late if reasons else NOT_MEASURED)
+    why = late if reasons else NOT_MEASURED
+    return finding(claim, "no evidence yet", how="not measured", why=why, sentence=sentence, rule=rule)
 
 
 def not_trained(claim: Claim) -> Finding:

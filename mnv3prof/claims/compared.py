@@ -1,94 +1,72 @@
-"""Times held against each other by their samples, and what follows over several backends."""
+"""Outcomes of comparisons on several backends, and one verdict over them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from ..analysis.change import SIGNIFICANT, mann_whitney
-from ..record.findings import Evidence, Verdict
-from ..record.timing import Timing
+from ..analysis.compare import MARGIN, Change, compare, compare_sums
+from ..record.findings import Evidence, Measured, Verdict
 
-LEAST: Final = 0.02
-"""The smallest difference that counts, whatever its p: to so much is a median measured (bench.schedule)."""
-ALIKE: Final = 0.05
-"""Times whose ratio is within this of 1, its whole interval, are said to be alike."""
+FASTER: Final = (
+    f"holds if all of the 95 % interval is shorter by more than {MARGIN:.0%}; does not hold if none of it "
+    "is; else hidden by noise"
+)
+"""The rule of is_faster."""
+SLOWER: Final = FASTER.replace("shorter", "longer")
+"""The rule of is_slower."""
 
 _MOBILE: Final = ("aarch64", "arm64", "armv7", "armv8")
 
 
-class Ratio(NamedTuple):
-    """How often one time holds another. low, high: from the medians' 95 % intervals, the widest.
-
-    p: Mann-Whitney's, two-sided, over the samples; 0 where sums of several are compared.
-    """
-
-    value: float
-    low: float
-    high: float
-    p: float = 0.0
-
-    @property
-    def faster(self) -> bool:
-        """Whether the first is faster beyond noise."""
-        return self.high < 1 and self.p < SIGNIFICANT and self.value < 1 - LEAST
-
-    @property
-    def slower(self) -> bool:
-        """Whether the first is slower beyond noise."""
-        return self.low > 1 and self.p < SIGNIFICANT and self.value > 1 + LEAST
-
-    def __str__(self) -> str:
-        return f"×{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
-
-
-def ratio(first: Timing | None, second: Timing | None) -> Ratio | None:
-    """The first's time by the second's; None where one of them has no samples that count."""
-    pair = [t.summary if t and t.status == "ok" else None for t in (first, second)]
-    a, b = pair
-    if a is None or b is None or first is None or second is None or not b.low:
+def ratio(first: Measured | None, second: Measured | None) -> Change | None:
+    """Compare the first's time with the second's; None if one of them was not measured."""
+    if first is None or second is None:
         return None
-    p = mann_whitney(first.samples, second.samples)
-    return Ratio(a.median / b.median, a.low / b.high, a.high / b.low, p)
+    found = compare(second.timing, first.timing, second.run, first.run)
+    return None if found.verdict == "not comparable" else found
 
 
-def ratio_of_sums(firsts: Sequence[Timing | None], seconds: Sequence[Timing | None]) -> Ratio | None:
-    """The same of several times in a row."""
-    sums = [_sum(timings) for timings in (firsts, seconds)]
-    a, b = sums
-    return None if a is None or b is None else Ratio(a[0] / b[0], a[1] / b[2], a[2] / b[1])
-
-
-def _sum(timings: Sequence[Timing | None]) -> tuple[float, float, float] | None:
-    found = [t.summary for t in timings if t and t.status == "ok" and t.summary]
-    if not found or len(found) < len(timings):
+def ratio_of_sums(firsts: Sequence[Measured | None], seconds: Sequence[Measured | None]) -> Change | None:
+    """Compare sums of times likewise."""
+    news, olds = ([each.timing for each in side if each] for side in (firsts, seconds))
+    if not news or len(news) < len(firsts) or len(olds) < len(seconds):
         return None
-    return sum(s.median for s in found), sum(s.low for s in found), sum(s.high for s in found)
+    found = compare_sums(olds, news)
+    return None if found.verdict == "not comparable" else found
 
 
-def is_faster(found: Ratio | None, by: float = 0.0) -> bool | None:
-    """Whether the first saves the share `by` of the second's time or more; None where noise hides it."""
-    if found is None:
+def at_least(change: Change, limit: float) -> bool | None:
+    """Tell whether the ratio is `limit` or more: the whole interval is, or none of it; None in between."""
+    if change.low is None or change.high is None:
         return None
-    if found.faster and found.low <= 1 - by:
-        return True
-    return False if found.low > 1 - max(by, ALIKE) else None
+    return True if change.low >= limit else False if change.high < limit else None
 
 
-def is_slower(found: Ratio | None) -> bool | None:
-    """Whether the first takes longer; None where noise hides it."""
-    if found is None:
+def saves(change: Change, share: float) -> bool | None:
+    """Tell whether the share of the time or more is saved: all of the interval does, or none of it."""
+    if change.low is None or change.high is None:
         return None
-    if found.slower:
-        return True
-    return False if found.high < 1 + ALIKE else None
+    return True if change.high <= 1 - share else False if change.low > 1 - share else None
+
+
+def is_faster(change: Change) -> bool | None:
+    """Tell whether the time fell beyond the margin, as `saves` does."""
+    return saves(change, 1 - 1 / (1 + MARGIN))
+
+
+def is_slower(change: Change) -> bool | None:
+    """Tell whether the time rose beyond the margin, as `at_least` does."""
+    return at_least(change, 1 + MARGIN)
 
 
 def overall(outcomes: Mapping[str, bool | None]) -> tuple[Verdict, str]:
     """One verdict over outcomes by where they were found; those that noise hides count for nothing."""
     told = {where: outcome for where, outcome in outcomes.items() if outcome is not None}
-    hidden = [where for where in outcomes if where not in told]
-    noise = f"; too noisy to tell: {', '.join(hidden)}" if hidden else ""
+    hidden = ", ".join(where for where in outcomes if where not in told)
+    noise = f"; hidden by noise on {hidden}" if hidden else ""
+    if not outcomes:
+        return "no evidence yet", "nothing was timed"
     if not told:
-        return "no evidence yet", f"too noisy to tell: {', '.join(hidden)}" if hidden else "nothing was timed"
+        return "hidden by noise", f"on {hidden}"
     if all(told.values()):
         return "holds", noise[2:]
     if not any(told.values()):
@@ -98,7 +76,7 @@ def overall(outcomes: Mapping[str, bool | None]) -> tuple[Verdict, str]:
 
 def on_a_mobile_chip(verdict: Verdict, why: str, evidence: Evidence) -> tuple[Verdict, str]:
     """The verdict on a claim about mobile chips: where none was measured, what was is said beside."""
-    if verdict == "no evidence yet" or _is_mobile(evidence):
+    if verdict in ("no evidence yet", "hidden by noise") or _is_mobile(evidence):
         return verdict, why
     here = f"{verdict.removesuffix(' if')} {why}".strip() if verdict == "holds only if" else verdict
     other = f" ({why})" if why and verdict != "holds only if" else ""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from ..analysis.grid import Rates, roof_of
-from ..analysis.savings import measured_ratios, standard_ratios
+from ..analysis.savings import measured_changes, standard_ratios
 from ..analysis.view import View
 from ..cost.conventions import COUNTERS, TERMS, Reconciliation
 from ..cost.memory import Arena, Peaks
@@ -239,14 +239,15 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
          "marker": {"color": "var:ink", "symbol": "line-ew-open", "size": 14},
          "hovertemplate": "%{x}: ×%{y:.2f}<extra>pair</extra>"},
     ]  # fmt: skip
-    for number, (target, found) in enumerate(measured_ratios(view, dense).items()):
-        rows = {part: ratio for part, ratio in found.items() if part in blocks}
+    for number, (target, found) in enumerate(measured_changes(view, dense).items()):
+        rows = {part: found[part] for part in blocks if part in found and found[part].ratio is not None}
         data.append({
             "type": "scatter", "mode": "markers", "name": f"time on {label(view.called(target))}",
-            "x": list(rows), "y": list(rows.values()),
+            "x": list(rows), "y": [change.ratio for change in rows.values()],
+            "customdata": [change.told for change in rows.values()],
             "marker": {"color": colour(number), "size": 9, "symbol": symbol(number),
                        "line": {"width": 1, "color": "var:paper"}},
-            "hovertemplate": "%{x}: ×%{y:.2f}<extra>%{fullData.name}</extra>",
+            "hovertemplate": "%{x}: %{customdata}<extra>%{fullData.name}</extra>",
         })  # fmt: skip
     layout = {
         "xaxis": _categories(blocks),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from ..analysis.savings import measured_ratios, standard_ratios, standard_variant
+from ..analysis.savings import measured_changes, standard_ratios, standard_variant
 from ..analysis.side_by_side import compared_times
 from ..analysis.view import View
 from ..cost.conventions import Reconciliation
@@ -16,11 +16,11 @@ from ..render.sheet import words, written
 from ..show.costs import at_least
 
 _NOTABLE_SHARE = 0.03
-"""A block below this share of the time stands out to nobody."""
+"""Blocks below this share of the latency are not mentioned ..."""
 _NOTABLE_GAP = 0.01
-"""Nor does one whose share is this near to the others'."""
+"""... nor those whose share is this near to the others' ..."""
 _NOTABLE_FACTOR = 1.05
-"""Nor does one that takes hardly more of the time than of the MACs."""
+"""... nor those whose share of the latency is less than this multiple of that of the MACs."""
 
 
 def headline(view: View) -> str:
@@ -30,17 +30,27 @@ def headline(view: View) -> str:
     needs = f"{view.name} needs {macs} MACs and {compact(cost.params)} parameters"
     ranking = view.ranking()
     if not ranking:
-        return f"{needs}; its time as a whole was not measured."
-    target, seconds = ranking[0]
-    how = "runs it fastest here, in" if len(ranking) > 1 else "runs it here in"
-    sentence = f"{needs}; {view.called(target)} {how} {time(view, seconds)}{_noisy(view, NET, target)}"
+        return f"{needs}; the latency of the whole network was not measured."
+    (target, seconds), *others = ranking
+    sentence = f"{needs}. Latency: {time(view, seconds)} on {view.called(target)}{_noisy(view, NET, target)}"
+    if others:
+        sentence += _others(view, target, [other for other, _ in others])
     eager = view.eager(target)
     if eager and eager[0] != target:
-        sentence += f", {eager[1] / seconds:.1f} times as fast as {eager_name(view, eager[0], target)}"
-    if len(ranking) > 1 and ranking[-1][0] not in (target, eager and eager[0]):
-        slow, most = ranking[-1]
-        sentence += f"; {view.called(slow)} is slowest, in {time(view, most)}"
+        change = view.change(NET, eager[0], target)
+        if change.ratio is not None:
+            sentence += f"; {change} the latency of {eager_name(view, eager[0], target)}"
+            sentence += f", {change.verdict}" if change.verdict in ("same", "unclear") else ""
     return f"{sentence}."
+
+
+def _others(view: View, target: Target, others: Sequence[Target]) -> str:
+    """Which other targets may be as fast as the one with the shortest time."""
+    level = [other for other in others if view.change(NET, other, target).verdict != "faster"]
+    if not level:
+        return f", the fastest of {len(others) + 1} {view.kind}s"
+    names = words([view.called(other) for other in level])
+    return f", the shortest of {len(others) + 1} {view.kind}s; {names} cannot be told from it"
 
 
 def time(view: View, seconds: float) -> str:
@@ -56,27 +66,19 @@ def eager_name(view: View, eager: Target, other: Target) -> str:
 
 
 def side_by_side(seen: Sequence[View]) -> str:
-    """The last view against the first: MACs, and the time on the first's fastest target; of more than
-    two, the fastest.
-    """
+    """The last view against the first: MACs, and the time on the first's fastest target."""
     first, last = seen[0], seen[-1]
     macs, base = last.costs[NET].macs, first.costs[NET].macs
     times = "as many MACs as" if macs == base else f"{macs / base:.2f} times the MACs of"
     said = f"{last.letter} does {times} {first.letter}"
     rows = compared_times(seen)
-    both = [row for row in rows if row.times[0] and row.ratios[-1]]
-    if both:
-        row = min(both, key=lambda row: row.times[0] or 0.0)
-        a, b = row.names[0], row.names[-1]
-        where = b if a == b else f"{b} as {first.letter} on {a}"
-        said += f", and takes {row.ratios[-1]:.2f} times as long on {where}"
-    if len(seen) > 2 and not any(row.reasons for row in rows):
-        known = [(time, n, row.names[n]) for row in rows for n, time in enumerate(row.times) if time]
-        if known:
-            seconds, place, name = min(known)
-            view = seen[place]
-            said += f"; of all {len(seen)}, {view.letter} is fastest, in {time(view, seconds)} on {name}"
-    return f"{said}."
+    both = [(row, change) for row in rows if (change := row.changes[-1]) and change.ratio is not None]
+    if not both:
+        return f"{said}."
+    row, change = min(both, key=lambda pair: pair[0].times[0] or 0.0)
+    a, b = row.names[0], row.names[-1]
+    where = b if a == b else f"{b}, where {first.letter} is on {a}"
+    return f"{said}; its latency is {change.told} on {where}."
 
 
 def network(view: View) -> str:
@@ -91,51 +93,52 @@ def network(view: View) -> str:
 
 
 def shares(view: View) -> str:
-    """The block whose time is furthest from what its MACs promise."""
+    """The slowest block, and the one whose share of the latency is furthest above its share of the MACs."""
     macs = view.mac_shares()
     fastest = view.fastest()
     times = view.time_shares(fastest) if fastest else {}
     if not times or fastest is None:
         top = _top(macs)
         most = f"{_starting(view, top)} has the most MACs, {macs[top]:.1%}"
-        return f"{most}; not all blocks' times were measured."
-    block, factor = _dearest(macs, times)
-    top = _top(times)
+        return f"{most}; not all blocks were timed."
+    clear = {block: share for block, share in times.items() if view.is_clear(block, fastest)}
+    if not clear:
+        return f"Noise hides the blocks' shares of the latency on {view.called(fastest)}."
+    top, where = _top(times), view.called(fastest)
+    slowest = f"Slowest: {_title(view, top)}, {times[top]:.1%} of the latency on {where}"
+    said = f"{slowest} ({macs[top]:.1%} of the MACs)." if top in clear else ""
+    block, factor = _least_efficient(macs, clear)
     if factor < _NOTABLE_FACTOR:
-        return (
-            f"No block that takes much time on {view.called(fastest)} takes a larger share of it than of the "
-            f"MACs; most, {times[top]:.1%}, goes to {_title(view, top)}."
-        )
-    also = "" if top == block else f"; most of the time, {times[top]:.1%}, goes to {_title(view, top)}"
-    return (
-        f"{_starting(view, block)} is dearer than it looks: {macs[block]:.1%} of the MACs, but "
-        f"{times[block]:.1%} of the time on {view.called(fastest)}, {factor:.1f} times its share{also}."
+        return said or f"No block's share of the latency on {where} is above its share of the MACs."
+    least = (
+        f"Least efficient: {_title(view, block)}, {times[block]:.1%} of the latency and "
+        f"{macs[block]:.1%} of the MACs ({factor:.1f}×)."
     )
+    return f"{said} {least}".strip()
 
 
 def matrix(view: View) -> str:
-    """The block and target that stand out from the other targets."""
-    found = {view.called(target): view.time_shares(target) for target in view.grid.targets}
-    complete = {name: times for name, times in found.items() if times}
+    """The block and target that differ most from the other targets, among what noise does not hide."""
+    found = {target: view.time_shares(target) for target in view.grid.targets}
+    complete = {target: times for target, times in found.items() if times}
     if not complete:
-        return f"No {view.kind} ran every block, so shares cannot be told."
+        return f"No {view.kind} ran every block: there are no shares to compare."
     if len(complete) == 1:
-        ((name, times),) = complete.items()
+        ((target, times),) = complete.items()
         top = _top(times)
         alone = f"the only {view.kind} that ran every block"
-        return f"On {name}, {alone}, {_title(view, top)} takes {times[top]:.1%}."
-    name, block, usual = _standout(complete)
-    share = complete[name][block]
+        return f"On {view.called(target)}, {alone}, {_title(view, top)} takes {times[top]:.1%}."
+    largest = _largest_difference(view, complete)
+    if largest is None:
+        return f"Noise hides how the {view.kind}s differ in their shares of the latency."
+    target, block, usual = largest
+    share, where = complete[target][block], view.called(target)
+    others = [view.called(other) for other in complete if other != target]
+    against = f"on {others[0]}" if len(others) == 1 else "on the others (median)"
+    said = f"{_title(view, block)}: {share:.1%} of the latency on {where}, {usual:.1%} {against}"
     if share - usual < _NOTABLE_GAP:
-        return (
-            f"The {view.kind}s spend alike: at most, {_title(view, block)} takes {share:.1%} of the time on "
-            f"{name} and {usual:.1%} elsewhere."
-        )
-    others = [other for other in complete if other != name]
-    whose = f"{others[0]} spends {usual:.1%} on it"
-    if len(others) > 1:
-        whose = f"the others spend {usual:.1%} on it (their median)"
-    return f"{_starting(view, block)} on {name} stands out: {share:.1%} of the time there, where {whose}."
+        return f"All {view.kind}s have a similar breakdown; the largest difference is {said}."
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def additivity(view: View) -> str:
@@ -143,17 +146,15 @@ def additivity(view: View) -> str:
     gaps = {}
     for target, net in view.ranking():
         times = [view.per_image(block, target) for block in view.graph.block_names]
-        if all(times):
+        if all(times) and all(view.is_clear(part, target) for part in (*view.graph.block_names, NET)):
             gaps[view.called(target)] = sum(t for t in times if t) / net - 1
     if not gaps:
-        return f"How additive the blocks are cannot be told: no {view.kind} ran the whole and every block."
+        ran = f"no {view.kind} ran the whole and every block without noise"
+        return f"The sum of the blocks is not compared with the whole network: {ran}."
     near = min(gaps, key=lambda name: abs(gaps[name]))
     far = max(gaps, key=lambda name: abs(gaps[name]))
-    first = f"On {near} the blocks' times add up to the network's within {abs(gaps[near]):.1%}"
-    if far == near:
-        return f"{first}."
-    side = "more" if gaps[far] > 0 else "less"
-    return f"{first}; on {far} they are {abs(gaps[far]):.1%} {side} than the whole."
+    sums = [f"{gaps[name]:+.1%} on {name}".replace("-", "−") for name in dict.fromkeys((near, far))]
+    return f"Sum of the blocks' latencies, compared with the whole network's: {' and '.join(sums)}."
 
 
 def roofline(view: View) -> str:
@@ -162,10 +163,10 @@ def roofline(view: View) -> str:
     for target in view.grid.targets:
         for part in view.grid.parts:
             rate = view.rates(part, target)
-            if rate and rate.of_roof is not None and rate.bound:
+            if rate and rate.of_roof is not None and rate.bound and view.is_clear(part, target):
                 found[part, view.called(target)] = (rate.of_roof, rate.bound)
     if not found:
-        return "No rate can be held against a roof of this machine: none was measured."
+        return "No rate is compared with a peak of this machine: none was measured without noise."
     best, worst = max(found, key=lambda at: found[at][0]), min(found, key=lambda at: found[at][0])
     sentence = (
         f"{_bound_by_memory(found)} bound by memory; "
@@ -222,17 +223,12 @@ def saving(view: View) -> str:
     if len(blocks) == 1:
         spread = f"×{blocks[least]:.1f} in its one block"
     sentence = f"With standard convolutions the network would need {exact[NET]:.1f} times the MACs, {spread}"
-    measured = measured_ratios(view, standard_variant(view))
+    measured = measured_changes(view, standard_variant(view))
     whole = {view.called(target): found[NET] for target, found in measured.items() if NET in found}
     if not whole:
-        return f"{sentence}; its time was not measured (report --full does)."
-    low, high = min(whole, key=lambda n: whole[n]), max(whole, key=lambda n: whole[n])
-    if low == high:
-        return f"{sentence}; measured on {low}, it takes {whole[low]:.1f} times as long."
-    return (
-        f"{sentence}; measured, it takes {whole[low]:.1f} times as long on {low} and {whole[high]:.1f} on "
-        f"{high}."
-    )
+        return f"{sentence}; its latency was not measured (report --full does)."
+    told = words([f"{change.told} on {name}" for name, change in whole.items()])
+    return f"{sentence}. Measured latency, compared with separable convolutions: {told}."
 
 
 def counters(found: Reconciliation) -> str:
@@ -256,29 +252,28 @@ def counters(found: Reconciliation) -> str:
     return f"{said}; {'it' if len(printed) == 1 else 'each'} is explained to the last operation."
 
 
-def _dearest(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:
-    """The block with the largest time share per MAC share, among those that take notable time."""
-    notable = [block for block, share in times.items() if share >= _NOTABLE_SHARE and macs[block]] or list(
-        times
-    )
-    factors = {block: times[block] / macs[block] for block in notable if macs[block]}
-    if not factors:
-        top = _top(times)
-        return top, 1.0
-    block = _top(factors)
-    return block, factors[block]
+def _least_efficient(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:
+    """Return the block with the largest latency share per MAC share, and that quotient.
+
+    Blocks of a small latency share count only if there are no others; 0 if none has MACs.
+    """
+    notable = [block for block, share in times.items() if share >= _NOTABLE_SHARE and macs[block]]
+    factors = {block: times[block] / macs[block] for block in notable or times if macs[block]}
+    return max(factors.items(), key=lambda pair: pair[1], default=("", 0.0))
 
 
-def _standout(complete: Mapping[str, Mapping[str, float]]) -> tuple[str, str, float]:
-    """Backend, block and the others' median share, where the backend spends most beyond it."""
-    found = []
-    for name, times in complete.items():
-        others = [shares for other, shares in complete.items() if other != name]
+def _largest_difference(
+    view: View, complete: Mapping[Target, Mapping[str, float]]
+) -> tuple[Target, str, float] | None:  # fmt: skip
+    """Target, block and the others' median share, where the share is furthest above it."""
+    found: list[tuple[float, Target, str, float]] = []
+    for target, times in complete.items():
+        others = [other for other in complete if other != target]
         for block, share in times.items():
-            usual = median(shares[block] for shares in others)
-            found.append((share - usual, name, block, usual))
-    _, name, block, usual = max(found)
-    return name, block, usual
+            if all(view.is_clear(block, each) for each in complete):
+                usual = median(complete[other][block] for other in others)
+                found.append((share - usual, target, block, usual))
+    return max(found, key=lambda one: one[0])[1:] if found else None
 
 
 def _noisy(view: View, part: str, target: Target) -> str:

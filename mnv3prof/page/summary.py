@@ -108,9 +108,10 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
     for row in times:
         shown = [None if s is None else milliseconds(s) for s in row.times]
         title = f"latency{' per image' if several else ''}, {row.label}"
-        rows.append((title, *shown, *row.ratios))
-    reasons = dict.fromkeys(reason for row in times for reason in row.reasons)
-    notes = [*(f"{v.label}." for v in seen), *(f"No ratio of times: {reason}." for reason in reasons)]
+        rows.append((title, *shown, *(change and change.told for change in row.changes)))
+    changes = [change for row in times for change in row.changes if change and change.reason]
+    reasons = dict.fromkeys(f"{change.verdict}: {change.reason}." for change in changes)
+    notes = [*(f"{v.label}." for v in seen), *(f"{reason[0].upper()}{reason[1:]}" for reason in reasons)]
     return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(notes))
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..record.findings import Finding, Trial, Verdict
 from ..render.sheet import words
@@ -37,19 +37,36 @@ def _panel(tried: Tried, key: str, several: bool) -> Panel:
     )
 
 
+_WORSE: Final[tuple[Verdict, ...]] = (
+    "holds", "holds only if", "not testable here", "no evidence yet", "hidden by noise", "does not hold",
+)  # fmt: skip
+
+
 def verdicts(findings: Sequence[Finding]) -> str:
     """How many statements got which verdict, in one sentence."""
-    found = Counter(finding.verdict for finding in findings)
+    found = Counter(_of_statements(findings))
     told: dict[Verdict, tuple[str, str]] = {
         "holds": ("holds", "hold"), "holds only if": ("holds on a condition", "hold on a condition"),
         "does not hold": ("does not hold", "do not hold"),
+        "hidden by noise": ("is hidden by noise", "are hidden by noise"),
         "not testable here": ("cannot be tested here", "cannot be tested here"),
         "no evidence yet": ("has no evidence yet", "have no evidence yet"),
     }  # fmt: skip
     counts = [
         f"{found[verdict]} {forms[found[verdict] > 1]}" for verdict, forms in told.items() if found[verdict]
     ]
-    return f"Of {len(findings)} statements of the article, {words(counts)}."
+    return f"Of {found.total()} statements of the article, {words(counts)}."
+
+
+def _of_statements(findings: Sequence[Finding]) -> list[Verdict]:
+    """One verdict a statement: of several findings on it, the one furthest down in _WORSE."""
+    first: dict[str, Finding] = {}
+    found: dict[str, Verdict] = {}
+    for finding in findings:
+        if finding.sentence == first.setdefault(finding.claim, finding).sentence:
+            known = found.get(finding.claim, finding.verdict)
+            found[finding.claim] = max(known, finding.verdict, key=_WORSE.index)
+    return list(found.values())
 
 
 def curve_chart(finding: Finding, key: str) -> Chart:

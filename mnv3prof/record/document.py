@@ -12,6 +12,7 @@ from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
 from ..graph.graph import Block, Graph, Layer
 from ..mobilenetv3.table import Table, adds_identity, in_widths, row_names
 from .run import SCHEMA, Run, Subject
+from .timing import Timing
 from .training import Training
 
 
@@ -148,11 +149,21 @@ def run_document(run: Run) -> dict[str, Any]:
         **_without(head, cost_document(run.subject, costs, dtype)),
         "memory": _without(head, memory),
         "notes": run.notes,
-        "timings": run.timings,
+        "timings": [{**asdict(timing), "summary": summary_document(timing)} for timing in run.timings],
         "operators": run.operators,
         "readings": run.readings,
         "plans": run.plans,
     }
+
+
+def summary_document(timing: Timing) -> dict[str, Any] | None:
+    """The statistics of a timing's kept bursts, with what was excluded; None where it has no bursts."""
+    if timing.summary is None:
+        return None
+    return {
+        **asdict(timing.summary), "excluded": timing.excluded, "contended": timing.contended,
+        "uncut_median": timing.uncut_median,
+    }  # fmt: skip
 
 
 def training_document(training: Training) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What became of the article's claims: the evidence that there is, and the finding that follows from it."""
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,16 @@ from .run import SCHEMA, Run, Subject, twins
 from .target import Target
 from .timing import Timing
 
-Verdict = Literal["holds", "does not hold", "holds only if", "not testable here", "no evidence yet"]
+Verdict = Literal[
+    "holds", "holds only if", "does not hold", "hidden by noise", "not testable here", "no evidence yet"
+]
+
+
+class Measured(NamedTuple):
+    """A timing, and the run that it is of."""
+
+    timing: Timing
+    run: Run
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -29,10 +38,11 @@ class Series(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A claim and what became of it.
 
-    sentence: the claim; article: what the article says of it; source: where the paper or another
-        one does. found: what was found, in a sentence. how: computed, measured on which backends
-        and processor, or trained on which data with how many seeds. why: what the verdict depends
-        on, or why there is none. working: formulas with their numbers in place, line by line.
+    sentence: what is judged: the article's statement, or what was measured of it. article: what the
+        article says of it; source: where the paper or another one does. found: what was found, in a
+        sentence. how: computed, measured on which backends and processor, or trained on which data with
+        how many seeds. why: what the verdict depends on, or why there is none. rule: of something
+        measured, when it gets which verdict. working: formulas with their numbers in place, line by line.
     """
 
     claim: str
@@ -43,6 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     why: str = ""
     source: str = ""
+    rule: str = ""
     working: tuple[str, ...] = ()
     series: tuple[Series, ...] = ()
 
@@ -91,14 +102,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """
         return self._targets.get((backend, dtype))
 
-    def timing(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Timing | None:
+    def measured(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Measured | None:
         """What was measured of a variant's part, or of the part that is identical to it."""
         target = self.target(backend, dtype)
         for run, timed in zip(self.runs, self._timed, strict=True):
             if found := timed.get((variant, target)):
                 twin = twins(run.subjects[variant].graph).get(part, part)
                 if timing := found.get(part) or found.get(twin):
-                    return timing
+                    return Measured(timing, run)
         return None
 
     @cached_property

@@ -1,11 +1,11 @@
-"""Statistics of samples: median and quantiles, the interval around a median, and what is called noisy.
+"""Statistics of bursts: median and quantiles of a timing, and the interval of its median.
 
-A burst is consecutive calls of one part. Samples of one burst share the machine's state, so the
-interval of a median follows from how bursts differ.
+A burst is consecutive calls of one part, a launch is one process of the runtime. Calls of one burst share
+the machine's state, and bursts of one launch share a memory layout: both are replicates, calls are not.
 """
 
-from collections.abc import Sequence
-from math import ceil, floor, inf, sqrt
+from collections.abc import Iterable, Sequence
+from math import ceil, exp, floor, inf, log, sqrt
 from typing import Final
 
 import msgspec
@@ -15,10 +15,12 @@ from ..device.samples import median, quantile
 LEAST_BURSTS: Final = 6
 """Fewer have no 95 % confidence interval of their median: of 5, the extremes bound it with 93.75 %."""
 
-DISTURBED: Final = 0.07
-"""A burst is disturbed where its median is above the fastest burst's by more than this share of it.
-What else a machine does delays a call, and hardly ever speeds it up (Chen & Revels, Robust benchmarking
-in noisy environments, 2016)."""
+LAUNCH_SD: Final = 0.012
+"""Standard deviation of the logarithm of a median between launches, as it is usually: eight fresh processes
+of MobileNetV3-Large on ncnn, onnxruntime and litert differed by 1.5 %, 0.8 % and 0.6 %."""
+_LAUNCH_FREEDOM: Final = 4
+"""LAUNCH_SD counts as much as so many differences between launches that were seen (a moderated variance:
+Smyth, Linear models and empirical Bayes methods, 2004)."""
 
 NOISY_SPREAD: Final = 0.10
 """A timing is noisy where its interquartile range exceeds this share of the median, as in
@@ -32,11 +34,18 @@ DRIFT: Final = 0.10
 _Z95: Final = 1.959964
 _LEAST_STRETCH: Final = 5
 
+Launches = Sequence[Sequence[float]]
+"""A positive value for each burst of each launch; no launch is empty."""
+
 
 class Summary(msgspec.Struct, frozen=True):
-    """Of so many bursts, in the samples' unit. low, high: the median's 95 % confidence interval."""
+    """Statistics of bursts, in the samples' unit.
+
+    bursts, launches: how many there were. low, high: the 95 % confidence interval of the median.
+    """
 
     bursts: int
+    launches: int
     median: float
     p10: float
     p90: float
@@ -60,28 +69,31 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def noisy(self) -> bool:
-        """Whether the spread or the interval is wider than the two constants allow."""
+        """True if the spread or the interval is wider than the two constants allow."""
         spread = self.iqr / self.median if self.median else 0.0
         return spread > NOISY_SPREAD or self.interval > NOISY_INTERVAL
 
 
-def summarize(bursts: Sequence[Sequence[float]]) -> Summary:
-    """Summarize the samples of at least one burst, each of at least one. Raises ValueError for none.
+def summarize(launches: Sequence[Sequence[Sequence[float]]]) -> Summary:
+    """Summarize samples by launch and burst. Raises ValueError if a launch or burst is empty, or all are.
 
-    Bursts too few for an interval are bounded by all of them and by the interval that their samples
-    would have, whichever is wider.
+    The interval is the wider of two, one with bursts and one with launches as replicates. Bursts too few for
+    an interval are bounded by all of them and by the interval that their samples would have.
     """
-    if not bursts or not all(bursts):
+    bursts = [burst for launch in launches for burst in launch]
+    if not bursts or not all(bursts) or not all(launches):
         raise ValueError("there are no samples to summarize")
     ordered = sorted(sample for burst in bursts for sample in burst)
     middle = quantile(ordered, 0.5)
+    reach = exp(launch_reach([[median(burst) for burst in launch] for launch in launches]))
     bounds = [
         _interval(sorted(map(median, bursts))),
         *([_interval(ordered)] if len(bursts) < LEAST_BURSTS else []),
-        (middle, middle),  # bursts of unequal length can leave it outside
+        (middle / reach, middle * reach),
     ]
     return Summary(
         bursts=len(bursts),
+        launches=len(launches),
         median=middle,
         p10=quantile(ordered, 0.1),
         p90=quantile(ordered, 0.9),
@@ -96,18 +108,8 @@ def _interval(ordered: Sequence[float]) -> tuple[float, float]:
     return ordered[low], ordered[high]
 
 
-def undisturbed(middles: Sequence[float]) -> list[int]:
-    """Return which bursts are kept, by their medians: at least the LEAST_BURSTS fastest, since a single
-    fast burst is no reference.
-    """
-    ranked = sorted(range(len(middles)), key=middles.__getitem__)
-    limit = min(middles, default=0.0) * (1 + DISTURBED)
-    kept = [n for rank, n in enumerate(ranked) if rank < LEAST_BURSTS or middles[n] <= limit]
-    return sorted(kept)
-
-
 def median_interval(count: int) -> tuple[int, int]:
-    """Indices of the ascending samples that bound the median with 95 % confidence.
+    """Return the indices of the ascending samples that bound the median with 95 % confidence.
 
     The binomial's normal approximation (Le Boudec, Performance Evaluation, 2010, section 2.2),
     free of any assumption on the distribution; with fewer than 6 samples all of them.
@@ -115,6 +117,46 @@ def median_interval(count: int) -> tuple[int, int]:
     low = floor((count - _Z95 * sqrt(count)) / 2) - 1
     high = ceil((count + _Z95 * sqrt(count)) / 2)
     return max(low, 0), min(high, count - 1)
+
+
+def launch_reach(*sides: Launches, extra_variance: float = 0.0) -> float:
+    """Return how far the 95 % interval reaches that has launches as replicates, on the logarithmic scale.
+
+    Of one side it is the interval of its median, of two that of their ratio. The variance between launches
+    is that of the launches' medians (of an even number of bursts the lower: other load makes times longer),
+    on all sides together, moderated by LAUNCH_SD: one launch tells nothing of it. extra_variance: what is
+    added to the variance of the ratio.
+    """
+    squares, freedom, shares = _LAUNCH_FREEDOM * LAUNCH_SD**2, _LAUNCH_FREEDOM, 0.0
+    for launches in sides:
+        middles = [log(sorted(launch)[(len(launch) - 1) // 2]) for launch in launches]
+        mean = sum(middles) / len(middles)
+        squares += sum((middle - mean) ** 2 for middle in middles)
+        freedom += len(middles) - 1
+        shares += 1 / _effective(map(len, launches))
+    return student(freedom) * sqrt(squares / freedom * shares + extra_variance)
+
+
+def _effective(sizes: Iterable[int]) -> float:
+    """Return the number of launches, smaller where their numbers of bursts differ (Kish's effective size)."""
+    known = list(sizes)
+    return sum(known) ** 2 / sum(size * size for size in known)
+
+
+def student(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t for at least 4 degrees of freedom, within 0.001.
+
+    Cornish and Fisher's expansion (Abramowitz & Stegun, 26.7.5).
+    """
+    z, n = _Z95, freedom
+    terms = (
+        z,
+        (z**3 + z) / (4 * n),
+        (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2),
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3),
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * n**4),
+    )
+    return sum(terms)
 
 
 def drifts(middles: Sequence[float]) -> bool:

@@ -2,18 +2,24 @@
 
 from functools import cached_property
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from ..device.clock import KEPT
 from ..device.samples import median
-from .stats import Summary, summarize, undisturbed
+from .stats import LEAST_BURSTS, Summary, summarize
 from .target import Target
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 """What a figure of a run can be; a document that holds another is damaged."""
+
+LEAST_CPU_SHARE: Final = 0.95
+"""A burst at one thread is contended where the system took the CPU from it, and its process had less than
+this share of the wall time; one at several threads ..."""
+MOST_SWITCHES: Final = 100
+"""... where the system took a CPU from it more often than so many times a second."""
 
 _Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 _Error = Annotated[float, msgspec.Meta(ge=0)]
@@ -56,6 +62,14 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     def median(self) -> float:
         """The median of the calls' wall times."""
         return median(self.wall_s)
+
+    def is_contended(self, threads: int) -> bool:
+        """True if other load is known to have delayed it. What waits for a GPU loses no CPU to others."""
+        if not self.switches:
+            return False
+        if threads == 1:
+            return self.cpu_s < LEAST_CPU_SHARE * self.mean_s
+        return self.switches > max(1, MOST_SWITCHES * self.calls * self.mean_s)
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -110,10 +124,22 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return sum(burst.outliers for burst in self.kept)
 
     @cached_property
+    def _by_launch(self) -> tuple[tuple[Burst, ...], ...]:
+        """The kept bursts of each launch that has any."""
+        every = [launch.bursts for launch in self.launches]
+        clear = [tuple(b for b in bursts if not b.is_contended(self.target.threads)) for bursts in every]
+        enough = sum(map(len, clear)) >= LEAST_BURSTS
+        return tuple(filter(None, clear if enough else every))
+
+    @cached_property
     def kept(self) -> tuple[Burst, ...]:
-        """The bursts but for those that the machine disturbed, which are excluded."""
-        middles = [burst.median for burst in self.bursts]
-        return tuple(self.bursts[n] for n in undisturbed(middles))
+        """The bursts but for the contended ones; all of them where fewer than LEAST_BURSTS would be left."""
+        return tuple(chain.from_iterable(self._by_launch))
+
+    @property
+    def contended(self) -> bool:
+        """True if contended bursts had to be kept: the machine was too busy to measure wall times."""
+        return any(burst.is_contended(self.target.threads) for burst in self.kept)
 
     @property
     def excluded(self) -> int:
@@ -128,7 +154,24 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def summary(self) -> Summary | None:
         """Statistics of the kept bursts; None where there are none."""
-        return summarize([burst.wall_s for burst in self.kept]) if self.kept else None
+        launches = [[burst.wall_s for burst in bursts] for bursts in self._by_launch]
+        return summarize(launches) if launches else None
+
+    def medians(self, *, cpu: bool = False) -> list[list[float]]:
+        """A time per image for each burst of each launch: the median wall time of the kept bursts, or the
+        mean CPU time of all bursts, which other load does not delay.
+        """
+        batch = self.target.batch
+        if cpu:
+            return [
+                [burst.cpu_s / batch for burst in launch.bursts] for launch in self.launches if launch.bursts
+            ]
+        return [[burst.median / batch for burst in bursts] for bursts in self._by_launch]
+
+    @property
+    def uncut_median(self) -> float | None:
+        """The median of a call over all bursts, excluded ones too."""
+        return median([s for burst in self.bursts for s in burst.wall_s]) if self.bursts else None
 
     @property
     def seconds(self) -> float | None:

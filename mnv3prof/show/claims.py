@@ -92,6 +92,7 @@ def _working(f: Finding) -> Sheet:
         f"How: {f.how}.",
         *([f"The article says: {f.article}."]),
         *([f"Source: {f.source}."] if f.source else []),
+        *([f"Rule: {f.rule}."] if f.rule else []),
     )
     return Sheet(
         f"{f.claim}: {f.sentence}", (Column("working", "Working", "prose"),), tuple(rows), notes=notes

@@ -1,9 +1,9 @@
 """The sheets of `diff`: what changed in total and block by block, and which times changed."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, get_args
 
-from ..analysis.change import LEAST_SAMPLES, REPEATABLE, SIGNIFICANT
+from ..analysis.compare import VERDICTS, Change, Verdict
 from ..budgets.diff import Diff, FigureChange, TimeChange
 from ..budgets.figures import NAMES
 from ..record.target import FIELDS, Target
@@ -36,20 +36,20 @@ def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
 def changes_sheet(found: Diff) -> Sheet:
     """Totals, changed figures of blocks, and all times, one a row and exact, for CSV."""
     keys = ("variant", "what", "part", "old_part", *FIELDS, "unit", "old", "new", "old_per_image",
-            "new_per_image", "ratio", "p", "noise", "verdict", "reason")  # fmt: skip
+            "new_per_image", "ratio", "low", "high", "clock", "verdict", "reason")  # fmt: skip
     rows: list[tuple[object, ...]] = []
     for f in found.figures:
         if f.differs or not f.block:
             verdict = "changed" if f.differs else "same"
             rows.append((
                 f.variant, f.name, f.block, f.block, *[None for _ in FIELDS], f.unit, f.old, f.new,
-                None, None, _ratio(f.old, f.new), None, None, verdict, None,
+                None, None, _ratio(f.old, f.new), None, None, None, verdict, None,
             ))  # fmt: skip
     for t in found.times:
         rows.append((
             t.variant, "time", t.part, t.counterpart, *_fields(t), "seconds", t.old and t.old.seconds,
             t.new and t.new.seconds, t.old and t.old.per_image, t.new and t.new.per_image, t.change.ratio,
-            t.change.p, t.change.noise, t.change.verdict, t.change.reason,
+            t.change.low, t.change.high, t.change.clock, t.change.verdict, t.change.reason,
         ))  # fmt: skip
     return Sheet("changes", tuple(Column(key, key, "text") for key in keys), tuple(rows))
 
@@ -112,23 +112,19 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
         Column("how", "Measured as", "text", importance=0 if several or arrows else 5),
         Column("old_ms", f"Old, {unit}", "figure", importance=2),
         Column("new_ms", f"New, {unit}", "figure", importance=1), Column("ratio", "New/old", "ratio"),
-        Column("noise", "Noise", "percent", importance=4), Column("p", "p", "figure", importance=3),
+        Column("interval", "95 % interval", "figure", importance=3),
         Column("verdict", "Verdict", "text"),
     )  # fmt: skip
     rows = tuple(
-        (_named_part(t), *_targets(t), _ms(t.old), _ms(t.new), t.change.ratio, t.change.noise,
-         None if t.change.p is None else f"{t.change.p:.2g}", t.change.verdict)
+        (_named_part(t), *_targets(t), _ms(t.old), _ms(t.new),
+         t.change.ratio, _interval(t.change), t.change.verdict)
         for t in times
     )  # fmt: skip
     verdicts = [t.change.verdict for t in times]
-    counts = [
-        f"{verdicts.count(v)} {v}" for v in ("slower", "faster", "same", "not comparable") if v in verdicts
-    ]
+    counts = [f"{verdicts.count(v)} {v}" for v in get_args(Verdict) if v in verdicts]
     notes = (
-        f"{', '.join(counts)}. Slower or faster: p < {SIGNIFICANT} by Mann-Whitney's U test over at least "
-        f"{LEAST_SAMPLES} samples each, and a change larger than the noise of both and than the "
-        f"{REPEATABLE:.0%} by which runs of one thing differ.",
-        f"Median ± half of p90 − p10, which is the noise; {NOISY_MARK} noisy.",
+        f"{', '.join(counts)}. {VERDICTS}",
+        f"Median ± half of p90 − p10; {NOISY_MARK} noisy.",
         *_reasons(times, several),
     )
     slower = frozenset(n for n, verdict in enumerate(verdicts) if verdict == "slower")
@@ -168,16 +164,25 @@ def _ms(timing: Timing | None) -> str | None:
     return spread_ms(summary) + (f" ({summary.median / batch * 1e3:.3f} an image)" if batch > 1 else "")
 
 
+def _interval(change: Change) -> str | None:
+    """The interval, with the clock where that is not the wall's."""
+    if change.low is None or change.high is None:
+        return None
+    clock = "" if change.clock == "wall" else f", {change.clock} time"
+    return f"{change.low:.3f} to {change.high:.3f}{clock}"
+
+
 def _reasons(times: Sequence[TimeChange], several: bool) -> list[str]:
-    """Why parts could not be compared, each reason once."""
+    """Why times could not be compared, or are unclear for want of an interval, each reason once."""
     reasons: dict[str, list[str]] = {}
     for t in times:
-        if t.change.verdict == "not comparable":
+        if t.change.ratio is None:
             place, how = _targets(t)
             where = f"{place} ({how})" if several else place
-            reasons.setdefault(t.change.reason, []).append(f"{_named_part(t)} on {where}")
+            why = f"{t.change.verdict[0].upper()}{t.change.verdict[1:]}, {t.change.reason}"
+            reasons.setdefault(why, []).append(f"{_named_part(t)} on {where}")
     return [
-        f"Not comparable, {reason} ({'all of them' if len(parts) == len(times) else ', '.join(parts)})."
+        f"{reason} ({'all of them' if len(parts) == len(times) else ', '.join(parts)})."
         for reason, parts in reasons.items()
     ]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import astuple
 
+from ..analysis.compare import VERDICTS, compare
 from ..analysis.grid import grid_of, part_costs, rates, timings_of
 from ..graph.align import aligned
 from ..record.run import NET, Run
@@ -40,8 +41,11 @@ def samples_sheet(run: Run) -> Sheet:
         Column("macs", "MACs"),
         Column("median_s", "Median, s", "number"), Column("p10_s", "p10, s", "number"),
         Column("p90_s", "p90, s", "number"), Column("iqr_s", "IQR, s", "number"),
-        Column("per_image_s", "Median per image, s", "number"), Column("calls", "Calls"),
-        Column("bursts", "Bursts"), Column("excluded", "Excluded"), Column("noisy", "Noisy", "text"),
+        Column("low_s", "Interval from, s", "number"), Column("high_s", "to, s", "number"),
+        Column("per_image_s", "Median per image, s", "number"),
+        Column("uncut_median_s", "Median with excluded bursts, s", "number"), Column("calls", "Calls"),
+        Column("launches", "Launches"), Column("bursts", "Bursts"), Column("excluded", "Excluded"),
+        Column("contended", "Contended", "text"), Column("noisy", "Noisy", "text"),
         Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
         Column("stopped", "Stopped", "text"), Column("gmacs_per_s", "GMAC/s", "number"),
         Column("of_peak", "Of peak", "percent"), Column("of_roof", "Of roof", "percent"),
@@ -60,13 +64,13 @@ def samples_sheet(run: Run) -> Sheet:
     for t in run.timings:
         target, s = t.target, t.summary
         costs = known[t.variant, target.dtype][t.part]
-        spread = (s.median, s.p10, s.p90, s.iqr, s.median / target.batch) if s else (None,) * 5
+        spread = (s.median, s.p10, s.p90, s.iqr, s.low, s.high, s.median / target.batch) if s else (None,) * 7
         steadiness = (_yes(s.noisy), _yes(drifted(t)), t.outliers) if s else (None,) * 3
-        bursts = (len(t.bursts), t.excluded) if t.bursts else (None, None)
+        bursts = (len(t.launches), len(t.bursts), t.excluded, _yes(t.contended)) if t.bursts else (None,) * 4
         found = rates(t, costs, run)
         rows.append((
             t.variant, t.part, *astuple(target), t.status, t.reason, costs.macs,
-            *spread, t.calls, *bursts, *steadiness, t.stopped,
+            *spread, t.uncut_median, t.calls, *bursts, *steadiness, t.stopped,
             found.gmacs, found.of_peak, found.of_roof, found.bound,
             t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
             t.cpu_per_wall,
@@ -129,29 +133,25 @@ def _saving_sheet(run: Run, variant: str) -> Sheet:
     grids = [grid_of(base, timings_of(run, "")), grid_of(other, timings_of(run, variant))]
     costs = [part_costs(graph) for graph in (base, other)]
     columns = [Column("part", "Part", "text"), Column("macs_ratio", "MACs", "ratio")]
-    columns += [Column(f"{name}_ratio", f"{name}, time", "ratio") for name in grids[0].labels.values()]
+    columns += [Column(f"{name}_change", f"{name}, time", "figure") for name in grids[0].labels.values()]
     same = {**{old: new for new, old in aligned(base, other).items()}, NET: NET}
     rows = []
     for part in grids[0].parts:
         counterpart = same.get(part)
         if counterpart not in grids[1].parts or not costs[0][part].macs:
             continue
-        ratios = [
-            _ratio(grids[0].at(part, target), grids[1].at(counterpart, target)) for target in grids[0].targets
-        ]
+        pairs = [(grids[0].at(part, target), grids[1].at(counterpart, target)) for target in grids[0].targets]
+        changes = [compare(a, b, run, run).told if a and b else None for a, b in pairs]
         name = part if part == counterpart else f"{part} → {counterpart}"
-        rows.append((name, costs[1][counterpart].macs / costs[0][part].macs, *ratios))
+        rows.append((name, costs[1][counterpart].macs / costs[0][part].macs, *changes))
     title = f"{variant}: MACs and measured time, as a multiple of {base.name}'s"
-    note = "Where a time's ratio is nearer to 1 than the MACs', a runtime gains or loses less than on paper."
+    note = (
+        "If the latency ratio is closer to 1 than the MAC ratio, the measured change is smaller than the "
+        f"computed one. {VERDICTS}"
+    )
     alone = [part for part in grids[0].parts if same.get(part) not in grids[1].parts]
     left = (f"Parts without a measured counterpart are left out: {', '.join(alone)}.",) if alone else ()
     return Sheet(title, tuple(columns), tuple(rows), notes=(note, *left), stacked=True)
-
-
-def _ratio(base: Timing | None, other: Timing | None) -> float | None:
-    if base is None or other is None or not base.seconds or other.seconds is None:
-        return None
-    return other.seconds / base.seconds
 
 
 def backends_sheet(rows: Sequence[Mapping[str, object]]) -> Sheet:

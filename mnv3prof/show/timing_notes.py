@@ -5,7 +5,7 @@ from typing import Final
 
 from ..analysis.grid import Grid, roof_of
 from ..record.run import Roof, Run, Weights
-from ..record.stats import DISTURBED, LEAST_BURSTS, NOISY_INTERVAL, NOISY_SPREAD, drifts
+from ..record.stats import LEAST_BURSTS, NOISY_INTERVAL, NOISY_SPREAD, drifts
 from ..record.target import Target, threads_of
 from ..record.timing import Timing
 from ..render.sheet import words
@@ -21,8 +21,7 @@ def timing_notes(grid: Grid, timings: Sequence[Timing], run: Run) -> tuple[str, 
     return (
         f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
         f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
-        f"there are fewer than {LEAST_BURSTS} bursts. Bursts whose median is over {DISTURBED:.0%} above the "
-        f"fastest one's are excluded, but for the {LEAST_BURSTS} fastest.",
+        f"there are fewer than {LEAST_BURSTS} bursts.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_chip_notes(grid.targets, run),
@@ -84,7 +83,8 @@ def _steadiness_notes(timings: Sequence[Timing], called: Mapping[Target, str]) -
     noisy = sum(t.summary.noisy for t in measured if t.summary)
     parts = [f"{noisy} of {len(measured)} figures are noisy"]
     if away := sum(t.excluded for t in measured):
-        parts.append(f"{away:,} of {sum(len(t.bursts) for t in measured):,} bursts are excluded")
+        every = sum(len(t.bursts) for t in measured)
+        parts.append(f"{away:,} of {every:,} bursts are excluded, in which other load took the CPU")
     if far := sum(t.outliers for t in measured):
         calls = sum(burst.calls for t in measured for burst in t.kept)
         parts.append(f"{far:,} of {calls:,} calls are outliers")

@@ -5,13 +5,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ...analysis.compare import Change
 from ...cost.counts import Dtype
 from ...graph.graph import Graph, Layer
 from ...mobilenetv3.table import Table
 from ...record.findings import Evidence, Finding
 from ...record.run import NET, Subject
 from ..claim import Claim, Wish, finding, not_measured
-from ..compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio
+from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, saves
 
 K4: Final = Claim(
     "K4", "h-swish instead of swish makes inference on mobile chips 15 to 20 % faster.",
@@ -37,6 +38,10 @@ GATES: Final = {
 }  # fmt: skip
 """Networks by name, with what each puts in the place of nn.Hardsigmoid in squeeze-excite."""
 _SAVED: Final = 0.15
+_RULE: Final = (
+    f"holds if all of the 95 % interval saves {_SAVED:.0%} or more of the time; does not hold if none of it "
+    "does; else hidden by noise"
+)
 _DTYPES: Final[tuple[Dtype, ...]] = ("fp32", "int8")
 
 
@@ -95,24 +100,24 @@ def _places(evidence: Evidence) -> Iterable[tuple[str, str, Dtype]]:
             yield f"{backend} {dtype}", backend, dtype
 
 
-def _nets(evidence: Evidence, first: str, second: str) -> dict[str, Ratio]:
+def _nets(evidence: Evidence, first: str, second: str) -> dict[str, Change]:
     return {
         where: r
         for where, backend, dtype in _places(evidence)
-        if (r := ratio(*(evidence.timing(form, NET, backend, dtype) for form in (first, second))))
+        if (r := ratio(*(evidence.measured(form, NET, backend, dtype) for form in (first, second))))
     }
 
 
 def _against_swish(evidence: Evidence) -> Finding:
     nets = _nets(evidence, "", "swish")
     if not nets:
-        return not_measured(K4, evidence)
-    verdict, why = overall({where: is_faster(r, _SAVED) for where, r in nets.items()})
+        return not_measured(K4, evidence, rule=_RULE)
+    verdict, why = overall({where: saves(r, _SAVED) for where, r in nets.items()})
     verdict, why = on_a_mobile_chip(verdict, why, evidence)
     said = ", ".join(f"{_saved(r)} on {where}" for where, r in nets.items())
     return finding(
         K4, verdict, found=f"The network with nn.Hardswish instead of swish takes {said}.", why=why,
-        how=measured_on(evidence, nets),
+        how=measured_on(evidence, nets), rule=_RULE,
         working=(*_lines(evidence, "", ("swish", "ReLU for h-swish", "h-swish by ReLU6")), *_gate(evidence)),
     )  # fmt: skip
 
@@ -124,15 +129,15 @@ def _deployed(evidence: Evidence) -> Finding:
     single = {
         f"{where}, alone": r
         for where, backend, dtype in _places(evidence)
-        if (r := ratio(*(evidence.timing(form, largest.name, backend, dtype) for form in pair)))
+        if (r := ratio(*(evidence.measured(form, largest.name, backend, dtype) for form in pair)))
     }
     found = {**single, **nets}
     if not found:
-        return not_measured(K5, evidence)
+        return not_measured(K5, evidence, rule=FASTER)
     verdict, why = overall({where: is_faster(r) for where, r in found.items()})
     said = "; ".join(f"{_saved(r)} on {where}" for where, r in found.items())
     return finding(
-        K5, verdict, found=f"By clamp instead of by ReLU6 it takes {said}.", why=why,
+        K5, verdict, found=f"By clamp instead of by ReLU6 it takes {said}.", why=why, rule=FASTER,
         how=measured_on(evidence, [where.partition(",")[0] for where in found]),
         working=(
             *_lines(evidence, "h-swish by clamp", ("h-swish by ReLU6", "")), *_fusion(evidence),
@@ -140,9 +145,11 @@ def _deployed(evidence: Evidence) -> Finding:
     )  # fmt: skip
 
 
-def _saved(r: Ratio) -> str:
+def _saved(r: Change) -> str:
     """The ratio as more or less time: "−3.1 % (−4.0 to −2.2 %)"."""
-    value, low, high = (f"{100 * (x - 1):+.1f}".replace("-", "−") for x in (r.value, r.low, r.high))
+    if r.ratio is None or r.low is None or r.high is None:
+        return r.verdict
+    value, low, high = (f"{100 * (x - 1):+.1f}".replace("-", "−") for x in (r.ratio, r.low, r.high))
     return f"{value} % ({low} to {high})"
 
 
@@ -154,7 +161,7 @@ def _lines(evidence: Evidence, first: str, others: tuple[str, ...]) -> list[str]
         for where, backend, dtype in _places(evidence)
         for part, words in parts.items()
         for other in others
-        if (r := ratio(*(evidence.timing(form, part, backend, dtype) for form in (first, other))))
+        if (r := ratio(*(evidence.measured(form, part, backend, dtype) for form in (first, other))))
     ]
 
 
@@ -165,7 +172,7 @@ def _gate(evidence: Evidence) -> list[str]:
         for gate in _last_gate(evidence.graph)
         for name in evidence.backends()
         for form in GATES
-        if (r := ratio(*(evidence.timing(variant, gate, name) for variant in ("", form))))
+        if (r := ratio(*(evidence.measured(variant, gate, name) for variant in ("", form))))
     ]
 
 
@@ -179,7 +186,7 @@ def _fusion(evidence: Evidence) -> list[str]:
     said = []
     for where, backend, dtype in _places(evidence):
         relu, own, plain = (
-            evidence.timing(form, NET, backend, dtype)
+            evidence.measured(form, NET, backend, dtype)
             for form in ("ReLU for h-swish", "", "h-swish by ReLU6")
         )
         over, written = ratio(own, relu), ratio(plain, own)

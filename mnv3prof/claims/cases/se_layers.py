@@ -4,10 +4,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ...analysis.compare import Change
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
 from ..claim import NOT_IN_PAPER, Claim, Wish, finding, not_measured
-from ..compared import Ratio, is_faster, measured_on, on_a_mobile_chip, overall, ratio, ratio_of_sums
+from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, ratio_of_sums
 from .squeeze_excite import modules
 
 K7: Final = Claim(
@@ -40,10 +41,10 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     if not paths:
         return (finding(K7, "not testable here", how="computed", why="the table has no squeeze-excite"),)
     order = ("", LINEAR) if evidence.subject.table.se_form == "conv" else (LINEAR, "")
-    found: dict[str, Ratio] = {}
+    found: dict[str, Change] = {}
     working = []
     for name in evidence.backends():
-        pairs = {path: [evidence.timing(variant, path, name) for variant in order] for path in paths}
+        pairs = {path: [evidence.measured(variant, path, name) for variant in order] for path in paths}
         both = {path: r for path, pair in pairs.items() if (r := ratio(*pair))}
         whole = ratio_of_sums([pairs[path][0] for path in both], [pairs[path][1] for path in both])
         if whole:
@@ -52,12 +53,12 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
                 f"{name}, {path}: 1×1 convolutions by linear layers, time {r}" for path, r in both.items()
             ]
     if not found:
-        return (not_measured(K7, evidence),)
+        return (not_measured(K7, evidence, rule=FASTER),)
     verdict, why = on_a_mobile_chip(*overall({n: is_faster(r) for n, r in found.items()}), evidence)
     said = ", ".join(f"{r} on {name}" for name, r in found.items())
     return (
         finding(
-            K7, verdict, how=measured_on(evidence, found), why=why, working=tuple(working),
+            K7, verdict, how=measured_on(evidence, found), why=why, working=tuple(working), rule=FASTER,
             found=f"All SE modules, time with 1×1 convolutions by linear layers: {said}.",
         ),
     )  # fmt: skip

@@ -9,14 +9,15 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from ...analysis.compare import Change
 from ...cost.counts import count as count_layers
 from ...cost.counts import total
 from ...graph.graph import Graph
 from ...mobilenetv3.table import Row, Table, row_names
 from ...record.findings import Evidence, Finding, Series
 from ...record.run import NET, Subject, part_layers
-from ..claim import Claim, Wish, finding, not_measured
-from ..compared import Ratio, measured_on, overall, ratio, ratio_of_sums
+from ..claim import Claim, Wish, finding, not_measured, points_at
+from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums
 
 K1: Final = Claim(
     "K1", "A separable 3×3 pair needs 8 to 9 times fewer operations than a standard convolution.",
@@ -180,34 +181,45 @@ def _span(found: Sequence[Saving]) -> str:
 
 def _saved_time(evidence: Evidence) -> Finding:
     """Whether 3×3 blocks take 8 times less time too."""
+    sentence = f"Separable 3×3 blocks take {LOW} times less time than standard ones, or less still."
     blocks = _threes(evidence.subject.table)
-    sums: dict[str, Ratio | None] = {}
+    sums: dict[str, Change] = {}
     series: list[Series] = []
     working: list[str] = []
     for name in evidence.backends():
-        pairs = {b: [evidence.timing(variant, b, name) for variant in (STANDARD, "")] for b in blocks}
+        pairs = {b: [evidence.measured(variant, b, name) for variant in (STANDARD, "")] for b in blocks}
         found = {b: r for b, pair in pairs.items() if (r := ratio(*pair))}
         if not found:
             continue
-        sums[name] = ratio_of_sums([pairs[b][0] for b in found], [pairs[b][1] for b in found])
+        whole = ratio_of_sums([pairs[b][0] for b in found], [pairs[b][1] for b in found])
+        if whole is None:
+            continue
+        sums[name] = whole
         series.append(
             Series(
                 name, "block", "standard / separable, time",
-                tuple((float(blocks[b]), r.value, r.low, r.high) for b, r in found.items()),
+                tuple(point for b, r in found.items() for point in points_at(float(blocks[b]), r)),
             )
         )  # fmt: skip
-        net = ratio(*(evidence.timing(v, NET, name) for v in (STANDARD, "")))
+        net = ratio(*(evidence.measured(v, NET, name) for v in (STANDARD, "")))
         working += [f"{name}, whole network: time {net}"] if net else []
         working += [f"{name}, block {b}: time {r}" for b, r in found.items()]
     if not sums:
-        return not_measured(K1, evidence)
-    verdict, why = overall({name: None if r is None else r.high >= LOW for name, r in sums.items()})
-    said = ", ".join(f"{r} on {name}" for name, r in sums.items() if r)
+        return not_measured(K1, evidence, sentence, _rule(LOW))
+    verdict, why = overall({name: at_least(r, LOW) for name, r in sums.items()})
+    said = ", ".join(f"{r} on {name}" for name, r in sums.items())
     return finding(
-        K1, verdict, found=f"Time of all 3×3 blocks, standard by separable: {said}.",
-        how=measured_on(evidence, sums), why=why,
+        K1, verdict, found=f"Time of all 3×3 blocks, standard by separable: {said}.", sentence=sentence,
+        rule=_rule(LOW), how=measured_on(evidence, sums), why=why,
         working=(*_whole(evidence.subject), *working), series=tuple(series),
     )  # fmt: skip
+
+
+def _rule(least: float) -> str:
+    return (
+        f"holds if all of the ratio's 95 % interval is ×{least:.3g} or more; does not hold if none of it is; "
+        "else hidden by noise"
+    )
 
 
 @cache
@@ -238,17 +250,19 @@ def _example_time(evidence: Evidence) -> Finding:
     """Whether the pair of K2 is as much faster as it has fewer MACs."""
     graph = _example(32, 64, 3)
     (saving,) = savings(graph)
+    sentence = "The separable pair of 32 to 64 channels is as many times faster as it has fewer MACs."
     found = {
         name: r
         for name in evidence.backends()
-        if (r := ratio(*(evidence.timing(variant, "1", name) for variant in (_PAIR_STANDARD, _PAIR))))
+        if (r := ratio(*(evidence.measured(variant, "1", name) for variant in (_PAIR_STANDARD, _PAIR))))
     }
     if not found:
-        return not_measured(K2, evidence)
-    verdict, why = overall({name: r.high >= saving.ratio for name, r in found.items()})
+        return not_measured(K2, evidence, sentence, _rule(float(saving.ratio)))
+    verdict, why = overall({name: at_least(r, float(saving.ratio)) for name, r in found.items()})
     said = ", ".join(f"{r} on {name}" for name, r in found.items())
     return finding(
-        K2, verdict, how=measured_on(evidence, found), why=why,
+        K2, verdict, how=measured_on(evidence, found), why=why, sentence=sentence,
+        rule=_rule(float(saving.ratio)),
         found=f"MACs ×{float(saving.ratio):.2f}; time of the pair with its batch norms and h-swish: {said}.",
         working=tuple(f"{name}: standard / pair, time {r}" for name, r in found.items()),
     )  # fmt: skip

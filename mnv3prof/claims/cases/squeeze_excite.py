@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
+from ...analysis.compare import MARGIN
 from ...analysis.grid import cost_of, part_costs
 from ...cost.memory import arena, peaks
 from ...graph.graph import Graph, Layer
@@ -11,7 +12,7 @@ from ...mobilenetv3.table import Table, row_names
 from ...mobilenetv3.variants import vary
 from ...record.findings import Evidence, Finding, Series
 from ...record.run import NET, Subject
-from ..claim import Arm, Claim, Wish, finding, not_measured, not_trained
+from ..claim import Arm, Claim, Wish, finding, not_measured, not_trained, points_at
 from ..compared import is_slower, measured_on, overall, ratio
 from ..gained import BASE, gain, trained_on, verdict_on_gain
 
@@ -24,6 +25,11 @@ K3: Final = Claim(
 CLAIMS: Final = (K3,)
 
 WITHOUT: Final = "without SE"
+_NO_COST: Final = "Squeeze-excite has no discernible latency cost, as the paper says."
+_RULE: Final = (
+    f"does not hold if all of the 95 % interval is longer by more than {MARGIN:.0%}; holds if none of it is; "
+    "else hidden by noise"
+)
 _SAID: Final = 0.005
 _ROUNDED: Final = 0.0055
 """What is still written as 0.5 %."""
@@ -119,10 +125,10 @@ def _time(evidence: Evidence) -> Finding:
     found = {
         name: r
         for name in evidence.backends()
-        if (r := ratio(evidence.timing("", NET, name), evidence.timing(WITHOUT, NET, name)))
+        if (r := ratio(evidence.measured("", NET, name), evidence.measured(WITHOUT, NET, name)))
     }
     if not found:
-        return not_measured(K3, evidence)
+        return not_measured(K3, evidence, _NO_COST, _RULE)
     slower = {name: is_slower(r) for name, r in found.items()}
     verdict, why = overall({name: None if s is None else not s for name, s in slower.items()})
     series, working = (
@@ -132,15 +138,15 @@ def _time(evidence: Evidence) -> Finding:
     for name in found:
         points = []
         for number, (block, path) in _numbered(evidence):
-            share = ratio(evidence.timing("", path, name), evidence.timing("", block, name))
+            share = ratio(evidence.measured("", path, name), evidence.measured("", block, name))
             if share:
-                points.append((float(number), share.value, share.low, share.high))
+                points += points_at(float(number), share)
                 working.append(f"{name}, block {block}: the SE module alone by its block, time {share}")
         series.append(Series(name, "block", "SE's share of the block's time", tuple(points)))
     said = ", ".join(f"{r} on {name}" for name, r in found.items())
     return finding(
         K3, verdict, how=measured_on(evidence, found), why=why, working=tuple(working), series=tuple(series),
-        found=f"Does it cost no time, as the paper says? The network with SE by the one without: {said}.",
+        found=f"Latency of the network with SE by the one without: {said}.", sentence=_NO_COST, rule=_RULE,
     )  # fmt: skip
 
 

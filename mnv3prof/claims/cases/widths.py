@@ -3,12 +3,12 @@
 from statistics import mean
 from typing import Final, NamedTuple
 
+from ...analysis.compare import Change, by_interval
 from ...mobilenetv3.table import Row, Table
-from ...record.findings import Evidence, Finding, Series
+from ...record.findings import Evidence, Finding, Measured, Series
 from ...record.run import Subject, part_layers
-from ...record.timing import Timing
 from ..claim import Claim, Wish, finding, not_measured
-from ..compared import Ratio, is_slower, measured_on, on_a_mobile_chip, overall
+from ..compared import SLOWER, is_slower, measured_on, on_a_mobile_chip, overall
 
 K9: Final = Claim(
     "K9", "Channel counts that are divisible by 8 suit mobile acceleration.", "suit it",
@@ -51,17 +51,17 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """K9."""
     curves: dict[str, list[_Point]] = {}
     for name in evidence.backends():
-        points = [p for w in WIDTHS if (p := _point(w, evidence.timing(named(w), _BLOCK, name)))]
+        points = [p for w in WIDTHS if (p := _point(w, evidence.measured(named(w), _BLOCK, name)))]
         if len(points) == len(WIDTHS):
             curves[name] = points
     if not curves:
-        return (not_measured(K9, evidence),)
+        return (not_measured(K9, evidence, rule=SLOWER),)
     dearer = {name: _dearer(points) for name, points in curves.items()}
     verdict, why = on_a_mobile_chip(*overall({n: is_slower(r) for n, r in dearer.items()}), evidence)
     said = ", ".join(f"{r} on {name}" for name, r in dearer.items())
     return (
         finding(
-            K9, verdict, how=measured_on(evidence, curves), why=why,
+            K9, verdict, how=measured_on(evidence, curves), why=why, rule=SLOWER,
             found=f"A MAC of a width that is no multiple of 8 takes, beside one that is, {said}.",
             working=tuple(_line(name, p) for name, points in curves.items() for p in points),
             series=tuple(
@@ -77,21 +77,22 @@ def products(width: int) -> int:
     return sum(layer.macs for layer in part_layers(network(width).graph, _BLOCK))
 
 
-def _point(width: int, timing: Timing | None) -> _Point | None:
+def _point(width: int, measured: Measured | None) -> _Point | None:
+    timing = measured.timing if measured else None
     found = timing.summary if timing and timing.status == "ok" else None
-    if found is None:
+    if timing is None or found is None or timing.contended:
         return None
     scale = 1e12 / products(width)
     return _Point(width, *(scale * seconds for seconds in (found.median, found.low, found.high)))
 
 
-def _dearer(points: list[_Point]) -> Ratio:
+def _dearer(points: list[_Point]) -> Change:
     """The mean time per MAC of the widths between multiples of 8, by that of the multiples."""
     groups = [[p for p in points if (p.width % 8 == 0) is multiple] for multiple in (False, True)]
     (value, low, high), (base, base_low, base_high) = (
         (mean(p.value for p in g), mean(p.low for p in g), mean(p.high for p in g)) for g in groups
     )
-    return Ratio(value / base, low / base_high, high / base_low)
+    return by_interval(value / base, low / base_high, high / base_low)
 
 
 def _line(name: str, point: _Point) -> str:

@@ -59,7 +59,7 @@ def check(
     Budgets stand in [tool.mnv3prof.budgets] of the nearest pyproject.toml upwards, or in --budgets
     FILE: macs = "220M", arena = "4MiB", latency.litert = "8ms", latency.onnxruntime = "+5%", or
     { limit = "8ms", level = "warn", dtype = "int8" }. What was not measured is an error; a time's
-    relative budget is broken only by what is significant and more than noise.
+    relative budget is broken only if the 95 % interval of the change is above it, and above +5 %.
 
     Example: mnv3prof check small --budget macs=60M --budget arena=2MiB
     """

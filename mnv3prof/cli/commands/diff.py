@@ -26,11 +26,11 @@ def diff(
 ) -> None:
     """Tell what changed between two networks or runs: every figure by block and in total, every time.
 
-    A time counts as slower or faster only if that is significant (Mann-Whitney over the samples) and
-    more than the noise of both and the 5 % by which runs differ. Times of other machines are not
-    compared. Another dtype, batch, thread count or backend is, where that is what the runs differ in; of
-    another network, the blocks that have a counterpart. The network's options change the tables, never a
-    run; a table beside a run has the run's input.
+    A time is slower or faster if the 95 % interval of its ratio is beyond 5 % (and its own half-width),
+    the same if all of it is within, else unclear. Times of other machines are not compared. Another
+    dtype, batch, thread count or backend is, where that is what the runs differ in; of another network,
+    the blocks that have a counterpart. The network's options change the tables, never a run; a table
+    beside a run has the run's input.
 
     Example: mnv3prof diff large small
     """
