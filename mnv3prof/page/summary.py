@@ -95,7 +95,7 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
     columns = [Column("measure", "Figure", "text")]
     columns += [Column(view.letter, view.letter, "figure") for view in seen]
     columns += [
-        Column(f"{v.letter}/{seen[0].letter}", f"{v.letter}/{seen[0].letter}", "ratio") for v in seen[1:]
+        Column(f"{v.letter}/{seen[0].letter}", f"{v.letter}/{seen[0].letter}", "figure") for v in seen[1:]
     ]
     figures: dict[str, list[float | None]] = {
         title: [getattr(view.costs[NET], name) for view in seen]
@@ -132,4 +132,4 @@ def _compared(title: str, values: Sequence[float | None], write: Callable[..., s
     base = values[0]
     shown = [None if value is None else write(value) for value in values]
     ratios = [value / base if base and value is not None else None for value in values[1:]]
-    return (title, *shown, *ratios)
+    return (title, *shown, *(None if ratio is None else written(ratio, "ratio") for ratio in ratios))
