@@ -61,7 +61,7 @@ def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
         (["-o", "no/such/folder/x.onnx", "--input", "32"], "no/such/folder/x.onnx: cannot be written"),
         (
             ["-o", "x.param", "--to", "ncnn", "--batch", "2", "--input", "32"],
-            "ncnn takes one image at a time",
+            "by ncnn: it takes batch 1, not 2",
         ),
     ],
 )

@@ -169,8 +169,12 @@ def refuse_options(source: str, checkpoint: Checkpoint, asked: bool) -> None:
 
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:
     """The run, kept in the output's file after each part where that is JSON."""
+    from ..bench.obstacles import require_one
     from ..bench.profile import profile
 
+    known_targets = {timing.target for timing in known.timings if timing.status == "ok"} if known else set()
+    if known_targets.isdisjoint(request.targets):
+        require_one(request.targets, "--on")
     if output.output is not None:
         check_writable(output.output)
     path = output.output if output.output and form_of(output) == "json" else None

@@ -1,10 +1,13 @@
 """The one error that a user's input raises, and how a message quotes that input."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 _Value = TypeVar("_Value")
 _NEAR: Final = 0.7
+
+MOST_LETTERS: Final = 280
+"""Of a message that lists things."""
 
 
 class InputError(ValueError):
@@ -22,6 +25,16 @@ def shown(value: object) -> str:
 def printable(text: str) -> str:
     """`text` with ? for each letter that a terminal or a file in UTF-8 cannot take as it is."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def shortened(begin: str, parts: Sequence[str]) -> str:
+    """`begin` and as many of the parts as a message has room for; then how many are left out."""
+    text = begin + "; ".join(parts)
+    kept = len(parts)
+    while len(text) > MOST_LETTERS and kept:
+        kept -= 1
+        text = f"{begin}{'; '.join([*parts[:kept], f'and {len(parts) - kept} more'])}"
+    return text
 
 
 def did_you_mean(name: str, options: Mapping[str, str]) -> str:

@@ -48,7 +48,7 @@ def profile(
     if plans and not any(t.stopped == "interrupted" for t in run.timings if t not in before):
         run = with_plans(run, request)
     write(output.output, encoded(run))
-    emit_run(run, Output())
+    emit_run(run, Output(), tried=[t for t in run.timings if t.target in request.targets])
 
 
 def _saved(path: Path) -> Run:

@@ -29,7 +29,7 @@ from ..measuring import Measuring, measured, refuse_options
 from ..network import Checkpoint, Settings
 from ..options import SourcesArgument, opened
 from ..output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
-from ..runs import encoded, was_interrupted, with_readings
+from ..runs import encoded, failed, was_interrupted, with_readings
 from ..spread import spread
 
 _REPORTS: Final = Path("reports")
@@ -102,7 +102,7 @@ def report(
         emit_text(text, rendered.output)
     if any(map(was_interrupted, new.values())):
         raise typer.Exit(130)
-    if any(timing.status == "wrong" for run in runs for timing in run.timings):
+    if any(failed(run.timings) for run in runs):
         raise typer.Exit(1)
 
 
