@@ -54,12 +54,12 @@ def check(
     settings: Settings,
     verdicts: Verdicts,
 ) -> None:
-    """Hold a run or table against its budgets, and exit with 1 if one of level error is broken.
+    """Hold a run or table against its budgets, and exit with 1 if one of level error is exceeded.
 
     Budgets stand in [tool.mnv3prof.budgets] of the nearest pyproject.toml upwards, or in --budgets
     FILE: macs = "220M", arena = "4MiB", latency.litert = "8ms", latency.onnxruntime = "+5%", or
     { limit = "8ms", level = "warn", dtype = "int8" }. What was not measured is an error; a time's
-    relative budget is broken only by what is significant and more than noise.
+    relative budget is exceeded only by what is significant and more than noise.
 
     Example: mnv3prof check small --budget macs=60M --budget arena=2MiB
     """
