@@ -15,7 +15,7 @@ from ..record.run import NET, Run, Subject
 from ..record.target import MOST, Target
 from .network import Checkpoint
 from .options import NoCacheOption, OnOption, backend_names, listed
-from .output import Output, check_writable, form_of, write
+from .output import Output, form_of, write
 from .progress import progress
 from .runs import encoded
 
@@ -35,7 +35,10 @@ ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.
 _LIST: Final = "LIST"
 TimeBudgetOption = Annotated[
     float | None,
-    _measuring("--time-budget", "Seconds of sampling over all parts and targets; 60 by default."),
+    _measuring(
+        "--time-budget",
+        "Seconds of sampling over all parts and targets; by default 60, in report 20, or 120 with --full.",
+    ),
 ]
 
 
@@ -175,8 +178,6 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
     known_targets = {timing.target for timing in known.timings if timing.status == "ok"} if known else set()
     if known_targets.isdisjoint(request.targets):
         require_one(request.targets, "--on")
-    if output.output is not None:
-        check_writable(output.output)
     path = output.output if output.output and form_of(output) == "json" else None
 
     def store(run: Run) -> None:

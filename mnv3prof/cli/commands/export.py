@@ -17,7 +17,7 @@ from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
 from ..network import Checkpoint, Settings
 from ..options import DtypeOption, NoCacheOption, TrainedSourceArgument, in_range, opened
-from ..output import Output, Result, emit
+from ..output import Destination, Output, Result, check_writable, emit
 from ..progress import progress
 from ..spread import spread
 
@@ -38,7 +38,7 @@ def export(
     no_cache: NoCacheOption = False,
     checkpoint: Checkpoint,
     settings: Settings,
-    output: Output,
+    output: Destination,
 ) -> None:
     """Write a network or a part of it as --output FILE, once its runtime has run it as PyTorch does.
 
@@ -51,9 +51,10 @@ def export(
     to = name_of(to)
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
-        raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
-    subject = checkpoint.network(opened(source), settings)
+        raise InputError(f"export: --output FILE{form(to).SUFFIX} is required")
     _refuse_suffix(output.output, to)
+    check_writable(output.output)
+    subject = checkpoint.network(opened(source), settings)
     kept = cache.opened(None if no_cache else cache.default_folder())
     with kept as folder, progress() as hear:
         found = export_part(
@@ -71,7 +72,7 @@ def export(
 
 def _refuse_suffix(path: Path, to: str) -> None:
     if not path.name.endswith(form(to).SUFFIX):
-        raise InputError(f"{path}: a file of {to} is allowed to end in {form(to).SUFFIX} only")
+        raise InputError(f"{path}: is no file of {to}; expected a name that ends in {form(to).SUFFIX}")
 
 
 def _write(found: Exported, path: Path) -> dict[str, int]:

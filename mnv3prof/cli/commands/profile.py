@@ -34,7 +34,7 @@ def profile(
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
     if output.output is None or form_of(output) != "json":
-        raise InputError("profile: where to? allowed is --output FILE.json, which the run is kept in")
+        raise InputError("profile: --output FILE.json is required; the run is saved in it")
     subject = checkpoint.network(opened(source), settings)
     known = _saved(output.output) if resume and output.output.exists() else None
     if known is not None:

@@ -28,7 +28,7 @@ from ...source import Source
 from ..measuring import Measuring, measured, refuse_options
 from ..network import Checkpoint, Settings
 from ..options import SourcesArgument, opened
-from ..output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
+from ..output import FORMAT_HELP, Output, OutputOption, check_writable, chosen_format, emit_text, write
 from ..runs import encoded, failed, was_interrupted, with_readings
 from ..spread import spread
 
@@ -43,6 +43,16 @@ class Rendered(msgspec.Struct, frozen=True):
 
     format: Annotated[Literal["html", "md", "json"] | None, typer.Option("--format", help=FORMAT_HELP)] = None
     output: OutputOption = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError before anything is measured."""
+        self.form  # noqa: B018
+
+    @property
+    def form(self) -> str:
+        """The format asked for, or that the file's suffix means."""
+        suffixes = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
+        return chosen_format(self.format, self.output, suffixes, "html")
 
 
 @spread
@@ -73,7 +83,7 @@ def report(
     Example: mnv3prof report large --quick
     """
     given = [opened(source) for source in sources or (None,)]
-    form = _form(rendered)
+    form = rendered.form
     asked = full or no_latency or (measuring, settings) != (Measuring(), Settings())
     _refuse(given, checkpoint, asked)
     if open_it and form != "html":
@@ -104,12 +114,6 @@ def report(
         raise typer.Exit(130)
     if any(failed(run.timings) for run in runs):
         raise typer.Exit(1)
-
-
-def _form(rendered: Rendered) -> str:
-    """The form asked for, or that the file's suffix means: html, md or json."""
-    suffix = rendered.output.suffix.lower() if rendered.output else ""
-    return rendered.format or {".md": "md", ".json": "json"}.get(suffix, "html")
 
 
 def _only(runs: Sequence[Run]) -> str:

@@ -17,7 +17,7 @@ from ...show.training import history_sheet, training_sheet
 from ...source import open_source
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument
-from ..output import Output, Result, emit
+from ..output import Destination, Output, Result, emit
 from ..progress import progress
 from ..spread import spread
 
@@ -84,7 +84,7 @@ def train(
     resume: ResumeOption = False,
     switches: Switches,
     settings: Settings,
-    output: Output,
+    output: Destination,
 ) -> None:
     """Train a network by the article's recipe, and keep its weights in --output FILE.pt.
 
@@ -128,9 +128,11 @@ def train(
 def _checkpoint_path(path: Path | None) -> Path:
     """Where the checkpoint goes, found out before hours are spent."""
     if path is None:
-        raise InputError("train: where to? allowed is --output FILE.pt, which the weights are kept in")
+        raise InputError("train: --output FILE.pt is required; the weights are saved in it")
     if path.suffix not in _SUFFIXES:
-        raise InputError(f"{path}: a file of weights is allowed to end in {' or '.join(_SUFFIXES)} only")
+        raise InputError(
+            f"{path}: is no file of weights; expected a name that ends in {' or '.join(_SUFFIXES)}"
+        )
     if path.is_dir():
         raise InputError(f"{path}: is a directory; --output takes a file")
     if not os.access(path.parent, os.W_OK):
