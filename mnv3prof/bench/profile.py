@@ -126,6 +126,12 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
 
 
 def _merged(before: Sequence[Timing], now: Sequence[Timing]) -> tuple[Timing, ...]:
-    """Both, in the order in which they were first asked for; of one part and target, the newer one."""
-    found = {(timing.variant, timing.part, timing.target): timing for timing in (*before, *now)}
+    """Both, in the order in which they were first asked for; of one part and target the newer one, if it has
+    a burst or a reason for having none yet.
+    """
+    found = {(timing.variant, timing.part, timing.target): timing for timing in before}
+    for timing in now:
+        key = timing.variant, timing.part, timing.target
+        if key not in found or timing.bursts or timing.status != "ok":
+            found[key] = timing
     return tuple(found.values())

@@ -13,6 +13,7 @@ from ..graph.errors import InputError, lookup, shown
 from ..mobilenetv3.table import row_names
 from ..record.run import NET, Run, Subject
 from ..record.target import MOST, Target
+from .interrupts import stopping
 from .network import Checkpoint
 from .options import NoCacheOption, OnOption, backend_names, listed
 from .output import Output, form_of, write
@@ -184,5 +185,6 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
         if path is not None:
             write(path, encoded(run))
 
-    with progress() as hear:
+    left = f"{path} is unchanged" if known else "nothing is saved"
+    with stopping(lambda: f"nothing was measured yet, {left}"), progress() as hear:
         return profile(request, known=known, hear=hear, store=store)

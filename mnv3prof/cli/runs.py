@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +17,8 @@ from ..record.timing import Timing
 from ..render.sheet import Sheet
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
-from .output import Output, Result, emit
+from .interrupts import stopped, what_is_saved
+from .output import Output, Result, emit, form_of
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -63,17 +65,20 @@ def encoded(run: Run) -> str:
 
 def emit_run(
     run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None,
-    *, again: bool = False, tried: Sequence[Timing] | None = None,
+    *, again: bool = False, tried: Sequence[Timing] | None = None, saved: Path | None = None,
+    resume: str = "",
 ) -> None:  # fmt: skip
     """Print the run or write it, and exit with 1 if it failed(), with 130 after an interrupt.
 
     before: sheets above the run's own; also: what its document holds besides; again: whether it is a
-    saved run, whose interrupt is long over; tried: the timings that were asked for, if not all.
+    saved run, whose interrupt is long over; tried: the timings that were asked for, if not all; saved: the
+    run's file, if that is not the output; resume: the command that continues it after an interrupt.
     """
     sheets = (*before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     if not again and was_interrupted(run):
-        raise typer.Exit(130)
+        path = output.output if output.output and form_of(output) == "json" else saved
+        raise stopped(what_is_saved(run.timings if tried is None else tried, path, resume))
     if failed(run.timings, tried):
         raise typer.Exit(1)
 

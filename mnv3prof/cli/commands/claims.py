@@ -18,6 +18,7 @@ from ...record.whole import replace_file
 from ...show.claims import claims_sheets, findings_sheet, working_sheets
 from ...show.comparison import label
 from ...source import open_source
+from ..interrupts import stopped, what_is_saved
 from ..measuring import ThreadsOption, TimeBudgetOption, budget_of
 from ..network import Settings
 from ..options import (
@@ -29,7 +30,7 @@ from ..options import (
     backend_names,
     in_range,
 )
-from ..output import Output, Result, emit
+from ..output import Output, Result, emit, form_of
 from ..progress import progress
 from ..runs import nothing_timed
 from ..spread import spread
@@ -98,9 +99,20 @@ def claims(
     created = datetime.now(UTC).isoformat(timespec="seconds")
     emit(Result(sheets, table, lambda: findings_document(evidence, found, created)), output)
     if unfinished:
-        raise typer.Exit(130)
+        raise stopped(_what_is_saved(evidence, trying, output))
     if nothing_timed(timings):
         raise typer.Exit(1)
+
+
+def _what_is_saved(evidence: Evidence, trying: Trying, output: Output) -> str:
+    """What an interrupt left of times and trainings, and where."""
+    path = output.output if output.output and form_of(output) == "json" else None
+    timings = [timing for run in evidence.runs for timing in run.timings]
+    said = [what_is_saved(timings, path, "")] if timings else []
+    if trying.train:
+        again = "the same command continues with the others" if not trying.no_cache else "none is saved"
+        said.append(f"{len(evidence.trials)} trainings are finished; {again}")
+    return "; ".join(said)
 
 
 def _named(what: list[str]) -> tuple[tuple[str, ...], str]:

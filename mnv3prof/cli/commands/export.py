@@ -15,6 +15,7 @@ from ...record.run import NET, Weights
 from ...record.whole import replace_file
 from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
+from ..interrupts import stopping
 from ..network import Checkpoint, Settings
 from ..options import DtypeOption, NoCacheOption, TrainedSourceArgument, in_range, opened
 from ..output import Destination, Output, Result, check_writable, emit
@@ -56,7 +57,7 @@ def export(
     check_writable(output.output)
     subject = checkpoint.network(opened(source), settings)
     kept = cache.opened(None if no_cache else cache.default_folder())
-    with kept as folder, progress() as hear:
+    with stopping(lambda: "nothing was written"), kept as folder, progress() as hear:
         found = export_part(
             subject, part, to, dtype, batch, folder, lambda step: hear(Progress(step))
         )  # fmt: skip

@@ -14,6 +14,7 @@ from ...record.target import Target
 from ...show import memory as show
 from ...show.plan import plan_sheets
 from ...source import Source, open_source
+from ..interrupts import stopping
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, DtypeOption, OnOption, SourceArgument, backend_names, in_range
 from ..output import Output, Result, emit
@@ -108,5 +109,5 @@ def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[Runtime
 
     names = backend_names(on)
     require_one([Target(backend=name, dtype=dtype, batch=batch) for name in names], "--on", plan_obstacle)
-    with progress() as hear:
+    with stopping(lambda: "no plan was read"), progress() as hear:
         return runtime_plans(subject, names, dtype, batch, default_folder(), hear)

@@ -25,6 +25,7 @@ from ...record.run import Run, Subject
 from ...render.markdown import to_markdown
 from ...show.comparison import label
 from ...source import Source
+from ..interrupts import stopped, what_is_saved
 from ..measuring import Measuring, measured, refuse_options
 from ..network import Checkpoint, Settings
 from ..options import SourcesArgument, opened
@@ -101,6 +102,7 @@ def report(
         for run in (source.runs if _is_shown(source) else (new[place],))
     ]
     evidence = [one for source in given if source for one in source.evidence]
+    path: Path | None
     if form == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs, evidence))
@@ -108,10 +110,11 @@ def report(
         if open_it:
             typer.launch(path.resolve().as_uri())
     else:
+        path = rendered.output if form == "json" else None
         text = to_markdown(summary_sheets(runs)) if form == "md" else _only(runs)
         emit_text(text, rendered.output)
-    if any(map(was_interrupted, new.values())):
-        raise typer.Exit(130)
+    if cut := [run for run in new.values() if was_interrupted(run)]:
+        raise stopped(what_is_saved(cut[0].timings, path, ""))
     if any(failed(run.timings) for run in runs):
         raise typer.Exit(1)
 

@@ -15,6 +15,7 @@ from ...record.document import training_document
 from ...record.training import Training
 from ...show.training import history_sheet, training_sheet
 from ...source import open_source
+from ..interrupts import stopping
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument
 from ..output import Destination, Output, Result, emit
@@ -108,7 +109,8 @@ def train(
     from ...train.batches import steps_of
     from ...train.recipe import train as train_network
 
-    with progress() as hear:
+    before = _changed(path)
+    with stopping(lambda: _what_is_saved(path, before)), progress() as hear:
         learnt = _data(data, size, hear)
         if settings.classes is None:
             network = vary(network, classes=len(learnt.classes))
@@ -123,6 +125,17 @@ def train(
     emit(result, Output(format=output.format))
     if found.stopped:
         raise typer.Exit(1)
+
+
+def _changed(path: Path) -> int:
+    """When the file was written, 0 if there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _what_is_saved(path: Path, before: int) -> str:
+    if _changed(path) == before:
+        return f"no epoch was finished, {f'{path} is unchanged' if before else 'nothing is saved'}"
+    return f"the finished epochs are saved in {path}; continue with the same command and --resume"
 
 
 def _checkpoint_path(path: Path | None) -> Path:
