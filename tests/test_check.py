@@ -103,7 +103,7 @@ def test_a_file_without_budgets_is_refused_in_one_sentence(content, says, tmp_pa
         (["small", "--budget", "=5"], "the budget '' is unknown"),
         (["small", "--budget", "macs="], "budget macs: '' is not allowed"),
         (["small", "--budget", "latency.cpu=+5%"], "relative to a baseline; --baseline SOURCE is required"),
-        (["small", "--budget", "macs=1", "--budgets", "b.toml"], "exclude each other"),
+        (["small", "--budget", "macs=1", "--budgets", "b.toml"], "cannot be combined"),
         (["small", "--budget", "macs=1", "--baseline", "nope"], "nope: no such file or preset"),
         (["nope.json", "--budget", "macs=1"], "nope.json: no such file"),
         (["small", "--budget", "macs=1", "--format", "xml"], "expected table, json, csv, md, junit, github"),

@@ -1,6 +1,8 @@
 """The one error that a user's input raises, and how a message quotes that input."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import NoneType
 from typing import Final, TypeVar
 
 _Value = TypeVar("_Value")
@@ -12,6 +14,22 @@ MOST_LETTERS: Final = 280
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one sentence that says what is allowed."""
+
+
+def require(value: object, kind: type, where: str, expected: str) -> None:
+    """Raise InputError about `where` unless `value` is a `kind`. expected: what makes one."""
+    if not isinstance(value, kind):
+        given = shown(value) if isinstance(value, (str, int, float, NoneType)) else type(value).__name__
+        raise InputError(f"{where}: {given} is not a {kind.__name__}; expected {expected}")
+
+
+@contextmanager
+def about(where: str) -> Iterator[None]:
+    """Put `where` before the sentence of an InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def shown(value: object) -> str:

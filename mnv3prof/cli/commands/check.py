@@ -130,7 +130,7 @@ def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budg
     from ...bench.backends import name_of
 
     if given and file is not None:
-        raise InputError("--budget and --budgets exclude each other; allowed is one")
+        raise InputError("--budget and --budgets cannot be combined; expected one of them")
     if given:
         return budgets_from(_pairs(given), "--budget", name_of), None
     path = _nearest() if file is None else file

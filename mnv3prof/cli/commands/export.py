@@ -10,7 +10,7 @@ from ...bench.export import Exported
 from ...bench.export import export as export_part
 from ...bench.formats import form, name_of, names
 from ...bench.schedule import Progress
-from ...graph.errors import InputError
+from ...graph.errors import InputError, about
 from ...record.run import NET, Weights
 from ...record.whole import replace_file
 from ...render.sheet import Column, Sheet
@@ -49,7 +49,8 @@ def export(
 
     Example: mnv3prof export small --to onnx --part 7 -o block7.onnx
     """
-    to = name_of(to)
+    with about("--to"):
+        to = name_of(to)
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
         raise InputError(f"export: --output FILE{form(to).SUFFIX} is required")
