@@ -338,3 +338,23 @@ def test_progress_is_lines_in_ci_and_nothing_else_where_nobody_looks(monkeypatch
     lines = capsys.readouterr().err.splitlines()
     assert 1 <= len(lines) <= 3
     assert lines[0] == "measuring the machine's peak rates" or lines[0].startswith("starting")
+
+
+def test_the_worst_part_of_a_dtype_that_rounds_is_named_with_its_error():
+    errors = {"stem": 0.01, "1": 0.12, "2": 0.03, NET: 0.3}
+    ready = {"first_s": 1e-3, "max_abs_err": 1.0, "max_rel_err": 0.1}
+    timings = [
+        timing("a", part, [0.001] * 9, dtype="int8", rms_rel_err=e, **ready) for part, e in errors.items()
+    ]
+    timings += [
+        timing("b", part, [0.001] * 9, dtype="int8", rms_rel_err=2 * e, **ready) for part, e in errors.items()
+    ]
+    timings[-2] = timing("b", "2", dtype="int8", status="crashed", reason="x", stopped="")
+    _, preparing, shown = latency_sheets(_run(*timings))
+    at = [column.key for column in preparing.columns].index("worst")
+    assert [row[at] for row in preparing.rows] == ["1", "1"]
+    assert shown.title == "Error of each part's output, int8, batch 1, 1 thread"
+    assert shown.rows == (("stem", 0.01, 0.02), ("1", 0.12, 0.24), ("2", 0.03, None), (NET, 0.3, 0.6))
+    assert shown.notes[1] == "Largest: part 1 on a (12.0%) and part 1 on b (24.0%)."
+    exact = [timing("a", part, [0.001] * 9, rms_rel_err=e, **ready) for part, e in errors.items()]
+    assert len(latency_sheets(_run(*exact))) == 2  # fp32 rounds nothing away
