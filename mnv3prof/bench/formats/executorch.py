@@ -13,6 +13,7 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 CONVERTER = "executorch"
 PACKAGES = ("torch", "executorch", "torchao")
 SUFFIX = ".pte"
+SLOW = True
 PLANNED_DTYPES: tuple[Dtype, ...] = ("fp32",)
 
 _ELEMENT_BYTES = 4
