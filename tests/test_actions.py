@@ -55,4 +55,4 @@ def test_scripts_are_shell_and_hold_no_expression_that_another_could_fill():
 def test_this_repository_keeps_its_budgets(monkeypatch, capsys):
     monkeypatch.chdir(ROOT / "tests")
     assert run(["check", "large"]) == 0
-    assert "7 of 7 budgets kept" in capsys.readouterr().out
+    assert "within 7 of 7 budgets" in capsys.readouterr().out

@@ -99,7 +99,7 @@ def test_integers_stay_integers():
 
 def test_frames_of_nothing_and_of_what_is_no_data():
     assert mnv3prof.frame([]).empty
-    with pytest.raises(TypeError, match="not int"):
+    with pytest.raises(mnv3prof.InputError, match="is not a Struct"):
         mnv3prof.frame([1])
 
 
@@ -128,3 +128,39 @@ def test_the_package_says_that_it_is_typed():
     from importlib.resources import files
 
     assert (files("mnv3prof") / "py.typed").is_file()
+
+
+TABLE_OF_SMALL = mnv3prof.read_table("small")
+THEIRS = mnv3prof.expand(TABLE_OF_SMALL)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (
+            lambda: mnv3prof.expand("large", 224),
+            "expand: 'large' is not a Table; expected what mnv3prof.read_table",
+        ),
+        (lambda: mnv3prof.vary("large", width=0.5), "vary: 'large' is not a Table"),
+        (lambda: mnv3prof.build(THEIRS.name), "build: 'MobileNetV3-Small' is not a Table"),
+        (lambda: mnv3prof.parts(3), "parts: 3 is not a MobileNetV3; expected what mnv3prof.build returns"),
+        (
+            lambda: mnv3prof.count(TABLE_OF_SMALL),
+            "count: Table is not a Graph; expected what mnv3prof.expand returns",
+        ),
+        (lambda: mnv3prof.count(mnv3prof.build(TABLE_OF_SMALL)), "count: MobileNetV3 is not a Graph"),
+        (lambda: mnv3prof.peaks(None), "peaks: None is not a Graph"),
+        (lambda: mnv3prof.arena(224), "arena: 224 is not a Graph"),
+        (lambda: mnv3prof.subtotals("x", ()), "subtotals: 'x' is not a Graph"),
+        (lambda: mnv3prof.subtotals(THEIRS, ()), "subtotals: 0 costs are not those of [0-9]+ layers"),
+        (lambda: mnv3prof.total([1]), "total: 1 is not a Cost; expected what mnv3prof.count returns"),
+        (lambda: mnv3prof.total(THEIRS), "total: Graph is not a Iterable"),
+        (lambda: mnv3prof.frame([1]), "frame: 1 is not a Struct; expected rows, layers, costs or the like"),
+        (lambda: mnv3prof.frame(mnv3prof.peaks(THEIRS)), "frame: Peaks is not a Iterable"),
+        (lambda: mnv3prof.read_table(3), "3: no such file or preset"),
+    ],
+)
+def test_what_a_function_cannot_take_is_an_input_error_that_says_what_it_takes(call, says):
+    with pytest.raises(mnv3prof.InputError, match=says) as refused:
+        call()
+    assert len(str(refused.value)) <= 300

@@ -193,12 +193,12 @@ BAD = [
     (["flops", "--classes", "many"], "'many' is not an integer"),
     (["flops", "--classes", "9" * 5000], "--classes"),
     (["flops", "--activation", "gelu"], "activation: 'gelu' is not allowed; allowed are RE (relu)"),
-    (["flops", "--standard-conv", "--dense-depthwise"], "exclude each other"),
+    (["flops", "--standard-conv", "--dense-depthwise"], "cannot be combined"),
     (["flops", "--by", "row"], "expected layer, op, block"),
     (["flops", "--dtype", "fp8"], "expected fp32, fp16, bf16, int8"),
     (["flops", "--batch-norm", "gone"], "expected folded, separate"),
     (["flops", "--as", "nvprof"], "expected torch, fvcore, thop"),
-    (["flops", "--as", "thop", "--cross-check"], "exclude each other"),
+    (["flops", "--as", "thop", "--cross-check"], "cannot be combined"),
     (["flops", "--cross-check", "--by", "layer"], "a row for each class of operation"),
     (["flops", "--cross-check", "--dtype", "int8"], "nothing in a counter's figure"),
     (["flops", "--as", "thop", "--batch-norm", "separate"], "nothing in a counter's figure"),
@@ -426,3 +426,30 @@ def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
     monkeypatch.setattr("mnv3prof.cli.main.application", application)
     assert run(["flops"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            "flops t.toml --width 100",
+            "t.toml with --width 100.0: t at width 100: last: 6000000 is not allowed",
+        ),
+        ("check t.toml --budget macs=1 --classes 0", "t.toml with --classes 0: classes: 0 is not allowed"),
+        (
+            "latency t.toml --on null --dilated",
+            "t.toml with --dilated: t: dilation begins at the last row of stride 2",
+        ),
+        ("table small --standard-conv --dense-depthwise", "small with --standard-conv --dense-depthwise: "),
+        ("flops --as bogus", "--as: 'bogus' is not known; expected torch"),
+        ("latency small --on tflit", "--on: backend: 'tflit' is not known; did you mean tflite?"),
+        ("memory small --on bogus", "--on: backend: 'bogus' is not known; expected "),
+        ("export small --to tflit -o x.tflite", "--to: format: 'tflit' is not known; did you mean tflite?"),
+    ],
+)
+def test_a_message_names_the_file_and_the_option(arguments, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = 'name = "t"\nlast = 60000\nrows = [[8, 8, 3, 1, false, "RE"]]\n'
+    (tmp_path / "t.toml").write_text(text, encoding="utf-8")
+    assert run(arguments.split()) == 2
+    assert capsys.readouterr().err.startswith(f"mnv3prof: {says}")

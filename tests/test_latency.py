@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import time
 
 import pytest
 from subjects import subject
@@ -12,6 +13,7 @@ from timings import run_of, timing
 
 from mnv3prof.bench.backends import backend, names, usable
 from mnv3prof.bench.formats import form
+from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import encoded
 from mnv3prof.cost.counts import count, subtotals
@@ -257,9 +259,12 @@ def test_backends_says_what_each_is_and_checks_it(capsys):
     assert found["cpu"]["usable"] is True
     assert found["cpu"]["check"] is None
     assert run(["backends", "--check"]) == 0
-    printed = capsys.readouterr().out
+    printed, told = capsys.readouterr()
     for name in TESTED:
         assert re.search(rf"^{name} +yes .* PASS \(.* off\)$", printed, re.MULTILINE)
+    order = re.findall(r"^([a-z-]+): PASS", told, re.MULTILINE)
+    assert set(order) >= set(TESTED)
+    assert (order[0], order[-3:]) == ("cpu", ["executorch", "litert", "cpu-compile"])
 
 
 def test_a_backend_that_fails_its_check_exits_1(monkeypatch, capsys):
@@ -326,11 +331,11 @@ def test_progress_is_a_bar_with_the_time_left_on_a_terminal():
     code, screen = on_terminal(PROGRESS, 100, NULL_SECONDS="0.4")
     assert code == 0
     assert "round 1: net on null" in screen
-    assert re.search(r"[12] s .*round", without_escapes(screen))
+    assert re.search(r"[12] s left .*round", without_escapes(screen))
     assert without_escapes(screen).rstrip().endswith("root mean square by root mean square.")
 
 
-def test_progress_is_lines_in_ci_and_nothing_else_where_nobody_looks(monkeypatch, capsys):
+def test_progress_is_lines_in_ci_at_once_and_elsewhere_after_a_while(monkeypatch, capsys):
     assert run(PROGRESS) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("CI", "true")
@@ -338,3 +343,44 @@ def test_progress_is_lines_in_ci_and_nothing_else_where_nobody_looks(monkeypatch
     lines = capsys.readouterr().err.splitlines()
     assert 1 <= len(lines) <= 3
     assert lines[0] == "measuring the machine's peak rates" or lines[0].startswith("starting")
+
+
+def test_the_worst_part_of_a_dtype_that_rounds_is_named_with_its_error():
+    errors = {"stem": 0.01, "1": 0.12, "2": 0.03, NET: 0.3}
+    ready = {"first_s": 1e-3, "max_abs_err": 1.0, "max_rel_err": 0.1}
+    timings = [
+        timing("a", part, [0.001] * 9, dtype="int8", rms_rel_err=e, **ready) for part, e in errors.items()
+    ]
+    timings += [
+        timing("b", part, [0.001] * 9, dtype="int8", rms_rel_err=2 * e, **ready) for part, e in errors.items()
+    ]
+    timings[-2] = timing("b", "2", dtype="int8", status="crashed", reason="x", stopped="")
+    _, preparing, shown = latency_sheets(_run(*timings))
+    at = [column.key for column in preparing.columns].index("worst")
+    assert [row[at] for row in preparing.rows] == ["1", "1"]
+    assert shown.title == "Error of each part's output, int8, batch 1, 1 thread"
+    assert shown.rows == (("stem", 0.01, 0.02), ("1", 0.12, 0.24), ("2", 0.03, None), (NET, 0.3, 0.6))
+    assert shown.notes[1] == "Largest: part 1 on a (12.0%) and part 1 on b (24.0%)."
+    exact = [timing("a", part, [0.001] * 9, rms_rel_err=e, **ready) for part, e in errors.items()]
+    assert len(latency_sheets(_run(*exact))) == 2  # fp32 rounds nothing away
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then_with_the_seconds_so_far(monkeypatch, capsys):
+    from mnv3prof.cli import progress as told
+
+    monkeypatch.setattr(told, "_LINE_EVERY_S", 0.1)
+    monkeypatch.setattr(told, "_TICK_S", 0.1)
+    now = 100.0
+    monkeypatch.setattr(told, "monotonic", lambda: now)
+    with told.progress() as hear:
+        hear(Progress("converting"))
+        now = 142.0
+        deadline = time.monotonic() + 10
+        while not (err := capsys.readouterr().err) and time.monotonic() < deadline:
+            time.sleep(0.05)  # nothing more is told
+        assert err == "converting, 42 s so far\n"
+        now = 152.0
+        hear(Progress("round 1: net on null", 0.5, 3.0))
+        now = 162.0
+        time.sleep(0.3)  # drawing would take time from what is measured
+    assert capsys.readouterr().err == "round 1: net on null, 3 s left\n"

@@ -9,11 +9,13 @@ import time
 
 import psutil
 import pytest
-from subjects import read_run
+from subjects import read_run, subject
 from terminal import SCRIPT
-from timings import as_saved
+from timings import as_saved, run_of
+from timings import timing as made_timing
 
 from mnv3prof.cli.main import run
+from mnv3prof.cli.runs import encoded
 from mnv3prof.record.run import NET, SCHEMA
 from mnv3prof.record.timing import Operator
 
@@ -189,6 +191,13 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
     assert "Traceback" not in err
     assert "null, ms" in out
     assert "were interrupted" in out
+    done = sum(t.seconds is not None for t in read_run(path).timings)
+    assert done >= 1
+    total = len(read_run(path).timings)
+    assert err == (
+        f"mnv3prof: stopped; {done} of {total} times are saved in {path}; "
+        "continue with the same command and --resume\n"
+    )
     assert any(t.bursts for t in read_run(path).timings)
 
 
@@ -339,3 +348,61 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
     assert "Traceback" not in err
     _, alive = psutil.wait_procs(converters, timeout=5)
     assert alive == []
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("latency", "stopped; 0 of 1 times were measured, none is saved: --output FILE.json would save them"),
+        ("latency -o run.json",
+         "stopped; 0 of 1 times are saved in run.json; continue with mnv3prof profile, the same options and --resume"),
+        ("profile -o run.json", "stopped; 0 of 1 times are saved in run.json; continue with the same command and --resume"),
+        ("report --format json", "stopped; 0 of 1 times were measured, none is saved"),
+    ],
+)  # fmt: skip
+def test_an_interrupt_says_what_is_saved_and_how_to_continue(command, says, monkeypatch, tmp_path, capsys):
+    from mnv3prof.bench import schedule
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(schedule, "_sample", _interrupt)
+    name, *rest = command.split()
+    assert run([name, "small", *NULL, "--rows", "1", *rest]) == 130
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "place", "says"),
+    [
+        ("latency", "bench.profile.describe", "nothing was measured yet, nothing is saved"),
+        ("export --to onnx -o x.onnx", "cli.commands.export.export_part", "nothing was written"),
+        ("train -o x.pt", "cli.commands.train._data", "no epoch was finished, nothing is saved"),
+    ],
+)
+def test_an_interrupt_before_there_is_anything_says_so(command, place, says, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"mnv3prof.{place}", _interrupt)
+    name, *rest = command.split()
+    null = ["--on", "null", "--rows", "1"] if name == "latency" else []
+    assert run([name, "small", "--input", "32", *null, *rest]) == 130
+    assert capsys.readouterr() == ("", f"mnv3prof: stopped; {says}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_resumed_run_that_is_interrupted_at_once_keeps_what_it_had(monkeypatch, tmp_path):
+    from mnv3prof.bench import schedule
+
+    path = tmp_path / "run.json"
+    cut = made_timing("null", "1", [0.001] * 9, stopped="interrupted")
+    path.write_text(encoded(run_of(subject("small", 32), [cut])), encoding="utf-8")
+    monkeypatch.setattr(schedule, "_sample", _interrupt)
+    monkeypatch.setattr("mnv3prof.cli.commands.profile._refuse_another", lambda *_: None)
+    assert (
+        run(["profile", "small", "--input", "32", "--on", "null", "--rows", "1", "--resume", "-o", str(path)])
+        == 130
+    )
+    (timing,) = read_run(path).timings
+    assert timing.seconds == 0.001

@@ -136,7 +136,7 @@ def test_the_name_says_what_changed_and_stays_a_name():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"standard_conv": True, "dense_depthwise": True}, "exclude each other"),
+        ({"standard_conv": True, "dense_depthwise": True}, "cannot be combined"),
         ({"width": 0}, "a number above 0"),
         ({"width": -1}, "a number above 0"),
         ({"width": float("nan")}, "a number above 0"),

@@ -168,8 +168,11 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "train: where to? allowed is --output FILE.pt"),
-        (["-o", "x.json"], "x.json: a file of weights is allowed to end in .pt or .pth only"),
+        ([], "train: --output FILE.pt is required"),
+        (
+            ["-o", "x.json"],
+            "x.json: is no file of weights; expected a name that ends in .pt or .pth",
+        ),
         (["-o", "no/x.pt"], "no/x.pt: the folder no is to hold it, and there is none"),
         (
             ["-o", "x.pt", "--data", "missing"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -11,9 +11,10 @@ from ..device.protocol import Piece, PlanMemory
 from ..record.plan import Held, RuntimePlan, Size
 from ..record.run import NET, Subject
 from ..record.target import Target
-from .backends import backend, usable
+from .backends import backend
 from .convert import convert, file_kind, loading
-from .formats import form
+from .formats import Planner, form
+from .obstacles import obstacle
 from .requests import FileKind, Open, PlanAhead, Subjects
 from .schedule import Progress
 from .workers import Failed, pytorch_worker, runtime_worker
@@ -47,21 +48,34 @@ def runtime_plans(
     return tuple(plans)
 
 
+def plan_obstacle(target: Target) -> Failed | None:
+    """Return why the backend's plan cannot be read, as far as that is known before anything is run."""
+    if failed := obstacle(target):
+        return failed
+    name, kind = target.backend, file_kind(target)
+    if kind is None or not (_plans_ahead(kind) or hasattr(backend(name), "planned")):
+        return Failed("unsupported", "the runtime's memory plan cannot be read")
+    if _plans_ahead(kind) and target.dtype not in cast("Planner", form(kind.format)).PLANNED_DTYPES:
+        return Failed("unsupported", f"its plan cannot be read at {target.dtype}")
+    return None
+
+
 def _plan(
     target: Target, subject: Subject, folder: Path, hear: Callable[[Progress], None], timeout_s: float
 ) -> _Planned | Failed:  # fmt: skip
-    name, subjects, kind = target.backend, {"": subject}, file_kind(target)
-    if not (found := usable(name)).ok:
-        return Failed("absent", found.reason)
-    if target.dtype not in backend(name).DTYPES:
-        return Failed("unsupported", f"it takes {', '.join(backend(name).DTYPES)}, not {target.dtype}")
-    hear(Progress(f"asking {name} for its memory plan"))
-    if kind and hasattr(form(kind.format), "planned"):
+    subjects, kind = {"": subject}, file_kind(target)
+    if failed := plan_obstacle(target):
+        return failed
+    assert kind is not None  # it has no obstacle
+    hear(Progress(f"asking {target.backend} for its memory plan"))
+    if _plans_ahead(kind):
         with pytorch_worker(Open(subjects, target.batch)) as worker:
             return worker.ask(PlanAhead(_PIECE, kind), _Planned, timeout_s)
-    if kind and hasattr(backend(name), "planned"):
-        return _ask_the_runtime(target, kind, subjects, folder, timeout_s)
-    return Failed("unsupported", "the runtime's memory plan cannot be read")
+    return _ask_the_runtime(target, kind, subjects, folder, timeout_s)
+
+
+def _plans_ahead(kind: FileKind) -> bool:
+    return hasattr(form(kind.format), "planned")
 
 
 def _ask_the_runtime(

@@ -19,6 +19,7 @@ from ..record.timing import Timing
 from . import cache
 from .backends import backend, compiles, is_simulated, names, usable
 from .host import describe
+from .obstacles import obstacle
 from .operators import profile_operators
 from .schedule import Plan, Progress, Watcher, measure, measure_roofs
 
@@ -104,7 +105,7 @@ def _backends(request: Request) -> tuple[str, ...]:
 def _missing_roofs(run: Run, request: Request, hear: Callable[[Progress], None]) -> tuple[Roof, ...]:
     """Measure the peak rates that the targets' times are compared with, where the run has none yet."""
     known = {(roof.name, roof.dtype, roof.threads) for roof in run.host.roofs}
-    running = [target for target in request.targets if usable(target.backend).ok]
+    running = [target for target in request.targets if not obstacle(target)]
     wanted = {(backend(target.backend).ROOF, target.dtype, target.threads) for target in running}
     missing: dict[tuple[Dtype, int], list[str]] = {}
     for name, dtype, threads in sorted(wanted - known):
@@ -125,6 +126,12 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
 
 
 def _merged(before: Sequence[Timing], now: Sequence[Timing]) -> tuple[Timing, ...]:
-    """Both, in the order in which they were first asked for; of one part and target, the newer one."""
-    found = {(timing.variant, timing.part, timing.target): timing for timing in (*before, *now)}
+    """Both, in the order in which they were first asked for; of one part and target the newer one, if it has
+    a burst or a reason for having none yet.
+    """
+    found = {(timing.variant, timing.part, timing.target): timing for timing in before}
+    for timing in now:
+        key = timing.variant, timing.part, timing.target
+        if key not in found or timing.bursts or timing.status != "ok":
+            found[key] = timing
     return tuple(found.values())

@@ -19,9 +19,10 @@ from ..device.protocol import Piece, Prepared, Sample
 from ..record.run import Roof
 from ..record.target import Target, labels
 from ..record.timing import Burst, Launch, Stopped, Timing
-from .backends import backend, compiles, usable
+from .backends import compiles
 from .convert import convert, file_kind
 from .fleet import STARTS, Fleet
+from .obstacles import obstacle
 from .requests import FileKind, MeasureRoof, Subjects
 from .tolerances import how_wrong
 from .workers import Failed, Worker, pytorch_worker, runtime_worker
@@ -249,14 +250,8 @@ def _named(piece: Piece) -> str:
 
 def _leave_out_what_cannot_run(cells: _Cells) -> None:
     for target in _open(cells):
-        name = target.backend
-        found, dtypes = usable(name), backend(name).DTYPES
-        if not found.ok:
-            _fail(cells, target, Failed("absent", found.reason))
-        elif target.dtype not in dtypes:
-            _fail(
-                cells, target, Failed("unsupported", f"{name} takes {', '.join(dtypes)}, not {target.dtype}")
-            )
+        if failed := obstacle(target):
+            _fail(cells, target, failed)
 
 
 def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..analysis.compare import Change, compare
-from ..graph.align import aligned
+from ..graph.align import aligned, joined
 from ..record.run import NET, Run
 from ..record.target import Target, named_field, paired
 from ..record.timing import Timing
@@ -14,14 +14,20 @@ from .figures import NAMES, Figure, Found, Unit, figures, targets_of, timings_of
 
 
 class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure of a block (or, "", of the network) before and after; None where there is none."""
+    """A figure of two aligned blocks (or, "", of the network) before and after; None where there is none."""
 
     variant: str
     name: str
     unit: Unit
-    block: str
+    old_block: str | None
+    new_block: str | None
     old: int | None
     new: int | None
+
+    @property
+    def block(self) -> str:
+        """The block's name, both where they differ: "12", "12 → 7", "12 → –"."""
+        return " → ".join(dict.fromkeys("–" if n is None else n for n in (self.old_block, self.new_block)))
 
     @property
     def differs(self) -> bool:
@@ -72,27 +78,26 @@ def diff(old: Found, new: Found) -> Diff:
 
 
 def _figures(old: Found, new: Found, variant: str) -> Iterator[FigureChange]:
-    before = figures(old.subjects[variant].graph, old.dtype, old.batch)
-    after = figures(new.subjects[variant].graph, new.dtype, new.batch)
+    graphs = [each.subjects[variant].graph for each in (old, new)]
+    before = figures(graphs[0], old.dtype, old.batch)
+    after = figures(graphs[1], new.dtype, new.batch)
     for name in NAMES:
         a, b = before[name], after[name]
-        yield FigureChange(variant=variant, name=name, unit=a.unit, block="", old=a.value, new=b.value)
-        if name != "arena":  # its blocks are those of peak.folded
-            yield from _blocks(variant, name, a, b)
-
-
-def _blocks(variant: str, name: str, old: Figure, new: Figure) -> Iterator[FigureChange]:
-    for block in _in_order([*old.blocks], [*new.blocks]):
         yield FigureChange(
-            variant=variant, name=name, unit=old.unit, block=block,
-            old=old.blocks.get(block), new=new.blocks.get(block),
+            variant=variant, name=name, unit=a.unit, old_block="", new_block="", old=a.value, new=b.value
+        )
+        if name != "arena":  # its blocks are those of peak.folded
+            yield from _blocks(variant, name, a, b, joined(graphs))
+
+
+def _blocks(
+    variant: str, name: str, old: Figure, new: Figure, rows: Sequence[tuple[str | None, ...]]
+) -> Iterator[FigureChange]:  # fmt: skip
+    for before, after in rows:
+        yield FigureChange(
+            variant=variant, name=name, unit=old.unit, old_block=before, new_block=after,
+            old=old.blocks.get(before or ""), new=new.blocks.get(after or ""),
         )  # fmt: skip
-
-
-def _in_order(old: list[str], new: list[str]) -> list[str]:
-    """The blocks of both, those of the longer network in its order."""
-    longer, shorter = (new, old) if len(new) >= len(old) else (old, new)
-    return list(dict.fromkeys([*longer, *shorter]))
 
 
 def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:

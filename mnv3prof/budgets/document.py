@@ -40,6 +40,8 @@ def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgeme
                 "level": each.budget.level,
                 "dtype": each.dtype,
                 "batch": each.batch,
+                "baseline_dtype": each.baseline_dtype,
+                "baseline_batch": each.baseline_batch,
                 "target": each.target,
                 "baseline_target": each.baseline_target,
                 "unit": each.unit,
@@ -67,7 +69,7 @@ def _found(found: Found) -> dict[str, Any]:
 
 
 def _figure_change(each: FigureChange) -> dict[str, Any]:
-    place = {"block": each.block} if each.block else {}
+    place = {"block": each.new_block, "old_block": each.old_block} if each.block else {}
     return {
         "variant": each.variant, "figure": each.name, **place, "unit": each.unit, "old": each.old,
         "new": each.new, "ratio": each.new / each.old if each.old and each.new is not None else None,

@@ -1,4 +1,4 @@
-"""Whether a network keeps its budgets, and what spends most of those that it breaks."""
+"""Whether a network is within its budgets, and what spends most of those that it exceeds."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
@@ -11,12 +11,15 @@ from ..graph.align import aligned
 from ..record.run import NET
 from ..record.target import Target, paired
 from ..record.timing import Timing
-from .figures import LATENCY, Figure, Found, Unit, figures, targets_of, timings_of, unit_of
+from .figures import LATENCY, Found, Unit, figures, targets_of, timings_of, unit_of
 from .limits import Budget, Level
 
 _SPENDERS: Final = 3
 
-Status = Literal["met", "broken", "unmeasured", "incomparable"]
+_Size = tuple[Dtype, int]
+"""The dtype and batch on which bytes depend."""
+
+Status = Literal["within", "exceeded", "not measured", "not comparable"]
 
 
 class Spender(msgspec.Struct, frozen=True):
@@ -32,9 +35,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """One budget held against what was found.
 
     target: of a time, what it was taken on; baseline_target: what its baseline was. dtype, batch: of a
-    figure in bytes, for which it is told; None where there is nothing to tell apart. limit, value,
-    baseline: in `unit`, None where there is none. reason: why nothing could be judged, or why a time above
-    its limit is no breach. spenders: of a broken budget, the blocks that spend the most.
+    figure in bytes, for which it is told; None where there is nothing to tell apart. baseline_dtype,
+    baseline_batch: those of its baseline, where they differ. limit, value, baseline: in `unit`, None where
+    there is none. reason: why nothing could be judged, or why a time above its limit is no breach.
+    spenders: of an exceeded budget, the blocks that spend the most.
     """
 
     budget: Budget
@@ -44,6 +48,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     baseline_target: Target | None = None
     dtype: Dtype | None = None
     batch: int | None = None
+    baseline_dtype: Dtype | None = None
+    baseline_batch: int | None = None
     limit: int | float | None = None
     value: int | float | None = None
     baseline: int | float | None = None
@@ -53,12 +59,11 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def measured_as(self) -> str:
         """The settings of a time, e.g. "fp32, batch 1, 1 thread → int8, batch 1, 1 thread" where those of the
-        baseline differ; the dtype and batch of a figure, if any.
+        baseline differ; the dtype and batch of a figure, likewise, if any.
         """
         if self.target is None:
-            return ", ".join(
-                [*([self.dtype] if self.dtype else []), *([f"batch {self.batch}"] if self.batch else [])]
-            )
+            sizes = _named_size(self.baseline_dtype, self.baseline_batch), _named_size(self.dtype, self.batch)
+            return " → ".join(filter(None, sizes))
         known = [each for each in (self.baseline_target, self.target) if each]
         named = any(each.device for each in known)  # the budget's name has the backend
         return " → ".join(
@@ -73,9 +78,13 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def breach(self) -> Level | None:
         """How loud it is: what was not measured is an error, whatever the budget's level."""
-        if self.status == "met":
+        if self.status == "within":
             return None
-        return "error" if self.status == "unmeasured" else self.budget.level
+        return "error" if self.status == "not measured" else self.budget.level
+
+
+def _named_size(dtype: Dtype | None, batch: int | None) -> str:
+    return ", ".join([*([dtype] if dtype else []), *([f"batch {batch}"] if batch else [])])
 
 
 def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tuple[Judgement, ...]:
@@ -84,24 +93,16 @@ def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tu
     A budget with a change needs the baseline.
     """
     judged: list[Judgement] = []
-    paper: dict[tuple[Dtype, int], tuple[Mapping[str, Figure], Mapping[str, Figure]]] = {}
     for budget in budgets:
         if budget.name.startswith(LATENCY):
             judged += _judge_times(budget, found, baseline)
-            continue
-        sizes = _sizes(budget, found)
-        for size in sizes:
-            if size not in paper:
-                old = baseline or found
-                paper[size] = (figures(found.subject.graph, *size), figures(old.subject.graph, *size))
-            new, old_figures = paper[size]
-            judgement = _judge_figure(budget, new[budget.name], old_figures[budget.name])
-            told = size if len(sizes) > 1 else (budget.dtype, None)
-            judged.append(msgspec.structs.replace(judgement, dtype=told[0], batch=told[1]))
+        else:
+            sizes = _sizes(budget, found)
+            judged += [_judge_figure(budget, size, len(sizes) > 1, found, baseline) for size in sizes]
     return tuple(judged)
 
 
-def _sizes(budget: Budget, found: Found) -> list[tuple[Dtype, int]]:
+def _sizes(budget: Budget, found: Found) -> list[_Size]:
     """The dtypes and batches at which a figure is judged: the budget's, or all that were measured."""
     if budget.dtype:
         return [(budget.dtype, found.batch)]
@@ -112,32 +113,57 @@ def _sizes(budget: Budget, found: Found) -> list[tuple[Dtype, int]]:
     return list({dtype: (dtype, batch) for dtype, batch in reversed(found.sizes)}.values())[::-1]
 
 
-def _judge_figure(budget: Budget, new: Figure, old: Figure) -> Judgement:
-    plain = Judgement(budget=budget, unit=new.unit, status="met")
-    limit, base = budget.limit, None
-    if budget.change is not None and old.value is not None:
-        base = old.value
-        limit = int(base * (1 + budget.change))  # whole figures: none lies between it and the limit
-    found = msgspec.structs.replace(plain, limit=limit, value=new.value, baseline=base)
-    if new.value is None or limit is None:
-        return msgspec.structs.replace(found, status="unmeasured", reason=new.reason or old.reason)
-    if new.value <= limit:
-        return msgspec.structs.replace(found, status="unmeasured", reason=new.reason) if new.reason else found
-    spenders = _most(new.blocks, new.value, old.blocks if base is not None else {})
-    return msgspec.structs.replace(found, status="broken", spenders=spenders)
+def _baseline_size(size: _Size, budget: Budget, found: Found, baseline: Found) -> _Size:
+    """The dtype and batch of a baseline's figure: what the baseline was measured with, of a table `size`."""
+    if baseline.run is None or size in baseline.sizes:
+        return size
+    if budget.dtype:
+        return budget.dtype, baseline.batch
+    pairs = paired(targets_of(baseline.run), targets_of(found.run)).pairs
+    compared = ((old.dtype, old.batch) for new, old in pairs.items() if (new.dtype, new.batch) == size)
+    return next(compared, baseline.sizes[0])
+
+
+def _judge_figure(
+    budget: Budget, size: _Size, several: bool, found: Found, baseline: Found | None
+) -> Judgement:  # fmt: skip
+    """several: whether the budget is judged at other sizes too."""
+    new = figures(found.subject.graph, *size)[budget.name]
+    dtype, batch = size if several else (budget.dtype, None)
+    plain = Judgement(
+        budget=budget, unit=new.unit, status="within", dtype=dtype, batch=batch, limit=budget.limit,
+        value=new.value,
+    )  # fmt: skip
+    known: Mapping[str, int] = {}
+    if budget.change is not None and baseline is not None:
+        was = _baseline_size(size, budget, found, baseline)
+        old = figures(baseline.subject.graph, *was)[budget.name]
+        if old.value is None:
+            return msgspec.structs.replace(plain, status="not measured", reason=new.reason or old.reason)
+        limit = int(old.value * (1 + budget.change))  # whole figures: none lies between it and the limit
+        plain = msgspec.structs.replace(plain, limit=limit, baseline=old.value)
+        if was != size and new.unit == "bytes":
+            plain = msgspec.structs.replace(
+                plain, dtype=size[0], batch=size[1], baseline_dtype=was[0], baseline_batch=was[1]
+            )
+        same = aligned(baseline.subject.graph, found.subject.graph)
+        known = {block: old.blocks[name] for block, name in same.items() if name in old.blocks}
+    if new.value is None or (new.reason and new.value <= (plain.limit or 0)):
+        return msgspec.structs.replace(plain, status="not measured", reason=new.reason)
+    return _limited(plain, plain.limit, new.blocks, known)
 
 
 def _judge_times(budget: Budget, found: Found, baseline: Found | None) -> list[Judgement]:
     backend = budget.name.removeprefix(LATENCY)
     timings, reason = _of_backend(found, backend, budget)
     if not timings:
-        return [_judgement(budget, None, "unmeasured", reason)]
+        return [_judgement(budget, None, "not measured", reason)]
     return [_judge_time(budget, timing, found, baseline) for timing in timings]
 
 
 def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | None) -> Judgement:
     if new.seconds is None:
-        return _judgement(budget, new, "unmeasured", f"it is {state(new)}")
+        return _judgement(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
         return _limited(_judgement(budget, new), budget.limit, _blocks(found, new), {})
     before, reason = _of_backend(baseline, new.target.backend, budget)
@@ -145,9 +171,9 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
     if old is None or baseline.run is None or found.run is None:
         why = reason or f"{baseline.source} was not measured as {new.target.settings} on {new.target.backend}"
-        return _judgement(budget, new, "unmeasured", why)
+        return _judgement(budget, new, "not measured", why)
     if old.seconds is None:
-        return _judgement(budget, new, "unmeasured", f"in {baseline.source} it is {state(old)}")
+        return _judgement(budget, new, "not measured", f"in {baseline.source} it is {state(old)}")
     scale = new.target.batch / old.target.batch  # times of different batches are compared per image
     base = scale * old.seconds
     limit = base * float(1 + budget.change)
@@ -156,7 +182,7 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     )
     moved = compare(old, new, baseline.run, found.run)
     if moved.low is None:
-        return msgspec.structs.replace(plain, status="incomparable", reason=moved.reason)
+        return msgspec.structs.replace(plain, status="not comparable", reason=moved.reason)
     how = "" if moved.clock == "wall" else f"by {moved.clock} time, "
     if moved.verdict != "slower" or moved.low <= 1 + budget.change:
         reason = f"above it, but {how}the change is {moved}" if new.seconds > limit else ""
@@ -166,7 +192,7 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     earlier = {block: scale * known[was] for block, was in same.items() if was in known}
     spenders = _most(_blocks(found, new), new.seconds, earlier)
     reason = f"{how}the change is {moved}" if how else ""
-    return msgspec.structs.replace(plain, status="broken", reason=reason, spenders=spenders)
+    return msgspec.structs.replace(plain, status="exceeded", reason=reason, spenders=spenders)
 
 
 def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:
@@ -184,7 +210,9 @@ def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing
     return [], f"{found.source} was not measured at {budget.dtype} on {backend}"
 
 
-def _judgement(budget: Budget, timing: Timing | None, status: Status = "met", reason: str = "") -> Judgement:
+def _judgement(
+    budget: Budget, timing: Timing | None, status: Status = "within", reason: str = ""
+) -> Judgement:
     return Judgement(
         budget=budget, unit=unit_of(budget.name), status=status, target=timing.target if timing else None,
         limit=budget.limit, value=timing.seconds if timing else None, reason=reason,
@@ -196,7 +224,7 @@ def _limited(
 ) -> Judgement:
     if plain.value is None or limit is None or plain.value <= limit:
         return plain
-    return msgspec.structs.replace(plain, status="broken", spenders=_most(new, plain.value, old))
+    return msgspec.structs.replace(plain, status="exceeded", spenders=_most(new, plain.value, old))
 
 
 def _blocks(found: Found, like: Timing) -> dict[str, float]:

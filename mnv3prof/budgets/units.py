@@ -7,11 +7,10 @@ from typing import Final
 
 from ..graph.errors import InputError, shown
 
-_BYTES: Final = {
-    "": 1, "b": 1,
-    "kb": 10**3, "mb": 10**6, "gb": 10**9,
-    "k": 2**10, "m": 2**20, "g": 2**30, "kib": 2**10, "mib": 2**20, "gib": 2**30,
-}  # fmt: skip
+_BYTES: Final = {"": 1, "b": 1} | {
+    prefix + rest: 2**power for prefix, power in (("k", 10), ("m", 20), ("g", 30)) for rest in ("", "b", "ib")
+}
+"""256K, 256KB and 256KiB of memory are one size."""
 _COUNTS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _SECONDS: Final = {
     "s": Fraction(1), "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6), "µs": Fraction(1, 10**6),
@@ -22,11 +21,11 @@ _MOST_SECONDS: Final = 86_400
 
 
 def parse_bytes(text: str, what: str) -> int:
-    """Bytes of "320KiB" (or 320K), "1.5 MiB", "2MB" or "4096". Raises InputError about `what`."""
+    """Bytes of "320KiB" (or 320K, 320KB), "1.5 MiB" or "4096". Raises InputError about `what`."""
     value = _amount(text, _BYTES)
     if value is not None and 1 <= int(value) <= _MOST:
         return int(value)
-    allowed = "allowed is a size from 1 byte, as 4096, 320KiB, 1.5MiB or 2MB"
+    allowed = "expected a size from 1 byte, e.g. 4096, 320KiB or 1.5MiB; KB is 1,024 bytes, as KiB is"
     raise InputError(f"{what}: {shown(text)} is not allowed; {allowed}")
 
 

@@ -57,10 +57,8 @@ def measure(
     found: list[Run] = []
     left = _READY_S
     for stage in _STAGES:
-        wanted = [wish for wish in wishes if stage.dtype in wish.dtypes]
-        if stage.compiled:
-            wanted = sorted((wish for wish in wanted if wish.compiled), key=lambda wish: wish.compiled)
-        takes = tuple(name for name in how.backends if _takes(name, stage))
+        wanted = _wanted(wishes, stage)
+        takes = tuple(name for name in _backends(how, stage) if stage.dtype in backend(name).DTYPES)
         if wanted and takes:
             begin = monotonic()
             ready_s, sampled_s = max(_READY_LEAST, stage.ready * left), stage.sampled * how.budget_s
@@ -71,9 +69,27 @@ def measure(
     return tuple(found)
 
 
-def _takes(name: str, stage: _Stage) -> bool:
-    """Whether a backend is measured in this stage; what compiles as it loads has one of its own."""
-    return stage.dtype in backend(name).DTYPES and stage.compiled == compiles(name)
+def targets(wishes: Sequence[Wish], how: Measuring) -> list[Target]:
+    """What `wishes` would be timed on, whether it can run here or not."""
+    return [
+        Target(backend=name, dtype=stage.dtype, threads=how.threads)
+        for stage in _STAGES
+        if _wanted(wishes, stage)
+        for name in _backends(how, stage)
+    ]
+
+
+def _wanted(wishes: Sequence[Wish], stage: _Stage) -> list[Wish]:
+    """The wishes for a stage; of what compiles, those that need it most first."""
+    wanted = [wish for wish in wishes if stage.dtype in wish.dtypes]
+    if stage.compiled:
+        return sorted((wish for wish in wanted if wish.compiled), key=lambda wish: wish.compiled)
+    return wanted
+
+
+def _backends(how: Measuring, stage: _Stage) -> list[str]:
+    """The backends of a stage; what compiles as it loads has one of its own."""
+    return [name for name in how.backends if stage.compiled == compiles(name)]
 
 
 def _request(

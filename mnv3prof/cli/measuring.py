@@ -13,9 +13,10 @@ from ..graph.errors import InputError, lookup, shown
 from ..mobilenetv3.table import row_names
 from ..record.run import NET, Run, Subject
 from ..record.target import MOST, Target
+from .interrupts import stopping
 from .network import Checkpoint
 from .options import NoCacheOption, OnOption, backend_names, listed
-from .output import Output, check_writable, form_of, write
+from .output import Output, form_of, write
 from .progress import progress
 from .runs import encoded
 
@@ -35,7 +36,10 @@ ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.
 _LIST: Final = "LIST"
 TimeBudgetOption = Annotated[
     float | None,
-    _measuring("--time-budget", "Seconds of sampling over all parts and targets; 60 by default."),
+    _measuring(
+        "--time-budget",
+        "Seconds of sampling over all parts and targets; by default 60, in report 20, or 120 with --full.",
+    ),
 ]
 
 
@@ -169,15 +173,18 @@ def refuse_options(source: str, checkpoint: Checkpoint, asked: bool) -> None:
 
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:
     """The run, kept in the output's file after each part where that is JSON."""
+    from ..bench.obstacles import require_one
     from ..bench.profile import profile
 
-    if output.output is not None:
-        check_writable(output.output)
+    known_targets = {timing.target for timing in known.timings if timing.status == "ok"} if known else set()
+    if known_targets.isdisjoint(request.targets):
+        require_one(request.targets, "--on")
     path = output.output if output.output and form_of(output) == "json" else None
 
     def store(run: Run) -> None:
         if path is not None:
             write(path, encoded(run))
 
-    with progress() as hear:
+    left = f"{path} is unchanged" if known else "nothing is saved"
+    with stopping(lambda: f"nothing was measured yet, {left}"), progress() as hear:
         return profile(request, known=known, hear=hear, store=store)

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ..budgets.figures import Found
-from ..graph.errors import InputError
+from ..graph.errors import InputError, about
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.variants import WidthRule, vary
 from ..record.run import Subject
@@ -56,15 +56,26 @@ class Settings(msgspec.Struct, frozen=True):
         str | None, _network("--activation", "One activation everywhere: relu, relu6, hardswish, swish, ...")
     ] = None
 
-    def variant(self, known: Subject) -> Subject:
-        """`known` with these changes, at the input asked for; with random weights."""
-        table = vary(
-            known.table, width=self.width, width_rule=self.width_rule, reduced_tail=self.reduced_tail,
-            dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
-            dense_depthwise=self.dense_depthwise, without_se=self.without_se, activation=self.activation,
-        )  # fmt: skip
+    def variant(self, known: Subject, source: str = "") -> Subject:
+        """`known` with these changes, at the input asked for; with random weights. source: what names it.
+
+        Raises InputError about the source and the options.
+        """
+        with about(f"{source or known.table.name} with {self._given()}"):
+            table = vary(
+                known.table, width=self.width, width_rule=self.width_rule, reduced_tail=self.reduced_tail,
+                dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
+                dense_depthwise=self.dense_depthwise, without_se=self.without_se, activation=self.activation,
+            )  # fmt: skip
         size = known.input if self.input is None else image_size(self.input, "--input")
         return known.varied(table) if size == known.input else Subject(table, size)
+
+    def _given(self) -> str:
+        """The options of the table that were given, as on a command line."""
+        given = {name: value for name, value in asdict(self).items() if name != "input"}
+        default = asdict(Settings())
+        changed = {f"--{n.replace('_', '-')}": v for n, v in given.items() if v != default[n]}
+        return " ".join(name if value is True else f"{name} {value}" for name, value in changed.items())[:80]
 
     def changes_structure(self) -> bool:
         """Whether an option asks for other operations, not only for other sizes."""
@@ -87,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True):
         return tuple(
             Found(source.text, run.subject, *run.measured_as, run)
             if run
-            else Found(source.text, self.variant(subject), *how)
+            else Found(source.text, self.variant(subject, source.text), *how)
             for source, run, (subject,) in zip(sources, runs, at_one_input(sources), strict=True)
         )
 
@@ -118,7 +129,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
         """
         known = (source or open_source(DEFAULT_SOURCE)).subject
         if self.weights is None:
-            return settings.variant(known)
+            return settings.variant(known, source.text if source else "")
         from ..bench.weights import read_weights, refuse_misfit
 
         found = read_weights(self.weights)

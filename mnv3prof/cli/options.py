@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from ..cost.counts import Dtype
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, about, shown
 from ..mobilenetv3.files import PRESETS
 from ..source import Source, open_source
 
@@ -69,11 +69,12 @@ def backend_names(on: str) -> tuple[str, ...]:
     from ..bench.backends import name_of
     from ..bench.profile import usable_here
 
-    names = [
-        each
-        for name in listed(on, "--on", lambda name, _: name)
-        for each in (usable_here() if name == "all" else [name_of(name)])
-    ]
+    with about("--on"):
+        names = [
+            each
+            for name in listed(on, "--on", lambda name, _: name)
+            for each in (usable_here() if name == "all" else [name_of(name)])
+        ]
     return tuple(dict.fromkeys(names))
 
 

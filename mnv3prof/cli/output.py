@@ -2,31 +2,42 @@
 
 import errno
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
 import typer
 
-from ..graph.errors import InputError
+from ..graph.errors import InputError, shown
 from ..record.whole import replace_file, try_folder
 from ..render.sheet import Sheet
 
 Format = Literal["table", "json", "csv", "md"]
-_SUFFIXES: Final[dict[str, Format]] = {".json": "json", ".csv": "csv", ".md": "md"}
+SUFFIXES: Final = {".json": "json", ".csv": "csv", ".md": "md"}
+"""The formats of most commands by the suffixes that mean them."""
 FORMAT_HELP: Final = "How to write it; by default --output's suffix decides."
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Replace this file whole instead of printing.")
 ]
 
 
-class Output(msgspec.Struct, frozen=True):
-    """The options that say where a result goes and in which form."""
+class Destination(msgspec.Struct, frozen=True):
+    """The options that say where a result goes and in which form; the file may be of another kind."""
 
     format: Annotated[Format | None, typer.Option("--format", help=FORMAT_HELP)] = None
     output: OutputOption = None
+
+
+class Output(Destination, frozen=True):
+    """The same of a file that holds the result in its form; refuses one that does not fit its suffix."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError before anything is computed, if the file's suffix or place does not do."""
+        form_of(self)
+        if self.output is not None:
+            check_writable(self.output)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -58,16 +69,44 @@ def emit_text(text: str, path: Path | None) -> None:
         sys.stdout.buffer.flush()
 
 
-def form_of(output: Output) -> Format:
-    """The format asked for, or else the one that the file's suffix means."""
-    return output.format or _format_of(output.output)
+def form_of(output: Destination) -> Format:
+    """The format asked for, or else the one that the file's suffix means. Raises InputError."""
+    path = output.output
+    if path is not None and path.suffix.lower() == ".toml":
+        raise InputError(f"{path}: TOML is read, not written; expected .json or .csv, which are read too")
+    return cast("Format", chosen_format(output.format, path, SUFFIXES, "table"))
 
 
-def _format_of(path: Path | None) -> Format:
-    suffix = path.suffix.lower() if path else ""
-    if suffix == ".toml":
-        raise InputError(f"{path}: TOML is read, not written; allowed are .json and .csv, which are read too")
-    return _SUFFIXES.get(suffix, "table")
+def chosen_format(asked: str | None, path: Path | None, suffixes: Mapping[str, str], printed: str) -> str:
+    """The format asked for, or else the one that the suffix of `path` means; `printed` without a file.
+
+    Raises InputError for a suffix that means none, or another one than is asked for. A pipe or device takes
+    any, and so does a file without a suffix that which is asked for; a text without a suffix of its own goes
+    into a .txt.
+    """
+    if path is None or str(path) == "-" or _takes_any(path):
+        return asked or printed
+    suffix = path.suffix.lower()
+    meant = suffixes.get(suffix)
+    if meant and asked in (None, meant):
+        return meant
+    known = shown(suffix)
+    expected = f"expected {', '.join(suffixes)}"
+    if asked is None:
+        without = f"its suffix {known} means no format" if suffix else "has no suffix, which means its format"
+        raise InputError(f"{path}: {without}; {expected}, or --format")
+    if suffix and not (suffix == ".txt" and asked not in suffixes.values()):
+        own = [each for each, form in suffixes.items() if form == asked] or [".txt"]
+        raise InputError(f"{path}: --format {asked} contradicts the suffix {known}; expected {own[0]}")
+    return asked
+
+
+def _takes_any(path: Path) -> bool:
+    """Whether it is a pipe or device (or a folder, which writing refuses)."""
+    try:
+        return path.exists() and not path.is_file()
+    except OSError:  # too long a name, which writing says
+        return False
 
 
 def _text(result: Result, form: Format) -> str:
@@ -131,4 +170,5 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"{path}: cannot be written ({reason}); what was there is unchanged") from None
+        kept = "" if _takes_any(path) else "; what was there is unchanged"
+        raise InputError(f"{path}: cannot be written ({reason}){kept}") from None

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -12,22 +13,51 @@ if TYPE_CHECKING:
 
 
 _LINE_EVERY_S: Final = 10.0
+_TICK_S: Final = 1.0
 
 
 @contextmanager
 def progress() -> Iterator[Callable[["Progress"], None]]:
-    """A bar on a terminal's standard error; in CI a line now and then; else nothing."""
+    """A bar on a terminal's standard error; else a line on it every _LINE_EVERY_S, in CI at once too."""
     if sys.stderr and sys.stderr.isatty():
-        with _bar() as hear:
-            yield hear
-    elif os.environ.get("CI"):
-        yield _lines()
+        with _bar() as hear, _retold(hear) as tell:
+            yield tell
+    elif sys.stderr:
+        with _retold(_lines(at_once=bool(os.environ.get("CI")))) as tell:
+            yield tell
     else:
         yield lambda _: None
 
 
-def _lines() -> Callable[["Progress"], None]:
-    last = float("-inf")
+@contextmanager
+def _retold(hear: Callable[["Progress"], None]) -> Iterator[Callable[["Progress"], None]]:
+    """Tell `hear` a step again every _TICK_S, with the seconds so far, until sampling begins."""
+    begin, over = monotonic(), Event()
+    latest: Progress | None = None
+
+    def tell(progress: "Progress") -> None:
+        nonlocal latest
+        latest = progress
+        elapsed = monotonic() - begin
+        timed = progress.share is None and elapsed >= 1
+        hear(progress._replace(what=f"{progress.what}, {elapsed:.0f} s so far") if timed else progress)
+
+    def again() -> None:
+        while not over.wait(_TICK_S):
+            if latest is not None and latest.share is None:
+                tell(latest)
+
+    thread = Thread(target=again, daemon=True)
+    thread.start()
+    try:
+        yield tell
+    finally:
+        over.set()
+        thread.join()
+
+
+def _lines(*, at_once: bool) -> Callable[["Progress"], None]:
+    last = float("-inf") if at_once else monotonic()
 
     def hear(progress: "Progress") -> None:
         nonlocal last
@@ -46,7 +76,7 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    left, what = TextColumn("{task.fields[left]:>7}"), TextColumn("{task.description}")
+    left, what = TextColumn("{task.fields[left]:>10}"), TextColumn("{task.description}")
     # Drawn only when something is told: drawing takes processor time from what is measured.
     with Bar(
         BarColumn(), left, what, console=Console(stderr=True), auto_refresh=False, transient=True
@@ -56,7 +86,7 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
 
         def hear(progress: "Progress") -> None:
             nonlocal last
-            left = "" if progress.left_s is None else f"{progress.left_s:.0f} s"
+            left = "" if progress.left_s is None else f"{progress.left_s:.0f} s left"
             total = None if progress.share is None else 1.0
             now = monotonic()
             if now - last >= 0.2:

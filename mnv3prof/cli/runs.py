@@ -1,7 +1,8 @@
 """Runs as commands write and print them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,10 +13,12 @@ from ..graph.errors import InputError
 from ..record.document import run_document
 from ..record.plan import RuntimePlan
 from ..record.run import ASKING_INTERRUPTED, Run
+from ..record.timing import Timing
 from ..render.sheet import Sheet
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.operators import notes_sheets, operator_sheets
-from .output import Output, Result, emit
+from .interrupts import stopped, what_is_saved
+from .output import Output, Result, emit, form_of
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -62,19 +65,33 @@ def encoded(run: Run) -> str:
 
 def emit_run(
     run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None,
-    *, again: bool = False,
+    *, again: bool = False, tried: Sequence[Timing] | None = None, saved: Path | None = None,
+    resume: str = "",
 ) -> None:  # fmt: skip
-    """Print the run or write it, and exit with 1 for a wrong output, with 130 after an interrupt.
+    """Print the run or write it, and exit with 1 if it failed(), with 130 after an interrupt.
 
     before: sheets above the run's own; also: what its document holds besides; again: whether it is a
-    saved run, whose interrupt is long over.
+    saved run, whose interrupt is long over; tried: the timings that were asked for, if not all; saved: the
+    run's file, if that is not the output; resume: the command that continues it after an interrupt.
     """
     sheets = (*before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     if not again and was_interrupted(run):
-        raise typer.Exit(130)
-    if any(timing.status == "wrong" for timing in run.timings):
+        path = output.output if output.output and form_of(output) == "json" else saved
+        raise stopped(what_is_saved(run.timings if tried is None else tried, path, resume))
+    if failed(run.timings, tried):
         raise typer.Exit(1)
+
+
+def failed(timings: Sequence[Timing], tried: Sequence[Timing] | None = None) -> bool:
+    """Whether an output was wrong, or nothing of what was tried, by default everything, has a time."""
+    wrong = any(timing.status == "wrong" for timing in timings)
+    return wrong or nothing_timed(timings if tried is None else tried)
+
+
+def nothing_timed(timings: Sequence[Timing]) -> bool:
+    """Whether there are timings, none of which has a time."""
+    return bool(timings) and all(timing.seconds is None for timing in timings)
 
 
 def was_interrupted(run: Run) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, require, shown
 from ..graph.graph import Block, Graph, Layer
 from ..graph.once import once
 from ..graph.ops import Op
@@ -112,11 +112,13 @@ def _known(value: str, allowed: Collection[str], what: str) -> None:
 
 def total(costs: Iterable[Cost], name: str = "total") -> Totals:
     """The sum of `costs`, called `name`."""
+    require(costs, Iterable, "total", "what mnv3prof.count returns")
     layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
     unpriced: list[str] = []
     names: set[str] = set()
     hosts: set[str] = {""}
     for cost in costs:
+        require(cost, Cost, "total", "what mnv3prof.count returns")
         layers += 1
         macs += cost.macs or 0
         flops += 2 * (cost.macs or 0) if cost.flops is None else cost.flops
@@ -140,6 +142,13 @@ def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[To
     Raises InputError for another `by`.
     """
     _known(by, get_args(By), "by")
+    require(graph, Graph, "subtotals", "what mnv3prof.expand returns")
+    costs = tuple(costs)
+    if len(costs) != len(graph.layers):
+        raise InputError(
+            f"subtotals: {len(costs)} costs are not those of {len(graph.layers)} layers; "
+            "expected what mnv3prof.count returns of the same graph"
+        )
     groups: dict[str, list[Cost]] = {}
     for (block, layer), cost in zip(graph.placed(), costs, strict=True):
         groups.setdefault(group_of(block, layer, by), []).append(cost)

@@ -80,6 +80,15 @@ class Shortfall(msgspec.Struct, frozen=True):
     excess_bytes: int
 
 
+class Fits(msgspec.Struct, frozen=True):
+    """Whether the arena of a planner fits; bytes and fits are None where `reason` says why none is known."""
+
+    planner: str
+    bytes: int | None
+    fits: bool | None
+    reason: str = ""
+
+
 class Fit(msgspec.Struct, frozen=True):
     """Whether an arena fits into `budget` bytes, and the blocks that would have to shrink."""
 

@@ -1,14 +1,35 @@
 """The one error that a user's input raises, and how a message quotes that input."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import NoneType
 from typing import Final, TypeVar
 
 _Value = TypeVar("_Value")
 _NEAR: Final = 0.7
 
+MOST_LETTERS: Final = 280
+"""Of a message that lists things."""
+
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one sentence that says what is allowed."""
+
+
+def require(value: object, kind: type, where: str, expected: str) -> None:
+    """Raise InputError about `where` unless `value` is a `kind`. expected: what makes one."""
+    if not isinstance(value, kind):
+        given = shown(value) if isinstance(value, (str, int, float, NoneType)) else type(value).__name__
+        raise InputError(f"{where}: {given} is not a {kind.__name__}; expected {expected}")
+
+
+@contextmanager
+def about(where: str) -> Iterator[None]:
+    """Put `where` before the sentence of an InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def shown(value: object) -> str:
@@ -22,6 +43,16 @@ def shown(value: object) -> str:
 def printable(text: str) -> str:
     """`text` with ? for each letter that a terminal or a file in UTF-8 cannot take as it is."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def shortened(begin: str, parts: Sequence[str]) -> str:
+    """`begin` and as many of the parts as a message has room for; then how many are left out."""
+    text = begin + "; ".join(parts)
+    kept = len(parts)
+    while len(text) > MOST_LETTERS and kept:
+        kept -= 1
+        text = f"{begin}{'; '.join([*parts[:kept], f'and {len(parts) - kept} more'])}"
+    return text
 
 
 def did_you_mean(name: str, options: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, require, shown
 from ..graph.graph import Block, Geometry, Graph, Layer, Shape, Tensor
 from ..graph.ops import OPS, convolution
 from .table import (
@@ -48,6 +48,7 @@ def expand(table: Table, size: int | tuple[int, int] = DEFAULT_SIZE) -> Graph:
     What runs is what mnv3prof.build(table) runs: names are its module paths. Blocks are the stem, one a
     row, the head (last convolution, pooling) and the classifier. Raises InputError.
     """
+    require(table, Table, "expand", "what mnv3prof.read_table returns")
     image = Tensor(IMAGE, (3, *image_size(size)))
     net = _Network(table, image)
     net.stem()

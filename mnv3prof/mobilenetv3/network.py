@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from ..graph.errors import require
 from .modules import MobileNetV3
 from .table import CLASSIFIER, HEAD, STEM, Table, row_names
 
@@ -14,6 +15,7 @@ def build(table: Table) -> MobileNetV3:
     What is built is what expand() lists: the same module paths, shapes and parameters. The keys of
     Large's and Small's state_dict are torchvision's.
     """
+    require(table, Table, "build", "what mnv3prof.read_table returns")
     return MobileNetV3(table)
 
 
@@ -23,6 +25,11 @@ def parts(model: MobileNetV3) -> Iterator[tuple[str, nn.Module]]:
     The head ends in pooling and flatten, so that the parts compose to the whole network. Each part is
     in the model's mode, training or not.
     """
+    require(model, MobileNetV3, "parts", "what mnv3prof.build returns")
+    return _parts(model)
+
+
+def _parts(model: MobileNetV3) -> Iterator[tuple[str, nn.Module]]:
     stem, *blocks, last = model.features
     yield STEM, stem
     yield from zip(row_names(model.table), blocks, strict=True)

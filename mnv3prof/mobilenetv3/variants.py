@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, require, shown
 from .files import activation_code
 from .table import Row, Table, in_widths, make_divisible
 
@@ -30,8 +30,9 @@ def vary(
 
     The tail is reduced before widths are scaled, as torchvision does.
     """
+    require(table, Table, "vary", "what mnv3prof.read_table returns")
     if standard_conv and dense_depthwise:
-        raise InputError("--standard-conv and --dense-depthwise exclude each other; allowed is one")
+        raise InputError("standard_conv and dense_depthwise cannot be combined; expected one of them")
     if width_rule not in _WIDTH_RULES:
         raise InputError(f"width rule: {shown(width_rule)} is not allowed; allowed are paper or torchvision")
     if reduced_tail:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..graph.errors import require
 from .sheet import Sheet
 
 if TYPE_CHECKING:
@@ -18,17 +19,17 @@ def frame(data: Sheet | Iterable[msgspec.Struct]) -> pd.DataFrame:
     subtotals, placements, ...) and a column for each field; or the rows of a sheet.
 
     Integers stay integers; where some are absent the column's type is Int64.
-    Raises TypeError for anything else.
+    Raises InputError for anything else.
     """
     import pandas as pd
 
     if isinstance(data, Sheet):
         columns = [column.key for column in data.columns]
         return pd.DataFrame.from_records(list(data.rows), columns=columns).convert_dtypes()
+    require(data, Iterable, "frame", "rows, layers, costs or the like")
     structs = list(data)
     for item in structs:
-        if not isinstance(item, msgspec.Struct):
-            raise TypeError(f"frame() takes rows, layers, costs, ... or a sheet, not {type(item).__name__}")
+        require(item, msgspec.Struct, "frame", "rows, layers, costs or the like")
     fields = structs[0].__struct_fields__ if structs else ()
     records = [_record(item) for item in structs]
     return pd.DataFrame.from_records(records, columns=list(fields))

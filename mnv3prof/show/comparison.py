@@ -6,11 +6,17 @@ from typing import Final
 
 from ..cost.comparison import Network
 from ..cost.counts import Totals
+from ..graph.align import joined
 from ..graph.graph import Graph
 from ..render.sheet import AtLeast, Column, Sheet
 from .costs import MAC, products, unpriced_notes
 
 MOST_NETWORKS: Final = len(ascii_uppercase)
+
+ALIGNED: Final = (
+    "Blocks of different names (12 → 7) are compared since they are of equal structure, or else of the same "
+    "output size; a dash: the network has no counterpart."
+)
 
 
 def totals_sheet(networks: Sequence[Network]) -> Sheet:
@@ -52,14 +58,18 @@ def blocks_sheet(networks: Sequence[Network], saved: Mapping[str, float]) -> She
         ]
         if saved and key == "macs":
             columns.append(Column("pair", "1/(1/N + 1/k²)", "ratio"))
+    names = joined([network.graph for network in networks])
     rows = [
-        _row(block, [n.blocks.get(block) for n in networks], saved.get(block))
-        for block in _all_blocks(networks)
-    ]
+        _row(_named(row), [n.blocks.get(b or "") for n, b in zip(networks, row, strict=True)],
+             saved.get(row[0] or ""))
+        for row in names
+    ]  # fmt: skip
     total_row = _row("total", [n.totals for n in networks], None)
     if not saved:
         rows, total_row = [_without(row, networks) for row in rows], _without(total_row, networks)
-    notes = [f"{MAC}; blocks are joined by name."]
+    notes = [f"{MAC}."]
+    if any(len(set(row)) > 1 for row in names):
+        notes.append(ALIGNED)
     if saved:
         notes.append(
             "1/(1/N + 1/k²): what the depthwise + project pair alone saves, N output channels, k×k kernel; "
@@ -80,9 +90,10 @@ def _without(row: tuple[object, ...], networks: Sequence[Network]) -> tuple[obje
     return (*row[:at], *row[at + 1 :])
 
 
-def _all_blocks(networks: Sequence[Network]) -> list[str]:
-    longest = max(networks, key=lambda n: len(n.blocks))
-    return list(longest.blocks)
+def _named(row: Sequence[str | None]) -> str:
+    """The name of blocks that are compared, or each network's where they differ: "12 → 7 → –"."""
+    names = ["–" if name is None else name for name in row]
+    return names[0] if len(set(names)) == 1 else " → ".join(names)
 
 
 def _ratios(values: Sequence[int | None]) -> list[float | None]:

@@ -9,7 +9,7 @@ from ..budgets.figures import NAMES
 from ..record.target import FIELDS, Target
 from ..record.timing import Timing
 from ..render.sheet import Column, Sheet
-from .comparison import label
+from .comparison import ALIGNED, label
 from .times import spread_ms
 from .timing_notes import NOISY_MARK
 
@@ -42,7 +42,7 @@ def changes_sheet(found: Diff) -> Sheet:
         if f.differs or not f.block:
             verdict = "changed" if f.differs else "same"
             rows.append((
-                f.variant, f.name, f.block, f.block, *[None for _ in FIELDS], f.unit, f.old, f.new,
+                f.variant, f.name, f.new_block, f.old_block, *[None for _ in FIELDS], f.unit, f.old, f.new,
                 None, None, _ratio(f.old, f.new), None, None, None, verdict, None,
             ))  # fmt: skip
     for t in found.times:
@@ -95,6 +95,8 @@ def _blocks(figures: Sequence[FigureChange]) -> Sheet:
     )
     left = len(blocks) - len(changed)
     notes = (f"{left} other block{' is' if left == 1 else 's are'} unchanged.",) if left else ()
+    if any(each.old_block != each.new_block for of in changed.values() for each in of.values()):
+        notes = (ALIGNED, *notes)
     return Sheet("Blocks that changed", tuple(columns), rows, notes=notes)
 
 

@@ -1,20 +1,15 @@
-"""How `check` is shown: verdicts, and of a broken budget the blocks that spend the most."""
+"""How `check` is shown: verdicts, and of an exceeded budget the blocks that spend the most."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from ..budgets.figures import Found, Unit
 from ..budgets.judge import Judgement
 from ..render.sheet import Column, Sheet, words
 from .comparison import label
 
-_SHOWN: Final = {
-    "met": "kept", "broken": "broken", "unmeasured": "not measured", "incomparable": "not comparable",
-}  # fmt: skip
-
 
 def gate_sheets(found: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
-    """The verdicts, then of each broken budget what spends most of it."""
+    """The verdicts, then of each exceeded budget what spends most of it."""
     spending = _spenders_sheet(judged)
     return (_verdicts_sheet(found, judged), *([spending] if spending.rows else []))
 
@@ -32,9 +27,9 @@ def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
 
 
 def headline(found: Found, judged: Sequence[Judgement]) -> str:
-    """How many of the budgets are kept, and what of."""
-    kept = sum(j.breach is None for j in judged)
-    return f"{label(found.subject.graph)}: {kept} of {len(judged)} budgets kept"
+    """How many of the verdicts are no breach, and of which network."""
+    within = sum(j.breach is None for j in judged)
+    return f"{label(found.subject.graph)}: within {within} of {len(judged)} budgets"
 
 
 def limit_of(judgement: Judgement) -> str:
@@ -43,14 +38,14 @@ def limit_of(judgement: Judgement) -> str:
 
 
 def sentence(judgement: Judgement) -> str:
-    """The verdict in words: by how much it is kept or broken, who spends most, or why nobody can tell."""
+    """The verdict in words: the margin, top contributors, or why there is none."""
     j = judgement
     name = f"{j.budget.name} ({j.measured_as})" if j.measured_as else j.budget.name
-    if j.status in ("unmeasured", "incomparable"):
-        return f"{name} is {_SHOWN[j.status]}: {j.reason}."
+    if j.status in ("not measured", "not comparable"):
+        return f"{name} is {j.status}: {j.reason}."
     value, limit = amount(j.value, j.unit, batch_of(j)), amount(j.limit, j.unit)
     margin = amount(j.margin and abs(j.margin), j.unit)
-    if j.status == "met":
+    if j.status == "within":
         why = f", {j.reason}" if j.reason else ""
         return f"{name} is {value}, {margin} {'above' if j.reason else 'below'} the limit of {limit}{why}."
     most = words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.spenders]) if j.spenders else ""
@@ -84,8 +79,8 @@ def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
     rows = tuple(
         (limit_of(j), j.measured_as or None, amount(j.limit, j.unit), amount(j.value, j.unit, batch_of(j)),
          amount(j.margin, j.unit),
-         j.margin / j.limit if j.margin is not None and j.limit else None, j.breach or j.budget.level,
-         _SHOWN[j.status])
+         j.value / j.limit if j.value is not None and j.limit else None, j.breach or j.budget.level,
+         j.status)
         for j in judged
     )  # fmt: skip
     notes = [sentence(j) for j in judged if j.reason]
@@ -117,4 +112,4 @@ def _spenders_sheet(judged: Sequence[Judgement]) -> Sheet:
     notes = (
         ("Of memory a block has the most bytes alive while it runs; they do not add up.",) if memory else ()
     )
-    return Sheet("Where the broken budgets are spent most", tuple(columns), rows, notes=notes)
+    return Sheet("Top contributors to the exceeded budgets", tuple(columns), rows, notes=notes)

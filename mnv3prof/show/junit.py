@@ -11,7 +11,7 @@ from .gate import limit_of, sentence
 
 
 def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
-    """A test a budget: a broken one is a failure, one that cannot be judged an error; a warning passes
+    """A test a budget: an exceeded one is a failure, one that cannot be judged an error; a warning passes
     and says so in its output.
     """
     failures = [j for j in judged if _kind(j) == "failure"]
@@ -43,7 +43,7 @@ def _case(judgement: Judgement) -> Xml.Element:
 def _kind(judgement: Judgement) -> str:
     if judgement.breach != "error":
         return ""
-    return "failure" if judgement.status == "broken" else "error"
+    return "failure" if judgement.status == "exceeded" else "error"
 
 
 def _clean(text: str) -> str:

@@ -7,8 +7,9 @@ from msgspec.structs import astuple
 from ..analysis.compare import VERDICTS, compare
 from ..analysis.grid import grid_of, part_costs, rates, timings_of
 from ..graph.align import aligned
+from ..graph.graph import Graph
 from ..record.run import NET, Run
-from ..record.target import labels
+from ..record.target import labels, shared_settings
 from ..record.timing import Timing
 from ..render.sheet import Column, Sheet, words
 from .costs import titled
@@ -27,6 +28,7 @@ def latency_sheets(run: Run) -> tuple[Sheet, ...]:
         timings = timings_of(run, variant)
         if timings:
             sheets += [times_sheet(subject.graph, timings, run), _preparing_sheet(timings, run)]
+            sheets.append(_errors_sheet(subject.graph, timings))
     sheets += [_saving_sheet(run, name) for name in run.variants]
     return tuple(sheet for sheet in sheets if sheet.rows)
 
@@ -89,7 +91,7 @@ def _preparing_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
         Column("convert_s", "Conversion, s", "number"), Column("file_bytes", "File", "bytes"),
         Column("load_ms", "Loading, ms", "number"), Column("first_ms", "First run, ms", "number"),
         Column("max_abs_err", "Max abs error", "figure"), Column("max_rel_err", "Max rel error", "figure"),
-        Column("rms_rel_err", "RMS rel error", "figure"),
+        Column("rms_rel_err", "RMS rel error", "figure"), Column("worst", "Largest in", "text"),
         Column("cpu_per_wall", "CPU/wall", "number"),
     )  # fmt: skip
     rows = []
@@ -99,20 +101,51 @@ def _preparing_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
         if not ready:
             continue
         whole = next((t for t in ready if t.part == NET), max(ready, key=lambda t: t.file_bytes or 0))
+        worst = _worst(ready)
         errors = [
             max((getattr(t, key) for t in ready if getattr(t, key) is not None), default=None)
             for key in ("max_abs_err", "max_rel_err", "rms_rel_err")
         ]
         rows.append((
             name, whole.part, whole.convert_s, whole.file_bytes, _ms(whole.load_s),
-            _ms(whole.first_s), *(None if e is None else f"{e:.1e}" for e in errors), whole.cpu_per_wall,
+            _ms(whole.first_s), *(None if e is None else f"{e:.1e}" for e in errors), worst and worst.part,
+            whole.cpu_per_wall,
         ))  # fmt: skip
     note = (
         "Errors: the largest of all parts, against PyTorch eager in fp32, relative to its largest magnitude, "
-        "or root mean square by root mean square."
+        "or root mean square by root mean square; Largest in: the part with the largest RMS error."
     )
     compiled = _compiled_beside(timings, run)
     return Sheet("Getting ready, apart from the times above", columns, tuple(rows), notes=(note, *compiled))
+
+
+def _worst(timings: Sequence[Timing]) -> Timing | None:
+    """The part with the largest error, by root mean square; of several parts not the whole network."""
+    known = [timing for timing in timings if timing.rms_rel_err is not None]
+    parts = [timing for timing in known if timing.part != NET] or known
+    return max(parts, key=lambda timing: timing.rms_rel_err or 0, default=None)
+
+
+def _errors_sheet(graph: Graph, timings: Sequence[Timing]) -> Sheet:
+    """Each part's error on the targets whose dtype rounds, and the largest; no rows for a single part."""
+    rounded = [t for t in timings if t.target.dtype != "fp32" and t.rms_rel_err is not None]
+    grid = grid_of(graph, rounded)
+    called = labels(grid.targets, with_backend=True)
+    columns = [Column("part", "Part", "text")]
+    columns += [Column(f"{name}_error", name, "percent") for name in called.values()]
+    rows = tuple(
+        (part, *(found.rms_rel_err if (found := grid.at(part, target)) else None for target in called))
+        for part in grid.parts
+        if grid.same[part] == part
+    )
+    worst = [(name, _worst([t for t in rounded if t.target == target])) for target, name in called.items()]
+    said = [f"part {t.part} on {name} ({t.rms_rel_err or 0:.1%})" for name, t in worst if t]
+    notes = (
+        "RMS of the difference from PyTorch eager in fp32 ÷ RMS of its output.",
+        *([f"Largest: {words(said)}."] if said else []),
+    )
+    title = f"Error of each part's output, {shared_settings(grid.targets)}"
+    return Sheet(title, tuple(columns), rows if len(rows) > 1 else (), notes=notes, stacked=True)
 
 
 def _compiled_beside(timings: Sequence[Timing], run: Run) -> tuple[str, ...]:

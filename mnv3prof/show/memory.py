@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..cost.counts import Dtype
-from ..cost.memory import Arena, Fit, Peak, Peaks
+from ..cost.memory import Arena, Fit, Fits, Peak, Peaks
 from ..graph.graph import Graph
-from ..render.sheet import Column, Sheet, written
+from ..render.sheet import Column, Sheet, words, written
 from .costs import titled
 
 EAGER: Final = "eager peak"
@@ -102,8 +102,36 @@ def arena_sheet(graph: Graph, arena: Arena) -> Sheet:
     return Sheet(title, columns, rows)
 
 
-def fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
-    """The verdict on a budget, and what would have to shrink by how much."""
+def fit_sheets(graph: Graph, arena: Arena, fit: Fit, planned: Sequence[Fits]) -> tuple[Sheet, ...]:
+    """The verdict on a budget: of each runtime's plan, if there are any, and of the folded arena."""
+    ours = Fits("mnv3prof, folded", arena.bytes, fit.fits)
+    runtimes = (_plans_fit_sheet(graph, fit.budget, (ours, *planned)),) if planned else ()
+    return (*runtimes, _fit_sheet(graph, arena, fit))
+
+
+def _size(size: int) -> str:
+    """A budget in both of its forms, so that it is clear what 256KB was taken for."""
+    return f"{written(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
+
+
+def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
+    columns = (
+        Column("planner", "Planned by", "text"), Column("bytes", "Arena", "bytes"),
+        Column("left", "Left", "bytes"), Column("fits", "Verdict", "text"),
+    )  # fmt: skip
+    verdicts = {True: "fits", False: "does not fit", None: "not known"}
+    rows = tuple(
+        (one.planner, one.bytes, None if one.bytes is None else budget - one.bytes, verdicts[one.fits])
+        for one in found
+    )
+    bad = [n for n, one in enumerate(found) if not one.fits]
+    where = words([f"{verdicts[found[n].fits]} as {found[n].planner} plans it" for n in bad] or ["fits"])
+    notes = tuple(f"{one.planner}: {one.reason}." for one in found if one.reason)
+    title = f"{graph.name} in {_size(budget)}: {where}"
+    return Sheet(title, columns, rows, notes=notes, alarms=frozenset(bad))
+
+
+def _fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
     columns = (
         Column("block", "Block", "text"),
         Column("alive_bytes", "Alive"),
@@ -111,15 +139,12 @@ def fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
         Column("excess", "", "bytes", importance=1),
     )
     rows = tuple((b.block, b.alive_bytes, b.excess_bytes, b.excess_bytes) for b in fit.blocks)
-    budget = written(fit.budget, "bytes")
-    name = graph.name
+    name, budget = graph.name, _size(fit.budget)
+    arenas = f"the folded arena of {arena.bytes:,} bytes"
     if fit.fits:
-        title = (
-            f"{name} fits: the arena of {arena.bytes:,} bytes leaves {fit.budget - arena.bytes:,} of {budget}"
-        )
-        return Sheet(title, (), ())
-    over = f"{arena.bytes - fit.budget:,} over {budget}"
-    title = f"{name} does not fit: the arena of {arena.bytes:,} bytes is {over}"
+        left = fit.budget - arena.bytes
+        return Sheet(f"{name} fits: {arenas} leaves {left:,} of {budget}", (), ())
+    title = f"{name} does not fit: {arenas} is {arena.bytes - fit.budget:,} over {budget}"
     if rows:
         return Sheet(title, columns, rows, alarms=frozenset(range(len(rows))))
     reason = (

@@ -76,10 +76,10 @@ def is_simulated(name: str, chip: str) -> bool:
 def usable(name: str) -> Usable:
     """Check that the backend and its converter are installed and that their hardware is there."""
     file = backend(name)
-    converter = form(file.FORMAT).CONVERTER if file.FORMAT else ""
-    extra = "mnv3prof" if needs_pytorch(name) else f"'mnv3prof[{name}]'"
-    for package in filter(None, (converter, file.PACKAGE)):
+    converters = ("torch", form(file.FORMAT).CONVERTER) if file.FORMAT else ()
+    for package in filter(None, (*converters, file.PACKAGE)):
         if not _is_installed(package):
+            extra = "mnv3prof" if package == "torch" or needs_pytorch(name) else f"'mnv3prof[{name}]'"
             return Usable(False, reason=f"{package} is not installed: pip install {extra}")
     try:
         chip = getattr(file, "chip", lambda: "cpu")()

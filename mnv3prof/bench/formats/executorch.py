@@ -6,7 +6,6 @@ from typing import Any
 
 from ...cost.counts import Dtype
 from ...device.protocol import Placed, Planned
-from ...device.runtimes import Unsupported
 from . import Part, batches
 
 WHAT = "ExecuTorch program lowered to XNNPACK; int8 by PT2E, static, per channel"
@@ -14,6 +13,8 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 CONVERTER = "executorch"
 PACKAGES = ("torch", "executorch", "torchao")
 SUFFIX = ".pte"
+SLOW = True
+PLANNED_DTYPES: tuple[Dtype, ...] = ("fp32",)
 
 _ELEMENT_BYTES = 4
 
@@ -52,8 +53,6 @@ def planned(part: Part, dtype: Dtype) -> Planned:
     import torch
     from executorch.exir import to_edge
 
-    if dtype != "fp32":
-        raise Unsupported("its plan is read in fp32 only")
     program = to_edge(torch.export.export(part.module, (part.given,))).to_executorch()
     plan = program.executorch_program.execution_plan[0]
     tensors = [value.val for value in plan.values if getattr(value.val, "allocation_info", None)]

@@ -11,6 +11,7 @@ DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 CONVERTER = "litert-torch"
 PACKAGES = ("torch", "litert-torch", "torchao")
 SUFFIX = ".tflite"
+SLOW = True
 ALIASES = ("tflite",)
 
 

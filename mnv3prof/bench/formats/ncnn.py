@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...cost.counts import Dtype
-from ...device.runtimes import Unsupported
 from . import Part
 
 if TYPE_CHECKING:
@@ -16,14 +15,13 @@ DTYPES: tuple[Dtype, ...] = ("fp32",)
 CONVERTER = "pnnx"
 PACKAGES = ("torch", "pnnx", "ncnn")
 SUFFIX = ".param"
+MOST_IMAGES = 1
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     """The network as part.ncnn.param, its weights as part.ncnn.bin."""
     import pnnx
 
-    if len(part.given) > 1:
-        raise Unsupported("ncnn takes one image at a time")
     # A plain Sequential at the root has children that pnnx cannot name: it stands under one more.
     pnnx.export(_under_a_name(part), str(folder / "part.pt"), (part.given,), fp16=False)
     kept = {"part.ncnn.param", "part.ncnn.bin"}

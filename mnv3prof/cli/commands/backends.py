@@ -1,11 +1,12 @@
 """`mnv3prof backends`: the runtimes there are, and whether they work here."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from ...bench.backends import backend, names, usable
+from ...bench.backends import backend, compiles, names, usable
 from ...bench.cache import default_folder
+from ...bench.formats import form
 from ...bench.schedule import Plan, Watcher, measure
 from ...device.protocol import Piece
 from ...mobilenetv3.table import Row, Table
@@ -13,9 +14,12 @@ from ...record.run import Subject
 from ...record.target import Target
 from ...record.timing import Timing
 from ...show.latency import backends_sheet
+from ..interrupts import stopped
 from ..output import Output, Result, emit
 from ..progress import progress
 from ..spread import spread
+
+_SAMPLED_S: Final = 0.1
 
 
 @spread
@@ -28,7 +32,8 @@ def backends(
 ) -> None:
     """Tell which runtimes there are, which of them can run here, and why the others cannot.
 
-    --check exits with 1 if one that can run here fails.
+    --check says on standard error what came of each as soon as that is known, and exits with 1 if one
+    that can run here fails.
 
     Example: mnv3prof backends
     """
@@ -49,13 +54,28 @@ def backends(
 
 
 def _check(backends: list[str]) -> dict[str, Timing]:
+    """Time a small block on each backend, one after another, and say at once what came of it.
+
+    The quick ones go first.
+    """
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
-    block = subject.graph.block_names[1]
-    targets = tuple(Target(backend=name) for name in backends)
-    plan = Plan({"": subject}, (Piece("", block),), targets, default_folder(), 0.1 * len(backends))
-    with progress() as hear:
-        return {timing.target.backend: timing for timing in measure(plan, Watcher(hear))}
+    piece = Piece("", subject.graph.block_names[1])
+    found: dict[str, Timing] = {}
+    for name in sorted(backends, key=_effort):
+        plan = Plan({"": subject}, (piece,), (Target(backend=name),), default_folder(), _SAMPLED_S)
+        with progress() as hear:
+            (found[name],) = measure(plan, Watcher(hear))
+        if found[name].stopped == "interrupted":
+            raise stopped(f"{len(found) - 1} of {len(backends)} backends were checked")
+        typer.echo(f"{name}: {_verdict(found[name])}", err=True)
+    return found
+
+
+def _effort(name: str) -> tuple[bool, bool, bool]:
+    """What makes a backend slow to get ready, the worst first: compiling, a slow converter, any converter."""
+    needed = backend(name).FORMAT
+    return compiles(name), bool(needed) and getattr(form(needed), "SLOW", False), bool(needed)
 
 
 def _verdict(timing: Timing | None) -> str | None:

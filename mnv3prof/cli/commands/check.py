@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
 import typer
@@ -19,7 +19,17 @@ from ...show.junit import to_junit
 from ...source import open_source
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, SourceArgument
-from ..output import FORMAT_HELP, Output, OutputOption, Result, emit, emit_text
+from ..output import (
+    FORMAT_HELP,
+    SUFFIXES,
+    Format,
+    Output,
+    OutputOption,
+    Result,
+    chosen_format,
+    emit,
+    emit_text,
+)
 from ..spread import spread
 
 _MOST_BYTES: Final = 1_000_000
@@ -34,6 +44,15 @@ class Verdicts(msgspec.Struct, frozen=True):
         typer.Option("--format", help=FORMAT_HELP),
     ] = None
     output: OutputOption = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError before anything is computed."""
+        self.form  # noqa: B018
+
+    @property
+    def form(self) -> str:
+        """The format asked for, or that the file's suffix means."""
+        return chosen_format(self.format, self.output, {**SUFFIXES, ".xml": "junit"}, "table")
 
 
 @spread
@@ -54,12 +73,12 @@ def check(
     settings: Settings,
     verdicts: Verdicts,
 ) -> None:
-    """Hold a run or table against its budgets, and exit with 1 if one of level error is broken.
+    """Hold a run or table against its budgets, and exit with 1 if one of level error is exceeded.
 
     Budgets stand in [tool.mnv3prof.budgets] of the nearest pyproject.toml upwards, or in --budgets
     FILE: macs = "220M", arena = "4MiB", latency.litert = "8ms", latency.onnxruntime = "+5%", or
     { limit = "8ms", level = "warn", dtype = "int8" }. What was not measured is an error; a time's
-    relative budget is broken only if the 95 % interval of the change is above it, and above +5 %.
+    relative budget is exceeded only if the 95 % interval of the change is above it, and above +5 %.
 
     Example: mnv3prof check small --budget macs=60M --budget arena=2MiB
     """
@@ -78,16 +97,17 @@ def check(
 def _emit(
     found: Found, old: Found | None, judged: Sequence[Judgement], where: Path | None, verdicts: Verdicts
 ) -> None:
-    form, path = verdicts.format, verdicts.output
-    if form is None and path is not None and path.suffix.lower() == ".xml":
-        form = "junit"
+    form, path = verdicts.form, verdicts.output
     if form == "junit":
         emit_text(to_junit(found, judged), path)
     elif form == "github":
         emit_text(to_annotations(found, judged, _from_here(where)), path)
     else:
         sheets, data = gate_sheets(found, judged), verdicts_data(judged)
-        emit(Result(sheets, data, lambda: gate_document(found, old, judged)), Output(form, path))
+        emit(
+            Result(sheets, data, lambda: gate_document(found, old, judged)),
+            Output(cast("Format", form), path),
+        )
 
 
 def _from_here(path: Path | None) -> str:
@@ -110,7 +130,7 @@ def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budg
     from ...bench.backends import name_of
 
     if given and file is not None:
-        raise InputError("--budget and --budgets exclude each other; allowed is one")
+        raise InputError("--budget and --budgets cannot be combined; expected one of them")
     if given:
         return budgets_from(_pairs(given), "--budget", name_of), None
     path = _nearest() if file is None else file

@@ -18,6 +18,7 @@ from ...record.whole import replace_file
 from ...show.claims import claims_sheets, findings_sheet, working_sheets
 from ...show.comparison import label
 from ...source import open_source
+from ..interrupts import stopped, what_is_saved
 from ..measuring import ThreadsOption, TimeBudgetOption, budget_of
 from ..network import Settings
 from ..options import (
@@ -29,8 +30,9 @@ from ..options import (
     backend_names,
     in_range,
 )
-from ..output import Output, Result, emit
+from ..output import Output, Result, emit, form_of
 from ..progress import progress
+from ..runs import nothing_timed
 from ..spread import spread
 
 if TYPE_CHECKING:
@@ -82,9 +84,11 @@ def claims(
     """
     names, source = _named(what or [])
     evidence = _evidence(source, settings)
-    unfinished = False
+    unfinished, timings = False, []
     if trying.measure:
-        evidence = replace(evidence, runs=(*_measured(evidence, names, trying), *evidence.runs))
+        runs = _measured(evidence, names, trying)
+        timings = [timing for run in runs for timing in run.timings]
+        evidence = replace(evidence, runs=(*runs, *evidence.runs))
         unfinished = any(t.stopped == "interrupted" for run in evidence.runs for t in run.timings)
     if trying.train and not unfinished:
         evidence, unfinished = _trained(evidence, names, trying)
@@ -95,7 +99,20 @@ def claims(
     created = datetime.now(UTC).isoformat(timespec="seconds")
     emit(Result(sheets, table, lambda: findings_document(evidence, found, created)), output)
     if unfinished:
-        raise typer.Exit(130)
+        raise stopped(_what_is_saved(evidence, trying, output))
+    if nothing_timed(timings):
+        raise typer.Exit(1)
+
+
+def _what_is_saved(evidence: Evidence, trying: Trying, output: Output) -> str:
+    """What an interrupt left of times and trainings, and where."""
+    path = output.output if output.output and form_of(output) == "json" else None
+    timings = [timing for run in evidence.runs for timing in run.timings]
+    said = [what_is_saved(timings, path, "")] if timings else []
+    if trying.train:
+        again = "the same command continues with the others" if not trying.no_cache else "none is saved"
+        said.append(f"{len(evidence.trials)} trainings are finished; {again}")
+    return "; ".join(said)
 
 
 def _named(what: list[str]) -> tuple[tuple[str, ...], str]:
@@ -121,7 +138,8 @@ def _evidence(source: str, settings: Settings) -> Evidence:
 
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:
     from ...bench.cache import default_folder
-    from ...claims.measure import BACKENDS, Measuring
+    from ...bench.obstacles import require_one
+    from ...claims.measure import BACKENDS, Measuring, targets
     from ...claims.measure import measure as measure_wishes
 
     in_range(trying.threads, "--threads", 1, MOST)
@@ -129,8 +147,12 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
     folder = None if trying.no_cache else default_folder()
     how = Measuring(backends, trying.threads, budget, folder)
+    wanted = wishes(evidence.subject, names)
+    if wanted and not targets(wanted, how):
+        raise InputError(f"--on: {', '.join(backends)} can time none of these claims; expected e.g. cpu")
+    require_one(targets(wanted, how), "--on")
     with progress() as hear:
-        return measure_wishes(evidence.subject, wishes(evidence.subject, names), how, hear)
+        return measure_wishes(evidence.subject, wanted, how, hear)
 
 
 def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Evidence, bool]:

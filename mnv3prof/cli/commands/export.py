@@ -10,14 +10,15 @@ from ...bench.export import Exported
 from ...bench.export import export as export_part
 from ...bench.formats import form, name_of, names
 from ...bench.schedule import Progress
-from ...graph.errors import InputError
+from ...graph.errors import InputError, about
 from ...record.run import NET, Weights
 from ...record.whole import replace_file
 from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
+from ..interrupts import stopping
 from ..network import Checkpoint, Settings
 from ..options import DtypeOption, NoCacheOption, TrainedSourceArgument, in_range, opened
-from ..output import Output, Result, emit
+from ..output import Destination, Output, Result, check_writable, emit
 from ..progress import progress
 from ..spread import spread
 
@@ -38,7 +39,7 @@ def export(
     no_cache: NoCacheOption = False,
     checkpoint: Checkpoint,
     settings: Settings,
-    output: Output,
+    output: Destination,
 ) -> None:
     """Write a network or a part of it as --output FILE, once its runtime has run it as PyTorch does.
 
@@ -48,14 +49,16 @@ def export(
 
     Example: mnv3prof export small --to onnx --part 7 -o block7.onnx
     """
-    to = name_of(to)
+    with about("--to"):
+        to = name_of(to)
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
-        raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
-    subject = checkpoint.network(opened(source), settings)
+        raise InputError(f"export: --output FILE{form(to).SUFFIX} is required")
     _refuse_suffix(output.output, to)
+    check_writable(output.output)
+    subject = checkpoint.network(opened(source), settings)
     kept = cache.opened(None if no_cache else cache.default_folder())
-    with kept as folder, progress() as hear:
+    with stopping(lambda: "nothing was written"), kept as folder, progress() as hear:
         found = export_part(
             subject, part, to, dtype, batch, folder, lambda step: hear(Progress(step))
         )  # fmt: skip
@@ -71,7 +74,7 @@ def export(
 
 def _refuse_suffix(path: Path, to: str) -> None:
     if not path.name.endswith(form(to).SUFFIX):
-        raise InputError(f"{path}: a file of {to} is allowed to end in {form(to).SUFFIX} only")
+        raise InputError(f"{path}: is no file of {to}; expected a name that ends in {form(to).SUFFIX}")
 
 
 def _write(found: Exported, path: Path) -> dict[str, int]:

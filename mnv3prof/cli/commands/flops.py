@@ -8,7 +8,7 @@ import typer
 
 from ...cost.conventions import COUNTERS
 from ...cost.counts import BatchNorm, By, count
-from ...graph.errors import InputError
+from ...graph.errors import InputError, lookup
 from ...record.document import convention_document, cost_document, reconciliation_document
 from ...record.run import Subject
 from ...show.costs import cost_sheet
@@ -42,13 +42,15 @@ def flops(
 
     Example: mnv3prof flops --input 224
     """
+    if as_tool is not None:
+        lookup(as_tool, COUNTERS, "--as")
     if cross_check and as_tool is not None:
-        raise InputError("--cross-check and --as exclude each other; allowed is one")
+        raise InputError("--cross-check and --as cannot be combined; expected one of them")
     if cross_check and by != "block":
         raise InputError("--cross-check has a row for each class of operation; --by is for what we count")
     if (cross_check or as_tool is not None) and (dtype, batch_norm) != ("fp32", "folded"):
         raise InputError("--dtype and --batch-norm change what we count, and nothing in a counter's figure")
-    subject = settings.variant(open_source(source).subject)
+    subject = settings.variant(open_source(source).subject, source)
     graph = subject.graph
     if cross_check:
         _cross_check(subject, output)

@@ -40,4 +40,5 @@ def latency(
     if settings.changes_structure() and subject.weights is None:
         known = (given or open_source(DEFAULT_SOURCE)).subject
         subjects = {"": settings.without_structure().variant(known), label(subject.graph): subject}
-    emit_run(measured(measuring.request(subjects), output), output)
+    resume = "mnv3prof profile, the same options and --resume" if len(subjects) == 1 else ""
+    emit_run(measured(measuring.request(subjects), output), output, resume=resume)

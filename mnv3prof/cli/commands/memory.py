@@ -10,9 +10,11 @@ from ...cost.counts import Dtype, count, total
 from ...record.document import memory_document
 from ...record.plan import RuntimePlan
 from ...record.run import Subject
+from ...record.target import Target
 from ...show import memory as show
 from ...show.plan import plan_sheets
 from ...source import Source, open_source
+from ..interrupts import stopping
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, DtypeOption, OnOption, SourceArgument, backend_names, in_range
 from ..output import Output, Result, emit
@@ -31,7 +33,11 @@ def memory(
     batch: Annotated[int, typer.Option("--batch", help="Number of images.")] = 1,
     fit: Annotated[
         str | None,
-        typer.Option("--fit", help="Does the arena fit into this size, as 320KiB? Exit code 1 if not."),
+        typer.Option(
+            "--fit",
+            help="Check that the arena fits into this size, e.g. 320KiB (or 320K, 320KB), and with --on that "
+            "each runtime's own plan does; exit 1 if not.",
+        ),
     ] = None,
     image: Annotated[
         bool, typer.Option("--image/--no-image", help="Whether the input image lies in the arena too.")
@@ -55,7 +61,7 @@ def memory(
     in_range(alignment, "--alignment", 1, 65_536)
     budget = None if fit is None else parse_bytes(fit, "--fit")
     opened = open_source(source)
-    subject = settings.variant(opened.subject)
+    subject = settings.variant(opened.subject, source)
     graph = subject.graph
     peaks = cost.peaks(graph, dtype, batch, image=image)
     arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)
@@ -64,17 +70,27 @@ def memory(
 
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
     summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
-    fits = () if verdict is None else (show.fit_sheet(graph, arena, verdict),)
     plans = _kept(opened, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
+    planned = () if budget is None else tuple(_judged(plan, budget) for plan in plans if on or plan.bytes)
+    fits = () if verdict is None else show.fit_sheets(graph, arena, verdict, planned)
     sheets = (summary, detail, show.alive_sheet(peaks), *fits, *plan_sheets(plans, arena))
 
     def document() -> object:
         found = memory_document(subject, dtype, batch, peaks, arena, weights, verdict)
-        return {**found, "planned": plans} if plans else found
+        return {**found, "planned": plans, "planned_fit": planned} if plans else found
 
     emit(Result(sheets, detail, document), output)
-    if verdict is not None and not verdict.fits:
+    nothing = on is not None and not any(plan.bytes for plan in plans)
+    fits_all = (verdict is None or verdict.fits) and all(one.fits for one in planned)
+    if nothing or not fits_all:
         raise typer.Exit(1)
+
+
+def _judged(plan: RuntimePlan, budget: int) -> cost.Fits:
+    """Whether a runtime's plan fits; one that is not known does not pass."""
+    if not plan.bytes:
+        return cost.Fits(plan.backend, None, None, plan.reason)
+    return cost.Fits(plan.backend, plan.bytes, plan.bytes <= budget)
 
 
 def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
@@ -87,9 +103,11 @@ def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[R
 
 def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
     from ...bench.cache import default_folder
-    from ...bench.plan import runtime_plans
+    from ...bench.obstacles import require_one
+    from ...bench.plan import plan_obstacle, runtime_plans
     from ..progress import progress
 
     names = backend_names(on)
-    with progress() as hear:
+    require_one([Target(backend=name, dtype=dtype, batch=batch) for name in names], "--on", plan_obstacle)
+    with stopping(lambda: "no plan was read"), progress() as hear:
         return runtime_plans(subject, names, dtype, batch, default_folder(), hear)

@@ -1,16 +1,20 @@
 """`mnv3prof profile`: costs, memory and timings in one document."""
 
 from pathlib import Path
+from typing import Final
 
 from ...graph.errors import InputError, shown
 from ...record.run import Run, Subject
 from ...source import open_source
+from ..interrupts import stopping, what_is_saved
 from ..measuring import Measuring, measured
 from ..network import Checkpoint, Settings
 from ..options import CrossCheckOption, PlansOption, ResumeOption, TrainedSourceArgument, opened
 from ..output import Output, form_of, write
 from ..runs import emit_run, encoded, with_plans, with_readings
 from ..spread import spread
+
+_RESUME: Final = "the same command and --resume"
 
 
 @spread
@@ -34,21 +38,23 @@ def profile(
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
     if output.output is None or form_of(output) != "json":
-        raise InputError("profile: where to? allowed is --output FILE.json, which the run is kept in")
+        raise InputError("profile: --output FILE.json is required; the run is saved in it")
     subject = checkpoint.network(opened(source), settings)
     known = _saved(output.output) if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))
     request = measuring.request({"": subject})
     run = measured(request, output, known)
-    if cross_check:
-        run = with_readings(run)
-    write(output.output, encoded(run))
-    before = known.timings if known else ()
-    if plans and not any(t.stopped == "interrupted" for t in run.timings if t not in before):
-        run = with_plans(run, request)
-    write(output.output, encoded(run))
-    emit_run(run, Output())
+    tried = [timing for timing in run.timings if timing.target in request.targets]
+    with stopping(lambda: what_is_saved(tried, output.output, _RESUME)):
+        if cross_check:
+            run = with_readings(run)
+        write(output.output, encoded(run))
+        before = known.timings if known else ()
+        if plans and not any(t.stopped == "interrupted" for t in run.timings if t not in before):
+            run = with_plans(run, request)
+        write(output.output, encoded(run))
+    emit_run(run, Output(), tried=tried, saved=output.output, resume=_RESUME)
 
 
 def _saved(path: Path) -> Run:

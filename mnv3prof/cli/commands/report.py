@@ -25,11 +25,12 @@ from ...record.run import Run, Subject
 from ...render.markdown import to_markdown
 from ...show.comparison import label
 from ...source import Source
+from ..interrupts import stopped, what_is_saved
 from ..measuring import Measuring, measured, refuse_options
 from ..network import Checkpoint, Settings
 from ..options import SourcesArgument, opened
-from ..output import FORMAT_HELP, Output, OutputOption, check_writable, emit_text, write
-from ..runs import encoded, was_interrupted, with_readings
+from ..output import FORMAT_HELP, Output, OutputOption, check_writable, chosen_format, emit_text, write
+from ..runs import encoded, failed, was_interrupted, with_readings
 from ..spread import spread
 
 _REPORTS: Final = Path("reports")
@@ -43,6 +44,16 @@ class Rendered(msgspec.Struct, frozen=True):
 
     format: Annotated[Literal["html", "md", "json"] | None, typer.Option("--format", help=FORMAT_HELP)] = None
     output: OutputOption = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError before anything is measured."""
+        self.form  # noqa: B018
+
+    @property
+    def form(self) -> str:
+        """The format asked for, or that the file's suffix means."""
+        suffixes = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
+        return chosen_format(self.format, self.output, suffixes, "html")
 
 
 @spread
@@ -73,7 +84,7 @@ def report(
     Example: mnv3prof report large --quick
     """
     given = [opened(source) for source in sources or (None,)]
-    form = _form(rendered)
+    form = rendered.form
     asked = full or no_latency or (measuring, settings) != (Measuring(), Settings())
     _refuse(given, checkpoint, asked)
     if open_it and form != "html":
@@ -91,6 +102,7 @@ def report(
         for run in (source.runs if _is_shown(source) else (new[place],))
     ]
     evidence = [one for source in given if source for one in source.evidence]
+    path: Path | None
     if form == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs, evidence))
@@ -98,18 +110,13 @@ def report(
         if open_it:
             typer.launch(path.resolve().as_uri())
     else:
+        path = rendered.output if form == "json" else None
         text = to_markdown(summary_sheets(runs)) if form == "md" else _only(runs)
         emit_text(text, rendered.output)
-    if any(map(was_interrupted, new.values())):
-        raise typer.Exit(130)
-    if any(timing.status == "wrong" for run in runs for timing in run.timings):
+    if cut := [run for run in new.values() if was_interrupted(run)]:
+        raise stopped(what_is_saved(cut[0].timings, path, ""))
+    if any(failed(run.timings) for run in runs):
         raise typer.Exit(1)
-
-
-def _form(rendered: Rendered) -> str:
-    """The form asked for, or that the file's suffix means: html, md or json."""
-    suffix = rendered.output.suffix.lower() if rendered.output else ""
-    return rendered.format or {".md": "md", ".json": "json"}.get(suffix, "html")
 
 
 def _only(runs: Sequence[Run]) -> str:

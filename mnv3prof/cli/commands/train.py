@@ -15,9 +15,10 @@ from ...record.document import training_document
 from ...record.training import Training
 from ...show.training import history_sheet, training_sheet
 from ...source import open_source
+from ..interrupts import stopping
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument
-from ..output import Output, Result, emit
+from ..output import Destination, Output, Result, emit
 from ..progress import progress
 from ..spread import spread
 
@@ -84,7 +85,7 @@ def train(
     resume: ResumeOption = False,
     switches: Switches,
     settings: Settings,
-    output: Output,
+    output: Destination,
 ) -> None:
     """Train a network by the article's recipe, and keep its weights in --output FILE.pt.
 
@@ -108,7 +109,8 @@ def train(
     from ...train.batches import steps_of
     from ...train.recipe import train as train_network
 
-    with progress() as hear:
+    before = _changed(path)
+    with stopping(lambda: _what_is_saved(path, before)), progress() as hear:
         learnt = _data(data, size, hear)
         if settings.classes is None:
             network = vary(network, classes=len(learnt.classes))
@@ -125,12 +127,25 @@ def train(
         raise typer.Exit(1)
 
 
+def _changed(path: Path) -> int:
+    """When the file was written, 0 if there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _what_is_saved(path: Path, before: int) -> str:
+    if _changed(path) == before:
+        return f"no epoch was finished, {f'{path} is unchanged' if before else 'nothing is saved'}"
+    return f"the finished epochs are saved in {path}; continue with the same command and --resume"
+
+
 def _checkpoint_path(path: Path | None) -> Path:
     """Where the checkpoint goes, found out before hours are spent."""
     if path is None:
-        raise InputError("train: where to? allowed is --output FILE.pt, which the weights are kept in")
+        raise InputError("train: --output FILE.pt is required; the weights are saved in it")
     if path.suffix not in _SUFFIXES:
-        raise InputError(f"{path}: a file of weights is allowed to end in {' or '.join(_SUFFIXES)} only")
+        raise InputError(
+            f"{path}: is no file of weights; expected a name that ends in {' or '.join(_SUFFIXES)}"
+        )
     if path.is_dir():
         raise InputError(f"{path}: is a directory; --output takes a file")
     if not os.access(path.parent, os.W_OK):

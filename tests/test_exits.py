@@ -1,0 +1,225 @@
+"""Exit codes of what measures: 2 for what is known to be impossible, 1 if nothing came of it, else 0."""
+
+import json
+from time import perf_counter
+
+import pytest
+from subjects import subject
+from timings import run_of, timing
+
+from mnv3prof.bench import convert as conversion
+from mnv3prof.bench import export as exporting
+from mnv3prof.bench import plan as planning
+from mnv3prof.bench.backends import backend, usable
+from mnv3prof.bench.obstacles import obstacle
+from mnv3prof.bench.workers import Failed
+from mnv3prof.cli.main import run
+from mnv3prof.cli.runs import failed
+from mnv3prof.cost.memory import arena
+from mnv3prof.record.plan import RuntimePlan
+from mnv3prof.record.run import NET
+from mnv3prof.record.target import Target
+
+ABSENT = "PyTorch sees no Metal device"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["latency", "small", "--on", "mps"], f"mps: {ABSENT}"),
+        (["profile", "small", "--on", "mps", "-o", "run.json"], f"mps: {ABSENT}"),
+        (["report", "small", "--on", "mps", "-o", "run.html"], f"mps: {ABSENT}"),
+        (["compare", "large", "small", "--latency", "--on", "mps"], f"mps: {ABSENT}"),
+        (["claims", "K2", "--measure", "--on", "mps"], f"mps: {ABSENT}"),
+        (["latency", "small", "--on", "mnn,cpu", "--dtype", "int8"],
+         "mnn: it takes fp32, not int8; cpu: it takes fp32, fp16, bf16, not int8"),
+        (["latency", "small", "--on", "onnxruntime", "--dtype", "fp16"], "it takes fp32, int8, not fp16"),
+        (["latency", "small", "--on", "ncnn", "--batch", "2,4"], "it takes batch 1, not 2; ncnn: it takes batch 1, not 4"),
+        (["latency", "small", "--on", "mnn,null,mps", "--dtype", "int8"], "mnn, null: it takes fp32, not int8; mps: "),
+        (["memory", "small", "--on", "cpu,null"], "cpu, null: the runtime's memory plan cannot be read"),
+        (["memory", "small", "--on", "executorch", "--dtype", "int8"], "its plan cannot be read at int8"),
+        (["claims", "K4", "--measure", "--on", "mps,cpu-compile", "--threads", "1"], ABSENT),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_here_is_refused_before_anything_is_done(
+    arguments, says, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(backend("cpu-compile"), "PACKAGE", "no-such-package")
+    begin = perf_counter()
+    assert run(arguments) == 2
+    assert perf_counter() - begin < 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("mnv3prof: --on: none of it can run here; ")
+    assert says in err
+    assert len(err) <= 300
+    assert [path for path in tmp_path.iterdir() if path.name != "reports"] == []
+
+
+def test_a_long_list_of_reasons_is_cut(capsys, monkeypatch):
+    names = [
+        "cpu",
+        "cpu-compile",
+        "executorch",
+        "litert",
+        "mnn",
+        "ncnn",
+        "onnxruntime",
+        "openvino",
+        "torchscript",
+    ]
+    for name in names:
+        monkeypatch.setattr(backend(name), "PACKAGE", f"no-such-package-for-{name}")
+    assert run(["latency", "small", "--on", ",".join(names)]) == 2
+    err = capsys.readouterr().err
+    assert len(err) <= 300
+    assert err.endswith(" more\n")
+
+
+def test_one_that_can_run_is_enough(monkeypatch):
+    for target in (Target(backend="null"), Target(backend="cpu", dtype="bf16", batch=4)):
+        assert obstacle(target) is None
+    assert obstacle(Target(backend="ncnn", batch=2)) == Failed("unsupported", "it takes batch 1, not 2")
+
+
+def test_without_pytorch_a_backend_says_how_to_get_it(monkeypatch):
+    """PyTorch makes the parts that every converter reads."""
+    from importlib.metadata import PackageNotFoundError
+
+    from mnv3prof.bench import backends
+
+    def version(package):
+        if package == "torch":
+            raise PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(backends, "version", version)
+    for name in ("cpu", "onnxruntime", "litert", "ncnn"):
+        assert usable(name).reason == "torch is not installed: pip install mnv3prof"
+    assert usable("null").ok
+
+
+@pytest.mark.parametrize("command", ["latency", "profile", "report", "compare"])
+def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULL_FAULT", "raise")  # in part 1
+    path = tmp_path / "run.json"
+    how = {
+        "latency": ["--format", "json", "-o", str(path)], "profile": ["-o", str(path)],
+        "report": ["--format", "json", "-o", str(path)],
+        "compare": ["small", "--latency", "--format", "json", "-o", str(path)],
+    }[command]  # fmt: skip
+    rows = ["--input", "32", "--rows", "1", "--on", "null,mps", "--time-budget", "0.2"]
+    assert run([command, "small", *how, *rows]) == 1
+    assert {t["status"] for t in json.loads(path.read_text())["timings"]} == {"crashed", "absent"}
+    capsys.readouterr()
+    assert run(["latency", str(path)]) == 1  # and so it is shown again
+    assert "told to fail" in capsys.readouterr().out
+    if command == "profile":
+        monkeypatch.delenv("NULL_FAULT")
+        assert run(["profile", "small", "--input", "32", "--rows", "2", "--on", "null,mps", "--time-budget", "0.2",
+                    "--resume", "-o", str(path)]) == 0  # fmt: skip
+
+
+def test_what_failed_is_told_by_the_times_that_were_tried():
+    bad = timing("mnn", NET, status="crashed", reason="x", stopped="")
+    good = timing("cpu", NET, [0.001] * 9)
+    wrong = timing("ncnn", NET, [0.001] * 9, status="wrong", reason="x")
+    assert not failed([])
+    assert not failed([good, bad])
+    assert failed([bad, bad])
+    assert failed([good, bad], [bad])
+    assert failed([good, wrong], [good])
+
+
+def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(capsys, monkeypatch):
+    def measured(subject, wishes, how, hear):
+        return (run_of(subject, [timing("mnn", NET, status="crashed", reason="x", stopped="")]),)
+
+    monkeypatch.setattr("mnv3prof.claims.measure.measure", measured)
+    assert run(["claims", "K2", "--measure", "--on", "mnn"]) == 1
+    assert "no evidence yet" in capsys.readouterr().out
+    assert run(["claims", "K3", "--measure", "--on", "cpu-compile"]) in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [("convert", "the conversion failed: no"), ("run", "the converted file does not run: no")],
+)
+def test_an_export_that_fails_exits_with_1_and_writes_nothing(at, says, capsys, tmp_path, monkeypatch):
+    class Refusing:
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def ask(self, *_):
+            return Failed("crashed", "no")
+
+    if at == "convert":
+        monkeypatch.setattr(conversion, "pytorch_worker", Refusing)
+    monkeypatch.setattr(exporting, "runtime_worker", Refusing)
+    path = tmp_path / "x.onnx"
+    assert run(["export", "small", "--input", "32", "--part", "2", "--no-cache", "-o", str(path)]) == 1
+    assert says in capsys.readouterr().out
+    assert not path.exists()
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """What the runtimes would answer, by backend: bytes, or why there are none."""
+    answers = {}
+
+    def asked(subject, names, dtype, batch, *_):
+        return tuple(
+            RuntimePlan(
+                n, **({"bytes": a} if isinstance(a, int) else {"reason": a}), dtype=dtype, batch=batch
+            )
+            for n in names
+            for a in [answers[n]]
+        )
+
+    monkeypatch.setattr(planning, "runtime_plans", asked)
+    return answers
+
+
+def test_a_size_is_judged_by_each_plan_and_the_worst_decides(plans, capsys):
+    """At 96 pixels the folded arena of Small takes 64,512 bytes in int8."""
+    own = arena(subject("small", 96).graph, "int8").bytes
+    assert own == 64_512
+    asked = ["memory", "small", "--input", "96", "--dtype", "int8", "--on", "litert,mnn"]
+    monkeyed = [*asked[:-1], "litert"]
+    for size in ("64KiB", "64KB", "64k", "65536"):
+        plans["litert"] = 65_536
+        assert run([*monkeyed, "--fit", size]) == 0
+        out = capsys.readouterr().out
+        assert "in 64.0 KiB (65,536 bytes): fits\n" in out
+        plans["litert"] = 65_537
+        assert run([*monkeyed, "--fit", size, "--format", "json"]) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert found["fit"]["fits"] is True
+        assert found["planned_fit"] == [{"planner": "litert", "bytes": 65_537, "fits": False, "reason": ""}]
+    plans["litert"], plans["mnn"] = 1_000, "it is not told"
+    assert run([*asked, "--fit", "64KiB"]) == 1  # what is not known does not pass
+    assert "not known as mnn plans it" in capsys.readouterr().out
+    assert run([*asked]) == 0
+    plans["litert"] = "crashed"
+    assert run([*asked]) == 1  # nothing was learnt
+    assert run([*monkeyed, "--fit", "1GiB"]) == 1
+
+
+def test_the_plans_of_a_saved_run_are_judged_too(capsys, tmp_path):
+    from mnv3prof.cli.runs import encoded
+
+    small = subject("small", 96)
+    plan = RuntimePlan("litert", 1_000_000), RuntimePlan("cpu", reason="it is not told")
+    path = tmp_path / "run.json"
+    path.write_text(encoded(run_of(small, plans=plan)), encoding="utf-8")
+    assert run(["memory", str(path), "--fit", "900KiB"]) == 1
+    assert "does not fit as litert plans it" in capsys.readouterr().out
+    assert run(["memory", str(path), "--fit", "1MiB"]) == 0
