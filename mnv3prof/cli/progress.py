@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from ..graph.errors import printable
+from .streams import say
+
 if TYPE_CHECKING:
     from ..bench.schedule import Progress
-
 
 _LINE_EVERY_S: Final = 10.0
 
@@ -35,7 +37,7 @@ def _lines() -> Callable[["Progress"], None]:
         if now - last >= _LINE_EVERY_S:
             last = now
             left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
-            print(f"{progress.what}{left}", file=sys.stderr, flush=True)
+            say(f"{progress.what}{left}")
 
     return hear
 
@@ -46,7 +48,7 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    left, what = TextColumn("{task.fields[left]:>7}"), TextColumn("{task.description}")
+    left, what = TextColumn("{task.fields[left]:>7}"), TextColumn("{task.description}", markup=False)
     # Drawn only when something is told: drawing takes processor time from what is measured.
     with Bar(
         BarColumn(), left, what, console=Console(stderr=True), auto_refresh=False, transient=True
@@ -62,7 +64,11 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
             if now - last >= 0.2:
                 last = now
                 bar.update(
-                    task, description=progress.what, total=total, completed=progress.share or 0.0, left=left
+                    task,
+                    description=printable(progress.what),
+                    total=total,
+                    completed=progress.share or 0.0,
+                    left=left,
                 )
                 bar.refresh()
 
