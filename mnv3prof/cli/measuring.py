@@ -18,6 +18,7 @@ from .options import NoCacheOption, OnOption, backend_names, listed
 from .output import Output, check_writable, form_of, write
 from .progress import progress
 from .runs import encoded
+from .streams import say
 
 if TYPE_CHECKING:
     from ..bench.profile import Request
@@ -71,7 +72,7 @@ class Measuring(msgspec.Struct, frozen=True):
 
     def request(self, subjects: Mapping[str, Subject]) -> "Request":
         """What to measure of `subjects`, by variant. Raises InputError for what is not allowed."""
-        from ..bench.cache import default_folder
+        from ..bench.cache_folder import usable_folder
         from ..bench.profile import Request
 
         targets = self.targets()
@@ -79,7 +80,7 @@ class Measuring(msgspec.Struct, frozen=True):
         seconds_in_range(self.timeout, "--timeout")
         return Request(
             subjects, {variant: self.parts_of(subject) for variant, subject in subjects.items()},
-            targets, budget, self.timeout, None if self.no_cache else default_folder(), self.ops,
+            targets, budget, self.timeout, None if self.no_cache else usable_folder(say), self.ops,
         )  # fmt: skip
 
     def targets(self) -> tuple[Target, ...]:

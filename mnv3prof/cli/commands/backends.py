@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from ...bench.backends import backend, names, usable
-from ...bench.cache import default_folder
+from ...bench.cache import opened
+from ...bench.cache_folder import usable_folder
 from ...bench.schedule import Plan, Watcher, measure
 from ...device.protocol import Piece
 from ...mobilenetv3.table import Row, Table
@@ -16,6 +17,7 @@ from ...show.latency import backends_sheet
 from ..output import Output, Result, emit
 from ..progress import progress
 from ..spread import spread
+from ..streams import say
 
 
 @spread
@@ -53,8 +55,8 @@ def _check(backends: list[str]) -> dict[str, Timing]:
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
     block = subject.graph.block_names[1]
     targets = tuple(Target(backend=name) for name in backends)
-    plan = Plan({"": subject}, (Piece("", block),), targets, default_folder(), 0.1 * len(backends))
-    with progress() as hear:
+    with progress() as hear, opened(usable_folder(say)) as folder:
+        plan = Plan({"": subject}, (Piece("", block),), targets, folder, 0.1 * len(backends))
         return {timing.target.backend: timing for timing in measure(plan, Watcher(hear))}
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ...bench import cache
+from ...bench.cache import opened as opened_cache
+from ...bench.cache_folder import usable_folder
 from ...bench.export import Exported
 from ...bench.export import export as export_part
 from ...bench.formats import form, name_of, names
@@ -20,6 +21,7 @@ from ..options import DtypeOption, NoCacheOption, TrainedSourceArgument, in_rang
 from ..output import Output, Result, emit
 from ..progress import progress
 from ..spread import spread
+from ..streams import say
 
 
 @spread
@@ -54,7 +56,7 @@ def export(
         raise InputError(f"export: where to? allowed is --output FILE{form(to).SUFFIX}")
     subject = checkpoint.network(opened(source), settings)
     _refuse_suffix(output.output, to)
-    kept = cache.opened(None if no_cache else cache.default_folder())
+    kept = opened_cache(None if no_cache else usable_folder(say))
     with kept as folder, progress() as hear:
         found = export_part(
             subject, part, to, dtype, batch, folder, lambda step: hear(Progress(step))

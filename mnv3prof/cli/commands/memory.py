@@ -86,10 +86,12 @@ def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[R
 
 
 def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-    from ...bench.cache import default_folder
+    from ...bench.cache import opened
+    from ...bench.cache_folder import usable_folder
     from ...bench.plan import runtime_plans
     from ..progress import progress
+    from ..streams import say
 
     names = backend_names(on)
-    with progress() as hear:
-        return runtime_plans(subject, names, dtype, batch, default_folder(), hear)
+    with progress() as hear, opened(usable_folder(say)) as folder:
+        return runtime_plans(subject, names, dtype, batch, folder, hear)
