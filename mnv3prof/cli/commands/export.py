@@ -11,7 +11,7 @@ from ...bench.export import Exported
 from ...bench.export import export as export_part
 from ...bench.formats import form, name_of, names
 from ...bench.schedule import Progress
-from ...graph.errors import InputError
+from ...graph.errors import InputError, printable
 from ...record.run import NET, Weights
 from ...record.whole import replace_file
 from ...render.sheet import Column, Sheet
@@ -86,7 +86,7 @@ def _write(found: Exported, path: Path) -> dict[str, int]:
             replace_file(target, found.files[name])
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    return {str(target): len(found.files[name]) for target, name in targets.items()}
+    return {printable(str(target)): len(found.files[name]) for target, name in targets.items()}
 
 
 def _facts(found: Exported) -> dict[str, object]:
