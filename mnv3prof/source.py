@@ -2,7 +2,7 @@
 
 import codecs
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,9 @@ from .mobilenetv3.files import MAX_TABLE_BYTES, PRESET_ALIASES, PRESETS, parse_t
 from .mobilenetv3.table import Table
 from .record.embedded import embedded
 from .record.findings import Evidence, read_saved
-from .record.read import MAX_RUN_BYTES
+from .record.read import MAX_ROWS, MAX_RUN_BYTES
 from .record.run import Run, Subject
+from .record.whole import read_file
 
 _PAGES: Final = (".html", ".htm")
 _LIMITS: Final = {
@@ -107,7 +108,7 @@ def _source(text: str, data: bytes, suffix: str, name: str) -> Source:
     data = data.removeprefix(codecs.BOM_UTF8)
     if suffix in _PAGES:
         places = ((f"{text}, document {n}", each) for n, each in enumerate(embedded(data, text), 1))
-        return _measured(text, [_saved(document, place) for place, document in places])
+        return _measured(text, _few_rows((_saved(document, place) for place, document in places), text))
     saved = read_saved(data, text) if suffix == ".json" else None
     if isinstance(saved, (Run, Evidence)):
         return _measured(text, [saved])
@@ -121,7 +122,19 @@ def _saved(document: bytes, where: str) -> Run | Evidence:
     return saved
 
 
-def _measured(text: str, saved: Sequence[Run | Evidence]) -> Source:
+def _few_rows(saved: Iterator[Run | Evidence], text: str) -> Iterator[Run | Evidence]:
+    """The same. Raises InputError where their networks have more than MAX_ROWS together."""
+    rows = 0
+    for each in saved:
+        runs = (each,) if isinstance(each, Run) else each.runs
+        rows += sum(len(subject.table.rows) for run in runs for subject in run.subjects.values())
+        if rows > MAX_ROWS:
+            raise InputError(f"{text}: its networks have {rows:,} rows; expected at most {MAX_ROWS:,}")
+        yield each
+
+
+def _measured(text: str, documents: Iterable[Run | Evidence]) -> Source:
+    saved = tuple(documents)
     runs = tuple(each for each in saved if isinstance(each, Run))
     return Source(text, None, runs, tuple(each for each in saved if isinstance(each, Evidence)))
 
@@ -138,25 +151,17 @@ def _numbered(page: Source, text: str, number: str) -> Source:
 
 
 def _bytes(path: Path, text: str) -> bytes:
-    """The bytes of a regular file, for a pipe would be waited for. Raises InputError about `text`."""
+    """The bytes of a file of a known type. Raises InputError about `text`."""
+    most = _LIMITS.get(path.suffix.lower())
     try:
-        if not path.exists():
-            raise InputError(_missing(path, text))
-        if not path.is_file():
-            kind = "a directory" if path.is_dir() else "not a regular file"
-            raise InputError(f"{text}: is {kind}; {_EXPECTED}")
-        most = _LIMITS.get(path.suffix.lower())
-        if most is None:
-            raise InputError(f"{text}: is not a file of a known type; {_EXPECTED}")
-        if path.stat().st_size > most:
-            raise InputError(f"{text}: is too large; at most {most:,} bytes are read")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{text}: cannot be read ({error.strerror})") from None
-    except InputError:
-        raise
-    except ValueError as error:  # a NUL byte in the path
-        raise InputError(f"{text!r}: is not a file name ({error})") from None
+        missing, unknown = not path.exists(), most is None and path.is_file()
+    except OSError:
+        missing = unknown = False  # read_file says why
+    if missing:
+        raise InputError(_missing(path, text))
+    if unknown:
+        raise InputError(f"{text}: is not a file of a known type; {_EXPECTED}")
+    return read_file(path, most or 0, _EXPECTED)
 
 
 def _missing(path: Path, text: str) -> str:

@@ -2,11 +2,12 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from subjects import subject
 
-from mnv3prof.bench import cache
+from mnv3prof.bench import cache, cache_folder
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.requests import FileKind
 from mnv3prof.bench.workers import Failed
@@ -16,6 +17,7 @@ from mnv3prof.record.run import Weights
 
 SMALL = subject("small", 32)
 ONNX = FileKind("onnx", "fp32", 1)
+COMMAND = ["latency", "small", "--input", "32", "--on", "onnxruntime", "--rows", "1", "--time-budget", "0.1"]
 PIECES = {ONNX: (Piece("", "1"), Piece("", "2"))}
 
 
@@ -96,23 +98,7 @@ def test_a_failed_conversion_leaves_nothing(tmp_path):
 
 def test_the_command_tells_and_clears(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "kept"))
-    assert (
-        run(
-            [
-                "latency",
-                "small",
-                "--input",
-                "32",
-                "--on",
-                "onnxruntime",
-                "--rows",
-                "1",
-                "--time-budget",
-                "0.1",
-            ]
-        )
-        == 0
-    )
+    assert run(COMMAND) == 0
     capsys.readouterr()
     assert run(["cache", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -127,17 +113,163 @@ def test_the_command_tells_and_clears(tmp_path, monkeypatch, capsys):
 
 def test_no_cache_keeps_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "kept"))
-    command = [
-        "latency",
-        "small",
-        "--input",
-        "32",
-        "--on",
-        "onnxruntime",
-        "--rows",
-        "1",
-        "--time-budget",
-        "0.1",
-    ]
-    assert run([*command, "--no-cache"]) == 0
+    assert run([*COMMAND, "--no-cache"]) == 0
     assert not (tmp_path / "kept").exists()
+
+
+def _made(folder, name, data=b"x" * 1_000_000):
+    def make(draft):
+        (draft / "main").write_bytes(data)
+        return draft / "main", 1.0
+
+    return cache.keep(folder, name, make)
+
+
+def test_everything_is_counted_trimmed_and_cleared(tmp_path):
+    """Entries, inductor's files, and what a killed run left; other files in the folder stay."""
+    _made(tmp_path, "k")
+    (tmp_path / "other").write_bytes(b"x" * 100)
+    for name in (".draft-x/a/file", "inductor/aa/file", "inductor/bb/file"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x" * 1_000_000)
+    (tmp_path / "trials-1.json").write_bytes(b"[]")
+    found = cache.contents(tmp_path)
+    assert found.entries == 1
+    assert found.bytes == 4_000_002 + (tmp_path / "k" / "entry.json").stat().st_size
+    os.utime(tmp_path / "inductor" / "aa", (1, 1))
+    cache.trim(tmp_path, most=3_500_000)
+    assert not (tmp_path / "inductor" / "aa").exists()
+    assert (tmp_path / ".draft-x").exists()  # another run may be writing it
+    os.utime(tmp_path / ".draft-x", (1, 1))
+    cache.trim(tmp_path)
+    assert not (tmp_path / ".draft-x").exists()
+    _, left = cache.clear(tmp_path)
+    assert (left.entries, left.bytes) == (0, 0)
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["inductor", "other"]
+
+
+def test_what_a_run_has_just_made_is_not_trimmed(tmp_path):
+    _made(tmp_path, "old")
+    os.utime(tmp_path / "old", (1, 1))
+    _made(tmp_path, "own")
+    _made(tmp_path, "others")
+    cache.trim(tmp_path, most=0, own={"own"})
+    assert [place.name for place in tmp_path.iterdir()] == ["own"]
+
+
+def test_several_that_keep_and_trim_do_not_disturb_each_other(tmp_path):
+    def keep_and_trim(name):
+        _made(tmp_path, name)
+        cache.trim(tmp_path, most=3_100_000)
+        cache.find(tmp_path, name)
+        return cache.contents(tmp_path)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(keep_and_trim, map(str, range(80))))) == 80
+    cache.trim(tmp_path, most=3_100_000)
+    assert cache.contents(tmp_path).bytes <= 3_100_000
+
+
+def test_a_cache_that_cannot_be_changed_is_used(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    entry = _made(tmp_path, "k")
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.find(tmp_path, "k") == entry
+
+
+def test_a_damaged_entry_that_cannot_be_removed_is_put_aside(tmp_path, monkeypatch):
+    _made(tmp_path, "k")
+    (tmp_path / "k" / "main").write_bytes(b"damaged")
+    monkeypatch.setattr(cache.shutil, "rmtree", lambda *_, **__: None)
+    assert cache.find(tmp_path, "k") is None
+    entry = _made(tmp_path, "k", b"right")
+    assert cache.find(tmp_path, "k") == entry
+    assert (tmp_path / "k" / "main").read_bytes() == b"right"
+
+
+@pytest.mark.parametrize("manifest", [b"", b"{}", b"[" * 10_000, b'{"main":"a","seconds":1,"bytes":1,"digests":{"/dev/zero":""}}',
+                                      b'{"main":"a","seconds":1,"bytes":1,"digests":{"pipe":""}}', None])  # fmt: skip
+def test_an_entry_of_any_content_is_no_entry(manifest, tmp_path):
+    place = tmp_path / "k"
+    place.mkdir()
+    os.mkfifo(place / ("pipe" if manifest is not None else "entry.json"))
+    if manifest is not None:
+        (place / "entry.json").write_bytes(manifest)
+    assert cache.find(tmp_path, "k") is None
+    assert not place.exists()
+
+
+def _told(monkeypatch, folder):
+    told = []
+    monkeypatch.setenv("MNV3PROF_CACHE", str(folder))
+    cache_folder._usable.cache_clear()
+    return cache_folder.usable_folder(told.append), told
+
+
+@pytest.mark.parametrize("place", ["/dev/null/x", "file", "/proc/x"])
+def test_a_cache_that_cannot_be_made_is_a_temporary_folder_and_said_once(
+    place, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_bytes(b"kept")
+    folder, told = _told(monkeypatch, tmp_path / place)
+    assert [
+        text.startswith(f"mnv3prof: {tmp_path / place}: the cache cannot be written") for text in told
+    ] == [True]
+    _made(folder, "k")
+    assert cache.find(folder, "k")
+    assert (tmp_path / "file").read_bytes() == b"kept"
+    assert run(["cache"]) == (0 if place == "/proc/x" else 2)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_entries_of_a_cache_that_cannot_be_written_are_used(tmp_path, monkeypatch):
+    entry = _made(tmp_path / "kept", "k")
+    _made(tmp_path / "kept", "damaged")
+    (tmp_path / "kept" / "damaged" / "main").write_bytes(b"x")
+    monkeypatch.setattr(cache_folder, "_problem", lambda _: "Read-only file system")
+    folder, told = _told(monkeypatch, tmp_path / "kept")
+    assert len(told) == 1
+    assert cache.find(folder, "k") == entry
+    assert cache.find(folder, "damaged") is None
+    made = _made(folder, "damaged", b"right")
+    assert cache.find(folder, "damaged") == made
+    assert (tmp_path / "kept" / "damaged" / "main").read_bytes() == b"x"
+
+
+def test_a_disk_that_is_full_is_a_reason(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    _, told = _told(monkeypatch, tmp_path)
+    assert "No space left on device" in told[0]
+
+
+def test_an_entry_that_is_hidden_from_the_user_is_a_reason(tmp_path, monkeypatch):
+    _made(tmp_path, "k")
+    (tmp_path / "k" / "main").write_bytes(b"x")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    _, told = _told(monkeypatch, tmp_path)
+    assert "k in it can be neither used nor replaced" in told[0]
+
+
+def test_clear_says_what_is_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path))
+    _made(tmp_path, "k")
+    monkeypatch.setattr(cache, "_remove", lambda _: None)
+    assert run(["cache", "--clear"]) == 2
+    out, err = capsys.readouterr()
+    assert "0 B" in out
+    assert f"{tmp_path}: 1 entries" in err
+    assert "cannot be removed" in err
+
+
+def test_compiled_files_are_where_the_cache_is(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    with cache.opened(tmp_path):
+        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "inductor")
+    with cache.opened(None) as folder:
+        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(folder / "inductor")
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ

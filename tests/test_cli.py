@@ -419,6 +419,73 @@ def test_structs_on_the_command_line_keep_their_fields_order():
     assert [name for name in flags if name in fields] == fields
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", ["flops --by layer --format json", "flops --by layer"])
+def test_standard_output_is_written_whole_or_that_is_said(unbuffered, arguments, tmp_path):
+    """A file system that takes 20,480 bytes and then no more writes the first part without an error."""
+    done = subprocess.run(
+        f"ulimit -f 20; '{SCRIPT}' {arguments} > '{tmp_path}/x'", shell=True, capture_output=True, text=True,
+        check=False, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, executable="/bin/bash",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mnv3prof: standard output: cannot be written (File too large)\n",
+    )
+
+
+def test_a_standard_error_that_takes_nothing_changes_no_exit_code():
+    for arguments, code in (("flops nope", 2), ("flops --input 8 --format csv", 0)):
+        done = subprocess.run(
+            f"'{SCRIPT}' {arguments} 2> /dev/full", shell=True, capture_output=True, check=False
+        )
+        assert done.returncode == code
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(["check", "small"]) == 2
+    assert "the current folder: cannot be read (No such file" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_expects_names_its_path(monkeypatch, capsys):
+    def application(_):
+        raise PermissionError(13, "Permission denied", "/a/b\x1b")
+
+    monkeypatch.setattr("mnv3prof.cli.main.application", application)
+    assert run(["flops"]) == 2
+    assert capsys.readouterr().err == "mnv3prof: /a/b?: cannot be used (Permission denied)\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["x" * 9_000], ["flops", "y" * 9_000 + ".toml"], ["flops", "--batch-norm", "z" * 999]]
+)
+def test_a_message_is_one_printable_line_of_300_letters(arguments, capsys):
+    assert run([arguments[0], *(f"\x1b]0;owned\x07\n{text}" for text in arguments[1:])]) == 2
+    said = capsys.readouterr().err
+    assert len(said) <= 301
+    assert said.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.1, 0.2, 0.5])
+def test_several_interrupts_at_any_time_end_it_without_a_word(after_s):
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import mnv3prof.cli.main as m; print(1, flush=True); m.main()", "flops"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    process.stdout.readline()  # from here on interrupts are its own
+    time.sleep(after_s)
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    _, said = process.communicate()
+    assert said == ""
+    assert process.returncode in (0, 130)
+
+
 def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
     def application(_):
         raise KeyboardInterrupt

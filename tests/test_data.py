@@ -1,6 +1,9 @@
 """What is learnt from: the digits, and folders of images as people have them."""
 
+import os
+import shutil
 import sys
+from time import process_time
 
 import numpy as np
 import pytest
@@ -105,6 +108,37 @@ def test_what_is_no_image_is_skipped_and_named(folder):
     assert heard[-1].what == "reading images: 24 of 24"
 
 
+def test_an_image_of_too_many_pixels_is_skipped_before_it_is_decoded(folder, capsys, recwarn):
+    Image.new("1", (13_000, 13_000)).save(folder / "red" / "big.png")  # Pillow itself would warn, and decode
+    begin = process_time()
+    found = image_folder(folder, (8, 8))
+    assert process_time() - begin < 2
+    assert found.skipped == (
+        (str(folder / "red" / "big.png"), "13000x13000 pixels; expected at most 50,000,000"),
+    )
+    assert capsys.readouterr() == ("", "")
+    assert not recwarn
+
+
+def test_a_large_jpeg_is_decoded_small(folder, monkeypatch):
+    Image.new("RGB", (4_000, 2_000), (200, 0, 0)).save(folder / "red" / "large.jpg")
+    sizes, plainly = [], Image.Image.convert
+    monkeypatch.setattr(
+        Image.Image, "convert", lambda image, mode: sizes.append(image.size) or plainly(image, mode)
+    )
+    assert not image_folder(folder, (100, 60)).skipped
+    assert max(sizes) == (500, 250)  # an eighth, and twice what is needed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are bytes")
+def test_names_that_are_not_text_are_shown_as_far_as_they_can_be(folder):
+    shutil.copytree(folder / "red", folder / os.fsdecode(b"re\xffd\x1b"))
+    (folder / "red" / os.fsdecode(b"\xff.png")).write_bytes(b"x")
+    found = image_folder(folder, (8, 8))
+    assert "re?d?" in found.classes
+    assert found.skipped[0][0].endswith("red/?.png")
+
+
 def _says(path):
     with pytest.raises(InputError) as error:
         image_folder(path, (8, 8))
@@ -125,7 +159,7 @@ def test_a_folder_that_cannot_be_learnt_from_is_refused(folder, tmp_path_factory
     assert "class green has 0 images that can be read; at least 2 are needed" in _says(folder)
     for n in range(3):
         (folder / "green" / f"{n}.png").write_bytes(b"x")
-    assert f"3 skipped, the first {folder / 'green' / '0.png'}: Unidentified" in _says(folder)
+    assert "3 skipped, the first 0.png: Unidentified" in _says(folder)
 
 
 def test_more_images_than_memory_takes_are_refused_before_any_is_read(folder):

@@ -1,4 +1,5 @@
 import os
+import re
 
 import msgspec
 import pytest
@@ -7,6 +8,7 @@ from random_tables import tables
 from subjects import subject
 
 from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3 import files
 from mnv3prof.mobilenetv3.files import activation_code, to_csv
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.document import table_document
@@ -169,7 +171,7 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
         ("a.json", '{"table": {"rows": [[16, 16, 3, 1, null, "RE"]]}}', "row 1, column SE: None is not allowed"),
         ("a.json", "[" * 100_000 + "]" * 100_000, "is nested too deeply"),
         ("a.yaml", "rows:", "is not a file of a known type; expected .toml, .csv, .json or .html"),
-        ("a.toml", b"#" * 10_000_001, "is too large; at most 10,000,000 bytes are read"),
+        ("a.toml", b"#" * 10_000_001, "is too large; expected at most 262,144 bytes"),
     ],
 )  # fmt: skip
 def test_what_makes_no_network_is_refused_in_one_sentence(tmp_path, name, content, sentence):
@@ -187,7 +189,7 @@ def test_what_makes_no_network_is_refused_in_one_sentence(tmp_path, name, conten
     [
         (b"r\xc3\xa9seau", "réseau"),
         (b"r\xe9seau", "r?seau"),
-        (b"a\x1b[1mb\nc", "a?[1mb?c"),
+        (b"a\x1b[1mb\nc", "a?[1mb c"),
         (b"x" * 240, "x" * 200),
     ],
 )
@@ -221,6 +223,58 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, suffix):
     os.mkfifo(pipe)
     with pytest.raises(InputError, match="is not a regular file"):
         read_table(pipe)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join(["a"] * 60_000) + " = 1",
+        f"[{' . '.join(['a'] * 40)}]",
+        "x = {" + ".".join(['"a b"'] * 34) + " = 1}",
+        "\n\n" + "\t.\t".join(["'a'"] * 34) + "=1",
+    ],
+)
+def test_a_key_of_many_parts_is_refused_before_it_is_parsed(tmp_path, text, monkeypatch):
+    monkeypatch.setattr("tomllib.loads", None)
+    path = tmp_path / "a.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"a.toml, line [13]: a key of more than 32 parts; expected at most 4"
+    ):
+        read_table(path)
+
+
+def test_no_text_makes_the_search_for_long_keys_slow():
+    from time import process_time
+
+    begin = process_time()
+    for text in (
+        "a" * 2**18,
+        "a " * 2**17,
+        "a." * 2**4 + "a" * 2**18,
+        '"' * 2**18,
+        "a" + " " * 2**18,
+        "'.'." * 2**16,
+    ):
+        files._LONG_KEY.search(text)
+    assert process_time() - begin < 1
+
+
+def test_text_with_many_dots_is_no_key(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(
+        f'name = "{"1. " * 20}"\n# {"..." * 40}\nrows = [[16, 16, 3, 1, false, "RE"]]', encoding="utf-8"
+    )
+    assert read_table(path).name == "1. " * 20
+
+
+def test_a_name_in_csv_begins_no_formula(tmp_path):
+    table = msgspec.structs.replace(read_table("small"), name="a,=1+1; @x, and so on")
+    text = to_csv(table)
+    assert not any(cell.strip().startswith(("=", "@")) for cell in re.split("[,;\n]", text))
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    assert read_table(path) == table
 
 
 @pytest.mark.parametrize("source", ["a\0b.toml", "x" * 5_000 + ".toml", ""])

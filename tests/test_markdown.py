@@ -8,8 +8,10 @@ from subjects import subject
 
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.render.html import to_html
 from mnv3prof.render.markdown import to_csv, to_markdown
 from mnv3prof.render.sheet import Column, Sheet
+from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show.costs import cost_sheet, table_sheet
 from mnv3prof.source import read_table
 
@@ -62,7 +64,30 @@ def test_csv_is_exact():
 
 def test_csv_quotes_what_would_break_it_and_leaves_the_absent_empty():
     sheet = Sheet("x", (Column("a", "A", "text"), Column("b", "B")), (('say "a, b"\nc', None),))
-    assert list(csv.reader(io.StringIO(to_csv(sheet)))) == [["a", "b"], ['say "a, b"\nc', ""]]
+    assert list(csv.reader(io.StringIO(to_csv(sheet)))) == [["a", "b"], ['say "a, b" c', ""]]
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r@", " =", "＝"])
+def test_no_text_is_a_formula_and_numbers_stay_numbers(begin):
+    formula = f"{begin}cmd|' /C calc'!A0"
+    sheet = Sheet("x", (Column(begin, "A", "text"), Column("b", "B", "number")), ((formula, -1.5),))
+    (title, _), (text, number) = csv.reader(io.StringIO(to_csv(sheet)))
+    assert text.startswith("'")
+    assert title.startswith("'")
+    assert number == "-1.5"
+
+
+ESCAPES = "\x1b]0;owned\x07\x1b]8;;http://x\x1b\\\x9b2J\u202e\u2066\u200f\x00\r\n\ud800 \ufeff"
+
+
+@pytest.mark.parametrize(
+    "render", [to_markdown, to_terminal, lambda s: to_csv(s[0]), lambda s: to_html(s[0])]
+)
+def test_every_format_prints_printable_text(render):
+    columns = (Column(ESCAPES, ESCAPES, "text"), Column("b", "B", "prose"))
+    text = render([Sheet(ESCAPES, columns, ((ESCAPES, ESCAPES),), ((ESCAPES, ESCAPES),), notes=(ESCAPES,))])
+    assert "owned" in text
+    assert all(line.isprintable() for line in text.splitlines())
 
 
 @pytest.mark.parametrize("by", ["block", "op", "layer"])

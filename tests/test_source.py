@@ -8,6 +8,7 @@ import sys
 import tracemalloc
 from collections import Counter
 from pathlib import Path
+from time import process_time
 
 import msgspec
 import pytest
@@ -295,9 +296,7 @@ def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch):
 
     endless = Endless()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(endless)))
-    with pytest.raises(
-        InputError, match="standard input: is too large for a table; at most 10,000,000 bytes"
-    ):
+    with pytest.raises(InputError, match="standard input: is too large for a table; at most 262,144 bytes"):
         open_source("-")
     assert endless.read_bytes < 20_000_000
 
@@ -453,17 +452,21 @@ def test_a_file_is_opened_and_its_run_decoded_once(name, arguments, here, capsys
     if name == "mine.toml" and arguments[0] in {"report", "latency"}:
         arguments = ["compare", "{}", "--without-se"]
     opened, decoded = Counter(), Counter()
-    plainly, decode = Path.open, msgspec.json.decode
+    decode = msgspec.json.decode
 
-    def counting_open(path, *args, **kwargs):
-        opened[path.name] += 1
-        return plainly(path, *args, **kwargs)
+    def counting(plainly):
+        def counting_open(path, *args, **kwargs):
+            opened[Path(path).name] += 1
+            return plainly(path, *args, **kwargs)
+
+        return counting_open
 
     def counting_decode(data, **how):
         decoded[how["type"].__name__ if "type" in how else "any"] += 1
         return decode(data, **how)
 
-    monkeypatch.setattr(Path, "open", counting_open)
+    monkeypatch.setattr(Path, "open", counting(Path.open))
+    monkeypatch.setattr(os, "open", counting(os.open))
     monkeypatch.setattr(msgspec.json, "decode", counting_decode)
     assert run([word.format(name) for word in arguments]) in (0, 1)
     assert opened[name] == 1
@@ -598,6 +601,24 @@ def test_all_documents_of_a_page_together_have_a_limit(folder, tmp_path, monkeyp
     page.write_text(embedded.embed((folder / "run.json").read_bytes() + b" " * 400_000) * 3, encoding="utf-8")
     with pytest.raises(InputError, match="its run is damaged: the page holds more than"):
         open_source(str(page))
+
+
+def test_many_values_or_rows_are_refused_before_they_are_read(folder, tmp_path, monkeypatch):
+    document = json.loads((folder / "run.json").read_bytes())
+    network = {"table": {"name": "x", "rows": [[8, 8, 3, 1, False, "RE"]] * 1_000}, "input": [8, 8]}
+    many = {**document, "graphs": {**document["graphs"], **{f"{n}": network for n in range(400)}}}
+    small = json.dumps({**document, "graphs": {"": network}}).encode()
+    monkeypatch.setattr(read, "MAX_ROWS", 4_500)
+    values = json.dumps({**document, "notes": ["a"] * 1_600_000}).encode()
+    names = ("rows.json", "rows.html", "values.json", "values.html", "together.html")
+    data = (json.dumps(many).encode(), embedded.embed(json.dumps(many).encode()).encode(), values,
+            embedded.embed(values).encode(), embedded.embed(small).encode() * 7)  # fmt: skip
+    for name, content in zip(names, data, strict=True):
+        (tmp_path / name).write_bytes(content)
+        begin = process_time()
+        with pytest.raises(InputError, match=rf"{name}.*(rows|values); expected at most"):
+            open_source(str(tmp_path / name))
+        assert process_time() - begin < 2
 
 
 @given(

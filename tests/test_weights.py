@@ -1,6 +1,9 @@
 """`train` as a user runs it, and its weights in `latency`, `export` and `profile`."""
 
 import json
+import os
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -200,9 +203,9 @@ def test_what_is_no_checkpoint_is_refused(here, capsys):
     for name, says in {
         "junk": "junk.pt: is no file of weights (",
         "half": "half.pt: is no file of weights (",
-        "module": "module.pt: is no file of weights (",  # it would run code
-        "list": "list.pt: holds a list; allowed is what mnv3prof train writes",
-        "plain": "plain.pt: holds no weights; allowed are train's checkpoint and a state_dict",
+        "module": "module.pt: holds a pickled torch.nn.modules.linear.Linear, which would run code; save model.",
+        "list": "list.pt: holds a list; expected a checkpoint of train, or a state_dict",
+        "plain": "plain.pt: holds no weights; expected a checkpoint of train, or a state_dict",
         "gone": "gone.pt: cannot be read (No such file or directory)",
     }.items():
         assert says in _refused(["latency", "--weights", f"{name}.pt"], capsys)
@@ -212,6 +215,113 @@ def test_what_is_no_checkpoint_is_refused(here, capsys):
     torch.save(torch.nn.Linear(1, 1).state_dict(), here / "linear.pt")
     refused = _refused(["train", "net.toml", *QUICK, "--resume", "-o", "linear.pt"], capsys)
     assert "linear.pt: is no checkpoint of mnv3prof train" in refused
+
+
+def _edited(here, **change):
+    torch.save({**torch.load(here / "net.pt", weights_only=True), **change}, here / "edited.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input": torch.ones(3)}, {"input": "x"}, {"input": [0, 5]}, {"input": None}, {"data": 7},
+        {"data": "x" * 10_000}, {"accuracy": "0.5"}, {"accuracy": 7.0}, {"accuracy": None}, {"table": b"{}"},
+        {"table": "{}"}, {"table": "[" * 9_999}, {"state_dict": {}}, {"state_dict": {1: torch.ones(1)}},
+        {"state_dict": {"\x1b]0;owned\x07\x1b[2J": torch.ones(1)}}, {"images": "x"}, {"images": torch.ones(3)},
+        {"images": torch.ones(1, 3, 16, 16, dtype=torch.int64)}, {"images": torch.full((1, 3, 16, 16), torch.nan)},
+        {"images": torch.ones(1).expand(10**6, 3, 16, 16)}, {"classes": 3}, {"mean": "x"}, {"recipe": 1},
+        {"state_dict": {"a": torch.ones(2).to_sparse()}},
+    ],
+    ids=range(24),
+)  # fmt: skip
+def test_a_checkpoint_of_any_content_is_one_sentence(change, here, capsys):
+    _edited(here, **change)
+    said = _refused(["latency", "--weights", "edited.pt", *NULL], capsys)
+    assert said.startswith("mnv3prof: edited.pt: ")
+    assert len(said) <= 301
+    assert said.strip().isprintable()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"recipe": "x"}, "edited.pt: recipe: is damaged"),
+        ({"recipe": '{"lr": 0}'}, "edited.pt: recipe: is damaged: lr: 0"),
+        ({"history": "[1]"}, "edited.pt: history: is damaged"),
+        ({"history": "[]" * 2}, "edited.pt: history: is damaged"),
+        ({"state_dict": {}}, "edited.pt: is damaged: state_dict"),
+        ({"state_dict": {"a": torch.ones(1)}}, "edited.pt: does not fit tiny"),
+        ({"optimizer": 1}, "edited.pt: is damaged: optimizer"),
+        ({"optimizer": {}}, "edited.pt: is damaged: optimizer; expected the state of each parameter"),
+        ({"optimizer": {"state": {0: {"step": 1}}, "param_groups": 1}}, "edited.pt: is damaged: optimizer"),
+    ],
+)
+def test_a_training_goes_on_from_no_damaged_checkpoint(change, says, here, capsys):
+    _edited(here, **change)
+    before = (here / "edited.pt").read_bytes()
+    assert says in _refused(["train", "net.toml", *QUICK, "--resume", "-o", "edited.pt"], capsys)
+    assert (here / "edited.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"classifier.3.bias": torch.tensor(1.0)}, "x.pt: does not fit"),
+        ({"classifier.3.bias": torch.zeros(0)}, "x.pt: classifier.3.bias: classes: 0 is not allowed"),
+        ({"conv_stem.weight": torch.ones(1)}, "x.pt: has timm's names (conv_stem.weight); expected"),
+        ({"model": {"a": 1}}, "x.pt: holds no weights; expected"),
+        ({}, "x.pt: holds no weights; expected"),
+    ],
+)
+def test_weights_that_are_of_no_table_name_their_file(state, says, here, capsys):
+    torch.save(state, here / "x.pt")
+    assert says in _refused(["latency", "--weights", "x.pt", *NULL], capsys)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    lambda state: {"model": state, "epoch": 3},
+    lambda state: {"state_dict": {f"_orig_mod.module.{name}": t for name, t in state.items()}},
+])  # fmt: skip
+def test_what_others_put_around_a_state_dict_is_taken_off(wrap, here):
+    state = _trained(here / "net.pt")[1].state
+    torch.save(wrap(state), here / "x.pt")
+    found = read_weights(here / "x.pt").state
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], state[name]) for name in state)
+
+
+def test_torchvisions_scaling_is_named(here, capsys):
+    scaled = vary(read_table("small"), width=0.75, width_rule="torchvision")
+    torch.save(build(scaled).state_dict(), here / "x.pt")
+    arguments = ["latency", "small", "--weights", "x.pt", "--width", "0.75", *NULL, "--input", "32"]
+    says = "x.pt: is scaled by another rule; expected --width-rule torchvision"
+    assert says in _refused(arguments, capsys)
+    assert run([*arguments, "--width-rule", "torchvision"]) == 0
+
+
+def test_an_archive_is_measured_before_it_is_inflated(here, capsys):
+    source = zipfile.ZipFile(here / "net.pt")
+    with zipfile.ZipFile(here / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name in source.namelist():
+            large = name.endswith("/data/0")
+            bomb.writestr(name, bytes(100 << 20) if large else source.read(name))
+    assert "bytes inflate to 104," in _refused(["latency", "--weights", "bomb.pt", *NULL], capsys)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
+def test_weights_are_a_regular_file(kind, here, tmp_path, capsys):
+    path = tmp_path / "x.pt"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    says = r"x.pt: is (not a regular file|a directory); expected"
+    assert re.search(says, _refused(["latency", "--weights", str(path), *NULL], capsys))
+    if kind != "folder":
+        assert re.search(says, _refused(["train", "net.toml", *QUICK, "--resume", "-o", str(path)], capsys))
 
 
 def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):

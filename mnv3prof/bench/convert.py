@@ -53,7 +53,7 @@ def convert(
     if missing:
         keys = partial(_key, subjects=subjects, exact=exact)
         found |= _convert_missing(missing, subjects, keys, folder, timeout_s, hear, monotonic() + within_s)
-        cache.trim(folder)
+        cache.trim(folder, own={key for key, _ in _made(found)})
     return found
 
 
@@ -71,8 +71,12 @@ def loading(piece: Piece, target: Target, subjects: Subjects, folder: Path) -> P
     key = _key(kind, piece, subjects)
     entry = cache.find(folder, key)
     if entry is None:
-        return Failed("crashed", "its converted file has gone from the cache")
+        return Failed("crashed", "its converted file is gone: the cache was cleared meanwhile")
     return Prepare(piece, str(folder / key), entry.main, target.dtype, target.threads)
+
+
+def _made(found: Conversions) -> list[tuple[str, cache.Entry]]:
+    return [each for each in found.values() if not isinstance(each, Failed)]
 
 
 def _convert_missing(

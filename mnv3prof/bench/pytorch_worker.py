@@ -1,6 +1,5 @@
 """The worker process with PyTorch: it times modules, converts parts and measures peak rates."""
 
-import os
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -101,7 +100,6 @@ def _read(kind: type[Any], fields: dict[str, Any]) -> Any:
 def main() -> None:
     """Serve PyTorch's backends, converters and peak rates."""
     settle()
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.default_folder() / "inductor"))
     networks = _Networks()
     handlers: Handlers = {
         **Runner(backend, networks.job).handlers, Open: networks.open, Convert: networks.convert,

@@ -19,6 +19,7 @@ from .options import NoCacheOption, OnOption, backend_names, listed
 from .output import Output, form_of, write
 from .progress import progress
 from .runs import encoded
+from .streams import say
 
 if TYPE_CHECKING:
     from ..bench.profile import Request
@@ -75,7 +76,7 @@ class Measuring(msgspec.Struct, frozen=True):
 
     def request(self, subjects: Mapping[str, Subject]) -> "Request":
         """What to measure of `subjects`, by variant. Raises InputError for what is not allowed."""
-        from ..bench.cache import default_folder
+        from ..bench.cache_folder import usable_folder
         from ..bench.profile import Request
 
         targets = self.targets()
@@ -83,7 +84,7 @@ class Measuring(msgspec.Struct, frozen=True):
         seconds_in_range(self.timeout, "--timeout")
         return Request(
             subjects, {variant: self.parts_of(subject) for variant, subject in subjects.items()},
-            targets, budget, self.timeout, None if self.no_cache else default_folder(), self.ops,
+            targets, budget, self.timeout, None if self.no_cache else usable_folder(say), self.ops,
         )  # fmt: skip
 
     def targets(self) -> tuple[Target, ...]:

@@ -130,12 +130,23 @@ class Checkpoint(msgspec.Struct, frozen=True):
         known = (source or open_source(DEFAULT_SOURCE)).subject
         if self.weights is None:
             return settings.variant(known, source.text if source else "")
-        from ..bench.weights import read_weights, refuse_misfit
+        from ..bench.weights import misfit, read_weights
 
         found = read_weights(self.weights)
         table = found.table if source is None and found.table else known.table
-        subject = settings.variant(Subject(table, found.input or known.input))
-        if settings.classes is None:
-            subject = subject.varied(vary(subject.table, classes=found.classes))
-        refuse_misfit(found, subject.table)
+        known = Subject(table, found.input or known.input)
+        subject = self._classed(settings.variant(known), settings, found.classes)
+        if problem := misfit(found, subject.table):
+            other = replace(settings, width_rule="torchvision")
+            by_torchvision = self._classed(other.variant(known), settings, found.classes).table
+            if settings.width != 1 and not misfit(found, by_torchvision):
+                problem = f"{self.weights}: is scaled by another rule; expected --width-rule torchvision"
+            raise InputError(problem)
         return replace(subject, weights=found.weights)
+
+    def _classed(self, subject: Subject, settings: Settings, classes: int | None) -> Subject:
+        """The network with as many classes as the weights have, unless others are asked for."""
+        try:
+            return subject.varied(vary(subject.table, classes=None if settings.classes else classes))
+        except InputError as error:
+            raise InputError(f"{self.weights}: classifier.3.bias: {error}") from None

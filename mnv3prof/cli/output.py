@@ -13,6 +13,7 @@ import typer
 from ..graph.errors import InputError, shown
 from ..record.whole import replace_file, try_folder
 from ..render.sheet import Sheet
+from .streams import STANDARD_OUTPUT
 
 Format = Literal["table", "json", "csv", "md"]
 SUFFIXES: Final = {".json": "json", ".csv": "csv", ".md": "md"}
@@ -62,10 +63,10 @@ def emit_text(text: str, path: Path | None) -> None:
     if path is not None:
         write(path, text)
     elif sys.stdout is None:
-        raise OSError(errno.EBADF, "it is closed")
+        raise OSError(errno.EBADF, "it is closed", STANDARD_OUTPUT)
     else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
         sys.stdout.buffer.flush()
 
 

@@ -8,9 +8,11 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from ..graph.errors import printable
+from .streams import say
+
 if TYPE_CHECKING:
     from ..bench.schedule import Progress
-
 
 _LINE_EVERY_S: Final = 10.0
 _TICK_S: Final = 1.0
@@ -65,7 +67,7 @@ def _lines(*, at_once: bool) -> Callable[["Progress"], None]:
         if now - last >= _LINE_EVERY_S:
             last = now
             left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
-            print(f"{progress.what}{left}", file=sys.stderr, flush=True)
+            say(f"{progress.what}{left}")
 
     return hear
 
@@ -76,7 +78,7 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    left, what = TextColumn("{task.fields[left]:>10}"), TextColumn("{task.description}")
+    left, what = TextColumn("{task.fields[left]:>10}"), TextColumn("{task.description}", markup=False)
     # Drawn only when something is told: drawing takes processor time from what is measured.
     with Bar(
         BarColumn(), left, what, console=Console(stderr=True), auto_refresh=False, transient=True
@@ -92,7 +94,11 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
             if now - last >= 0.2:
                 last = now
                 bar.update(
-                    task, description=progress.what, total=total, completed=progress.share or 0.0, left=left
+                    task,
+                    description=printable(progress.what),
+                    total=total,
+                    completed=progress.share or 0.0,
+                    left=left,
                 )
                 bar.refresh()
 

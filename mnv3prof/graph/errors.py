@@ -7,6 +7,8 @@ from typing import Final, TypeVar
 
 _Value = TypeVar("_Value")
 _NEAR: Final = 0.7
+_MOST_LETTERS: Final = 290
+"""Of a message: 300 with the name of the program before it."""
 
 MOST_LETTERS: Final = 280
 """Of a message that lists things."""
@@ -14,6 +16,9 @@ MOST_LETTERS: Final = 280
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message is one sentence that says what is allowed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def require(value: object, kind: type, where: str, expected: str) -> None:
@@ -41,8 +46,19 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with ? for each letter that a terminal or a file in UTF-8 cannot take as it is."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    """Replace what a terminal obeys and what UTF-8 cannot hold: spaces for line ends and tabs, else "?"."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` as a message: printable, and without the middle of what is too long."""
+    line = " ".join(printable(text).split())
+    if len(line) <= _MOST_LETTERS:
+        return line
+    end = _MOST_LETTERS // 3
+    return f"{line[: _MOST_LETTERS - end - 5]} ... {line[-end:]}"
 
 
 def shortened(begin: str, parts: Sequence[str]) -> str:

@@ -16,7 +16,15 @@ PRESETS: Final = ("large", "small", "large-minimal", "small-minimal")
 PRESET_ALIASES: Final = {"mobilenet_v3_large": "large", "mobilenet_v3_small": "small"}
 """torchvision's names."""
 
-MAX_TABLE_BYTES: Final = 10_000_000
+MAX_TABLE_BYTES: Final = 2**18
+"""Of a table, or of budgets; 1,000 rows take about 100,000."""
+_BARE, _SPACE = "[A-Za-z0-9_-]", "[ \\t]*"
+_KEY: Final = f"(?:{_BARE}+|\"[^\"\\n]*\"|'[^'\\n]*')"
+_LONG_KEY: Final = re.compile(rf"(?<!{_BARE}){_KEY}(?:{_SPACE}\.{_SPACE}{_KEY}){{32}}")
+"""Tables and budgets need 4 parts. tomllib takes time and memory by the square of their number."""
+
+_CELL: Final = re.compile(r"[,;](?=\s*[=+@＝＋－＠-])")
+"""Where a comment would begin another cell of a spreadsheet, with a formula in it."""
 
 _COLUMNS = tuple(ROW_RULES)
 _REQUIRED = _COLUMNS[:6]
@@ -62,7 +70,9 @@ def to_csv(table: Table) -> str:
     for field in msgspec.structs.fields(table):
         value = getattr(table, field.name)
         if field.name != "rows" and value is not None and value != field.default:
-            out.write(f"# {field.name} = {msgspec.json.encode(value).decode()}\n")
+            text = msgspec.json.encode(value).decode()
+            text = _CELL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+            out.write(f"# {field.name} = {text}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for row in table.rows:
@@ -83,13 +93,19 @@ def activation_code(name: str, what: str = "activation") -> str:
     return code
 
 
-def _from_toml(text: str, where: str) -> Mapping[str, Any]:
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """The document in a text of at most MAX_TABLE_BYTES. Raises InputError about `where`."""
     import tomllib
 
+    if long := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long.start()) + 1
+        raise InputError(f"{where}, line {line}: a key of more than 32 parts; expected at most 4")
     try:
         return tomllib.loads(text)
     except ValueError as error:
         raise InputError(f"{where}: is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{where}: is nested too deeply") from None
 
 
 def _from_json(text: str, where: str) -> Mapping[str, Any]:
@@ -135,7 +151,7 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
             counts = f"has {len(record)} cells where the header has {len(columns)}"
             raise InputError(f"{where}, row {number}: {counts}")
         rows.append({name: _cell(name, cell) for name, cell in zip(columns, record, strict=True)})
-    return {**_from_toml(settings, where), "rows": rows}
+    return {**parse_toml(settings, where), "rows": rows}
 
 
 def _setting(line: str) -> str:
@@ -146,7 +162,7 @@ def _setting(line: str) -> str:
     return text.lstrip("# ") if "=" in text else ""
 
 
-_PARSERS = {".toml": _from_toml, ".csv": _from_csv, ".json": _from_json}
+_PARSERS = {".toml": parse_toml, ".csv": _from_csv, ".json": _from_json}
 
 
 def _cell(column: str, text: str) -> object:

@@ -5,7 +5,6 @@ from a run are escaped here: plotly reads a little HTML.
 """
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +19,7 @@ from ..record.run import NET, Roof
 from ..record.stats import Summary
 from ..record.target import Target, threads_of
 from ..record.timing import Timing
+from ..render.html import escape
 from ..render.numbers import milliseconds
 
 Trace = dict[str, Any]

@@ -5,13 +5,13 @@ reader chose; without script or colour the figures stand beside it.
 """
 
 from collections.abc import Mapping
-from html import escape
 from math import sqrt
 from typing import Final, NamedTuple
 
 from ..analysis.view import View
 from ..cost.counts import Cost, count
 from ..graph.graph import Block, Graph
+from ..render.html import escape
 from ..render.sheet import written
 from ..show.costs import block_summary
 

@@ -3,13 +3,12 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
-from html import escape
 from typing import Final, NamedTuple
 
 import msgspec
 
 from ..record.embedded import embed
-from ..render.html import to_html
+from ..render.html import escape, to_html
 from .charts import Chart
 from .report import Panel, Section, Tile
 

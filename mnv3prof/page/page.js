@@ -102,7 +102,11 @@
 
   async function copy(button) {
     const table = button.closest(".sheet").querySelector("table");
-    const text = [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()).join("\t")).join("\n");
+    const plain = (cell) => {  // a text that begins like a formula is still a text where it is pasted
+      const text = cell.textContent.trim();
+      return !("v" in cell.dataset) && /^[=+@-]/.test(text) ? `'${text}` : text;
+    };
+    const text = [...table.rows].map((row) => [...row.cells].map(plain).join("\t")).join("\n");
     let copied = true;
     try {
       await navigator.clipboard.writeText(text);

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..graph.errors import InputError
-from .read import MAX_RUN_BYTES
+from .read import MAX_RUN_BYTES, MAX_VALUES
 
 _OPEN: Final = b'<script type="application/x-mnv3prof-run">'
 _CLOSE: Final = b"</script>"
@@ -21,9 +21,9 @@ def embed(document: bytes) -> str:
 def embedded(page: bytes, where: str) -> Iterator[bytes]:
     """The documents in a page, in its order. Raises InputError where there is none or one is damaged.
 
-    All of them together may have MAX_RUN_BYTES.
+    All of them together may have MAX_RUN_BYTES and MAX_VALUES.
     """
-    pieces, left = page.split(_OPEN)[1:], MAX_RUN_BYTES
+    pieces, left, values = page.split(_OPEN)[1:], MAX_RUN_BYTES, 0
     if not pieces:
         raise InputError(f"{where}: holds no run; a page that mnv3prof report wrote holds its own")
     for piece in pieces:
@@ -31,7 +31,9 @@ def embedded(page: bytes, where: str) -> Iterator[bytes]:
             document = _inflated(piece.partition(_CLOSE)[0], left)
         except (NotBase64, zlib.error, ValueError) as error:
             raise InputError(f"{where}: its run is damaged: {error}") from None
-        left -= len(document)
+        left, values = left - len(document), values + document.count(b",")
+        if values > MAX_VALUES:
+            raise InputError(f"{where}: holds more than {MAX_VALUES:,} values; expected at most as many")
         yield document
 
 

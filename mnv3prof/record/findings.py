@@ -9,7 +9,15 @@ from ..cost.counts import Dtype
 from ..graph.errors import InputError
 from ..graph.graph import Graph
 from .document import run_document, table_head
-from .read import Network, RunDocument, decode, read_head, require_schema
+from .read import (
+    MAX_VALUES,
+    Network,
+    RunDocument,
+    decode,
+    read_head,
+    refuse_many_rows,
+    require_schema,
+)
 from .run import SCHEMA, Run, Subject, twins
 from .target import Target
 from .timing import Timing
@@ -155,6 +163,7 @@ class _Document(Network, kw_only=True):
     trials: tuple[Trial, ...] = ()
 
     def evidence(self, where: str) -> Evidence:
+        refuse_many_rows((network for run in self.runs for network in run.graphs.values()), where)
         runs = tuple(run.run(f"{where}, run {number}") for number, run in enumerate(self.runs, 1))
         return Evidence(subject=self.subject(where), runs=runs, trials=self.trials)
 
@@ -164,6 +173,9 @@ def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
 
     Raises InputError about `where`.
     """
+    values = data.count(b",")
+    if values > MAX_VALUES:
+        raise InputError(f"{where}: has about {values:,} values; expected at most {MAX_VALUES:,}")
     head = read_head(data, where)
     if head.findings:
         require_schema(head, where)

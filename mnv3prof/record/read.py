@@ -1,7 +1,7 @@
 """Reading the documents that hold runs: whatever is wrong with one is one sentence."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,8 +16,12 @@ from .run import HERE, NET, SCHEMA, Host, Run, Subject, Weights
 from .target import Target
 from .timing import Operator, Timing
 
-MAX_RUN_BYTES: Final = 200_000_000
-"""Of a run's document."""
+MAX_RUN_BYTES: Final = 50_000_000
+"""Of a run's document, or all documents of a page together."""
+MAX_VALUES: Final = 1_500_000
+"""Commas in them: 20 times what an hour on every backend takes, and about a second to read."""
+MAX_ROWS: Final = 6_000
+"""Rows of all their tables, each of which becomes layers."""
 
 _DEVICE: Final = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
@@ -49,6 +53,13 @@ class Network(msgspec.Struct, kw_only=True):
         return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
 
 
+def refuse_many_rows(networks: Iterable[Network], where: str) -> None:
+    """Raises InputError for tables that take long to read. A row is a list or an object."""
+    rows = sum(table.count(b"[") + table.count(b"{") for table in (bytes(n.table) for n in networks))
+    if rows > MAX_ROWS:
+        raise InputError(f"{where}: its networks have about {rows:,} rows; expected at most {MAX_ROWS:,}")
+
+
 class RunDocument(msgspec.Struct, kw_only=True):
     """A run's document, as far as it is read: costs and memory follow from the networks."""
 
@@ -72,6 +83,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
                 raise InputError(
                     f"{where}: the device {shown(device)} is not allowed; expected letters, digits and . _ -"
                 )
+        refuse_many_rows(self.graphs.values(), where)
         run = Run(
             created=self.created, command=self.command, hosts=self.hosts,
             subjects={name: each.subject(_named(where, name)) for name, each in self.graphs.items()},

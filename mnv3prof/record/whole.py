@@ -1,8 +1,38 @@
-"""Files that are written whole or not at all."""
+"""Files that are read only if they are files, and written whole or not at all."""
 
 import errno
 import os
 from pathlib import Path
+from stat import S_ISREG
+
+from ..graph.errors import InputError
+
+
+def read_file(path: Path, most: int, expected: str = "expected a file") -> bytes:
+    """Return the content of a regular file of up to `most` bytes; a pipe would be waited for.
+
+    expected: the end of the sentence about anything else. Raises InputError.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            found = os.fstat(file.fileno())
+            if not S_ISREG(found.st_mode):
+                raise InputError(f"{path}: is not a regular file; {expected}")
+            if found.st_size > most:
+                raise InputError(f"{path}: is too large; expected at most {most:,} bytes")
+            return file.read()
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a directory; {expected}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except InputError:
+        raise
+    except ValueError as error:  # a NUL byte in the path
+        raise InputError(f"{str(path)!r}: is not a file name ({error})") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -2,13 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_html
 from typing import Any, Final
 
+from ..graph.errors import printable
 from .sheet import NUMERIC, Column, Sheet, written
 
 _LONG: Final = 60
 """A text longer than this is wrapped in its cell."""
+
+
+def escape(text: str, *, quote: bool = True) -> str:
+    """`text` as a page shows it: printable, and no markup. quote: whether an attribute may hold it."""
+    return escape_html(printable(text), quote)
 
 
 def to_html(sheet: Sheet, *, sortable: bool = True) -> str:

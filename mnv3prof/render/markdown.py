@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from io import StringIO
 
+from ..graph.errors import printable
 from .sheet import NUMERIC, Sheet, bar, plain, written
 
 
@@ -17,7 +18,7 @@ def to_csv(sheet: Sheet) -> str:
     """One sheet with a header of keys and every value exact; totals are not in it."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.key for column in sheet.columns])
+    writer.writerow([plain(column.key) for column in sheet.columns])
     writer.writerows([plain(value) for value in row] for row in sheet.rows)
     return out.getvalue()
 
@@ -47,4 +48,4 @@ def _value(value: object, kind: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(printable(text).split()))

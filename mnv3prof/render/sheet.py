@@ -5,6 +5,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ..graph.errors import printable
+
 Kind = Literal[
     "text", "prose", "bar", "count", "bytes", "share", "percent", "ratio", "number", "shape", "figure"
 ]
@@ -12,6 +14,8 @@ Kind = Literal[
 NUMERIC: Final = frozenset({"count", "bytes", "share", "percent", "ratio", "number", "figure"})
 BAR_CELLS: Final = 10
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""What a formula begins with; the wide forms are read as the others."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -75,11 +79,17 @@ def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
 
 
 def plain(value: Any) -> Any:
-    """`value` for CSV: exact numbers, shapes as 3x224x224, nothing for an absent value."""
+    """`value` for CSV: exact numbers, shapes as 3x224x224, nothing for an absent value.
+
+    Text is printable and never a formula: an apostrophe precedes what a spreadsheet would compute.
+    """
     if isinstance(value, tuple):
         return "x".join(map(str, value))
     if isinstance(value, AtLeast):
         return f"≥{int(value)}"
+    if isinstance(value, str):
+        text = printable(value)
+        return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
     return "" if value is None else value
 
 
@@ -93,9 +103,7 @@ def bar(share: float, *, ascii_only: bool = False) -> str:
 
 def plain_text(text: str, *, ascii_only: bool = False) -> str:
     """`text` without what a terminal would obey, and in ASCII where it knows nothing else."""
-    if not text.isprintable():
-        text = "".join(symbol if symbol.isprintable() else " " for symbol in text)
-    return _ascii(text) if ascii_only else text
+    return _ascii(printable(text)) if ascii_only else printable(text)
 
 
 def words(items: Sequence[str]) -> str:

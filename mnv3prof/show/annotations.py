@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..budgets.figures import Found
 from ..budgets.judge import Judgement
+from ..graph.errors import printable
 from .gate import headline, limit_of, sentence
 
 
@@ -25,7 +26,7 @@ def _command(judgement: Judgement, file: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:
@@ -34,5 +35,5 @@ def _property(text: str) -> str:
 
 def _plain(text: str) -> str:
     """`text` in one line that the runner cannot take for a command of either form (::, ##[)."""
-    line = " ".join(text.split()).replace("##[", "# #[")
+    line = " ".join(printable(text).split()).replace("##[", "# #[")
     return line.replace("::", ": :") if line.startswith("::") else line

@@ -1,11 +1,11 @@
 """Verdicts as JUnit XML, which CI systems show as tests."""
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
 from ..budgets.figures import Found
 from ..budgets.judge import Judgement
+from ..graph.errors import printable
 from .comparison import label
 from .gate import limit_of, sentence
 
@@ -19,7 +19,7 @@ def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
     counts = {"tests": len(judged), "failures": len(failures), "errors": len(errors)}
     attributes = {key: str(value) for key, value in counts.items()}
     root = Xml.Element("testsuites", attributes)
-    name = _clean(f"budgets of {label(found.subject.graph)}")
+    name = printable(f"budgets of {label(found.subject.graph)}")
     suite = Xml.SubElement(root, "testsuite", {"name": name, **attributes})
     for judgement in judged:
         suite.append(_case(judgement))
@@ -29,8 +29,8 @@ def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
 
 def _case(judgement: Judgement) -> Xml.Element:
     name = f"{limit_of(judgement)}{f' ({judgement.measured_as})' if judgement.measured_as else ''}"
-    case = Xml.Element("testcase", {"classname": "mnv3prof.check", "name": _clean(name)})
-    told = _clean(sentence(judgement))
+    case = Xml.Element("testcase", {"classname": "mnv3prof.check", "name": printable(name)})
+    told = printable(sentence(judgement))
     kind = _kind(judgement)
     if kind:
         Xml.SubElement(case, kind, {"message": told, "type": judgement.status}).text = told
@@ -44,8 +44,3 @@ def _kind(judgement: Judgement) -> str:
     if judgement.breach != "error":
         return ""
     return "failure" if judgement.status == "exceeded" else "error"
-
-
-def _clean(text: str) -> str:
-    """`text` without the characters that XML 1.0 cannot hold."""
-    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", text)

@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import torch
+from msgspec.structs import asdict
 
-from ..bench.weights import load
+from ..bench.weights import load, read_facts, read_state
 from ..graph.errors import InputError
 from ..mobilenetv3.table import Table
 from ..record.whole import replace_file
@@ -52,10 +53,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in the file at `path`. Raises InputError for any other file."""
     found, _ = load(path)
-    try:
-        table, state = msgspec.json.decode(found["table"], type=Table), found["state_dict"]
-        fields = {**found, "table": table, "state": state}
-        return Checkpoint(**{name: fields[name] for name in Checkpoint._fields})
-    except (KeyError, TypeError, msgspec.MsgspecError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path}: is no checkpoint of mnv3prof train ({reason})") from None
+    table, facts = read_facts(found, path)
+    fields: dict[str, Any] = {
+        "images": None,
+        **found,
+        **asdict(facts),
+        "table": table,
+        "state": read_state(found, path),
+    }
+    if not isinstance(fields.get("optimizer"), dict):
+        raise InputError(f"{path}: is damaged: optimizer; expected a state_dict")
+    return Checkpoint(**{name: fields[name] for name in Checkpoint._fields})

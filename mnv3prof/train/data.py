@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
@@ -12,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..bench.schedule import Progress
-from ..graph.errors import InputError
+from ..graph.errors import InputError, one_line, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
 _HELD_OUT: Final = 5
 _SPLIT_SEED: Final = 0
 _MEMORY_SHARE: Final = 0.5
+_MOST_PIXELS: Final = 50_000_000
+"""Of an image, which takes about 12 bytes a pixel while it is decoded."""
+_SMALL_PIXELS: Final = 4_000_000
+_one_large = Lock()
+"""Images beyond that are decoded one at a time, small ones one a core."""
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
@@ -117,7 +125,8 @@ def image_folder(path: Path, size: tuple[int, int], hear: Hear = lambda _: None)
     parts = (Pixels(pixels[which], _IMAGENET_MEAN, _IMAGENET_STD) for which in (train, held))
     train_images, held_images = parts
     return Data(
-        path.resolve().name, classes, train_images, labels[train], held_images, labels[held],
+        printable(path.resolve().name), tuple(map(printable, classes)),
+        train_images, labels[train], held_images, labels[held],
         _IMAGENET_MEAN, _IMAGENET_STD, skipped,
     )  # fmt: skip
 
@@ -174,12 +183,12 @@ def _decoded(
     pixels = torch.empty(len(listed), 3, *size, dtype=torch.uint8)
     labels: list[int] = []
     skipped: list[tuple[str, str]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
         images = pool.map(lambda item: _decode(item[0], size), listed)
         for number, ((file, label), image) in enumerate(zip(listed, images, strict=True), 1):
             hear(Progress(f"reading images: {number:,} of {len(listed):,}", number / len(listed)))
             if isinstance(image, str):
-                skipped.append((str(file), image))
+                skipped.append((printable(str(file)), image))
             else:
                 pixels[len(labels)] = torch.from_numpy(image).permute(2, 0, 1)
                 labels.append(label)
@@ -193,10 +202,14 @@ def _decode(file: Path, size: tuple[int, int]) -> "NDArray[np.uint8] | str":
 
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-        return np.array(ImageOps.fit(upright, size[::-1], Image.Resampling.BILINEAR))
+            if image.width * image.height > _MOST_PIXELS:
+                return f"{image.width}x{image.height} pixels; expected at most {_MOST_PIXELS:,}"
+            image.draft("RGB", (2 * max(size), 2 * max(size)))  # a JPEG is decoded to no more than is needed
+            with _one_large if image.width * image.height > _SMALL_PIXELS else nullcontext():
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+                return np.array(ImageOps.fit(upright, size[::-1], Image.Resampling.BILINEAR))
     except Exception as error:  # whatever a decoder finds wrong is a file that is skipped
-        return " ".join(f"{type(error).__name__}: {error}".replace(repr(str(file)), "the file").split())[:200]
+        return one_line(f"{type(error).__name__}: {error}".replace(repr(str(file)), "the file"))[:200]
 
 
 def _refuse_small_classes(
@@ -205,7 +218,11 @@ def _refuse_small_classes(
     counts = torch.bincount(labels, minlength=len(classes)).tolist()
     for name, count in zip(classes, counts, strict=True):
         if count < 2:
-            first = f"; {len(skipped)} skipped, the first {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+            first = (
+                f"; {len(skipped)} skipped, the first {Path(skipped[0][0]).name}: {skipped[0][1]}"
+                if skipped
+                else ""
+            )
             raise InputError(
                 f"{path}: class {name} has {count} images that can be read; at least 2 are needed, "
                 f"one of them to be held out{first}"

@@ -13,10 +13,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..bench.schedule import Progress
+from ..bench.weights import Loaded, is_plain, refuse_misfit
 from ..graph.errors import InputError, shown
 from ..mobilenetv3.modules import MobileNetV3
 from ..mobilenetv3.network import build
 from ..mobilenetv3.table import Table
+from ..record.read import decode
+from ..record.run import Weights
 from ..record.training import Epoch
 from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -228,16 +231,39 @@ def _go_on(
 ) -> tuple[Epoch, ...]:  # fmt: skip
     """Give model and optimizer the checkpoint's state; the epochs that led to it."""
     known = read_checkpoint(path)
-    begun = msgspec.json.decode(known.recipe, type=Recipe)
+    begun = decode(known.recipe.encode(), Recipe, f"{path}: recipe")
     for what, before, now in (
         ("network", known.table, table), ("data", known.digest, digest), ("recipe", begun, recipe)
     ):  # fmt: skip
         if before != now:
             how = _difference(what, before, now)
             raise InputError(f"{path}: was trained {how}; allowed with --resume is what it began with")
+    history = decode(known.history.encode(), tuple[Epoch, ...], f"{path}: history")
+    if [epoch.number for epoch in history] != [*range(1, len(history) + 1)] or len(history) > recipe.epochs:
+        raise InputError(f"{path}: is damaged: history; expected epochs from 1 on")
+    refuse_misfit(Loaded(Weights(str(path), ""), known.state), table)
     model.load_state_dict(known.state)
-    optimizer.load_state_dict(known.optimizer)
-    return msgspec.json.decode(known.history, type=tuple[Epoch, ...])
+    state = known.optimizer.get("state")
+    if not _fits(state, model, recipe):
+        raise InputError(f"{path}: is damaged: optimizer; expected the state of each parameter")
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})  # its settings are the recipe's
+    return history
+
+
+def _fits(state: object, model: MobileNetV3, recipe: Recipe) -> bool:
+    """Whether an optimizer of the model can go on from a state."""
+    names = {"step", *(("exp_avg", "exp_avg_sq") if recipe.optimizer == "adam" else ("square_avg",))}
+    if recipe.optimizer == "rmsprop" and recipe.momentum:
+        names.add("momentum_buffer")
+    shapes = {number: parameter.shape for number, parameter in enumerate(model.parameters())}
+    return isinstance(state, dict) and state.keys() == shapes.keys() and all(
+        isinstance(kept, dict) and kept.keys() == names and all(
+            is_plain(tensor) and tensor.is_floating_point()
+            and tensor.shape == (() if name == "step" else shapes[number])
+            for name, tensor in kept.items()
+        )
+        for number, kept in state.items()
+    )  # fmt: skip
 
 
 def _difference(what: str, before: Any, now: Any) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from ...bench.backends import backend, compiles, names, usable
-from ...bench.cache import default_folder
+from ...bench.cache import opened
+from ...bench.cache_folder import usable_folder
 from ...bench.formats import form
 from ...bench.schedule import Plan, Watcher, measure
 from ...device.protocol import Piece
@@ -18,6 +19,7 @@ from ..interrupts import stopped
 from ..output import Output, Result, emit
 from ..progress import progress
 from ..spread import spread
+from ..streams import say
 
 _SAMPLED_S: Final = 0.1
 
@@ -62,13 +64,14 @@ def _check(backends: list[str]) -> dict[str, Timing]:
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
     piece = Piece("", subject.graph.block_names[1])
     found: dict[str, Timing] = {}
-    for name in sorted(backends, key=_effort):
-        plan = Plan({"": subject}, (piece,), (Target(backend=name),), default_folder(), _SAMPLED_S)
-        with progress() as hear:
-            (found[name],) = measure(plan, Watcher(hear))
-        if found[name].stopped == "interrupted":
-            raise stopped(f"{len(found) - 1} of {len(backends)} backends were checked")
-        typer.echo(f"{name}: {_verdict(found[name])}", err=True)
+    with opened(usable_folder(say)) as folder:
+        for name in sorted(backends, key=_effort):
+            plan = Plan({"": subject}, (piece,), (Target(backend=name),), folder, _SAMPLED_S)
+            with progress() as hear:
+                (found[name],) = measure(plan, Watcher(hear))
+            if found[name].stopped == "interrupted":
+                raise stopped(f"{len(found) - 1} of {len(backends)} backends were checked")
+            say(f"{name}: {_verdict(found[name])}")
     return found
 
 

@@ -1,6 +1,5 @@
 """`mnv3prof check`: a network against its budgets."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -13,6 +12,8 @@ from ...budgets.figures import Found
 from ...budgets.judge import Judgement, judge
 from ...budgets.limits import Budget, budgets_from
 from ...graph.errors import InputError, shown
+from ...mobilenetv3.files import MAX_TABLE_BYTES, parse_toml
+from ...record.whole import read_file
 from ...show.annotations import to_annotations
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
@@ -32,7 +33,6 @@ from ..output import (
 )
 from ..spread import spread
 
-_MOST_BYTES: Final = 1_000_000
 _SECTION: Final = "[tool.mnv3prof.budgets]"
 
 
@@ -112,9 +112,16 @@ def _emit(
 
 def _from_here(path: Path | None) -> str:
     """The file as an annotation names it: from the folder in which CI runs."""
-    if path is None or not path.resolve().is_relative_to(Path.cwd()):
+    if path is None or not path.resolve().is_relative_to(here := _here()):
         return ""
-    return path.resolve().relative_to(Path.cwd()).as_posix()
+    return path.resolve().relative_to(here).as_posix()
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise InputError(f"the current folder: cannot be read ({error.strerror})") from None
 
 
 def _refuse_relative(budgets: Sequence[Budget]) -> None:
@@ -149,7 +156,8 @@ def _pairs(given: Sequence[str]) -> dict[str, list[str]]:
 
 def _nearest() -> Path:
     """The pyproject.toml with budgets, in this folder or the nearest above."""
-    for folder in (Path.cwd(), *Path.cwd().parents):
+    here = _here()
+    for folder in (here, *here.parents):
         path = folder / "pyproject.toml"
         if path.is_file() and _has_section(_document(path)):
             return path
@@ -159,18 +167,12 @@ def _nearest() -> Path:
 
 
 def _document(path: Path) -> dict[str, Any]:
+    data = read_file(path, MAX_TABLE_BYTES, "expected budgets in TOML")
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)  # a pipe may have no end
-        if len(data) > _MOST_BYTES:
-            raise InputError(f"{path}: is too large for budgets; at most {_MOST_BYTES:,} bytes are read")
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a NUL byte in the path
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not valid TOML: {error}") from None
+    return parse_toml(text, str(path))
 
 
 def _has_section(document: Mapping[str, Any]) -> bool:

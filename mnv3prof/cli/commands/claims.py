@@ -34,6 +34,7 @@ from ..output import Output, Result, emit, form_of
 from ..progress import progress
 from ..runs import nothing_timed
 from ..spread import spread
+from ..streams import say
 
 if TYPE_CHECKING:
     from ...claims.trials import Plan
@@ -137,7 +138,7 @@ def _evidence(source: str, settings: Settings) -> Evidence:
 
 
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:
-    from ...bench.cache import default_folder
+    from ...bench.cache_folder import usable_folder
     from ...bench.obstacles import require_one
     from ...claims.measure import BACKENDS, Measuring, targets
     from ...claims.measure import measure as measure_wishes
@@ -145,7 +146,7 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     in_range(trying.threads, "--threads", 1, MOST)
     budget = budget_of(trying.time_budget)
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
-    folder = None if trying.no_cache else default_folder()
+    folder = None if trying.no_cache else usable_folder(say)
     how = Measuring(backends, trying.threads, budget, folder)
     wanted = wishes(evidence.subject, names)
     if wanted and not targets(wanted, how):
@@ -181,12 +182,13 @@ def _kept_at(plan: "Plan") -> Path:
     import hashlib
     from importlib.metadata import version
 
-    from ...bench.cache import TRIALS, default_folder
+    from ...bench.cache import TRIALS
+    from ...bench.cache_folder import usable_folder
     from ...claims.trials import FORM, network
 
     facts = [FORM, network(), plan.epochs, plan.limit_s, version("torch"), version("mnv3prof")]
     digest = hashlib.blake2b(msgspec.json.encode(facts), digest_size=8).hexdigest()
-    return default_folder() / f"{TRIALS}{digest}.json"
+    return usable_folder(say) / f"{TRIALS}{digest}.json"
 
 
 def _kept(path: Path) -> tuple[Trial, ...]:

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from ...bench import cache
+from ...bench.cache import opened as opened_cache
+from ...bench.cache_folder import usable_folder
 from ...bench.export import Exported
 from ...bench.export import export as export_part
 from ...bench.formats import form, name_of, names
 from ...bench.schedule import Progress
-from ...graph.errors import InputError, about
+from ...graph.errors import InputError, about, printable
 from ...record.run import NET, Weights
 from ...record.whole import replace_file
 from ...render.sheet import Column, Sheet
@@ -21,6 +22,7 @@ from ..options import DtypeOption, NoCacheOption, TrainedSourceArgument, in_rang
 from ..output import Destination, Output, Result, check_writable, emit
 from ..progress import progress
 from ..spread import spread
+from ..streams import say
 
 
 @spread
@@ -57,7 +59,7 @@ def export(
     _refuse_suffix(output.output, to)
     check_writable(output.output)
     subject = checkpoint.network(opened(source), settings)
-    kept = cache.opened(None if no_cache else cache.default_folder())
+    kept = opened_cache(None if no_cache else usable_folder(say))
     with stopping(lambda: "nothing was written"), kept as folder, progress() as hear:
         found = export_part(
             subject, part, to, dtype, batch, folder, lambda step: hear(Progress(step))
@@ -87,7 +89,7 @@ def _write(found: Exported, path: Path) -> dict[str, int]:
             replace_file(target, found.files[name])
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    return {str(target): len(found.files[name]) for target, name in targets.items()}
+    return {printable(str(target)): len(found.files[name]) for target, name in targets.items()}
 
 
 def _facts(found: Exported) -> dict[str, object]:

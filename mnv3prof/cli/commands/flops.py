@@ -17,6 +17,7 @@ from ..network import Settings
 from ..options import DEFAULT_SOURCE, CrossCheckOption, DtypeOption, SourceArgument
 from ..output import Output, Result, emit
 from ..spread import spread
+from ..streams import say
 
 
 @spread
@@ -80,4 +81,4 @@ def _cross_check(subject: Subject, output: Output) -> None:
 
 def _progress(package: str) -> None:
     if sys.stderr and sys.stderr.isatty():
-        print(f"running {package} ...", file=sys.stderr)
+        say(f"running {package} ...")

@@ -102,12 +102,14 @@ def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[R
 
 
 def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-    from ...bench.cache import default_folder
+    from ...bench.cache import opened
+    from ...bench.cache_folder import usable_folder
     from ...bench.obstacles import require_one
     from ...bench.plan import plan_obstacle, runtime_plans
     from ..progress import progress
+    from ..streams import say
 
     names = backend_names(on)
     require_one([Target(backend=name, dtype=dtype, batch=batch) for name in names], "--on", plan_obstacle)
-    with stopping(lambda: "no plan was read"), progress() as hear:
-        return runtime_plans(subject, names, dtype, batch, default_folder(), hear)
+    with stopping(lambda: "no plan was read"), progress() as hear, opened(usable_folder(say)) as folder:
+        return runtime_plans(subject, names, dtype, batch, folder, hear)

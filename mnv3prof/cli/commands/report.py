@@ -1,6 +1,7 @@
 """`mnv3prof report`: everything about a network in one HTML file."""
 
 import re
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from ...analysis.view import views
 from ...claims.cases.separable import STANDARD
 from ...claims.claim import judge
-from ...graph.errors import InputError
+from ...graph.errors import InputError, printable
 from ...page import html
 from ...page.html import Assets, page
 from ...page.report import sections
@@ -106,7 +107,8 @@ def report(
     if form == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs, evidence))
-        emit_text(f"{path}\n", None)
+        screen = sys.stdout is not None and sys.stdout.isatty()
+        emit_text(f"{printable(str(path)) if screen else path}\n", None)
         if open_it:
             typer.launch(path.resolve().as_uri())
     else:

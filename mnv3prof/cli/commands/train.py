@@ -8,7 +8,7 @@ import msgspec
 import typer
 from msgspec.structs import asdict, replace
 
-from ...graph.errors import InputError
+from ...graph.errors import InputError, printable
 from ...mobilenetv3.expand import DEFAULT_SIZE
 from ...mobilenetv3.variants import vary
 from ...record.document import training_document
@@ -119,7 +119,8 @@ def train(
         table=network, input=size, data=learnt.name, classes=learnt.classes,
         trained_on=len(learnt.train_labels), held_out=len(learnt.held_labels), skipped=learnt.skipped,
         recipe=asdict(recipe), steps=len(found.history) * steps_of(learnt, recipe.batch),
-        history=found.history, accuracy=found.accuracy, stopped=found.stopped, checkpoint=str(path),
+        history=found.history, accuracy=found.accuracy, stopped=found.stopped,
+        checkpoint=printable(str(path)),
     )  # fmt: skip
     result = Result((training_sheet(told),), history_sheet(told), lambda: training_document(told))
     emit(result, Output(format=output.format))
