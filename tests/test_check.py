@@ -113,7 +113,7 @@ def test_a_file_without_budgets_is_refused_in_one_sentence(content, says, tmp_pa
         (["small", "--budget", "macs=1", "--format", "xml"], "expected table, json, csv, md, junit, github"),
         (["old.json", "--budget", "macs=1", "--width", "0.5"], "old.json: options of the network cannot change a saved run"),
         (["old.json", "--baseline", "old.json", "--budget", "macs=1", "--width", "0.5"], "options of the network cannot change a saved run"),
-        (["--budgets", "."], ".: cannot be read (Is a directory)"),
+        (["--budgets", "."], ".: is a directory; expected budgets in TOML"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_refused_in_one_sentence(arguments, says, old, capsys):

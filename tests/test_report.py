@@ -69,21 +69,20 @@ def test_two_runs_whose_outliers_differ_give_sentences_that_name_each_its_own(bl
     said = sentences.matrix(_view(made_run(odd=("fast", block))))
     named = f"Block {block}" if block.isdecimal() else f"The {block}"
     # 14 blocks of Small: 5 ms of 18 on fast, 1 of 14 on cpu.
-    assert said.startswith(f"{named} on fast stands out: {5 / 18:.1%} of the time there")
-    assert said.endswith(f"where cpu spends {1 / 14:.1%} on it.")
+    assert said == f"{named}: {5 / 18:.1%} of the latency on fast, {1 / 14:.1%} on cpu."
 
 
 def test_backends_that_spend_alike_have_no_outlier():
     said = sentences.matrix(_view(made_run(odd=("none", "3"))))
-    assert (
-        said
-        == "The backends spend alike: at most, the stem takes 7.1% of the time on fast and 7.1% elsewhere."
+    assert said == (
+        "All backends have a similar breakdown; the largest difference is the stem: 7.1% of the latency on cpu, "
+        "7.1% on fast."
     )
 
 
 def test_the_others_are_compared_by_their_median():
     said = sentences.matrix(_view(made_run(backends=("cpu", "fast", "slow"))))
-    assert said.endswith("where the others spend 7.1% on it (their median).")
+    assert said.endswith(" on fast, 7.1% on the others (median).")
 
 
 def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_the_macs():
@@ -100,11 +99,10 @@ def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_
     times, shares = view.time_shares(Target(backend="fast")), view.mac_shares()
     assert times[slow] > 0.03
     assert times[slow] < shares[slow]
-    said = sentences.shares(view)
-    assert said.startswith(
-        "No block that takes much time on fast takes a larger share of it than of the MACs"
+    assert sentences.shares(view) == (
+        f"Slowest: block {slow}, {times[slow]:.1%} of the latency on fast and {shares[slow]:.1%} of the MACs "
+        f"({times[slow] / shares[slow]:.1f}×)."
     )
-    assert f"{times[slow]:.1%}" in said
 
 
 def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
@@ -116,7 +114,7 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
     readings = (Reading("fvcore", "1", "ok", printed=sum(counted_as(graph, "fvcore"))),)
     subject = Subject(table, (224, 224))
     view = _view(msgspec.structs.replace(run, subjects={"": subject}, timings=timings, readings=readings))
-    assert "cpu runs it here in 5.00 ms" in sentences.headline(view)
+    assert sentences.headline(view).endswith(" Latency: 5.00 ms on cpu.")
     assert re.search(r"times the MACs, ×5\.\d in its one block;", sentences.saving(view))
     said = sentences.counters(reconcile(graph, readings))
     assert said.startswith("The one counter that ran, fvcore, prints ")
@@ -126,29 +124,43 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
                         sentences.roofline(one))  # fmt: skip
 
 
-def test_side_by_side_says_what_is_the_same_and_of_many_which_is_fastest():
+def test_side_by_side_compares_the_last_with_the_first():
     runs = [made_run(odd=("none", "1")) for _ in range(3)]
-    quick = [
-        msgspec.structs.replace(t, launches=launches([s / 4 for s in t.samples])) for t in runs[1].timings
-    ]
-    runs[1] = msgspec.structs.replace(runs[1], timings=tuple(quick))
-    assert sentences.side_by_side(views(runs)) == (
-        "C does as many MACs as A, and takes 1.00 times as long on fast; of all 3, B is fastest, in 2.50 ms on fast."
+    assert re.fullmatch(
+        r"C does as many MACs as A; its latency is ×1 \(0\.9\d+ to 1\.0\d+\) same on fast\.",
+        sentences.side_by_side(views(runs)),
     )
 
 
-def test_the_block_that_is_dearest_for_its_macs_is_named():
+def test_noise_takes_the_sentences_that_it_hides():
+    """Calls that differ by 100 %: no fastest backend, no slowest block, no difference between backends."""
+    run = made_run()
+    loud = [
+        msgspec.structs.replace(t, launches=launches([t.seconds * f for f in (0.5, 2, 0.6, 1.8, 0.7, 1.9)]))
+        for t in run.timings
+    ]
+    view = _view(msgspec.structs.replace(run, timings=tuple(loud)))
+    assert "cpu cannot be told from it" in sentences.headline(view)
+    assert sentences.shares(view) == "Noise hides the blocks' shares of the latency on fast."
+    assert sentences.matrix(view) == "Noise hides how the backends differ in their shares of the latency."
+    assert "without noise" in sentences.additivity(view)
+    assert "without noise" in sentences.roofline(view)
+
+
+def test_the_block_that_is_least_efficient_is_named():
     view = _view(made_run(odd=("fast", "1")))
     # Block 1 of Small has 1,254,400 - 46,144 + ... MACs, 2.2 %; 5 of 18 ms is 12.6 times that.
     said = sentences.shares(view)
-    assert said.startswith("Block 1 is dearer than it looks: 2.2% of the MACs, but 27.8% of the time on fast")
+    assert said == (
+        "Slowest and least efficient: block 1, 27.8% of the latency on fast and 2.2% of the MACs (12.5×)."
+    )
 
 
 def test_additivity_says_by_how_much_the_parts_differ_from_the_whole():
     # cpu: 14 × 1 ms against 20 ms; fast: 13 × 1 + 5 = 18 ms against 10.
     said = sentences.additivity(_view(made_run()))
     assert said == (
-        "On cpu the blocks' times add up to the network's within 30.0%; on fast they are 80.0% more than the whole."
+        "Sum of the blocks' latencies, compared with the whole network's: −30.0% on cpu and +80.0% on fast."
     )
 
 
@@ -157,7 +169,7 @@ def test_the_saving_is_the_exact_ratio_and_the_measured_one():
     assert (
         f"would need {410_116_352 / 56_510_400:.1f} times the MACs" in said
     )  # published: facts of the paper's pair
-    assert said.endswith("measured on fast, it takes 4.0 times as long.")
+    assert re.search(r"Measured latency, .*: ×4 \(3\.\d+ to 4\.\d+\) slower on fast\.$", said)
     assert "was not measured" in sentences.saving(_view(made_run()))
 
 
@@ -276,7 +288,7 @@ def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.strip() == str(Path("reports") / "large-224-and-small-224.html")
     text = (tmp_path / "reports" / "large-224-and-small-224.html").read_text(encoding="utf-8")
     assert "Side by side" in text
-    assert "B does 0.26 times the MACs of A, and takes 1.00 times as long on fast" in text
+    assert "B does 0.26 times the MACs of A; its latency is ×1 (" in text
 
 
 def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
@@ -284,7 +296,7 @@ def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "### MobileNetV3-Small at 224×224 in figures" in out
     assert "| stem | █ 9.6% | 5,419,008 |" in out
-    assert "Block 3 on fast stands out" in out
+    assert "Block 3: 27.8% of the latency on fast, 7.1% on cpu." in out
     assert len(out) < 10_000
 
 
@@ -306,13 +318,20 @@ def test_the_claims_are_a_section_and_findings_stay_in_the_page(tmp_path, capsys
 
 
 def test_verdicts_are_counted():
-    def found(verdict):
-        return Finding(claim="K1", sentence="", article="", found="", how="", verdict=verdict)
+    def found(claim, verdict, sentence=""):
+        return Finding(claim=claim, sentence=sentence, article="", found="", how="", verdict=verdict)
 
-    several = [found(v) for v in ("holds", "does not hold", "does not hold", "no evidence yet")]
+    each = ("holds", "does not hold", "does not hold", "no evidence yet")
+    several = [found(f"K{n}", verdict) for n, verdict in enumerate(each)]
     assert verdicts(several) == (
         "Of 4 statements of the article, 1 holds, 2 do not hold and 1 has no evidence yet."
     )
+    of_one = [
+        found("K1", "holds"),
+        found("K1", "hidden by noise"),
+        found("K1", "does not hold", "What was timed."),
+    ]
+    assert verdicts(of_one) == "Of 1 statement of the article, 1 is hidden by noise."
 
 
 def test_a_curve_is_drawn_with_its_intervals():

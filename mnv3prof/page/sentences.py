@@ -105,16 +105,18 @@ def shares(view: View) -> str:
     if not clear:
         return f"Noise hides the blocks' shares of the latency on {view.called(fastest)}."
     top, where = _top(times), view.called(fastest)
-    slowest = f"Slowest: {_title(view, top)}, {times[top]:.1%} of the latency on {where}"
-    said = f"{slowest} ({macs[top]:.1%} of the MACs)." if top in clear else ""
     block, factor = _least_efficient(macs, clear)
-    if factor < _NOTABLE_FACTOR:
-        return said or f"No block's share of the latency on {where} is above its share of the MACs."
-    least = (
-        f"Least efficient: {_title(view, block)}, {times[block]:.1%} of the latency and "
-        f"{macs[block]:.1%} of the MACs ({factor:.1f}×)."
+    found = {"Slowest": top} if top in clear else {}
+    found |= {"Least efficient": block} if factor >= _NOTABLE_FACTOR else {}
+    if not found:
+        return f"No block's share of the latency on {where} is above its share of the MACs."
+    if len(found) == 2 and top == block:
+        found = {"Slowest and least efficient": block}
+    return " ".join(
+        f"{what}: {_title(view, block)}, {times[block]:.1%} of the latency on {where} and {macs[block]:.1%} "
+        f"of the MACs{f' ({times[block] / macs[block]:.1f}×)' if macs[block] else ''}."
+        for what, block in found.items()
     )
-    return f"{said} {least}".strip()
 
 
 def matrix(view: View) -> str:

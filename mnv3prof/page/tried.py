@@ -55,7 +55,8 @@ def verdicts(findings: Sequence[Finding]) -> str:
     counts = [
         f"{found[verdict]} {forms[found[verdict] > 1]}" for verdict, forms in told.items() if found[verdict]
     ]
-    return f"Of {found.total()} statements of the article, {words(counts)}."
+    many = found.total()
+    return f"Of {many} statement{'' if many == 1 else 's'} of the article, {words(counts)}."
 
 
 def _of_statements(findings: Sequence[Finding]) -> list[Verdict]:
