@@ -16,6 +16,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--refresh", action="store_true", help="Write tests/expect/ anew from what is printed now."
     )
+    parser.addoption("--fuzz", type=int, default=2_000, help="How many damaged files and options are tried.")
 
 
 def pytest_xdist_auto_num_workers(config):

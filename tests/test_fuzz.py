@@ -1,0 +1,75 @@
+"""Damaged files and wrong options: an answer or one sentence, never a traceback, half a file or a flood."""
+
+import csv
+import io
+import json
+import resource
+import sys
+from time import process_time
+
+import pytest
+from fuzzing import NUMBER, Material, case
+
+from mnv3prof.cli.main import run
+
+CHUNKS = 20
+BEFORE = "before\n"
+_MEBI = 2**20 if sys.platform == "darwin" else 2**10
+"""Of what getrusage counts in: bytes on macOS, KiB elsewhere."""
+
+
+@pytest.fixture(scope="module")
+def material():
+    return Material()
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_whatever_is_given_there_is_an_answer_or_a_sentence(
+    chunk, material, tmp_path, monkeypatch, capsys, request
+):
+    monkeypatch.chdir(tmp_path)
+    cases = range(chunk, request.config.getoption("--fuzz"), CHUNKS)
+    for number in cases:
+        for name in ("out.json", "out.csv", "out.md", "out"):
+            (tmp_path / name).write_text(BEFORE, encoding="utf-8")
+        arguments = case(number, material, tmp_path)
+        begin, most = process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            code = run(arguments)
+        except SystemExit as leaving:
+            code = leaving.code
+        except Exception as error:
+            raise AssertionError(f"case {number}: {arguments}") from error
+        took, grown = process_time() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most
+        out, err = capsys.readouterr()
+        problem = _problem(arguments, code, out, err, tmp_path)
+        assert not problem, f"case {number}: {arguments}: {problem}: {code}, {out[:2_000]!r}, {err!r}"
+        assert took < 5, f"case {number}: {arguments}: {took} s"
+        assert grown / _MEBI < 500, f"case {number}: {arguments}: {grown / _MEBI} MiB"
+
+
+def _problem(arguments, code, out, err, folder):
+    """What is wrong with an answer; "" where nothing is."""
+    if code not in (0, 1, 2):
+        return "the exit code"
+    if code == 2 and (err.count("\n") != 1 or len(err) > 301 or not err[:-1].isprintable()):
+        return "the sentence"
+    form = arguments[arguments.index("--format") + 1] if "--format" in arguments else ""
+    if form == "json" and out:
+        json.loads(out)
+    elif not all(line.isprintable() for line in out.splitlines()):
+        return "what is printed"
+    if form == "csv" and any(_is_formula(cell) for row in csv.reader(io.StringIO(out)) for cell in row):
+        return "a formula"
+    if any(path.name.startswith(".") for path in folder.iterdir()):
+        return "a draft that is left"
+    for name in ("out.json", "out.csv", "out.md", "out"):
+        text = (folder / name).read_text(encoding="utf-8")
+        if text != BEFORE and (code == 2 or not text.endswith("\n")):
+            return "half a file"
+    return ""
+
+
+def _is_formula(cell):
+    return cell.startswith(("=", "+", "-", "@", "\t")) and not NUMBER.fullmatch(cell)
