@@ -3,7 +3,8 @@
 A file says WHAT it is, which DTYPES it can be converted to, the CONVERTER (as pip names its package), on
 which PACKAGES' versions the outcome depends, the SUFFIX of its main file, its ALIASES, if it has any, and
 how many images a call takes at most, MOST_IMAGES, if that is limited, and that its converter is SLOW, if it
-needs some ten seconds to begin; its function convert(part, dtype, folder) writes the part there. planned(part, dtype), if it has that, tells what arena the converter plans
+needs some ten seconds to begin; its function convert(part, dtype, folder) writes the part there.
+planned(part, dtype), if it has that, tells what arena the converter plans
 for one of PLANNED_DTYPES.
 """
 
