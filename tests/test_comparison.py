@@ -116,6 +116,13 @@ def test_blocks_add_up_to_the_totals_and_absent_ones_are_said(several, size):
         assert [n for n, x in enumerate(figures) if x is None] == [
             n for n, name in enumerate(mine) if name == "–"
         ]
-    for row in totals_sheet(networks).rows:
-        values, ratios = row[1 : 1 + len(letters)], row[1 + len(letters) :]
+    by_name = {row[0]: row[1:] for row in totals_sheet(networks).rows}
+    for name, values in (
+        ("MACs", [n.totals.macs for n in networks]), ("weights", [n.totals.weight_bytes for n in networks]),
+        ("planned arena", [n.arena.bytes for n in networks]),
+    ):  # fmt: skip
+        shown, ratios = by_name[name][: len(letters)], by_name[name][len(letters) :]
         assert ratios == tuple(value / values[0] for value in values[1:])
+        assert all(
+            cell.endswith((" B", "iB")) or cell == f"{v:,}" for cell, v in zip(shown, values, strict=True)
+        )

@@ -193,6 +193,15 @@ def test_of_another_network_the_whole_is_compared_and_the_blocks_that_are_aligne
     assert notes == ["Not compared: times of parts of the old network without a counterpart: 1, 3, 6, 12."]
 
 
+def test_times_that_are_compared_stand_before_those_that_are_not():
+    """The old run has cpu too, which nothing is compared with."""
+    old, new = made(backends=("cpu", "onnxruntime")), made(backends=("onnxruntime",), seed=1)
+    (sheet,) = [sheet for sheet in diff_sheets(diff(_found(old), _found(new))) if sheet.title == "Times"]
+    verdicts = [row[-1] == "not comparable" for row in sheet.rows]
+    assert verdicts == sorted(verdicts)
+    assert 0 < sum(verdicts) < len(verdicts)
+
+
 def test_blocks_behind_one_that_was_put_in_keep_their_counterparts():
     rows = OLD.subject.table.rows
     more = replace(OLD.subject.table, rows=(*rows[:2], rows[2], *rows[2:]))  # row 3 twice

@@ -8,7 +8,7 @@ from ..cost.comparison import Network
 from ..cost.counts import Totals
 from ..graph.align import joined
 from ..graph.graph import Graph
-from ..render.sheet import AtLeast, Column, Sheet
+from ..render.sheet import AtLeast, Column, Kind, Sheet, written
 from .costs import MAC, products, unpriced_notes
 
 MOST_NETWORKS: Final = len(ascii_uppercase)
@@ -35,13 +35,20 @@ def totals_sheet(networks: Sequence[Network]) -> Sheet:
     }
     columns = (
         Column("measure", "In total", "text"),
-        *(Column(letter, letter) for letter in letters),
+        *(Column(letter, letter, "figure") for letter in letters),
         *(Column(f"{letter}/A", f"{letter}/A", "ratio") for letter in letters[1:]),
     )
-    rows = tuple((name, *values, *_ratios(values)) for name, values in measures.items())
+    rows = tuple((*_shown(name, values), *_ratios(values)) for name, values in measures.items())
     legend = [f"{letter} = {label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
     unpriced = dict.fromkeys(note for n in networks for note in unpriced_notes(n.graph, n.totals))
     return Sheet("; ".join(legend), columns, rows, notes=("Bytes at fp32, batch 1.", *unpriced))
+
+
+def _shown(name: str, values: Sequence[int | None]) -> tuple[str | None, ...]:
+    """The name without its unit, and the values as people read them."""
+    name, _, unit = name.partition(", ")
+    kind: Kind = "bytes" if unit == "bytes" else "count"
+    return (name, *(None if value is None else written(value, kind) for value in values))
 
 
 def blocks_sheet(networks: Sequence[Network], saved: Mapping[str, float]) -> Sheet:

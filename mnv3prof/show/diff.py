@@ -28,6 +28,7 @@ def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
         figures = [each for each in found.figures if each.variant == variant]
         sheets += [_totals(found, variant, figures), _blocks(figures)]
         times = [each for each in found.times if each.variant == variant]
+        times.sort(key=lambda each: each.change.verdict == "not comparable")
         if times:
             sheets.append(_times(variant, times))
     return tuple(sheets)
