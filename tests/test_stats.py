@@ -59,7 +59,7 @@ def test_the_interval_really_covers_the_median_of_skewed_samples():
 def test_noise_is_a_wide_spread_or_a_wide_interval():
     assert not _each([1.0] * 50).noisy
     assert not _each([1.0, 1.01, 1.02] * 20).noisy
-    assert _each([1.0] * 40 + [1.3] * 20).noisy  # the upper quartile is 30 % above
+    assert _each([1.0] * 40 + [1.3] * 20).noisy  # a third is 30 % above: half of p90 - p10 is 15 %
     assert not _each([1.0] * 59 + [100.0]).noisy  # one outlier is no noise
     assert _each([1.0, 1.12]).noisy  # two samples say little
 

@@ -111,7 +111,8 @@ def is_whole(place: Path) -> bool:
 def _read(place: Path) -> Entry | None:
     try:
         entry = msgspec.json.decode(read_file(place / _MANIFEST, _MOST_MANIFEST), type=Entry)
-        whole = all(_digest(place / file) == digest for file, digest in entry.digests.items())
+        own = entry.main in entry.digests and all(Path(file).name == file for file in entry.digests)
+        whole = own and all(_digest(place / file) == digest for file, digest in entry.digests.items())
     except (InputError, OSError, msgspec.DecodeError):
         return None
     return entry if whole else None

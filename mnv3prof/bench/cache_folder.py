@@ -46,11 +46,14 @@ def _usable(folder: Path, tell: Callable[[str], None]) -> Path:
 def _problem(folder: Path) -> str:
     """Why the cache cannot be kept in the folder, or ""."""
     try:
+        str(folder).encode()  # requests to workers carry it
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, _ROOM)
         locked = [place for place in folder.iterdir() if _is_locked(place)]
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
     except OSError as error:
         return error.strerror or str(error)
     return f"{locked[0].name} in it can be neither used nor replaced" if locked else ""

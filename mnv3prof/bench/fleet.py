@@ -1,6 +1,7 @@
 """The workers of a measurement, one per target."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from math import inf
 from pathlib import Path
 from time import perf_counter
@@ -70,7 +71,8 @@ class Fleet:
 
     def end(self) -> None:
         """End all workers."""
-        for worker in self.workers.values():  # each takes a while to go
-            worker.close()
-        for worker in self.workers.values():
-            worker.end()
+        with ExitStack() as stack:  # an interrupt while one ends leaves no other behind
+            for worker in self.workers.values():
+                stack.callback(worker.end)
+            for worker in self.workers.values():  # each takes a while to go
+                worker.close()

@@ -47,7 +47,7 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
     )
     for name in names:
         command = getattr(import_module(f".{name}", commands.__name__), name)
-        app.command(name, cls=Command, short_help=command.__doc__.partition(".\n")[0])(command)
+        app.command(name, cls=Command, short_help=(command.__doc__ or "").partition(".\n")[0])(command)
     return app
 
 

@@ -23,8 +23,7 @@ _LAUNCH_FREEDOM: Final = 4
 Smyth, Linear models and empirical Bayes methods, 2004)."""
 
 NOISY_SPREAD: Final = 0.10
-"""A timing is noisy where its interquartile range exceeds this share of the median, as in
-torch.utils.benchmark ..."""
+"""A timing is noisy where half of p90 − p10 exceeds this share of the median ..."""
 NOISY_INTERVAL: Final = 0.05
 """... or the 95 % confidence interval of the median reaches further than this share to a side."""
 
@@ -70,8 +69,7 @@ class Summary(msgspec.Struct, frozen=True):
     @property
     def noisy(self) -> bool:
         """True if the spread or the interval is wider than the two constants allow."""
-        spread = self.iqr / self.median if self.median else 0.0
-        return spread > NOISY_SPREAD or self.interval > NOISY_INTERVAL
+        return self.noise > NOISY_SPREAD or self.interval > NOISY_INTERVAL
 
 
 def summarize(launches: Sequence[Sequence[Sequence[float]]]) -> Summary:

@@ -19,7 +19,7 @@ _NAMED: Final = 4
 def timing_notes(grid: Grid, timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
     """Everything that must be known to read the times of one network."""
     return (
-        f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
+        f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: that is above "
         f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
         f"there are fewer than {LEAST_BURSTS} bursts.",
         *_roof_notes(timings, run),
@@ -120,12 +120,16 @@ def _listed(parts: Sequence[str]) -> str:
     return words(parts) if len(parts) <= _NAMED else f"{len(parts)} parts"
 
 
+def _why_not(timing: Timing) -> str:
+    return "interrupted" if timing.stopped == "interrupted" else "no burst was taken"
+
+
 def failures(timings: Iterable[Timing], called: Mapping[Target, str]) -> list[str]:
     """Name what was not timed, or counts for nothing, each reason once."""
     parts: dict[tuple[str, Target], list[str]] = {}
     for t in timings:
         if t.status != "ok" or not t.bursts:
-            why = f"{t.status}: {t.reason}" if t.status != "ok" else "not timed: no burst was taken"
+            why = f"{t.status}: {t.reason}" if t.status != "ok" else f"not timed: {_why_not(t)}"
             parts.setdefault((why, t.target), []).append(t.part)
     found: dict[tuple[str, str], list[str]] = {}
     for (reason, target), names in parts.items():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from math import inf
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
@@ -30,7 +31,7 @@ class Local:
         code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, process_group=0,
+            stderr=subprocess.PIPE, process_group=0, cwd=None if _has_folder() else Path("/"),
         )  # fmt: skip
         self._requests: SimpleQueue[Frame | None] = SimpleQueue()
         self._answers: SimpleQueue[Frame | None] = SimpleQueue()
@@ -61,10 +62,12 @@ class Local:
     def end(self) -> None:
         """Close the worker's input, and kill it if it does not end."""
         self.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEAVE_S)
-        self.kill()
-        self._process.wait()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LEAVE_S)
+        finally:  # an interrupt of the wait ends it too
+            self.kill()
+            self._process.wait()
 
     def kill(self) -> None:
         """Kill the worker and its child processes."""
@@ -117,6 +120,14 @@ class Local:
         self._listener.join(_LEAVE_S)
         said = self._said.decode(errors="replace").strip().splitlines()[-1:]
         return ": ".join([how, *(printable(line)[:_TAIL_LETTERS] for line in said)])
+
+
+def _has_folder() -> bool:
+    """Tell whether the current folder still exists: libraries do not load in one that was removed."""
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def _signal(number: int) -> str:
