@@ -19,10 +19,10 @@ _NAMED: Final = 4
 def timing_notes(grid: Grid, timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
     """Everything that must be known to read the times of one network."""
     return (
-        f"Median ± half of p90 − p10, in ms; {NOISY_MARK} noisy: the interquartile range is above "
-        f"{NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or "
-        f"there are fewer than {LEAST_BURSTS} bursts. Bursts whose median is over {DISTURBED:.0%} above the "
-        f"fastest one's are excluded, but for the {LEAST_BURSTS} fastest.",
+        f"Median in ms ± half of p90 − p10 as a share of it; {NOISY_MARK} noisy: the interquartile range is "
+        f"above {NOISY_SPREAD:.0%} of the median, its 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, "
+        f"or there are fewer than {LEAST_BURSTS} bursts. Bursts whose median is over {DISTURBED:.0%} above "
+        f"the fastest one's are excluded, but for the {LEAST_BURSTS} fastest.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_chip_notes(grid.targets, run),
