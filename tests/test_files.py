@@ -283,7 +283,7 @@ def test_what_is_no_file_name(source):
         read_table(source)
 
 
-@pytest.mark.parametrize(("name", "code"), [("relu", "RE"), ("RE", "RE"), ("hswish", "HS"), ("h-swish", "HS"),
+@pytest.mark.parametrize(("name", "code"), [("relu", "RE"), ("RE", "RE"), ("hswish", "HS"), ("hard_swish", "HS"), ("Hard-Swish", "HS"),
                                            ("silu", "SW"), ("hs-relu6", "HS-RELU6"), (" relu6 ", "R6")])  # fmt: skip
 def test_activations_by_code_and_by_name(name, code):
     assert activation_code(name) == code

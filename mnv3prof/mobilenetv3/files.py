@@ -29,8 +29,15 @@ _CELL: Final = re.compile(r"[,;](?=\s*[=+@＝＋－＠-])")
 _COLUMNS = tuple(ROW_RULES)
 _REQUIRED = _COLUMNS[:6]
 _KEYS = (*TABLE_RULES, "rows")
+
+
+def _plain(name: str) -> str:
+    """An activation's name without what people write differently: hard_swish, Hardswish, hard-swish."""
+    return name.strip().lower().replace("_", "").replace("-", "")
+
+
 _ALIASES: Final = {
-    name.lower(): op.code for op in OPS.values() if op.code for name in (op.code, op.name, *op.aliases)
+    _plain(name): op.code for op in OPS.values() if op.code for name in (op.code, op.name, *op.aliases)
 }
 _YES = {"true", "yes", "1", "✓"}
 _NO = {"false", "no", "0", "-"}
@@ -86,7 +93,7 @@ def activation_code(name: str, what: str = "activation") -> str:
 
     Raises InputError about `what`.
     """
-    code = _ALIASES.get(name.strip().lower()) if isinstance(name, str) else None
+    code = _ALIASES.get(_plain(name)) if isinstance(name, str) else None
     if code is None:
         allowed = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
         raise InputError(f"{what}: {shown(name)} is not allowed; allowed are {allowed}")

@@ -1,7 +1,7 @@
 """The table of times: parts by targets."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..analysis.grid import Grid, grid_of, part_costs, rates, roof_of
 from ..cost.counts import Dtype, Totals
@@ -13,6 +13,11 @@ from ..record.timing import Timing
 from ..render.sheet import Column, Sheet
 from .costs import titled
 from .timing_notes import NOISY_MARK, timing_notes
+
+_ADDITIVITY: Final = (
+    "The sum of parts differs from the network: a part alone finds its data in the cache, and each call has "
+    "costs of its own, such as allocation."
+)
 
 
 class _Cells(NamedTuple):
@@ -32,7 +37,8 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     roofs = {roof_of(timing, run) for timing in timings if timing.bursts}
     bounds = len(roofs - {None}) > 1
     costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
-    columns = [Column("part", "Part", "text"), Column("macs", "MACs")]
+    several = any(target.batch > 1 for target in shown)
+    columns = [Column("part", "Part", "text"), Column("macs", "MACs an image" if several else "MACs")]
     columns += [] if bounds else [Column("bound", "Bound", "text")]
     for target in shown:
         columns += _picked(_columns(grid.labels[target], target), target, bounds)
@@ -42,7 +48,8 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     how = ", ".join(filter(None, (f"latency on {machines}", shared_settings(grid.targets))))
     return Sheet(
         titled(graph, how), tuple(columns), rows, _additivity(graph, grid, shown, bounds) if additive else (),
-        timing_notes(grid, timings, run), _alarms(grid), stacked=True,
+        (*timing_notes(grid, timings, run), *([_ADDITIVITY] if additive else [])), _alarms(grid),
+        stacked=True,
     )  # fmt: skip
 
 
