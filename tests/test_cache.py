@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -190,7 +191,8 @@ def test_a_damaged_entry_that_cannot_be_removed_is_put_aside(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("manifest", [b"", b"{}", b"[" * 10_000, b'{"main":"a","seconds":1,"bytes":1,"digests":{"/dev/zero":""}}',
-                                      b'{"main":"a","seconds":1,"bytes":1,"digests":{"pipe":""}}', None])  # fmt: skip
+                                      b'{"main":"a","seconds":1,"bytes":1,"digests":{"pipe":""}}',
+                                      b'{"main":"../etc/passwd","seconds":1,"bytes":1,"digests":{}}', None])  # fmt: skip
 def test_an_entry_of_any_content_is_no_entry(manifest, tmp_path):
     place = tmp_path / "k"
     place.mkdir()
@@ -236,6 +238,12 @@ def test_entries_of_a_cache_that_cannot_be_written_are_used(tmp_path, monkeypatc
     made = _made(folder, "damaged", b"right")
     assert cache.find(folder, "damaged") == made
     assert (tmp_path / "kept" / "damaged" / "main").read_bytes() == b"x"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text")
+def test_a_name_that_is_not_text_is_a_reason(tmp_path, monkeypatch):
+    _, told = _told(monkeypatch, tmp_path / os.fsdecode(b"\xff"))
+    assert "its name is not UTF-8" in told[0]
 
 
 def test_a_disk_that_is_full_is_a_reason(tmp_path, monkeypatch):

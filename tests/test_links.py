@@ -14,6 +14,7 @@ import pytest
 from subjects import subject
 
 from mnv3prof.bench.backends import backend
+from mnv3prof.bench.fleet import Fleet
 from mnv3prof.bench.links import Broken
 from mnv3prof.bench.links.fake import Fake
 from mnv3prof.bench.links.local import Local
@@ -382,6 +383,33 @@ def test_what_a_worker_started_ends_with_it(tmp_path, monkeypatch):
         assert worker.ask(Begin("x"), Begun, 3).status == "timeout"
     child = int((tmp_path / "pid").read_text(encoding="utf-8"))
     assert _gone(child)
+
+
+def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch):
+    """The second Ctrl-C comes while the first one's workers are waited for."""
+    links = []
+
+    def opened():
+        links.append(Local("talker"))
+        return links[-1]
+
+    monkeypatch.setenv("TALK", "nap")
+    targets = (NULL, Target(backend="null", threads=2))
+    fleet = Fleet({target: Worker(opened) for target in targets}, {"": SMALL}, Path("nowhere"), 60)
+    for target in targets:
+        fleet.workers[target].start()
+    for link in links:
+        waits = iter([KeyboardInterrupt])
+        wait = link._process.wait
+        monkeypatch.setattr(link._process, "wait", lambda *a, w=wait, n=waits: _raised(n) or w(*a))
+    with pytest.raises(KeyboardInterrupt):
+        fleet.end()
+    assert all(link._process.poll() is not None for link in links)
+
+
+def _raised(errors):
+    for error in errors:
+        raise error
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")

@@ -319,6 +319,8 @@ def test_what_was_asked_for_and_not_timed_is_named():
     )
     (sheet, *_) = latency_sheets(found)
     assert "cpu not timed: no burst was taken (parts: net)." in sheet.notes
+    (sheet, *_) = latency_sheets(run_of(subject("small"), [timing("cpu", NET, stopped="interrupted")]))
+    assert "cpu not timed: interrupted (parts: net)." in sheet.notes
     (empty,) = latency_sheets(run_of(subject("small")))
     assert empty.notes == ("This run has no timings.",)
 
