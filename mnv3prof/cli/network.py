@@ -56,8 +56,18 @@ class Settings(msgspec.Struct, frozen=True):
         str | None, _network("--activation", "One activation everywhere: relu, relu6, hardswish, swish, ...")
     ] = None
 
-    def variant(self, known: Subject) -> Subject:
-        """`known` with these changes, at the input asked for; with random weights."""
+    def variant(self, known: Subject, where: str = "") -> Subject:
+        """`known` with these changes, at the input asked for; with random weights.
+
+        where: the file or preset that it is from. Raises InputError about it.
+        """
+        try:
+            return self._variant(known)
+        except InputError as error:
+            option = str(error).startswith("--") or not where
+            raise InputError(str(error) if option else f"{where}: {error}") from None
+
+    def _variant(self, known: Subject) -> Subject:
         table = vary(
             known.table, width=self.width, width_rule=self.width_rule, reduced_tail=self.reduced_tail,
             dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
@@ -87,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True):
         return tuple(
             Found(source.text, run.subject, *run.measured_as, run)
             if run
-            else Found(source.text, self.variant(subject), *how)
+            else Found(source.text, self.variant(subject, source.text), *how)
             for source, run, (subject,) in zip(sources, runs, at_one_input(sources), strict=True)
         )
 
@@ -118,7 +128,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
         """
         known = (source or open_source(DEFAULT_SOURCE)).subject
         if self.weights is None:
-            return settings.variant(known)
+            return settings.variant(known, source.text if source else "")
         from ..bench.weights import misfit, read_weights
 
         found = read_weights(self.weights)

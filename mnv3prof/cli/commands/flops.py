@@ -8,7 +8,7 @@ import typer
 
 from ...cost.conventions import COUNTERS
 from ...cost.counts import BatchNorm, By, count
-from ...graph.errors import InputError
+from ...graph.errors import InputError, lookup
 from ...record.document import convention_document, cost_document, reconciliation_document
 from ...record.run import Subject
 from ...show.costs import cost_sheet
@@ -49,13 +49,14 @@ def flops(
         raise InputError("--cross-check has a row for each class of operation; --by is for what we count")
     if (cross_check or as_tool is not None) and (dtype, batch_norm) != ("fp32", "folded"):
         raise InputError("--dtype and --batch-norm change what we count, and nothing in a counter's figure")
-    subject = settings.variant(open_source(source).subject)
+    subject = settings.variant(open_source(source).subject, source)
     graph = subject.graph
     if cross_check:
         _cross_check(subject, output)
     elif as_tool is not None:
         from ...show.readings import convention_sheet
 
+        lookup(as_tool, COUNTERS, "--as")
         sheet = convention_sheet(graph, as_tool, by)
         emit(Result((sheet,), sheet, lambda: convention_document(subject, as_tool)), output)
     else:

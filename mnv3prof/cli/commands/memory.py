@@ -55,7 +55,7 @@ def memory(
     in_range(alignment, "--alignment", 1, 65_536)
     budget = None if fit is None else parse_bytes(fit, "--fit")
     opened = open_source(source)
-    subject = settings.variant(opened.subject)
+    subject = settings.variant(opened.subject, opened.text)
     graph = subject.graph
     peaks = cost.peaks(graph, dtype, batch, image=image)
     arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)

@@ -18,6 +18,6 @@ def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output
 
     Example: mnv3prof table small --width 0.75
     """
-    subject = settings.variant(open_source(source).subject)
+    subject = settings.variant(open_source(source).subject, source)
     result = Result((table_sheet(subject),), to_csv(subject.table), lambda: table_document(subject))
     emit(result, output)
