@@ -384,6 +384,25 @@ def test_without_standard_error_nothing_stands_in_its_place():
         assert bool(done.stdout) is not bool(code)
 
 
+@pytest.mark.parametrize(
+    "command", ["flops", "table", "memory", "claims", "check --budget macs=1", "latency --on null"]
+)
+def test_what_an_option_makes_of_a_file_names_the_file(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("in.toml").write_text(
+        'name = "t"\nlast = 60000\nrows = [[8, 8, 3, 1, false, "RE"]]', encoding="utf-8"
+    )
+    assert run([*command.split(), "in.toml", "--width", "100"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "mnv3prof: in.toml: t at width 100: last: 6000000 is not allowed"
+    )
+
+
+def test_a_counter_that_is_not_known_names_the_option(capsys):
+    assert run(["flops", "--as", "bogus"]) == 2
+    assert capsys.readouterr().err.startswith("mnv3prof: --as: 'bogus' is not known; expected torch")
+
+
 def test_standard_output_that_takes_nothing_is_said():
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run([SCRIPT, "flops"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)

@@ -20,8 +20,8 @@ def timing_notes(grid: Grid, timings: Sequence[Timing], run: Run) -> tuple[str, 
     """Everything that must be known to read the times of one network."""
     return (
         f"Median in ms ± half of p90 − p10 as a share of it; {NOISY_MARK} noisy: that share is above "
-        f"{NOISY_SPREAD:.0%}, the median's 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or there are "
-        f"fewer than {LEAST_BURSTS} bursts.",
+        f"{NOISY_SPREAD:.0%}, the median's 95 % confidence interval beyond ±{NOISY_INTERVAL:.0%}, or there "
+        f"are fewer than {LEAST_BURSTS} bursts.",
         *_roof_notes(timings, run),
         *_twin_notes(grid),
         *_chip_notes(grid.targets, run),

@@ -129,7 +129,7 @@ def _evidence(source: str, settings: Settings) -> Evidence:
     """The evidence in the findings called `source`; of another source, the network as computed."""
     opened = open_source(source)
     if opened.findings is None:
-        return Evidence(subject=settings.variant(opened.subject))
+        return Evidence(subject=settings.variant(opened.subject, opened.text))
     if settings != Settings():
         raise InputError(
             f"{source}: holds findings of one network, which options cannot change; leave them out"

@@ -58,6 +58,7 @@ def flops(
     elif as_tool is not None:
         from ...show.readings import convention_sheet
 
+        lookup(as_tool, COUNTERS, "--as")
         sheet = convention_sheet(graph, as_tool, by)
         emit(Result((sheet,), sheet, lambda: convention_document(subject, as_tool)), output)
     else:

@@ -104,7 +104,7 @@ def train(
     path = _checkpoint_path(output.output)
     recipe = switches.recipe()
     known = replace(open_source(source).subject, input=_DIGITS_SIZE if data is None else DEFAULT_SIZE)
-    subject = settings.variant(known)
+    subject = settings.variant(known, source)
     network, size = subject.table, subject.input
     from ...train.batches import steps_of
     from ...train.recipe import train as train_network
