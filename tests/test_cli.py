@@ -394,7 +394,7 @@ def test_what_an_option_makes_of_a_file_names_the_file(command, tmp_path, monkey
     )
     assert run([*command.split(), "in.toml", "--width", "100"]) == 2
     assert capsys.readouterr().err.startswith(
-        "mnv3prof: in.toml: t at width 100: last: 6000000 is not allowed"
+        "mnv3prof: in.toml with --width 100: t at width 100: last: 6000000 is not allowed"
     )
 
 
@@ -519,7 +519,7 @@ def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
     [
         (
             "flops t.toml --width 100",
-            "t.toml with --width 100.0: t at width 100: last: 6000000 is not allowed",
+            "t.toml with --width 100: t at width 100: last: 6000000 is not allowed",
         ),
         ("check t.toml --budget macs=1 --classes 0", "t.toml with --classes 0: classes: 0 is not allowed"),
         (

@@ -75,7 +75,8 @@ class Settings(msgspec.Struct, frozen=True):
         given = {name: value for name, value in asdict(self).items() if name != "input"}
         default = asdict(Settings())
         changed = {f"--{n.replace('_', '-')}": v for n, v in given.items() if v != default[n]}
-        return " ".join(name if value is True else f"{name} {value}" for name, value in changed.items())[:80]
+        said = {name: f"{value:g}" if isinstance(value, float) else value for name, value in changed.items()}
+        return " ".join(name if value is True else f"{name} {value}" for name, value in said.items())[:80]
 
     def changes_structure(self) -> bool:
         """Whether an option asks for other operations, not only for other sizes."""
