@@ -59,7 +59,8 @@ def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, 
     code = run([*command, *parts])
     out, err = capsys.readouterr()
     timings = json.loads(out)["timings"]
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert all(line.endswith(" s so far") for line in err.splitlines())  # of what takes long
     if name in SLOW:
         assert run([*command, "--rows", "1,2,5"]) == 0
         timings += json.loads(capsys.readouterr().out)["timings"]
@@ -198,8 +199,7 @@ def test_noisy_drifting_and_scattered_cells_are_marked():
     assert sheet.rows[1][3].endswith("~")
     assert sheet.totals == ()
     (sentence,) = [note for note in sheet.notes if "figures are noisy" in note]
-    assert sentence.startswith("1 of 3 figures are noisy; 12 of 42 bursts are excluded; the time drifted")
-    assert "while sampling 2 on a" in sentence
+    assert sentence.startswith("2 of 3 figures are noisy; the time drifted while sampling 2 on a")
 
 
 def test_more_processors_than_threads_are_named():
@@ -211,13 +211,13 @@ def test_more_processors_than_threads_are_named():
 
 def test_what_a_variant_really_saves_stands_beside_what_it_should():
     standard = SMALL.varied(vary(SMALL.table, standard_conv=True))
-    timings = [timing("a", part, [0.001] * 3) for part in ("1", "2")]
-    timings += [timing("a", part, [0.004] * 3, variant="s") for part in ("1", "2")]
+    timings = [timing("a", part, [0.001] * 6) for part in ("1", "2")]
+    timings += [timing("a", part, [0.004] * 6, variant="s") for part in ("1", "2")]
     *_, saving = latency_sheets(_run(*timings, variants={"s": standard}))
     macs = [{t.name: t.macs for t in subtotals(g, count(g))} for g in (GRAPH, standard.graph)]
-    assert saving.rows == tuple(
-        (part, pytest.approx(macs[1][part] / macs[0][part]), pytest.approx(4)) for part in ("1", "2")
-    )
+    for part, row in zip(("1", "2"), saving.rows, strict=True):
+        assert row[:2] == (part, pytest.approx(macs[1][part] / macs[0][part]))
+        assert re.fullmatch(r"×4 \(3\.\d+ to 4\.\d+\) slower", row[2])
 
 
 def test_a_structural_option_times_the_network_without_and_with_it(capsys):
@@ -332,7 +332,7 @@ def test_progress_is_a_bar_with_the_time_left_on_a_terminal():
     assert code == 0
     assert "round 1: net on null" in screen
     assert re.search(r"[12] s left .*round", without_escapes(screen))
-    assert without_escapes(screen).rstrip().endswith("root mean square by root mean square.")
+    assert without_escapes(screen).rstrip().endswith("the part with the largest RMS error.")
 
 
 def test_progress_is_lines_in_ci_at_once_and_elsewhere_after_a_while(monkeypatch, capsys):

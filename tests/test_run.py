@@ -327,11 +327,18 @@ def test_a_truncated_run_is_refused(kept, tmp_path, capsys):
     assert "run.json: is not valid JSON" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("where", [[], ["-o", "run.csv"], ["-o", "run.json", "--format", "md"]])
-def test_profile_wants_a_json_file(where, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ([], "profile: --output FILE.json is required"),
+        (["-o", "run.csv"], "profile: --output FILE.json is required"),
+        (["-o", "run.json", "--format", "md"], "--format md contradicts the suffix '.json'"),
+    ],
+)
+def test_profile_wants_a_json_file(where, says, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(["profile", "small", *NULL, *where]) == 2
-    assert "allowed is --output FILE.json" in capsys.readouterr().err
+    assert says in capsys.readouterr().err
 
 
 def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
