@@ -1,4 +1,6 @@
-"""Networks as the measuring side takes them: a table at an input."""
+"""Networks as the measuring side takes them, and what files they are not read from."""
+
+import os
 
 from mnv3prof.record.run import Subject
 from mnv3prof.source import open_source, read_table
@@ -13,3 +15,13 @@ def subject(table, size=224, weights=None):
 def read_run(path):
     """The run in the file at `path`."""
     return open_source(str(path)).run
+
+
+def no_regular_file(path, kind):
+    """Make a pipe that nobody writes, a link to a device without an end, or a folder."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from made_runs import kept, made
 from random_tables import tables
 from report_runs import made_run
-from subjects import read_run, subject
+from subjects import no_regular_file, read_run, subject
 from timings import timing
 
 from mnv3prof.bench.formats import name_of
@@ -533,12 +533,7 @@ def test_a_backend_by_another_name_is_the_same_backend():
 @pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind, name, capsys):
     path = tmp_path / name
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "endless":
-        path.symlink_to("/dev/zero")
-    else:
-        path.mkdir()
+    no_regular_file(path, kind)
     with pytest.raises(InputError, match=r"is (not a regular file|a directory); expected .* or - for"):
         open_source(str(path))
     if name == "a.json":

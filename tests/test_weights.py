@@ -1,7 +1,6 @@
 """`train` as a user runs it, and its weights in `latency`, `export` and `profile`."""
 
 import json
-import os
 import re
 import zipfile
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from subjects import read_run, subject
+from subjects import no_regular_file, read_run, subject
 
 from mnv3prof.bench import cache
 from mnv3prof.bench.parts import make_parts
@@ -312,12 +311,7 @@ def test_an_archive_is_measured_before_it_is_inflated(here, capsys):
 @pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
 def test_weights_are_a_regular_file(kind, here, tmp_path, capsys):
     path = tmp_path / "x.pt"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "endless":
-        path.symlink_to("/dev/zero")
-    else:
-        path.mkdir()
+    no_regular_file(path, kind)
     says = r"x.pt: is (not a regular file|a directory); expected"
     assert re.search(says, _refused(["latency", "--weights", str(path), *NULL], capsys))
     if kind != "folder":
