@@ -1,10 +1,12 @@
 """The timing loop on a clock of its own, where every time is known."""
 
+import os
 import sys
 
 import pytest
 
-from mnv3prof.device.clock import burst
+from mnv3prof.device import clock
+from mnv3prof.device.clock import OTHERS, burst
 
 
 class Machine:
@@ -73,3 +75,34 @@ def test_a_process_that_has_its_processor_taken_counts_how_often(monkeypatch):
     assert Machine(0.01).burst(0.1).switches is None
     monkeypatch.undo()
     assert clock._involuntary_switches() >= 0
+
+
+@pytest.mark.parametrize(
+    ("machine_s", "share"),
+    [
+        (4.015, 1.0 / 2),  # 2 s of the burst's own CPU time, 2 s of others, and the clock's step
+        (2.015, 0.0),
+        (1.0, 0.0),  # the count lags behind
+    ],
+)
+def test_what_other_processes_used_is_all_that_the_burst_did_not(machine_s, share, monkeypatch):
+    """A burst of 1 s by the wall clock, whose process works on two CPUs; by hand."""
+    counted = iter([100.0, 100.0 + machine_s])
+    monkeypatch.setattr(clock, "_machine_cpu_s", lambda: next(counted))
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    found = Machine(0.01).burst(0.995)
+    assert found.state[OTHERS] == pytest.approx(share, abs=0.001)
+
+
+def test_a_system_that_counts_no_cpu_time_tells_nothing(monkeypatch):
+    monkeypatch.setattr(clock, "_STAT", "/nowhere")
+    assert Machine(0.01).burst(0.1).state == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the count is Linux's")
+def test_the_cpu_time_of_the_machine_is_psutils():
+    import psutil
+
+    times = psutil.cpu_times()
+    busy = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+    assert clock._machine_cpu_s() == pytest.approx(busy, abs=2)

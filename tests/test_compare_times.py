@@ -22,6 +22,7 @@ from mnv3prof.analysis.compare import (
     other_machine,
     ratio_interval,
 )
+from mnv3prof.device.clock import OTHERS
 from mnv3prof.record.run import NET, Runtime
 from mnv3prof.record.stats import LAUNCH_SD, launch_reach, student
 from mnv3prof.record.timing import Launch
@@ -217,6 +218,16 @@ def test_what_has_no_cpu_time_of_its_own_is_unclear_on_a_busy_machine(fields):
     busy = replace(_launched(0.02, **fields), launches=(Launch(tuple(crowded)),))
     found = compare(_launched(0.02, **fields), busy, run, run)
     assert (found.verdict, found.ratio, found.reason) == ("unclear", None, "the machine was too busy")
+
+
+def test_a_machine_that_was_busy_in_one_run_hides_a_change_of_a_seventh():
+    """Other load on another CPU slows the work itself, in wall and CPU time, by up to a fifth."""
+    quiet, slowed = _launched(0.01), _launched(0.0114, seed=1)
+    assert compare(quiet, slowed, RUN, made()).verdict == "slower"
+    shared = [Launch(tuple(replace(b, state={OTHERS: 0.4}) for b in each.bursts)) for each in slowed.launches]
+    busy = replace(slowed, launches=tuple(shared))
+    assert compare(quiet, busy, RUN, made()).verdict == "unclear"
+    assert compare(quiet, busy, RUN, RUN).verdict == "slower"  # interleaved with it
 
 
 # What is not compared

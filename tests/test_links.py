@@ -11,6 +11,7 @@ from threading import Event, Timer
 
 import psutil
 import pytest
+from msgspec.structs import replace
 from subjects import subject
 
 from mnv3prof.bench.backends import backend
@@ -20,6 +21,7 @@ from mnv3prof.bench.links.fake import Fake
 from mnv3prof.bench.links.local import Local
 from mnv3prof.bench.schedule import Plan, Watcher, measure
 from mnv3prof.bench.workers import Failed, Worker
+from mnv3prof.device.clock import OTHERS
 from mnv3prof.device.protocol import Begin, Begun, Frame, Piece, Prepared
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
@@ -70,6 +72,29 @@ def test_every_part_is_loaded_and_sampled_until_it_is_steady():
         assert [launch.bursts for launch in timing.launches] == [(BURST,) * 2] * 3
         assert (timing.load_s, timing.first_s) == (0.1, 0.2)
     assert heard[0].what == "starting the runtimes"
+
+
+def test_a_part_is_sampled_on_while_the_machine_is_busy():
+    """Bursts of which none is clear have a narrow interval, and tell little."""
+    crowded = replace(BURST, state={OTHERS: 0.5})
+    answers = {"crowded": 20}
+
+    def script(request):
+        if request["do"] != "Sample" or not answers["crowded"]:
+            return right(request)
+        answers["crowded"] -= 1
+        return crowded
+
+    found, _, _ = timed(script, ["1"])
+    assert (found["1"].stopped, found["1"].excluded, len(found["1"].kept)) == ("steady", 20, 6)
+
+
+def test_something_may_be_done_before_each_round():
+    rounds = []
+    plan = Plan({"": SMALL}, (Piece("", "1"),), (NULL,), Path("nowhere"))
+    worker = Worker(lambda: Fake(right), (Begin("null"),))
+    (found,) = measure(plan, worker=lambda *_: worker, before_round=lambda: rounds.append(1))
+    assert len(rounds) == len(found.bursts) == 6
 
 
 def test_targets_are_interleaved_and_each_has_a_worker():

@@ -6,8 +6,10 @@ from msgspec.structs import replace
 from scipy import stats as scipy_stats
 from timings import burst, launches, timing
 
+from mnv3prof.bench.schedule import STEADY
+from mnv3prof.device.clock import OTHERS
 from mnv3prof.device.samples import median, outliers, quantile, thinned
-from mnv3prof.record.stats import drifts, median_interval, summarize
+from mnv3prof.record.stats import LAUNCH_SD, drifts, median_interval, summarize
 from mnv3prof.record.timing import Launch
 
 samples = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60)
@@ -171,6 +173,9 @@ def test_where_too_few_would_be_left_all_bursts_are_kept_and_called_contended():
         ({"switches": None}, 1, False),  # nobody counted
         ({"switches": 424}, 2, True),  # of 3 calls of 1.4 s
         ({"switches": 410}, 2, False),
+        ({"switches": 0, "state": {OTHERS: 0.10}}, 1, True),
+        ({"switches": 0, "state": {OTHERS: 0.10}}, 2, True),
+        ({"switches": 0, "state": {OTHERS: 0.099, "celsius": 60.0}}, 1, False),
     ],
 )
 def test_a_burst_is_contended_where_other_load_took_the_cpu(fields, threads, contended):
@@ -227,3 +232,33 @@ def test_drift_is_seen_where_stretches_differ_and_not_in_scatter():
     assert not drifts([1.0] * 60 + [1.5] * 60 + [1.0] * 60)  # it came back
     assert drifts([1.0 + n / 500 for n in range(200)])
     assert not drifts([1.0] * 3)
+
+
+def test_cpu_times_are_summarized_over_all_bursts_by_hand():
+    """Twelve bursts of 1.4 s that got half of a CPU, in launches of two."""
+    summary = _crowded(12, cpu_median_s=0.7).cpu_summary
+    assert (summary.median, summary.bursts) == (pytest.approx(0.7), 12)
+    assert timing("x", "1").cpu_summary is None
+
+
+@pytest.mark.parametrize("disturbed", [0.0, 0.15, 0.30])
+def test_the_interval_covers_the_undisturbed_median_though_sampling_ends_by_it(disturbed):
+    """A median of 1 s, launches that differ by 1.2 % and bursts by 1 %; a disturbed burst takes up to half as
+    long again, and other load took its CPU. Sampling is that of the scheduler: two rounds a launch.
+    """
+    chance = np.random.default_rng(7)
+    covered, draws = 0, 400
+    for _ in range(draws):
+        taken, found = [], timing("x", "1")
+        for number in range(20):
+            if number % 2 == 0:
+                level = np.exp(chance.normal(0, LAUNCH_SD))
+                taken.append([])
+            slower, cpu = (1 + chance.uniform(0, 0.5), 0.8) if chance.random() < disturbed else (1.0, 1.0)
+            calls = level * slower * np.exp(chance.normal(0, 0.01) + chance.normal(0, 0.003, 9))
+            taken[-1].append(burst(calls.tolist(), cpu))
+            found = replace(found, launches=tuple(Launch(tuple(each)) for each in taken))
+            if found.summary.interval <= STEADY and not found.contended:
+                break
+        covered += found.summary.low <= 1 <= found.summary.high
+    assert covered >= 0.93 * draws

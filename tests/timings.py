@@ -3,7 +3,7 @@
 from itertools import accumulate, pairwise
 
 from mnv3prof.device.clock import KEPT
-from mnv3prof.device.samples import outliers, thinned
+from mnv3prof.device.samples import outliers, quantile, thinned
 from mnv3prof.record.run import HERE, Host, Run
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst, Launch, Timing
@@ -16,7 +16,8 @@ def burst(samples, cpu=1.0, number=0):
     mean = sum(samples) / len(samples)
     return Burst(
         calls=len(samples), wall_s=thinned(samples, KEPT, number * 0.618034 % 1), mean_s=mean, max_s=max(samples),
-        outliers=outliers(samples), cpu_s=cpu * mean, switches=0 if cpu >= 0.95 else 9,
+        outliers=outliers(samples), cpu_s=cpu * mean, cpu_median_s=cpu * quantile(sorted(samples), 0.5),
+        switches=0 if cpu >= 0.95 else 9,
     )  # fmt: skip
 
 

@@ -11,12 +11,15 @@ import msgspec
 from ..record.run import Run
 from ..record.stats import LEAST_BURSTS, Launches, launch_reach
 from ..record.timing import Timing
+from .load import Clock, has_cpu_time
 
 MARGIN: Final = 0.05
 """A smaller change does not count: runs of one thing in a row may differ by this share (MLPerf Mobile)."""
 
 RUN_SD: Final = 0.005
-"""Standard deviation of the logarithm of a median between runs, beyond what launches differ by."""
+"""Standard deviation of the logarithm of a median between runs, beyond what launches differ by, ..."""
+BUSY_SD: Final = 0.10
+"""... and that of a median for which contended bursts had to be kept."""
 
 VERDICTS: Final = (
     f"Ratio with its 95 % interval. Faster or slower: all of the interval is beyond {MARGIN:.0%} and beyond "
@@ -28,7 +31,6 @@ _EXACT: Final = 1000
 """Above so many pairs of bursts the rank of the limit comes from the normal approximation."""
 
 Verdict = Literal["faster", "slower", "same", "unclear", "not comparable"]
-Clock = Literal["wall", "CPU"]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -62,20 +64,23 @@ def compare(old: Timing, new: Timing, before: Run, after: Run) -> Change:
 
     The interval is the wider of two. With bursts as replicates: Hodges and Lehmann's estimate and the exact
     limits of Mann and Whitney's test, on logarithms. With launches as replicates: a t interval around the
-    same estimate, wider by RUN_SD between runs. Verdict: by_interval.
+    same estimate, wider by RUN_SD or BUSY_SD of each side between runs. Verdict: by_interval.
     """
     if reason := _not_comparable(old, new, before, after):
         return Change("not comparable", reason=reason)
     clock: Clock = "CPU" if old.contended or new.contended else "wall"
-    if clock == "CPU" and not (_has_cpu_time(old, before) and _has_cpu_time(new, after)):
+    if clock == "CPU" and not (has_cpu_time(old, before) and has_cpu_time(new, after)):
         return Change("unclear", reason="the machine was too busy")
     first, second = (timing.medians(cpu=clock == "CPU") for timing in (old, new))
+    run_variance = 0.0 if before is after else _run_variance(old) + _run_variance(new)
     for which, launches in (("old", first), ("new", second)):
         if (bursts := sum(map(len, launches))) < LEAST_BURSTS:
             return Change("unclear", reason=f"the {which} one has {bursts} bursts, {LEAST_BURSTS} are needed")
-    return msgspec.structs.replace(
-        by_interval(*ratio_interval(first, second, across_runs=before is not after)), clock=clock
-    )
+    return msgspec.structs.replace(by_interval(*ratio_interval(first, second, run_variance)), clock=clock)
+
+
+def _run_variance(timing: Timing) -> float:
+    return BUSY_SD**2 if timing.contended else RUN_SD**2
 
 
 def by_interval(ratio: float, low: float, high: float) -> Change:
@@ -108,16 +113,16 @@ def compare_sums(olds: Sequence[Timing], news: Sequence[Timing]) -> Change:
     return by_interval(b / a, b_low / a_high, b_high / a_low)
 
 
-def ratio_interval(old: Launches, new: Launches, *, across_runs: bool = False) -> tuple[float, float, float]:
+def ratio_interval(old: Launches, new: Launches, run_variance: float = 0.0) -> tuple[float, float, float]:
     """Return the ratio new / old and its 95 % interval, from positive times of at least LEAST_BURSTS bursts a
-    side.
+    side. run_variance: of the logarithm of the ratio, between runs.
     """
     first, second = ([log(time) for launch in side for time in launch] for side in (old, new))
     differences = sorted(b - a for a in first for b in second)
     middle = len(differences) // 2
     ratio = (differences[middle] + differences[-1 - middle]) / 2
     rank = limit_rank(len(first), len(second))
-    reach = launch_reach(old, new, extra_variance=2 * RUN_SD**2 if across_runs else 0.0)
+    reach = launch_reach(old, new, extra_variance=run_variance)
     low = min(differences[rank - 1], ratio - reach)
     high = max(differences[-rank], ratio + reach)
     return exp(ratio), exp(low), exp(high)
@@ -166,13 +171,6 @@ def _not_comparable(old: Timing, new: Timing, before: Run, after: Run) -> str:
         if not timing.seconds:
             return f"the {which} one took no time"
     return ""
-
-
-def _has_cpu_time(timing: Timing, run: Run) -> bool:
-    """True if the CPU time of the process is the time of the work: at one thread, on the CPU."""
-    runtime = run.hosts[timing.target.device].runtimes.get(timing.target.backend)
-    on_cpu = runtime is not None and runtime.chip == "cpu"
-    return timing.target.threads == 1 and on_cpu and all(burst.cpu_s > 0 for burst in timing.bursts)
 
 
 def other_machine(old: Timing, new: Timing, before: Run, after: Run) -> str:

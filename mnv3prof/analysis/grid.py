@@ -1,12 +1,12 @@
-"""Timings by part and target, and what follows from them: rates, shares of the machine's roofs."""
+"""Timings by part and target, and what follows from them: rates, and shares of the peak rates."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
 from ..graph.graph import Graph, Layer
 from ..graph.once import once
-from ..record.run import NET, Roof, Run, twins
+from ..record.run import NET, PeakRates, Run, twins
 from ..record.target import Target, labels
 from ..record.timing import Timing
 
@@ -69,41 +69,47 @@ def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
     return Grid(parts, targets, {(t.part, t.target): t for t in timings}, same, labels(targets))
 
 
+LIMITED: Final = 0.40
+"""A part that reaches this share of a device's peak rate is limited by it."""
+
+LimitedBy = Literal["compute", "memory", "neither"]
+
+
 class Rates(NamedTuple):
-    """How fast a part ran. gmacs: GMAC/s; of_peak, of_roof: shares of the device's best product, and of
-    what its roof allows at the part's intensity, MACs per byte moved; bound: "compute" or "memory".
+    """How fast a part ran. gmacs: GMAC/s. intensity: MACs per byte moved.
+
+    of_peak: share of the device's highest MAC/s; of_bandwidth: share of its highest bytes/s, each tensor
+    moved once; limited_by: which of the two, if one is at least LIMITED.
     """
 
     gmacs: float | None = None
-    of_peak: float | None = None
-    of_roof: float | None = None
-    bound: str | None = None
     intensity: float | None = None
+    of_peak: float | None = None
+    of_bandwidth: float | None = None
+    limited_by: LimitedBy | None = None
 
 
 def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
-    """The rates of a part of `costs`; what was not measured is None."""
-    if costs.unpriced:
-        return Rates()
-    roof = roof_of(timing, run)
-    seconds = timing.seconds
-    batch = timing.target.batch
-    rate = batch * costs.macs / seconds if seconds else None
+    """Return the rates of a part of `costs`; None for what was not measured."""
+    seconds, batch = timing.seconds, timing.target.batch
     moved = costs.weight_bytes + batch * (costs.read_bytes + costs.write_bytes - costs.weight_bytes)
-    intensity = batch * costs.macs / moved if moved else None
-    gmacs = rate and rate / 1e9
-    if roof is None or intensity is None:
-        return Rates(gmacs, intensity=intensity)
-    reachable = min(roof.macs_per_s, intensity * roof.bytes_per_s)
-    if rate is None or not reachable:
-        return Rates(intensity=intensity)
-    bound = "memory" if reachable < roof.macs_per_s else "compute"
-    return Rates(gmacs, rate / roof.macs_per_s, rate / reachable, bound, intensity)
+    if costs.unpriced or not seconds or not moved:
+        return Rates()
+    macs_per_s, bytes_per_s = batch * costs.macs / seconds, moved / seconds
+    found = Rates(macs_per_s / 1e9, batch * costs.macs / moved)
+    peak = peak_of(timing, run)
+    if peak is None:
+        return found
+    of_peak, of_bandwidth = macs_per_s / peak.macs_per_s, bytes_per_s / peak.bytes_per_s
+    limited: LimitedBy = "neither"
+    if max(of_peak, of_bandwidth) >= LIMITED:
+        limited = "compute" if of_peak >= of_bandwidth else "memory"
+    return found._replace(of_peak=of_peak, of_bandwidth=of_bandwidth, limited_by=limited)
 
 
-def roof_of(timing: Timing, run: Run) -> Roof | None:
-    """The roof of what the target ran on, at its dtype and threads, if measured."""
+def peak_of(timing: Timing, run: Run) -> PeakRates | None:
+    """Return the peak rates of what the target ran on, at its dtype and threads, if they were measured."""
     target, host = timing.target, run.hosts[timing.target.device]
     runtime = host.runtimes.get(target.backend)
-    wanted = (runtime.roof if runtime else "", target.dtype, target.threads)
-    return next((r for r in host.roofs if (r.name, r.dtype, r.threads) == wanted), None)
+    wanted = (runtime.peak if runtime else "", target.dtype, target.threads)
+    return next((p for p in host.peak_rates if (p.name, p.dtype, p.threads) == wanted), None)

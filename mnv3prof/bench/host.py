@@ -7,15 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from ..record.run import Host, Roof, Runtime
+from ..record.run import Host, Runtime
 from .backends import backend, compiles, usable
 from .formats import form
 
 _ALWAYS: Final = ("mnv3prof", "torch", "numpy")
 
 
-def describe(backends: Iterable[str], roofs: Iterable[Roof] = ()) -> Host:
-    """The machine, with the versions of what the backends and their converters are."""
+def describe(backends: Iterable[str], known: Host | None = None) -> Host:
+    """Return this machine with the versions of the backends and their converters, and what was measured of
+    the `known` one.
+    """
     import psutil
 
     runtimes = {}
@@ -30,7 +32,8 @@ def describe(backends: Iterable[str], roofs: Iterable[Roof] = ()) -> Host:
     return Host(
         cpu=processor(), cores=os.cpu_count() or 1, memory_bytes=psutil.virtual_memory().total,
         gpu=", ".join(sorted(chips)), os=platform.platform(), python=platform.python_version(),
-        versions=_versions(packages), runtimes=runtimes, roofs=tuple(roofs),
+        versions=_versions(packages), runtimes=runtimes,
+        peak_rates=known.peak_rates if known else (), other_loads=known.other_loads if known else (),
     )  # fmt: skip
 
 

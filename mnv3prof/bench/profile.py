@@ -10,24 +10,25 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..cost.counts import Dtype
 from ..device.protocol import Piece
 from ..graph.errors import printable
-from ..record.run import HERE, Roof, Run, Subject, twins
+from ..record.run import HERE, OtherLoad, Run, Subject, twins
 from ..record.target import Target
 from ..record.timing import Timing
 from . import cache
 from .backends import backend, compiles, is_simulated, names, usable
 from .host import describe
+from .load import other_load
 from .obstacles import obstacle
 from .operators import profile_operators
-from .schedule import Plan, Progress, Watcher, measure, measure_roofs
+from .peaks import Device, PeakMeter
+from .schedule import Plan, Progress, Watcher, measure
 
 
 class Request(NamedTuple):
     """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
     for one that is not kept; operators: whether to ask the runtimes for theirs too; ready_s: how long
-    converting and loading the parts may take; roofs: whether the machine's peak rates are measured too.
+    converting and loading the parts may take; peaks: whether the machine's peak rates are measured too.
     """
 
     subjects: Mapping[str, Subject]
@@ -38,7 +39,7 @@ class Request(NamedTuple):
     folder: Path | None = None
     operators: bool = False
     ready_s: float = inf
-    roofs: bool = True
+    peaks: bool = True
 
 
 def usable_here() -> tuple[str, ...]:
@@ -61,24 +62,28 @@ def profile(
     Identical parts are measured once, under the first one's name.
     """
     run = known or _begun(request)
-    before = run.timings
+    before, load = run.timings, OtherLoad(other_load())
+    backends = tuple(dict.fromkeys([*run.host.runtimes, *_backends(request)]))
+    host = run.host if backends == tuple(run.host.runtimes) else describe(backends, run.host)
+    devices = _missing_peaks(run, request) if request.peaks else ()
 
-    def keep(timings: tuple[Timing, ...]) -> None:
-        store(replace(run, timings=_merged(before, timings)))
+    def with_timings(timings: tuple[Timing, ...], load: OtherLoad) -> Run:
+        peaks, loads = (*host.peak_rates, *meter.rates()), (*host.other_loads, load)
+        now = replace(host, peak_rates=peaks, other_loads=loads)
+        return replace(run, hosts={**run.hosts, HERE: now}, timings=_merged(before, timings))
 
-    with cache.opened(request.folder) as folder:
+    with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
         plan = Plan(
             request.subjects, _pieces(request), request.targets, folder, request.budget_s,
             request.timeout_s, request.ready_s,
         )  # fmt: skip
-        roofs = _missing_roofs(run, request, hear) if request.roofs else ()
-        backends = tuple(dict.fromkeys([*run.host.runtimes, *_backends(request)]))
-        if roofs or backends != tuple(run.host.runtimes):
-            host = describe(backends, (*run.host.roofs, *roofs))
-            run = replace(run, hosts={**run.hosts, HERE: host})
-        store(run)
-        timings = measure(plan, Watcher(hear, keep), run.timings)
-        run = replace(run, timings=_merged(before, timings))
+        if devices:
+            hear(Progress("measuring the machine's peak rates"))
+        meter.burst()
+        watcher = Watcher(hear, lambda timings: store(with_timings(timings, load)))
+        watcher.store(())
+        timings = measure(plan, watcher, before, before_round=meter.burst)
+        run = with_timings(timings, replace(load, after=other_load()))
         if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
             found, reasons = profile_operators(request.subjects, timings, folder, request.timeout_s, hear)
             anew = {(timing.variant, timing.part, timing.target) for timing in timings}
@@ -102,18 +107,14 @@ def _backends(request: Request) -> tuple[str, ...]:
     return tuple(dict.fromkeys(target.backend for target in request.targets))
 
 
-def _missing_roofs(run: Run, request: Request, hear: Callable[[Progress], None]) -> tuple[Roof, ...]:
-    """Measure the peak rates that the targets' times are compared with, where the run has none yet."""
-    known = {(roof.name, roof.dtype, roof.threads) for roof in run.host.roofs}
-    running = [target for target in request.targets if not obstacle(target)]
-    wanted = {(backend(target.backend).ROOF, target.dtype, target.threads) for target in running}
-    missing: dict[tuple[Dtype, int], list[str]] = {}
-    for name, dtype, threads in sorted(wanted - known):
-        if name:
-            missing.setdefault((dtype, threads), []).append(name)
-    if missing:
-        hear(Progress("measuring the machine's peak rates"))
-    return tuple(roof for how, names in missing.items() for roof in measure_roofs(names, *how))
+def _missing_peaks(run: Run, request: Request) -> list[Device]:
+    """Return what the targets' rates are compared with, if the run has no peak rates of it. No device has
+    those of int8: PyTorch's int8 product is not the fastest.
+    """
+    known = {(peak.name, peak.dtype, peak.threads) for peak in run.host.peak_rates}
+    running = [target for target in request.targets if target.dtype != "int8" and not obstacle(target)]
+    wanted = {Device(backend(target.backend).ROOF, target.dtype, target.threads) for target in running}
+    return sorted(device for device in wanted - known if device.name)
 
 
 def _pieces(request: Request) -> tuple[Piece, ...]:

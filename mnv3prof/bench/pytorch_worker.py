@@ -14,7 +14,7 @@ from ..record.run import NET
 from . import cache
 from .backends import backend
 from .formats import Part, Planner, form
-from .requests import Convert, FileKind, MeasureRoof, Open, PlanAhead, Subjects
+from .requests import Convert, FileKind, MeasurePeak, Open, PlanAhead, Subjects
 
 if TYPE_CHECKING:
     from ..device.worker import Handlers
@@ -82,10 +82,10 @@ def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
     return main, seconds
 
 
-def _roof(request: MeasureRoof) -> dict[str, Any]:
-    from .roof import measure_roof
+def _peak(request: MeasurePeak) -> dict[str, Any]:
+    from .peaks import Device, measure_peak
 
-    return _fields(measure_roof(request.name, request.dtype, request.threads))
+    return _fields(measure_peak(Device(request.name, request.dtype, request.threads)))
 
 
 def _fields(answer: msgspec.Struct) -> dict[str, Any]:
@@ -103,6 +103,6 @@ def main() -> None:
     networks = _Networks()
     handlers: Handlers = {
         **Runner(backend, networks.job).handlers, Open: networks.open, Convert: networks.convert,
-        PlanAhead: networks.plan_ahead, MeasureRoof: _roof,
+        PlanAhead: networks.plan_ahead, MeasurePeak: _peak,
     }  # fmt: skip
     serve(Line(), handlers, _read)

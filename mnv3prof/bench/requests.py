@@ -48,8 +48,8 @@ class PlanAhead(msgspec.Struct, frozen=True):
     kind: FileKind
 
 
-class MeasureRoof(msgspec.Struct, frozen=True):
-    """Measure the peak rates of a PyTorch device, e.g. "cuda". Answer: record.run.Roof."""
+class MeasurePeak(msgspec.Struct, frozen=True):
+    """Measure a burst of the peak rates of a PyTorch device, e.g. "cuda". Answer: peaks.PeakBurst."""
 
     name: str
     dtype: Dtype

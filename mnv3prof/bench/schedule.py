@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from itertools import product
@@ -14,18 +14,16 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from ..cost.counts import Dtype
 from ..device.protocol import Piece, Prepared, Sample
-from ..record.run import Roof
 from ..record.target import Target, labels
 from ..record.timing import Burst, Launch, Stopped, Timing
 from .backends import compiles
 from .convert import convert, file_kind
 from .fleet import STARTS, Fleet
 from .obstacles import obstacle
-from .requests import FileKind, MeasureRoof, Subjects
+from .requests import FileKind, Subjects
 from .tolerances import how_wrong
-from .workers import Failed, Worker, pytorch_worker, runtime_worker
+from .workers import Failed, Worker, runtime_worker
 
 STEADY: Final = 0.02
 """Sampling ends where the 95 % confidence interval of the median is within this share of it, which takes
@@ -38,7 +36,6 @@ _LAUNCH_ROUNDS: Final = 2
 """Each process of a runtime times its parts in so many rounds at least; then another one does ..."""
 _LAUNCH_SHARE: Final = 0.2
 """... where starting them costs no more than this share of the budget."""
-_ROOF_TIMEOUT_S: Final = 120.0
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
 """What a piece may take beyond the time that getting ready may take."""
@@ -95,29 +92,23 @@ _Answers = dict[Piece, Prepared | Failed]
 def measure(
     plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = (),  # noqa: B008
     worker: Callable[[Target, Subjects], Worker] = partial(runtime_worker, starts=STARTS),  # noqa: B008
+    before_round: Callable[[], None] = lambda: None,
 ) -> tuple[Timing, ...]:  # fmt: skip
-    """Time each piece on each target, one at a time.
+    """Time each part on each target, one at a time.
 
-    known: timings of an earlier run; what is final among them is not measured again. worker: makes what
-    times parts on a target. Whatever a runtime does wrong is a timing with a status and a reason; the
-    others go on. An interrupt ends the sampling, and what there is is returned, marked so.
+    known: timings of an earlier run; those that are final are not measured again. worker: returns the
+    worker of a target. before_round: called before each round of bursts; its time does not count. A
+    failure of a runtime is a timing with a status and a reason; the others continue. An interrupt ends
+    the sampling; the timings so far are returned, marked as interrupted.
     """
     cells = _cells(plan, known)
     try:
-        _measure(plan, cells, watcher, worker)
+        _measure(plan, cells, watcher, worker, before_round)
     except KeyboardInterrupt:
         for cell in cells.values():
             if not cell.done:
                 _close(cell, "interrupted")
     return _timings(cells)
-
-
-def measure_roofs(names: Iterable[str], dtype: Dtype, threads: int) -> tuple[Roof, ...]:
-    """The roofs called so ("cpu", "cuda", ...), as far as they can be measured."""
-    with pytorch_worker(starts=1) as worker:
-        requests = (MeasureRoof(name, dtype, threads) for name in names)
-        answers = [worker.ask(request, Roof, _ROOF_TIMEOUT_S) for request in requests]
-    return tuple(answer for answer in answers if isinstance(answer, Roof))
 
 
 def _timings(cells: _Cells) -> tuple[Timing, ...]:
@@ -137,7 +128,8 @@ def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(
-    plan: Plan, cells: _Cells, watcher: Watcher, worker: Callable[[Target, Subjects], Worker]
+    plan: Plan, cells: _Cells, watcher: Watcher, worker: Callable[[Target, Subjects], Worker],
+    before_round: Callable[[], None],
 ) -> None:  # fmt: skip
     _leave_out_what_cannot_run(cells)
     begin = perf_counter()
@@ -147,7 +139,7 @@ def _measure(
     fleet = Fleet(workers, plan.subjects, plan.folder, plan.timeout_s)
     try:
         _get_ready(plan, plan.ready_s - spent, fleet, cells, watcher)
-        _sample(plan, fleet, cells, watcher)
+        _sample(plan, fleet, cells, watcher, before_round)
     finally:
         fleet.end()
 
@@ -306,7 +298,9 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
         cell.timing = replace(cell.timing, status="wrong", reason=wrong)
 
 
-def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
+def _sample(
+    plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher, before_round: Callable[[], None]
+) -> None:
     chance = random.Random(0)
     end = perf_counter() + plan.budget_s
     round_number = 0
@@ -328,6 +322,9 @@ def _sample(plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
                 hear(f"restarting {called[target]}")
                 _relaunch(fleet, cells, target)
         round_number += 1
+        paused = perf_counter()
+        before_round()
+        end += perf_counter() - paused
         chance.shuffle(open_cells)
         for target, piece in open_cells:
             if perf_counter() >= end and round_number > 1:  # everything has one burst
@@ -367,7 +364,8 @@ def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:
         return
     cell.launches[-1].append(answer)
     _keep_bursts(cell, "")
-    if (found := cell.timing.summary) and found.interval <= STEADY:
+    summary = cell.timing.summary
+    if summary and summary.interval <= STEADY and not cell.timing.contended:
         _close(cell, "steady")
 
 

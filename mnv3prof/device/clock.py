@@ -1,9 +1,11 @@
-"""The only timing loop: warm up until the time is steady, then time single calls."""
+"""The only timing loop: warm up until the time has converged, then time single calls."""
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter, process_time
 from typing import Callable
 
@@ -12,6 +14,12 @@ from .samples import median, outliers, thinned
 KEPT = 9
 """So many order statistics of a burst are kept: an odd number has the median among them."""
 
+OTHERS = "other_processes"
+"""In a burst's state: the share of the machine's CPUs that other processes used during it, at least."""
+
+_STAT = "/proc/stat"
+_STEP_S = 0.015
+"""The system's count of CPU time may be off by a step of 10 ms and a tick."""
 _WINDOW = 3
 _STEADY = 0.05
 _WARM_SHARE = 0.5
@@ -31,6 +39,7 @@ class Burst:
     max_s: float
     outliers: int
     cpu_s: float
+    cpu_median_s: float
     switches: int | None
     state: dict[str, float] = field(default_factory=dict)
 
@@ -39,32 +48,63 @@ def burst(
     call: Callable[[], object], seconds: float, number: int = 0, clock: Callable[[], float] = perf_counter,
     cpu_clock: Callable[[], float] = process_time,
 ) -> Burst:  # fmt: skip
-    """Time `call`, which returns when its output is ready, again and again for about `seconds`.
+    """Time calls of `call`, which returns when its output is ready, for about `seconds`.
 
-    Another process has had the processor's caches, so each burst warms up first. It times at least
-    one call. number: of the burst among those of one part; it decides which ranks are kept.
+    The caches hold the data of other processes at first, so each burst warms up. It times at least one
+    call. number: of the burst among those of its part; it selects which ranks are kept.
     """
-    start = clock()
+    start, others = clock(), _Others(cpu_clock)
     _warm_up(call, start + _WARM_SHARE * seconds, clock)
     samples: list[float] = []
+    cpu_samples: list[float] = []
     switches = _involuntary_switches()
-    cpu_start, begin = cpu_clock(), clock()
-    now = begin
+    now, cpu_now = clock(), cpu_clock()
     while not samples or now - start < seconds:
+        begin = clock()
         call()
-        before, now = now, clock()
-        samples.append(now - before)
-    cpu_s = cpu_clock() - cpu_start
+        now = clock()
+        cpu_before, cpu_now = cpu_now, cpu_clock()
+        samples.append(now - begin)
+        cpu_samples.append(cpu_now - cpu_before)
     after = _involuntary_switches()
     return Burst(
         calls=len(samples),
         wall_s=tuple(round(sample, _DIGITS) for sample in thinned(samples, KEPT, number * _GOLDEN % 1)),
-        mean_s=round((now - begin) / len(samples), _DIGITS),
+        mean_s=round(sum(samples) / len(samples), _DIGITS),
         max_s=round(max(samples), _DIGITS),
         outliers=outliers(samples),
-        cpu_s=round(cpu_s / len(samples), _DIGITS),
+        cpu_s=round(sum(cpu_samples) / len(samples), _DIGITS),
+        cpu_median_s=round(median(cpu_samples), _DIGITS),
         switches=None if switches is None or after is None else after - switches,
+        state=others.state(clock() - start),
     )
+
+
+class _Others:
+    """What other processes use from now on."""
+
+    def __init__(self, cpu_clock: Callable[[], float]) -> None:
+        self._cpu_clock = cpu_clock
+        self._machine, self._own = _machine_cpu_s(), cpu_clock()
+
+    def state(self, seconds: float) -> dict[str, float]:
+        """Return the part of a burst's state that tells of other processes; {} where it is not known."""
+        machine = _machine_cpu_s()
+        if machine is None or self._machine is None:
+            return {}
+        used = machine - self._machine - (self._cpu_clock() - self._own) - _STEP_S
+        return {OTHERS: round(max(0.0, used) / (seconds * (os.cpu_count() or 1)), 3)}
+
+
+def _machine_cpu_s() -> float | None:
+    """Return the CPU time of all processes since the start of the machine; None where it is not known.
+
+    Source: proc(5), user, nice, system, irq, softirq and steal of all CPUs.
+    """
+    with suppress(OSError, ValueError, IndexError), Path(_STAT).open("rb") as file:
+        times = [int(ticks) for ticks in file.readline().split()[1:9]]
+        return (sum(times) - times[3] - times[4]) / os.sysconf("SC_CLK_TCK")
+    return None
 
 
 def _involuntary_switches() -> int | None:

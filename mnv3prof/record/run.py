@@ -30,11 +30,13 @@ HERE: Final = ""
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
 """What a peak rate can be; a document that holds another is damaged."""
 
+CPUs = Annotated[float, msgspec.Meta(ge=0, le=2**20)]
 
-class Roof(msgspec.Struct, frozen=True):
-    """The best measured rates of a matrix product (MAC/s) and of a copy (bytes read and written).
 
-    name: what PyTorch calls the processor, "cpu" or "cuda".
+class PeakRates(msgspec.Struct, frozen=True):
+    """Highest measured rates of a device: MAC/s of a matrix product, bytes/s read and written by a copy.
+
+    name: PyTorch's name of the device, e.g. "cpu" or "cuda".
     """
 
     name: str
@@ -45,20 +47,29 @@ class Roof(msgspec.Struct, frozen=True):
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """A backend as it was here. chip: what it ran on, "cpu" or a GPU's name. roof: the name of the roof that
-    its rates are held against, or "".
+    """A backend on a host. chip: "cpu" or the GPU's name. peak: the name of the peak rates that apply to it,
+    or "".
 
-    compiles: whether it compiles parts for seconds as it loads them, beside the loading of others.
+    compiles: True if loading a part compiles it for seconds, at the same time as other backends load.
     """
 
     version: str
     chip: str
-    roof: str
+    peak: str
     compiles: bool = False
 
 
+class OtherLoad(msgspec.Struct, frozen=True):
+    """How many CPUs other processes kept busy before sampling and after it; None if it was interrupted."""
+
+    before: CPUs
+    after: CPUs | None = None
+
+
 class Host(msgspec.Struct, frozen=True):
-    """The machine. versions: of each distribution that took part; runtimes: by backend."""
+    """A machine. versions: by distribution; runtimes: by backend; other_loads: one each time it was
+    measured.
+    """
 
     cpu: str
     cores: Count
@@ -68,7 +79,8 @@ class Host(msgspec.Struct, frozen=True):
     python: str
     versions: dict[str, str]
     runtimes: dict[str, Runtime] = {}
-    roofs: tuple[Roof, ...] = ()
+    peak_rates: tuple[PeakRates, ...] = ()
+    other_loads: tuple[OtherLoad, ...] = ()
 
 
 class Weights(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ..device.clock import KEPT
+from ..device.clock import KEPT, OTHERS
 from ..device.samples import median
 from .stats import LEAST_BURSTS, Summary, summarize
 from .target import Target
@@ -19,7 +19,9 @@ LEAST_CPU_SHARE: Final = 0.95
 """A burst at one thread is contended where the system took the CPU from it, and its process had less than
 this share of the wall time; one at several threads ..."""
 MOST_SWITCHES: Final = 100
-"""... where the system took a CPU from it more often than so many times a second."""
+"""... where the system took a CPU from it more often than so many times a second. Any is contended ..."""
+MOST_OTHERS: Final = 0.10
+"""... where other processes used at least this share of the machine's CPUs: they share caches and memory."""
 
 _Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 _Error = Annotated[float, msgspec.Meta(ge=0)]
@@ -32,12 +34,11 @@ Stopped = Literal["steady", "budget", "interrupted", ""]
 class Burst(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive calls of one part, between calls of others. Seconds are of one call.
 
-    wall_s: the wall times, ascending: of up to KEPT calls each, of more KEPT of them at evenly spread
-    ranks, the median in the middle; the others shift from burst to burst (samples.thinned). mean_s, max_s:
-    of all `calls`. outliers: calls that samples.outliers counts. cpu_s: processor time of the runtime's
-    process, the mean. switches: involuntary context switches of the process during the burst; None where
-    the system does not count them. state: what the device told of itself, by name with the unit; {} where
-    it told nothing.
+    wall_s: wall times, ascending. Up to KEPT calls are kept each; of more, KEPT at evenly spread ranks, the
+    median in the middle (samples.thinned). mean_s, max_s: of all `calls`. outliers: how many calls
+    samples.outliers counts. cpu_s, cpu_median_s: mean and median CPU time of the runtime's process; the
+    median is None where it was not taken. switches: involuntary context switches of the process; None where
+    the system does not count them. state: what the device reported of itself, by name with the unit.
     """
 
     calls: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -46,6 +47,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     max_s: Seconds
     outliers: Count = 0
     cpu_s: Seconds
+    cpu_median_s: Seconds | None = None
     switches: Count | None = None
     state: dict[str, float] = {}
 
@@ -64,7 +66,9 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
         return median(self.wall_s)
 
     def is_contended(self, threads: int) -> bool:
-        """True if other load is known to have delayed it. What waits for a GPU loses no CPU to others."""
+        """Return True if other load slowed the burst. What waits for a GPU loses no CPU to others."""
+        if self.state.get(OTHERS, 0.0) >= MOST_OTHERS:
+            return True
         if not self.switches:
             return False
         if threads == 1:
@@ -157,14 +161,26 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         launches = [[burst.wall_s for burst in bursts] for bursts in self._by_launch]
         return summarize(launches) if launches else None
 
+    @cached_property
+    def cpu_summary(self) -> Summary | None:
+        """Statistics of the bursts' median CPU times, of all bursts; None where one was not taken."""
+        launches = [
+            [(burst.cpu_median_s,) for burst in each.bursts if burst.cpu_median_s]
+            for each in self.launches
+            if each.bursts
+        ]
+        return summarize(launches) if sum(map(len, launches)) == len(self.bursts) > 0 else None
+
     def medians(self, *, cpu: bool = False) -> list[list[float]]:
         """A time per image for each burst of each launch: the median wall time of the kept bursts, or the
-        mean CPU time of all bursts, which other load does not delay.
+        median CPU time of all bursts, which other load delays less.
         """
         batch = self.target.batch
         if cpu:
             return [
-                [burst.cpu_s / batch for burst in launch.bursts] for launch in self.launches if launch.bursts
+                [(burst.cpu_median_s or 0.0) / batch for burst in launch.bursts]
+                for launch in self.launches
+                if launch.bursts
             ]
         return [[burst.median / batch for burst in bursts] for bursts in self._by_launch]
 

@@ -1,0 +1,35 @@
+"""What is said of a machine that other programs kept busy while it was measured."""
+
+from ..analysis.load import Load, clock_of, load_of
+from ..record.run import HERE, Run
+from ..record.timing import LEAST_CPU_SHARE, MOST_OTHERS
+from ..render.sheet import Sheet, words
+
+
+def busy_note(run: Run) -> str:
+    """Say which machines were busy, how much, and what to do; "" if none was."""
+    loads = {device: load_of(run, device) for device in dict.fromkeys(t.target.device for t in run.timings)}
+    told = [_told(device, load) for device, load in loads.items() if load.busy]
+    if not told:
+        return ""
+    timed = [timing for timing in run.timings if timing.summary]
+    noisy = sum(t.summary.noisy for t in timed if t.summary)
+    found = f"{noisy} of {len(timed)} times {'is' if noisy == 1 else 'are'} noisy"
+    if any(clock_of(timing, run) == "CPU" for timing in timed):
+        found += ", and CPU time per call is shown beside wall time"
+    return f"{' '.join(told)} {found[0].upper()}{found[1:]}. Close other programs, or measure for longer."
+
+
+def busy_sheets(run: Run) -> tuple[Sheet, ...]:
+    """Return busy_note() as what stands above all tables; nothing if no machine was busy."""
+    note = busy_note(run)
+    return (Sheet("Busy machine", (), (), notes=(note,)),) if note else ()
+
+
+def _told(device: str, load: Load) -> str:
+    parts = []
+    if load.share is not None and load.share < LEAST_CPU_SHARE:
+        parts.append(f"the timed processes got {load.share:.0%} of a CPU")
+    if load.others is not None and load.others >= MOST_OTHERS * load.cpus:
+        parts.append(f"other processes used up to {load.others:.1f} of {load.cpus} CPUs")
+    return f"{'This machine' if device == HERE else device} was busy: {words(parts)}."

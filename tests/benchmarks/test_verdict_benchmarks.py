@@ -1,0 +1,175 @@
+"""How often verdicts on times are wrong, and how often right ones are found: measured, not simulated.
+
+`pytest --benchmark-only tests/benchmarks/test_verdict_benchmarks.py -s -n0`, about 25 minutes on a machine with
+nothing else to do.
+"""
+
+import os
+import subprocess
+import sys
+from itertools import combinations
+from math import log, sqrt
+from statistics import fmean, median, variance
+
+import pytest
+from terminal import SCRIPT
+
+from mnv3prof.analysis.compare import compare
+from mnv3prof.analysis.load import clock_of, load_of, summary_by
+from mnv3prof.record.run import HERE
+from mnv3prof.source import open_source
+
+BACKENDS = "cpu,onnxruntime,ncnn,litert"
+REPEATS = 10
+NETS = 20
+
+
+def _run(path, *arguments, **environment):
+    command = [SCRIPT, "profile", *arguments, "-o", str(path)]
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+    return open_source(str(path)).run
+
+
+def _timings(run):
+    return {(t.target.backend, t.part): t for t in run.timings}
+
+
+def _verdicts(old, new):
+    before, after = _timings(old), _timings(new)
+    return {key: compare(before[key], after[key], old, new) for key in before}
+
+
+def _launch_and_run_variance(timings):
+    """Variances of the logarithm of the median between launches of a run, and between runs beyond it."""
+    launches = [[log(median(each)) for each in timing.medians()] for timing in timings]
+    within = [variance(each) for each in launches if len(each) > 1]
+    between = variance([fmean(each) for each in launches])
+    launch = fmean(within) if within else 0.0
+    return launch, max(0.0, between - launch / fmean(map(len, launches)))
+
+
+def test_repeated_runs_are_told_to_be_the_same(benchmark, tmp_path):
+    runs = []
+    arguments = ("large", "--on", BACKENDS, "--time-budget", "45")
+    benchmark.pedantic(lambda: runs.append(_run(tmp_path / f"{len(runs)}.json", *arguments)), rounds=REPEATS)
+    report = repeated(runs)
+    benchmark.extra_info |= report
+    assert report["wrong"] <= 0.01
+    assert report["diffs_with_a_wrong_verdict"] <= 0.05
+    assert report["within_5_percent"] >= 0.98
+
+
+def repeated(runs):
+    """What runs of one thing say of each other, printed."""
+    pairs = list(combinations(runs, 2))
+    changes = [_verdicts(*pair) for pair in pairs]
+    flat = [change for each in changes for change in each.values()]
+    wrong = [[c for c in each.values() if c.verdict in ("faster", "slower")] for each in changes]
+    fresh = [c for each in map(_verdicts, runs[::2], runs[1::2]) for c in each.values()]
+    variances = {}
+    for key in _timings(runs[0]):
+        found = _launch_and_run_variance([_timings(run)[key] for run in runs])
+        variances.setdefault(key[0], []).append(found)
+    report = {
+        "comparisons": len(flat),
+        "wrong": sum(map(len, wrong)) / len(flat),
+        "fresh_comparisons": len(fresh),
+        "wrong_of_fresh": sum(c.verdict in ("faster", "slower") for c in fresh) / len(fresh),
+        "diffs_with_a_wrong_verdict": sum(map(bool, wrong)) / len(wrong),
+        "same": sum(c.verdict == "same" for c in flat) / len(flat),
+        "within_5_percent": sum(abs(c.ratio - 1) <= 0.05 for c in flat) / len(flat),
+        "others": [load_of(run, HERE).others for run in runs],
+        "noisy": [sum(t.summary.noisy for t in run.timings) / len(run.timings) for run in runs],
+        "launch_sd": {name: sqrt(median(v for v, _ in each)) for name, each in variances.items()},
+        "run_sd": {name: sqrt(median(v for _, v in each)) for name, each in variances.items()},
+    }
+    print(*(f"\n{name}: {value}" for name, value in report.items()))
+    return report
+
+
+@pytest.mark.parametrize("what", ["injected", "variant"])
+def test_changes_of_ten_percent_are_found(what, benchmark, tmp_path):
+    """`injected`: the null backend waits 10 % longer. `variant`: the network at width 0.9, about 15 % faster."""
+    if what == "injected":
+        arguments = ("small", "--on", "null", "--parts", "net", "--time-budget", "4")
+        sides = ((*arguments,), {"NULL_SECONDS": "0.005"}), ((*arguments,), {"NULL_SECONDS": "0.0055"})
+    else:
+        arguments = ("large", "--on", BACKENDS, "--parts", "net", "--time-budget", "15")
+        sides = (arguments, {}), ((*arguments, "--width", "0.9"), {})
+    changes = []
+
+    def pair():
+        old, new = (
+            _run(tmp_path / f"{n}.json", *given, **environment)
+            for n, (given, environment) in enumerate(sides)
+        )
+        changes.extend(_verdicts(old, new).values())
+
+    benchmark.pedantic(pair, rounds=NETS)
+    report = found(changes)
+    benchmark.extra_info |= report
+    assert report["found"] >= 0.95
+
+
+def found(changes):
+    """The share of comparisons that found a change, printed with the ratios."""
+    right = "slower" if median(c.ratio for c in changes) > 1 else "faster"
+    ratios = sorted(c.ratio for c in changes)
+    report = {
+        "comparisons": len(changes),
+        "found": sum(c.verdict == right for c in changes) / len(changes),
+        "ratio": (ratios[0], median(ratios), ratios[-1]),
+    }
+    print(*(f"\n{name}: {value}" for name, value in report.items()))
+    return report
+
+
+LOADS = {
+    "arithmetic": "while True: pass",
+    "matrices": "import numpy\na = numpy.ones((700, 700))\nwhile True: a @ a",
+}
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_times_on_a_machine_that_is_busy_on_every_cpu(load, benchmark, tmp_path):
+    """Against those of the quiet machine. Matrix products also take caches: those are printed, not judged."""
+    arguments = ("large", "--on", BACKENDS, "--time-budget", "60")
+    quiet = _run(tmp_path / "quiet.json", *arguments)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    others = [
+        subprocess.Popen([sys.executable, "-c", LOADS[load]], env=environment)
+        for _ in range(os.cpu_count() or 1)
+    ]
+    runs = []
+    try:
+        benchmark.pedantic(lambda: runs.append(_run(tmp_path / "busy.json", *arguments)), rounds=1)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    report = on_a_busy_machine(quiet, runs[0])
+    benchmark.extra_info |= report
+    if load == "arithmetic":
+        assert report["within_10_percent"] >= 0.90
+        assert report["marked"] <= 0.30
+
+
+def on_a_busy_machine(quiet, busy):
+    """How far the times that are shown are from the quiet ones, printed."""
+    known = _timings(quiet)
+    found = {key: summary_by(clock_of(timing, busy), timing) for key, timing in _timings(busy).items()}
+    clear = {key: summary.median / known[key].seconds for key, summary in found.items() if not summary.noisy}
+    ratios = sorted(summary.median / known[key].seconds for key, summary in found.items())
+    wall = sorted(timing.seconds / known[key].seconds for key, timing in _timings(busy).items())
+    report = {
+        "marked": 1 - len(clear) / len(found),
+        "within_10_percent": sum(abs(ratio - 1) <= 0.10 for ratio in clear.values()) / max(1, len(clear)),
+        "shown_by_quiet": (ratios[0], median(ratios), ratios[-1]),
+        "wall_by_quiet": (wall[0], median(wall), wall[-1]),
+        "load": load_of(busy, HERE),
+    }
+    print(*(f"\n{name}: {value}" for name, value in report.items()))
+    return report

@@ -1,0 +1,90 @@
+"""A busy machine: what is known of other load, by hand, and what is said of it."""
+
+import pytest
+from made_runs import HOST
+from msgspec.structs import replace
+from subjects import subject
+from timings import burst, run_of, timing
+
+from mnv3prof.analysis.load import Load, clock_of, load_of
+from mnv3prof.device.clock import OTHERS
+from mnv3prof.record.run import HERE, NET, OtherLoad, Runtime
+from mnv3prof.record.timing import Launch
+from mnv3prof.show.load import busy_note, busy_sheets
+
+
+def _run(*timings, loads=()):
+    return run_of(subject("small", 32), timings, host=replace(HOST, other_loads=loads))
+
+
+def _shared(timed, share):
+    """The timing, beside other processes that used this share of the CPUs."""
+    launches = [[replace(b, state={OTHERS: share}) for b in launch.bursts] for launch in timed.launches]
+    return replace(timed, launches=tuple(Launch(tuple(bursts)) for bursts in launches))
+
+
+def test_the_share_of_a_cpu_is_that_of_all_bursts():
+    """Six bursts of 1 s that got all of it, and six of 3 s that got a third: 12 s of 24 s."""
+    clear, starved = timing("cpu", "1", [1.0] * 6), timing("cpu", "2", [3.0] * 6, cpu=1 / 3)
+    assert load_of(_run(clear, starved), HERE).share == pytest.approx(12 / 24)
+    assert load_of(_run(clear), HERE).share == 1
+    assert load_of(_run(), HERE) == Load(None, None, HOST.cores)
+
+
+@pytest.mark.parametrize("fields", [{"threads": 2}, {"backend": "gpu"}])
+def test_what_waits_or_has_several_threads_has_no_share(fields):
+    host = replace(HOST, runtimes={**HOST.runtimes, "gpu": Runtime("1.0", "a GPU", "")})
+    timed = timing(**{"backend": "cpu", "part": "1", "samples": [1.0] * 6, "cpu": 0.1, **fields})
+    run = run_of(subject("small", 32), (timed,), host=host)
+    assert load_of(run, HERE).share is None
+    assert clock_of(timed, run) == "wall"
+
+
+def test_other_processes_are_counted_where_they_used_most():
+    quiet = timing("cpu", "1", [1.0] * 6)
+    assert load_of(_run(quiet, loads=(OtherLoad(0.3, 0.1), OtherLoad(0.2))), HERE).others == 0.3
+    half = _shared(timing("cpu", "2", [2.0] * 6), 0.45)
+    none = _shared(quiet, 0.0)
+    assert load_of(_run(none, half, loads=(OtherLoad(0.3),)), HERE).others == pytest.approx(
+        HOST.cores * 0.45 * 12 / 18
+    )
+
+
+@pytest.mark.parametrize(
+    ("load", "busy"),
+    [
+        (Load(0.94, 0.0, 2), True),
+        (Load(0.95, 0.0, 2), False),
+        (Load(None, 0.2, 2), True),
+        (Load(1.0, 0.19, 2), False),
+        (Load(1.0, 0.2, 64), False),
+        (Load(None, None, 2), False),
+    ],
+)
+def test_a_machine_is_busy_by_either(load, busy):
+    assert load.busy is busy
+
+
+def test_a_busy_machine_is_said_to_be_busy():
+    starved = timing("cpu", NET, [3.0] * 12, cpu=0.3)
+    run = _run(starved, loads=(OtherLoad(1.94, 1.2),))
+    assert clock_of(starved, run) == "CPU"
+    assert busy_note(run) == (
+        "This machine was busy: the timed processes got 30% of a CPU and other processes used up to 1.9 of 2 CPUs. "
+        "0 of 1 times are noisy, and CPU time per call is shown beside wall time. "
+        "Close other programs, or measure for longer."
+    )
+    (sheet,) = busy_sheets(run)
+    assert sheet.notes == (busy_note(run),)
+
+
+def test_nothing_is_said_of_a_quiet_one():
+    run = _run(timing("cpu", NET, [3.0] * 12), loads=(OtherLoad(0.05, 0.1),))
+    assert busy_note(run) == ""
+    assert busy_sheets(run) == ()
+
+
+def test_one_noisy_time_is_noisy():
+    run = _run(timing("cpu", NET, [1.0, 2.0] * 6), loads=(OtherLoad(1.0),))
+    assert "1 of 1 times is noisy." in busy_note(run)
+    assert burst([1.0]).state == {}

@@ -1,0 +1,71 @@
+"""Peak rates of a device: of the best burst, by hand, and against PyTorch's own timer."""
+
+import pytest
+import torch
+from msgspec.structs import replace
+from timings import burst
+from torch.utils.benchmark import Timer
+
+from mnv3prof.bench.links.fake import Fake
+from mnv3prof.bench.peaks import Device, PeakBurst, PeakMeter, measure_peak
+from mnv3prof.bench.workers import Worker
+from mnv3prof.device.clock import OTHERS
+
+CPU = Device("cpu", "fp32", 1)
+HALF = Device("cpu", "bf16", 2)
+
+
+def meter(script, devices=(CPU,), sampling_s=1000.0):
+    return PeakMeter(devices, sampling_s, Worker(lambda: Fake(script), starts=1))
+
+
+def test_the_rate_is_that_of_the_best_burst_by_hand():
+    """A product of 1,000 MACs in 2 s, then in 1 s, then in half a second beside other processes."""
+    product = [burst([2.0] * 3), burst([1.0] * 3), replace(burst([0.5] * 3), state={OTHERS: 0.5})]
+    answers = iter([PeakBurst(1000, each, 300, burst([3.0])) for each in product])
+    with meter(lambda _: next(answers)) as found:
+        assert found.rates() == ()
+        for _ in product:
+            found.burst()
+    (rates,) = found.rates()
+    assert (rates.name, rates.dtype, rates.threads) == CPU
+    assert (rates.macs_per_s, rates.bytes_per_s) == (1000.0, 100.0)
+
+
+def test_each_device_is_measured_in_turn_three_times_at_least_and_for_a_tenth_of_the_time():
+    asked = []
+
+    def script(request):
+        asked.append((request["dtype"], request["threads"]))
+        return PeakBurst(1, burst([1.0]), 1, burst([1.0]))
+
+    with meter(script, (CPU, HALF), sampling_s=0.0) as found:
+        for _ in range(9):
+            found.burst()
+    assert asked == [("fp32", 1), ("bf16", 2)] * 3
+    asked.clear()
+    with meter(script, (CPU, HALF)) as found:
+        for _ in range(9):
+            found.burst()
+    assert len(asked) == 18
+
+
+def test_a_device_that_fails_has_no_rates():
+    with meter(lambda _: {"failed": "no such device"}) as found:
+        found.burst()
+    assert found.rates() == ()
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_the_product_is_as_fast_as_pytorchs_timer_finds_the_best_of_them(dtype):
+    """Within a factor of two, since the machine may be busy."""
+    found = measure_peak(Device("cpu", dtype, 1))
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    best = 0.0
+    for side in (256, 512, 1024):
+        for one in {torch.float32, kind[dtype]}:
+            a = torch.rand(side, side).to(one)
+            timer = Timer("torch.mm(a, a)", globals={"torch": torch, "a": a}, num_threads=1)
+            best = max(best, side**3 / min(timer.timeit(1).median for _ in range(5)))
+    assert 0.5 < found.macs / found.product.median / best < 2
+    assert found.copy.median > 0
