@@ -95,7 +95,7 @@ def test_the_root_names_every_command_with_what_it_does(capsys):
     text = capsys.readouterr().out
     for command in COMMANDS:
         assert re.search(rf"^  {command} +[A-Z]\w+ ", text, re.MULTILINE)
-    assert "0 fine, 1 a check failed, 2 the input was wrong" in text
+    assert "0 success, 1 a check failed or nothing could be measured, 2 wrong input" in text
 
 
 def test_no_arguments_show_the_help(capsys):
@@ -178,7 +178,7 @@ def test_the_shell_completes_commands_and_options():
 
 
 BAD = [
-    (["nope"], "'nope' is no command"),
+    (["nope"], "'nope' is not a command"),
     (["flops", "--nope"], "--nope"),
     (["flops", "--input"], "--input"),
     (["flops", "large", "small"], "unexpected extra argument"),
@@ -199,11 +199,11 @@ BAD = [
     (["flops", "--batch-norm", "gone"], "expected folded, separate"),
     (["flops", "--as", "nvprof"], "expected torch, fvcore, thop"),
     (["flops", "--as", "thop", "--cross-check"], "cannot be combined"),
-    (["flops", "--cross-check", "--by", "layer"], "a row for each class of operation"),
-    (["flops", "--cross-check", "--dtype", "int8"], "nothing in a counter's figure"),
-    (["flops", "--as", "thop", "--batch-norm", "separate"], "nothing in a counter's figure"),
-    (["compare", "large", "small", "--on", "cpu"], "need --latency"),
-    (["compare", "--standard-conv", "--ops"], "need --latency"),
+    (["flops", "--cross-check", "--by", "layer"], "a row per class of operation"),
+    (["flops", "--cross-check", "--dtype", "int8"], "do not change --cross-check or --as"),
+    (["flops", "--as", "thop", "--batch-norm", "separate"], "do not change --cross-check or --as"),
+    (["compare", "large", "small", "--on", "cpu"], "require --latency"),
+    (["compare", "--standard-conv", "--ops"], "require --latency"),
     (["flops", "--format", "xml"], "expected table, json, csv, md"),
     (["flops", "missing.toml"], "missing.toml: no such file or preset; expected a file, large, small"),
     (["memory", "--batch", "0"], "--batch: 0 is not allowed"),

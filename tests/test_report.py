@@ -388,7 +388,7 @@ def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
 def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, options):
     path = _written(tmp_path, made_run())
     assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
-    assert "is shown as it was measured; expected only output options" in capsys.readouterr().err
+    assert "is a saved run, which is only shown; expected only output options" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
 
 
@@ -397,7 +397,7 @@ def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, op
     [
         (["-o", "missing/x.html"], "missing/x.html: cannot be written (No such file or directory)"),
         (["-o", "."], ".: is a directory"),
-        (["-o", "-"], "-: --output takes a file's name"),
+        (["-o", "-"], "-: --output takes a file name"),
         (["--format", "md", "--open"], "--open: opens the page"),
         ([], "reports: cannot be made (File exists)"),
     ],

@@ -392,7 +392,7 @@ def test_latency_shows_a_page_as_its_run(here, capsys):
     shown = [_printed(["latency", name, "--format", "json"], capsys) for name in ("run.json", "page.html")]
     assert shown[0] == shown[1]
     assert run(["latency", "page.html", "--on", "cpu"]) == 2
-    assert "page.html: is shown as it was measured" in capsys.readouterr().err
+    assert "page.html: is a saved run" in capsys.readouterr().err
 
 
 def test_a_page_of_two_runs_is_compared(here, capsys):
