@@ -102,7 +102,7 @@ def test_a_file_without_budgets_is_refused_in_one_sentence(content, says, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["small"], "no pyproject.toml here or above has [tool.mnv3prof.budgets]"),
+        (["small"], "no pyproject.toml in this folder or above has [tool.mnv3prof.budgets]"),
         (["small", "--budget", "macs"], "--budget: 'macs' is not allowed; expected NAME=LIMIT"),
         (["small", "--budget", "=5"], "the budget '' is unknown"),
         (["small", "--budget", "macs="], "budget macs: '' is not allowed"),

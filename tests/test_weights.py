@@ -175,7 +175,7 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
             ["-o", "x.json"],
             "x.json: is not a file of weights; expected a name that ends in .pt or .pth",
         ),
-        (["-o", "no/x.pt"], "no/x.pt: the folder no is to hold it, and there is none"),
+        (["-o", "no/x.pt"], "no/x.pt: the folder no does not exist"),
         (
             ["-o", "x.pt", "--data", "missing"],
             "missing: no such folder; --data takes one with a folder of images",
@@ -395,7 +395,7 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
     capsys.readouterr()
     refused = _refused([*resume, "net.toml", "--classes", "10", "--input", "16"], capsys)
     assert (
-        "run.json: is a run with net.pt; allowed with --resume are the weights that it began with" in refused
+        "run.json: is a run with net.pt; expected with --resume the same weights" in refused
     )
     refused = _refused(["latency", "run.json", "--weights", "net.pt"], capsys)
     assert "--weights: run.json is a saved run, whose weights cannot be changed" in refused

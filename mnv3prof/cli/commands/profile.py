@@ -37,7 +37,7 @@ def profile(
     settings: Settings,
     output: RunFile,
 ) -> None:
-    """Measure a network and save a run (costs, memory, all samples).
+    """Measure a network and save a run (costs, memory, latency).
 
     --output FILE.json is required. The run is saved after each part, and --resume measures the missing
     parts. latency, flops, memory, compare, diff, check and report take the run as a source. Of each
