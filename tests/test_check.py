@@ -81,7 +81,7 @@ def test_a_file_with_the_section_or_bare(text, tmp_path, capsys):
         (b"a = " + b"[" * 5000, "b.toml: is nested too deeply"),
         (b"", "b.toml: holds no budget"),
         (b"[tool.mnv3prof]\nx = 1", "b.toml: has no [tool.mnv3prof.budgets]"),
-        (b"[tool.mnv3prof]\nbudgets = 1", "[tool.mnv3prof.budgets] is 1; allowed is a table of budgets"),
+        (b"[tool.mnv3prof]\nbudgets = 1", "[tool.mnv3prof.budgets] is 1; expected a table of budgets"),
         (b"tool = 1", "b.toml: has no [tool.mnv3prof.budgets]"),
         (b'mcas = "1M"', "the budget 'mcas' is unknown; did you mean macs?"),
         (b'macs = "+5%"', "budget macs: +5% is relative to a baseline"),
@@ -102,8 +102,8 @@ def test_a_file_without_budgets_is_refused_in_one_sentence(content, says, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["small"], "no pyproject.toml here or above has [tool.mnv3prof.budgets]"),
-        (["small", "--budget", "macs"], "--budget: 'macs' is not allowed; allowed is NAME=LIMIT"),
+        (["small"], "no pyproject.toml in this folder or above has [tool.mnv3prof.budgets]"),
+        (["small", "--budget", "macs"], "--budget: 'macs' is not allowed; expected NAME=LIMIT"),
         (["small", "--budget", "=5"], "the budget '' is unknown"),
         (["small", "--budget", "macs="], "budget macs: '' is not allowed"),
         (["small", "--budget", "latency.cpu=+5%"], "relative to a baseline; --baseline SOURCE is required"),

@@ -142,7 +142,7 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
         assert shown[f.claim, f.how] == f.verdict
     assert again["runs"][0]["timings"] == json.loads(path.read_text(encoding="utf-8"))["runs"][0]["timings"]
     assert run(["claims", str(path), "--width", "0.5"]) == 2
-    assert "holds findings of one network, which options cannot change" in capsys.readouterr().err
+    assert "holds findings; options of the network cannot change" in capsys.readouterr().err
     assert run(["claims", str(path), "K7", "--explain"]) == 0
     explained = " ".join(capsys.readouterr().out.split())
     assert "cpu, features.2.block.2: 1×1 convolutions by linear layers, time " in explained

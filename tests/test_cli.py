@@ -14,8 +14,10 @@ import pytest
 import typer.main
 from terminal import SCRIPT, on_terminal, without_escapes
 
+from mnv3prof.bench.backends import names
 from mnv3prof.cli import commands as folder
 from mnv3prof.cli.main import application, run
+from mnv3prof.cli.options import SECTIONS
 from mnv3prof.cost import counters
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 from mnv3prof.registry import stems
@@ -95,7 +97,7 @@ def test_the_root_names_every_command_with_what_it_does(capsys):
     text = capsys.readouterr().out
     for command in COMMANDS:
         assert re.search(rf"^  {command} +[A-Z]\w+ ", text, re.MULTILINE)
-    assert "0 fine, 1 a check failed, 2 the input was wrong" in text
+    assert "0 success, 1 a check or measurement failed, 2 wrong input" in text
 
 
 def test_no_arguments_show_the_help(capsys):
@@ -119,6 +121,46 @@ def test_a_flag_means_the_same_in_every_command():
                 )
     assert len(meanings) > 15
     assert {flag: m for flag, m in meanings.items() if len(m) > 1} == {}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_but_help_stands_in_a_section(command, capsys):
+    """Sections are written in the order of SECTIONS, and the last one holds --help alone."""
+    assert {p.rich_help_panel for p in _parameters(command) if p.opts[0].startswith("-")} <= set(SECTIONS)
+    assert run([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    found = re.findall(r"^(\w+):$", text, re.MULTILINE)
+    assert found == [name for name in ("Arguments", *SECTIONS, "Options") if name in found]
+    assert re.fullmatch(r"\s+-h, --help +Show this message and exit\.\s*", text.partition("\nOptions:\n")[2])
+
+
+def test_help_of_on_lists_the_backends():
+    (on,) = (p for p in _parameters("latency") if p.opts == ["--on"])
+    assert f"({', '.join(names())})" in on.help
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "default"),
+    [
+        ("latency", "--time-budget", "60"), ("report", "--time-budget", "20, or 120 with --full"),
+        ("flops", "--input", "224, or that of a saved run"), ("train", "--input", "32 for digits, 224 with --data"),
+    ],
+)  # fmt: skip
+def test_help_says_the_default_of_that_command(command, option, default, capsys):
+    assert run([command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert re.search(rf"{option} [^\[]*\[default: \({re.escape(default)}\)\]", text)
+
+
+@pytest.mark.parametrize("command", ["latency", "report", "backends", "claims"])
+def test_help_loads_no_large_package(command):
+    code = (
+        "import sys; from mnv3prof.cli.main import run; "
+        f"run({[command, '--help']!r}); print(*{{m.split('.')[0] for m in sys.modules}}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "typer" in done.stderr.split()
+    assert not HEAVY & set(done.stderr.split())
 
 
 @pytest.mark.parametrize("command", [*PAPER, *GATE])
@@ -178,7 +220,7 @@ def test_the_shell_completes_commands_and_options():
 
 
 BAD = [
-    (["nope"], "'nope' is no command"),
+    (["nope"], "'nope' is not a command"),
     (["flops", "--nope"], "--nope"),
     (["flops", "--input"], "--input"),
     (["flops", "large", "small"], "unexpected extra argument"),
@@ -199,11 +241,11 @@ BAD = [
     (["flops", "--batch-norm", "gone"], "expected folded, separate"),
     (["flops", "--as", "nvprof"], "expected torch, fvcore, thop"),
     (["flops", "--as", "thop", "--cross-check"], "cannot be combined"),
-    (["flops", "--cross-check", "--by", "layer"], "a row for each class of operation"),
-    (["flops", "--cross-check", "--dtype", "int8"], "nothing in a counter's figure"),
-    (["flops", "--as", "thop", "--batch-norm", "separate"], "nothing in a counter's figure"),
-    (["compare", "large", "small", "--on", "cpu"], "need --latency"),
-    (["compare", "--standard-conv", "--ops"], "need --latency"),
+    (["flops", "--cross-check", "--by", "layer"], "a row per class of operation"),
+    (["flops", "--cross-check", "--dtype", "int8"], "do not change --cross-check or --as"),
+    (["flops", "--as", "thop", "--batch-norm", "separate"], "do not change --cross-check or --as"),
+    (["compare", "large", "small", "--on", "cpu"], "require --latency"),
+    (["compare", "--standard-conv", "--ops"], "require --latency"),
     (["flops", "--format", "xml"], "expected table, json, csv, md"),
     (["flops", "missing.toml"], "missing.toml: no such file or preset; expected a file, large, small"),
     (["memory", "--batch", "0"], "--batch: 0 is not allowed"),

@@ -287,7 +287,7 @@ def test_a_table_beside_a_run_has_its_input(files, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["old.json", "new.json", "--width", "0.5"], "old.json and new.json: options of the network cannot change a saved run; leave them out"),
+        (["old.json", "new.json", "--width", "0.5"], "old.json and new.json: options of the network cannot change a saved run"),
         (["old.json", "nope.json"], "nope.json: no such file"),
         (["large"], "missing argument"),
         (["large", "small", "large"], "unexpected extra argument"),

@@ -54,7 +54,7 @@ def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
     ("arguments", "says"),
     [
         ([], "export: --output FILE.onnx is required"),
-        (["-o", "x.tflite"], "x.tflite: is no file of onnx; expected a name that ends in .onnx"),
+        (["-o", "x.tflite"], "x.tflite: is not a file of onnx; expected a name that ends in .onnx"),
         (["-o", "x.onnx", "--part", "12"], "--part: '12' is no part; allowed are stem, 1, 2"),
         (["-o", "x.onnx", "--dtype", "bf16"], "onnx is not written in bf16; allowed are fp32, int8"),
         (["-o", "x.onnx", "--to", "coreml"], "format: 'coreml' is not known; expected executorch, litert"),

@@ -123,8 +123,8 @@ def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
         (["--time-budget", "nan"], "--time-budget: nan is not allowed"),
         (["--time-budget", "long"], "'long' is not a number"),
         (["--parts", "7"], "expected net, blocks, all"),
-        (["--rows", "0"], "--rows: '0' is not allowed; allowed are rows 1 to 15, as 3,7-9"),
-        (["--rows", "3,16"], "allowed are rows 1 to 15"),
+        (["--rows", "0"], "--rows: '0' is not allowed; expected rows 1 to 15, e.g. 3,7-9"),
+        (["--rows", "3,16"], "expected rows 1 to 15"),
         (["--rows", "5-3"], "names no row"),
         (["--rows", ""], "--rows: '' is not allowed"),
         (["--timeout", "-1"], "--timeout: -1.0 is not allowed"),
@@ -321,7 +321,7 @@ def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(options, tmp_path
     path = tmp_path / "run.json"
     path.write_text(encoded(_run(timing("a", "1", [0.001] * 9))), encoding="utf-8")
     assert run(["latency", str(path), *options]) == 2
-    assert "is shown as it was measured; expected only output options" in capsys.readouterr().err
+    assert "is a saved run, which is only shown; expected only output options" in capsys.readouterr().err
 
 
 PROGRESS = ["latency", "small", "--input", "32", "--on", "null", "--parts", "net", "--time-budget", "2"]

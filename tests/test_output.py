@@ -95,7 +95,7 @@ def test_a_write_that_fails_leaves_what_was_there(failing, tmp_path, monkeypatch
 
     monkeypatch.setattr(os, failing, full)
     assert run(["flops", "-o", str(path)]) == 2
-    sentence = f"mnv3prof: {path}: cannot be written (No space left on device); what was there is unchanged\n"
+    sentence = f"mnv3prof: {path}: cannot be written (No space left on device); its content is unchanged\n"
     assert capsys.readouterr() == ("", sentence)
     assert path.read_text(encoding="utf-8") == "before"
     assert _files(tmp_path) == ["x.csv"]
@@ -207,22 +207,22 @@ def test_json_is_one_document_and_csv_one_table(capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("flops small -o x.xlsx", "x.xlsx: its suffix '.xlsx' means no format; expected .json, .csv, .md, or --format"),
-        ("flops small -o x.txt", "x.txt: its suffix '.txt' means no format"),
-        ("memory small -o x", "x: has no suffix, which means its format; expected .json, .csv, .md, or --format"),
+        ("flops small -o x.xlsx", "x.xlsx: the suffix '.xlsx' is unknown; expected .json, .csv, .md, or --format"),
+        ("flops small -o x.txt", "x.txt: the suffix '.txt' is unknown"),
+        ("memory small -o x", "x: has no suffix; expected .json, .csv, .md, or --format"),
         ("flops small -o x.json --format csv", "x.json: --format csv contradicts the suffix '.json'; expected .csv"),
         ("table small -o x.xlsx --format csv", "x.xlsx: --format csv contradicts the suffix '.xlsx'; expected .csv"),
         ("compare large small -o x.md --format table", "--format table contradicts the suffix '.md'; expected .txt"),
         ("diff large small -o x.MD --format json", "x.MD: --format json contradicts the suffix '.md'"),
-        ("latency small --on null -o x.pt", "x.pt: its suffix '.pt' means no format"),
+        ("latency small --on null -o x.pt", "x.pt: the suffix '.pt' is unknown"),
         ("profile small --on null -o x.csv", "profile: --output FILE.json is required"),
-        ("claims --measure --train -o x.html", "x.html: its suffix '.html' means no format"),
+        ("claims --measure --train -o x.html", "x.html: the suffix '.html' is unknown"),
         ("claims --train -o none/x.json", "none/x.json: cannot be written (No such file or directory)"),
         ("memory small --on litert -o none/x.json", "none/x.json: cannot be written (No such file or directory)"),
         ("export small -o none/x.onnx", "none/x.onnx: cannot be written (No such file or directory)"),
-        ("backends --check -o x.yaml", "x.yaml: its suffix '.yaml' means no format"),
+        ("backends --check -o x.yaml", "x.yaml: the suffix '.yaml' is unknown"),
         ("cache -o x.csv --format md", "x.csv: --format md contradicts the suffix '.csv'"),
-        ("report small -o x.txt", "x.txt: its suffix '.txt' means no format; expected .html, .htm, .md, .json"),
+        ("report small -o x.txt", "x.txt: the suffix '.txt' is unknown; expected .html, .htm, .md, .json"),
         ("report small -o x.md --format html", "x.md: --format html contradicts the suffix '.md'; expected .html"),
         ("check small --budget macs=1M -o x.xml --format json", "--format json contradicts the suffix '.xml'"),
         ("check small --budget macs=1M -o x.json --format junit", "contradicts the suffix '.json'; expected .xml"),

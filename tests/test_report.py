@@ -278,7 +278,7 @@ def test_the_run_in_a_page_is_taken_out(tmp_path, capsys):
     assert run_command(["report", str(page), "-o", str(out)]) == 0
     assert read_run(out) == run
     assert run_command(["report", path, path, "--format", "json"]) == 2
-    assert "is one run, and there are 2" in capsys.readouterr().err
+    assert "holds one run, but there are 2" in capsys.readouterr().err
 
 
 def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
@@ -314,7 +314,7 @@ def test_the_claims_are_a_section_and_findings_stay_in_the_page(tmp_path, capsys
     assert page.read_bytes() == again.read_bytes()
     capsys.readouterr()
     assert run_command(["report", str(kept)]) == 2
-    assert "found.json: holds findings only; expected a run or a table beside them" in capsys.readouterr().err
+    assert "found.json: holds only findings; expected also a run or a table" in capsys.readouterr().err
 
 
 def test_verdicts_are_counted():
@@ -388,7 +388,7 @@ def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
 def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, options):
     path = _written(tmp_path, made_run())
     assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
-    assert "is shown as it was measured; expected only output options" in capsys.readouterr().err
+    assert "is a saved run, which is only shown; expected only output options" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
 
 
@@ -397,9 +397,9 @@ def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, op
     [
         (["-o", "missing/x.html"], "missing/x.html: cannot be written (No such file or directory)"),
         (["-o", "."], ".: is a directory"),
-        (["-o", "-"], "-: --output takes a file's name"),
+        (["-o", "-"], "-: --output takes a file name"),
         (["--format", "md", "--open"], "--open: opens the page"),
-        ([], "reports: cannot be made (File exists)"),
+        ([], "reports: cannot be created (File exists)"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_anything_is_measured(

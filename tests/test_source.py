@@ -392,7 +392,7 @@ def test_latency_shows_a_page_as_its_run(here, capsys):
     shown = [_printed(["latency", name, "--format", "json"], capsys) for name in ("run.json", "page.html")]
     assert shown[0] == shown[1]
     assert run(["latency", "page.html", "--on", "cpu"]) == 2
-    assert "page.html: is shown as it was measured" in capsys.readouterr().err
+    assert "page.html: is a saved run" in capsys.readouterr().err
 
 
 def test_a_page_of_two_runs_is_compared(here, capsys):
@@ -670,7 +670,7 @@ def test_findings_in_a_page_are_judged_again(here, capsys, tmp_path):
     again = [_printed(["claims", str(path), "--format", "csv"], capsys) for path in (found, page)]
     assert again[0] == again[1]
     assert run(["claims", str(page), "--width", "0.5"]) == 2
-    assert "holds findings of one network" in capsys.readouterr().err
+    assert "holds findings; options of the network cannot change them" in capsys.readouterr().err
     two = tmp_path / "two.html"
     documents = [run_document(made_run()), *2 * [json.loads(found.read_bytes())]]
     two.write_text("".join(embedded.embed(msgspec.json.encode(each)) for each in documents), encoding="utf-8")

@@ -240,7 +240,7 @@ def test_so_many_combinations_are_refused(capsys):
     many = ",".join(map(str, range(1, 66)))
     assert run(["latency", "small", "--on", "null", "--threads", many]) == 2
     assert (
-        "65 combinations are too many, since each has a process of its own; expected at most 64"
+        "65 combinations are too many; expected at most 64, since each runs in its own process"
         in capsys.readouterr().err
     )
 

@@ -173,9 +173,9 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
         ([], "train: --output FILE.pt is required"),
         (
             ["-o", "x.json"],
-            "x.json: is no file of weights; expected a name that ends in .pt or .pth",
+            "x.json: is not a file of weights; expected a name that ends in .pt or .pth",
         ),
-        (["-o", "no/x.pt"], "no/x.pt: the folder no is to hold it, and there is none"),
+        (["-o", "no/x.pt"], "no/x.pt: the folder no does not exist"),
         (
             ["-o", "x.pt", "--data", "missing"],
             "missing: no such folder; --data takes one with a folder of images",
@@ -294,7 +294,7 @@ def test_torchvisions_scaling_is_named(here, capsys):
     scaled = vary(read_table("small"), width=0.75, width_rule="torchvision")
     torch.save(build(scaled).state_dict(), here / "x.pt")
     arguments = ["latency", "small", "--weights", "x.pt", "--width", "0.75", *NULL, "--input", "32"]
-    says = "x.pt: is scaled by another rule; expected --width-rule torchvision"
+    says = "x.pt: was scaled by another rule; expected --width-rule torchvision"
     assert says in _refused(arguments, capsys)
     assert run([*arguments, "--width-rule", "torchvision"]) == 0
 
@@ -395,10 +395,10 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
     capsys.readouterr()
     refused = _refused([*resume, "net.toml", "--classes", "10", "--input", "16"], capsys)
     assert (
-        "run.json: is a run with net.pt; allowed with --resume are the weights that it began with" in refused
+        "run.json: is a run with net.pt; expected with --resume the same weights" in refused
     )
     refused = _refused(["latency", "run.json", "--weights", "net.pt"], capsys)
-    assert "--weights: run.json is shown with the weights that it was measured with" in refused
+    assert "--weights: run.json is a saved run, whose weights cannot be changed" in refused
 
 
 def test_a_report_says_whose_weights_it_is_about(here, capsys):
@@ -408,7 +408,7 @@ def test_a_report_says_whose_weights_it_is_about(here, capsys):
     assert f"Weights: net.pt (SHA-256 {sha256[:12]}), trained on scikit-learn" in page
     capsys.readouterr()
     refused = _refused(["report", "page.html", "--weights", "net.pt"], capsys)
-    assert "--weights: page.html is shown with the weights that it was measured with" in refused
+    assert "--weights: page.html is a saved run, whose weights cannot be changed" in refused
 
 
 def test_a_run_with_random_weights_says_none(here, capsys):

@@ -1,7 +1,7 @@
-"""Typer's command and group, with values made by the constructor of their type.
+"""Typer's command and group, which convert values without pydantic and group options in the help.
 
-Typer makes them with pydantic, whose import takes as long as everything else in a command together.
-What is not plain (a required value, a type not named here) is left to Typer.
+Importing pydantic would double the time of a command. Required values and types that are not
+in _EXPECTED are still converted by Typer.
 """
 
 from collections.abc import Callable
@@ -13,23 +13,37 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..graph.errors import suggestion
+from .options import SECTIONS
 
 if TYPE_CHECKING:
-    from typer._click import Context
+    from typer._click import Context, HelpFormatter
 
-_EXPECTED: Final[dict[type, str]] = {int: "an integer", float: "a number", str: "a text", Path: "a path"}
+_EXPECTED: Final[dict[type, str]] = {int: "an integer", float: "a number", str: "text", Path: "a path"}
 
 
 class Command(TyperCommand):
-    """A command whose values are converted without pydantic."""
+    """A command whose values are converted without pydantic and whose help has SECTIONS."""
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         _convert_plainly(self, ctx)
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Write each section; Typer itself writes sections only with Rich, which loads slowly."""
+        records: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                is_argument = parameter.param_type_name == "argument"
+                section = getattr(parameter, "rich_help_panel", None) or "Options"
+                records.setdefault("Arguments" if is_argument else section, []).append(record)
+        for section in ("Arguments", *SECTIONS, "Options"):
+            if section in records:
+                with formatter.section(section):
+                    formatter.write_dl(records[section])
+
 
 class Group(TyperGroup):
-    """The root, likewise."""
+    """The root command, whose values are converted without pydantic."""
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         _convert_plainly(self, ctx)
@@ -63,7 +77,7 @@ def _processor(parameter: Any, hint: Any) -> Callable[[Any, Any], Any]:
 
 
 def _converter(hint: Any) -> Callable[[Any], Any] | None:
-    """The function from what stood on the command line to a value of type `hint`."""
+    """Return the function that converts text to a value of type `hint`, or None for Typer's own."""
     if get_origin(hint) in (Union, UnionType):
         options = [option for option in get_args(hint) if option is not NoneType]
         return _converter(options[0]) if len(options) == 1 else None

@@ -1,4 +1,4 @@
-"""What is said when an interrupt ends a command: what was saved, and how to continue."""
+"""Messages after an interrupt: what was saved, and how to continue."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,31 +9,31 @@ import typer
 from ..record.timing import Timing
 
 INTERRUPTED = 130
-"""The exit code, as a shell gives it to what SIGINT ends."""
+"""Exit code after an interrupt, as a shell reports SIGINT."""
 
 
 @contextmanager
-def stopping(said: Callable[[], str]) -> Iterator[None]:
-    """Exit with INTERRUPTED where an interrupt comes, and say `said()`."""
+def stopping(message: Callable[[], str]) -> Iterator[None]:
+    """On an interrupt, print `message()` and exit with INTERRUPTED."""
     try:
         yield
     except KeyboardInterrupt:
-        raise stopped(said()) from None
+        raise stopped(message()) from None
 
 
-def stopped(what: str) -> typer.Exit:
-    """Say on standard error that the command was stopped, and what that left. Return the exit to raise."""
-    typer.echo(f"mnv3prof: stopped; {what}", err=True)
+def stopped(message: str) -> typer.Exit:
+    """Print the message about an interrupt to standard error. Return the exit to raise."""
+    typer.echo(f"mnv3prof: stopped; {message}", err=True)
     return typer.Exit(INTERRUPTED)
 
 
 def what_is_saved(timings: Sequence[Timing], path: Path | None, resume: str) -> str:
-    """How many of the times there are, where they are saved, and how to continue.
+    """Return how many timings are saved, where, and how to continue.
 
-    path: the run's file, None for none. resume: what continues it, "" if nothing does.
+    path: the run's file, or None. resume: the command that continues the run, or "".
     """
     done = sum(timing.seconds is not None for timing in timings)
     count = f"{done} of {len(timings)} times"
     if path is None:
-        return f"{count} were measured, none is saved: --output FILE.json would save them"
+        return f"{count} were measured and none is saved; use --output FILE.json to save them"
     return f"{count} are saved in {path}{f'; continue with {resume}' if resume else ''}"

@@ -1,6 +1,6 @@
-"""The command line: commands by name, errors as one plain line, exit codes 0, 1 and 2.
+"""The command line: commands by name, errors as one line, exit codes 0, 1, 2 and 130.
 
-It imports what is large as it runs: an interrupt before that would leave with a traceback.
+Large imports are inside functions, so that an interrupt during them prints no traceback.
 """
 
 import os
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import typer
 
 _ONE_INTERRUPT_S: Final = 2.0
-"""Interrupts so soon after another are the same one: what that one ends is not interrupted."""
+"""Further interrupts within this time are ignored, so that they do not disturb the exit."""
 
 
 def application(names: tuple[str, ...]) -> "typer.Typer":
-    """The command line with the commands called `names`; no other command's code is loaded."""
+    """Return the command line with the commands called `names`, and load only those."""
     import typer
 
     from .command import Command, Group
@@ -34,7 +34,7 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
             bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
         ] = False,
     ) -> None:
-        """What every row of a MobileNetV3 layer table must cost, exactly, and what it really costs."""
+        """Compute and measure the cost of every block of a MobileNetV3 layer table."""
 
     app = typer.Typer(
         name="mnv3prof",
@@ -43,7 +43,7 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Exit codes: 0 fine, 1 a check failed, 2 the input was wrong.",
+        epilog="Exit codes: 0 success, 1 a check or measurement failed, 2 wrong input.",
     )
     for name in names:
         command = getattr(import_module(f".{name}", commands.__name__), name)
@@ -51,30 +51,30 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
     return app
 
 
-def _version(asked: bool) -> None:
-    import typer
-
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
+
+        import typer
 
         typer.echo(f"mnv3prof {version('mnv3prof')}")
         raise typer.Exit
 
 
 def main() -> None:
-    """Run the command line that the process was called with, and exit."""
+    """Run the command line of the process, and exit."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupts())
+        signal.signal(signal.SIGINT, _interrupt_handler())
     try:
         buffer_standard_output()
         code = run(sys.argv[1:])
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the rest ends by itself
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
     sys.exit(code)
 
 
-def _interrupts() -> Any:
-    """Return a handler that raises KeyboardInterrupt once for all signals within _ONE_INTERRUPT_S."""
+def _interrupt_handler() -> Any:
+    """Return a handler that raises KeyboardInterrupt at most once in _ONE_INTERRUPT_S."""
     raised = -inf
 
     def interrupt(*_: object) -> None:
@@ -88,19 +88,19 @@ def _interrupts() -> Any:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; the exit code."""
+    """Run one command line. Return its exit code."""
     try:
         return _run(arguments or ["--help"])
     except InputError as error:
-        return _refuse(str(error))
+        return _print_error(str(error))
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        return _refuse(_told(error))
-    except SystemExit as leaving:
-        if not isinstance(leaving.__context__, BrokenPipeError):
+        return _print_error(_os_error(error))
+    except SystemExit as exit_:
+        if not isinstance(exit_.__context__, BrokenPipeError):
             raise
-        discard(sys.stdout)  # the reader has seen what it wanted, which typer calls a failure
+        discard(sys.stdout)  # Typer exits with 1 when the reader closes the pipe
         return 0
 
 
@@ -109,19 +109,19 @@ def _run(arguments: list[str]) -> int:
 
     known = stems(commands.__file__)
     if arguments[0] not in known and not arguments[0].startswith("-"):
-        raise InputError(f"{shown(arguments[0])} is no command; {suggestion(arguments[0], known)}")
+        raise InputError(f"{shown(arguments[0])} is not a command; {suggestion(arguments[0], known)}")
     app = application((arguments[0],) if arguments[0] in known else known)
     try:
         code = app(arguments, prog_name="mnv3prof", standalone_mode=False)
-    except typer.TyperException as error:  # a flag or value that typer refuses
+    except typer.TyperException as error:  # an option or value that Typer does not accept
         raise InputError(error.format_message()) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
     return code if isinstance(code, int) else 0
 
 
-def _told(error: OSError) -> str:
-    """What is said of an error that no command expects: what it is about, and the system's reason."""
+def _os_error(error: OSError) -> str:
+    """Return the message for an OSError that no command handles: its file, and the reason."""
     reason = error.strerror or str(error) or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
         discard(sys.stdout)
@@ -130,6 +130,6 @@ def _told(error: OSError) -> str:
     return f"{where}: cannot be used ({reason})"
 
 
-def _refuse(sentence: str) -> int:
-    say(f"mnv3prof: {one_line(sentence)}")
+def _print_error(message: str) -> int:
+    say(f"mnv3prof: {one_line(message)}")
     return 2

@@ -1,4 +1,4 @@
-"""What the commands that measure share: their options, progress, and a run kept as it comes in."""
+"""Options and functions that the measuring commands share."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
-import typer
 
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, lookup, shown
@@ -15,7 +14,7 @@ from ..record.run import NET, Run, Subject
 from ..record.target import MOST, Target
 from .interrupts import stopping
 from .network import Checkpoint
-from .options import NoCacheOption, OnOption, backend_names, listed
+from .options import NoCacheOption, backend_names, listed, measuring_option, on_option
 from .output import Output, form_of, write
 from .progress import progress
 from .runs import encoded
@@ -27,55 +26,67 @@ if TYPE_CHECKING:
 _MOST_SECONDS: Final = 86_400.0
 _MOST_TARGETS: Final = 64
 _BUDGET_S: Final = 60.0
-
-
-def _measuring(name: str, text: str, **how: Any) -> Any:
-    return typer.Option(name, help=text, rich_help_panel="Measuring", **how)
-
-
-ThreadsOption = Annotated[int, _measuring("--threads", "Threads of each runtime.")]
 _LIST: Final = "LIST"
-TimeBudgetOption = Annotated[
-    float | None,
-    _measuring(
+
+
+def time_budget_option(default: str) -> Any:
+    """Return the option --time-budget. default: what the help shows as its default."""
+    return measuring_option(
         "--time-budget",
-        "Seconds of sampling over all parts and targets; by default 60, in report 20, or 120 with --full.",
-    ),
-]
+        metavar="SECONDS",
+        help="Total sampling time in seconds for all parts and targets.",
+        show_default=default,
+    )
+
+
+TimeBudgetOption = Annotated[float | None, time_budget_option(f"{_BUDGET_S:g}")]
 
 
 class Measuring(msgspec.Struct, frozen=True):
-    """What to time, on what, and how."""
+    """Which parts to time on which targets, and for how long."""
 
-    on: OnOption = None
+    on: Annotated[str | None, on_option("cpu")] = None
     parts: Annotated[
         Literal["net", "blocks", "all"],
-        _measuring("--parts", "The whole network, its blocks one by one, or both."),
+        measuring_option("--parts", help="Time the whole network (net), each block, or both."),
     ] = "all"
-    rows: Annotated[str | None, _measuring("--rows", "Only these rows of the table, as 3,7-9.")] = None
+    rows: Annotated[
+        str | None,
+        measuring_option("--rows", metavar=_LIST, help="Time only these rows of the table, e.g. 3,7-9."),
+    ] = None
     dtype: Annotated[
         str,
-        _measuring(
+        measuring_option(
             "--dtype",
-            f"Types of weights and activations, e.g. fp32,int8 ({', '.join(DTYPE_BYTES)}).",
             metavar=_LIST,
+            help=f"Dtypes of weights and activations, e.g. fp32,int8 ({', '.join(DTYPE_BYTES)}).",
         ),
     ] = "fp32"
-    batch: Annotated[str, _measuring("--batch", "Numbers of images per call, e.g. 1,4.", metavar=_LIST)] = "1"
+    batch: Annotated[
+        str, measuring_option("--batch", metavar=_LIST, help="Numbers of images per call, e.g. 1,4.")
+    ] = "1"
     threads: Annotated[
-        str, _measuring("--threads", "Numbers of threads of each runtime, e.g. 1,2.", metavar=_LIST)
+        str, measuring_option("--threads", metavar=_LIST, help="Numbers of threads per runtime, e.g. 1,2.")
     ] = "1"
     time_budget: TimeBudgetOption = None
     timeout: Annotated[
-        float, _measuring("--timeout", "Seconds after which a conversion or run is given up.")
+        float,
+        measuring_option(
+            "--timeout",
+            metavar="SECONDS",
+            help="Timeout in seconds for each conversion, load and burst of calls.",
+        ),
     ] = 300.0
     ops: Annotated[
-        bool, _measuring("--ops", "Ask the runtimes for their operators too; of the network, if not --rows.")
+        bool,
+        measuring_option(
+            "--ops", help="Also run each runtime's operator profiler, on the whole network unless --rows."
+        ),
     ] = False
     no_cache: NoCacheOption = False
 
     def request(self, subjects: Mapping[str, Subject]) -> "Request":
-        """What to measure of `subjects`, by variant. Raises InputError for what is not allowed."""
+        """Return what to measure. subjects: by variant. Raises InputError for invalid options."""
         from ..bench.cache_folder import usable_folder
         from ..bench.profile import Request
 
@@ -88,16 +99,16 @@ class Measuring(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
     def targets(self) -> tuple[Target, ...]:
-        """Each backend in each type, batch and number of threads. Raises InputError for others."""
+        """Return all combinations of backend, dtype, batch and threads. Raises InputError."""
         dtypes = listed(self.dtype, "--dtype", _dtype)
-        batches = listed(self.batch, "--batch", _several)
-        threads = listed(self.threads, "--threads", _several)
+        batches = listed(self.batch, "--batch", _count)
+        threads = listed(self.threads, "--threads", _count)
         names = backend_names("cpu" if self.on is None else self.on)
-        asked = len(names) * len(dtypes) * len(batches) * len(threads)
-        if asked > _MOST_TARGETS:
+        combinations = len(names) * len(dtypes) * len(batches) * len(threads)
+        if combinations > _MOST_TARGETS:
             raise InputError(
-                f"--on, --dtype, --batch and --threads: {asked:,} combinations are too many, since each "
-                f"has a process of its own; expected at most {_MOST_TARGETS}"
+                f"--on, --dtype, --batch and --threads: {combinations:,} combinations are too many; "
+                f"expected at most {_MOST_TARGETS}, since each runs in its own process"
             )
         return tuple(
             Target(backend=name, dtype=dtype, batch=batch, threads=many)
@@ -105,7 +116,7 @@ class Measuring(msgspec.Struct, frozen=True):
         )
 
     def parts_of(self, subject: Subject) -> tuple[str, ...]:
-        """Names of the parts to time."""
+        """Return the names of the parts to time."""
         if self.rows is not None:
             return _rows(self.rows, row_names(subject.table))
         if self.ops and self.parts == "all":
@@ -118,8 +129,8 @@ def _dtype(text: str, option: str) -> Dtype:
     return lookup(text, {name: name for name in DTYPE_BYTES}, option)
 
 
-def _several(text: str, option: str) -> int:
-    """The number that `text` is. Raises InputError unless it is one of images or threads."""
+def _count(text: str, option: str) -> int:
+    """Parse a number of images or threads. Raises InputError."""
     if not (text.isascii() and text.isdecimal() and len(text) < 8 and 1 <= int(text) <= MOST):
         raise InputError(
             f"{option}: {_quoted(text)} is not allowed; expected integers from 1 to {MOST:,}, e.g. 1,4"
@@ -132,48 +143,50 @@ def _quoted(text: str) -> str:
 
 
 def budget_of(time_budget: float | None) -> float:
-    """The value of --time-budget, or what it is by default. Raises InputError for what is no time."""
+    """Return --time-budget or its default, in seconds. Raises InputError if it is out of range."""
     budget = _BUDGET_S if time_budget is None else time_budget
     seconds_in_range(budget, "--time-budget")
     return budget
 
 
 def seconds_in_range(value: float, option: str) -> None:
-    """Raises InputError unless `value` is a length of time that one may wish for."""
+    """Raise InputError unless 0 < `value` ≤ _MOST_SECONDS."""
     if not 0 < value <= _MOST_SECONDS:
-        allowed = f"allowed is a number above 0, at most {_MOST_SECONDS:,.0f}"
-        raise InputError(f"{option}: {shown(value)} is not allowed; {allowed}")
+        expected = f"expected a number above 0, at most {_MOST_SECONDS:,.0f}"
+        raise InputError(f"{option}: {shown(value)} is not allowed; {expected}")
 
 
 def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of a table's rows that "3,7-9" means."""
+    """Return the names of the rows that e.g. "3,7-9" selects. Raises InputError."""
     count = len(names)
-    found: dict[str, None] = {}
+    expected = f"expected rows 1 to {count}, e.g. 3,7-9"
+    selected: dict[str, None] = {}
     for item in text.split(","):
-        low, _, high = (piece.strip() for piece in item.partition("-"))
+        low, _, high = (end.strip() for end in item.partition("-"))
         ends = (low, high or low)
         if not all(e.isascii() and e.isdecimal() and len(e) < 6 and 1 <= int(e) <= count for e in ends):
-            raise InputError(f"--rows: {shown(text)} is not allowed; allowed are rows 1 to {count}, as 3,7-9")
-        found |= dict.fromkeys(names[int(ends[0]) - 1 : int(ends[1])])
-    if not found:
-        raise InputError(f"--rows: {shown(text)} names no row; allowed are rows 1 to {count}, as 3,7-9")
-    return tuple(found)
+            raise InputError(f"--rows: {shown(text)} is not allowed; {expected}")
+        selected |= dict.fromkeys(names[int(ends[0]) - 1 : int(ends[1])])
+    if not selected:
+        raise InputError(f"--rows: {shown(text)} names no row; {expected}")
+    return tuple(selected)
 
 
 def refuse_options(source: str, checkpoint: Checkpoint, asked: bool) -> None:
-    """Raises InputError where options ask to measure what `source` holds measured. asked: whether any but
-    --weights do.
+    """Raise InputError if options would change the saved run that `source` holds.
+
+    asked: whether any option of measuring or of the network except --weights was given.
     """
     if checkpoint.weights is not None:
-        raise InputError(f"--weights: {source} is shown with the weights that it was measured with")
+        raise InputError(f"--weights: {source} is a saved run, whose weights cannot be changed")
     if asked:
         raise InputError(
-            f"{source}: is shown as it was measured; expected only output options, e.g. --format, --output"
+            f"{source}: is a saved run, which is only shown; expected only output options, e.g. --format"
         )
 
 
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:
-    """The run, kept in the output's file after each part where that is JSON."""
+    """Measure, and save the run in the output file after each part if its format is JSON."""
     from ..bench.obstacles import require_one
     from ..bench.profile import profile
 
@@ -187,5 +200,5 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
             write(path, encoded(run))
 
     left = f"{path} is unchanged" if known else "nothing is saved"
-    with stopping(lambda: f"nothing was measured yet, {left}"), progress() as hear:
-        return profile(request, known=known, hear=hear, store=store)
+    with stopping(lambda: f"nothing was measured yet, {left}"), progress() as on_progress:
+        return profile(request, known=known, hear=on_progress, store=store)

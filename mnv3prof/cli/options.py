@@ -1,34 +1,59 @@
-"""The options that commands share, so that no two spell one differently."""
+"""Options that several commands share, and the sections of a command's help."""
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from .. import bench
 from ..cost.counts import Dtype
+from ..device import runtimes
 from ..graph.errors import InputError, about, shown
 from ..mobilenetv3.files import PRESETS
+from ..registry import file_names
 from ..source import Source, open_source
 
 _Value = TypeVar("_Value")
 
+SECTIONS: Final = ("Network", "Recipe", "Measuring", "Budgets", "Output")
+"""Sections of options in a command's help, in this order."""
+network_option, recipe_option, measuring_option, budget_option, output_option = (
+    partial(typer.Option, rich_help_panel=section) for section in SECTIONS
+)
+
+DEFAULT_SOURCE = "large"
 SOURCE_HELP = (
     f"A preset ({', '.join(PRESETS)}), a layer table (.toml, .csv, .json, or - for standard input), a saved "
     "run or findings (.json), or a report (.html)."
 )
+# By file name: importing bench.backends would delay every help text by 20 ms.
+_BACKENDS: Final = sorted(
+    name
+    for init in (runtimes.__file__, f"{Path(bench.__file__).parent}/backends/__init__.py")
+    for name in file_names(init)
+)
 
 
 def presets(typed: str) -> list[str]:
-    """The presets that begin with `typed`, for the shell to complete; it completes files by itself."""
+    """Return the presets that begin with `typed`, for the shell's completion."""
     return [name for name in PRESETS if name.startswith(typed)]
 
 
-DEFAULT_SOURCE = "large"
-
-
 def opened(text: str | None) -> Source | None:
-    """What `text` names, where it is given."""
+    """Open the source that `text` names, or return None without one."""
     return None if text is None else open_source(text)
+
+
+def on_option(default: str | bool) -> Any:
+    """Return the option --on. default: what the help shows as its default, False for nothing."""
+    return measuring_option(
+        "--on",
+        metavar="NAMES",
+        help=f"Comma-separated backends ({', '.join(_BACKENDS)}), or all for every one that works here.",
+        show_default=default,
+    )
 
 
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)]
@@ -38,34 +63,28 @@ TrainedSourceArgument = Annotated[
         metavar="SOURCE",
         help=SOURCE_HELP,
         autocompletion=presets,
-        show_default=f"{DEFAULT_SOURCE}, or that of --weights",
+        show_default=f"{DEFAULT_SOURCE}, or the network of --weights",
     ),
 ]
 SourcesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)
+    list[str] | None,
+    typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets, show_default=DEFAULT_SOURCE),
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from what --output holds.")]
-OnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--on", metavar="NAMES", help="Backends, separated by commas, or all: every one that can run here."
-    ),
+DtypeOption = Annotated[Dtype, network_option("--dtype", help="Dtype of weights and activations.")]
+EpochsOption = Annotated[int, recipe_option("--epochs", help="Number of training epochs.")]
+ResumeOption = Annotated[
+    bool, output_option("--resume", help="Resume the run or training that is saved in --output.")
 ]
 CrossCheckOption = Annotated[
-    bool, typer.Option("--cross-check", help="Run the counters of the field and explain their figures.")
+    bool, measuring_option("--cross-check", help="Run other FLOP counters and reconcile their results.")
 ]
-PlansOption = Annotated[
-    bool, typer.Option("--plans", help="Ask the runtimes for their memory plans too, as memory --on does.")
+NoCacheOption = Annotated[
+    bool, measuring_option("--no-cache", help="Do not read or write the cache of converted parts.")
 ]
-EpochsOption = Annotated[
-    int, typer.Option("--epochs", help="Times that every image is seen.", rich_help_panel="Recipe")
-]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Convert anew, and keep nothing.")]
-DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Type of weights and activations.")]
 
 
 def backend_names(on: str) -> tuple[str, ...]:
-    """The backends in the value of --on. Raises InputError for one that is not known."""
+    """Return the backends that the value of --on names. Raises InputError for an unknown one."""
     from ..bench.backends import name_of
     from ..bench.profile import usable_here
 
@@ -78,13 +97,17 @@ def backend_names(on: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def listed(text: str, option: str, one: Callable[[str, str], _Value]) -> tuple[_Value, ...]:
-    """The values in a list of an option, each once. one: makes a value of a text and the option's name."""
-    return tuple(dict.fromkeys(one(item.strip(), option) for item in text.split(",")))
+def listed(text: str, option: str, parse: Callable[[str, str], _Value]) -> tuple[_Value, ...]:
+    """Return the distinct values of a comma-separated list.
+
+    parse: makes a value of an item and the option's name.
+    """
+    return tuple(dict.fromkeys(parse(item.strip(), option) for item in text.split(",")))
 
 
 def in_range(value: int, option: str, low: int, high: int) -> None:
-    """Raises InputError unless `low` ≤ `value` ≤ `high`."""
+    """Raise InputError unless `low` ≤ `value` ≤ `high`."""
     if not low <= value <= high:
-        allowed = f"allowed is an integer from {low:,} to {high:,}"
-        raise InputError(f"{option}: {shown(value)} is not allowed; {allowed}")
+        raise InputError(
+            f"{option}: {shown(value)} is not allowed; expected an integer from {low:,} to {high:,}"
+        )

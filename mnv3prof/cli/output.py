@@ -1,4 +1,4 @@
-"""The one place that prints and writes: a result whole, in the format asked for."""
+"""Printing and writing of results in every format."""
 
 import errno
 import sys
@@ -8,41 +8,52 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
-import typer
 
 from ..graph.errors import InputError, shown
 from ..record.whole import replace_file, try_folder
 from ..render.sheet import Sheet
+from .options import output_option
 from .streams import STANDARD_OUTPUT
 
 Format = Literal["table", "json", "csv", "md"]
 SUFFIXES: Final = {".json": "json", ".csv": "csv", ".md": "md"}
-"""The formats of most commands by the suffixes that mean them."""
-FORMAT_HELP: Final = "How to write it; by default --output's suffix decides."
-OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Replace this file whole instead of printing.")
-]
+"""The format of each suffix, in most commands."""
+
+
+def format_option(default: str) -> Any:
+    """Return the option --format. default: what the help shows as its default."""
+    return output_option("--format", help="Output format.", show_default=default)
+
+
+def file_option(default: str | bool) -> Any:
+    """Return the option --output. default: what the help shows as its default, False for nothing."""
+    return output_option(
+        "--output", "-o", metavar="FILE", help="File to write, replaced atomically.", show_default=default
+    )
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """The options that say where a result goes and in which form; the file may be of another kind."""
+    """The format of what a command prints, and a required file of another kind."""
 
-    format: Annotated[Format | None, typer.Option("--format", help=FORMAT_HELP)] = None
-    output: OutputOption = None
+    format: Annotated[Format | None, format_option("table")] = None
+    output: Annotated[Path | None, file_option(False)] = None
 
 
 class Output(Destination, frozen=True):
-    """The same of a file that holds the result in its form; refuses one that does not fit its suffix."""
+    """The format and file of a result. Raises InputError if the suffix contradicts the format."""
+
+    format: Annotated[Format | None, format_option("from the suffix of FILE, else table")] = None
+    output: Annotated[Path | None, file_option("standard output")] = None
 
     def __post_init__(self) -> None:
-        """Raise InputError before anything is computed, if the file's suffix or place does not do."""
+        """Check suffix and folder before anything is computed."""
         form_of(self)
         if self.output is not None:
             check_writable(self.output)
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a command found: sheets for people, the sheet (or text) for CSV, a document for JSON."""
+    """The result of a command: sheets to print, the sheet or text for CSV, the document for JSON."""
 
     sheets: tuple[Sheet, ...]
     data: Sheet | str
@@ -50,7 +61,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def emit(result: Result, output: Output) -> None:
-    """Print the result, or replace the file asked for with it, whole."""
+    """Print the result, or write it to the output file."""
     form = form_of(output)
     if output.output is None and form == "table" and sys.stdout is not None:
         _print(_terminal(result))
@@ -59,7 +70,7 @@ def emit(result: Result, output: Output) -> None:
 
 
 def emit_text(text: str, path: Path | None) -> None:
-    """Print a document, in UTF-8 whatever the terminal knows, or replace the file at `path` with it."""
+    """Print a document, always in UTF-8, or write it to the file at `path`."""
     if path is not None:
         write(path, text)
     elif sys.stdout is None:
@@ -71,7 +82,7 @@ def emit_text(text: str, path: Path | None) -> None:
 
 
 def form_of(output: Destination) -> Format:
-    """The format asked for, or else the one that the file's suffix means. Raises InputError."""
+    """Return --format, or the format of the file's suffix. Raises InputError."""
     path = output.output
     if path is not None and path.suffix.lower() == ".toml":
         raise InputError(f"{path}: TOML is read, not written; expected .json or .csv, which are read too")
@@ -79,11 +90,10 @@ def form_of(output: Destination) -> Format:
 
 
 def chosen_format(asked: str | None, path: Path | None, suffixes: Mapping[str, str], printed: str) -> str:
-    """The format asked for, or else the one that the suffix of `path` means; `printed` without a file.
+    """Return the format that was asked for, or that of the suffix of `path`; without a file, `printed`.
 
-    Raises InputError for a suffix that means none, or another one than is asked for. A pipe or device takes
-    any, and so does a file without a suffix that which is asked for; a text without a suffix of its own goes
-    into a .txt.
+    Raises InputError for an unknown suffix, or one of another format than was asked for. Pipes, devices
+    and files without a suffix take any format. A format without a suffix of its own may use .txt.
     """
     if path is None or str(path) == "-" or _takes_any(path):
         return asked or printed
@@ -94,8 +104,8 @@ def chosen_format(asked: str | None, path: Path | None, suffixes: Mapping[str, s
     known = shown(suffix)
     expected = f"expected {', '.join(suffixes)}"
     if asked is None:
-        without = f"its suffix {known} means no format" if suffix else "has no suffix, which means its format"
-        raise InputError(f"{path}: {without}; {expected}, or --format")
+        problem = f"the suffix {known} is unknown" if suffix else "has no suffix"
+        raise InputError(f"{path}: {problem}; {expected}, or --format")
     if suffix and not (suffix == ".txt" and asked not in suffixes.values()):
         own = [each for each, form in suffixes.items() if form == asked] or [".txt"]
         raise InputError(f"{path}: --format {asked} contradicts the suffix {known}; expected {own[0]}")
@@ -103,10 +113,10 @@ def chosen_format(asked: str | None, path: Path | None, suffixes: Mapping[str, s
 
 
 def _takes_any(path: Path) -> bool:
-    """Whether it is a pipe or device (or a folder, which writing refuses)."""
+    """True for a pipe or device, and for a folder, which writing refuses."""
     try:
         return path.exists() and not path.is_file()
-    except OSError:  # too long a name, which writing says
+    except OSError:  # e.g. a name that is too long, which writing reports
         return False
 
 
@@ -149,27 +159,27 @@ def _print(text: str) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the file at `path` whole. Raises InputError where it cannot be written."""
-    with _told(path):
+    """Write the file at `path` atomically. Raises InputError if it cannot be written."""
+    with _write_errors(path):
         replace_file(path, text.encode())
 
 
 def check_writable(path: Path) -> None:
-    """Raises InputError where `write` could not replace the file at `path`: before hours of measuring."""
-    with _told(path):
+    """Raise InputError if write() could not write the file at `path`, before anything is measured."""
+    with _write_errors(path):
         try_folder(path)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turns what is wrong with a file to be written into its one sentence."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Raise errors of writing the file at `path` as InputError."""
     if str(path) == "-":
-        raise InputError("-: --output takes a file's name; without it the result is printed where it can be")
+        raise InputError("-: --output takes a file name; without --output the result is printed")
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a directory; --output takes a file")
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        kept = "" if _takes_any(path) else "; what was there is unchanged"
+        kept = "" if _takes_any(path) else "; its content is unchanged"
         raise InputError(f"{path}: cannot be written ({reason}){kept}") from None

@@ -1,4 +1,4 @@
-"""What is told of a measurement while it runs."""
+"""Progress of a measurement, on standard error."""
 
 import os
 import sys
@@ -20,48 +20,48 @@ _TICK_S: Final = 1.0
 
 @contextmanager
 def progress() -> Iterator[Callable[["Progress"], None]]:
-    """A bar on a terminal's standard error; else a line on it every _LINE_EVERY_S, in CI at once too."""
+    """Show a progress bar on a terminal; otherwise print a line every _LINE_EVERY_S (in CI at once too)."""
     if sys.stderr and sys.stderr.isatty():
-        with _bar() as hear, _retold(hear) as tell:
-            yield tell
+        with _bar() as show, _repeated(show) as on_progress:
+            yield on_progress
     elif sys.stderr:
-        with _retold(_lines(at_once=bool(os.environ.get("CI")))) as tell:
-            yield tell
+        with _repeated(_lines(at_once=bool(os.environ.get("CI")))) as on_progress:
+            yield on_progress
     else:
         yield lambda _: None
 
 
 @contextmanager
-def _retold(hear: Callable[["Progress"], None]) -> Iterator[Callable[["Progress"], None]]:
-    """Tell `hear` a step again every _TICK_S, with the seconds so far, until sampling begins."""
-    begin, over = monotonic(), Event()
+def _repeated(show: Callable[["Progress"], None]) -> Iterator[Callable[["Progress"], None]]:
+    """Show a step again every _TICK_S, with its elapsed time, until sampling begins."""
+    begin, done = monotonic(), Event()
     latest: Progress | None = None
 
-    def tell(progress: "Progress") -> None:
+    def on_progress(progress: "Progress") -> None:
         nonlocal latest
         latest = progress
         elapsed = monotonic() - begin
         timed = progress.share is None and elapsed >= 1
-        hear(progress._replace(what=f"{progress.what}, {elapsed:.0f} s so far") if timed else progress)
+        show(progress._replace(what=f"{progress.what}, {elapsed:.0f} s so far") if timed else progress)
 
-    def again() -> None:
-        while not over.wait(_TICK_S):
+    def repeat() -> None:
+        while not done.wait(_TICK_S):
             if latest is not None and latest.share is None:
-                tell(latest)
+                on_progress(latest)
 
-    thread = Thread(target=again, daemon=True)
+    thread = Thread(target=repeat, daemon=True)
     thread.start()
     try:
-        yield tell
+        yield on_progress
     finally:
-        over.set()
+        done.set()
         thread.join()
 
 
 def _lines(*, at_once: bool) -> Callable[["Progress"], None]:
     last = float("-inf") if at_once else monotonic()
 
-    def hear(progress: "Progress") -> None:
+    def show(progress: "Progress") -> None:
         nonlocal last
         now = monotonic()
         if now - last >= _LINE_EVERY_S:
@@ -69,7 +69,7 @@ def _lines(*, at_once: bool) -> Callable[["Progress"], None]:
             left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
             say(f"{progress.what}{left}")
 
-    return hear
+    return show
 
 
 @contextmanager
@@ -79,14 +79,14 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
     from rich.progress import Progress as Bar
 
     left, what = TextColumn("{task.fields[left]:>10}"), TextColumn("{task.description}", markup=False)
-    # Drawn only when something is told: drawing takes processor time from what is measured.
+    # No automatic refresh: drawing takes CPU time from what is measured.
     with Bar(
         BarColumn(), left, what, console=Console(stderr=True), auto_refresh=False, transient=True
     ) as bar:
         task = bar.add_task("starting", total=None, left="")
         last = float("-inf")
 
-        def hear(progress: "Progress") -> None:
+        def show(progress: "Progress") -> None:
             nonlocal last
             left = "" if progress.left_s is None else f"{progress.left_s:.0f} s left"
             total = None if progress.share is None else 1.0
@@ -102,4 +102,4 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
                 )
                 bar.refresh()
 
-        yield hear
+        yield show

@@ -1,4 +1,4 @@
-"""Runs as commands write and print them."""
+"""Completing, printing and saving of runs."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,40 +26,39 @@ if TYPE_CHECKING:
 
 
 def with_readings(run: Run) -> Run:
-    """The run with what the field's counters print for its network; a note where it is too large for them."""
+    """Return the run with the results of other FLOP counters, or with a note why they were not run."""
     from ..cost.counters import readings
     from ..mobilenetv3.network import build
 
     subject = run.subject
     try:
-        found = readings(partial(build, subject.table), subject.graph)
-        return msgspec.structs.replace(run, readings=found)
+        results = readings(partial(build, subject.table), subject.graph)
+        return msgspec.structs.replace(run, readings=results)
     except InputError as error:
-        note = f"The field's counters were not run: {error}."
+        note = f"Other FLOP counters were not run: {error}."
         return msgspec.structs.replace(run, notes=(*run.notes, note))
 
 
 def with_plans(run: Run, request: "Request") -> Run:
-    """The run with the arenas that its backends plan for the network; those it has are not asked again."""
+    """Return the run with the memory plans of its backends; plans that it already has are kept."""
     from ..bench import cache
     from ..bench.plan import runtime_plans
 
-    known = {(plan.dtype, plan.batch, plan.backend) for plan in run.plans if plan.bytes}
     wanted = {(t.dtype, t.batch, t.backend): None for t in request.targets}
-    asked: dict[tuple[Dtype, int], list[str]] = {}
-    for dtype, batch, name in [each for each in wanted if each not in known]:
-        asked.setdefault((dtype, batch), []).append(name)
-    found: list[RuntimePlan] = []
-    with progress() as hear, cache.opened(request.folder) as folder:
-        for (dtype, batch), names in asked.items():
-            found += runtime_plans(run.subject, names, dtype, batch, folder, hear, request.timeout_s)
-    missing = [(*how, name) for how, names in asked.items() for name in names]
-    kept = [plan for plan in run.plans if (plan.dtype, plan.batch, plan.backend) not in missing]
-    return msgspec.structs.replace(run, plans=(*kept, *found))
+    known = {(p.dtype, p.batch, p.backend): p for p in run.plans}
+    known = {key: plan for key, plan in known.items() if plan.bytes or key not in wanted}
+    missing: dict[tuple[Dtype, int], list[str]] = {}
+    for dtype, batch, name in [key for key in wanted if key not in known]:
+        missing.setdefault((dtype, batch), []).append(name)
+    plans: list[RuntimePlan] = []
+    with progress() as on_progress, cache.opened(request.folder) as folder:
+        for (dtype, batch), names in missing.items():
+            plans += runtime_plans(run.subject, names, dtype, batch, folder, on_progress, request.timeout_s)
+    return msgspec.structs.replace(run, plans=(*known.values(), *plans))
 
 
 def encoded(run: Run) -> str:
-    """The run's document."""
+    """Return the run as JSON."""
     return msgspec.json.format(msgspec.json.encode(run_document(run)), indent=1).decode() + "\n"
 
 
@@ -68,11 +67,11 @@ def emit_run(
     *, again: bool = False, tried: Sequence[Timing] | None = None, saved: Path | None = None,
     resume: str = "",
 ) -> None:  # fmt: skip
-    """Print the run or write it, and exit with 1 if it failed(), with 130 after an interrupt.
+    """Print or write the run. Exit with 1 if it failed(), with 130 if it was interrupted.
 
-    before: sheets above the run's own; also: what its document holds besides; again: whether it is a
-    saved run, whose interrupt is long over; tried: the timings that were asked for, if not all; saved: the
-    run's file, if that is not the output; resume: the command that continues it after an interrupt.
+    before: sheets above those of the run. also: more keys of its document. again: True for a saved run,
+    whose interrupt does not count. tried: the timings of this command, if not all. saved: the run's file,
+    if that is not the output. resume: the command that continues the run.
     """
     sheets = (*before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
@@ -84,16 +83,16 @@ def emit_run(
 
 
 def failed(timings: Sequence[Timing], tried: Sequence[Timing] | None = None) -> bool:
-    """Whether an output was wrong, or nothing of what was tried, by default everything, has a time."""
+    """True if an output is wrong, or if none of the tried timings (by default all) has a time."""
     wrong = any(timing.status == "wrong" for timing in timings)
     return wrong or nothing_timed(timings if tried is None else tried)
 
 
 def nothing_timed(timings: Sequence[Timing]) -> bool:
-    """Whether there are timings, none of which has a time."""
+    """True if there are timings and none has a time."""
     return bool(timings) and all(timing.seconds is None for timing in timings)
 
 
 def was_interrupted(run: Run) -> bool:
-    """Whether the user ended the measuring."""
+    """True if the user interrupted the measurement."""
     return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)

@@ -1,4 +1,4 @@
-"""Commands that take whole structs of options."""
+"""Commands that take structs of options."""
 
 import inspect
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import msgspec
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take whole structs: each parameter annotated with one becomes its fields."""
+    """Replace each parameter that is a struct by the struct's fields, for Typer."""
     hints = get_type_hints(command, include_extras=True)
     structs = {
         name: hint
@@ -29,15 +29,15 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         ]  # fmt: skip
 
     @wraps(command)
-    def spread_command(**given: Any) -> None:
-        made = {
-            name: struct(**{field: given.pop(field) for field in struct.__struct_fields__})
+    def spread_command(**values: Any) -> None:
+        options = {
+            name: struct(**{field: values.pop(field) for field in struct.__struct_fields__})
             for name, struct in structs.items()
         }
-        command(**given, **made)
+        command(**values, **options)
 
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
     spread_command.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
     spread_command.__annotations__ = {p.name: p.annotation for p in keyword}
-    del spread_command.__wrapped__  # typer would read the struct parameters there
+    del spread_command.__wrapped__  # Typer would read the parameters of the original function
     return spread_command

@@ -1,4 +1,4 @@
-"""Standard output, which takes all or fails, and standard error, which never does."""
+"""Standard output, whose errors are raised, and standard error, whose errors are ignored."""
 
 import io
 import os
@@ -11,7 +11,7 @@ STANDARD_OUTPUT: Final = "standard output"
 
 
 class _Descriptor(io.FileIO):
-    """The descriptor of standard output, whose errors name it."""
+    """The file descriptor of standard output; its errors name it."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -22,20 +22,20 @@ class _Descriptor(io.FileIO):
 
 
 def buffer_standard_output() -> None:
-    """Buffer sys.stdout, unless it is closed: what Python does not buffer it may write in part only."""
-    bare = sys.stdout
-    if bare is None or sys.platform == "win32":
+    """Buffer sys.stdout unless it is closed: unbuffered, Python may write only a part without an error."""
+    stream = sys.stdout
+    if stream is None or sys.platform == "win32":
         return
-    bare.flush()
-    raw = _Descriptor(bare.fileno(), "w", closefd=False)
+    stream.flush()
+    raw = _Descriptor(stream.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(raw), bare.encoding, bare.errors, line_buffering=raw.isatty()
+        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=raw.isatty()
     )
 
 
 def say(text: str) -> None:
-    """Print a line on standard error, if it takes one."""
-    if sys.stderr is None:  # print would take standard output instead
+    """Print a line to standard error; ignore errors."""
+    if sys.stderr is None:  # print() would use standard output instead
         return
     try:
         print(printable(text), file=sys.stderr, flush=True)
@@ -44,6 +44,6 @@ def say(text: str) -> None:
 
 
 def discard(stream: TextIO | None) -> None:
-    """Send what the interpreter still flushes as it exits nowhere, where it would fail again."""
+    """Redirect the stream to os.devnull, so that the flush at exit does not fail again."""
     if stream is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

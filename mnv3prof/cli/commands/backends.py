@@ -1,4 +1,4 @@
-"""`mnv3prof backends`: the runtimes there are, and whether they work here."""
+"""`mnv3prof backends`: list backends and check whether they work."""
 
 from typing import Annotated, Any, Final
 
@@ -16,6 +16,7 @@ from ...record.target import Target
 from ...record.timing import Timing
 from ...show.latency import backends_sheet
 from ..interrupts import stopped
+from ..options import measuring_option
 from ..output import Output, Result, emit
 from ..progress import progress
 from ..spread import spread
@@ -28,26 +29,26 @@ _SAMPLED_S: Final = 0.1
 def backends(
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Run one small block on each, and say whether it worked.")
+        bool, measuring_option("--check", help="Run a small block on each backend and compare its output.")
     ] = False,
     output: Output,
 ) -> None:
-    """Tell which runtimes there are, which of them can run here, and why the others cannot.
+    """List backends and whether each one works on this machine.
 
-    --check says on standard error what came of each as soon as that is known, and exits with 1 if one
-    that can run here fails.
+    --check prints each result to standard error at once, and exits with 1 if an available backend
+    fails.
 
     Example: mnv3prof backends
     """
-    found = {name: (backend(name), usable(name)) for name in names()}
-    checked = _check([name for name, (_, here) in found.items() if here.ok]) if check else {}
+    backends = {name: (backend(name), usable(name)) for name in names()}
+    checked = _check([name for name, (_, here) in backends.items() if here.ok]) if check else {}
     rows: list[dict[str, Any]] = [
         {
             "name": name, "what": what.WHAT, "version": here.version or None,
             "chip": here.chip or None, "dtypes": what.DTYPES,
             "usable": here.ok, "reason": here.reason, "check": _verdict(checked.get(name)),
         }
-        for name, (what, here) in found.items()
+        for name, (what, here) in backends.items()
     ]  # fmt: skip
     sheet = backends_sheet(rows)
     emit(Result((sheet,), sheet, lambda: {"backends": rows}), output)
@@ -56,27 +57,24 @@ def backends(
 
 
 def _check(backends: list[str]) -> dict[str, Timing]:
-    """Time a small block on each backend, one after another, and say at once what came of it.
-
-    The quick ones go first.
-    """
+    """Time a small block on each backend, the fast ones first, and print each result at once."""
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
     piece = Piece("", subject.graph.block_names[1])
-    found: dict[str, Timing] = {}
+    timings: dict[str, Timing] = {}
     with opened(usable_folder(say)) as folder:
-        for name in sorted(backends, key=_effort):
+        for name in sorted(backends, key=_load_effort):
             plan = Plan({"": subject}, (piece,), (Target(backend=name),), folder, _SAMPLED_S)
-            with progress() as hear:
-                (found[name],) = measure(plan, Watcher(hear))
-            if found[name].stopped == "interrupted":
-                raise stopped(f"{len(found) - 1} of {len(backends)} backends were checked")
-            say(f"{name}: {_verdict(found[name])}")
-    return found
+            with progress() as on_progress:
+                (timings[name],) = measure(plan, Watcher(on_progress))
+            if timings[name].stopped == "interrupted":
+                raise stopped(f"{len(timings) - 1} of {len(backends)} backends were checked")
+            say(f"{name}: {_verdict(timings[name])}")
+    return timings
 
 
-def _effort(name: str) -> tuple[bool, bool, bool]:
-    """What makes a backend slow to get ready, the worst first: compiling, a slow converter, any converter."""
+def _load_effort(name: str) -> tuple[bool, bool, bool]:
+    """Return what makes loading slow: compilation, a slow converter, any converter."""
     needed = backend(name).FORMAT
     return compiles(name), bool(needed) and getattr(form(needed), "SLOW", False), bool(needed)
 

@@ -1,4 +1,4 @@
-"""`mnv3prof check`: a network against its budgets."""
+"""`mnv3prof check`: check a run or table against budgets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,17 +19,17 @@ from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
 from ...source import open_source
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourceArgument
+from ..options import DEFAULT_SOURCE, SourceArgument, budget_option
 from ..output import (
-    FORMAT_HELP,
     SUFFIXES,
     Format,
     Output,
-    OutputOption,
     Result,
     chosen_format,
     emit,
     emit_text,
+    file_option,
+    format_option,
 )
 from ..spread import spread
 
@@ -37,21 +37,21 @@ _SECTION: Final = "[tool.mnv3prof.budgets]"
 
 
 class Verdicts(msgspec.Struct, frozen=True):
-    """The options of `Output`, with the formats that CI systems read."""
+    """The options of `Output`, with two more formats for CI systems."""
 
     format: Annotated[
         Literal["table", "json", "csv", "md", "junit", "github"] | None,
-        typer.Option("--format", help=FORMAT_HELP),
+        format_option("from the suffix of FILE, else table"),
     ] = None
-    output: OutputOption = None
+    output: Annotated[Path | None, file_option("standard output")] = None
 
     def __post_init__(self) -> None:
-        """Raise InputError before anything is computed."""
+        """Check the suffix before anything is computed."""
         self.form  # noqa: B018
 
     @property
     def form(self) -> str:
-        """The format asked for, or that the file's suffix means."""
+        """--format, or the format of the file's suffix."""
         return chosen_format(self.format, self.output, {**SUFFIXES, ".xml": "junit"}, "table")
 
 
@@ -61,57 +61,71 @@ def check(
     *,
     budget: Annotated[
         list[str] | None,
-        typer.Option("--budget", metavar="NAME=LIMIT", help="A budget, instead of a file's; may come again."),
+        budget_option("--budget", metavar="NAME=LIMIT", help="Budget instead of a file's; repeatable."),
     ] = None,
     budgets: Annotated[
-        Path | None, typer.Option("--budgets", help="TOML that holds the budgets; else pyproject.toml.")
+        Path | None,
+        budget_option(
+            "--budgets",
+            metavar="FILE",
+            help="TOML file with budgets.",
+            show_default="the nearest pyproject.toml that has some",
+        ),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", help="The source that limits such as +5% are relative to."),
+        budget_option(
+            "--baseline", metavar="SOURCE", help="Source that relative limits, e.g. +5%, refer to."
+        ),
     ] = None,
     settings: Settings,
     verdicts: Verdicts,
 ) -> None:
-    """Hold a run or table against its budgets, and exit with 1 if one of level error is exceeded.
+    """Check a run or table against budgets; exit 1 if an error-level budget is exceeded.
 
-    Budgets stand in [tool.mnv3prof.budgets] of the nearest pyproject.toml upwards, or in --budgets
-    FILE: macs = "220M", arena = "4MiB", latency.litert = "8ms", latency.onnxruntime = "+5%", or
-    { limit = "8ms", level = "warn", dtype = "int8" }. What was not measured is an error; a time's
-    relative budget is exceeded only if the 95 % interval of the change is above it, and above +5 %.
+    Budgets are defined in [tool.mnv3prof.budgets] of the nearest pyproject.toml, in this folder or
+    above, or in --budgets FILE. Examples: macs = "220M", arena = "4MiB", latency.litert = "8ms",
+    latency.onnxruntime = "+5%", or { limit = "8ms", level = "warn", dtype = "int8" }. A list holds
+    several limits.
+
+    Names: macs, flops, params, weights, read, written, arena, peak.eager, peak.liveness,
+    peak.folded, and latency.BACKEND for a call of the whole network. A limit with a sign is relative
+    to --baseline. Without a dtype, a limit holds for every dtype and batch of the run. A budget that
+    was not measured is an error. A relative latency limit is exceeded if the whole 95 % interval of
+    the change is above it; limits below +5 % are treated as +5 %.
 
     Example: mnv3prof check small --budget macs=60M --budget arena=2MiB
     """
     wanted, where = _budgets(budget, budgets)
     if baseline is None:
         _refuse_relative(wanted)
-        (found,), old = settings.found(open_source(source)), None
+        (new,), old = settings.found(open_source(source)), None
     else:
-        old, found = settings.found(open_source(baseline), open_source(source))
-    judged = judge(wanted, found, old)
-    _emit(found, old, judged, where, verdicts)
+        old, new = settings.found(open_source(baseline), open_source(source))
+    judged = judge(wanted, new, old)
+    _emit(new, old, judged, where, verdicts)
     if any(each.breach == "error" for each in judged):
         raise typer.Exit(1)
 
 
 def _emit(
-    found: Found, old: Found | None, judged: Sequence[Judgement], where: Path | None, verdicts: Verdicts
+    new: Found, old: Found | None, judged: Sequence[Judgement], where: Path | None, verdicts: Verdicts
 ) -> None:
     form, path = verdicts.form, verdicts.output
     if form == "junit":
-        emit_text(to_junit(found, judged), path)
+        emit_text(to_junit(new, judged), path)
     elif form == "github":
-        emit_text(to_annotations(found, judged, _from_here(where)), path)
+        emit_text(to_annotations(new, judged, _from_here(where)), path)
     else:
-        sheets, data = gate_sheets(found, judged), verdicts_data(judged)
+        sheets, data = gate_sheets(new, judged), verdicts_data(judged)
         emit(
-            Result(sheets, data, lambda: gate_document(found, old, judged)),
+            Result(sheets, data, lambda: gate_document(new, old, judged)),
             Output(cast("Format", form), path),
         )
 
 
 def _from_here(path: Path | None) -> str:
-    """The file as an annotation names it: from the folder in which CI runs."""
+    """Return the path relative to the current folder, for annotations, or ""."""
     if path is None or not path.resolve().is_relative_to(here := _here()):
         return ""
     return path.resolve().relative_to(here).as_posix()
@@ -133,7 +147,7 @@ def _refuse_relative(budgets: Sequence[Budget]) -> None:
 
 
 def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budget, ...], Path | None]:
-    """The budgets, and the file that holds them."""
+    """Return the budgets, and the file that holds them."""
     from ...bench.backends import name_of
 
     if given and file is not None:
@@ -145,24 +159,24 @@ def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budg
 
 
 def _pairs(given: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    limits: dict[str, list[str]] = {}
     for text in given:
         name, equals, limit = text.partition("=")
         if not equals:
-            raise InputError(f"--budget: {shown(text)} is not allowed; allowed is NAME=LIMIT, as macs=220M")
-        found.setdefault(name.strip(), []).append(limit)
-    return found
+            raise InputError(f"--budget: {shown(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
+        limits.setdefault(name.strip(), []).append(limit)
+    return limits
 
 
 def _nearest() -> Path:
-    """The pyproject.toml with budgets, in this folder or the nearest above."""
+    """Return the nearest pyproject.toml with budgets, in this folder or above."""
     here = _here()
     for folder in (here, *here.parents):
         path = folder / "pyproject.toml"
         if path.is_file() and _has_section(_document(path)):
             return path
     raise InputError(
-        f"no pyproject.toml here or above has {_SECTION}; allowed are also --budgets and --budget"
+        f"no pyproject.toml in this folder or above has {_SECTION}; expected one, or --budgets, or --budget"
     )
 
 
@@ -182,12 +196,12 @@ def _has_section(document: Mapping[str, Any]) -> bool:
 
 
 def _section(path: Path, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The budgets in a document: its section, or all of a file that has no [tool]."""
+    """Return the budgets of a document: its section, or all of a file without [tool]."""
     if not _has_section(document):
         if "tool" in document:
-            raise InputError(f"{path}: has no {_SECTION}; allowed is that section, or a file of budgets only")
+            raise InputError(f"{path}: has no {_SECTION}; expected that section, or a file of budgets only")
         return document
     budgets = document["tool"]["mnv3prof"]["budgets"]
     if not isinstance(budgets, dict):
-        raise InputError(f"{path}: {_SECTION} is {shown(budgets)}; allowed is a table of budgets")
+        raise InputError(f"{path}: {_SECTION} is {shown(budgets)}; expected a table of budgets")
     return budgets

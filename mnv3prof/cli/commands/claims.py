@@ -1,4 +1,4 @@
-"""`mnv3prof claims`: what becomes of the article's statements on this machine."""
+"""`mnv3prof claims`: test the claims of the article."""
 
 import re
 from datetime import UTC, datetime
@@ -19,16 +19,19 @@ from ...show.claims import claims_sheets, findings_sheet, working_sheets
 from ...show.comparison import label
 from ...source import open_source
 from ..interrupts import stopped, what_is_saved
-from ..measuring import ThreadsOption, TimeBudgetOption, budget_of
+from ..measuring import TimeBudgetOption, budget_of
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
     SOURCE_HELP,
     EpochsOption,
     NoCacheOption,
-    OnOption,
     backend_names,
     in_range,
+    measuring_option,
+    on_option,
+    output_option,
+    recipe_option,
 )
 from ..output import Output, Result, emit, form_of
 from ..progress import progress
@@ -45,41 +48,43 @@ _CLAIM = re.compile(r"[KT][0-9]{1,2}", re.IGNORECASE | re.ASCII)
 class Trying(msgspec.Struct, frozen=True):
     """What to measure and train, and how."""
 
-    measure: Annotated[bool, typer.Option("--measure", help="Time what can be timed, within 3 minutes.")] = (
-        False
-    )
-    train: Annotated[
-        bool, typer.Option("--train", help="Train what can be trained, on digits, within 25 minutes.")
+    measure: Annotated[
+        bool, measuring_option("--measure", help="Time the claims about latency, within 3 minutes.")
     ] = False
-    on: OnOption = None
-    threads: ThreadsOption = 1
+    on: Annotated[str | None, on_option("cpu, onnxruntime, cpu-compile")] = None
+    threads: Annotated[int, measuring_option("--threads", help="Number of threads per runtime.")] = 1
     time_budget: TimeBudgetOption = None
-    epochs: EpochsOption = 40
-    seeds: Annotated[int, typer.Option("--seeds", help="Trainings of each kind, with a seed each.")] = 3
     no_cache: NoCacheOption = False
+    train: Annotated[
+        bool,
+        recipe_option("--train", help="Train for the claims about accuracy, on digits, within 25 minutes."),
+    ] = False
+    epochs: EpochsOption = 40
+    seeds: Annotated[int, recipe_option("--seeds", help="Seeds per configuration.")] = 3
 
 
 @spread
 def claims(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WHAT", help=f"Claims (K1 to K11, T1 to T3), and the network. {SOURCE_HELP}"),
+        typer.Argument(metavar="WHAT", help=f"Claims (K1 to K11, T1 to T3) and the network. {SOURCE_HELP}"),
     ] = None,
     *,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print the working: formulas with numbers in place.")
+        bool, output_option("--explain", help="Print how each result follows, with formulas and numbers.")
     ] = False,
     trying: Trying,
     settings: Settings,
     output: Output,
 ) -> None:
-    """Try the article's claims: what it says, what we found, how, and whether it holds.
+    """Test the claims of the article by counting, timing and training.
 
-    What is computed is there at once. --measure times the rest on the backends of --on (by default
-    cpu, onnxruntime and cpu-compile). --train trains Small at width 0.35 on digits of 32x32 with one
-    thing changed at a time; --epochs is the most, fewer where 25 minutes do not suffice, and the
-    trainings are kept and gone on with until --no-cache. --output FILE.json keeps findings and
-    evidence, and claims FILE.json judges them again.
+    The article is a practitioner's text on MobileNetV3-Large in PyTorch; K1 to K11 are its
+    statements, T1 to T3 its listings taken literally. Claims that can be computed are judged at once.
+    --measure times the others on the backends of --on. --train trains Small at width 0.35 on 32x32
+    digits and changes one thing at a time; it uses fewer than --epochs if 25 minutes do not suffice.
+    Finished trainings are cached, and the next --train resumes them. --output FILE.json saves findings
+    and evidence, which claims FILE.json judges again.
 
     Example: mnv3prof claims K3 --explain
     """
@@ -93,12 +98,12 @@ def claims(
         unfinished = any(t.stopped == "interrupted" for run in evidence.runs for t in run.timings)
     if trying.train and not unfinished:
         evidence, unfinished = _trained(evidence, names, trying)
-    found = judge(evidence, names)
-    table = findings_sheet(found, label(evidence.graph))
-    shown = claims_sheets(found, label(evidence.graph), evidence.trials)
-    sheets = working_sheets(found) if explain else shown
+    findings = judge(evidence, names)
+    network = label(evidence.graph)
+    sheets = working_sheets(findings) if explain else claims_sheets(findings, network, evidence.trials)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    emit(Result(sheets, table, lambda: findings_document(evidence, found, created)), output)
+    table = findings_sheet(findings, network)
+    emit(Result(sheets, table, lambda: findings_document(evidence, findings, created)), output)
     if unfinished:
         raise stopped(_what_is_saved(evidence, trying, output))
     if nothing_timed(timings):
@@ -106,34 +111,32 @@ def claims(
 
 
 def _what_is_saved(evidence: Evidence, trying: Trying, output: Output) -> str:
-    """What an interrupt left of times and trainings, and where."""
+    """Return which timings and trainings are saved after an interrupt, and where."""
     path = output.output if output.output and form_of(output) == "json" else None
     timings = [timing for run in evidence.runs for timing in run.timings]
-    said = [what_is_saved(timings, path, "")] if timings else []
+    messages = [what_is_saved(timings, path, "")] if timings else []
     if trying.train:
-        again = "the same command continues with the others" if not trying.no_cache else "none is saved"
-        said.append(f"{len(evidence.trials)} trainings are finished; {again}")
-    return "; ".join(said)
+        rest = "none is saved" if trying.no_cache else "continue with the same command"
+        messages.append(f"{len(evidence.trials)} trainings are finished; {rest}")
+    return "; ".join(messages)
 
 
 def _named(what: list[str]) -> tuple[tuple[str, ...], str]:
-    """The claims' names, and the table or file. Raises InputError for several."""
+    """Return the names of claims and the source. Raises InputError for several sources."""
     names = tuple(word.upper() for word in what if _CLAIM.fullmatch(word))
     others = [word for word in what if not _CLAIM.fullmatch(word)]
     if len(others) > 1:
-        raise InputError(f"claims: {len(others)} networks are too many; expected one, beside claims, e.g. K3")
+        raise InputError(f"claims: {len(others)} networks are too many; expected one, and claims, e.g. K3")
     return names, others[0] if others else DEFAULT_SOURCE
 
 
 def _evidence(source: str, settings: Settings) -> Evidence:
-    """The evidence in the findings called `source`; of another source, the network as computed."""
+    """Return the evidence of saved findings, or the network of another source."""
     opened = open_source(source)
     if opened.findings is None:
         return Evidence(subject=settings.variant(opened.subject, opened.text))
     if settings != Settings():
-        raise InputError(
-            f"{source}: holds findings of one network, which options cannot change; leave them out"
-        )
+        raise InputError(f"{source}: holds findings; options of the network cannot change them")
     return opened.findings
 
 
@@ -147,38 +150,38 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     budget = budget_of(trying.time_budget)
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
     folder = None if trying.no_cache else usable_folder(say)
-    how = Measuring(backends, trying.threads, budget, folder)
+    options = Measuring(backends, trying.threads, budget, folder)
     wanted = wishes(evidence.subject, names)
-    if wanted and not targets(wanted, how):
-        raise InputError(f"--on: {', '.join(backends)} can time none of these claims; expected e.g. cpu")
-    require_one(targets(wanted, how), "--on")
-    with progress() as hear:
-        return measure_wishes(evidence.subject, wanted, how, hear)
+    if wanted and not targets(wanted, options):
+        raise InputError(f"--on: {', '.join(backends)} cannot time these claims; expected e.g. cpu")
+    require_one(targets(wanted, options), "--on")
+    with progress() as on_progress:
+        return measure_wishes(evidence.subject, wanted, options, on_progress)
 
 
 def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Evidence, bool]:
-    """The evidence with what was trained, and whether an interrupt ended it."""
+    """Return the evidence with the trainings, and whether training was interrupted."""
     from ...claims.trials import Plan, train_arms
 
     in_range(trying.epochs, "--epochs", 1, 10_000)
     in_range(trying.seeds, "--seeds", 1, 1_000)
     in_range(trying.threads, "--threads", 1, MOST)
     plan = Plan(arms(names), trying.seeds, trying.epochs, trying.threads)
-    path = None if trying.no_cache else _kept_at(plan)
-    known = evidence.trials or (_kept(path) if path else ())
+    path = None if trying.no_cache else _trials_path(plan)
+    known = evidence.trials or (_saved_trials(path) if path else ())
 
     def store(trials: tuple[Trial, ...]) -> None:
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, msgspec.json.encode(trials))
 
-    with progress() as hear:
-        found = train_arms(plan, known, hear, store)
-    return replace(evidence, trials=found.trials), found.interrupted
+    with progress() as on_progress:
+        trained = train_arms(plan, known, on_progress, store)
+    return replace(evidence, trials=trained.trials), trained.interrupted
 
 
-def _kept_at(plan: "Plan") -> Path:
-    """Where the trainings of so many epochs are kept; other versions train anew."""
+def _trials_path(plan: "Plan") -> Path:
+    """Return the file of the trainings of this many epochs and these versions."""
     import hashlib
     from importlib.metadata import version
 
@@ -186,13 +189,13 @@ def _kept_at(plan: "Plan") -> Path:
     from ...bench.cache_folder import usable_folder
     from ...claims.trials import FORM, network
 
-    facts = [FORM, network(), plan.epochs, plan.limit_s, version("torch"), version("mnv3prof")]
-    digest = hashlib.blake2b(msgspec.json.encode(facts), digest_size=8).hexdigest()
+    key = [FORM, network(), plan.epochs, plan.limit_s, version("torch"), version("mnv3prof")]
+    digest = hashlib.blake2b(msgspec.json.encode(key), digest_size=8).hexdigest()
     return usable_folder(say) / f"{TRIALS}{digest}.json"
 
 
-def _kept(path: Path) -> tuple[Trial, ...]:
-    """The trainings that are kept; none where the file is absent or damaged."""
+def _saved_trials(path: Path) -> tuple[Trial, ...]:
+    """Return the saved trainings, none if the file is missing or damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=tuple[Trial, ...])
     except (OSError, msgspec.DecodeError):

@@ -1,10 +1,8 @@
-"""`mnv3prof compare`: networks side by side."""
+"""`mnv3prof compare`: compare the cost of networks."""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
-
-import typer
 
 from ...cost.comparison import network
 from ...graph.errors import InputError
@@ -15,7 +13,7 @@ from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from ...source import Source, open_source
 from ..measuring import Measuring, measured
 from ..network import Settings, at_one_input
-from ..options import DEFAULT_SOURCE, SourcesArgument
+from ..options import DEFAULT_SOURCE, SourcesArgument, measuring_option
 from ..output import Output, Result, emit
 from ..runs import emit_run
 from ..spread import spread
@@ -26,27 +24,27 @@ def compare(
     sources: SourcesArgument = None,
     *,
     latency: Annotated[
-        bool, typer.Option("--latency", help="Time the networks too, on the backends of --on.")
+        bool, measuring_option("--latency", help="Also measure latency, on the backends of --on.")
     ] = False,
     measuring: Measuring,
     settings: Settings,
     output: Output,
 ) -> None:
-    """Set networks side by side, block by block and in total, with ratios to the first.
+    """Compare the cost of networks, per block and in total.
 
-    Several sources: the options change all of them; a table beside a saved run has the run's input.
-    One source (large): it is compared with its variant. Where --standard-conv, --dense-depthwise,
-    --without-se or --activation makes the variant, the other options change both; else they make the
-    variant. --latency times them too, and sets the ratio of times beside the ratio of MACs, for each
-    part and target. A saved run of several networks, given alone, is shown again.
+    Ratios are relative to the first network. With several sources, the options change all of them; a
+    table is compared with a saved run at the run's input. One source is compared with its variant: the
+    network changed by --standard-conv, --dense-depthwise, --without-se or --activation, or by the other
+    options if none of these is given. --latency shows the latency ratio next to the MAC ratio, for each
+    part and target. A saved run of several networks is shown again.
 
     Example: mnv3prof compare --standard-conv
     """
     if not latency and measuring != Measuring():
-        raise InputError("compare: --on, --rows, --dtype and the others that measure need --latency")
-    opened = [open_source(source) for source in sources or [DEFAULT_SOURCE]]
-    saved = None if latency else _saved_comparison(opened, settings)
-    subjects = [*saved.subjects.values()] if saved else _subjects(opened, settings)
+        raise InputError("compare: the options of measuring, e.g. --on, require --latency")
+    given = [open_source(source) for source in sources or [DEFAULT_SOURCE]]
+    saved = None if latency else _saved_comparison(given, settings)
+    subjects = [*saved.subjects.values()] if saved else _subjects(given, settings)
     networks = [network(subject.graph) for subject in subjects]
     blocks = blocks_sheet(networks, separable_savings([subject.table for subject in subjects]))
     sheets = (totals_sheet(networks), blocks)
@@ -59,14 +57,14 @@ def compare(
 
 
 def _saved_comparison(sources: Sequence[Source], settings: Settings) -> Run | None:
-    """The run of several networks that is to be shown again, if that is what the command line names."""
+    """Return the run of several networks that is the only source, or None."""
     runs = [run for source in sources for run in source.runs]
     alone = len(sources) == len(runs) == 1 and settings == Settings()
     return runs[0] if alone and runs[0].variants else None
 
 
 def _by_variant(subjects: Sequence[Subject]) -> dict[str, Subject]:
-    """The first as "", the others by name and input; a name that comes twice is numbered."""
+    """Name the first network "", the others by name and input; number equal names."""
     named = {"": subjects[0]}
     for subject in subjects[1:]:
         name, number = label(subject.graph), 1
@@ -86,7 +84,7 @@ def _subjects(sources: Sequence[Source], settings: Settings) -> list[Subject]:
     base = settings.without_structure() if settings.changes_structure() else Settings()
     if base == settings:
         raise InputError(
-            "compare: there is nothing to compare; expected two sources, or one and a change "
-            "such as --standard-conv or --width 0.75"
+            "compare: there is nothing to compare; expected two sources, or one and a change, "
+            "e.g. --standard-conv or --width 0.75"
         )
-    return [changes.variant(known[0]) for changes in (base, settings)]
+    return [each.variant(known[0]) for each in (base, settings)]

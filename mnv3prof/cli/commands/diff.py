@@ -1,4 +1,4 @@
-"""`mnv3prof diff`: what changed from one network or run to another."""
+"""`mnv3prof diff`: show what changed between two networks or runs."""
 
 from typing import Annotated
 
@@ -18,21 +18,23 @@ from ..spread import spread
 def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help=SOURCE_HELP, autocompletion=presets)],
     new: Annotated[
-        str, typer.Argument(metavar="NEW", help="The source to compare OLD with.", autocompletion=presets)
+        str, typer.Argument(metavar="NEW", help="The source to compare with OLD.", autocompletion=presets)
     ],
     *,
     settings: Settings,
     output: Output,
 ) -> None:
-    """Tell what changed between two networks or runs: every figure by block and in total, every time.
+    """Show what changed between two networks or runs.
 
-    A time is slower or faster if the 95 % interval of its ratio is beyond 5 % (and its own half-width),
-    the same if all of it is within, else unclear. Times of other machines are not compared. Another
-    dtype, batch, thread count or backend is, where that is what the runs differ in; of another network,
-    the blocks that have a counterpart. The network's options change the tables, never a run; a table
-    beside a run has the run's input.
+    Costs are compared per block and in total, latencies per part and target. A latency is faster or
+    slower if the whole 95 % interval of its ratio is beyond 5 % and beyond its own half-width, the same
+    if the whole interval is within 5 %, and unclear otherwise. Runs that differ in dtype, batch, threads
+    or backend are compared across that difference; latencies of different machines are not compared. Of
+    two different networks, the blocks that have a counterpart are compared. The options of the network
+    change tables, not runs; a table is compared with a run at the run's input.
 
     Example: mnv3prof diff large small
     """
-    found = changes(*settings.found(open_source(old), open_source(new)))
-    emit(Result(diff_sheets(found), changes_sheet(found), lambda: diff_document(found)), output)
+    difference = changes(*settings.found(open_source(old), open_source(new)))
+    result = Result(diff_sheets(difference), changes_sheet(difference), lambda: diff_document(difference))
+    emit(result, output)

@@ -1,4 +1,4 @@
-"""`mnv3prof export`: the file that a runtime reads, checked by running it."""
+"""`mnv3prof export`: export a network or part to a runtime's format."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,15 @@ from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
 from ..interrupts import stopping
 from ..network import Checkpoint, Settings
-from ..options import DtypeOption, NoCacheOption, TrainedSourceArgument, in_range, opened
+from ..options import (
+    DtypeOption,
+    NoCacheOption,
+    TrainedSourceArgument,
+    in_range,
+    network_option,
+    opened,
+    output_option,
+)
 from ..output import Destination, Output, Result, check_writable, emit
 from ..progress import progress
 from ..spread import spread
@@ -30,24 +38,27 @@ def export(
     source: TrainedSourceArgument = None,
     *,
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help=f"The format to write: {', '.join(names())}.")
+        str, output_option("--to", metavar="FORMAT", help=f"Format of the file: {', '.join(names())}.")
     ] = "onnx",
     part: Annotated[
         str,
-        typer.Option("--part", help="The whole network (net), a block's name, or a module's path."),
+        network_option(
+            "--part", metavar="PART", help="The whole network (net), a block's name, or a module's path."
+        ),
     ] = NET,
     dtype: DtypeOption = "fp32",
-    batch: Annotated[int, typer.Option("--batch", help="Number of images.")] = 1,
+    batch: Annotated[int, network_option("--batch", help="Number of images.")] = 1,
     no_cache: NoCacheOption = False,
     checkpoint: Checkpoint,
     settings: Settings,
     output: Destination,
 ) -> None:
-    """Write a network or a part of it as --output FILE, once its runtime has run it as PyTorch does.
+    """Export a network or part to a runtime's format and verify its output.
 
-    Weights are random, from a fixed seed, or those of --weights; int8 is then calibrated on images
-    that they were trained on. A form of two files has the second beside the first. An output that is
-    not PyTorch's exits with 1, and nothing is written.
+    --output FILE is required. Weights are random from a fixed seed, or those of --weights, which
+    calibrate int8 on images of their training. A format of two files writes the second next to the
+    first. If the output differs from PyTorch's by more than the tolerance, the exit code is 1 and
+    nothing is written.
 
     Example: mnv3prof export small --to onnx --part 7 -o block7.onnx
     """
@@ -59,48 +70,44 @@ def export(
     _refuse_suffix(output.output, to)
     check_writable(output.output)
     subject = checkpoint.network(opened(source), settings)
-    kept = opened_cache(None if no_cache else usable_folder(say))
-    with stopping(lambda: "nothing was written"), kept as folder, progress() as hear:
-        found = export_part(
-            subject, part, to, dtype, batch, folder, lambda step: hear(Progress(step))
-        )  # fmt: skip
-    sizes = {} if found.wrong else _write(found, output.output)
+    cache = opened_cache(None if no_cache else usable_folder(say))
+    with stopping(lambda: "nothing was written"), cache as folder, progress() as on_progress:
+        exported = export_part(
+            subject, part, to, dtype, batch, folder, lambda step: on_progress(Progress(step))
+        )
+    sizes = {} if exported.wrong else _write(exported, output.output)
     name = subject.table.name
     what = name if part == NET else f"part {part} of {name}"
-    sheet = _sheet(found, sizes, f"{what} for {to}, {dtype}", subject.weights)
-    document = {"files": sizes, **_facts(found), "weights": subject.weights}
+    sheet = _sheet(exported, sizes, f"{what} for {to}, {dtype}", subject.weights)
+    document = {
+        "files": sizes, "ran_on": exported.backend, "max_abs_err": exported.max_abs_err,
+        "max_rel_err": exported.max_rel_err, "wrong": exported.wrong, "weights": subject.weights,
+    }  # fmt: skip
     emit(Result((sheet,), sheet, lambda: document), Output(format=output.format))
-    if found.wrong:
+    if exported.wrong:
         raise typer.Exit(1)
 
 
 def _refuse_suffix(path: Path, to: str) -> None:
     if not path.name.endswith(form(to).SUFFIX):
-        raise InputError(f"{path}: is no file of {to}; expected a name that ends in {form(to).SUFFIX}")
+        raise InputError(f"{path}: is not a file of {to}; expected a name that ends in {form(to).SUFFIX}")
 
 
-def _write(found: Exported, path: Path) -> dict[str, int]:
-    """Write the main file as `path`, the others beside it with their own suffix; sizes by path."""
-    main, *others = found.files
+def _write(exported: Exported, path: Path) -> dict[str, int]:
+    """Write the main file as `path`, the others next to it with their own suffix. Return sizes by path."""
+    main, *others = exported.files
     stem = path.name.removesuffix(path.suffix)
     targets = {path.with_name(stem + Path(name).suffix): name for name in others} | {path: main}
     try:
         for target, name in targets.items():
-            replace_file(target, found.files[name])
+            replace_file(target, exported.files[name])
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    return {printable(str(target)): len(found.files[name]) for target, name in targets.items()}
+    return {printable(str(target)): len(exported.files[name]) for target, name in targets.items()}
 
 
-def _facts(found: Exported) -> dict[str, object]:
-    return {
-        "ran_on": found.backend, "max_abs_err": found.max_abs_err, "max_rel_err": found.max_rel_err,
-        "wrong": found.wrong,
-    }  # fmt: skip
-
-
-def _sheet(found: Exported, sizes: dict[str, int], title: str, weights: Weights | None) -> Sheet:
-    off = f"its output is {found.max_rel_err or 0:.1e} off PyTorch's, relative to its largest magnitude"
-    note = f"Run on {found.backend}: {f'{found.wrong}; not written' if found.wrong else off}."
+def _sheet(exported: Exported, sizes: dict[str, int], title: str, weights: Weights | None) -> Sheet:
+    error = f"maximum error against PyTorch {exported.max_rel_err or 0:.1e}, relative to its largest output"
+    note = f"Run on {exported.backend}: {f'{exported.wrong}; not written' if exported.wrong else error}."
     columns = (Column("file", "File", "text"), Column("bytes", "Size", "bytes"))
     return Sheet(title, columns, tuple(sizes.items()), notes=(note, *weights_notes(weights)))

@@ -1,4 +1,4 @@
-"""`mnv3prof flops`: what every block must cost, and how other counters count it."""
+"""`mnv3prof flops`: count MACs, FLOPs, parameters and bytes, and compare with other counters."""
 
 import sys
 from functools import partial
@@ -14,7 +14,15 @@ from ...record.run import Subject
 from ...show.costs import cost_sheet
 from ...source import open_source
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, CrossCheckOption, DtypeOption, SourceArgument
+from ..options import (
+    DEFAULT_SOURCE,
+    CrossCheckOption,
+    DtypeOption,
+    SourceArgument,
+    measuring_option,
+    network_option,
+    output_option,
+)
 from ..output import Output, Result, emit
 from ..spread import spread
 from ..streams import say
@@ -24,22 +32,31 @@ from ..streams import say
 def flops(
     source: SourceArgument = DEFAULT_SOURCE,
     *,
-    by: Annotated[By, typer.Option("--by", help="What a row stands for.")] = "block",
+    by: Annotated[By, output_option("--by", help="What each row shows.")] = "block",
     dtype: DtypeOption = "fp32",
     batch_norm: Annotated[
-        BatchNorm, typer.Option("--batch-norm", help="Folded into its convolution, or run by itself.")
+        BatchNorm,
+        network_option("--batch-norm", help="Batch norm folded into its convolution, or a separate layer."),
     ] = "folded",
     cross_check: CrossCheckOption = False,
     as_tool: Annotated[
         str | None,
-        typer.Option("--as", metavar="TOOL", help=f"Count as another counter: {', '.join(COUNTERS)}."),
+        measuring_option(
+            "--as", metavar="COUNTER", help=f"Count by another counter's rules: {', '.join(COUNTERS)}."
+        ),
     ] = None,
     settings: Settings,
     output: Output,
 ) -> None:
-    """Count MACs, FLOPs, parameters and bytes of every block, exactly.
+    """Count MACs, FLOPs, parameters and bytes per block.
 
-    --cross-check exits with 1 if a counter's figure is not explained to the last operation.
+    MAC: one multiply-accumulate of a convolution, linear layer or matrix product. FLOPs: 2 x MACs plus
+    every other arithmetic operation. Weights: bytes with batch norm folded. Read and written: bytes if
+    each tensor and each weight is moved once. The total is a lower bound, written with >=, if the price
+    of an operation is unknown.
+
+    --cross-check runs other counters and lists the operations that explain each difference. It exits
+    with 1 if a counter is not fully reconciled.
 
     Example: mnv3prof flops --input 224
     """
@@ -48,9 +65,13 @@ def flops(
     if cross_check and as_tool is not None:
         raise InputError("--cross-check and --as cannot be combined; expected one of them")
     if cross_check and by != "block":
-        raise InputError("--cross-check has a row for each class of operation; --by is for what we count")
+        raise InputError(
+            "--cross-check and --by cannot be combined; --cross-check has a row per class of operation"
+        )
     if (cross_check or as_tool is not None) and (dtype, batch_norm) != ("fp32", "folded"):
-        raise InputError("--dtype and --batch-norm change what we count, and nothing in a counter's figure")
+        raise InputError(
+            "--dtype and --batch-norm do not change --cross-check or --as, and cannot be combined with them"
+        )
     subject = settings.variant(open_source(source).subject, source)
     graph = subject.graph
     if cross_check:
@@ -58,7 +79,6 @@ def flops(
     elif as_tool is not None:
         from ...show.readings import convention_sheet
 
-        lookup(as_tool, COUNTERS, "--as")
         sheet = convention_sheet(graph, as_tool, by)
         emit(Result((sheet,), sheet, lambda: convention_document(subject, as_tool)), output)
     else:
@@ -73,10 +93,11 @@ def _cross_check(subject: Subject, output: Output) -> None:
     from ...mobilenetv3.network import build
     from ...show.readings import reconciliation_sheet
 
-    found = reconcile(subject.graph, readings(partial(build, subject.table), subject.graph, _progress))
-    sheet = reconciliation_sheet(subject.graph, found)
-    emit(Result((sheet,), sheet, lambda: reconciliation_document(subject, found)), output)
-    if not found.holds:
+    results = readings(partial(build, subject.table), subject.graph, _progress)
+    reconciliation = reconcile(subject.graph, results)
+    sheet = reconciliation_sheet(subject.graph, reconciliation)
+    emit(Result((sheet,), sheet, lambda: reconciliation_document(subject, reconciliation)), output)
+    if not reconciliation.holds:
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""`mnv3prof latency`: what every part really costs, on each runtime."""
+"""`mnv3prof latency`: measure latency per block and of the whole network."""
 
 from ...show.comparison import label
 from ...source import open_source
@@ -19,14 +19,13 @@ def latency(
     settings: Settings,
     output: Output,
 ) -> None:
-    """Time the stem, each block, the head, the classifier and the network on every target asked for.
+    """Measure latency per block and of the whole network.
 
-    Without --on that is cpu. --on, --dtype, --batch and --threads take lists: every combination is a
-    column, labelled with what differs. Each has a process of its own, and each output is compared with
-    PyTorch's: one that differs exits with 1. --standard-conv, --dense-depthwise, --without-se and
-    --activation time the network without and with the change, and set the real saving beside the
-    one on paper. A saved run or a report is shown again. --output FILE.json keeps a run as
-    it is measured. --weights times the network that train trained, with its weights.
+    --on, --dtype, --batch and --threads take lists; every combination is a target with its own process
+    and column. Each output is compared with PyTorch's in fp32; the exit code is 1 if the error is above
+    the tolerance. --standard-conv, --dense-depthwise, --without-se and --activation measure the network
+    without and with the change, and compare the measured saving with the computed one. A saved run or a
+    report is shown again. --output FILE.json saves the run after each part.
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """

@@ -1,4 +1,4 @@
-"""`mnv3prof memory`: how many bytes of activations are alive, where, and the arena that holds them."""
+"""`mnv3prof memory`: show peak activation memory and the memory plan."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,17 @@ from ...show.plan import plan_sheets
 from ...source import Source, open_source
 from ..interrupts import stopping
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, DtypeOption, OnOption, SourceArgument, backend_names, in_range
+from ..options import (
+    DEFAULT_SOURCE,
+    DtypeOption,
+    SourceArgument,
+    backend_names,
+    in_range,
+    measuring_option,
+    network_option,
+    on_option,
+    output_option,
+)
 from ..output import Output, Result, emit
 from ..spread import spread
 
@@ -27,41 +37,42 @@ def memory(
     *,
     by: Annotated[
         Literal["block", "tensor"],
-        typer.Option("--by", help="Bytes alive in each block, or each tensor's place in the arena."),
+        output_option("--by", help="Live bytes of each block, or each tensor's offset in the arena."),
     ] = "block",
     dtype: DtypeOption = "fp32",
-    batch: Annotated[int, typer.Option("--batch", help="Number of images.")] = 1,
+    batch: Annotated[int, network_option("--batch", help="Number of images.")] = 1,
     fit: Annotated[
         str | None,
-        typer.Option(
+        measuring_option(
             "--fit",
-            help="Check that the arena fits into this size, e.g. 320KiB (or 320K, 320KB), and with --on that "
-            "each runtime's own plan does; exit 1 if not.",
+            metavar="SIZE",
+            help="Exit with 1 if the arena, or with --on a runtime's plan, exceeds SIZE, e.g. 320KiB.",
         ),
     ] = None,
     image: Annotated[
-        bool, typer.Option("--image/--no-image", help="Whether the input image lies in the arena too.")
+        bool, measuring_option("--image/--no-image", help="Place the input image in the arena.")
     ] = True,
     alignment: Annotated[
-        int, typer.Option("--alignment", help="Bytes to which the arena aligns each tensor.")
+        int, measuring_option("--alignment", help="Alignment of each tensor in the arena, in bytes.")
     ] = 1,
-    on: OnOption = None,
+    on: Annotated[str | None, on_option(False)] = None,
     settings: Settings,
     output: Output,
 ) -> None:
-    """Tell how many bytes of activations are alive, where the peak is, and what arena holds them.
+    """Show peak activation memory and the memory plan.
 
-    --on executorch,litert reads the arena that those runtimes really planned for this network, and
-    names the tensors that make the difference. A run that profile --plans made has them, for
-    its type and batch.
+    The arena is one buffer for all activations of the network with batch norm and activations fused;
+    tensors are placed greedily by size. --on executorch,litert reads the arenas that these runtimes plan
+    for the network, and lists the tensors that differ. A run of profile --plans contains the plans for
+    its dtype and batch. 320K, 320KB and 320KiB are the same size.
 
     Example: mnv3prof memory small --dtype int8 --fit 320KiB
     """
     in_range(batch, "--batch", 1, 1_000_000)
     in_range(alignment, "--alignment", 1, 65_536)
     budget = None if fit is None else parse_bytes(fit, "--fit")
-    opened = open_source(source)
-    subject = settings.variant(opened.subject, source)
+    given = open_source(source)
+    subject = settings.variant(given.subject, source)
     graph = subject.graph
     peaks = cost.peaks(graph, dtype, batch, image=image)
     arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)
@@ -70,31 +81,31 @@ def memory(
 
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
     summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
-    plans = _kept(opened, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
+    plans = _saved_plans(given, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
     planned = () if budget is None else tuple(_judged(plan, budget) for plan in plans if on or plan.bytes)
     fits = () if verdict is None else show.fit_sheets(graph, arena, verdict, planned)
     sheets = (summary, detail, show.alive_sheet(peaks), *fits, *plan_sheets(plans, arena))
 
     def document() -> object:
-        found = memory_document(subject, dtype, batch, peaks, arena, weights, verdict)
-        return {**found, "planned": plans, "planned_fit": planned} if plans else found
+        memory = memory_document(subject, dtype, batch, peaks, arena, weights, verdict)
+        return {**memory, "planned": plans, "planned_fit": planned} if plans else memory
 
     emit(Result(sheets, detail, document), output)
-    nothing = on is not None and not any(plan.bytes for plan in plans)
+    no_plan = on is not None and not any(plan.bytes for plan in plans)
     fits_all = (verdict is None or verdict.fits) and all(one.fits for one in planned)
-    if nothing or not fits_all:
+    if no_plan or not fits_all:
         raise typer.Exit(1)
 
 
 def _judged(plan: RuntimePlan, budget: int) -> cost.Fits:
-    """Whether a runtime's plan fits; one that is not known does not pass."""
+    """Return whether a runtime's plan fits; an unknown plan does not."""
     if not plan.bytes:
         return cost.Fits(plan.backend, None, None, plan.reason)
     return cost.Fits(plan.backend, plan.bytes, plan.bytes <= budget)
 
 
-def _kept(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-    """The plans in a run that is of this network as it is shown."""
+def _saved_plans(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
+    """Return the plans of a saved run, if it is of this network."""
     run = source.run
     if run is None or (run.subject.table, run.subject.input) != (subject.table, subject.input):
         return ()
@@ -111,5 +122,5 @@ def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[Runtime
 
     names = backend_names(on)
     require_one([Target(backend=name, dtype=dtype, batch=batch) for name in names], "--on", plan_obstacle)
-    with stopping(lambda: "no plan was read"), progress() as hear, opened(usable_folder(say)) as folder:
-        return runtime_plans(subject, names, dtype, batch, folder, hear)
+    with stopping(lambda: "no plan was read"), progress() as shown, opened(usable_folder(say)) as folder:
+        return runtime_plans(subject, names, dtype, batch, folder, shown)

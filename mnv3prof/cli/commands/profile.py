@@ -1,7 +1,7 @@
-"""`mnv3prof profile`: costs, memory and timings in one document."""
+"""`mnv3prof profile`: measure a network and save a run."""
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from ...graph.errors import InputError, shown
 from ...record.run import Run, Subject
@@ -9,12 +9,18 @@ from ...source import open_source
 from ..interrupts import stopping, what_is_saved
 from ..measuring import Measuring, measured
 from ..network import Checkpoint, Settings
-from ..options import CrossCheckOption, PlansOption, ResumeOption, TrainedSourceArgument, opened
-from ..output import Output, form_of, write
+from ..options import CrossCheckOption, ResumeOption, TrainedSourceArgument, measuring_option, opened
+from ..output import Output, file_option, form_of, write
 from ..runs import emit_run, encoded, with_plans, with_readings
 from ..spread import spread
 
 _RESUME: Final = "the same command and --resume"
+
+
+class RunFile(Output, frozen=True):
+    """The format and file of a run."""
+
+    output: Annotated[Path | None, file_option(False)] = None
 
 
 @spread
@@ -23,24 +29,27 @@ def profile(
     *,
     resume: ResumeOption = False,
     cross_check: CrossCheckOption = False,
-    plans: PlansOption = False,
+    plans: Annotated[
+        bool, measuring_option("--plans", help="Also read the runtimes' memory plans, as memory --on does.")
+    ] = False,
     measuring: Measuring,
     checkpoint: Checkpoint,
     settings: Settings,
-    output: Output,
+    output: RunFile,
 ) -> None:
-    """Measure a network and keep everything in a run: costs, memory, and the bursts of every timing.
+    """Measure a network and save a run (costs, memory, latency).
 
-    Without --on that is on cpu; --on, --dtype, --batch and --threads take lists. The run is kept after
-    each part, so that nothing is lost whatever ends it, and --resume measures what it lacks; latency,
-    flops, memory, compare and report show it again.
+    --output FILE.json is required. The run is saved after each part, and --resume measures the missing
+    parts. latency, flops, memory, compare, diff, check and report take the run as a source. Of each
+    burst of calls it has up to nine order statistics of the wall time, the mean and the maximum, the CPU
+    time per call, and the involuntary context switches.
 
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
     if output.output is None or form_of(output) != "json":
-        raise InputError("profile: --output FILE.json is required; the run is saved in it")
+        raise InputError("profile: --output FILE.json is required")
     subject = checkpoint.network(opened(source), settings)
-    known = _saved(output.output) if resume and output.output.exists() else None
+    known = _saved_run(output.output) if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))
     request = measuring.request({"": subject})
@@ -57,10 +66,10 @@ def profile(
     emit_run(run, Output(), tried=tried, saved=output.output, resume=_RESUME)
 
 
-def _saved(path: Path) -> Run:
+def _saved_run(path: Path) -> Run:
     run = open_source(str(path)).run
     if run is None:
-        raise InputError(f"{path}: is not a run; expected with --resume is one that profile saved")
+        raise InputError(f"{path}: is not a run; expected with --resume a run that profile saved")
     return run
 
 
@@ -68,18 +77,16 @@ def _refuse_another(known: Run, wanted: Subject, where: str) -> None:
     if (known.subject.table, known.subject.input) != (wanted.table, wanted.input):
         raise InputError(
             f"{where}: is a run of {known.subject.table.name} at {known.subject.graph.size}; "
-            "allowed with --resume are the table and input that it began with"
+            "expected with --resume the same table and input"
         )
     from ...bench.host import processor
 
     if known.host.cpu != processor():
         raise InputError(
             f"{where}: was measured on {shown(known.host.cpu)}, and this is {shown(processor())}; "
-            "expected with --resume is the same machine"
+            "expected with --resume the same machine"
         )
     before, now = (subject.weights and subject.weights.sha256 for subject in (known.subject, wanted))
     if before != now:
         had = known.subject.weights.file if known.subject.weights else "random weights"
-        raise InputError(
-            f"{where}: is a run with {had}; allowed with --resume are the weights that it began with"
-        )
+        raise InputError(f"{where}: is a run with {had}; expected with --resume the same weights")

@@ -1,4 +1,4 @@
-"""`mnv3prof report`: everything about a network in one HTML file."""
+"""`mnv3prof report`: write a self-contained HTML report."""
 
 import re
 import sys
@@ -27,10 +27,10 @@ from ...render.markdown import to_markdown
 from ...show.comparison import label
 from ...source import Source
 from ..interrupts import stopped, what_is_saved
-from ..measuring import Measuring, measured, refuse_options
+from ..measuring import Measuring, measured, refuse_options, time_budget_option
 from ..network import Checkpoint, Settings
-from ..options import SourcesArgument, opened
-from ..output import FORMAT_HELP, Output, OutputOption, check_writable, chosen_format, emit_text, write
+from ..options import SourcesArgument, measuring_option, on_option, opened, output_option
+from ..output import Output, check_writable, chosen_format, emit_text, file_option, format_option, write
 from ..runs import encoded, failed, was_interrupted, with_readings
 from ..spread import spread
 
@@ -40,19 +40,30 @@ _QUICK_S: Final = 20.0
 _FULL_S: Final = 120.0
 
 
-class Rendered(msgspec.Struct, frozen=True):
-    """The options of `Output`, with the forms that a report has."""
+class ReportMeasuring(Measuring, frozen=True):
+    """Measuring with the defaults of a report."""
 
-    format: Annotated[Literal["html", "md", "json"] | None, typer.Option("--format", help=FORMAT_HELP)] = None
-    output: OutputOption = None
+    on: Annotated[str | None, on_option("all except cpu-compile, or all with --full")] = None
+    time_budget: Annotated[float | None, time_budget_option(f"{_QUICK_S:g}, or {_FULL_S:g} with --full")] = (
+        None
+    )
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """The options of `Output`, with the formats of a report."""
+
+    format: Annotated[
+        Literal["html", "md", "json"] | None, format_option("from the suffix of FILE, else html")
+    ] = None
+    output: Annotated[Path | None, file_option(f"{_REPORTS}/NETWORK-INPUT.html")] = None
 
     def __post_init__(self) -> None:
-        """Raise InputError before anything is measured."""
+        """Check the suffix before anything is measured."""
         self.form  # noqa: B018
 
     @property
     def form(self) -> str:
-        """The format asked for, or that the file's suffix means."""
+        """--format, or the format of the file's suffix."""
         suffixes = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
         return chosen_format(self.format, self.output, suffixes, "html")
 
@@ -63,33 +74,32 @@ def report(
     *,
     full: Annotated[
         bool,
-        typer.Option(
-            "--full/--quick", help="Measure every backend for longer, and standard convolutions beside."
+        measuring_option(
+            "--full/--quick",
+            help="Measure every backend, for longer, and also the network with standard convolutions.",
         ),
     ] = False,
-    no_latency: Annotated[bool, typer.Option("--no-latency", help="Measure nothing.")] = False,
-    open_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    measuring: Measuring,
+    no_latency: Annotated[bool, measuring_option("--no-latency", help="Do not measure latency.")] = False,
+    open_it: Annotated[bool, output_option("--open", help="Open the report in the browser.")] = False,
+    measuring: ReportMeasuring,
     checkpoint: Checkpoint,
     settings: Settings,
     rendered: Rendered,
 ) -> None:
-    """Write what there is to know of a network into one HTML file, and print the file's path.
+    """Write a self-contained HTML report.
 
-    Without --output the file is reports/NETWORK-INPUT.html. A table is measured first, in a quick pass
-    over the backends that are installed; saved runs and older reports are shown again, several side
-    by side, with the findings that claims wrote. --format md prints a short form for a pull request or
-    a job's summary, --format json the run itself. --weights measures the network that train trained,
-    with its weights.
+    The path of the report is printed. A table is measured first. Saved runs and reports are shown again,
+    several of them side by side, with the findings that claims saved. --format md prints a summary for a
+    pull request or a CI job, --format json the run.
 
     Example: mnv3prof report large --quick
     """
     given = [opened(source) for source in sources or (None,)]
     form = rendered.form
-    asked = full or no_latency or (measuring, settings) != (Measuring(), Settings())
-    _refuse(given, checkpoint, asked)
+    changed = full or no_latency or (measuring, settings) != (ReportMeasuring(), Settings())
+    _refuse(given, checkpoint, changed)
     if open_it and form != "html":
-        raise InputError(f"--open: opens the page, and {form} is none; leave one of them out")
+        raise InputError(f"--open and --format {form} cannot be combined; --open requires html")
     if rendered.output or form == "html":
         check_writable(rendered.output or _reports() / "report.html")
     new = {
@@ -115,43 +125,46 @@ def report(
         path = rendered.output if form == "json" else None
         text = to_markdown(summary_sheets(runs)) if form == "md" else _only(runs)
         emit_text(text, rendered.output)
-    if cut := [run for run in new.values() if was_interrupted(run)]:
-        raise stopped(what_is_saved(cut[0].timings, path, ""))
+    if interrupted := [run for run in new.values() if was_interrupted(run)]:
+        raise stopped(what_is_saved(interrupted[0].timings, path, ""))
     if any(failed(run.timings) for run in runs):
         raise typer.Exit(1)
 
 
 def _only(runs: Sequence[Run]) -> str:
-    """The document of the run. Raises InputError where there are several."""
+    """Return the run as JSON. Raises InputError for several runs."""
     if len(runs) > 1:
-        raise InputError(f"--format json: is one run, and there are {len(runs)}; allowed are html and md")
+        raise InputError(f"--format json: holds one run, but there are {len(runs)}; expected html or md")
     return encoded(runs[0])
 
 
 def _reports() -> Path:
-    """The folder of the reports that no --output names, which is made."""
+    """Make and return the default folder of reports."""
     try:
         _REPORTS.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{_REPORTS}: cannot be made ({error.strerror}); --output names another file"
+            f"{_REPORTS}: cannot be created ({error.strerror}); use --output FILE.html"
         ) from None
     return _REPORTS
 
 
 def _is_shown(source: Source | None) -> TypeGuard[Source]:
-    """Whether a source is shown as it is; the network of any other is measured."""
+    """True for a source that is shown as it is; the network of any other is measured."""
     return source is not None and source.network is None
 
 
-def _refuse(given: Sequence[Source | None], checkpoint: Checkpoint, asked: bool) -> None:
-    """Raises InputError where there is nothing to show, or options ask to measure what is only shown."""
+def _refuse(given: Sequence[Source | None], checkpoint: Checkpoint, changed: bool) -> None:
+    """Raise InputError if there is nothing to show, or if options would change saved runs.
+
+    changed: whether any option of measuring or of the network except --weights was given.
+    """
     shown = [source for source in given if _is_shown(source)]
     if len(shown) < len(given):
         return
     if not any(source.runs for source in shown):
-        raise InputError(f"{shown[0].text}: holds findings only; expected a run or a table beside them")
-    refuse_options(shown[0].text, checkpoint, asked)
+        raise InputError(f"{shown[0].text}: holds only findings; expected also a run or a table")
+    refuse_options(shown[0].text, checkpoint, changed)
 
 
 def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bool) -> Run:
@@ -169,7 +182,7 @@ def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bo
         left_out = [name for name in usable_here() if name not in names]
         if left_out and not no_latency:
             notes.append(
-                f"Left out of the quick pass, which --full or --on would measure: {', '.join(left_out)}."
+                f"Not measured in the quick pass: {', '.join(left_out)}. Use --full or --on to measure them."
             )
         measuring = replace(measuring, on=",".join(names))
     request = measuring.request(subjects)
@@ -179,43 +192,40 @@ def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bo
     return with_readings(replace(run, notes=(*run.notes, *notes)))
 
 
-def _page(runs: Sequence[Run], kept: Sequence[Evidence]) -> str:
-    seen = views(runs)
-    names = list(dict.fromkeys(view.name for view in seen))
+def _page(runs: Sequence[Run], saved: Sequence[Evidence]) -> str:
+    names = list(dict.fromkeys(view.name for view in views(runs)))
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     hosts = ", ".join(dict.fromkeys(run.processors for run in runs))
     created = ", ".join(dict.fromkeys(run.created for run in runs))
-    tried = [Tried(label(one.subject.graph), judge(one), one.trials) for one in kept or [_evidence(runs)]]
+    tried = [Tried(label(one.subject.graph), judge(one), one.trials) for one in saved or [_evidence(runs)]]
     documents = [
         *map(run_document, runs),
-        *(findings_document(one, judge(one), runs[0].created) for one in kept),
+        *(findings_document(one, judge(one), runs[0].created) for one in saved),
     ]
     shown = sections(runs, [claims_section(tried)])
     return page(title, f"on {hosts}, {created}", shown, list(map(msgspec.json.encode, documents)), _assets())
 
 
 def _evidence(runs: Sequence[Run]) -> Evidence:
-    """What the first network on paper, and its runs, say of the claims."""
+    """Return the evidence of the first network and its runs, for the claims."""
     first = runs[0].subject
     return Evidence(subject=first, runs=tuple(run for run in runs if run.subject == first))
 
 
 def _assets() -> Assets:
-    """The page's style and script, and plotly's, which its package brings."""
+    """Return the style and script of the page, and the script of plotly."""
     here = Path(html.__file__).parent
-    spec = find_spec("plotly")  # importing it would take longer than all else
+    spec = find_spec("plotly")  # importing plotly is slow
     folder = Path(((spec and spec.submodule_search_locations) or [""])[0])
     files = (here / "page.css", here / "page.js", folder / "package_data" / "plotly.min.js")
     try:
         return Assets(*(file.read_text(encoding="utf-8") for file in files))
     except OSError as error:
-        raise InputError(
-            f"{error.filename}: cannot be read ({error.strerror}); install plotly again"
-        ) from None
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); reinstall plotly") from None
 
 
 def _named(runs: Sequence[Run]) -> str:
-    """The page's name: "large-224", "large-224-and-small-224", "large-224-and-3-more"."""
+    """Return the name of the file: "large-224", "large-224-and-small-224", "large-224-and-3-more"."""
     names = [_slug(run) for run in runs]
     if len(names) > 2:
         return f"{names[0]}-and-{len(names) - 1}-more"

@@ -1,8 +1,8 @@
-"""`mnv3prof train`: an accuracy to stand beside a cost, by the article's recipe."""
+"""`mnv3prof train`: train a network with the article's recipe."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -16,8 +16,8 @@ from ...record.training import Training
 from ...show.training import history_sheet, training_sheet
 from ...source import open_source
 from ..interrupts import stopping
-from ..network import Settings
-from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument
+from ..network import Settings, input_option
+from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument, recipe_option
 from ..output import Destination, Output, Result, emit
 from ..progress import progress
 from ..spread import spread
@@ -30,39 +30,46 @@ _DIGITS_SIZE = (32, 32)
 _SUFFIXES = (".pt", ".pth")
 
 
-def _recipe(name: str, text: str) -> Any:
-    return typer.Option(name, help=text, rich_help_panel="Recipe")
+class TrainSettings(Settings, frozen=True):
+    """The input size and the changes to the network."""
+
+    input: Annotated[str | None, input_option("32 for digits, 224 with --data")] = None
 
 
 class Switches(msgspec.Struct, frozen=True):
-    """The recipe's switches."""
+    """The options of the recipe."""
 
     epochs: EpochsOption = 40
-    batch_size: Annotated[int, _recipe("--batch-size", "Images in a step.")] = 64
+    batch_size: Annotated[int, recipe_option("--batch-size", help="Images per step.")] = 64
     optimizer: Annotated[
-        Literal["rmsprop", "adam"], _recipe("--optimizer", "The article's, or Adam with PyTorch's settings.")
+        Literal["rmsprop", "adam"],
+        recipe_option("--optimizer", help="RMSprop as in the article, or Adam with PyTorch's defaults."),
     ] = "rmsprop"
-    lr: Annotated[float, _recipe("--lr", "Learning rate after the warm-up.")] = 0.01
-    alpha: Annotated[float, _recipe("--alpha", "RMSprop's decay of the squared gradient.")] = 0.9
-    eps: Annotated[float, _recipe("--eps", "What RMSprop adds to its denominator.")] = 1e-3
-    momentum: Annotated[float, _recipe("--momentum", "RMSprop's momentum.")] = 0.0
+    lr: Annotated[float, recipe_option("--lr", help="Learning rate after the warm-up.")] = 0.01
+    alpha: Annotated[
+        float, recipe_option("--alpha", help="RMSprop's smoothing constant of the squared gradient.")
+    ] = 0.9
+    eps: Annotated[float, recipe_option("--eps", help="Term added to RMSprop's denominator.")] = 1e-3
+    momentum: Annotated[float, recipe_option("--momentum", help="Momentum of RMSprop.")] = 0.0
     warmup: Annotated[
-        bool, _recipe("--warmup/--no-warmup", "Raise the rate linearly over the first 5 epochs.")
+        bool,
+        recipe_option("--warmup/--no-warmup", help="Linear warm-up of the learning rate over 5 epochs."),
     ] = True
     cosine: Annotated[
-        bool, _recipe("--cosine/--no-cosine", "Let the rate then fall along a cosine, or leave it.")
+        bool,
+        recipe_option("--cosine/--no-cosine", help="Cosine decay of the learning rate after the warm-up."),
     ] = True
     label_smoothing: Annotated[
-        bool, _recipe("--label-smoothing/--no-label-smoothing", "Smooth the labels by 0.1.")
+        bool, recipe_option("--label-smoothing/--no-label-smoothing", help="Label smoothing of 0.1.")
     ] = True
     autoaugment: Annotated[
-        bool, _recipe("--autoaugment/--no-autoaugment", "Change images by AutoAugment's ImageNet policy.")
+        bool, recipe_option("--autoaugment/--no-autoaugment", help="AutoAugment with its ImageNet policy.")
     ] = True
-    seed: Annotated[int, _recipe("--seed", "What everything random follows from.")] = 0
-    threads: Annotated[int, _recipe("--threads", "Threads of each runtime.")] = 1
+    seed: Annotated[int, recipe_option("--seed", help="Random seed.")] = 0
+    threads: Annotated[int, recipe_option("--threads", help="Number of threads per runtime.")] = 1
 
     def recipe(self) -> "Recipe":
-        """The recipe asked for. Raises InputError for what is not allowed."""
+        """Return the recipe. Raises InputError for invalid values."""
         from ...train.recipe import Recipe
 
         return Recipe(
@@ -80,24 +87,31 @@ def train(
     *,
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="DIR", help="A folder of images for each class; digits by default."),
+        recipe_option(
+            "--data",
+            metavar="DIR",
+            help="Folder that holds one folder of images per class.",
+            show_default="scikit-learn's digits",
+        ),
     ] = None,
     resume: ResumeOption = False,
     switches: Switches,
-    settings: Settings,
+    settings: TrainSettings,
     output: Destination,
 ) -> None:
-    """Train a network by the article's recipe, and keep its weights in --output FILE.pt.
+    """Train a network with the article's recipe and save its weights.
 
-    Without --data that is on scikit-learn's 8x8 digits, upsampled to the input. A fifth of each class
-    is held out, always the same. The recipe: RMSprop at 0.01, 5 epochs of warm-up, cosine decay, label
-    smoothing 0.1, AutoAugment. What it leaves open, and what is chosen here: batches of 64, alpha 0.9,
-    eps 1e-3, no momentum and no weight decay; with momentum 0.9 and this eps, training diverges at
-    0.01 and this batch size, until the cosine has brought the rate down.
+    The article is a practitioner's text on MobileNetV3-Large in PyTorch. Its recipe: RMSprop at 0.01, 5
+    epochs of warm-up, cosine decay, label smoothing 0.1, AutoAugment. It leaves open, and the defaults
+    here are: batch size 64, alpha 0.9, eps 1e-3, no momentum, no weight decay. With momentum 0.9
+    instead, training diverges until the cosine decay has lowered the learning rate.
 
-    FILE.pt is replaced after each epoch; --resume goes on from it, on the same machine to the same
-    bits. latency, profile, report and export take it as --weights. A loss that is no longer finite
-    exits with 1.
+    The default data are 1,797 digits of 8x8 pixels, upsampled to the input: enough to see a network
+    learn, not to compare it with results on ImageNet. A fixed fifth of each class is held out.
+
+    --output FILE.pt is required and replaced after each epoch. --resume continues from it; on the same
+    machine the weights are bit-identical to those of an uninterrupted training. latency, profile, report
+    and export take the file as --weights. The exit code is 1 if the loss becomes infinite or NaN.
 
     Example: mnv3prof train small --width 0.35 --epochs 1 -o digits.pt
     """
@@ -109,53 +123,53 @@ def train(
     from ...train.batches import steps_of
     from ...train.recipe import train as train_network
 
-    before = _changed(path)
-    with stopping(lambda: _what_is_saved(path, before)), progress() as hear:
-        learnt = _data(data, size, hear)
+    before = _modified(path)
+    with stopping(lambda: _what_is_saved(path, before)), progress() as on_progress:
+        images = _data(data, size, on_progress)
         if settings.classes is None:
-            network = vary(network, classes=len(learnt.classes))
-        found = train_network(network, learnt, recipe, hear=hear, checkpoint=path, resume=resume)
-    told = Training(
-        table=network, input=size, data=learnt.name, classes=learnt.classes,
-        trained_on=len(learnt.train_labels), held_out=len(learnt.held_labels), skipped=learnt.skipped,
-        recipe=asdict(recipe), steps=len(found.history) * steps_of(learnt, recipe.batch),
-        history=found.history, accuracy=found.accuracy, stopped=found.stopped,
+            network = vary(network, classes=len(images.classes))
+        trained = train_network(network, images, recipe, hear=on_progress, checkpoint=path, resume=resume)
+    training = Training(
+        table=network, input=size, data=images.name, classes=images.classes,
+        trained_on=len(images.train_labels), held_out=len(images.held_labels), skipped=images.skipped,
+        recipe=asdict(recipe), steps=len(trained.history) * steps_of(images, recipe.batch),
+        history=trained.history, accuracy=trained.accuracy, stopped=trained.stopped,
         checkpoint=printable(str(path)),
     )  # fmt: skip
-    result = Result((training_sheet(told),), history_sheet(told), lambda: training_document(told))
+    result = Result((training_sheet(training),), history_sheet(training), lambda: training_document(training))
     emit(result, Output(format=output.format))
-    if found.stopped:
+    if trained.stopped:
         raise typer.Exit(1)
 
 
-def _changed(path: Path) -> int:
-    """When the file was written, 0 if there is none."""
+def _modified(path: Path) -> int:
+    """Return the modification time of the file in ns, 0 if there is none."""
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _what_is_saved(path: Path, before: int) -> str:
-    if _changed(path) == before:
+    if _modified(path) == before:
         return f"no epoch was finished, {f'{path} is unchanged' if before else 'nothing is saved'}"
     return f"the finished epochs are saved in {path}; continue with the same command and --resume"
 
 
 def _checkpoint_path(path: Path | None) -> Path:
-    """Where the checkpoint goes, found out before hours are spent."""
+    """Check, before training, that the checkpoint can be written."""
     if path is None:
-        raise InputError("train: --output FILE.pt is required; the weights are saved in it")
+        raise InputError("train: --output FILE.pt is required")
     if path.suffix not in _SUFFIXES:
         raise InputError(
-            f"{path}: is no file of weights; expected a name that ends in {' or '.join(_SUFFIXES)}"
+            f"{path}: is not a file of weights; expected a name that ends in {' or '.join(_SUFFIXES)}"
         )
     if path.is_dir():
         raise InputError(f"{path}: is a directory; --output takes a file")
     if not os.access(path.parent, os.W_OK):
-        reason = "it cannot be written to" if path.parent.is_dir() else "there is none"
-        raise InputError(f"{path}: the folder {path.parent} is to hold it, and {reason}")
+        reason = "is not writable" if path.parent.is_dir() else "does not exist"
+        raise InputError(f"{path}: the folder {path.parent} {reason}")
     return path
 
 
-def _data(place: Path | None, size: tuple[int, int], hear: "Hear") -> "Data":
+def _data(place: Path | None, size: tuple[int, int], on_progress: "Hear") -> "Data":
     from ...train.data import digits, image_folder
 
-    return digits(size) if place is None else image_folder(place, size, hear)
+    return digits(size) if place is None else image_folder(place, size, on_progress)
