@@ -461,12 +461,12 @@ def test_blocks_that_fuse_differently_have_other_keys():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"layers": [_act("a", "nowhere")]}, "layer 'a': 'nowhere' is not written before"),
-        ({"layers": [_act("a", "b"), _act("b", "x")]}, "layer 'a': 'b' is not written before"),
+        ({"layers": [_act("a", "nowhere")]}, "layer 'a': 'nowhere' is not defined before"),
+        ({"layers": [_act("a", "b"), _act("b", "x")]}, "layer 'a': 'b' is not defined before"),
         ({"layers": [_act("a", "x"), _act("a", "x")]}, "layer 'a': the name is taken"),
         ({"layers": [_act("x", "x")]}, "layer 'x': the name is taken"),
-        ({"layers": [_layer("a", "relu", "x", (4,), storage="z")]}, "layer 'a': 'z' is not written before"),
-        ({"layers": [_act("a", "x")], "outputs": ["z"]}, "the output: 'z' is not written before"),
+        ({"layers": [_layer("a", "relu", "x", (4,), storage="z")]}, "layer 'a': 'z' is not defined before"),
+        ({"layers": [_act("a", "x")], "outputs": ["z"]}, "the output: 'z' is not defined before"),
         ({"layers": [_act("a", "x")], "blocks": [1, 0]}, "block 'part.1': it has no layer"),
     ],
 )
@@ -477,9 +477,9 @@ def test_a_graph_that_cannot_run_is_refused(change, says):
 
 def test_names_that_are_there_twice_and_a_graph_of_nothing_are_refused():
     block = _graph([_act("a", "x")], IMAGE).blocks[0]
-    with pytest.raises(InputError, match="two blocks have one name"):
+    with pytest.raises(InputError, match="two blocks have the same name"):
         Graph("twice", (Tensor("x", (4, 8, 8)),), ("a",), (block, block))
-    with pytest.raises(InputError, match="two inputs have one name"):
+    with pytest.raises(InputError, match="two inputs have the same name"):
         Graph("twice", (Tensor("x", (4, 8, 8)), Tensor("x", (1,))), ("a",), (block,))
     with pytest.raises(InputError, match="'empty': it has no block"):
         Graph("empty", (Tensor("x", (4, 8, 8)),), (), ())
