@@ -155,7 +155,7 @@ def test_totals_that_lack_a_price_say_at_least():
 def test_a_lower_bound_can_break_a_budget_but_not_keep_one():
     found = figures(_mlp())
     assert found["macs"].value == 929_562_624
-    assert found["macs"].reason == "it is at least that: no price is known for act"
+    assert found["macs"].reason == "only a lower bound is known: no price for act"
     assert found["params"].reason == ""
     checked = Found("mlp", _subject_of(_mlp()))
     over, within = judge(budgets_from({"macs": ["900M", "1G"]}, "here", ()), checked, None)
@@ -562,7 +562,7 @@ def test_a_layer_outside_of_its_blocks_modules_is_joined_by_its_own_name():
 
 def test_a_diff_says_that_its_figures_are_lower_bounds():
     found = diff(Found("old", _subject_of(_mlp())), Found("new", _subject_of(_mlp("swish"))))
-    assert "old: no price is known for gelu: MACs and FLOPs are at least what is shown." in found.notes
+    assert "old: no price is known for gelu. MACs and FLOPs are lower bounds." in found.notes
     assert not any(note.startswith("new: no price") for note in found.notes)
 
 

@@ -122,6 +122,6 @@ def _require_memory(graph: Graph) -> None:
     memory = psutil.virtual_memory().total
     if needed > memory:
         raise InputError(
-            f"counters: {graph.name} at {graph.size} needs {needed / 2**30:,.1f} GiB; "
+            f"{graph.name} at {graph.size}: running the counters needs {needed / 2**30:,.1f} GiB; "
             f"expected at most this machine's {memory / 2**30:,.1f} GiB"
         )
