@@ -1,4 +1,4 @@
-"""What an argument names: the one place that tells presets, tables, runs, findings and pages apart."""
+"""Open sources: presets, tables, runs, findings and report pages."""
 
 import codecs
 import sys
@@ -27,19 +27,20 @@ _LIMITS: Final = {
     ".json": MAX_RUN_BYTES,
     **dict.fromkeys(_PAGES, MAX_RUN_BYTES),
 }
-"""The files that are read, by suffix, and how many bytes of each."""
+"""Size limit in bytes of each supported suffix."""
 
 _EXPECTED: Final = "expected .toml, .csv, .json or .html, or - for standard input"
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _STANDARD_INPUT: Final = "standard input"
+_CONTENT: Final = "expected a table, a run or a page"
 _MOST_LISTED: Final = 10_000
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What an argument names, read once.
+    """Content of a source.
 
-    text: as the user wrote it, or "standard input". network: a preset's or a table's, at 224 where
-    the file does not say. runs, evidence: of a saved run, of findings, or of a report page, in its order.
+    text: its name as given, or "standard input". network: of a preset or table; its input is 224×224 if
+    the file has none. runs, evidence: of a saved run, findings, or a report page, in its order.
     """
 
     text: str
@@ -49,7 +50,7 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def run(self) -> Run | None:
-        """The run; None for a table or findings. Raises InputError for a page of several."""
+        """The run; None for a table or findings. Raises InputError for several."""
         if len(self.runs) > 1:
             file = "FILE.html" if self.text == _STANDARD_INPUT else self.text
             raise InputError(f"{self.text}: holds {len(self.runs)} runs; expected one, e.g. {file}#1")
@@ -57,31 +58,31 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def findings(self) -> Evidence | None:
-        """The evidence of findings; None for a table or a run. Raises InputError for a page of several."""
+        """The evidence of findings; None for a table or a run. Raises InputError for several."""
         if len(self.evidence) > 1:
             raise InputError(f"{self.text}: holds findings of {len(self.evidence)} networks; expected one")
         return next(iter(self.evidence), None)
 
     @property
     def subject(self) -> Subject:
-        """The network, at the input that it was measured at. Raises InputError for several."""
+        """The network and its input size. Raises InputError for several."""
         if self.network is not None:
             return self.network
         measured = self.run or self.findings
-        assert measured is not None  # it holds one of the three
+        assert measured is not None  # a source has one of the three
         return measured.subject
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """The networks: one a run."""
+        """The networks, one per run."""
         return tuple(run.subject for run in self.runs) or (self.subject,)
 
 
 def open_source(text: str) -> Source:
-    """Read what `text` names: a preset, a file, or "-", standard input.
+    """Read a source: a preset, a file, or "-" for standard input. Raises InputError.
 
-    A file is a table (.toml, .csv, .json), a saved run or findings (.json), or a report page (.html);
-    "page.html#2" is the second run of a page, with the findings of its network. Raises InputError.
+    A file is a table (.toml, .csv, .json), a saved run or findings (.json), or a report page (.html).
+    "page.html#2" is the second run of a page, with the findings of its network.
     """
     name = PRESET_ALIASES.get(text, text)
     if name in PRESETS:
@@ -97,18 +98,18 @@ def open_source(text: str) -> Source:
 
 
 def read_table(source: str | Path) -> Table:
-    """The layer table that `source` names, as a command takes it. Raises InputError."""
+    """Read the layer table of a source: a preset, a file, or "-". Raises InputError."""
     return open_source(str(source)).subject.table
 
 
 def _source(text: str, data: bytes, suffix: str, name: str) -> Source:
-    """What `data`, in the format of `suffix`, holds. name: a nameless table's. Raises InputError."""
+    """Parse `data` in the format of `suffix`. name: of a table without one. Raises InputError."""
     if data.startswith(_UTF16):
         raise InputError(f"{text}, line 1: the bytes are not UTF-8; save the file as UTF-8")
     data = data.removeprefix(codecs.BOM_UTF8)
     if suffix in _PAGES:
-        places = ((f"{text}, document {n}", each) for n, each in enumerate(embedded(data, text), 1))
-        return _measured(text, _few_rows((_saved(document, place) for place, document in places), text))
+        documents = (_saved(each, f"{text}, document {n}") for n, each in enumerate(embedded(data, text), 1))
+        return _measured(text, _limited(documents, text))
     saved = read_saved(data, text) if suffix == ".json" else None
     if isinstance(saved, (Run, Evidence)):
         return _measured(text, [saved])
@@ -122,8 +123,8 @@ def _saved(document: bytes, where: str) -> Run | Evidence:
     return saved
 
 
-def _few_rows(saved: Iterator[Run | Evidence], text: str) -> Iterator[Run | Evidence]:
-    """The same. Raises InputError where their networks have more than MAX_ROWS together."""
+def _limited(saved: Iterator[Run | Evidence], text: str) -> Iterator[Run | Evidence]:
+    """Yield the documents. Raises InputError if their networks have more than MAX_ROWS in total."""
     rows = 0
     for each in saved:
         runs = (each,) if isinstance(each, Run) else each.runs
@@ -140,10 +141,10 @@ def _measured(text: str, documents: Iterable[Run | Evidence]) -> Source:
 
 
 def _numbered(page: Source, text: str, number: str) -> Source:
-    """One run of a page."""
+    """Return one run of a page."""
     count = len(page.runs)
     if not count:
-        raise InputError(f"{page.text}: holds findings, and no run that {text} could name")
+        raise InputError(f"{text}: {page.text} holds findings, but no run")
     if not (number.isascii() and number.isdecimal() and len(number) < 6 and 1 <= int(number) <= count):
         raise InputError(f"{text}: is not a run of {page.text}; expected #1 to #{count}")
     run = page.runs[int(number) - 1]
@@ -151,27 +152,27 @@ def _numbered(page: Source, text: str, number: str) -> Source:
 
 
 def _bytes(path: Path, text: str) -> bytes:
-    """The bytes of a file of a known type. Raises InputError about `text`."""
-    most = _LIMITS.get(path.suffix.lower())
+    """Read a file of a known type. Raises InputError about `text`."""
+    limit = _LIMITS.get(path.suffix.lower())
     try:
-        missing, unknown = not path.exists(), most is None and path.is_file()
+        missing, unknown = not path.exists(), limit is None and path.is_file()
     except OSError:
-        missing = unknown = False  # read_file says why
+        missing = unknown = False  # read_file reports the error
     if missing:
         raise InputError(_missing(path, text))
     if unknown:
         raise InputError(f"{text}: is not a file of a known type; {_EXPECTED}")
-    return read_file(path, most or 0, _EXPECTED)
+    return read_file(path, limit or 0, _EXPECTED)
 
 
 def _missing(path: Path, text: str) -> str:
-    """What is said of a file that is not there, with the names that may have been meant."""
+    """Return the message for a missing file, with similar names."""
     if path.is_symlink():
-        return f"{text}: is a link to a file that is not there"
+        return f"{text}: is a link to a missing file"
     options = {name: name for name in (*PRESETS, *PRESET_ALIASES)}
-    with suppress(OSError):  # its folder may not be there either
-        beside = islice(path.parent.iterdir(), _MOST_LISTED)
-        options |= {file.stem: printable(str(file)) for file in beside if file.suffix.lower() in _LIMITS}
+    with suppress(OSError):  # the folder may be missing too
+        files = islice(path.parent.iterdir(), _MOST_LISTED)
+        options |= {file.stem: printable(str(file)) for file in files if file.suffix.lower() in _LIMITS}
     expected = f"expected a file, {', '.join(PRESETS)}, or - for standard input"
     return f"{text}: no such file or preset; {did_you_mean(path.stem, options) or expected}"
 
@@ -179,7 +180,7 @@ def _missing(path: Path, text: str) -> str:
 def _standard_input() -> Source:
     where = _STANDARD_INPUT
     if sys.stdin is None:
-        raise InputError(f"{where}: is closed; expected a table, a run or a page")
+        raise InputError(f"{where}: is closed; {_CONTENT}")
     try:
         data = sys.stdin.buffer.read(MAX_TABLE_BYTES + 1)
         suffix = _suffix_of(data)
@@ -188,14 +189,14 @@ def _standard_input() -> Source:
     except OSError as error:
         raise InputError(f"{where}: cannot be read ({error.strerror})") from None
     if not data.strip():
-        raise InputError(f"{where}: is empty, or was read already; expected a table, a run or a page")
+        raise InputError(f"{where}: is empty, or was read already; {_CONTENT}")
     if len(data) > MAX_RUN_BYTES:
-        raise InputError(f"{where}: is too large; at most {MAX_RUN_BYTES:,} bytes are read")
+        raise InputError(f"{where}: is too large; expected at most {MAX_RUN_BYTES:,} bytes")
     return _source(where, data, suffix, "stdin")
 
 
 def _suffix_of(data: bytes) -> str:
-    """The suffix of a file that begins like `data`."""
+    """Guess the suffix of a file from its first bytes."""
     begin = data.decode("utf-8-sig", "replace").lstrip()
     if begin.startswith(("{", "<")):
         return ".json" if begin[0] == "{" else ".html"

@@ -56,16 +56,16 @@ def test_what_is_no_size_is_refused(size):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: mnv3prof.count(GRAPH, "float32"), "dtype: 'float32' is not allowed; allowed are fp32"),
-        (lambda: mnv3prof.count(GRAPH, batch_norm="fold"), "batch norm: 'fold' is not allowed; allowed are folded"),
-        (lambda: mnv3prof.subtotals(GRAPH, COSTS, "operation"), "by: 'operation' is not allowed; allowed are layer"),
+        (lambda: mnv3prof.count(GRAPH, "float32"), "dtype: 'float32' is not allowed; expected fp32"),
+        (lambda: mnv3prof.count(GRAPH, batch_norm="fold"), "batch norm: 'fold' is not allowed; expected folded"),
+        (lambda: mnv3prof.subtotals(GRAPH, COSTS, "operation"), "by: 'operation' is not allowed; expected layer"),
         (lambda: mnv3prof.peaks(GRAPH, "fp64"), "dtype: 'fp64' is not allowed"),
-        (lambda: mnv3prof.peaks(GRAPH, batch=0), "batch: 0 is not allowed; allowed is an integer of at least 1"),
+        (lambda: mnv3prof.peaks(GRAPH, batch=0), "batch: 0 is not allowed; expected an integer of at least 1"),
         (lambda: mnv3prof.arena(GRAPH, batch=-1), "batch: -1 is not allowed"),
         (lambda: mnv3prof.arena(GRAPH, alignment=0), "alignment: 0 is not allowed"),
         (lambda: mnv3prof.vary(TABLE, activation=7), "activation: 7 is not allowed"),
-        (lambda: mnv3prof.Table(name="x", rows=((8, 8, 3, 1, False, "RE"),)), "allowed is a tuple of Row"),
-        (lambda: mnv3prof.Table(name="x", rows=list(TABLE.rows)), "allowed is a tuple of Row"),
+        (lambda: mnv3prof.Table(name="x", rows=((8, 8, 3, 1, False, "RE"),)), "expected a tuple of Row"),
+        (lambda: mnv3prof.Table(name="x", rows=list(TABLE.rows)), "expected a tuple of Row"),
     ],
 )  # fmt: skip
 def test_a_misspelt_choice_is_refused_and_never_another_figure(call, sentence):

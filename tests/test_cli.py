@@ -234,7 +234,7 @@ BAD = [
     (["flops", "--classes", "65537"], "classes: 65537 is not allowed"),
     (["flops", "--classes", "many"], "'many' is not an integer"),
     (["flops", "--classes", "9" * 5000], "--classes"),
-    (["flops", "--activation", "gelu"], "activation: 'gelu' is not allowed; allowed are RE (relu)"),
+    (["flops", "--activation", "gelu"], "activation: 'gelu' is not allowed; expected RE (relu)"),
     (["flops", "--standard-conv", "--dense-depthwise"], "cannot be combined"),
     (["flops", "--by", "row"], "expected layer, op, block"),
     (["flops", "--dtype", "fp8"], "expected fp32, fp16, bf16, int8"),
@@ -276,7 +276,7 @@ def test_a_wrong_table_is_refused_by_every_command_and_nothing_is_written(comman
     table.write_text(TABLE.replace("5, 2", "5, 3"), encoding="utf-8")
     output.write_text("before", encoding="utf-8")
     sentence = _refused([command, str(table), "--without-se", "--output", str(output)], capsys)
-    assert f"{table}, row 2, column stride: 3 is not allowed; allowed is 1 or 2" in sentence
+    assert f"{table}, row 2, column stride: 3 is not allowed; expected 1 or 2" in sentence
     assert output.read_text(encoding="utf-8") == "before"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.toml", "out.json"]
 
@@ -566,7 +566,7 @@ def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
         ("check t.toml --budget macs=1 --classes 0", "t.toml with --classes 0: classes: 0 is not allowed"),
         (
             "latency t.toml --on null --dilated",
-            "t.toml with --dilated: t: dilation begins at the last row of stride 2",
+            "t.toml with --dilated: t: has no row of stride 2; dilation needs one",
         ),
         ("table small --standard-conv --dense-depthwise", "small with --standard-conv --dense-depthwise: "),
         ("flops --as bogus", "--as: 'bogus' is not known; expected torch"),

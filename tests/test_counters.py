@@ -265,7 +265,7 @@ def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path):
     path.write_text('name = "wide"\nstem = 65536\nrows = [[65536, 65536, 63, 1, false, "RE"]]\nhead = 1\n')
     with pytest.raises(
         InputError,
-        match=r"wide at 16384×16384 takes [\d,.]+ GiB and this machine has [\d,.]+ GiB; allowed is what fits",
+        match=r"wide at 16384×16384: running the counters needs [\d,.]+ GiB; expected at most this machine's [\d,.]+ GiB",
     ):
         _readings(read_table(path), expand(read_table(path), 16_384))
 

@@ -120,13 +120,13 @@ def test_what_was_measured_differently_is_not_compared(new, reason):
 @pytest.mark.parametrize(
     ("how", "notes", "targets"),
     [
-        ({"dtype": "int8"}, ["Times at fp32 in the old one are compared with int8 in the new one."],
+        ({"dtype": "int8"}, ["Times for fp32 in the old run are compared with times for int8 in the new run."],
          ("cpu", "fp32, batch 1, 1 thread → int8, batch 1, 1 thread")),
-        ({"threads": 4}, ["Times at 1 thread in the old one are compared with 4 threads in the new one."],
+        ({"threads": 4}, ["Times for 1 thread in the old run are compared with times for 4 threads in the new run."],
          ("cpu", "fp32, batch 1, 1 thread → fp32, batch 1, 4 threads")),
         ({"dtype": "int8", "batch": 4},
-         ["Times at fp32 in the old one are compared with int8 in the new one.",
-          "Times at batch 1 in the old one are compared with batch 4 in the new one; times are compared per image."],
+         ["Times for fp32 in the old run are compared with times for int8 in the new run.",
+          "Times for batch 1 in the old run are compared with times for batch 4 in the new run, per image."],
          ("cpu", "fp32, batch 1, 1 thread → int8, batch 4, 1 thread")),
     ],
 )  # fmt: skip
@@ -136,7 +136,7 @@ def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(how
     for change in found.times:
         expected = (4.0 if change.part == NET else 1.0) / batch
         assert change.change.ratio == pytest.approx(expected, rel=0.02)
-    assert [note for note in found.notes if note.startswith("Times at")] == notes
+    assert [note for note in found.notes if note.startswith("Times for")] == notes
     (sheet,) = [sheet for sheet in diff_sheets(found) if sheet.title == "Times"]
     assert sheet.rows[0][:3] == ("stem", *targets)
 
@@ -149,14 +149,14 @@ def test_bytes_are_those_of_a_size_that_both_runs_were_measured_with():
     ]
     found = diff(*(_found(run) for run in runs))
     assert not any(change.differs for change in found.figures)
-    assert not any("Bytes are those" in note for note in found.notes)
+    assert not any("Bytes are for" in note for note in found.notes)
 
 
 def test_another_backend_is_compared_where_each_run_has_one():
     found = diff(_found(made(backends=("cpu",))), _found(made(backends=("litert",), slower={NET: 2.0})))
     (net,) = (t for t in found.times if t.part == NET)
     assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(2.0, rel=0.02))
-    assert "Times at cpu in the old one are compared with litert in the new one." in found.notes
+    assert "Times for cpu in the old run are compared with times for litert in the new run." in found.notes
     (sheet,) = [sheet for sheet in diff_sheets(found) if sheet.title == "Times"]
     assert {row[1] for row in sheet.rows} == {"cpu → litert"}
 
@@ -171,7 +171,7 @@ def test_a_target_of_several_is_compared_with_the_same_one_only():
 
 def test_devices_are_compared_where_they_are_what_differs():
     board = {"pi": replace(HOST, cpu="A board")}
-    told = "Times at the run's own machine in the old one are compared with pi in the new one."
+    told = "Times for the run's own machine in the old run are compared with times for pi in the new run."
     there = made(how={"device": "pi"}, slower={NET: 3.0})
     there = replace(there, hosts={**there.hosts, **board})
     found = diff(_found(OLD), _found(there))
@@ -189,8 +189,8 @@ def test_of_another_network_the_whole_is_compared_and_the_blocks_that_are_aligne
     pairs = {t.part: t.counterpart for t in found.times}
     assert pairs["stem"] == "stem"  # one structure
     assert (pairs["1"], pairs["4"], pairs["9"]) == ("2", "7", "13")  # the first at 56, 14 and 7 pixels
-    notes = [note for note in found.notes if note.startswith("Not compared")]
-    assert notes == ["Not compared: times of parts of the old network without a counterpart: 1, 3, 6, 12."]
+    notes = [note for note in found.notes if note.startswith("Parts of")]
+    assert notes == ["Parts of the old network without a counterpart are not compared: 1, 3, 6, 12."]
 
 
 def test_times_that_are_compared_stand_before_those_that_are_not():
@@ -227,10 +227,10 @@ def test_another_input_other_versions_and_variants_are_noted():
     host = replace(HOST, versions={"torch": "2.10.0"}, os="Linux-6.9")
     new = made(size=(32, 64), host=host, variants={"wide": Subject(read_table("large"), (32, 32))})
     notes = " ".join(diff(_found(OLD), _found(new)).notes)
-    assert "The input is 32×32 in the old one and 32×64 in the new one." in notes
+    assert "The input is 32×32 in the old network and 32×64 in the new one." in notes
     assert "torch 2.9.0 → 2.10.0" in notes
     assert "system Linux-6.1.0-x86_64 → Linux-6.9" in notes
-    assert "The variant wide is only in the new one." in notes
+    assert "The variant wide is only in the new run." in notes
 
 
 def test_variants_that_both_have_are_compared():

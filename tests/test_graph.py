@@ -155,7 +155,7 @@ def test_totals_that_lack_a_price_say_at_least():
 def test_a_lower_bound_can_break_a_budget_but_not_keep_one():
     found = figures(_mlp())
     assert found["macs"].value == 929_562_624
-    assert found["macs"].reason == "it is at least that: no price is known for act"
+    assert found["macs"].reason == "only a lower bound is known: no price for act"
     assert found["params"].reason == ""
     checked = Found("mlp", _subject_of(_mlp()))
     over, within = judge(budgets_from({"macs": ["900M", "1G"]}, "here", ()), checked, None)
@@ -461,12 +461,12 @@ def test_blocks_that_fuse_differently_have_other_keys():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"layers": [_act("a", "nowhere")]}, "layer 'a': 'nowhere' is not written before"),
-        ({"layers": [_act("a", "b"), _act("b", "x")]}, "layer 'a': 'b' is not written before"),
+        ({"layers": [_act("a", "nowhere")]}, "layer 'a': 'nowhere' is not defined before"),
+        ({"layers": [_act("a", "b"), _act("b", "x")]}, "layer 'a': 'b' is not defined before"),
         ({"layers": [_act("a", "x"), _act("a", "x")]}, "layer 'a': the name is taken"),
         ({"layers": [_act("x", "x")]}, "layer 'x': the name is taken"),
-        ({"layers": [_layer("a", "relu", "x", (4,), storage="z")]}, "layer 'a': 'z' is not written before"),
-        ({"layers": [_act("a", "x")], "outputs": ["z"]}, "the output: 'z' is not written before"),
+        ({"layers": [_layer("a", "relu", "x", (4,), storage="z")]}, "layer 'a': 'z' is not defined before"),
+        ({"layers": [_act("a", "x")], "outputs": ["z"]}, "the output: 'z' is not defined before"),
         ({"layers": [_act("a", "x")], "blocks": [1, 0]}, "block 'part.1': it has no layer"),
     ],
 )
@@ -477,9 +477,9 @@ def test_a_graph_that_cannot_run_is_refused(change, says):
 
 def test_names_that_are_there_twice_and_a_graph_of_nothing_are_refused():
     block = _graph([_act("a", "x")], IMAGE).blocks[0]
-    with pytest.raises(InputError, match="two blocks have one name"):
+    with pytest.raises(InputError, match="two blocks have the same name"):
         Graph("twice", (Tensor("x", (4, 8, 8)),), ("a",), (block, block))
-    with pytest.raises(InputError, match="two inputs have one name"):
+    with pytest.raises(InputError, match="two inputs have the same name"):
         Graph("twice", (Tensor("x", (4, 8, 8)), Tensor("x", (1,))), ("a",), (block,))
     with pytest.raises(InputError, match="'empty': it has no block"):
         Graph("empty", (Tensor("x", (4, 8, 8)),), (), ())
@@ -562,7 +562,7 @@ def test_a_layer_outside_of_its_blocks_modules_is_joined_by_its_own_name():
 
 def test_a_diff_says_that_its_figures_are_lower_bounds():
     found = diff(Found("old", _subject_of(_mlp())), Found("new", _subject_of(_mlp("swish"))))
-    assert "old: no price is known for gelu: MACs and FLOPs are at least what is shown." in found.notes
+    assert "old: no price is known for gelu. MACs and FLOPs are lower bounds." in found.notes
     assert not any(note.startswith("new: no price") for note in found.notes)
 
 

@@ -185,7 +185,7 @@ def test_a_name_that_is_not_text_is_shown_as_far_as_it_can_be(here, command, cap
 def test_a_link_to_nothing_is_no_misspelling(here):
     Path("dangling.toml").symlink_to("nowhere.toml")
     Path("loop.toml").symlink_to("loop.toml")
-    with pytest.raises(InputError, match=r"dangling\.toml: is a link to a file that is not there"):
+    with pytest.raises(InputError, match=r"dangling\.toml: is a link to a missing file"):
         open_source("dangling.toml")
     with pytest.raises(InputError, match=r"loop\.toml: "):
         open_source("loop.toml")
@@ -194,7 +194,7 @@ def test_a_link_to_nothing_is_no_misspelling(here):
 def test_a_page_of_findings_only_has_no_run_to_name(here, capsys):
     assert run(["claims", "small", "K1", "-o", "found.json"]) == 0
     Path("f.html").write_text(embedded.embed(Path("found.json").read_bytes()), encoding="utf-8")
-    with pytest.raises(InputError, match=r"f\.html: holds findings, and no run"):
+    with pytest.raises(InputError, match=r"f\.html holds findings, but no run"):
         open_source("f.html#1")
 
 
@@ -296,7 +296,9 @@ def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch):
 
     endless = Endless()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(endless)))
-    with pytest.raises(InputError, match="standard input: is too large for a table; at most 262,144 bytes"):
+    with pytest.raises(
+        InputError, match="standard input: is too large for a table; expected at most 262,144 bytes"
+    ):
         open_source("-")
     assert endless.read_bytes < 20_000_000
 
@@ -304,7 +306,7 @@ def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch):
 def test_a_standard_input_that_is_too_large_or_cannot_be_read(typed, monkeypatch):
     monkeypatch.setattr("mnv3prof.source.MAX_RUN_BYTES", 1_000)
     typed(b"{" + b" " * 1_000)
-    with pytest.raises(InputError, match="standard input: is too large; at most 1,000 bytes are read"):
+    with pytest.raises(InputError, match="standard input: is too large; expected at most 1,000 bytes"):
         open_source("-")
     with Path(os.devnull).open("wb") as closed:
         monkeypatch.setattr(

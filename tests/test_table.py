@@ -46,7 +46,7 @@ def test_what_follows_from_a_table():
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "allowed"),
+    ("field", "value", "expected"),
     [
         ("expand", 0, "an integer from 1 to 65,536"),
         ("expand", -16, "an integer from 1 to 65,536"),
@@ -67,15 +67,15 @@ def test_what_follows_from_a_table():
         ("identity", 1, "true or false"),
     ],
 )
-def test_a_row_refuses(field, value, allowed):
+def test_a_row_refuses(field, value, expected):
     with pytest.raises(InputError, match=field) as refused:
         Row(**{**ROW, field: value})
-    assert allowed in str(refused.value)
+    assert expected in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_row_refuses_a_number_for_se():
-    with pytest.raises(InputError, match="SE: 1 is not allowed; allowed is true or false"):
+    with pytest.raises(InputError, match="SE: 1 is not allowed; expected true or false"):
         Row(**{**ROW, "se": 1})
 
 
@@ -91,7 +91,7 @@ def test_a_row_refuses_a_number_for_se():
     ],
 )  # fmt: skip
 def test_a_table_refuses(field, value):
-    with pytest.raises(InputError, match=f"^{field}: .* allowed is "):
+    with pytest.raises(InputError, match=f"^{field}: .* is not allowed; expected "):
         Table(**{**TABLE, field: value})
 
 

@@ -93,5 +93,5 @@ def test_changes(text, share):
 )
 def test_what_is_no_amount_is_refused(parse, texts):
     for text in texts:
-        with pytest.raises(InputError, match=r"^budget x: .* is not allowed; allowed is a "):
+        with pytest.raises(InputError, match=r"^budget x: .* is not allowed; expected a "):
             parse(text, "budget x")

@@ -143,7 +143,7 @@ def test_the_name_says_what_changed_and_stays_a_name():
         ({"width": float("inf")}, "a number above 0"),
         ({"width": 1e9}, "at most 100"),
         ({"width": 99}, "at width 99: .* 1 to 65,536"),
-        ({"width_rule": "keras"}, "allowed are paper or torchvision"),
+        ({"width_rule": "keras"}, "expected paper, torchvision"),
         ({"classes": 0}, "classes: 0 is not allowed"),
         ({"activation": "gelu"}, "'gelu' is not allowed"),
     ],

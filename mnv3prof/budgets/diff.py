@@ -1,4 +1,4 @@
-"""What changed from one network or run to another: every figure by block and in total, every time."""
+"""Compare two networks or runs: metrics per block and in total, and latencies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,11 +10,11 @@ from ..graph.align import aligned, joined
 from ..record.run import NET, Run
 from ..record.target import Target, named_field, paired
 from ..record.timing import Timing
-from .figures import NAMES, Figure, Found, Unit, figures, targets_of, timings_of
+from .figures import NAMES, Figure, Found, Unit, figures, targets_of, timings_by_part
 
 
 class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure of two aligned blocks (or, "", of the network) before and after; None where there is none."""
+    """A metric of two aligned blocks (or of the network: "") before and after; None if missing."""
 
     variant: str
     name: str
@@ -26,19 +26,19 @@ class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def block(self) -> str:
-        """The block's name, both where they differ: "12", "12 → 7", "12 → –"."""
+        """The block's name, or both if they differ: "12", "12 → 7", "12 → –"."""
         return " → ".join(dict.fromkeys("–" if n is None else n for n in (self.old_block, self.new_block)))
 
     @property
     def differs(self) -> bool:
-        """Whether it changed."""
+        """True if the value changed."""
         return self.old != self.new
 
 
 class TimeChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A part's time before and after; the timing is None where it was not measured.
+    """A part's latency before and after; a timing is None if it was not measured.
 
-    part: as the new network calls it; counterpart: as the old one does.
+    part, counterpart: the part's name in the new and in the old network.
     """
 
     variant: str
@@ -50,7 +50,7 @@ class TimeChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """Everything that was compared, changed or not; `notes` say what else differs."""
+    """All compared metrics and latencies, changed or not. notes: other differences."""
 
     old: Found
     new: Found
@@ -60,9 +60,9 @@ class Diff(msgspec.Struct, frozen=True):
 
 
 def diff(old: Found, new: Found) -> Diff:
-    """From `old` to `new`: the network, and the variants that both have.
+    """Compare `old` with `new`: the network, and the variants that both have.
 
-    Bytes are those of a dtype and batch that both were measured with, else of each one's first.
+    Bytes are for a dtype and batch that both were measured with, else for the first of each.
     """
     size = next((each for each in new.sizes if each in old.sizes), None)
     if size:
@@ -86,7 +86,7 @@ def _figures(old: Found, new: Found, variant: str) -> Iterator[FigureChange]:
         yield FigureChange(
             variant=variant, name=name, unit=a.unit, old_block="", new_block="", old=a.value, new=b.value
         )
-        if name != "arena":  # its blocks are those of peak.folded
+        if name != "arena":  # its blocks are equal to those of peak.folded
             yield from _blocks(variant, name, a, b, joined(graphs))
 
 
@@ -101,16 +101,15 @@ def _blocks(
 
 
 def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
-    """The times of the whole network and of its blocks, as far as both networks have them."""
+    """Compare the latencies of the parts that both networks have."""
     if old.run is None or new.run is None:
         return
-    before, after = timings_of(old.run, variant), timings_of(new.run, variant)
-    same = _counterparts(old, new, variant)
+    before, after = timings_by_part(old.run, variant), timings_by_part(new.run, variant)
     pairs = paired(targets_of(old.run, variant), targets_of(new.run, variant)).pairs
     seen = set()
-    for part, counterpart in same.items():
+    for part, counterpart in _counterparts(old, new, variant).items():
         for a, b in _pairs(before.get(counterpart, []), after.get(part, []), pairs):
-            if (id(a), id(b)) in seen:  # an identical part's, told already
+            if (id(a), id(b)) in seen:  # of an identical part
                 continue
             seen.add((id(a), id(b)))
             change = _change(a, b, old.run, new.run)
@@ -118,10 +117,11 @@ def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
 
 
 def _counterparts(old: Found, new: Found, variant: str) -> dict[str, str]:
-    """Each part of the new network with what it is compared with: the whole with the whole, a block with
-    the one that it is aligned with, a module with the one at the same path.
+    """Map each part of the new network to its counterpart in the old one.
+
+    Blocks are aligned; modules have the same path; the whole network is compared with the whole network.
     """
-    timed = [timings_of(each.run, variant) if each.run else {} for each in (old, new)]
+    timed = [timings_by_part(each.run, variant) if each.run else {} for each in (old, new)]
     graphs = [each.subjects[variant].graph for each in (old, new)]
     blocks = {name for graph in graphs for name in graph.block_names}
     modules = {part: part for part in timed[1] if part in timed[0] and part not in blocks}
@@ -131,7 +131,7 @@ def _counterparts(old: Found, new: Found, variant: str) -> dict[str, str]:
 def _pairs(
     old: list[Timing], new: list[Timing], pairs: Mapping[Target, Target]
 ) -> Iterator[tuple[Timing | None, Timing | None]]:
-    """Timings of one part whose targets belong together; then those of either side that are alone."""
+    """Pair the timings of one part by target; then yield those of the old run without a pair."""
     before = {timing.target: timing for timing in old}
     for timing in new:
         yield before.pop(pairs[timing.target], None) if timing.target in pairs else None, timing
@@ -150,18 +150,18 @@ def _notes(old: Found, new: Found, times: Sequence[TimeChange]) -> Iterator[str]
         unpriced = {op.name: None for op in graph.operations if op.flops is None}
         if unpriced:
             ops = ", ".join(unpriced)
-            yield f"{each.source}: no price is known for {ops}: MACs and FLOPs are at least what is shown."
+            yield f"{each.source}: no price is known for {ops}. MACs and FLOPs are lower bounds."
     if old.subject.input != new.subject.input:
         sizes = ["×".join(map(str, each.subject.input)) for each in (old, new)]
-        yield f"The input is {sizes[0]} in the old one and {sizes[1]} in the new one."
+        yield f"The input is {sizes[0]} in the old network and {sizes[1]} in the new one."
     if (old.dtype, old.batch) != (new.dtype, new.batch):
         yield (
-            f"Bytes are those of {old.dtype}, batch {old.batch} in the old one "
-            f"and of {new.dtype}, batch {new.batch} in the new one."
+            f"Bytes are for {old.dtype}, batch {old.batch} in the old network "
+            f"and for {new.dtype}, batch {new.batch} in the new one."
         )
     for name in [*old.subjects, *new.subjects]:
         if (name in old.subjects) != (name in new.subjects):
-            yield f"The variant {name} is only in the {'old' if name in old.subjects else 'new'} one."
+            yield f"The variant {name} is only in the {'old' if name in old.subjects else 'new'} run."
     if old.run and new.run:
         if any(each.change.verdict != "not comparable" for each in times):
             yield from _target_notes(old.run, new.run)
@@ -170,23 +170,23 @@ def _notes(old: Found, new: Found, times: Sequence[TimeChange]) -> Iterator[str]
 
 
 def _target_notes(old: Run, new: Run) -> Iterator[str]:
-    """Name the fields in which the times that are compared differ."""
+    """Name the fields of the targets that differ between compared latencies."""
     for field in paired(targets_of(old), targets_of(new)).differing:
         a, b = (named_field(run.targets[0], field) for run in (old, new))
-        how = "; times are compared per image" if field == "batch" else ""
-        yield f"Times at {a} in the old one are compared with {b} in the new one{how}."
+        how = ", per image" if field == "batch" else ""
+        yield f"Times for {a} in the old run are compared with times for {b} in the new run{how}."
 
 
 def _alignment_notes(old: Found, new: Found) -> Iterator[str]:
-    """Name the parts whose times are not compared, since the other network has no such part."""
+    """Name the measured parts without a counterpart in the other network."""
     for variant in [name for name in old.subjects if name in new.subjects]:
-        same = _counterparts(old, new, variant)
-        for which, found, kept in (("old", old, same.values()), ("new", new, same.keys())):
-            timed = timings_of(found.run, variant) if found.run else {}
-            alone = [part for part, timings in timed.items() if timings and part not in kept]
+        parts = _counterparts(old, new, variant)
+        for which, found, compared in (("old", old, parts.values()), ("new", new, parts.keys())):
+            timed = timings_by_part(found.run, variant) if found.run else {}
+            alone = [part for part, timings in timed.items() if timings and part not in compared]
             if alone:
-                of = f"the {which} network" + (f", {variant}," if variant else "")
-                yield f"Not compared: times of parts of {of} without a counterpart: {', '.join(alone)}."
+                of = f"the {which} network" + (f" {variant}" if variant else "")
+                yield f"Parts of {of} without a counterpart are not compared: {', '.join(alone)}."
 
 
 def _host_notes(old: Run, new: Run) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What `diff` and `check` found, as the JSON documents that they write."""
+"""JSON documents of `diff` and `check`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,21 +13,21 @@ from .figures import Found
 from .judge import Judgement
 
 
-def diff_document(found: Diff) -> dict[str, Any]:
-    """Both networks, and every figure and time of both that was compared."""
+def diff_document(diff: Diff) -> dict[str, Any]:
+    """Return both networks, the changes of their metrics, and the changes of their latencies."""
     return {
         "schema": SCHEMA,
-        "old": _found(found.old),
-        "new": _found(found.new),
-        "notes": found.notes,
-        "totals": [_figure_change(each) for each in found.figures if not each.block],
-        "blocks": [_figure_change(each) for each in found.figures if each.block and each.differs],
-        "times": [_time_change(each) for each in found.times],
+        "old": _found(diff.old),
+        "new": _found(diff.new),
+        "notes": diff.notes,
+        "totals": [_figure_change(each) for each in diff.figures if not each.block],
+        "blocks": [_figure_change(each) for each in diff.figures if each.block and each.differs],
+        "times": [_time_change(each) for each in diff.times],
     }
 
 
 def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgement]) -> dict[str, Any]:
-    """What was held against which budgets, and every verdict with limit, value and margin."""
+    """Return what was checked, and the verdict on each budget with limit, value and margin."""
     return {
         "schema": SCHEMA,
         "checked": _found(found),
@@ -35,24 +35,12 @@ def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgeme
         "passed": all(each.breach != "error" for each in judged),
         "verdicts": [
             {
+                **asdict(each),
                 "budget": each.budget.name,
                 "written": each.budget.written,
                 "level": each.budget.level,
-                "dtype": each.dtype,
-                "batch": each.batch,
-                "baseline_dtype": each.baseline_dtype,
-                "baseline_batch": each.baseline_batch,
-                "target": each.target,
-                "baseline_target": each.baseline_target,
-                "unit": each.unit,
-                "limit": each.limit,
-                "value": each.value,
                 "margin": each.margin,
-                "baseline": each.baseline,
-                "status": each.status,
                 "breach": each.breach,
-                "reason": each.reason,
-                "spenders": each.spenders,
             }
             for each in judged
         ],

@@ -1,9 +1,10 @@
-"""Whether a network is within its budgets, and what spends most of those that it exceeds."""
+"""Check a network against its budgets, and find the top contributors to exceeded ones."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ..analysis.compare import compare, state
 from ..cost.counts import Dtype
@@ -11,10 +12,10 @@ from ..graph.align import aligned
 from ..record.run import NET
 from ..record.target import Target, paired
 from ..record.timing import Timing
-from .figures import LATENCY, Found, Unit, figures, targets_of, timings_of, unit_of
+from .figures import LATENCY, Found, Unit, figures, targets_of, timings_by_part, unit_of
 from .limits import Budget, Level
 
-_SPENDERS: Final = 3
+_MOST_LISTED: Final = 3
 
 _Size = tuple[Dtype, int]
 """The dtype and batch on which bytes depend."""
@@ -23,7 +24,7 @@ Status = Literal["within", "exceeded", "not measured", "not comparable"]
 
 
 class Spender(msgspec.Struct, frozen=True):
-    """A block, what it has of a figure, its share of the network's, and what it had in the baseline."""
+    """A contributor: a block, its value, its share of the network's value, its baseline value."""
 
     block: str
     value: int | float
@@ -32,13 +33,12 @@ class Spender(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """One budget held against what was found.
+    """Verdict on one budget.
 
-    target: of a time, what it was taken on; baseline_target: what its baseline was. dtype, batch: of a
-    figure in bytes, for which it is told; None where there is nothing to tell apart. baseline_dtype,
-    baseline_batch: those of its baseline, where they differ. limit, value, baseline: in `unit`, None where
-    there is none. reason: why nothing could be judged, or why a time above its limit is no breach.
-    spenders: of an exceeded budget, the blocks that spend the most.
+    target, baseline_target: of a latency and its baseline. dtype, batch: of a metric in bytes; None if it
+    is checked at one only. baseline_dtype, baseline_batch: those of the baseline, if they differ.
+    limit, value, baseline: in `unit`, or None. reason: why the budget was not checked, or why a latency
+    above the limit is within it. spenders: top contributors to an exceeded budget.
     """
 
     budget: Budget
@@ -58,8 +58,9 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def measured_as(self) -> str:
-        """The settings of a time, e.g. "fp32, batch 1, 1 thread → int8, batch 1, 1 thread" where those of the
-        baseline differ; the dtype and batch of a figure, likewise, if any.
+        """Settings of a latency, or dtype and batch of a metric in bytes; "" without any.
+
+        After those of the baseline, if they differ: "fp32, batch 1, 1 thread → int8, batch 1, 1 thread".
         """
         if self.target is None:
             sizes = _named_size(self.baseline_dtype, self.baseline_batch), _named_size(self.dtype, self.batch)
@@ -72,12 +73,12 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def margin(self) -> int | float | None:
-        """What is left of the limit; negative where the value is above it."""
+        """Limit minus value; negative if the value is above the limit."""
         return None if self.limit is None or self.value is None else self.limit - self.value
 
     @property
     def breach(self) -> Level | None:
-        """How loud it is: what was not measured is an error, whatever the budget's level."""
+        """Severity; None if within the limit. "not measured" is an error at every level."""
         if self.status == "within":
             return None
         return "error" if self.status == "not measured" else self.budget.level
@@ -88,9 +89,9 @@ def _named_size(dtype: Dtype | None, batch: int | None) -> str:
 
 
 def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tuple[Judgement, ...]:
-    """Every budget's judgement; that of a time on each target on which it was taken.
+    """Check every budget; a latency at each target that it was measured at.
 
-    A budget with a change needs the baseline.
+    A relative budget needs the baseline.
     """
     judged: list[Judgement] = []
     for budget in budgets:
@@ -103,7 +104,7 @@ def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tu
 
 
 def _sizes(budget: Budget, found: Found) -> list[_Size]:
-    """The dtypes and batches at which a figure is judged: the budget's, or all that were measured."""
+    """Return the (dtype, batch) pairs to check a metric at: the budget's, or all measured ones."""
     if budget.dtype:
         return [(budget.dtype, found.batch)]
     if unit_of(budget.name) != "bytes":
@@ -114,7 +115,7 @@ def _sizes(budget: Budget, found: Found) -> list[_Size]:
 
 
 def _baseline_size(size: _Size, budget: Budget, found: Found, baseline: Found) -> _Size:
-    """The dtype and batch of a baseline's figure: what the baseline was measured with, of a table `size`."""
+    """Return the (dtype, batch) of a baseline's metric: one that it was measured with, else `size`."""
     if baseline.run is None or size in baseline.sizes:
         return size
     if budget.dtype:
@@ -127,10 +128,10 @@ def _baseline_size(size: _Size, budget: Budget, found: Found, baseline: Found) -
 def _judge_figure(
     budget: Budget, size: _Size, several: bool, found: Found, baseline: Found | None
 ) -> Judgement:  # fmt: skip
-    """several: whether the budget is judged at other sizes too."""
+    """several: True if the budget is checked at other sizes too."""
     new = figures(found.subject.graph, *size)[budget.name]
     dtype, batch = size if several else (budget.dtype, None)
-    plain = Judgement(
+    judgement = Judgement(
         budget=budget, unit=new.unit, status="within", dtype=dtype, batch=batch, limit=budget.limit,
         value=new.value,
     )  # fmt: skip
@@ -139,18 +140,18 @@ def _judge_figure(
         was = _baseline_size(size, budget, found, baseline)
         old = figures(baseline.subject.graph, *was)[budget.name]
         if old.value is None:
-            return msgspec.structs.replace(plain, status="not measured", reason=new.reason or old.reason)
-        limit = int(old.value * (1 + budget.change))  # whole figures: none lies between it and the limit
-        plain = msgspec.structs.replace(plain, limit=limit, baseline=old.value)
+            return replace(judgement, status="not measured", reason=new.reason or old.reason)
+        limit = int(old.value * (1 + budget.change))  # rounded down, since values are integers
+        judgement = replace(judgement, limit=limit, baseline=old.value)
         if was != size and new.unit == "bytes":
-            plain = msgspec.structs.replace(
-                plain, dtype=size[0], batch=size[1], baseline_dtype=was[0], baseline_batch=was[1]
+            judgement = replace(
+                judgement, dtype=size[0], batch=size[1], baseline_dtype=was[0], baseline_batch=was[1]
             )
         same = aligned(baseline.subject.graph, found.subject.graph)
         known = {block: old.blocks[name] for block, name in same.items() if name in old.blocks}
-    if new.value is None or (new.reason and new.value <= (plain.limit or 0)):
-        return msgspec.structs.replace(plain, status="not measured", reason=new.reason)
-    return _limited(plain, plain.limit, new.blocks, known)
+    if new.value is None or (new.reason and new.value <= (judgement.limit or 0)):
+        return replace(judgement, status="not measured", reason=new.reason)
+    return _limited(judgement, new.blocks, known)
 
 
 def _judge_times(budget: Budget, found: Found, baseline: Found | None) -> list[Judgement]:
@@ -165,40 +166,38 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     if new.seconds is None:
         return _judgement(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
-        return _limited(_judgement(budget, new), budget.limit, _blocks(found, new), {})
+        return _limited(_judgement(budget, new), _blocks(found, new), {})
     before, reason = _of_backend(baseline, new.target.backend, budget)
     pairs = paired(targets_of(baseline.run), targets_of(found.run)).pairs
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
     if old is None or baseline.run is None or found.run is None:
-        why = reason or f"{baseline.source} was not measured as {new.target.settings} on {new.target.backend}"
+        why = reason or f"{baseline.source} was not measured at {new.target.settings} on {new.target.backend}"
         return _judgement(budget, new, "not measured", why)
     if old.seconds is None:
         return _judgement(budget, new, "not measured", f"in {baseline.source} it is {state(old)}")
     scale = new.target.batch / old.target.batch  # times of different batches are compared per image
     base = scale * old.seconds
     limit = base * float(1 + budget.change)
-    plain = msgspec.structs.replace(
-        _judgement(budget, new), limit=limit, baseline=base, baseline_target=old.target
-    )
+    judgement = replace(_judgement(budget, new), limit=limit, baseline=base, baseline_target=old.target)
     moved = compare(old, new, baseline.run, found.run)
     if moved.low is None:
-        return msgspec.structs.replace(plain, status="not comparable", reason=moved.reason)
+        return replace(judgement, status="not comparable", reason=moved.reason)
     how = "" if moved.clock == "wall" else f"by {moved.clock} time, "
     if moved.verdict != "slower" or moved.low <= 1 + budget.change:
-        reason = f"above it, but {how}the change is {moved}" if new.seconds > limit else ""
-        return msgspec.structs.replace(plain, reason=reason)
+        reason = f"not significant: {how}the change is {moved}" if new.seconds > limit else ""
+        return replace(judgement, reason=reason)
     known = _blocks(baseline, old)
     same = aligned(baseline.subject.graph, found.subject.graph)
     earlier = {block: scale * known[was] for block, was in same.items() if was in known}
-    spenders = _most(_blocks(found, new), new.seconds, earlier)
+    spenders = _top(_blocks(found, new), new.seconds, earlier)
     reason = f"{how}the change is {moved}" if how else ""
-    return msgspec.structs.replace(plain, status="exceeded", reason=reason, spenders=spenders)
+    return replace(judgement, status="exceeded", reason=reason, spenders=spenders)
 
 
 def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:
-    """The whole network's timings on `backend`, or why there are none."""
+    """Return the whole network's timings on `backend`, or the reason why there are none."""
     if found.run is None:
-        return [], f"{found.source} is a table, which has no times; profile it, and check the run"
+        return [], f"{found.source} is a table, which has no times; profile it and check the run"
     ours = [t for t in found.run.timings if t.target.backend == backend and not t.variant]
     whole = [t for t in ours if t.part == NET and budget.dtype in (None, t.target.dtype)]
     if whole:
@@ -219,29 +218,28 @@ def _judgement(
     )  # fmt: skip
 
 
-def _limited(
-    plain: Judgement, limit: float | None, new: Mapping[str, float], old: Mapping[str, float]
-) -> Judgement:
-    if plain.value is None or limit is None or plain.value <= limit:
-        return plain
-    return msgspec.structs.replace(plain, status="exceeded", spenders=_most(new, plain.value, old))
+def _limited(judgement: Judgement, new: Mapping[str, float], old: Mapping[str, float]) -> Judgement:
+    if judgement.value is None or judgement.limit is None or judgement.value <= judgement.limit:
+        return judgement
+    return replace(judgement, status="exceeded", spenders=_top(new, judgement.value, old))
 
 
 def _blocks(found: Found, like: Timing) -> dict[str, float]:
-    """Each block's time on the target of `like`, where it was measured."""
+    """Return each measured block's seconds per call on the target of `like`."""
     if found.run is None:
         return {}
     return {
         part: timing.seconds
-        for part, timings in timings_of(found.run).items()
+        for part, timings in timings_by_part(found.run).items()
         for timing in timings
         if part != NET and timing.target == like.target
         if timing.seconds is not None
     }
 
 
-def _most(new: Mapping[str, float], whole: float, old: Mapping[str, float]) -> tuple[Spender, ...]:
-    first = sorted(new, key=lambda block: -new[block])[:_SPENDERS]
+def _top(new: Mapping[str, float], whole: float, old: Mapping[str, float]) -> tuple[Spender, ...]:
+    """Return the top contributors. new, old: values of the blocks; whole: the network's."""
     return tuple(
-        Spender(block, new[block], new[block] / whole if whole else None, old.get(block)) for block in first
+        Spender(block, new[block], new[block] / whole if whole else None, old.get(block))
+        for block in sorted(new, key=lambda block: -new[block])[:_MOST_LISTED]
     )

@@ -1,13 +1,14 @@
-"""Budgets as a project writes them down: macs = "220M", latency.litert = "+5%", ..."""
+"""Parse budgets: macs = "220M", latency.litert = "+5%", ..."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, Final, Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, shown, suggestion
+from ..graph.errors import InputError, one_of, shown, suggestion
 from .figures import LATENCY, NAMES, unit_of
 from .units import parse_bytes, parse_change, parse_count, parse_seconds
 
@@ -19,11 +20,11 @@ _PARSERS: Final = {"count": parse_count, "bytes": parse_bytes, "seconds": parse_
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit for one figure.
+    """A limit for one metric.
 
-    written: as the project wrote the limit. limit: it, in the figure's unit; None where `change`
-    is what a baseline's figure may change by, as a share of it. level: what a breach is. dtype:
-    for which type it holds; None for the type that was measured.
+    written: the limit as text. limit: its value in the metric's unit; None for a relative limit. change:
+    relative limit, as a fraction of the baseline's value. level: severity if it is exceeded. dtype: the
+    dtype that it is for; None for all measured ones.
     """
 
     name: str
@@ -37,23 +38,23 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 def budgets_from(
     document: Mapping[str, Any], where: str, backend_of: Callable[[str], str]
 ) -> tuple[Budget, ...]:  # fmt: skip
-    """The budgets in a decoded TOML table. Raises InputError about `where`.
+    """Return the budgets in a decoded TOML table. Raises InputError about `where`.
 
-    Each is a limit, a table { limit, level, dtype }, or a list of those. backend_of: the name of the
-    backend called so; raises InputError for one that is not known.
+    Each is a limit, a table { limit, level, dtype }, or a list of these. backend_of: returns the name of
+    a backend for its name or alias; raises InputError for an unknown one.
     """
-    found: list[Budget] = []
+    budgets: list[Budget] = []
     for name, value in _flat(document):
         known = _known(name, where, backend_of)
         for item in value if isinstance(value, list) else [value]:
-            found.append(_budget(known, item, f"{where}, budget {name}"))
-    if not found:
+            budgets.append(_budget(known, item, f"{where}, budget {name}"))
+    if not budgets:
         raise InputError(f"{where}: holds no budget; expected {', '.join(_NAMES)}")
-    return tuple(found)
+    return tuple(budgets)
 
 
 def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Names with dots, as TOML reads `peak.folded` and `latency.litert`."""
+    """Yield dotted names such as peak.folded, which TOML nests, with their values."""
     for name, value in document.items():
         if f"{name}." in {"peak.", LATENCY} and isinstance(value, Mapping):
             yield from ((f"{name}.{rest}", each) for rest, each in value.items())
@@ -62,7 +63,7 @@ def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _known(name: str, where: str, backend_of: Callable[[str], str]) -> str:
-    """The budget's name, with the backend's own in that of a latency."""
+    """Return the budget's name, with the backend's alias resolved. Raises InputError."""
     if name in NAMES:
         return name
     if not name.startswith(LATENCY):
@@ -77,31 +78,26 @@ def _budget(name: str, value: Any, where: str) -> Budget:
     table = value if isinstance(value, Mapping) else {"limit": value}
     for key in table:
         if key not in _KEYS:
-            raise InputError(f"{where}: the key {shown(key)} is unknown; allowed are {', '.join(_KEYS)}")
+            raise InputError(f"{where}: the key {shown(key)} is unknown; {suggestion(key, _KEYS)}")
     if "limit" not in table:
-        raise InputError(f"{where}: the key limit is missing; allowed is a limit, or a table with one")
+        raise InputError(f"{where}: the key limit is missing; expected a limit, or a table with one")
     level, dtype = table.get("level", "error"), table.get("dtype")
-    _one_of(level, get_args(Level), f"{where}: level")
+    one_of(level, get_args(Level), f"{where}: level")
     if dtype is not None:
-        _one_of(dtype, DTYPE_BYTES, f"{where}: dtype")
+        one_of(dtype, DTYPE_BYTES, f"{where}: dtype")
     return _limited(Budget(name=name, written=_text(table["limit"]), level=level, dtype=dtype), where)
 
 
 def _limited(budget: Budget, where: str) -> Budget:
     unit = unit_of(budget.name)
     if not budget.written.startswith(("+", "-")):
-        return msgspec.structs.replace(budget, limit=_PARSERS[unit](budget.written, where))
+        return replace(budget, limit=_PARSERS[unit](budget.written, where))
     change = parse_change(budget.written, where)
     if unit == "seconds" and change < 0:
-        raise InputError(f"{where}: {budget.written} is not allowed; allowed for a time is +0% or more")
-    return msgspec.structs.replace(budget, change=change)
-
-
-def _one_of(value: Any, allowed: Collection[str], what: str) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise InputError(f"{what}: {shown(value)} is not allowed; allowed are {', '.join(allowed)}")
+        raise InputError(f"{where}: {budget.written} is not allowed; expected +0% or more for a latency")
+    return replace(budget, change=change)
 
 
 def _text(value: Any) -> str:
-    """The limit as text; an integer of TOML is one too."""
+    """Return the limit as text; TOML may have an integer."""
     return value.strip() if isinstance(value, str) else shown(value)

@@ -1,4 +1,4 @@
-"""What `compare` sets side by side of each network."""
+"""Costs and memory of a network, for comparisons."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from .memory import Arena, Peaks, arena, peaks
 
 
 class Network(msgspec.Struct, frozen=True):
-    """A graph with everything that is compared about it."""
+    """A graph with its costs and memory at fp32, batch 1. blocks: totals by name."""
 
     graph: Graph
     totals: Totals
@@ -20,7 +20,7 @@ class Network(msgspec.Struct, frozen=True):
 
 @once
 def network(graph: Graph) -> Network:
-    """`graph`, counted and planned at fp32, batch 1."""
+    """Count `graph` and plan its memory, at fp32, batch 1."""
     costs = count(graph)
-    blocks = {group.name: group for group in subtotals(graph, costs)}
+    blocks = {block.name: block for block in subtotals(graph, costs)}
     return Network(graph, total(costs), blocks, peaks(graph), arena(graph))

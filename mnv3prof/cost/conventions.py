@@ -1,7 +1,7 @@
-"""What each counter of the field counts, as coefficients of named terms; and where theirs and ours meet.
+"""Conventions of other FLOP counters as coefficients of terms, and reconciliation of their results.
 
-A counter's figure is a sum over classes of operations: its coefficient of the class times the
-class's quantity in the network. The tests recover every coefficient from the tool itself.
+A counter's result is a sum over terms: coefficient × quantity of the term in the network. The tests
+derive every coefficient from the tool itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from ..graph.graph import Graph, Layer
 from ..graph.ops import OPS
 
 _NOT_RECOVERED: Final = ("matmul", "einsum")
-"""Products of which no tool's coefficient is known yet."""
+"""Products for which no tool's coefficient is known."""
 _WEIGHTED: Final = [op for op in OPS.values() if op.weighted and op.name not in _NOT_RECOVERED]
 _OTHERS: Final = [op for op in OPS.values() if op.kind in ("norm", "activation", "pool", "elementwise")]
 TERMS: Final = {
@@ -28,14 +28,14 @@ TERMS: Final = {
     "pool_out": "average pool, output elements",
     **{op.name: f"{op.title}, elements" for op in _OTHERS if op.kind == "elementwise"},
 }
-"""Every term: a class of operations and the quantity in which it is counted."""
+"""Title of each term: a class of operations and the quantity that is counted."""
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """A figure that a tool prints.
+    """A total that a tool prints.
 
-    printed_as: what the tool calls it. version: the one whose coefficients these are.
-    coefficients: how often each term is counted; a term that is not named is not counted.
+    printed_as: the tool's name for it. version: of the tool with these coefficients.
+    coefficients: how often each term is counted; 0 for terms that are left out.
     """
 
     printed_as: str
@@ -44,7 +44,7 @@ class Counter(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What a tool printed for a network, or why it printed nothing."""
+    """Result of a counter for a network, or the reason why there is none."""
 
     tool: str
     version: str | None
@@ -54,7 +54,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """A reading, the total that the coefficients explain, and what is left: printed − explained."""
+    """A counter result, the total by the coefficients, and the remainder: printed − explained."""
 
     reading: Reading
     explained: int
@@ -62,14 +62,14 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 class Reconciliation(msgspec.Struct, frozen=True):
-    """Quantities of the terms that the network has, and every tool's figure explained by them."""
+    """Quantities of the network's terms, and every counter result reconciled with them."""
 
     quantities: Mapping[str, int]
     tools: tuple[Explained, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is left unexplained in any figure that was printed."""
+        """True if every printed result is fully reconciled (remainder 0)."""
         return not any(tool.remainder for tool in self.tools)
 
 
@@ -89,7 +89,7 @@ COUNTERS: Final[Mapping[str, Counter]] = {
         "0.7.5",
         {
             **_MACS, **_BIASES,
-            # A module's hook and its functional's patch both fire for batch norm, ReLU and pooling.
+            # Batch norm, ReLU and pooling are counted by the module's hook and by the patched functional.
             "batch_norm": 2, "relu": 2, "pool_in": 2,
             "relu6": 1, "hardswish_relu6": 1, "hardsigmoid_relu6": 1, "swish": 1,
         },
@@ -117,23 +117,23 @@ COUNTERS: Final[Mapping[str, Counter]] = {
         "1.0.1",
         {
             **_MACS, **_BIASES,
-            "batch_norm": 1,  # folded by the exporter: the bias that is left
+            "batch_norm": 1,  # the exporter folds it into the convolution, which gets a bias
             "relu": 1, "relu6": 2, "hardswish": 5, "hardswish_relu6": 8, "hardswish_clamp": 8,
             "hardsigmoid": 4, "hardsigmoid_relu6": 7, "sigmoid": 32, "swish": 33,
             "pool_in": 1, "pool_out": 4, "mul": 1, "add": 1,
         },
     ),
 }  # fmt: skip
-"""The figures of the field's counters by name, in the order in which they are shown."""
+"""The counters by name, in display order."""
 
 
 def counter(tool: str) -> Counter:
-    """The counter called `tool`. Raises InputError, with the names there are."""
+    """Return the counter called `tool`. Raises InputError."""
     return lookup(tool, COUNTERS, "counter")
 
 
 def terms(graph: Graph, layer: Layer) -> dict[str, int] | None:
-    """The quantities that one layer adds, by term. None for an operation that has no term."""
+    """Return the quantities of a layer by term; None if its operation has no term."""
     elements, kind = layer.elements, layer.operation.kind
     if kind == "view":
         return {}
@@ -150,7 +150,7 @@ def terms(graph: Graph, layer: Layer) -> dict[str, int] | None:
 
 
 def quantities(graph: Graph) -> dict[str, int]:
-    """The sums of the terms that the network has, in TERMS' order."""
+    """Return the network's quantities by term, in the order of TERMS, without zeros."""
     sums = dict.fromkeys(TERMS, 0)
     for layer in graph.layers:
         for term, quantity in (terms(graph, layer) or {}).items():
@@ -159,24 +159,25 @@ def quantities(graph: Graph) -> dict[str, int]:
 
 
 def counted_as(graph: Graph, tool: str) -> tuple[int | None, ...]:
-    """The figure that `tool` gives each layer, in the graph's order: None for an operation of which it is
-    not known how the tool counts it. Raises InputError.
+    """Return the count of each layer in `tool`'s convention, in the graph's order.
+
+    None: the tool's convention for the operation is not known. Raises InputError.
     """
     coefficients = counter(tool).coefficients
-    found = (terms(graph, layer) for layer in graph.layers)
-    return tuple(None if each is None else _weighed(each, coefficients) for each in found)
+    by_layer = (terms(graph, layer) for layer in graph.layers)
+    return tuple(None if each is None else _weighted_sum(each, coefficients) for each in by_layer)
 
 
 def reconcile(graph: Graph, readings: Sequence[Reading]) -> Reconciliation:
-    """Each reading beside the total that its tool's coefficients explain."""
-    found = quantities(graph)
+    """Compare each counter result with the total by its tool's coefficients."""
+    known = quantities(graph)
     tools = []
     for reading in readings:
-        explained = _weighed(found, counter(reading.tool).coefficients)
-        left = None if reading.printed is None else reading.printed - explained
-        tools.append(Explained(reading, explained, left))
-    return Reconciliation(found, tuple(tools))
+        explained = _weighted_sum(known, counter(reading.tool).coefficients)
+        remainder = None if reading.printed is None else reading.printed - explained
+        tools.append(Explained(reading, explained, remainder))
+    return Reconciliation(known, tuple(tools))
 
 
-def _weighed(quantities: Mapping[str, int], coefficients: Mapping[str, int]) -> int:
+def _weighted_sum(quantities: Mapping[str, int], coefficients: Mapping[str, int]) -> int:
     return sum(coefficients.get(term, 0) * quantity for term, quantity in quantities.items())

@@ -1,18 +1,18 @@
-"""What each operation must cost: MACs, FLOPs, parameters and bytes, as exact integers.
+"""Count MACs, FLOPs, parameters and bytes of each operation, as integers.
 
 One MAC is one multiply-accumulate of a convolution, linear layer or matrix product (the paper's MAdds).
-FLOPs are 2 × MACs and every other arithmetic operation at the price that graph.ops gives it. Bytes are
-those of the deployed network: batch norm is folded into its convolution, the activation is applied as
-the result is stored, and each tensor and each weight is moved once.
+FLOPs are 2 × MACs plus all other arithmetic operations at the prices in graph.ops. Bytes are those of
+the deployed network: batch norm is folded into its convolution, the activation is fused, and each
+tensor and each weight is moved once.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from ..graph.errors import InputError, require, shown
+from ..graph.errors import InputError, one_of, require
 from ..graph.graph import Block, Graph, Layer
 from ..graph.once import once
 from ..graph.ops import Op
@@ -25,12 +25,11 @@ DTYPE_BYTES: Final[dict[Dtype, int]] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8":
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Cost of one layer for one image: `macs`, `flops`, `params` (what a state_dict trains), and
-    bytes of weights, bytes read (inputs and weights) and bytes written. Weights that several layers
-    share are the first one's.
+    """Cost of one layer for one image.
 
-    fused_into: the layer as part of which it runs, "" for one that runs by itself. reason: says why
-    MACs or FLOPs are None.
+    params: trainable parameters; shared weights are counted at their first layer. weight_bytes: deployed
+    weights. read_bytes: inputs and weights. write_bytes: output. fused_into: the layer that it is fused
+    into, or "". reason: why MACs or FLOPs are None.
     """
 
     layer: str
@@ -45,10 +44,10 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Sum of the costs of `layers` layers: a block's, an operation's, or the network's.
+    """Sum of the costs of several layers: a block's, an operation's, or the network's.
 
-    unpriced: the layers whose MACs or FLOPs are None; then `macs` and `flops` are lower bounds.
-    parted: True if it has a fused layer, but not the layer into which that is fused.
+    layers: their number. unpriced: those whose MACs or FLOPs are None, so that `macs` and `flops` are
+    lower bounds. parted: True if it has a fused layer without the layer that it is fused into.
     """
 
     name: str
@@ -64,8 +63,10 @@ class Totals(msgspec.Struct, frozen=True):
 
     @property
     def intensity(self) -> float | None:
-        """Arithmetic intensity in FLOPs per byte moved. None if no byte is moved, if FLOPs are not known,
-        or if a fused layer's FLOPs are done where another layer's bytes are moved.
+        """Arithmetic intensity in FLOPs per byte moved.
+
+        None if no byte is moved, if FLOPs are not known, or if `parted`: FLOPs and bytes are then of
+        different layers.
         """
         moved = self.read_bytes + self.write_bytes
         return self.flops / moved if moved and not self.parted and not self.unpriced else None
@@ -73,13 +74,14 @@ class Totals(msgspec.Struct, frozen=True):
 
 @once
 def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded") -> tuple[Cost, ...]:
-    """The cost of every layer, in the graph's order, at `dtype` for weights and activations.
+    """Return the cost of every layer, in the graph's order. Raises InputError.
 
-    With batch_norm="separate" each operation runs by itself: batch norm costs 2 FLOPs an element
-    and keeps its four vectors, and activations move their own bytes. Raises InputError.
+    dtype: of weights and activations. With batch_norm="separate" nothing is fused: batch norm costs
+    2 FLOPs per element and has four vectors, and activations move their own bytes.
     """
-    _known(batch_norm, get_args(BatchNorm), "batch norm")
-    sizes = _Sizes(graph.elements, element_bytes(dtype), bias_bytes(dtype))
+    one_of(batch_norm, get_args(BatchNorm), "batch norm")
+    element = element_bytes(dtype)
+    sizes = _Sizes(graph.elements, element, 4 if dtype == "int8" else element)  # int8: biases of 32 bits
     fused = graph.fused if batch_norm == "folded" else {}
     biased = {layer.name for layer in graph.layers if layer.biased} if fused else set()
     known: set[str] = set()
@@ -94,24 +96,14 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
     return tuple(costs)
 
 
-def bias_bytes(dtype: Dtype) -> int:
-    """Bytes of one element of a bias: int8 keeps its biases in 32 bits. Raises InputError."""
-    return 4 if dtype == "int8" else element_bytes(dtype)
-
-
 def element_bytes(dtype: Dtype) -> int:
-    """Bytes of one weight or activation. Raises InputError for a type that is not known."""
-    _known(dtype, DTYPE_BYTES, "dtype")
+    """Bytes of one weight or activation. Raises InputError."""
+    one_of(dtype, DTYPE_BYTES, "dtype")
     return DTYPE_BYTES[dtype]
 
 
-def _known(value: str, allowed: Collection[str], what: str) -> None:
-    if value not in allowed:
-        raise InputError(f"{what}: {shown(value)} is not allowed; allowed are {', '.join(allowed)}")
-
-
 def total(costs: Iterable[Cost], name: str = "total") -> Totals:
-    """The sum of `costs`, called `name`."""
+    """Return the sum of `costs`, called `name`. Raises InputError."""
     require(costs, Iterable, "total", "what mnv3prof.count returns")
     layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
     unpriced: list[str] = []
@@ -137,11 +129,8 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
 
 
 def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:
-    """The sums over each block, operation or single layer, in the order in which they run.
-
-    Raises InputError for another `by`.
-    """
-    _known(by, get_args(By), "by")
+    """Return the sums by block, operation or layer, in execution order. Raises InputError."""
+    one_of(by, get_args(By), "by")
     require(graph, Graph, "subtotals", "what mnv3prof.expand returns")
     costs = tuple(costs)
     if len(costs) != len(graph.layers):
@@ -156,12 +145,12 @@ def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[To
 
 
 def group_of(block: Block, layer: Layer, by: By) -> str:
-    """The name of the group in which a layer is counted."""
+    """Return the name of a layer's group."""
     return {"block": block.name, "op": layer.op, "layer": layer.name}[by]
 
 
 class _Sizes(NamedTuple):
-    """Elements of every tensor by name, and bytes of an element and of a bias's element."""
+    """Elements of every tensor by name, and bytes per element of tensors and of biases."""
 
     elements: Mapping[str, int]
     element: int
@@ -169,8 +158,10 @@ class _Sizes(NamedTuple):
 
 
 def _cost(layer: Layer, op: Op, own: Sequence[int], into: str, biased: bool, sizes: _Sizes) -> Cost:
-    """own: elements of each of its weights, 0 for one that a layer before it has. into: the layer that it
-    is fused into, and biased: True if that one has a bias.
+    """Count one layer.
+
+    own: elements of each of its weights, 0 for one of an earlier layer. into: the layer that it is fused
+    into, or "". biased: True if that layer has a bias.
     """
     params = sum(own)
     name, outputs = layer.name, sizes.elements[layer.name]
@@ -179,7 +170,7 @@ def _cost(layer: Layer, op: Op, own: Sequence[int], into: str, biased: bool, siz
     if op.kind == "activation" and into and op.flops is not None:
         return Cost(name, 0, op.flops * outputs, 0, 0, 0, 0, into)
     if op.kind == "norm" and into:
-        # Its scale goes into the weights there, its shift into the bias, which may be new.
+        # The scale is folded into the weights, the shift into the bias, which may be new.
         shift = 0 if biased else layer.out_shape[0] * sizes.bias
         return Cost(name, 0, 0 if biased else outputs, params, shift, shift, 0, into)
     macs: int | None = layer.macs

@@ -1,15 +1,16 @@
-"""Bytes of activations that must be alive at once, by three definitions, and the arena that holds them.
+"""Peak activation memory by three definitions, and the arena plan.
 
-eager: what PyTorch eager mode holds, every open module call keeping its input. It is exact for a network
-    whose tensors are read by the next call or by a call around it, as those of layer tables are; what
-    else a forward() keeps, and a kernel's own memory, no graph shows.
-liveness: every operation has a buffer of its own, from the operation that writes it to its last reader.
-folded: liveness after batch norm and activation are folded into the layer that feeds them, as a
-    deployed runtime does; the least that a planned arena can need.
+eager: PyTorch eager mode, where each open module call keeps its input. It is exact if each tensor is read
+    by the next call or by an enclosing call, as in the networks of layer tables. Other references in a
+    forward() and the workspace of kernels are not counted.
+liveness (unfused peak): every operation has its own buffer, from its execution to its last reader's.
+folded (fused peak): liveness with batch norm and activation fused into the layer before them, as in a
+    deployed runtime; a lower bound of a planned arena.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Container, Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -21,11 +22,11 @@ from .counts import Dtype, element_bytes
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """The worst moment of one definition.
+    """Peak memory by one definition.
 
-    bytes: how many are alive at layer `layer` of block `block`. alive: (tensor, bytes) there; a
-    tensor is named by the layer that writes it, or is an input. blocks: the most bytes alive while
-    each block runs, in the graph's order; layers: the bytes alive while each layer runs.
+    bytes: live bytes at the peak, in layer `layer` of block `block`. alive: (tensor, bytes) of the live
+    tensors there; a tensor has the name of its layer or input. blocks: maximum of live bytes in each
+    block, in the graph's order. layers: live bytes in each layer.
     """
 
     bytes: int
@@ -37,7 +38,7 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 class Peaks(msgspec.Struct, frozen=True):
-    """The peak by each definition; `eager` is None for int8, which PyTorch eager does not run."""
+    """The three peaks. eager: None at int8, which PyTorch eager does not support."""
 
     eager: Peak | None
     liveness: Peak
@@ -45,7 +46,7 @@ class Peaks(msgspec.Struct, frozen=True):
 
 
 class Lifetime(msgspec.Struct, frozen=True):
-    """A tensor of `bytes` that layer number `first` writes and layer number `last` is the last to read."""
+    """A tensor's size, and the indices of the layers that write it and read it last."""
 
     tensor: str
     bytes: int
@@ -54,7 +55,7 @@ class Lifetime(msgspec.Struct, frozen=True):
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """A lifetime and where in the arena it lies: bytes offset to offset + bytes."""
+    """A tensor's lifetime and its place in the arena: bytes `offset` to `offset` + `bytes`."""
 
     tensor: str
     offset: int
@@ -64,7 +65,10 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Arena(msgspec.Struct, frozen=True):
-    """One buffer for all activations. `lower_bound`: no placement can need fewer bytes."""
+    """One buffer for all activations.
+
+    lower_bound: minimum bytes of any plan. naive_bytes: sum of all buffers, without reuse.
+    """
 
     bytes: int
     lower_bound: int
@@ -73,7 +77,7 @@ class Arena(msgspec.Struct, frozen=True):
 
 
 class Shortfall(msgspec.Struct, frozen=True):
-    """A block in which more bytes are alive than the budget allows, by `excess_bytes`."""
+    """A block with more live bytes than the budget, by `excess_bytes`."""
 
     block: str
     alive_bytes: int
@@ -81,7 +85,7 @@ class Shortfall(msgspec.Struct, frozen=True):
 
 
 class Fits(msgspec.Struct, frozen=True):
-    """Whether the arena of a planner fits; bytes and fits are None where `reason` says why none is known."""
+    """Result of a planner: bytes of its arena, and if it fits; None with a reason if unknown."""
 
     planner: str
     bytes: int | None
@@ -90,7 +94,7 @@ class Fits(msgspec.Struct, frozen=True):
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """Whether an arena fits into `budget` bytes, and the blocks that would have to shrink."""
+    """Result of fitting an arena into `budget` bytes, and the blocks that exceed it."""
 
     budget: int
     fits: bool
@@ -99,16 +103,16 @@ class Fit(msgspec.Struct, frozen=True):
 
 @once
 def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True) -> Peaks:
-    """The three peaks in bytes for `batch` images at `dtype`.
+    """Return the three peaks in bytes for `batch` images at `dtype`. Raises InputError.
 
-    `image`: whether the network's inputs count in liveness and folded (in eager they always do: the
-    caller holds them). Raises InputError.
+    image: include the network's inputs in liveness and folded. Eager always includes them, since the
+    caller holds them.
     """
     sizes = _sizes(graph, dtype, batch)
     return Peaks(
         eager=None if dtype == "int8" else _eager(graph, sizes),
-        liveness=_sweep(graph, _lifetimes(graph, sizes, (), image=image)),
-        folded=_sweep(graph, _lifetimes(graph, sizes, graph.fused, image=image)),
+        liveness=_liveness_peak(graph, _lifetimes(graph, sizes, (), image=image)),
+        folded=_liveness_peak(graph, _lifetimes(graph, sizes, graph.fused, image=image)),
     )
 
 
@@ -116,9 +120,9 @@ def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = 
 def arena(
     graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True, alignment: int = 1
 ) -> Arena:
-    """The folded network's activations placed greedily by size, offsets multiples of `alignment` bytes.
+    """Plan the activations of the fused network, greedily by size. Raises InputError.
 
-    Raises InputError.
+    Offsets are multiples of `alignment` bytes. image: include the network's inputs.
     """
     _at_least_1(alignment, "alignment")
     sizes = _sizes(graph, dtype, batch)
@@ -127,11 +131,11 @@ def arena(
 
 def _at_least_1(value: int, what: str) -> None:
     if type(value) is not int or value < 1:
-        raise InputError(f"{what}: {shown(value)} is not allowed; allowed is an integer of at least 1")
+        raise InputError(f"{what}: {shown(value)} is not allowed; expected an integer of at least 1")
 
 
 def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:
-    """Does `arena` fit into `budget` bytes, and by how much must which of `blocks` shrink, worst first."""
+    """Check if `arena` fits into `budget` bytes, and list the blocks over it, largest excess first."""
     short = [Shortfall(b, alive, alive - budget) for b, alive in zip(blocks, folded.blocks, strict=True)]
     over = sorted((s for s in short if s.excess_bytes > 0), key=lambda s: -s.excess_bytes)
     return Fit(budget, arena.bytes <= budget, tuple(over))
@@ -144,8 +148,8 @@ def _sizes(graph: Graph, dtype: Dtype, batch: int) -> dict[str, int]:
     return {name: elements * unit for name, elements in graph.elements.items()}
 
 
-def _lifetimes(graph: Graph, sizes: dict[str, int], folded: Container[str], *, image: bool) -> list[Lifetime]:
-    """Every buffer. Views, and the layers that are `folded`, pass their input's buffer on."""
+def _lifetimes(graph: Graph, sizes: dict[str, int], fused: Container[str], *, image: bool) -> list[Lifetime]:
+    """Return all buffers. Views and `fused` layers use the buffer of their input."""
     inputs = [tensor.name for tensor in graph.inputs]
     owner = {name: name for name in inputs}
     first = dict.fromkeys(inputs, 0)
@@ -153,7 +157,7 @@ def _lifetimes(graph: Graph, sizes: dict[str, int], folded: Container[str], *, i
     for step, (layer, op) in enumerate(zip(graph.layers, graph.operations, strict=True)):
         for name in layer.inputs:
             last[owner[name]] = step
-        if layer.name in folded or op.kind == "view" or (op.kind == "other" and layer.storage != layer.name):
+        if layer.name in fused or op.kind == "view" or (op.kind == "other" and layer.storage != layer.name):
             owner[layer.name] = owner[layer.inputs[0]]
         else:
             owner[layer.name] = layer.name
@@ -165,10 +169,10 @@ def _lifetimes(graph: Graph, sizes: dict[str, int], folded: Container[str], *, i
 
 
 def plan(tensors: Iterable[Lifetime], steps: int, alignment: int = 1) -> Arena:
-    """Greedy by size (Pisarchyk & Lee 2020, section 5; TFLite's arena planner).
+    """Plan an arena greedily by size (Pisarchyk & Lee 2020, section 5; TFLite's planner).
 
-    Tensors that live through all `steps` first, then the largest, ties by earlier first use; each
-    into the smallest gap that holds it among the tensors alive with it, else after them.
+    Order: tensors that live through all `steps`, then by size, then by first use. Each is placed in the
+    smallest sufficient gap between the tensors that are live with it, else after them.
     """
     tensors = list(tensors)
     whole = (0, steps - 1)
@@ -176,41 +180,41 @@ def plan(tensors: Iterable[Lifetime], steps: int, alignment: int = 1) -> Arena:
     placed = _Placed(steps)
     offsets: dict[str, int] = {}
     for tensor in order:
-        offset = _best_gap(placed.beside(tensor), tensor.bytes, alignment)
+        offset = _best_gap(placed.live_with(tensor), tensor.bytes, alignment)
         offsets[tensor.tensor] = offset
         placed.add(tensor, offset)
     aligned = [Lifetime(t.tensor, _align(t.bytes, alignment), t.first, t.last) for t in tensors]
     return Arena(
         bytes=max((_align(offsets[t.tensor] + t.bytes, alignment) for t in tensors), default=0),
-        lower_bound=max(_alive(aligned, steps), default=0),
+        lower_bound=max(_live_bytes(aligned, steps), default=0),
         naive_bytes=sum(t.bytes for t in aligned),
         placements=tuple(Placement(t.tensor, offsets[t.tensor], t.bytes, t.first, t.last) for t in tensors),
     )
 
 
 class _Placed:
-    """Where tensors lie, found by when they live: a placement looks only at those alive with it."""
+    """Placed tensors by lifetime, so that only those live with a new one are searched."""
 
     def __init__(self, steps: int) -> None:
-        self.alive: list[list[tuple[int, int]]] = [[] for _ in range(steps)]
+        self.live: list[list[tuple[int, int]]] = [[] for _ in range(steps)]
         self.starts: list[tuple[int, tuple[int, int]]] = []
 
     def add(self, tensor: Lifetime, offset: int) -> None:
         span = (offset, offset + tensor.bytes)
         insort(self.starts, (tensor.first, span))
         for step in range(tensor.first, tensor.last + 1):
-            self.alive[step].append(span)
+            self.live[step].append(span)
 
-    def beside(self, tensor: Lifetime) -> list[tuple[int, int]]:
-        """(offset, end) of what lives while the tensor does, by offset: alive at its first step, or later."""
+    def live_with(self, tensor: Lifetime) -> list[tuple[int, int]]:
+        """(offset, end) of the tensors that are live with this one, by offset."""
         after, until = (bisect_left(self.starts, (step + 1,)) for step in (tensor.first, tensor.last))
-        return sorted([*self.alive[tensor.first], *[span for _, span in self.starts[after:until]]])
+        return sorted([*self.live[tensor.first], *[span for _, span in self.starts[after:until]]])
 
 
-def _best_gap(beside: Sequence[tuple[int, int]], need: int, alignment: int) -> int:
-    """The offset of the smallest gap between the spans that holds `need` bytes; else after them."""
+def _best_gap(spans: Sequence[tuple[int, int]], need: int, alignment: int) -> int:
+    """Offset of the smallest gap between the spans with `need` bytes, else after them."""
     best, best_gap, free = -1, 0, 0
-    for offset, end in beside:
+    for offset, end in spans:
         gap = offset - free
         if gap >= need and (best < 0 or gap < best_gap):
             best, best_gap = free, gap
@@ -223,39 +227,35 @@ def _align(value: int, alignment: int) -> int:
     return -(-value // alignment) * alignment
 
 
-def _alive(tensors: Iterable[Lifetime], steps: int) -> list[int]:
-    """Bytes alive while each layer runs."""
+def _live_bytes(tensors: Iterable[Lifetime], steps: int) -> list[int]:
+    """Live bytes in each layer."""
     change = [0] * (steps + 1)
     for tensor in tensors:
         change[tensor.first] += tensor.bytes
         change[tensor.last + 1] -= tensor.bytes
-    alive, now = [], 0
-    for step in range(steps):
-        now += change[step]
-        alive.append(now)
-    return alive
+    return list(accumulate(change[:-1]))
 
 
-def _sweep(graph: Graph, tensors: list[Lifetime]) -> Peak:
-    alive = _alive(tensors, len(graph.layers))
-    step = alive.index(max(alive))
-    there = tuple((t.tensor, t.bytes) for t in tensors if t.first <= step <= t.last)
-    return _peak(graph, alive, there)
+def _liveness_peak(graph: Graph, tensors: list[Lifetime]) -> Peak:
+    live = _live_bytes(tensors, len(graph.layers))
+    step = live.index(max(live))
+    return _peak(graph, live, tuple((t.tensor, t.bytes) for t in tensors if t.first <= step <= t.last))
 
 
-def _peak(graph: Graph, alive: list[int], there: tuple[tuple[str, int], ...]) -> Peak:
-    most = max(alive)
-    place, step = alive.index(most), 0
-    worst, blocks = "", []
+def _peak(graph: Graph, live: list[int], tensors: tuple[tuple[str, int], ...]) -> Peak:
+    """live: bytes in each layer. tensors: (name, bytes) of those at the peak."""
+    most = max(live)
+    at, step = live.index(most), 0
+    peak_block, blocks = "", []
     for block in graph.blocks:
-        blocks.append(max(alive[step : step + len(block.layers)]))
-        worst = block.name if step <= place else worst
+        blocks.append(max(live[step : step + len(block.layers)]))
+        peak_block = block.name if step <= at else peak_block
         step += len(block.layers)
-    return Peak(most, graph.layers[place].name, worst, there, tuple(blocks), tuple(alive))
+    return Peak(most, graph.layers[at].name, peak_block, tensors, tuple(blocks), tuple(live))
 
 
 class _Call(NamedTuple):
-    """An open module call: the storages that it keeps alive, with those of the calls around it."""
+    """An open module call. storages: those that it and the enclosing calls keep alive."""
 
     path: str
     storages: frozenset[str]
@@ -263,35 +263,36 @@ class _Call(NamedTuple):
 
 
 def _eager(graph: Graph, sizes: dict[str, int]) -> Peak:
-    """Distinct storages alive after each operation, as MemTracker samples them.
+    """Peak of the distinct storages that are live after each operation, as MemTracker samples them.
 
-    They are the inputs of every module call around it, and its own inputs and output.
+    Live are the inputs of all enclosing module calls, and the operation's own inputs and output.
     """
     storage = {tensor.name: tensor.name for tensor in graph.inputs}
     calls = [_Call("", frozenset(storage), sum(sizes[name] for name in storage))]
-    alive: list[int] = []
-    most, there = 0, frozenset[str]()
+    live: list[int] = []
+    most, at_peak = 0, frozenset[str]()
     for layer, op in zip(graph.layers, graph.operations, strict=True):
         read = {storage[name] for name in layer.inputs}
-        # A module with one operation keeps alive what that reads.
+        # The call of a module with one operation keeps what the operation reads, which is counted anyway.
         path = layer.path.rpartition(".")[0] if layer.path == layer.name else layer.path
         _enter(calls, path, storage[layer.inputs[0]] if layer.inputs else "", sizes)
-        held = calls[-1]
-        now = held.bytes + sum([sizes[name] for name in read if name not in held.storages])
+        call = calls[-1]
+        now = call.bytes + sum([sizes[name] for name in read if name not in call.storages])
         owner = storage[layer.name] = storage.get(layer.storage, layer.storage)
         if owner == layer.name:
             now += sizes[layer.name] * (1 + op.temporaries)
-        alive.append(now)
+        live.append(now)
         if now > most:
-            most, there = now, held.storages.union(read, [owner])
-    parts = [(name, bytes_) for name, bytes_ in sizes.items() if name in there]
-    scratch = most - sum(bytes_ for _, bytes_ in parts)
-    return _peak(graph, alive, (*parts, ("(temporary)", scratch)) if scratch else tuple(parts))
+            most, at_peak = now, call.storages.union(read, [owner])
+    tensors = [(name, bytes_) for name, bytes_ in sizes.items() if name in at_peak]
+    temporary = most - sum(bytes_ for _, bytes_ in tensors)
+    return _peak(graph, live, (*tensors, ("(temporary)", temporary)) if temporary else tuple(tensors))
 
 
 def _enter(calls: list[_Call], path: str, entering: str, sizes: dict[str, int]) -> None:
-    """End the calls that the module at `path` is not inside of, and begin those that lead to it, which
-    are given the storage `entering`.
+    """Leave the calls that do not enclose the module at `path`, and enter those that do.
+
+    entering: the storage that the entered calls get as input.
     """
     while calls[-1].path and not f"{path}.".startswith(f"{calls[-1].path}."):
         calls.pop()

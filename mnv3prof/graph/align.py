@@ -1,4 +1,4 @@
-"""Which blocks of two networks are compared."""
+"""Align the blocks of two networks."""
 
 from collections.abc import Sequence
 from math import log2
@@ -11,8 +11,9 @@ _Pair = tuple[int, int]
 
 
 class _Side(NamedTuple):
-    """Of each block its key, the shape of its output, and the power of two by which that is smaller than the
-    image; None for a vector.
+    """Key, output shape and reduction of each block of a network.
+
+    reduction: log2 of input width / output width, rounded; None if the output has no spatial axes.
     """
 
     keys: list[str]
@@ -22,13 +23,12 @@ class _Side(NamedTuple):
 
 @once
 def aligned(old: Graph, new: Graph) -> dict[str, str]:
-    """Return each block of `new` that has a counterpart in `old`, with that block's name.
+    """Map the blocks of `new` to their counterparts in `old`, by name.
 
-    In order, as many blocks of equal structure as possible are counterparts; between those, as many as
-    possible with an output of one shape, then with one that is as many times smaller than the input. Where
-    as many of one network are left between two pairs as of the other, they are counterparts by their place.
-    In networks of as many blocks each has the one in its place, unless another order has more of equal
-    structure.
+    The alignment keeps the order of the blocks. It has as many pairs of equal structure as possible, then of
+    equal output shape, then of equal reduction of the input size. Between two pairs, equal numbers of
+    remaining blocks are paired by position. If both networks have the same number of blocks, all are paired
+    by position, unless the alignment above has more pairs of equal structure.
     """
     before, after = old.block_names, new.block_names
     a, b = _side(old), _side(new)
@@ -41,81 +41,82 @@ def aligned(old: Graph, new: Graph) -> dict[str, str]:
 
 
 def joined(graphs: Sequence[Graph]) -> list[tuple[str | None, ...]]:
-    """Return rows of blocks that are compared, one of each graph or None: of every graph with the first.
+    """Return rows of aligned block names, one column per graph; None where there is no block.
 
-    What has no counterpart stands in a row of its own, after the one that it follows in its network.
+    Every graph is aligned with the first. A block without a counterpart has its own row, after that of the
+    block before it in its network.
     """
     first, *others = graphs
     rows: list[list[str | None]] = [[name, *[None for _ in others]] for name in first.block_names]
-    for place, graph in enumerate(others, 1):
-        same = aligned(first, graph)
+    for column, graph in enumerate(others, 1):
+        counterparts = aligned(first, graph)
         at = -1
         for name in graph.block_names:
-            if name in same:
-                at = next(n for n, row in enumerate(rows) if row[0] == same[name])
+            if name in counterparts:
+                at = next(n for n, row in enumerate(rows) if row[0] == counterparts[name])
             else:
                 at += 1
                 rows.insert(at, [None for _ in graphs])
-            rows[at][place] = name
+            rows[at][column] = name
     return [tuple(row) for row in rows]
 
 
 def _side(graph: Graph) -> _Side:
     shapes = [block.layers[-1].out_shape for block in graph.blocks]
     side = max((shape[-1] for _, shape in graph.inputs if len(shape) > 2), default=0)
-    smaller = [round(log2(side / shape[-1])) if side and len(shape) > 2 else None for shape in shapes]
-    return _Side([graph.keys[name] for name in graph.block_names], shapes, smaller)
+    reductions = [round(log2(side / shape[-1])) if side and len(shape) > 2 else None for shape in shapes]
+    return _Side([graph.keys[name] for name in graph.block_names], shapes, reductions)
 
 
 def _best(old: _Side, new: _Side) -> list[_Pair]:
-    """The pairs in order with as many equal keys as possible, then shapes, then reductions.
+    """Align in order with as many equal keys as possible, then shapes, then reductions.
 
-    Longest common subsequence, weighted; of several the one that pairs earliest. Time and memory grow with
-    the product of the numbers of blocks.
+    Weighted longest common subsequence; among equally good ones, the one that pairs earliest. Time and
+    memory are proportional to the product of the numbers of blocks.
     """
     rows, columns = len(old.keys), len(new.keys)
     unit = rows + columns
     weights = (unit * unit, unit, 1)  # one equal key counts more than any number of equal shapes
-    worth = [_worths(one, new, weights) for one in zip(*old, strict=True)]
-    most = [[0] * (columns + 1) for _ in range(rows + 1)]
+    scores = [_scores(one, new, weights) for one in zip(*old, strict=True)]
+    best = [[0] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows - 1, -1, -1):
-        here, below, row = most[i], most[i + 1], worth[i]
+        here, below, row = best[i], best[i + 1], scores[i]
         for j in range(columns - 1, -1, -1):
-            together = row[j] and row[j] + below[j + 1]
-            here[j] = max(below[j], here[j + 1], together)
+            paired = row[j] and row[j] + below[j + 1]
+            here[j] = max(below[j], here[j + 1], paired)
     pairs = []
     i = j = 0
     while i < rows and j < columns:
-        if worth[i][j] and most[i][j] == worth[i][j] + most[i + 1][j + 1]:
+        if scores[i][j] and best[i][j] == scores[i][j] + best[i + 1][j + 1]:
             pairs.append((i, j))
             i, j = i + 1, j + 1
-        elif most[i][j] == most[i + 1][j]:
+        elif best[i][j] == best[i + 1][j]:
             i += 1
         else:
             j += 1
     return pairs
 
 
-def _worths(one: tuple[str, tuple[int, ...], int | None], new: _Side, weights: tuple[int, ...]) -> list[int]:
-    """What a block is worth beside each of the other network's; 0 for what is no counterpart."""
+def _scores(one: tuple[str, tuple[int, ...], int | None], new: _Side, weights: tuple[int, ...]) -> list[int]:
+    """Scores of pairing a block with each block of the other network; 0: not possible."""
     key, shape, reduction = one
-    equal, alike, near = weights
+    for_key, for_shape, for_reduction = weights
     return [
-        equal if key == k else alike if shape == s else near if reduction == r else 0
+        for_key if key == k else for_shape if shape == s else for_reduction if reduction == r else 0
         for k, s, r in zip(*new, strict=True)
     ]
 
 
 def _with_equal_gaps(pairs: Sequence[_Pair], old: int, new: int) -> list[_Pair]:
-    """The pairs, and those by place between two of them where as many are left on both sides."""
-    found: list[_Pair] = []
+    """Add pairs by position in the gaps that have equally many blocks on both sides."""
+    filled: list[_Pair] = []
     i = j = 0
     for o, n in [*pairs, (old, new)]:
         if o - i == n - j:
-            found += zip(range(i, o), range(j, n), strict=True)
-        found.append((o, n))
+            filled += zip(range(i, o), range(j, n), strict=True)
+        filled.append((o, n))
         i, j = o + 1, n + 1
-    return found[:-1]
+    return filled[:-1]
 
 
 def _equals(pairs: Sequence[_Pair], old: _Side, new: _Side) -> int:

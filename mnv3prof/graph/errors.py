@@ -1,21 +1,21 @@
-"""The one error that a user's input raises, and how a message quotes that input."""
+"""InputError, and how error messages quote what a user gave."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import NoneType
 from typing import Final, TypeVar
 
 _Value = TypeVar("_Value")
-_NEAR: Final = 0.7
-_MOST_LETTERS: Final = 290
-"""Of a message: 300 with the name of the program before it."""
+_MIN_SIMILARITY: Final = 0.7
+_MAX_MESSAGE: Final = 290
+"""Maximum length of a message: 300 characters with the program's name before it."""
 
 MOST_LETTERS: Final = 280
-"""Of a message that lists things."""
+"""Maximum length of a message that lists things."""
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message is one sentence that says what is allowed."""
+    """Input that cannot be used. The message says where, what is wrong, and what is expected."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -28,9 +28,15 @@ def require(value: object, kind: type, where: str, expected: str) -> None:
         raise InputError(f"{where}: {given} is not a {kind.__name__}; expected {expected}")
 
 
+def one_of(value: object, options: Collection[str], where: str) -> None:
+    """Raise InputError about `where` unless `value` is one of the options."""
+    if not isinstance(value, str) or value not in options:
+        raise InputError(f"{where}: {shown(value)} is not allowed; expected {', '.join(options)}")
+
+
 @contextmanager
 def about(where: str) -> Iterator[None]:
-    """Put `where` before the sentence of an InputError."""
+    """Put `where` before the message of an InputError."""
     try:
         yield
     except InputError as error:
@@ -38,7 +44,7 @@ def about(where: str) -> Iterator[None]:
 
 
 def shown(value: object) -> str:
-    """The value as an error message quotes it: short, whatever was given."""
+    """Return `value` as a message quotes it: its repr, at most 60 characters."""
     if type(value) is int and value.bit_length() > 100:
         return f"an integer of {value.bit_length():,} bits"
     text = repr(value)
@@ -46,23 +52,23 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace what a terminal obeys and what UTF-8 cannot hold: spaces for line ends and tabs, else "?"."""
+    """Replace line ends and tabs by spaces, other unprintable characters by "?"."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def one_line(text: str) -> str:
-    """Return `text` as a message: printable, and without the middle of what is too long."""
+    """Return `text` as one printable line, with the middle of a long one left out."""
     line = " ".join(printable(text).split())
-    if len(line) <= _MOST_LETTERS:
+    if len(line) <= _MAX_MESSAGE:
         return line
-    end = _MOST_LETTERS // 3
-    return f"{line[: _MOST_LETTERS - end - 5]} ... {line[-end:]}"
+    end = _MAX_MESSAGE // 3
+    return f"{line[: _MAX_MESSAGE - end - 5]} ... {line[-end:]}"
 
 
 def shortened(begin: str, parts: Sequence[str]) -> str:
-    """`begin` and as many of the parts as a message has room for; then how many are left out."""
+    """Return `begin` and as many parts as a message has room for, then how many more there are."""
     text = begin + "; ".join(parts)
     kept = len(parts)
     while len(text) > MOST_LETTERS and kept:
@@ -72,24 +78,27 @@ def shortened(begin: str, parts: Sequence[str]) -> str:
 
 
 def did_you_mean(name: str, options: Mapping[str, str]) -> str:
-    """Return "did you mean X?" for the option nearest to `name`, or "". options: what is shown for each."""
+    """Return "did you mean X?" for the option closest to `name`, or "".
+
+    options: the text to suggest, by name.
+    """
     import difflib
 
-    typed, known = name.strip().lower()[:100], {option.lower(): meant for option, meant in options.items()}
-    near = difflib.get_close_matches(typed, known, 1, _NEAR)
+    typed, known = name.strip().lower()[:100], {option.lower(): text for option, text in options.items()}
+    near = difflib.get_close_matches(typed, known, 1, _MIN_SIMILARITY)
     if not near and len(typed) > 2:
         near = [option for option in known if typed in option][:3]
     return f"did you mean {' or '.join(known[each] for each in near)}?" if near else ""
 
 
 def suggestion(name: str, options: Iterable[str]) -> str:
-    """The end of a message about a name that is none of `options`: the nearest, or all of them."""
+    """Return the end of a message about an unknown name: the closest option, or all of them."""
     known = {option: option for option in options}
     return did_you_mean(name, known) or f"expected {', '.join(known)}"
 
 
 def lookup(name: str, known: Mapping[str, _Value], what: str) -> _Value:
-    """The value of `name` in `known`. Raises InputError about a `what` that is not there."""
+    """Return known[name]. Raises InputError about `what` if it is missing."""
     if name not in known:
         raise InputError(f"{what}: {shown(name)} is not known; {suggestion(name, known)}")
     return known[name]

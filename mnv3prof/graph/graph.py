@@ -1,4 +1,4 @@
-"""What a network is, wherever it came from: tensors, the layers between them, and blocks of layers."""
+"""A network as data: inputs, layers, and blocks of layers."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ Shape = tuple[int, ...]
 
 
 class Tensor(NamedTuple):
-    """A named array: an input of the network, or a parameter. shape: an input's is without the batch."""
+    """An input of the network (shape without the batch) or a parameter."""
 
     name: str
     shape: Shape
 
 
 class Geometry(msgspec.Struct, frozen=True):
-    """How a convolution or pool moves over its input: a value for each spatial axis.
+    """Window of a convolution or pool, a value per spatial axis.
 
-    padding: (before, after) on each axis.
+    padding: (before, after) per axis.
     """
 
     kernel: tuple[int, ...]
@@ -37,14 +37,14 @@ class Geometry(msgspec.Struct, frozen=True):
 class Layer(msgspec.Struct, frozen=True):
     """One primitive operation.
 
-    name: unique in its graph; of a module's only operation, the module's path.
-    op: an operation of graph.ops, or one that has no price.
-    inputs: names of the layers or inputs of the graph that it reads.
-    out_shape: of its output, without the batch: (C, H, W), (C,), (tokens, C), ...
-    path: of the module whose call runs it, "" for the network itself.
+    name: unique in the graph. If a module has one operation only, it is the module's path.
+    op: name of an operation in graph.ops, or of one without a price.
+    inputs: names of the layers or graph inputs that it reads.
+    out_shape: shape of the output without the batch: (C, H, W), (C,), (tokens, C), ...
+    path: path of the module whose call runs it; "" for the network itself.
     storage: the layer or input in whose memory PyTorch writes the output; its own name if that is new.
-    role: what it is to its block, such as "expand" or "se_gate"; "" if that is not known.
-    contraction: number of products that are summed for an output element; 0 without a product.
+    role: its function in the block, e.g. "expand" or "se_gate"; "" if unknown.
+    contraction: number of products summed per output element; 0 without a product.
     weights: its parameters, the multiplied one first, then the bias.
     known_macs: multiply-accumulates, if they are not output elements × contraction.
     """
@@ -63,17 +63,17 @@ class Layer(msgspec.Struct, frozen=True):
 
     @property
     def operation(self) -> Op:
-        """Its operation's row in graph.ops."""
+        """The operation's row in graph.ops."""
         return op_called(self.op)
 
     @property
     def elements(self) -> int:
-        """Number of output elements of one image."""
+        """Output elements per image."""
         return prod(self.out_shape)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one image: output elements × contraction length."""
+        """Multiply-accumulates per image: output elements × contraction length."""
         return self.elements * self.contraction if self.known_macs is None else self.known_macs
 
     @property
@@ -83,21 +83,21 @@ class Layer(msgspec.Struct, frozen=True):
 
     @property
     def widths(self) -> tuple[int, int]:
-        """Channels in and out: of what has weights, theirs; else those of the output, twice."""
+        """Input and output channels of the weights; without weights, the output's channels twice."""
         if self.operation.weighted and self.weights:
             kernel = self.weights[0].shape
             groups = self.geometry.groups if self.geometry else 1
             return (kernel[1] * groups if self.geometry else kernel[-1]), kernel[0]
-        # (C, H, W) and (C,), but (tokens, C).
+        # Channels are the first axis of (C, H, W) and (C,), and the last of (tokens, C).
         width = self.out_shape[-1 if len(self.out_shape) == 2 else 0] if self.out_shape else 1
         return width, width
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Consecutive layers that are counted, named and timed together.
+    """Consecutive layers that are counted and timed together.
 
-    title: the block in a sentence, such as "block 12". modules: paths of the modules, and names of the
-    functions, whose calls are the block, one after another.
+    title: the name in a sentence, e.g. "block 12". modules: paths of the modules, and names of the
+    functions, that the block calls in order.
     """
 
     name: str
@@ -107,10 +107,10 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Graph(msgspec.Struct, frozen=True, dict=True):
-    """A network at one size of input. Its blocks tile its layers, in the order in which they run.
+    """A network at one input size; its blocks contain all layers in execution order.
 
-    outputs: names of the layers whose outputs the network returns. Raises InputError if nothing runs, if
-    a name is there twice, or if it is read before it is written.
+    outputs: names of the layers whose outputs the network returns. Raises InputError if a block or the
+    graph is empty, if a name is there twice, or if a tensor is read before it is written.
     """
 
     name: str
@@ -119,52 +119,52 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     blocks: tuple[Block, ...]
 
     def __post_init__(self) -> None:
-        written = dict(self.inputs)
+        defined = {tensor.name for tensor in self.inputs}
         for what, named in (("input", self.inputs), ("block", self.blocks)):
             if len({each.name for each in named}) < len(named):
-                raise InputError(f"{shown(self.name)}: two {what}s have one name; expected a name for each")
+                raise InputError(f"{shown(self.name)}: two {what}s have the same name; expected unique names")
         if not self.blocks:
-            raise InputError(f"{shown(self.name)}: it has no block; expected one at least")
+            raise InputError(f"{shown(self.name)}: it has no block; expected at least one")
         for block in self.blocks:
             if not block.layers:
-                raise InputError(f"block {shown(block.name)}: it has no layer; expected one at least")
+                raise InputError(f"block {shown(block.name)}: it has no layer; expected at least one")
             for layer in block.layers:
-                if layer.name in written:
-                    raise InputError(f"layer {shown(layer.name)}: the name is taken; expected another")
+                if layer.name in defined:
+                    raise InputError(f"layer {shown(layer.name)}: the name is taken; expected a unique name")
                 for name in layer.inputs:
-                    if name not in written:
+                    if name not in defined:
                         _refuse(f"layer {shown(layer.name)}", name)
-                written[layer.name] = layer.out_shape
-                if layer.storage not in written:
+                defined.add(layer.name)
+                if layer.storage not in defined:
                     _refuse(f"layer {shown(layer.name)}", layer.storage)
         for name in self.outputs:
-            if name not in written:
+            if name not in defined:
                 _refuse("the output", name)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Every layer, in the order in which they run."""
+        """All layers in execution order."""
         return tuple([layer for block in self.blocks for layer in block.layers])
 
     @cached_property
     def size(self) -> str:
-        """Its inputs as people write them: "224×224" of an image (3, 224, 224), height first."""
+        """Input sizes as text, e.g. "224×224" (height × width) for an image of shape (3, 224, 224)."""
         shapes = [shape[1:] if len(shape) == 3 else shape for _, shape in self.inputs]
         return ", ".join("×".join(map(str, shape)) for shape in shapes)
 
     @cached_property
     def block_names(self) -> tuple[str, ...]:
-        """Names of the blocks, in order."""
+        """Names of the blocks in order."""
         return tuple(block.name for block in self.blocks)
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
-        """The shape of every input and of every layer's output, without the batch."""
+        """Shapes of the inputs and of the layers' outputs by name, without the batch."""
         return {**dict(self.inputs), **{layer.name: layer.out_shape for layer in self.layers}}
 
     @cached_property
     def elements(self) -> Mapping[str, int]:
-        """Number of elements of each input and of each layer's output, for one image."""
+        """Elements per image of the inputs and of the layers' outputs, by name."""
         return {name: prod(shape) for name, shape in self.shapes.items()}
 
     @cached_property
@@ -174,11 +174,11 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def fused(self) -> Mapping[str, str]:
-        """The layers that run as part of another in a deployed network, each with that other's name.
+        """Map each layer that a deployed runtime fuses to the layer that it is fused into.
 
-        A layer is fused into the one before it if that is read by it alone and is no output of the
-        network: a batch norm into a convolution or linear layer, an activation into any operation that
-        computes, or into what that one is fused into.
+        Batch norm is fused into a convolution or linear layer, an activation into any operation that
+        computes. The layer before must have no other reader and must not be an output of the network. If
+        that layer is fused too, both are fused into the same layer.
         """
         before = {layer.name: op for layer, op in zip(self.layers, self.operations, strict=True)}
         readers = dict.fromkeys(self.outputs, 1)
@@ -188,7 +188,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                 readers[name] = readers.get(name, 0) + 1
             if layer.storage != layer.name and before[layer.name].kind in ("view", "other"):
                 views.add(layer.name)
-        found: dict[str, str] = {}
+        fused: dict[str, str] = {}
         for layer, op in zip(self.layers, self.operations, strict=True):
             if not op.folds or len(layer.inputs) != 1:
                 continue
@@ -197,28 +197,28 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
             if known is None or readers[source] > 1 or source in views:
                 continue
             if known.weighted or op.kind != "norm":
-                found[layer.name] = found.get(source, source)
-        return found
+                fused[layer.name] = fused.get(source, source)
+        return fused
 
     @cached_property
     def keys(self) -> Mapping[str, str]:
-        """Each block's fingerprint: of operations, shapes, wiring and fusion, but not of names.
+        """Hash of each block's operations, shapes, connections and fusion, without names.
 
-        Blocks with equal keys cost the same, and are measured once.
+        Blocks with equal keys have equal costs and are measured once.
         """
         return {block.name: self.key_of(block.layers) for block in self.blocks}
 
     @cached_property
     def _storage(self) -> Mapping[str, str]:
-        """Whose memory each tensor is."""
-        found = {name: name for name, _ in self.inputs}
+        """Map each tensor to the tensor whose memory it uses."""
+        owners = {name: name for name, _ in self.inputs}
         for layer in self.layers:
-            found[layer.name] = found.get(layer.storage, layer.storage)
-        return found
+            owners[layer.name] = owners.get(layer.storage, layer.storage)
+        return owners
 
     def key_of(self, layers: Sequence[Layer]) -> str:
-        """Return the fingerprint of some of the layers, as `keys` has it of each block's."""
-        tensors: dict[str, int] = {}  # numbered as they appear
+        """Return the hash of some of the layers, as in `keys`."""
+        tensors: dict[str, int] = {}  # numbered in order of appearance
         memory: dict[str, int] = {}
         inside = {layer.name for layer in layers}
         structure: list[object] = []
@@ -238,35 +238,35 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         return hashlib.blake2b(msgspec.json.encode(structure), digest_size=16).hexdigest()
 
     def block(self, name: str) -> Block | None:
-        """The block called `name`, if there is one."""
+        """Return the block called `name`, or None."""
         return self._by_name.get(name)
 
     def in_shape(self, layer: Layer) -> Shape:
-        """The shape of a layer's first input, () for one that reads nothing."""
+        """Return the shape of a layer's first input, () without one."""
         return self.shapes[layer.inputs[0]] if layer.inputs else ()
 
     def placed(self) -> Iterator[tuple[Block, Layer]]:
-        """Each layer with its block."""
+        """Return (block, layer) of each layer."""
         return ((block, layer) for block in self.blocks for layer in block.layers)
 
     def under(self, path: str) -> tuple[Layer, ...]:
-        """The layers that the module at `path` runs; none where the network has no such module."""
+        """Return the layers of the module at `path`, () if there is none."""
         return self._by_path.get(path, ())
 
     @cached_property
     def derived(self) -> dict[Any, Any]:
-        """What graph.once keeps."""
+        """Results cached by graph.once."""
         return {}
 
     @cached_property
     def _by_path(self) -> Mapping[str, tuple[Layer, ...]]:
-        found: dict[str, list[Layer]] = {}
+        by_path: dict[str, list[Layer]] = {}
         for layer in self.layers:
             path = layer.path
             while path:
-                found.setdefault(path, []).append(layer)
+                by_path.setdefault(path, []).append(layer)
                 path = path.rpartition(".")[0]
-        return {path: tuple(layers) for path, layers in found.items()}
+        return {path: tuple(layers) for path, layers in by_path.items()}
 
     @cached_property
     def _by_name(self) -> Mapping[str, Block]:
@@ -274,4 +274,4 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
 
 def _refuse(where: str, name: str) -> None:
-    raise InputError(f"{where}: {shown(name)} is not written before; expected an earlier layer or an input")
+    raise InputError(f"{where}: {shown(name)} is not defined before; expected an earlier layer or an input")

@@ -1,4 +1,4 @@
-"""Compute values derived from a graph once."""
+"""Cache values derived from a graph."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,31 +8,30 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from .errors import require
 from .graph import Graph
 
-_More = ParamSpec("_More")
-_Found = TypeVar("_Found")
+_Others = ParamSpec("_Others")
+_Result = TypeVar("_Result")
 
 
 def once(
-    function: Callable[Concatenate[Graph, _More], _Found],
-) -> Callable[Concatenate[Graph, _More], _Found]:
-    """Cache the results of a function of a graph in the graph, by the other arguments.
+    function: Callable[Concatenate[Graph, _Others], _Result],
+) -> Callable[Concatenate[Graph, _Others], _Result]:
+    """Cache the results of a function of a graph, in the graph, by the other arguments.
 
-    The function raises InputError for what is no graph.
-
-    Graphs are immutable, and tables, charts and documents of one command need the same values.
+    Graphs are immutable, and one command needs the same values in tables, charts and documents.
+    The function raises InputError if its first argument is not a Graph.
     """
-    takes = signature(function)
+    parameters = signature(function)
 
     @wraps(function)
-    def kept(graph: Graph, /, *more: _More.args, **named: _More.kwargs) -> _Found:
+    def cached(graph: Graph, /, *args: _Others.args, **kwargs: _Others.kwargs) -> _Result:
         require(graph, Graph, function.__name__, "what mnv3prof.expand returns")
-        given = takes.bind(graph, *more, **named)
-        given.apply_defaults()
-        _, *others = given.arguments.values()
+        bound = parameters.bind(graph, *args, **kwargs)
+        bound.apply_defaults()
+        _, *others = bound.arguments.values()
         key: tuple[Any, ...] = (function, *others)
         if key not in graph.derived:
-            graph.derived[key] = function(graph, *more, **named)
-        found: _Found = graph.derived[key]
-        return found
+            graph.derived[key] = function(graph, *args, **kwargs)
+        result: _Result = graph.derived[key]
+        return result
 
-    return kept
+    return cached

@@ -1,6 +1,6 @@
-"""The operations that a layer can be: one row each, which every room reads.
+"""The table of operations: kind, FLOP price, fusion, and names in other libraries.
 
-An operation that has no row can stand in a graph all the same: it has no price, so its cost is None.
+A graph can contain operations that are not in the table. They have no price, so their cost is None.
 """
 
 from typing import Final, Literal
@@ -13,14 +13,14 @@ Kind = Literal["conv", "matmul", "norm", "activation", "pool", "elementwise", "v
 class Op(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table of operations.
 
-    flops: price of each output element, beside 2 for each MAC and 1 for a bias; a pool has the same
-        price for each input element too. None: no price is known.
-    folds: True if a deployed runtime can compute it as part of the layer before it (Graph.fused).
-    in_place: True if PyTorch's module can write into its input's memory.
-    temporaries: tensors of the output's size that PyTorch holds meanwhile, beside input and output.
-    code: the paper's name of an activation. torch: an activation's class in torch.nn, "" for one that is
-        written out. runtime: a regular expression of what runtimes call it. aliases: its names in other
-        libraries.
+    flops: price per output element, in addition to 2 per MAC and 1 per bias; a pool has the same price
+        per input element too. None: no price is known.
+    folds: True if a deployed runtime can fuse it into the layer before it (Graph.fused).
+    in_place: True if PyTorch's module has an inplace option.
+    temporaries: number of tensors of the output's size that PyTorch allocates besides the output.
+    code: the paper's code for an activation. torch: an activation's class in torch.nn, "" for one that is
+        composed of other operations. runtime: regular expression that matches its names in runtimes.
+        aliases: its names in other libraries.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def weighted(self) -> bool:
-        """True if it multiplies and accumulates: a convolution or a matrix product."""
+        """True for a convolution or matrix product."""
         return self.kind in ("conv", "matmul")
 
 
@@ -66,7 +66,7 @@ _ROWS: Final = (
     _product("linear", "matmul", "linear layer", "gemm|fully.?connected|linear|inner.?product|addmm"),
     _product("matmul", "matmul", "matrix product", "matmul"),
     _product("einsum", "matmul", "Einstein sum"),
-    # Scale and shift; folded, only the shift is left: 1.
+    # Scale and shift; folded into a convolution, only the shift: 1.
     Op(name="batch_norm", kind="norm", title="batch norm", flops=2, folds=True,
        runtime="batch.?norm"),
     # One clamp; two clamps.
@@ -93,16 +93,16 @@ _ROWS: Final = (
 )  # fmt: skip
 
 OPS: Final = {op.name: op for op in _ROWS}
-"""Every operation that is known, by name."""
+"""All known operations by name."""
 
 
 def op_called(name: str) -> Op:
-    """The row of the operation called `name`; one of kind "other", without a price, if there is none."""
+    """Return the row of operation `name`; if unknown, a row of kind "other" without a price."""
     return OPS.get(name) or Op(name=name, kind="other", title=name)
 
 
 def convolution(in_channels: int, groups: int, kernel: tuple[int, ...]) -> str:
-    """The name of a convolution: depthwise (a filter for each channel), pointwise (1×1, dense) or conv."""
+    """Return a convolution's operation: depthwise (groups = channels), pointwise (1×1, dense) or conv."""
     if groups == in_channels > 1:
         return "depthwise"
     return "pointwise" if groups == 1 and max(kernel) == 1 else "conv"

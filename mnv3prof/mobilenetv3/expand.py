@@ -1,4 +1,4 @@
-"""From a table to its graph: the very operations that the built module runs."""
+"""Expand a layer table to a graph of the operations that the built module runs."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -24,11 +24,14 @@ from .table import (
 MAX_PIXELS: Final = 16_384
 DEFAULT_SIZE: Final = (224, 224)
 IMAGE: Final = "input"
-"""The name under which layers refer to the image."""
+"""Name of the network's input."""
 
 
 def image_size(given: object, what: str = "input") -> tuple[int, int]:
-    """(height, width) in pixels of "224", "192x256", a side, or a pair. Raises InputError about `what`."""
+    """Return (height, width) in pixels. Raises InputError about `what`.
+
+    given: "224", "192x256", an integer for both sides, or a pair.
+    """
     pair: Sequence[Any] = given if isinstance(given, (tuple, list)) else [given, given]
     if isinstance(given, str):
         texts = given.strip().lower().split("x")
@@ -43,24 +46,24 @@ def image_size(given: object, what: str = "input") -> tuple[int, int]:
 
 
 def expand(table: Table, size: int | tuple[int, int] = DEFAULT_SIZE) -> Graph:
-    """The graph of `table` for images of `size` pixels (a side, or height and width).
+    """Return the graph of `table` for images of `size` pixels (a side, or height and width).
 
-    What runs is what mnv3prof.build(table) runs: names are its module paths. Blocks are the stem, one a
-    row, the head (last convolution, pooling) and the classifier. Raises InputError.
+    It has the operations of mnv3prof.build(table), named by their module paths. Its blocks are the stem,
+    one per row, the head (last convolution, pooling) and the classifier. Raises InputError.
     """
     require(table, Table, "expand", "what mnv3prof.read_table returns")
     image = Tensor(IMAGE, (3, *image_size(size)))
-    net = _Network(table, image)
-    net.stem()
+    builder = _Builder(table, image)
+    builder.stem()
     for name, row, width in zip(row_names(table), table.rows, in_widths(table), strict=True):
-        net.row(name, row, width)
-    net.head(f"features.{len(table.rows) + 1}")
-    net.classifier()
-    return Graph(table.name, (image,), (net.blocks[-1].layers[-1].name,), tuple(net.blocks))
+        builder.row(name, row, width)
+    builder.head(f"features.{len(table.rows) + 1}")
+    builder.classifier()
+    return Graph(table.name, (image,), (builder.last.name,), tuple(builder.blocks))
 
 
-class _Network:
-    """The network as far as it is laid out: `last` is the layer that the next one reads."""
+class _Builder:
+    """Collects layers and blocks. last: the layer that the next one reads."""
 
     def __init__(self, table: Table, image: Tensor) -> None:
         self.table = table
@@ -96,7 +99,7 @@ class _Network:
             self._conv(f"{at}.0", "project", row.out)
             self._norm_act(at, "project", None)
         if adds_identity(row, width):
-            result = self.last  # `result += x`: written where the projection's batch norm wrote
+            result = self.last  # `result += x` reuses the memory of the projection's batch norm
             inputs = (result.name, source.name)
             self._add(f"{path}.add", "add", inputs, result.out_shape, path, result.storage, "add")
         self._close(name, f"block {name}", path)
@@ -182,7 +185,7 @@ class _Network:
         self.layers.append(layer)
 
     def _close(self, name: str, title: str, *modules: str) -> None:
-        """The layers since the last block are a block."""
+        """Make a block of the layers since the last one."""
         self.blocks.append(Block(name, title, tuple(self.layers), modules))
         self.layers = []
 

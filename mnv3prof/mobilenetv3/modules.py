@@ -1,7 +1,7 @@
-"""MobileNetV3's building blocks as PyTorch modules, with torchvision's structure and parameter names.
+"""MobileNetV3's building blocks as PyTorch modules, with torchvision's parameter names.
 
-Convolutions are plain nn.Conv2d made by a function, because counters such as thop know a layer by
-its exact class. Every tensor is (N, C, H, W) unless said otherwise.
+Convolutions are plain nn.Conv2d, since FLOP counters such as thop recognise only that class itself.
+Tensors are (N, C, H, W) unless noted.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class HardSigmoid(nn.Module):
 
 
 class HardSwish(nn.Module):
-    """x · ReLU6(x + 3) / 6, as the paper writes it (section 5.2)."""
+    """x · ReLU6(x + 3) / 6 (paper, section 5.2)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * (F.relu6(x + 3) / 6)
@@ -56,7 +56,7 @@ class HardSwishDeployed(nn.Module):
         return x * (torch.clamp(x + 3, 0, 6) / 6)
 
 
-_WRITTEN_OUT: Final[dict[str, Callable[[], nn.Module]]] = {
+_COMPOSED: Final[dict[str, Callable[[], nn.Module]]] = {
     "hardswish_relu6": HardSwish,
     "hardswish_clamp": HardSwishDeployed,
     "hardsigmoid_relu6": HardSigmoid,
@@ -64,37 +64,37 @@ _WRITTEN_OUT: Final[dict[str, Callable[[], nn.Module]]] = {
 
 
 def activation_module(name: str, *, in_place: bool = True) -> nn.Module:
-    """A fresh module of an activation, by its code in a table or by its operation's name.
+    """Return a new activation module. name: its code in a table, or its operation.
 
-    in_place: whether it writes into its input's memory, where it can.
+    in_place: use the module's inplace option, if it has one.
     """
     op = OPS[ACTIVATIONS.get(name, name)]
-    if op.name in _WRITTEN_OUT:
-        return _WRITTEN_OUT[op.name]()
+    if op.name in _COMPOSED:
+        return _COMPOSED[op.name]()
     module: type[nn.Module] = getattr(nn, op.torch)
     return module(inplace=True) if in_place and op.in_place else module()
 
 
 def depthwise_conv(channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """One k×k filter for each channel: groups = channels."""
+    """Return a k×k convolution with one filter per channel: groups = channels."""
     return standard_conv(channels, channels, kernel, stride, dilation, groups=channels)
 
 
 def pointwise_conv(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A 1×1 convolution: one matrix product for each pixel."""
+    """Return a 1×1 convolution: one matrix product per pixel."""
     return standard_conv(in_channels, out_channels, 1)
 
 
 def standard_conv(
     in_channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1, *, groups: int = 1
 ) -> nn.Conv2d:
-    """A k×k convolution without bias (batch norm brings it), padded so that stride 1 keeps the size."""
+    """Return a k×k convolution without bias; the padding keeps the size at stride 1."""
     padding = (kernel - 1) // 2 * dilation
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
 
 
 class ConvNorm(nn.Sequential):
-    """A convolution, its batch norm (`norm`, None for a bare convolution) and activation."""
+    """Convolution, batch norm and activation; with norm=None the convolution only."""
 
     def __init__(self, conv: nn.Conv2d, activation: str | None, norm: Norm | None = PAPER_NORM) -> None:
         layers: list[nn.Module] = [conv]
@@ -106,7 +106,7 @@ class ConvNorm(nn.Sequential):
 
 
 class ExpandConv(ConvNorm):
-    """A block's first stage: 1×1 convolution to the expanded width, batch norm, activation."""
+    """First stage of a block: 1×1 convolution to the expanded width, batch norm, activation."""
 
     def __init__(
         self, in_channels: int, expand: int, activation: str = "HS", norm: Norm | None = PAPER_NORM
@@ -115,9 +115,9 @@ class ExpandConv(ConvNorm):
 
 
 class DepthwiseStage(ConvNorm):
-    """A block's spatial stage: k×k depthwise convolution, padding (k − 1) / 2, batch norm, activation.
+    """Second stage of a block: k×k depthwise convolution, batch norm, activation.
 
-    `dense` makes every filter see every channel; norm=None leaves the bare convolution.
+    dense: a dense convolution instead (groups = 1). norm=None: the convolution only.
     """
 
     def __init__(
@@ -130,16 +130,16 @@ class DepthwiseStage(ConvNorm):
 
 
 class LinearProjection(ConvNorm):
-    """A block's last stage: 1×1 convolution to the output width and batch norm, no activation."""
+    """Last stage of a block: 1×1 convolution to the output width and batch norm, no activation."""
 
     def __init__(self, expand: int, out_channels: int, norm: Norm | None = PAPER_NORM) -> None:
         super().__init__(pointwise_conv(expand, out_channels), None, norm)
 
 
 class SeparableConv(nn.Sequential):
-    """The depthwise-separable pair: a depthwise stage, then a 1×1 convolution with batch norm and activation.
+    """Depthwise-separable pair: depthwise stage, then 1×1 convolution, batch norm, activation.
 
-    `norm_between=False` leaves the bare pair: no batch norm and activation between the two.
+    norm_between=False: no batch norm and activation between the two convolutions.
     """
 
     def __init__(
@@ -153,11 +153,11 @@ class SeparableConv(nn.Sequential):
 
 
 class SqueezeExcite(nn.Module):
-    """x · gate(fc2(activation(fc1(mean of x over H and W)))), one factor for each channel.
+    """x · gate(fc2(activation(fc1(mean of x over H and W)))), one factor per channel.
 
-    form: fc1 and fc2 as 1×1 convolutions ("conv") or as linear layers ("linear"), both with bias.
-    activation: "relu" (the paper and every release) or "relu6"; gate: "hardsigmoid",
-        "hardsigmoid_relu6" (written out) or "sigmoid".
+    form: fc1 and fc2 as 1×1 convolutions ("conv") or linear layers ("linear"), both with bias.
+    activation: "relu" (the paper and every release) or "relu6". gate: "hardsigmoid",
+    "hardsigmoid_relu6" (composed as ReLU6(x + 3) / 6) or "sigmoid".
     """
 
     def __init__(
@@ -192,10 +192,10 @@ class SqueezeExcite(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A row of the table: expand, depthwise, squeeze-excite, project, and the identity around them.
+    """Block of a table row: expand, depthwise, squeeze-excite, project, and identity.
 
-    The expand stage is there only where the row widens its input; the identity is added only where
-    the stride is 1 and input and output are equally wide.
+    There is no expand stage if the expanded width is the input width. The input is added to the output
+    if the stride is 1, both widths are equal, and the row has identity.
     """
 
     def __init__(self, row: Row, in_channels: int, table: Table) -> None:
@@ -233,9 +233,9 @@ class Bottleneck(nn.Module):
 
 
 class MobileNetV3(nn.Module):
-    """The network of a table: (N, 3, H, W) images to (N, classes) logits.
+    """Network of a table: (N, 3, H, W) images to (N, classes) logits.
 
-    Initialised as torchvision's: convolutions Kaiming-normal over fan-out, linear weights
+    Initialised as in torchvision: convolutions Kaiming-normal over fan-out, linear weights
     N(0, 0.01), biases zero.
     """
 
@@ -252,7 +252,7 @@ class MobileNetV3(nn.Module):
         self.classifier = nn.Sequential(
             nn.Linear(head, table.last),
             activation_module(table.head_activation),
-            nn.Dropout(table.dropout),  # not in place: backward needs ReLU's output as it was
+            nn.Dropout(table.dropout),  # not in place: backward needs ReLU's output
             nn.Linear(table.last, table.classes),
         )
         self.apply(_initialise)

@@ -1,4 +1,4 @@
-"""From a table to its PyTorch module, and from the module to the parts that are timed one by one."""
+"""Build a table's PyTorch module, and split it into the parts that are timed."""
 
 from collections.abc import Iterator
 
@@ -10,20 +10,20 @@ from .table import CLASSIFIER, HEAD, STEM, Table, row_names
 
 
 def build(table: Table) -> MobileNetV3:
-    """The network of `table`, in training mode, seeded by torch's global generator.
+    """Build the network of `table`, in training mode, initialised by torch's global generator.
 
-    What is built is what expand() lists: the same module paths, shapes and parameters. The keys of
-    Large's and Small's state_dict are torchvision's.
+    It has the module paths, shapes and parameters of expand(table). For Large and Small, the state_dict
+    has torchvision's keys.
     """
     require(table, Table, "build", "what mnv3prof.read_table returns")
     return MobileNetV3(table)
 
 
 def parts(model: MobileNetV3) -> Iterator[tuple[str, nn.Module]]:
-    """(name, module) of each block of expand(), which feed one another: stem, rows, head and classifier.
+    """Yield (name, module) of each block of expand(): stem, rows, head and classifier.
 
-    The head ends in pooling and flatten, so that the parts compose to the whole network. Each part is
-    in the model's mode, training or not.
+    The head includes pooling and flatten, so the parts compose to the whole network. Each part is in the
+    model's mode, training or evaluation.
     """
     require(model, MobileNetV3, "parts", "what mnv3prof.build returns")
     return _parts(model)

@@ -1,4 +1,4 @@
-"""What the paper publishes of its networks, to stand beside what is counted and measured here."""
+"""Published results of MobileNetV3, to compare with counted and measured ones."""
 
 from typing import Final
 
@@ -15,8 +15,8 @@ PAPER: Final = "Howard et al., Searching for MobileNetV3, arXiv 1905.02244"
 class Published(msgspec.Struct, frozen=True):
     """One row of the paper's results on ImageNet.
 
-    net: the preset. top1: accuracy in percent. madds_m, params_m: in millions. pixel1_ms: one thread
-    of a Pixel 1's big core, float. source: where it stands.
+    net: the preset. side: of the square input, in pixels. top1: accuracy in percent. madds_m, params_m:
+    in millions. pixel1_ms: fp32 latency on one thread of a Pixel 1's big core.
     """
 
     net: str
@@ -55,11 +55,10 @@ PUBLISHED: Final = (
 
 
 def published(table: Table, size: tuple[int, int]) -> Published | None:
-    """The paper's figures for this very network at this input, if it gives any."""
-    plain = replace(table, name="any")
+    """Return the paper's results for this network at this input (height, width), or None."""
     for row in PUBLISHED:
         if (row.side, row.side) == size:
-            known = vary(preset(row.net), width=row.width, width_rule="paper")
-            if replace(known, name="any") == plain:
+            known = vary(preset(row.net), width=row.width)
+            if replace(known, name=table.name) == table:
                 return row
     return None

@@ -1,11 +1,11 @@
-"""Table → Table: each change that a user can ask for, in one function each."""
+"""Variants of a table: width, tail, dilation, classes, convolutions, activation."""
 
 from collections.abc import Callable
 from typing import Literal
 
 from msgspec.structs import replace
 
-from ..graph.errors import InputError, require, shown
+from ..graph.errors import InputError, one_of, require, shown
 from .files import activation_code
 from .table import Row, Table, in_widths, make_divisible
 
@@ -26,15 +26,14 @@ def vary(
     without_se: bool = False,
     activation: str | None = None,
 ) -> Table:
-    """`table` with the changes asked for; its name says which. Raises InputError.
+    """Return `table` with changes, which are appended to its name. Raises InputError.
 
-    The tail is reduced before widths are scaled, as torchvision does.
+    The tail is reduced before widths are scaled, as in torchvision.
     """
     require(table, Table, "vary", "what mnv3prof.read_table returns")
     if standard_conv and dense_depthwise:
         raise InputError("standard_conv and dense_depthwise cannot be combined; expected one of them")
-    if width_rule not in _WIDTH_RULES:
-        raise InputError(f"width rule: {shown(width_rule)} is not allowed; allowed are paper or torchvision")
+    one_of(width_rule, _WIDTH_RULES, "width rule")
     if reduced_tail:
         table = with_reduced_tail(table)
     if dilated:
@@ -48,22 +47,23 @@ def vary(
     if dense_depthwise:
         table = replace(_named(table, "dense depthwise"), conv="dense-depthwise")
     if without_se:
-        table = replace(_named(table, "without SE"), rows=_rows(table, lambda row: replace(row, se=False)))
+        rows = tuple(replace(row, se=False) for row in table.rows)
+        table = replace(_named(table, "without SE"), rows=rows)
     if activation is not None:
         table = with_activation(table, activation)
     return table
 
 
 def with_width(table: Table, multiplier: float, rule: WidthRule = "paper") -> Table:
-    """Every width scaled. The two rules differ by up to 12 % in MACs.
+    """Scale all widths by `multiplier`. Raises InputError. The two rules differ by up to 12 % in MACs.
 
     paper (TF-slim, Keras, timm): stem and outs × multiplier; each expansion keeps its ratio to the
-        block's input width; the hidden layer before the classes is never made narrower.
-    torchvision: every absolute width × multiplier, the hidden layer's too.
+        block's input width; the hidden layer before the classes is not made narrower.
+    torchvision: all absolute widths × multiplier, including the hidden layer.
     """
     if type(multiplier) not in (int, float) or not 0 < multiplier <= MAX_MULTIPLIER:
-        allowed = f"allowed is a number above 0, at most {MAX_MULTIPLIER:g}"
-        raise InputError(f"width: {shown(multiplier)} is not allowed; {allowed}")
+        expected = f"expected a number above 0, at most {MAX_MULTIPLIER:g}"
+        raise InputError(f"width: {shown(multiplier)} is not allowed; {expected}")
     try:
         scaled = _WIDTH_RULES[rule](table, multiplier)
     except InputError as error:
@@ -88,7 +88,7 @@ def _torchvision_rule(table: Table, multiplier: float) -> Table:
     def scaled(width: int) -> int:
         return make_divisible(width * multiplier, table.divisor)
 
-    rows = _rows(table, lambda row: replace(row, expand=scaled(row.expand), out=scaled(row.out)))
+    rows = tuple(replace(row, expand=scaled(row.expand), out=scaled(row.out)) for row in table.rows)
     head = table.head and scaled(table.head)
     return replace(table, stem=scaled(table.stem), rows=rows, head=head, last=scaled(table.last))
 
@@ -100,10 +100,11 @@ _WIDTH_RULES: dict[str, Callable[[Table, float], Table]] = {
 
 
 def with_reduced_tail(table: Table) -> Table:
-    """Outs halved from the last row of stride 2 on, with what follows from them: the expansions of
-    the rows after it and the hidden layer (paper, section 6.4; torchvision's reduced_tail).
+    """Halve the tail's widths (paper, section 6.4; torchvision's reduced_tail).
+
+    From the last row of stride 2 on: its out, expand and out of the rows after it, head and last.
     """
-    start = _tail(table, "the reduced tail")
+    start = _tail(table, "a reduced tail")
     rows = (
         row
         if n < start
@@ -115,9 +116,10 @@ def with_reduced_tail(table: Table) -> Table:
 
 
 def with_dilation(table: Table) -> Table:
-    """The last stride of 2 becomes 1, and from that row on kernels are dilated by 2, so that their
-    field of view stays (paper, section 6.4; torchvision's dilated). The row that loses its stride
-    gains no identity.
+    """Replace the last stride of 2 by dilation (paper, section 6.4; torchvision's dilated).
+
+    The stride becomes 1, and from that row on dilation is doubled, which keeps the receptive field. The row
+    with the new stride has no identity.
     """
     start = _tail(table, "dilation")
     rows = (
@@ -130,9 +132,9 @@ def with_dilation(table: Table) -> Table:
 
 
 def with_activation(table: Table, activation: str) -> Table:
-    """One activation everywhere but inside squeeze-excite: every row, the stem and the head."""
+    """Use one activation in all rows, the stem and the head, but not inside squeeze-excite."""
     code = activation_code(activation)
-    rows = _rows(table, lambda row: replace(row, activation=code))
+    rows = tuple(replace(row, activation=code) for row in table.rows)
     named = _named(table, f"all {code}")
     return replace(named, rows=rows, stem_activation=code, head_activation=code)
 
@@ -140,7 +142,7 @@ def with_activation(table: Table, activation: str) -> Table:
 def _tail(table: Table, what: str) -> int:
     strided = [n for n, row in enumerate(table.rows) if row.stride == 2]
     if not strided:
-        raise InputError(f"{table.name}: {what} begins at the last row of stride 2, and there is none")
+        raise InputError(f"{table.name}: has no row of stride 2; {what} needs one")
     return strided[-1]
 
 
@@ -148,10 +150,6 @@ def _half(width: int) -> int:
     return max(1, width // 2)
 
 
-def _rows(table: Table, change: Callable[[Row], Row]) -> tuple[Row, ...]:
-    return tuple(map(change, table.rows))
-
-
 def _named(table: Table, change: str) -> Table:
-    # A name is at most 200 characters; what no longer fits is cut, never refused.
+    # A name has at most 200 characters.
     return replace(table, name=f"{table.name}, {change}"[:200])

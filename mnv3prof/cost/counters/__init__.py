@@ -1,13 +1,12 @@
-"""The counters of the field, run for real: one file a tool.
+"""Other FLOP counters, one file per tool.
 
-A file names its PACKAGE and its FIGURES (the columns of mnv3prof.cost.conventions.COUNTERS that it
-fills), and has read(model, image): the integers the tool prints, one for each figure.
+A file has PACKAGE (the distribution), FIGURES (its entries in mnv3prof.cost.conventions.COUNTERS) and
+read(model, image), which returns the integers that the tool prints, one per entry.
 """
 
 import contextlib
 import io
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Final
 
+import psutil
 import torch
 from torch import nn
 
@@ -30,19 +30,20 @@ _PATCHED: Final = (torch, torch.nn.functional, torch.Tensor)
 
 
 def readings(
-    make: Callable[[], nn.Module], graph: Graph, starting: Callable[[str], None] = lambda _: None
+    make: Callable[[], nn.Module], graph: Graph, on_start: Callable[[str], None] = lambda _: None
 ) -> tuple[Reading, ...]:
-    """What each counter prints for the network of `graph`, in COUNTERS' order. make: a fresh module of it.
+    """Run the counters on the network of `graph` and return their results in the order of COUNTERS.
 
-    A tool that is absent or crashes is a reading with a reason. `starting` hears of each package
-    before it runs. Raises InputError where the network does not fit into memory.
+    make: returns a new module of the network. on_start: called with each package before it runs. A tool
+    that is not available or crashes gives a result with a reason. Raises InputError if the network does
+    not fit into memory.
     """
     _require_memory(graph)
-    found: list[Reading] = []
+    results: list[Reading] = []
     for tool in _tools():
-        starting(tool.PACKAGE)
-        found += _run(tool, make, graph)
-    return tuple(found)
+        on_start(tool.PACKAGE)
+        results += _run(tool, make, graph)
+    return tuple(results)
 
 
 def _tools() -> list[ModuleType]:
@@ -60,7 +61,7 @@ def _run(tool: ModuleType, make: Callable[[], nn.Module], graph: Graph) -> list[
     try:
         with _quiet(), _unpatched(), torch.random.fork_rng(devices=[]), torch.no_grad():
             printed = tool.read(make().eval(), torch.zeros(1, *graph.inputs[0].shape))
-    except Exception as error:  # whatever a tool does wrong is a row
+    except Exception as error:  # any failure of a tool becomes a row
         first = (str(error).splitlines() or [""])[0]
         reason = f"{type(error).__name__}: {first}".rstrip(": ")[:200]
         return [Reading(figure, installed, "crashed", reason) for figure in tool.FIGURES]
@@ -88,7 +89,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unpatched() -> Iterator[None]:
-    """Put back what ptflops and calflops patch in torch and leave patched when they crash."""
+    """Restore what ptflops and calflops patch in torch, which they do not after a crash."""
     before = [dict(vars(place)) for place in _PATCHED]
     try:
         yield
@@ -101,8 +102,9 @@ def _unpatched() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_torchvision() -> Iterator[None]:
-    """Keep a tool from importing torchvision: it has no part in the network, and where it does not
-    fit the installed torch its import fails with more than an ImportError.
+    """Hide torchvision from a tool that would import it.
+
+    No network here needs it, and with another torch its import fails with more than an ImportError.
     """
     if "torchvision" in sys.modules:
         yield
@@ -116,18 +118,10 @@ def without_torchvision() -> Iterator[None]:
 
 def _require_memory(graph: Graph) -> None:
     activations = peaks(graph).eager
-    need = 4 * total(count(graph)).params + (activations.bytes if activations else 0)
-    there = _physical_memory()
-    if there is not None and need > there:
+    needed = 4 * total(count(graph)).params + (activations.bytes if activations else 0)
+    memory = psutil.virtual_memory().total
+    if needed > memory:
         raise InputError(
-            f"--cross-check: running {graph.name} at {graph.size} takes "
-            f"{need / 2**30:,.1f} GiB and this machine has {there / 2**30:,.1f} GiB; allowed is what fits"
+            f"{graph.name} at {graph.size}: running the counters needs {needed / 2**30:,.1f} GiB; "
+            f"expected at most this machine's {memory / 2**30:,.1f} GiB"
         )
-
-
-def _physical_memory() -> int | None:
-    """Bytes; None where the operating system does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None

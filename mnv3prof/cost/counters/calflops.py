@@ -1,4 +1,4 @@
-"""calflops' calculate_flops; its import wants transformers, which the extra counters brings."""
+"""calflops' calculate_flops. It imports transformers, which the extra "counters" installs."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ FIGURES = ("calflops-macs", "calflops-flops")
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """MACs and FLOPs of one forward pass."""
+    """Return MACs and FLOPs of one forward pass."""
     with without_torchvision():
         from calflops import calculate_flops
 

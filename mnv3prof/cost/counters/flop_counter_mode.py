@@ -1,4 +1,4 @@
-"""PyTorch's own torch.utils.flop_counter.FlopCounterMode."""
+"""PyTorch's torch.utils.flop_counter.FlopCounterMode."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ FIGURES = ("torch",)
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """The total that FlopCounterMode prints, in FLOPs."""
+    """Return the total FLOPs of FlopCounterMode."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:

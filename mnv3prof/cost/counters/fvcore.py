@@ -7,7 +7,7 @@ FIGURES = ("fvcore",)
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """FlopCountAnalysis.total(), which fvcore calls flops and which are MACs."""
+    """Return FlopCountAnalysis.total(), which fvcore calls flops, and which are MACs."""
     from fvcore.nn import FlopCountAnalysis
 
     return (int(FlopCountAnalysis(model, image).total()),)

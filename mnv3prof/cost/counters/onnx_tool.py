@@ -1,4 +1,4 @@
-"""onnx-tool over the network as PyTorch's TorchScript exporter writes it, batch norm folded."""
+"""onnx-tool on the export of PyTorch's TorchScript exporter, with batch norm folded."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ FIGURES = ("onnx-tool",)
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """The profile's total MACs."""
+    """Return the total MACs of the profile."""
     import onnx_tool
 
     with tempfile.TemporaryDirectory() as folder:

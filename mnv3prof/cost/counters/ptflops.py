@@ -1,4 +1,4 @@
-"""ptflops' get_model_complexity_info, by both of its backends."""
+"""ptflops' get_model_complexity_info with both of its backends."""
 
 from torch import Tensor, nn
 
@@ -9,17 +9,17 @@ FIGURES = ("ptflops-aten", "ptflops-pytorch")
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """The complexity by the aten and by the pytorch backend, in MACs."""
+    """Return the MACs by the aten and by the pytorch backend."""
     with without_torchvision():
         from ptflops import get_model_complexity_info
 
     shape = tuple(image.shape[1:])
-    figures = [
+    macs = [
         get_model_complexity_info(
             model, shape, as_strings=False, print_per_layer_stat=False, verbose=False, backend=backend
         )[0]
         for backend in ("aten", "pytorch")
     ]
-    if None in figures:  # ptflops catches what the model raises
+    if None in macs:  # ptflops catches exceptions of the model
         raise RuntimeError("get_model_complexity_info returned None")
-    return tuple(figures)
+    return tuple(macs)

@@ -7,7 +7,7 @@ FIGURES = ("thop",)
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """The first value of profile(), which thop calls macs."""
+    """Return the first value of profile(), which thop calls macs."""
     from thop import profile
 
     macs, _ = profile(model, inputs=(image,), verbose=False)

@@ -7,7 +7,7 @@ FIGURES = ("torchinfo",)
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """The summary's total mult-adds."""
+    """Return the total mult-adds of the summary."""
     from torchinfo import summary
 
     return (summary(model, input_data=image, verbose=0).total_mult_adds,)

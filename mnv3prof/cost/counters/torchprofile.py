@@ -7,7 +7,7 @@ FIGURES = ("torchprofile",)
 
 
 def read(model: nn.Module, image: Tensor) -> tuple[int, ...]:
-    """MACs over the traced graph."""
+    """Return the MACs of the traced graph."""
     from torchprofile import profile_macs
 
     macs = profile_macs(model, image)
