@@ -55,7 +55,7 @@ def test_every_type_that_a_runtime_offers_runs(name, dtype):
     timings = measure(plan)
     if timings[0].status == "unsupported":
         assert dtype != "int8"
-        assert timings[0].reason == f"OpenVINO does not compute in {dtype} on this processor"
+        assert timings[0].reason == f"OpenVINO does not compute in {dtype} on this CPU"
         return
     assert {(timing.status, timing.reason) for timing in timings} == {("ok", "")}
     assert (

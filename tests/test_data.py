@@ -149,12 +149,12 @@ def _says(path):
 def test_a_folder_that_cannot_be_learnt_from_is_refused(folder, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
     assert _says(empty) == (
-        f"{empty}: has no folders; allowed are two classes or more, each a folder of images"
+        f"{empty}: has no folders; expected one folder of images for each of two or more classes"
     )
     assert "no such folder" in _says(empty / "missing")
     assert "is no folder" in _says(folder / "red" / "0.png")
     (empty / "only").mkdir()
-    assert "has only the folder only; allowed are two classes or more" in _says(empty)
+    assert "has only the folder only; expected one folder of images for each" in _says(empty)
     (folder / "green").mkdir()
     assert "class green has 0 images that can be read; at least 2 are needed" in _says(folder)
     for n in range(3):
@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_learnt_from_is_refused(folder, tmp_path_factory
 
 
 def test_more_images_than_memory_takes_are_refused_before_any_is_read(folder):
-    with pytest.raises(InputError, match=r"20 images take .* GiB at this --input; allowed here are"):
+    with pytest.raises(InputError, match=r"20 images take .* GiB at this input size; expected at most"):
         image_folder(folder, (200_000, 200_000))
 
 

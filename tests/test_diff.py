@@ -308,7 +308,7 @@ HOSTILE = {
     "no host": ({"hosts": None}, "is damaged"),
     "a part that is not there": (
         {"timings": [as_saved(part="<script>")]},
-        "which its network has not",
+        "which is not in its network",
     ),
     "a huge time": (
         {"timings": [as_saved(convert_s=1e308)]},

@@ -20,7 +20,7 @@ from mnv3prof.record.plan import RuntimePlan
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
 
-ABSENT = "PyTorch sees no Metal device"
+ABSENT = "PyTorch found no Metal device"
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,10 @@ ABSENT = "PyTorch sees no Metal device"
         (["compare", "large", "small", "--latency", "--on", "mps"], f"mps: {ABSENT}"),
         (["claims", "K2", "--measure", "--on", "mps"], f"mps: {ABSENT}"),
         (["latency", "small", "--on", "mnn,cpu", "--dtype", "int8"],
-         "mnn: it takes fp32, not int8; cpu: it takes fp32, fp16, bf16, not int8"),
-        (["latency", "small", "--on", "onnxruntime", "--dtype", "fp16"], "it takes fp32, int8, not fp16"),
-        (["latency", "small", "--on", "ncnn", "--batch", "2,4"], "it takes batch 1, not 2; ncnn: it takes batch 1, not 4"),
-        (["latency", "small", "--on", "mnn,null,mps", "--dtype", "int8"], "mnn, null: it takes fp32, not int8; mps: "),
+         "mnn: it supports fp32, not int8; cpu: it supports fp32, fp16, bf16, not int8"),
+        (["latency", "small", "--on", "onnxruntime", "--dtype", "fp16"], "it supports fp32, int8, not fp16"),
+        (["latency", "small", "--on", "ncnn", "--batch", "2,4"], "it supports batch 1, not 2; ncnn: it supports batch 1, not 4"),
+        (["latency", "small", "--on", "mnn,null,mps", "--dtype", "int8"], "mnn, null: it supports fp32, not int8; mps: "),
         (["memory", "small", "--on", "cpu,null"], "cpu, null: the runtime's memory plan cannot be read"),
         (["memory", "small", "--on", "executorch", "--dtype", "int8"], "its plan cannot be read at int8"),
         (["claims", "K4", "--measure", "--on", "mps,cpu-compile", "--threads", "1"], ABSENT),
@@ -52,7 +52,7 @@ def test_what_cannot_run_here_is_refused_before_anything_is_done(
     assert perf_counter() - begin < 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("mnv3prof: --on: none of it can run here; ")
+    assert err.startswith("mnv3prof: --on: no target can run here; ")
     assert says in err
     assert len(err) <= 300
     assert [path for path in tmp_path.iterdir() if path.name != "reports"] == []
@@ -81,21 +81,14 @@ def test_a_long_list_of_reasons_is_cut(capsys, monkeypatch):
 def test_one_that_can_run_is_enough(monkeypatch):
     for target in (Target(backend="null"), Target(backend="cpu", dtype="bf16", batch=4)):
         assert obstacle(target) is None
-    assert obstacle(Target(backend="ncnn", batch=2)) == Failed("unsupported", "it takes batch 1, not 2")
+    assert obstacle(Target(backend="ncnn", batch=2)) == Failed("unsupported", "it supports batch 1, not 2")
 
 
 def test_without_pytorch_a_backend_says_how_to_get_it(monkeypatch):
     """PyTorch makes the parts that every converter reads."""
-    from importlib.metadata import PackageNotFoundError
-
     from mnv3prof.bench import backends
 
-    def version(package):
-        if package == "torch":
-            raise PackageNotFoundError(package)
-        return "1"
-
-    monkeypatch.setattr(backends, "version", version)
+    monkeypatch.setattr(backends, "installed", lambda package: "" if package == "torch" else "1")
     for name in ("cpu", "onnxruntime", "litert", "ncnn"):
         assert usable(name).reason == "torch is not installed: pip install mnv3prof"
     assert usable("null").ok

@@ -55,13 +55,13 @@ def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
     [
         ([], "export: --output FILE.onnx is required"),
         (["-o", "x.tflite"], "x.tflite: is not a file of onnx; expected a name that ends in .onnx"),
-        (["-o", "x.onnx", "--part", "12"], "--part: '12' is no part; allowed are stem, 1, 2"),
-        (["-o", "x.onnx", "--dtype", "bf16"], "onnx is not written in bf16; allowed are fp32, int8"),
+        (["-o", "x.onnx", "--part", "12"], "part: '12' is not a part; expected stem, 1, 2"),
+        (["-o", "x.onnx", "--dtype", "bf16"], "onnx does not support bf16; expected fp32, int8"),
         (["-o", "x.onnx", "--to", "coreml"], "format: 'coreml' is not known; expected executorch, litert"),
         (["-o", "no/such/folder/x.onnx", "--input", "32"], "no/such/folder/x.onnx: cannot be written"),
         (
             ["-o", "x.param", "--to", "ncnn", "--batch", "2", "--input", "32"],
-            "by ncnn: it takes batch 1, not 2",
+            "by ncnn: it supports batch 1, not 2",
         ),
     ],
 )

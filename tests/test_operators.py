@@ -175,4 +175,4 @@ def test_a_runtime_that_tells_nothing_is_named(capsys):
         )
         == 0
     )
-    assert "ncnn, part 1: the runtime tells nothing of its operators." in capsys.readouterr().out
+    assert "ncnn, part 1: the runtime has no per-operator profiler." in capsys.readouterr().out

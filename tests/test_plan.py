@@ -52,7 +52,7 @@ def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(name, caps
 def test_a_type_that_has_no_plan_says_so(capsys):
     assert run(["memory", "small", "--input", "32", "--on", "mnn,executorch", "--dtype", "int8"]) == 2
     told = capsys.readouterr().err
-    assert "--on: none of it can run here; mnn: it takes fp32, not int8; executorch: its plan" in told
+    assert "--on: no target can run here; mnn: it supports fp32, not int8; executorch: its plan" in told
 
 
 @pytest.fixture(scope="module")

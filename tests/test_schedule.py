@@ -96,7 +96,7 @@ def test_another_type_batch_or_thread_count_is_measured_anew(how):
 
 def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason():
     (timing,) = measure(SMALL, ["stem"], ["null"], dtype="int8", budget_s=0.1)
-    assert (timing.status, timing.reason) == ("unsupported", "it takes fp32, not int8")
+    assert (timing.status, timing.reason) == ("unsupported", "it supports fp32, not int8")
 
 
 def test_every_part_runs_on_pytorch_and_agrees_with_it():

@@ -195,7 +195,7 @@ def test_a_type_that_only_some_take_is_a_column_where_it_was_timed_and_a_note_el
     header = next(line for line in printed.splitlines() if line.startswith("Part"))
     assert "onnxruntime, int8, ms" in header
     assert "cpu, int8" not in header
-    assert "cpu, int8 unsupported: it takes fp32, fp16, bf16, not int8 (parts: 1)." in printed
+    assert "cpu, int8 unsupported: it supports fp32, fp16, bf16, not int8 (parts: 1)." in printed
 
 
 @pytest.mark.parametrize("command", ["latency", "profile", "compare", "report"])

@@ -277,12 +277,12 @@ def test_the_other_optimizers_go_on_too(how, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"recipe": replace(PLAIN, lr=0.02)}, "was trained with lr 0.01, not 0.02; allowed with --resume"),
+        ({"recipe": replace(PLAIN, lr=0.02)}, "was trained with lr 0.01, not 0.02; resume requires"),
         ({"recipe": replace(PLAIN, epochs=4)}, "was trained with epochs 3, not 4"),
         ({"table": replace(TINY, name="other", stem=16)}, "was trained as tiny, not as other"),
         ({"table": replace(TINY, se_ratio=8)}, "was trained as another network"),
-        ({"data": tiny_data(27)}, "was trained on other data, or at another --input"),
-        ({"data": tiny_data(size=(12, 12))}, "was trained on other data, or at another --input"),
+        ({"data": tiny_data(27)}, "was trained on other data, or at another input size"),
+        ({"data": tiny_data(size=(12, 12))}, "was trained on other data, or at another input size"),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(change, says, tmp_path):
@@ -321,7 +321,7 @@ def test_a_loss_that_is_not_finite_ends_it_and_the_last_checkpoint_stays(tmp_pat
     ],
 )
 def test_a_recipe_that_makes_none_is_refused(field, value):
-    with pytest.raises(InputError, match=rf"{field}: .* is not allowed; allowed is a number from"):
+    with pytest.raises(InputError, match=rf"{field}: .* is not allowed; expected a number from"):
         replace(Recipe(), **{field: value})
 
 

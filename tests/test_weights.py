@@ -178,9 +178,9 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
         (["-o", "no/x.pt"], "no/x.pt: the folder no does not exist"),
         (
             ["-o", "x.pt", "--data", "missing"],
-            "missing: no such folder; --data takes one with a folder of images",
+            "missing: no such folder; expected a folder with one folder of images",
         ),
-        (["-o", "x.pt", "--batch-size", "1"], "batch: 1 is not allowed; allowed is a number from 2 to"),
+        (["-o", "x.pt", "--batch-size", "1"], "batch: 1 is not allowed; expected a number from 2 to"),
         (["-o", "x.pt", "--lr", "0"], "lr: 0.0 is not allowed"),
         (["-o", "x.pt", "--optimizer", "sgd"], "expected rmsprop, adam"),
         (["-o", "x.pt", "--classes", "7"], "classes: scikit-learn's digits has 10, the network 7"),
@@ -200,20 +200,20 @@ def test_what_is_no_checkpoint_is_refused(here, capsys):
     half = (here / "net.pt").read_bytes()
     (here / "half.pt").write_bytes(half[: len(half) // 2])
     for name, says in {
-        "junk": "junk.pt: is no file of weights (",
-        "half": "half.pt: is no file of weights (",
+        "junk": "junk.pt: is not a weights file (",
+        "half": "half.pt: is not a weights file (",
         "module": "module.pt: holds a pickled torch.nn.modules.linear.Linear, which would run code; save model.",
         "list": "list.pt: holds a list; expected a checkpoint of train, or a state_dict",
         "plain": "plain.pt: holds no weights; expected a checkpoint of train, or a state_dict",
         "gone": "gone.pt: cannot be read (No such file or directory)",
     }.items():
         assert says in _refused(["latency", "--weights", f"{name}.pt"], capsys)
-    assert "junk.pt: is no file of weights" in _refused(
+    assert "junk.pt: is not a weights file" in _refused(
         ["train", "net.toml", "--resume", "-o", "junk.pt"], capsys
     )
     torch.save(torch.nn.Linear(1, 1).state_dict(), here / "linear.pt")
     refused = _refused(["train", "net.toml", *QUICK, "--resume", "-o", "linear.pt"], capsys)
-    assert "linear.pt: is no checkpoint of mnv3prof train" in refused
+    assert "linear.pt: is not a checkpoint of mnv3prof train" in refused
 
 
 def _edited(here, **change):
@@ -322,7 +322,7 @@ def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):
     arguments = ["latency", "--weights", "net.pt"]
     says = "net.pt: holds the weights of tiny, 10 classes, which differs from MobileNetV3-Small, 10 classes in rows"
     assert says in _refused([*arguments, "small"], capsys)
-    assert "in conv; leave SOURCE and its options out" in _refused([*arguments, "--standard-conv"], capsys)
+    assert "in conv; omit the source and its options" in _refused([*arguments, "--standard-conv"], capsys)
     assert "in classes" in _refused([*arguments, "--classes", "4"], capsys)
     torch.save(read_weights(here / "net.pt").state, here / "bare.pt")  # it tells no table
     refused = _refused(["export", "small", "--weights", "bare.pt", "-o", "x.onnx"], capsys)

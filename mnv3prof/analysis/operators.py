@@ -1,4 +1,4 @@
-"""What a runtime says it spent per operator, joined to our layers."""
+"""Joining of a runtime's operators to the layers of a graph."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,13 @@ from ..record.run import NET, part_layers
 from ..record.timing import Joined
 
 _OWN: Final = r"reorder|transpose|raster|copy|dim_order|reshape|flatten|permute|convert|parameter|result"
-"""What runtimes call operators of their own, which run none of our layers."""
+"""Names of operators that run no layer."""
 
 
 def _class(op: Op) -> str:
-    """What a runtime's operator and a layer must have in common: a product, or the same kind, or, for
-    what is elementwise, the very operation. "" for views.
+    """Return the class in which an operator and a layer must agree; "" for views.
+
+    It is "weighted" for products, the operation's name if it is elementwise, else its kind.
     """
     if op.weighted:
         return "weighted"
@@ -28,26 +29,28 @@ _CLASSES: Final = tuple(dict.fromkeys(name for name, _ in _PATTERNS if name))
 
 
 class _Join:
-    """Operators in the order in which they ran, each with at most one layer."""
+    """Operators in execution order, each joined to at most one layer."""
 
     def __init__(self, layers: Sequence[Layer], ops: Sequence[RuntimeOp]) -> None:
         self.layers, self.ops = layers, ops
-        self.found: dict[int, tuple[Layer, Joined]] = {}
+        self.joined: dict[int, tuple[Layer, Joined]] = {}
         self.taken: set[str] = set()
 
     def take(self, op: int, layer: Layer, how: Joined) -> None:
-        self.found[op] = (layer, how)
+        self.joined[op] = (layer, how)
         self.taken.add(layer.name)
 
     def left(self, kind: str) -> tuple[list[int], list[Layer]]:
-        ops = [n for n, op in enumerate(self.ops) if n not in self.found and class_of(op) == kind]
+        ops = [n for n, op in enumerate(self.ops) if n not in self.joined and class_of(op) == kind]
         left = (layer for layer in self.layers if layer.name not in self.taken)
         return ops, [layer for layer in left if _class(layer.operation) == kind]
 
 
 def join(graph: Graph, part: str, ops: Sequence[RuntimeOp]) -> list[tuple[RuntimeOp, Layer | None, Joined]]:
-    """Each operator with its layer and how it was found: by its name (the module's path), by its kind
-    and output shape where fusion renamed it, or by its place among those of its kind.
+    """Return each operator with its layer, and how they were joined.
+
+    Operators are joined by name (the module's path), then by class and output shape, since fusion renames
+    them, then by their order within the class.
     """
     paths = inner_paths(graph, part)
     joining = _Join(list(paths.values()), ops)
@@ -57,35 +60,35 @@ def join(graph: Graph, part: str, ops: Sequence[RuntimeOp]) -> list[tuple[Runtim
     for kind in _CLASSES:
         _by_shape(joining, kind)
         _by_order(joining, kind)
-    return [(op, *joining.found.get(n, (None, ""))) for n, op in enumerate(ops)]
+    return [(op, *joining.joined.get(n, (None, ""))) for n, op in enumerate(ops)]
 
 
 def class_of(op: RuntimeOp) -> str:
-    """What kind of layer the operator can be; "" for what is the runtime's own, as a change of layout."""
-    for text in (op.kind, _scope(op.name)[1]):  # a BinaryOp or Subgraph has its operator in its name
-        for found, pattern in _PATTERNS:
+    """Return the class of layers that the operator can run; "" for none."""
+    for text in (op.kind, _scope(op.name)[1]):  # the name of a BinaryOp or Subgraph contains its operator
+        for name, pattern in _PATTERNS:
             if re.search(pattern, text, re.IGNORECASE):
-                return found
+                return name
     return ""
 
 
 def inner_paths(graph: Graph, part: str) -> dict[str, Layer]:
-    """The part's layers by their path in the module that the part is."""
+    """Return the part's layers by their path in the part's module."""
     if part == NET:
         return {layer.name: layer for layer in graph.layers}
     block = graph.block(part)
     modules = block.modules if block else (part,)
-    found = {}
+    paths = {}
     for layer in part_layers(graph, part):
         inside = (n for n, module in enumerate(modules) if f"{layer.name}.".startswith(f"{module}."))
         place = next(inside, None)
         if place is None:
-            found[layer.name] = layer
+            paths[layer.name] = layer
             continue
         path = layer.name[len(modules[place]) + 1 :]
         # Several modules in a row are timed as one Sequential, which numbers them.
-        found[path if len(modules) == 1 else f"{place}.{path}".rstrip(".")] = layer
-    return found
+        paths[path if len(modules) == 1 else f"{place}.{path}".rstrip(".")] = layer
+    return paths
 
 
 def _by_name(op: RuntimeOp, paths: dict[str, Layer], joining: _Join) -> Layer | None:
@@ -93,21 +96,16 @@ def _by_name(op: RuntimeOp, paths: dict[str, Layer], joining: _Join) -> Layer | 
     layer = paths.get(path) or paths.get(f"{path}.{kind.lower()}".lstrip("."))
     by_layer = {known.name: known for known in paths.values()}
     wanted = class_of(op)
-    while (
-        layer and wanted == "weighted" and _class(layer.operation) != "weighted"
-    ):  # it took its activation's name
+    weighted = wanted == "weighted"
+    while layer and weighted and _class(layer.operation) != wanted:  # it has its activation's name
         layer = by_layer.get(layer.inputs[0]) if layer.inputs else None
-    if (
-        layer
-        and _class(layer.operation) == wanted
-        and (wanted != "weighted" or layer.name not in joining.taken)
-    ):
+    if layer and _class(layer.operation) == wanted and not (weighted and layer.name in joining.taken):
         return layer
     return None
 
 
 def _scope(name: str) -> tuple[str, str]:
-    """Module path and operator type of "/features/features.4/block/block.0/block.0.0/Conv_output_0"."""
+    """Split "/features/block.0/Conv_output_0" into module path and operator type."""
     path = last = kind = ""
     for scope in filter(None, name.split("/")):
         if scope[:1].isupper():
@@ -130,7 +128,7 @@ def _by_shape(joining: _Join, kind: str) -> None:
 
 
 def _by_order(joining: _Join, kind: str) -> None:
-    """Where as many operators as layers are left, they are the same in the same order."""
+    """Join the rest in order, if as many operators as layers are left."""
     ops, layers = joining.left(kind)
     if len(ops) == len(layers):
         for number, layer in zip(ops, layers, strict=True):

@@ -1,4 +1,4 @@
-"""The arena that a runtime planned, beside ours: which tensors make the difference."""
+"""The differences between the arena that a runtime planned and ours."""
 
 from collections import Counter, defaultdict
 
@@ -9,7 +9,7 @@ from ..record.plan import RuntimePlan
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Tensors of `bytes` each: how many the runtime holds during a run, and how many we do."""
+    """Tensors of `bytes` each: their number in the runtime's arena and in ours."""
 
     bytes: int
     shape: tuple[int, ...]
@@ -19,19 +19,19 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(plan: RuntimePlan, ours: Arena) -> list[Difference]:
-    """Sizes of which one side has more tensors than the other, those that weigh most first.
+    """Return the sizes of which one arena has more tensors, largest bytes first.
 
-    A tensor that is reused in place, as an activation's output in its input, counts once.
+    A tensor that is reused in place, e.g. by an activation, counts once.
     """
-    theirs = Counter(held.bytes for held in plan.tensors if held.bytes)
+    theirs = Counter(tensor.bytes for tensor in plan.tensors if tensor.bytes)
     counted = Counter(placement.bytes for placement in ours.placements)
-    shapes = {held.bytes: held.shape for held in plan.tensors}
+    shapes = {tensor.bytes: tensor.shape for tensor in plan.tensors}
     names: dict[int, list[str]] = defaultdict(list)
     for placement in ours.placements:
         names[placement.bytes].append(placement.tensor)
-    found = [
+    different = [
         Difference(size, shapes.get(size, ()), theirs[size], counted[size], next(iter(names[size]), ""))
         for size in theirs | counted
         if theirs[size] != counted[size]
     ]
-    return sorted(found, key=lambda one: abs(one.theirs - one.ours) * one.bytes, reverse=True)
+    return sorted(different, key=lambda one: abs(one.theirs - one.ours) * one.bytes, reverse=True)

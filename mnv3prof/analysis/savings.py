@@ -1,4 +1,4 @@
-"""Savings of depthwise-separable over standard convolution, in MACs and in time."""
+"""Savings of depthwise-separable over standard convolution, in MACs and latency."""
 
 from msgspec.structs import replace
 
@@ -17,30 +17,28 @@ def standard_ratios(view: View) -> dict[str, float]:
 
 
 def standard(view: View) -> Subject:
-    """Return the view's network with one standard convolution for each depthwise + project pair."""
+    """Return the view's network with standard instead of separable convolutions."""
     return view.run.subject.varied(vary(view.run.subject.table, standard_conv=True))
 
 
 def measured_changes(view: View, variant: str) -> dict[Target, dict[str, Change]]:
-    """Return, by target and part, the change of the time from the view to its variant, where both were
-    measured.
-    """
+    """Return the measured changes from the view to its variant, by target and part."""
     if variant not in view.run.variants:
         return {}
     graph = view.run.variants[variant].graph
     other = grid_of(graph, timings_of(view.run, variant))
-    found: dict[Target, dict[str, Change]] = {}
+    changes: dict[Target, dict[str, Change]] = {}
     for target in view.grid.targets:
         for part in view.grid.parts:
             base = view.timing(part, target)
             timing = other.at(part, target) if part in other.parts else None
             if base and timing and timing.seconds:
-                found.setdefault(target, {})[part] = compare(base, timing, view.run, view.run)
-    return found
+                changes.setdefault(target, {})[part] = compare(base, timing, view.run, view.run)
+    return changes
 
 
 def standard_variant(view: View) -> str:
-    """Return the run's variant that is the view's network with standard convolutions, or ""."""
+    """Return the name of the run's variant with standard convolutions, or ""."""
     ours = view.run.subject
     wanted = replace(ours.table, name="any", conv="standard")
     for name, subject in view.run.variants.items():

@@ -1,4 +1,4 @@
-"""Several views' times of the whole network, each target's beside the one that it is compared with."""
+"""Latency of the whole network in several views, by compared targets."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,9 +13,10 @@ _Row = list[Target | None]
 
 
 class Compared(NamedTuple):
-    """The times of the whole network per image, one in each view. names: the target in each, "" for none.
+    """Latency of the whole network per image in each view; None if not measured.
 
-    changes: of each view but the first from the first; None where one of the two has no time.
+    names: the target in each view, "" for none. changes: from the first view to each of the others; None
+    if one of the two was not measured.
     """
 
     names: list[str]
@@ -24,13 +25,13 @@ class Compared(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The one target, or that of each view where they differ."""
+        """The target, or the targets of all views if they differ."""
         known = list(filter(None, self.names))
         return known[0] if len(set(known)) == 1 else " → ".join(name or "–" for name in self.names)
 
 
 def compared_times(seen: Sequence[View]) -> list[Compared]:
-    """Return the times that belong together: those of the first view's targets, then of others."""
+    """Return one row per group of compared targets, those of the first view first."""
     rows = _rows([view.grid.targets for view in seen])
     names = labels((target for view in seen for target in view.grid.targets), with_backend=True)
     return [
@@ -39,9 +40,9 @@ def compared_times(seen: Sequence[View]) -> list[Compared]:
 
 
 def _rows(targets: Sequence[Sequence[Target]]) -> list[_Row]:
-    """Put together the targets that are compared, with one view's or none in each place.
+    """Group the targets that are compared: one of each view, or None.
 
-    They are the same in all views, but for the fields that are compared (record.target.compared_fields).
+    They are equal in all views, except in the compared fields (record.target.compared_fields).
     """
     compared = compared_fields(targets)
     rows: dict[tuple[object, ...], _Row] = {}

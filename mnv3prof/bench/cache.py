@@ -1,4 +1,4 @@
-"""Converted parts, kept between runs: conversions take longer than all else together."""
+"""The cache of converted parts: conversion takes longer than everything else."""
 
 import errno
 import hashlib
@@ -7,8 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from stat import S_ISREG
 from time import time
@@ -21,27 +19,28 @@ from ..cost.counts import Dtype
 from ..graph.errors import InputError
 from ..record.run import Subject
 from ..record.whole import read_file
-from .formats import form
+from .formats import form, installed
 
 MOST_BYTES: Final = 4 * 2**30
-"""What is used least recently leaves when the cache grows beyond this."""
+"""Size limit, above which the least recently used entries are removed."""
 _FORM: Final = 3
-"""Raised when what conversions make changes, and no package's version with it."""
+"""Version of the entries. Raise it when conversions change without a change of a package's version."""
 _MANIFEST: Final = "entry.json"
 _MOST_MANIFEST: Final = 2**20
 _DRAFT: Final = ".draft-"
 _INDUCTOR: Final = "inductor"
 _INDUCTORS_FOLDER: Final = "TORCHINDUCTOR_CACHE_DIR"
 IN_AND_OUT: Final = ".npy"
-"""The suffix of a part's input and output, which stand beside its converted files."""
-
-
+"""Suffix of the files of a part's input and output."""
 TRIALS: Final = "trials-"
-"""What the names of files begin with in which the trainings of claims are kept."""
+"""Prefix of the files that hold the trainings of claims."""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A converted part. main: its file's name; seconds: of the conversion; digests: of every file."""
+    """A converted part.
+
+    main: name of the main file. seconds: duration of the conversion. digests: of every file, by name.
+    """
 
     main: str
     seconds: float
@@ -50,7 +49,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What the cache holds."""
+    """The folder, number of entries and size of a cache."""
 
     folder: str
     entries: int
@@ -58,7 +57,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def default_folder() -> Path:
-    """MNV3PROF_CACHE of the environment, or the platform's cache directory of the user."""
+    """Return the environment's MNV3PROF_CACHE, or the user's cache directory."""
     import platformdirs
 
     return Path(os.environ.get("MNV3PROF_CACHE") or platformdirs.user_cache_dir("mnv3prof"))
@@ -67,44 +66,35 @@ def default_folder() -> Path:
 def key(
     subject: Subject, part: str, format_name: str, dtype: Dtype, batch: int, *, exact: bool = False
 ) -> str:  # fmt: skip
-    """Return the entry's name: the digest of what the converted part depends on.
+    """Return the name of an entry, the digest of all that the conversion depends on.
 
-    To be timed, parts of one structure share an entry, in whatever network they are: their times are the
-    same, and each entry has its own input and expected output. exact: tell apart what only values depend
-    on too (the network, its weights and the place in it), for a file that is handed out. Trained weights
-    are always told apart.
+    For timing, parts of equal structure share an entry, whatever network they are in, since their times
+    are the same. exact: distinguish the network and the place in it too, for a file that is exported.
+    Trained weights are always distinguished.
     """
     paths = inner_paths(subject.graph, part)
     structure = [subject.graph.key_of([*paths.values()]), [*paths]]
     weights = subject.weights.sha256 if subject.weights else ""
     values = [subject.table, subject.input, part, weights] if exact or weights else []
-    versions = {package: _version(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
+    versions = {package: installed(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
     facts = [_FORM, format_name, dtype, batch, structure, values, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
-
-
 def find(folder: Path, name: str) -> Entry | None:
-    """The entry called `name`, if all of it is there as it was written; what is damaged is removed."""
+    """Return the entry called `name`, or None. A damaged entry is removed."""
     place = folder / name
     entry = _read(place)
     if entry is None:
         _remove(place)
         return None
-    with suppress(OSError):  # it is another user's, or cannot be written
+    with suppress(OSError):  # owned by another user, or read-only
         os.utime(place)
     return entry
 
 
 def is_whole(place: Path) -> bool:
-    """Tell whether a folder is an entry, with all of it there as it was written."""
+    """Return True if the folder is a complete and undamaged entry."""
     return _read(place) is not None
 
 
@@ -119,9 +109,9 @@ def _read(place: Path) -> Entry | None:
 
 
 def keep(folder: Path, name: str, make: Callable[[Path], tuple[Path, float]]) -> Entry:
-    """Let `make` write a new entry's files into a folder beside, which becomes the entry when whole.
+    """Create an entry atomically, by renaming the folder into which `make` writes.
 
-    make: returns the main file and how many seconds the conversion took. Raises OSError.
+    make: returns the main file and the seconds of the conversion. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder, prefix=_DRAFT))
@@ -134,9 +124,9 @@ def keep(folder: Path, name: str, make: Callable[[Path], tuple[Path, float]]) ->
         try:
             draft.rename(folder / name)
         except OSError:
-            if known := find(folder, name):  # another process has put the same there meanwhile
+            if known := find(folder, name):  # another process has created it meanwhile
                 return known
-            (folder / name).rename(f"{draft}-damaged")  # what is in it may not be ours to remove
+            (folder / name).rename(f"{draft}-damaged")  # its files may belong to another user
             draft.rename(folder / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -144,7 +134,7 @@ def keep(folder: Path, name: str, make: Callable[[Path], tuple[Path, float]]) ->
 
 
 class _Item(NamedTuple):
-    """A file or folder in the cache. used: when it was, in seconds since the epoch."""
+    """A file or folder in the cache. used: time of the last use, in Unix seconds."""
 
     place: Path
     bytes: int
@@ -160,9 +150,9 @@ class _Item(NamedTuple):
 
 
 def trim(folder: Path, most: int = MOST_BYTES, own: Collection[str] = ()) -> None:
-    """Remove what was used least recently until the rest is at most `most` bytes, and old drafts.
+    """Remove old drafts, and least recently used items beyond `most` bytes.
 
-    Trainings stay, drafts that may still be written, and the entries called `own`.
+    Trainings, recent drafts and the entries called `own` are not removed.
     """
     held, day_ago = 0, time() - 86_400
     for item in sorted(_items(folder), key=lambda item: item.used, reverse=True):
@@ -175,7 +165,7 @@ def trim(folder: Path, most: int = MOST_BYTES, own: Collection[str] = ()) -> Non
 
 
 def contents(folder: Path) -> Kept:
-    """How much there is. Raises InputError where that cannot be told."""
+    """Return the number of entries and the size of a cache. Raises InputError."""
     try:
         items = _items(folder)
     except OSError as error:
@@ -184,20 +174,20 @@ def contents(folder: Path) -> Kept:
 
 
 def clear(folder: Path) -> tuple[Kept, Kept]:
-    """Remove everything that is kept; what was there, and what could not be removed. Raises InputError."""
-    found = contents(folder)
+    """Remove everything. Return the contents before and after. Raises InputError."""
+    before = contents(folder)
     for item in _items(folder):
         _remove(item.place)
-    return found, contents(folder)
+    return before, contents(folder)
 
 
 @contextmanager
 def opened(folder: Path | None) -> Iterator[Path]:
-    """The folder, or where there is none one that is removed at the end. inductor's files go there too."""
+    """Yield the folder, or a temporary one for None, which inductor uses too."""
     with ExitStack() as stack:
         if folder is None:
-            made = tempfile.TemporaryDirectory(prefix="mnv3prof-", ignore_cleanup_errors=True)
-            folder = Path(stack.enter_context(made))
+            temporary = tempfile.TemporaryDirectory(prefix="mnv3prof-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(temporary))
         if _INDUCTORS_FOLDER not in os.environ:
             os.environ[_INDUCTORS_FOLDER] = str(folder / _INDUCTOR)
             stack.callback(os.environ.pop, _INDUCTORS_FOLDER, None)
@@ -205,16 +195,16 @@ def opened(folder: Path | None) -> Iterator[Path]:
 
 
 def _items(folder: Path) -> list[_Item]:
-    """Entries, drafts, trainings and inductor's files; nothing else that is in the folder. Raises OSError."""
+    """Return entries, drafts, trainings and inductor's files. Raises OSError."""
     places = [
         place for place in _children(folder)
         if place.name.startswith((_DRAFT, TRIALS)) or (place / _MANIFEST).is_file()
     ]  # fmt: skip
-    found = []
+    items = []
     for place in (*places, *_children(folder / _INDUCTOR)):
         with suppress(FileNotFoundError):  # another run has removed it
-            found.append(_Item(place, _size(place), place.lstat().st_mtime))
-    return found
+            items.append(_Item(place, _size(place), place.lstat().st_mtime))
+    return items
 
 
 def _children(folder: Path) -> list[Path]:
@@ -225,17 +215,17 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _size(place: Path) -> int:
-    """Bytes of a file, or of all files in a folder; what is removed meanwhile counts for nothing."""
+    """Return the bytes of a file, or of all files in a folder."""
     total = 0
     for path in (place, *place.rglob("*")):
         with suppress(OSError):
-            found = path.lstat()
-            total += found.st_size if S_ISREG(found.st_mode) else 0
+            status = path.lstat()
+            total += status.st_size if S_ISREG(status.st_mode) else 0
     return total
 
 
 def _remove(place: Path) -> None:
-    """Remove a file, a link or a folder, as far as that is allowed."""
+    """Remove a file, a link or a folder, as far as permissions allow."""
     if place.is_symlink() or place.is_file():
         with suppress(OSError):
             place.unlink()
@@ -244,7 +234,7 @@ def _remove(place: Path) -> None:
 
 
 def _digest(path: Path) -> str:
-    """Raises OSError for what is no file beside the others."""
+    """Return the digest of a regular file. Raises OSError."""
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""A folder that the cache can be in: the user's, or a temporary one that shows what the user's holds."""
+"""The folder of the cache, or a temporary one if it cannot be written."""
 
 import atexit
 import os
@@ -13,14 +13,14 @@ from typing import Final
 from .cache import default_folder, is_whole
 
 _ROOM: Final = 32 * 2**20
-"""Bytes that a folder must take: the largest part in one format."""
+"""Bytes that must be free in the folder: the largest part in one format."""
 
 
 def usable_folder(tell: Callable[[str], None]) -> Path:
-    """Return default_folder(), or a temporary folder where it cannot be written, once the user was told.
+    """Return default_folder(), or a temporary folder if it cannot be written.
 
-    The temporary one holds links to the entries that can be read, and is removed as the process ends.
-    Raises OSError where there is none either.
+    The temporary folder holds links to the readable entries, and is removed when the process ends. tell:
+    is called with a warning about it. Raises OSError if no temporary folder can be created.
     """
     return _usable(default_folder().absolute(), tell)
 
@@ -32,21 +32,21 @@ def _usable(folder: Path, tell: Callable[[str], None]) -> Path:
         return folder
     temporary = Path(tempfile.mkdtemp(prefix="mnv3prof-"))
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
-    with suppress(OSError):  # it cannot be read either, or links cannot be made
+    with suppress(OSError):  # the folder cannot be read, or links are not supported
         for place in folder.iterdir():
             if not place.name.startswith(".") and os.access(place, os.R_OK | os.X_OK):
                 (temporary / place.name).symlink_to(place, target_is_directory=True)
     tell(
-        f"mnv3prof: {folder}: the cache cannot be written ({problem}); what is converted is kept in a "
-        "temporary folder until the end. MNV3PROF_CACHE names another one."
+        f"mnv3prof: {folder}: the cache cannot be written ({problem}); converted parts are saved in a "
+        "temporary folder until the end. Set MNV3PROF_CACHE to another folder."
     )
     return temporary
 
 
 def _problem(folder: Path) -> str:
-    """Why the cache cannot be kept in the folder, or ""."""
+    """Return the reason why the folder cannot hold the cache, or ""."""
     try:
-        str(folder).encode()  # requests to workers carry it
+        str(folder).encode()  # requests to workers contain it
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             if hasattr(os, "posix_fallocate"):
@@ -60,7 +60,7 @@ def _problem(folder: Path) -> str:
 
 
 def _is_locked(place: Path) -> bool:
-    """Tell whether an entry is damaged, or hidden from this user, and not this user's to remove."""
+    """Return True if an entry is damaged or unreadable, and cannot be removed."""
     if place.name.startswith(".") or not place.is_dir() or os.access(place, os.R_OK | os.W_OK | os.X_OK):
         return False
     return not is_whole(place)

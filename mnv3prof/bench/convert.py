@@ -1,8 +1,7 @@
-"""Parts made into the forms that runtimes read: from the cache, or by a process for each form."""
+"""Conversion of parts to the formats that runtimes read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -18,15 +17,13 @@ from .requests import Convert, FileKind, Open, Subjects
 from .workers import Failed, pytorch_worker
 
 _MEMORY_BYTES: Final = 2 * 2**30
-"""What a converter is given: the largest took 1.2 GB of it for Large at 224."""
+"""Memory per converter; the largest measured was 1.2 GB, for Large at 224."""
 _LEAST_TIMEOUT_S: Final = 300.0
 _GRACE_S: Final = 10.0
-"""What a conversion may take beyond the time in which it must be begun."""
+"""Time for a conversion beyond the limit until which conversions are started."""
 
 Conversions = dict[tuple[FileKind, Piece], "tuple[str, cache.Entry] | Failed"]
-"""By kind of file and piece: the entry's key and the entry, or why there is none."""
-
-_Keys = Callable[[FileKind, Piece], str]
+"""By kind of file and part: the entry's key and the entry, or the failure."""
 
 
 def convert(
@@ -34,77 +31,72 @@ def convert(
     timeout_s: float = _LEAST_TIMEOUT_S, hear: Callable[[str], None] = lambda _: None,
     within_s: float = inf, exact: bool = False,
 ) -> Conversions:  # fmt: skip
-    """Convert each piece to every kind of file that it is wanted in. pieces: by kind.
+    """Convert parts to kinds of files and cache them. pieces: the parts by kind.
 
-    What the cache in `folder` has is not converted again. Kinds are converted side by side, as far
-    as processors and memory allow. After `within_s` none is begun, and what is left is not in the answer.
-    exact: as in cache.key.
+    Parts that are in the cache in `folder` are not converted again. Kinds are converted in parallel, as
+    far as CPU cores and memory allow. After `within_s` no conversion is started, and the rest is missing
+    in the result. exact: as in cache.key.
     """
-    found: Conversions = {}
-    missing: dict[FileKind, list[Piece]] = {}
+    done: Conversions = {}
+    missing: dict[FileKind, dict[Piece, str]] = {}
     for kind, wanted in pieces.items():
         for piece in wanted:
             key = _key(kind, piece, subjects, exact)
             entry = cache.find(folder, key)
             if entry is None:
-                missing.setdefault(kind, []).append(piece)
+                missing.setdefault(kind, {})[piece] = key
             else:
-                found[kind, piece] = (key, entry)
+                done[kind, piece] = (key, entry)
     if missing:
-        keys = partial(_key, subjects=subjects, exact=exact)
-        found |= _convert_missing(missing, subjects, keys, folder, timeout_s, hear, monotonic() + within_s)
-        cache.trim(folder, own={key for key, _ in _made(found)})
-    return found
+        done |= _convert_missing(missing, subjects, folder, timeout_s, hear, monotonic() + within_s)
+        cache.trim(folder, own={each[0] for each in done.values() if not isinstance(each, Failed)})
+    return done
 
 
 def file_kind(target: Target) -> FileKind | None:
-    """What the target's backend reads a part from; None for one that runs the module itself."""
+    """Return the kind of file that the target's backend reads; None for a module."""
     name = backend(target.backend).FORMAT
     return FileKind(name, stored_dtype(name, target.dtype), target.batch) if name else None
 
 
 def loading(piece: Piece, target: Target, subjects: Subjects, folder: Path) -> Prepare | Failed:
-    """The request that lets the target load a piece, once it is converted."""
+    """Return the request to load a converted part on the target."""
     kind = file_kind(target)
     if kind is None:
         return Prepare(piece, "", "", target.dtype, target.threads)
     key = _key(kind, piece, subjects)
     entry = cache.find(folder, key)
     if entry is None:
-        return Failed("crashed", "its converted file is gone: the cache was cleared meanwhile")
+        return Failed("crashed", "its converted file is missing: the cache was cleared meanwhile")
     return Prepare(piece, str(folder / key), entry.main, target.dtype, target.threads)
 
 
-def _made(found: Conversions) -> list[tuple[str, cache.Entry]]:
-    return [each for each in found.values() if not isinstance(each, Failed)]
-
-
 def _convert_missing(
-    missing: Mapping[FileKind, Sequence[Piece]], subjects: Subjects, keys: _Keys, folder: Path,
-    timeout_s: float, hear: Callable[[str], None], until: float,
+    missing: Mapping[FileKind, Mapping[Piece, str]], subjects: Subjects, folder: Path, timeout_s: float,
+    hear: Callable[[str], None], until: float,
 ) -> Conversions:  # fmt: skip
-    """Side by side; an interrupt ends the converters at once."""
-    found: Conversions = {}
+    """Convert the kinds in parallel. missing: keys by kind and part."""
+    done: Conversions = {}
     stop = Event()
-    with ThreadPoolExecutor(_how_many_at_once()) as pool:
+    with ThreadPoolExecutor(_parallel_converters()) as pool:
         jobs = [
-            pool.submit(_convert_all, kind, pieces, subjects, keys, folder, timeout_s, hear, stop, until)
-            for kind, pieces in missing.items()
+            pool.submit(_convert_all, kind, keys, subjects, folder, timeout_s, hear, stop, until)
+            for kind, keys in missing.items()
         ]
         try:
             for job in jobs:
-                found |= job.result()
+                done |= job.result()
         except BaseException:
             stop.set()
             raise
-    return found
+    return done
 
 
 def _key(kind: FileKind, piece: Piece, subjects: Subjects, exact: bool = False) -> str:
     return cache.key(subjects[piece.variant], piece.part, *kind, exact=exact)
 
 
-def _how_many_at_once() -> int:
+def _parallel_converters() -> int:
     import os
 
     import psutil
@@ -114,17 +106,16 @@ def _how_many_at_once() -> int:
 
 
 def _convert_all(
-    kind: FileKind, pieces: Sequence[Piece], subjects: Subjects, keys: _Keys, folder: Path,
-    timeout_s: float, hear: Callable[[str], None], stop: Event, until: float,
+    kind: FileKind, keys: Mapping[Piece, str], subjects: Subjects, folder: Path, timeout_s: float,
+    hear: Callable[[str], None], stop: Event, until: float,
 ) -> Conversions:  # fmt: skip
-    found: Conversions = {}
+    done: Conversions = {}
     with pytorch_worker(Open(subjects, kind.batch)) as worker:
-        for number, piece in enumerate(pieces, 1):
+        for number, (piece, key) in enumerate(keys.items(), 1):
             if stop.is_set() or monotonic() > until:
                 break
-            hear(f"converting to {kind}: {number} of {len(pieces)}")
-            key = keys(kind, piece)
+            hear(f"converting to {kind}: {number} of {len(keys)}")
             within_s = min(timeout_s, until - monotonic() + _GRACE_S)
             answer = worker.ask(Convert(piece, kind, str(folder), key), cache.Entry, within_s, stop)
-            found[kind, piece] = answer if isinstance(answer, Failed) else (key, answer)
-    return found
+            done[kind, piece] = answer if isinstance(answer, Failed) else (key, answer)
+    return done

@@ -1,4 +1,4 @@
-"""A part as a file that a runtime reads, checked by running it."""
+"""Export of a part to a file that a runtime reads, verified by running it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +23,10 @@ _TIMEOUT_S: Final = 600.0
 
 
 class Exported(NamedTuple):
-    """Converted files by name, the main one first, and what running them showed.
+    """Converted files by name, the main one first, and the result of running them.
 
-    backend: what ran it. max_abs_err, max_rel_err: of its output against PyTorch eager's. wrong: why the
-    files are of no use, or could not be made.
+    backend: ran them. max_abs_err, max_rel_err: errors of the output against PyTorch eager's. wrong: why
+    the conversion or the run failed, or the output is wrong; "" if all is well.
     """
 
     files: dict[str, bytes]
@@ -40,22 +40,23 @@ def export(
     subject: Subject, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
     hear: Callable[[str], None] = lambda _: None,
 ) -> Exported:  # fmt: skip
-    """The part in the format called `to`. Raises InputError where it is known not to be possible here.
+    """Convert a part to the format called `to`, and run it.
 
-    folder: the cache's. hear: is told of every step.
+    folder: of the cache. hear: is called with each step. Raises InputError if the format, dtype, batch or
+    part is not supported, or no runtime can run the file here.
     """
     if dtype not in form(to).DTYPES:
-        raise InputError(f"--dtype: {to} is not written in {dtype}; allowed are {', '.join(form(to).DTYPES)}")
+        raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(form(to).DTYPES)}")
     if not part_layers(subject.graph, part):
-        allowed = f"{', '.join(subject.graph.block_names)}, {NET}, or a module's path as features.0.0"
-        raise InputError(f"--part: {shown(part)} is no part; allowed are {allowed}")
+        parts = f"{', '.join(subject.graph.block_names)}, {NET}, or a module's path, e.g. features.0.0"
+        raise InputError(f"part: {shown(part)} is not a part; expected {parts}")
     runner = next(name for name in backend_names() if to == backend(name).FORMAT)
     target = Target(backend=runner, dtype=dtype, batch=batch)
     if failed := obstacle(target):
-        raise InputError(f"{to}: cannot be checked here by {runner}: {failed.reason}")
+        raise InputError(f"{to}: cannot be verified here by {runner}: {failed.reason}")
     piece, kind, subjects = Piece("", part), FileKind(to, dtype, batch), {"": subject}
-    made = convert({kind: (piece,)}, subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
-    converted = made[kind, piece]
+    conversions = convert({kind: (piece,)}, subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
+    converted = conversions[kind, piece]
     if isinstance(converted, Failed):
         return Exported({}, runner, wrong=f"the conversion failed: {converted.reason}")
     key, entry = converted

@@ -14,7 +14,7 @@ from .requests import Subjects
 from .workers import Failed, Worker
 
 STARTS: Final = 3
-"""Starts per worker at most."""
+"""Maximum of starts per worker."""
 
 _Answer = TypeVar("_Answer")
 
@@ -22,7 +22,7 @@ _Answer = TypeVar("_Answer")
 class Fleet:
     """Workers by target.
 
-    folder: of the cache. timeout_s: limit of one request, after which its worker is killed.
+    folder: of the cache. timeout_s: time limit per request, after which the worker is killed.
     """
 
     def __init__(
@@ -30,17 +30,17 @@ class Fleet:
     ) -> None:  # fmt: skip
         self.workers, self.subjects, self.folder, self.timeout_s = workers, subjects, folder, timeout_s
         self.launch_s = dict.fromkeys(workers, 0.0)
-        """Seconds that each target's last launch took: starting its process and loading parts."""
+        """Seconds of each target's last launch: starting the process and loading parts."""
 
     def start(self, target: Target) -> Failed | None:
-        """Start the worker of a target and import its runtime. Return the failure, or None."""
+        """Start a target's worker and import its runtime. Return the failure, or None."""
         begin = perf_counter()
         failed = self.workers[target].start(self.timeout_s)
         self.launch_s[target] = perf_counter() - begin
         return failed
 
     def relaunch(self, target: Target) -> Failed | None:
-        """Replace the process of a target's worker by a new one, as start() starts it."""
+        """Close the process of a target's worker and start another one."""
         self.workers[target].release()
         return self.start(target)
 
@@ -59,20 +59,20 @@ class Fleet:
         return answer
 
     def is_lost(self, target: Target) -> bool:
-        """True if the target's worker has ended."""
+        """Return True if the target's worker has ended."""
         return not self.workers[target].is_alive
 
     def revive(self, target: Target) -> bool:
-        """Start the target's worker again if it may be. Return True if it was."""
+        """Restart the target's worker if that is allowed. Return True if it was restarted."""
         if not self.workers[target].may_start:
             return False
         self.start(target)
         return True
 
     def end(self) -> None:
-        """End all workers."""
-        with ExitStack() as stack:  # an interrupt while one ends leaves no other behind
+        """Close all workers."""
+        with ExitStack() as stack:  # all are closed, even after an interrupt
             for worker in self.workers.values():
                 stack.callback(worker.end)
-            for worker in self.workers.values():  # each takes a while to go
+            for worker in self.workers.values():  # they exit in parallel
                 worker.close()

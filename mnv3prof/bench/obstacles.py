@@ -1,4 +1,4 @@
-"""What is known to be impossible here, before anything is converted or run."""
+"""Targets that are known not to run here, before anything is converted."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,28 +10,27 @@ from .workers import Failed
 
 
 def obstacle(target: Target) -> Failed | None:
-    """Return why nothing can be timed on the target, as far as that is known; None if nothing is."""
+    """Return the known reason why nothing can be timed on the target, or None."""
     file = backend(target.backend)
-    if not (found := usable(target.backend)).ok:
-        return Failed("absent", found.reason)
+    if not (known := usable(target.backend)).ok:
+        return Failed("absent", known.reason)
     if target.dtype not in file.DTYPES:
-        return Failed("unsupported", f"it takes {', '.join(file.DTYPES)}, not {target.dtype}")
+        return Failed("unsupported", f"it supports {', '.join(file.DTYPES)}, not {target.dtype}")
     most = getattr(form(file.FORMAT), "MOST_IMAGES", target.batch) if file.FORMAT else target.batch
     if target.batch > most:
-        return Failed("unsupported", f"it takes batch {most}, not {target.batch}")
+        return Failed("unsupported", f"it supports batch {most}, not {target.batch}")
     return None
 
 
 def require_one(
     targets: Iterable[Target], where: str, obstacle: Callable[[Target], Failed | None] = obstacle
 ) -> None:  # fmt: skip
-    """Raise InputError about `where`, with each reason once, if every target has an obstacle."""
-    found = [(target.backend, obstacle(target)) for target in targets]
+    """Raise InputError about `where` with all reasons if no target can run."""
     reasons: dict[str, dict[str, None]] = {}
-    for name, failed in found:
-        if failed is None:
+    for target in targets:
+        if (failed := obstacle(target)) is None:
             return
-        reasons.setdefault(failed.reason, {})[name] = None
+        reasons.setdefault(failed.reason, {})[target.backend] = None
     if reasons:
-        told = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-        raise InputError(shortened(f"{where}: none of it can run here; ", told))
+        listed = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+        raise InputError(shortened(f"{where}: no target can run here; ", listed))

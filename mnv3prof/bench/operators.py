@@ -1,4 +1,4 @@
-"""The time that each runtime says it spent in each of its operators."""
+"""The time of each operator, from the runtimes' profilers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,29 +21,30 @@ def profile_operators(
     subjects: Subjects, timings: Sequence[Timing], folder: Path, timeout_s: float,
     hear: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[list[Operator], list[str]]:  # fmt: skip
-    """The operators of every part that `timings` have on their targets, and a sentence for each that
-    has none and why. Each target is asked in a process of its own, once its timing is over. An
-    interrupt ends the asking, and what there is is returned with a sentence that says so.
+    """Profile the operators of each part in `timings`, in one process per target.
+
+    Return the operators, and a sentence for each part that has none. After an interrupt, the operators
+    so far are returned with a sentence about it.
     """
-    found: list[Operator] = []
+    profiled: list[Operator] = []
     reasons: dict[str, None] = {}
     try:
         for target, where in labels(timing.target for timing in timings).items():
-            ours = [timing for timing in timings if timing.target == target and timing.status == "ok"]
+            timed = [timing for timing in timings if timing.target == target and timing.status == "ok"]
             with runtime_worker(target, subjects) as worker:
-                for timing in ours:
-                    hear(Progress(f"asking {where} for the operators of {timing.part}"))
-                    answer = _ask(worker, timing, subjects, folder, timeout_s)
+                for timing in timed:
+                    hear(Progress(f"profiling the operators of {timing.part} on {where}"))
+                    answer = _profile(worker, timing, subjects, folder, timeout_s)
                     if isinstance(answer, Failed):
                         reasons[f"{where}, part {timing.part}: {answer.reason}."] = None
                     else:
-                        found += answer
+                        profiled += answer
     except KeyboardInterrupt:
         reasons[ASKING_INTERRUPTED] = None
-    return found, list(reasons)
+    return profiled, list(reasons)
 
 
-def _ask(
+def _profile(
     worker: Worker, timing: Timing, subjects: Subjects, folder: Path, timeout_s: float
 ) -> list[Operator] | Failed:  # fmt: skip
     piece, target = Piece(timing.variant, timing.part), timing.target

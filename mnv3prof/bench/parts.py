@@ -1,4 +1,4 @@
-"""The pieces that are timed, each with the activations that it really gets."""
+"""The parts to time, each with its input in the network."""
 
 from copy import copy
 from math import ceil
@@ -19,19 +19,18 @@ _CALIBRATION_IMAGES: Final = 8
 
 
 def make_parts(subject: Subject, batch: int = 1) -> dict[str, Part]:
-    """The network and each of its blocks, by name. Raises InputError where its weights do not fit."""
+    """Return the whole network and its blocks, by name. Raises InputError."""
     whole = make_network(subject, batch)
     return {**block_parts(whole), NET: whole}
 
 
 def make_network(subject: Subject, batch: int = 1) -> Part:
-    """The whole network, the same in each process: trained weights, with the images that came with
-    them, or else weights and images from a fixed seed.
+    """Return the whole network, the same in each process.
 
-    Batch norm of random weights takes the statistics of a few images, so that activations look like
-    a trained network's: neither denormal nor beyond fp16. The input is among those that int8's ranges
-    are fitted to: a range that is fitted to others cuts it off, most of all where few pixels are left.
-    Raises InputError where the weights do not fit.
+    Weights and images are those of a checkpoint, or random with a fixed seed. With random weights, batch
+    norm gets the statistics of a few images, so that activations are like a trained network's: neither
+    denormal nor beyond fp16. The input is one of the calibration images, since int8 ranges of other images
+    clip it, most of all in layers of few pixels. Raises InputError if the weights do not fit.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
@@ -40,47 +39,47 @@ def make_network(subject: Subject, batch: int = 1) -> Part:
         if subject.weights is None:
             _calibrate(model, images[:_CALIBRATION_IMAGES])
         elif (seen := load_into(model, subject.weights)) is not None:
-            images = _as_many(seen, images)
+            images = _resized(seen, images)
         model.eval()
         image = images[:batch].clone()
         return Part(NET, model, image, model(image), images)
 
 
 def block_parts(whole: Part) -> dict[str, Part]:
-    """The blocks of the whole network, each with what the one before it hands on."""
-    found = {}
+    """Return the blocks of the whole network, each with its input in the network."""
+    blocks = {}
     x, calibration = whole.given, whole.calibration
     with torch.no_grad():
         for name, module in parts(cast("MobileNetV3", whole.module)):
-            found[name] = Part(name, module, x.clone(), module(x.clone()), calibration)
-            x, calibration = found[name].expected, module(calibration.clone())
-    return found
+            blocks[name] = Part(name, module, x.clone(), module(x.clone()), calibration)
+            x, calibration = blocks[name].expected, module(calibration.clone())
+    return blocks
 
 
 def inner_part(whole: Part, path: str) -> Part:
-    """The module at `path` of the whole network, with what reaches it when the network runs.
+    """Return the module at `path` of the whole network, with its input in the network.
 
-    A module that works in place gets a copy that does not: it is called again and again on one input.
+    An in-place module is replaced by a copy that is not in place, since its input is used for many calls.
     """
     module = whole.module.get_submodule(path)
     with torch.no_grad():
-        given, calibration = (_reaching(module, whole.module, x) for x in (whole.given, whole.calibration))
+        given, calibration = (_input_of(module, whole.module, x) for x in (whole.given, whole.calibration))
         if getattr(module, "inplace", False):
             module = copy(module)
             module.__dict__["inplace"] = False
         return Part(path, module, given, module(given), calibration)
 
 
-class _Reached(Exception):  # noqa: N818 - a finding, not an error
-    """The input of a module, when the network has got that far."""
+class _Reached(Exception):  # noqa: N818 - an expected result
+    """Raised with the input of a module when the network reaches it."""
 
     def __init__(self, given: Tensor) -> None:
         super().__init__()
         self.given = given
 
 
-def _reaching(module: nn.Module, model: nn.Module, images: Tensor) -> Tensor:
-    """The input that `module` is given while the model runs on `images`, which goes no further."""
+def _input_of(module: nn.Module, model: nn.Module, images: Tensor) -> Tensor:
+    """Run the model on `images` up to `module`, and return that module's input."""
 
     def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         raise _Reached(inputs[0].clone())
@@ -90,20 +89,20 @@ def _reaching(module: nn.Module, model: nn.Module, images: Tensor) -> Tensor:
             model(images)
         except _Reached as reached:
             return reached.given
-    raise ValueError("the network runs without that module")
+    raise ValueError("the network does not call this module")
 
 
 def _calibrate(model: nn.Module, images: Tensor) -> None:
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = None  # the plain average
+        norm.momentum = None  # cumulative average
     model.train()(images)
-    for norm, momentum in zip(norms, kept, strict=True):
+    for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 
 
-def _as_many(seen: Tensor, images: Tensor) -> Tensor:
-    """`seen`, resized and repeated to the shape of `images`."""
+def _resized(seen: Tensor, images: Tensor) -> Tensor:
+    """Resize and repeat `seen` to the shape of `images`."""
     sized = F.interpolate(seen, images.shape[2:], mode="bilinear", align_corners=False)
     return sized[torch.arange(len(images)) % len(sized)]

@@ -1,4 +1,4 @@
-"""Arenas that runtimes plan for a network."""
+"""The arenas that runtimes plan for a network."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def runtime_plans(
     subject: Subject, backends: Sequence[str], dtype: Dtype, batch: int, folder: Path,
     hear: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
-    """Read the arena that each backend plans for the whole network, or the reason why it cannot be read.
+    """Read the arena of each backend for the whole network, or the reason for none.
 
     folder: of the cache.
     """
@@ -49,7 +49,7 @@ def runtime_plans(
 
 
 def plan_obstacle(target: Target) -> Failed | None:
-    """Return why the backend's plan cannot be read, as far as that is known before anything is run."""
+    """Return the known reason why the backend's plan cannot be read, or None."""
     if failed := obstacle(target):
         return failed
     name, kind = target.backend, file_kind(target)
@@ -66,19 +66,19 @@ def _plan(
     subjects, kind = {"": subject}, file_kind(target)
     if failed := plan_obstacle(target):
         return failed
-    assert kind is not None  # it has no obstacle
-    hear(Progress(f"asking {target.backend} for its memory plan"))
+    assert kind is not None  # plan_obstacle() refuses None
+    hear(Progress(f"reading the memory plan of {target.backend}"))
     if _plans_ahead(kind):
         with pytorch_worker(Open(subjects, target.batch)) as worker:
             return worker.ask(PlanAhead(_PIECE, kind), _Planned, timeout_s)
-    return _ask_the_runtime(target, kind, subjects, folder, timeout_s)
+    return _runtime_plan(target, kind, subjects, folder, timeout_s)
 
 
 def _plans_ahead(kind: FileKind) -> bool:
     return hasattr(form(kind.format), "planned")
 
 
-def _ask_the_runtime(
+def _runtime_plan(
     target: Target, kind: FileKind, subjects: Subjects, folder: Path, timeout_s: float
 ) -> _Planned | Failed:  # fmt: skip
     converted = convert({kind: (_PIECE,)}, subjects, folder, timeout_s=timeout_s)[kind, _PIECE]

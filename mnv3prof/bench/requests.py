@@ -1,4 +1,4 @@
-"""Requests to a worker that has PyTorch, beyond those of device.protocol."""
+"""Requests to a worker with PyTorch, in addition to those of device.protocol."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class FileKind(NamedTuple):
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Set the networks; each is built at the first request for a part of it. Answer: {}."""
+    """Set the networks, each of which is built when first needed. Answer: {}."""
 
     subjects: Subjects
     batch: int
@@ -42,7 +42,7 @@ class Convert(msgspec.Struct, frozen=True):
 
 
 class PlanAhead(msgspec.Struct, frozen=True):
-    """Read the arena that a format's converter plans for a part. Answer: protocol.Planned."""
+    """Read the arena that a converter plans for a part. Answer: protocol.Planned."""
 
     piece: Piece
     kind: FileKind

@@ -1,4 +1,4 @@
-"""Trained weights from a file: read, held against a table, loaded into its network."""
+"""Reading of trained weights, and loading into a network that they fit."""
 
 import hashlib
 import io
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 2**31
 _MOST_INFLATED: Final = 4
-"""How many times its file's size an archive may hold: weights hardly compress, and torch does not try."""
+"""Limit of an archive's inflated size relative to the file; torch does not compress weights."""
 _MOST_PICKLE: Final = 2**22
 """Bytes of the pickle that names the tensors: 1,000 rows take about 2,000,000."""
 _MOST_IMAGES: Final = 64
 _INSIDE: Final = ("state_dict", "model", "model_state_dict")
-"""The keys under which others put a state_dict."""
+"""Keys of a state_dict in other projects' checkpoints."""
 _WRAPPERS: Final = re.compile(r"(?:module\.|_orig_mod\.)+")
-"""What torch.nn.DataParallel and torch.compile put before every name."""
+"""Prefixes that torch.nn.DataParallel and torch.compile add to all names."""
 _EXPECTED: Final = "expected a checkpoint of train, or a state_dict with torchvision's names"
 _TABLE: Final = 2**18
 _Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 
 
 class Loaded(NamedTuple):
-    """What a file of weights holds. table, input, images: None where it is a bare state_dict.
+    """The contents of a weights file; table, input, images: None for a state_dict.
 
-    images: (n, 3, H, W), normalised, a few of those that the weights were trained on.
+    images: (n, 3, H, W), normalised, a few of the training images.
     """
 
     weights: Weights
@@ -51,7 +51,7 @@ class Loaded(NamedTuple):
 
     @property
     def classes(self) -> int | None:
-        """How many classes they tell apart; None where that cannot be told."""
+        """The number of classes, or None if it is not known."""
         bias = self.state.get("classifier.3.bias")
         return len(bias) if bias is not None and bias.dim() == 1 else None
 
@@ -72,65 +72,65 @@ class Facts(msgspec.Struct, kw_only=True):
 
 
 def read_weights(path: Path) -> Loaded:
-    """The weights in a checkpoint of `train`, or a state_dict such as torchvision's. Raises InputError."""
-    found, digest = load(path)
-    if "mnv3prof" not in found:
-        return Loaded(Weights(str(path), digest), _bare_state(found, path))
-    table, facts = read_facts(found, path)
+    """Read the weights in a checkpoint of `train` or a state_dict. Raises InputError."""
+    saved, digest = load(path)
+    if "mnv3prof" not in saved:
+        return Loaded(Weights(str(path), digest), _bare_state(saved, path))
+    table, facts = read_facts(saved, path)
     weights = Weights(str(path), digest, facts.data, facts.accuracy)
-    images = found.get("images")
+    images = saved.get("images")
     if not _are_images(images, facts.input):
-        raise InputError(f"{path}: is damaged: images; expected a few of the size of its input")
-    return Loaded(weights, read_state(found, path), table, facts.input, images)
+        raise InputError(f"{path}: is damaged: images; expected 1 to {_MOST_IMAGES} of its input size")
+    return Loaded(weights, read_state(saved, path), table, facts.input, images)
 
 
-def read_facts(found: dict[str, Any], path: Path) -> tuple[Table, Facts]:
-    """The table and the plain values of a checkpoint. Raises InputError about the file at `path`."""
+def read_facts(saved: dict[str, Any], path: Path) -> tuple[Table, Facts]:
+    """Return the table and plain values of a checkpoint. Raises InputError."""
     try:
-        facts = msgspec.convert({name: found.get(name) for name in Facts.__struct_fields__}, Facts)
+        facts = msgspec.convert({name: saved.get(name) for name in Facts.__struct_fields__}, Facts)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: is no checkpoint of mnv3prof train ({error})") from None
+        raise InputError(f"{path}: is not a checkpoint of mnv3prof train ({error})") from None
     image_size(facts.input, f"{path}: input")
     return decode(facts.table.encode(), Table, f"{path}: table"), facts
 
 
-def read_state(found: dict[str, Any], path: Path) -> "dict[str, Tensor]":
-    """The state_dict of a checkpoint. Raises InputError about the file at `path`."""
-    state: Any = found.get("state_dict")
+def read_state(saved: dict[str, Any], path: Path) -> "dict[str, Tensor]":
+    """Return the state_dict of a checkpoint. Raises InputError."""
+    state: Any = saved.get("state_dict")
     if not _is_state(state):
         raise InputError(f"{path}: is damaged: state_dict; expected tensors by name")
     return dict(state)
 
 
 def load(path: Path) -> tuple[dict[str, Any], str]:
-    """What torch.save wrote to the file, tensors and plain values only, and its SHA-256 in hexadecimal.
+    """Load a file that torch.save wrote, of tensors and plain values only.
 
-    Raises InputError.
+    Return its contents and the file's SHA-256 in hexadecimal. Raises InputError.
     """
     import torch
 
-    if not str(path).isprintable():  # a run tells the name
-        raise InputError(f"{path}: the name has letters that cannot be printed; expected another name")
+    if not str(path).isprintable():  # runs contain the name
+        raise InputError(f"{path}: the name has characters that cannot be printed; expected another name")
     data = read_file(path, _MOST_BYTES, _EXPECTED)
     _refuse_bomb(data, path)
     try:
         with warnings.catch_warnings(action="ignore"):
-            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files provoke errors of every type in torch.load
+            saved = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises errors of any type for damaged files
         raise InputError(f"{path}: {_reason(error)}; {_EXPECTED}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: holds a {type(found).__name__}; {_EXPECTED}")
-    return found, hashlib.sha256(data).hexdigest()
+    if not isinstance(saved, dict):
+        raise InputError(f"{path}: holds a {type(saved).__name__}; {_EXPECTED}")
+    return saved, hashlib.sha256(data).hexdigest()
 
 
 def _refuse_bomb(data: bytes, path: Path) -> None:
-    """Raises InputError for an archive that is much larger when inflated."""
+    """Raise InputError for an archive that is much larger when inflated."""
     if not data.startswith(b"PK"):
         return
     try:
         files = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except (zipfile.BadZipFile, ValueError, LookupError, NotImplementedError) as error:
-        raise InputError(f"{path}: is no file of weights ({error}); {_EXPECTED}") from None
+        raise InputError(f"{path}: is not a weights file ({error}); {_EXPECTED}") from None
     inflated = sum(file.file_size for file in files)
     pickled = max((file.file_size for file in files if file.filename.endswith(".pkl")), default=0)
     if inflated > _MOST_INFLATED * len(data) + _MOST_PICKLE or pickled > _MOST_PICKLE:
@@ -139,10 +139,10 @@ def _refuse_bomb(data: bytes, path: Path) -> None:
         )
 
 
-def _bare_state(found: dict[str, Any], path: Path) -> "dict[str, Tensor]":
-    """The state_dict that is all, or under a usual key; without what wrappers put before its names."""
-    inside = (found[key] for key in _INSIDE if isinstance(found.get(key), dict))
-    state = next(inside, found)
+def _bare_state(saved: dict[str, Any], path: Path) -> "dict[str, Tensor]":
+    """Return the state_dict, which may be under a key, without wrappers' prefixes."""
+    inside = (saved[key] for key in _INSIDE if isinstance(saved.get(key), dict))
+    state = next(inside, saved)
     if not _is_state(state):
         raise InputError(f"{path}: holds no weights; {_EXPECTED}")
     if all(map(_WRAPPERS.match, state)):
@@ -161,7 +161,7 @@ def _is_state(state: object) -> bool:
 
 
 def is_plain(value: object) -> bool:
-    """Whether a value is a tensor of numbers in memory: not sparse, quantised or of shapes only."""
+    """Return True for a dense, real tensor in memory, neither quantized nor meta."""
     import torch
 
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_quantized:
@@ -180,51 +180,51 @@ def _are_images(images: Any, size: tuple[int, int]) -> bool:
 
 
 def load_into(model: "MobileNetV3", weights: Weights) -> "Tensor | None":
-    """Give `model` the weights; the images that came with them. Raises InputError.
+    """Load the weights into `model`, and return the images that came with them.
 
-    The file must still be the one that `weights` were read from.
+    Raises InputError if the file has changed since `weights` were read, or they do not fit.
     """
-    found = read_weights(Path(weights.file))
-    if found.weights.sha256 != weights.sha256:
+    loaded = read_weights(Path(weights.file))
+    if loaded.weights.sha256 != weights.sha256:
         raise InputError(f"{weights.file}: has changed meanwhile")
-    refuse_misfit(found, model.table)
-    model.load_state_dict(found.state)
-    return found.images
+    refuse_misfit(loaded, model.table)
+    model.load_state_dict(loaded.state)
+    return loaded.images
 
 
-def refuse_misfit(found: Loaded, table: Table) -> None:
-    """Raises InputError where the weights are not of the network of `table`, whatever its name."""
-    if problem := misfit(found, table):
+def refuse_misfit(loaded: Loaded, table: Table) -> None:
+    """Raise InputError if the weights do not fit the network of `table`."""
+    if problem := misfit(loaded, table):
         raise InputError(problem)
 
 
-def misfit(found: Loaded, table: Table) -> str:
-    """Why the weights are not of the network of `table`, whatever its name; "" where they are."""
+def misfit(loaded: Loaded, table: Table) -> str:
+    """Return the reason why the weights do not fit the network of `table`, or ""."""
     import torch
 
     from ..mobilenetv3.network import build
 
-    where = found.weights.file
-    if found.table is not None and (field := _difference(found.table, table)):
+    where, state = loaded.weights.file, loaded.state
+    if loaded.table is not None and (field := _difference(loaded.table, table)):
         return (
-            f"{where}: holds the weights of {found.table.name}, which differs from {table.name} in {field}; "
-            "leave SOURCE and its options out to take the network that was trained"
+            f"{where}: holds the weights of {loaded.table.name}, which differs from {table.name} in {field}; "
+            "omit the source and its options to use the trained network"
         )
     with torch.device("meta"):
         wanted = build(table).state_dict()
+    shared = {key: (state[key], tensor) for key, tensor in wanted.items() if key in state}
     problems = (
-        *(f"it lacks {key}" for key in wanted if key not in found.state),
-        *(f"{key} is none of its parameters" for key in found.state if key not in wanted),
+        *(f"it lacks {key}" for key in wanted if key not in state),
+        *(f"{key} is none of its parameters" for key in state if key not in wanted),
         *(
-            f"{key} is {_shape(found.state[key])}, not {_shape(tensor)}"
-            for key, tensor in wanted.items()
-            if key in found.state and found.state[key].shape != tensor.shape
+            f"{key} is {_shape(own)}, not {_shape(tensor)}"
+            for key, (own, tensor) in shared.items()
+            if own.shape != tensor.shape
         ),
         *(
-            f"{key} is of {str(found.state[key].dtype).removeprefix('torch.')}"
-            for key, tensor in wanted.items()
-            if key in found.state
-            and found.state[key].dtype.is_floating_point != tensor.dtype.is_floating_point
+            f"{key} is of {str(own.dtype).removeprefix('torch.')}"
+            for key, (own, tensor) in shared.items()
+            if own.dtype.is_floating_point != tensor.dtype.is_floating_point
         ),
     )
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -232,7 +232,7 @@ def misfit(found: Loaded, table: Table) -> str:
 
 
 def _difference(known: Table, table: Table) -> str:
-    """The first field in which two tables differ, their names apart; "" where they do not."""
+    """Return the first field in which two tables differ, ignoring their names, or ""."""
     fields = (name for name in Table.__struct_fields__ if name != "name")
     return next((name for name in fields if getattr(known, name) != getattr(table, name)), "")
 
@@ -242,8 +242,8 @@ def _shape(tensor: "Tensor") -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with a file that torch.load refuses."""
+    """Return the reason why torch.load failed."""
     if refused := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
         return f"holds a pickled {refused[1]}, which would run code; save model.state_dict() instead"
     first = str(error).strip().partition("\n")[0].partition(". ")[0][:100]
-    return f"is no file of weights ({first or type(error).__name__})"
+    return f"is not a weights file ({first or type(error).__name__})"

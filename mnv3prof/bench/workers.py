@@ -1,4 +1,4 @@
-"""Workers: start a process, send it requests one at a time, end it."""
+"""Workers: processes that are started, sent one request at a time, and closed."""
 
 import signal
 import sys
@@ -30,17 +30,17 @@ class Failed(NamedTuple):
 
 
 class _Refusal(msgspec.Struct):
-    """The answer to a request that failed; UNSET in any other answer."""
+    """The answer to a failed request; `failed` is UNSET in other answers."""
 
     failed: str | msgspec.UnsetType = msgspec.UNSET
     status: Literal["unsupported", "crashed"] = "crashed"
 
 
 class Worker:
-    """A process that is started at the first request, and again if it was lost, at most `starts` times.
+    """A process that is started at the first request, and restarted after a crash.
 
-    open_link: starts the process. first: requests that are sent after each start. end() may be called while
-    another thread uses the worker, which is then not started again.
+    open_link: starts the process. first: requests to send after each start. starts: maximum of starts.
+    Another thread may call end() at any time; the worker is then not restarted.
     """
 
     def __init__(
@@ -56,21 +56,21 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process."""
+        """Close the process."""
         self.end()
 
     @property
     def is_alive(self) -> bool:
-        """True if the process was started and not lost."""
+        """True if the process was started and has not crashed."""
         return self._link is not None
 
     @property
     def may_start(self) -> bool:
-        """True if there is no process and another one may be started."""
+        """True if there is no process, but a further start is allowed."""
         return self._link is None and self._starts > 0
 
     def start(self, within_s: float = inf, stop: Event | None = None) -> Failed | None:
-        """Start the process if there is none. Return the failure of the first requests, or None."""
+        """Start the process if there is none. Return the failure, or None."""
         with self._lock, _interrupts_blocked():
             if self._link is not None:
                 return self._unfit
@@ -91,14 +91,14 @@ class Worker:
     ) -> _Answer | Failed:  # fmt: skip
         """Send a request and return the answer, decoded as `kind`.
 
-        Failed if the worker refuses, ends, exceeds the time limit, or `stop` is set; in all cases but the
-        first its process has ended.
+        Return Failed if the worker refuses the request, crashes or exceeds the time limit, or `stop` is
+        set. Except after a refusal, its process has then ended.
         """
         until = monotonic() + within_s
         return self.start(within_s, stop) or self._exchange(request, kind, within_s, until, stop)
 
     def release(self) -> None:
-        """End the process; the next request starts another one, which does not count as a start."""
+        """Close the process, whose next start is not counted."""
         with self._lock:
             link, self._link = self._link, None
             self._starts += link is not None
@@ -106,13 +106,13 @@ class Worker:
             link.end()
 
     def close(self) -> None:
-        """Ask the process to end, without waiting."""
+        """Close the input of the process, at which it exits, without waiting."""
         self._starts = 0
         if link := self._link:
             link.close()
 
     def end(self) -> None:
-        """Ask the process to end, and kill it if it does not."""
+        """Close the process, and kill it if it does not exit."""
         with self._lock:
             self._starts = 0
             link, self._link = self._link, None
@@ -124,14 +124,14 @@ class Worker:
     ) -> Any:  # fmt: skip
         link, left_s = self._link, until - monotonic()
         if link is None:
-            return Failed("crashed", "its worker was ended")
+            return Failed("crashed", "its worker was closed")
         try:
             return _decoded(link.exchange(_frame(request, left_s), left_s, stop), kind)
         except Broken as broken:
             failed = Failed(broken.status, broken.reason or f"no answer within {within_s:g} s")
         except msgspec.MsgspecError as error:
             failed = Failed("crashed", f"its answer cannot be read: {error}")
-        except BaseException:  # an interrupt: the answer that is still to come is no other request's
+        except BaseException:  # an interrupt: the next request must not get this answer
             self._lose(link)
             raise
         self._lose(link)
@@ -147,7 +147,7 @@ class Worker:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Delay interrupts, one of which could come between the start of a process and its assignment."""
+    """Delay interrupts between the start of a process and its assignment."""
     if sys.platform == "win32":
         yield
         return
@@ -167,7 +167,7 @@ def runtime_worker(target: Target, subjects: Subjects, starts: float = inf) -> W
 
 
 def pytorch_worker(*first: Any, starts: float = inf) -> Worker:
-    """Return a worker that has PyTorch."""
+    """Return a worker with PyTorch."""
     return Worker(lambda: Local("mnv3prof.bench.pytorch_worker"), first, starts)
 
 

@@ -1,3 +1,4 @@
-"""Code that runs beside a runtime, on any device. It needs Python 3.8, NumPy and one runtime, and nothing
-from the rest of mnv3prof.
+"""Code that runs in a runtime's process, on any device.
+
+It needs Python 3.8, NumPy and one runtime, but no other package of mnv3prof.
 """

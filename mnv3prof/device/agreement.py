@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 
 class Errors(NamedTuple):
-    """absolute: the largest error; largest: the same relative to the largest expected magnitude; rms: root
+    """Errors of an output against the expected one.
+
+    absolute: the largest error. largest: the same relative to the largest expected magnitude. rms: root
     mean square of the error relative to that of the expected output.
     """
 
@@ -19,15 +21,13 @@ class Errors(NamedTuple):
 
 
 def errors(output: Any, expected: NDArray[Any]) -> Errors:
-    """Compare an array or tensor with the expected one. Raises ValueError if the shapes differ."""
+    """Compare an output with the expected one. Raises ValueError if shapes differ."""
     import numpy as np
 
-    found = np.asarray(output.detach().float().cpu() if hasattr(output, "detach") else output)
-    if found.shape != expected.shape:
-        raise ValueError(f"the output's shape is {found.shape}, PyTorch's {expected.shape}")
-    error, wanted = found.astype(np.float64) - expected, expected.astype(np.float64)
+    actual = np.asarray(output.detach().float().cpu() if hasattr(output, "detach") else output)
+    if actual.shape != expected.shape:
+        raise ValueError(f"the output's shape is {actual.shape}; expected PyTorch's, {expected.shape}")
+    error, wanted = actual.astype(np.float64) - expected, expected.astype(np.float64)
     absolute, largest = (float(np.max(np.abs(values))) for values in (error, wanted))
     rms, wanted_rms = (float(np.sqrt(np.mean(values**2))) for values in (error, wanted))
-    return Errors(
-        absolute, absolute / largest if largest else absolute, rms / wanted_rms if wanted_rms else rms
-    )
+    return Errors(absolute, absolute / (largest or 1), rms / (wanted_rms or 1))

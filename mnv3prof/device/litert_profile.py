@@ -1,4 +1,4 @@
-"""LiteRT's profiler, which only its C API has: what XNNPACK spends in each operator, in microseconds."""
+"""Time per operator from LiteRT's profiler, which only the C API provides."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 _CPU = 1
 _WRITE = 1
 _OPERATORS = frozenset({1 << 1, 1 << 3})
-"""Events of the interpreter's own operators, and of those that a delegate profiles."""
+"""Kinds of events that are operators: of the interpreter, and of a delegate."""
 _TYPE_BYTES = 512
-"""More than any version's description of a tensor's type."""
+"""Larger than the struct of a tensor's type in any version of LiteRT."""
 
 
 class _Memory(ctypes.Structure):
@@ -30,17 +30,14 @@ class _Event(ctypes.Structure):
     )  # fmt: skip
 
 
-_DELETER = ctypes.CFUNCTYPE(None, c_void_p)
-
-
-_KEEP = _DELETER(lambda payload: None)
-"""Texts that are handed over stay Python's."""
+_KEEP = ctypes.CFUNCTYPE(None, c_void_p)(lambda payload: None)
+"""A deleter that frees nothing, since Python owns the texts."""
 
 
 def operator_times(file: Path, given: NDArray[Any], threads: int, calls: int) -> list[tuple[str, float]]:
-    """(operator, mean seconds of so many calls) in the order in which they run.
+    """Return (operator, mean seconds over the calls) in execution order.
 
-    Raises RuntimeError where a call of the library fails. What it makes lives as long as the process.
+    Raises RuntimeError if a call of the library fails. The objects of the library are never freed.
     """
     model = _Model(file, given, threads)
     model.run()
@@ -51,7 +48,7 @@ def operator_times(file: Path, given: NDArray[Any], threads: int, calls: int) ->
 
 
 class _Model:
-    """A compiled model with its buffers, and the profiler that watches it."""
+    """A compiled model with its buffers and its profiler."""
 
     def __init__(self, file: Path, given: NDArray[Any], threads: int) -> None:
         import ai_edge_litert
@@ -59,21 +56,20 @@ class _Model:
         (folder,) = ai_edge_litert.__path__
         self._library = ctypes.CDLL(str(Path(folder) / "libLiteRt.so"))
         self._texts = [f"num_threads = {threads}\n".encode(), b"enable_profiling = true\n"]
-        self._environment = self._made("CreateEnvironment", 0, None)
-        self._model = self._made("CreateModelFromFile", self._environment, str(file).encode())
+        self._environment = self._handle("CreateEnvironment", 0, None)
+        self._model = self._handle("CreateModelFromFile", self._environment, str(file).encode())
         options = self._options()
-        self._compiled = self._made("CreateCompiledModel", self._environment, self._model, options)
+        self._compiled = self._handle("CreateCompiledModel", self._environment, self._model, options)
         self._source, self._target = self._buffer("Input"), self._buffer("Output")
         self._fill(given)
-        self._profiler = self._made("CompiledModelGetProfiler", self._compiled)
+        self._profiler = self._handle("CompiledModelGetProfiler", self._compiled)
 
     def run(self) -> None:
-        """Run it once."""
         one, inputs, outputs = c_size_t(1), (c_void_p * 1)(self._source), (c_void_p * 1)(self._target)
         self._call("RunCompiledModel", self._compiled, c_size_t(0), one, inputs, one, outputs)
 
     def profiled_run(self) -> list[tuple[str, int]]:
-        """(operator, microseconds) of one run."""
+        """Run once and return (operator, microseconds)."""
         self._call("ResetProfiler", self._profiler)
         self._call("StartProfiler", self._profiler)
         self.run()
@@ -89,30 +85,30 @@ class _Model:
         if status := call(*arguments):
             raise RuntimeError(f"LiteRT's {name} gave status {status}")
 
-    def _made(self, name: str, *arguments: Any) -> c_void_p:
-        """What the call hands out by its last argument."""
+    def _handle(self, name: str, *arguments: Any) -> c_void_p:
+        """Call the library and return the handle that it writes to its last argument."""
         handle = c_void_p()
         self._call(name, *arguments, byref(handle))
         return handle
 
     def _options(self) -> c_void_p:
-        options = self._made("CreateOptions")
+        options = self._handle("CreateOptions")
         self._call("SetOptionsHardwareAccelerators", options, _CPU)
         for name, text in zip((b"xnnpack", b"runtime_options_string"), self._texts):
-            opaque = self._made("CreateOpaqueOptions", name, text, _KEEP)
+            opaque = self._handle("CreateOpaqueOptions", name, text, _KEEP)
             self._call("AddOpaqueOptions", options, opaque)
         return options
 
     def _buffer(self, which: str) -> c_void_p:
-        """Room for the model's only input or output, as it wants it."""
+        """Return a buffer for the model's only input or output."""
         index, first = c_size_t(), c_size_t(0)
         self._call("GetMainModelSubgraphIndex", self._model, byref(index))
-        graph = self._made("GetModelSubgraph", self._model, index)
-        tensor = self._made(f"GetSubgraph{which}", graph, first)
+        graph = self._handle("GetModelSubgraph", self._model, index)
+        tensor = self._handle(f"GetSubgraph{which}", graph, first)
         kind = ctypes.create_string_buffer(_TYPE_BYTES)
         self._call("GetRankedTensorType", tensor, kind)
-        needs = self._made(f"GetCompiledModel{which}BufferRequirements", self._compiled, first, first)
-        return self._made("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
+        needs = self._handle(f"GetCompiledModel{which}BufferRequirements", self._compiled, first, first)
+        return self._handle("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
 
     def _fill(self, given: NDArray[Any]) -> None:
         place = c_void_p()

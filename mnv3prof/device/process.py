@@ -14,8 +14,10 @@ from queue import SimpleQueue
 from .protocol import HELLO, Frame, read_frame, write_frame
 
 _SPIN = "30000"
-"""GNU OpenMP's threads look so often for work before they sleep, about 2 ms: 1000 would make calls of
-two threads up to three times slower than an app's, the default of 9 ms would slow the next worker."""
+"""Number of spins of GNU OpenMP's threads before they sleep, about 2 ms.
+
+With 1000, calls with two threads take up to three times as long as in an app. The default, 9 ms, slows
+the next worker."""
 _MEMORY_SHARE = 0.9
 _LEAVE_S = 1.0
 """Time for the process to end by itself after the end of its input."""
@@ -25,7 +27,7 @@ class Line:
     """Read requests from standard input and write answers to standard output.
 
     Both streams are closed to all other code, so that no print is mixed with a frame. The process ends
-    when the other end is closed, even while a runtime computes.
+    when the other end is closed, even during a call of the runtime.
     """
 
     def __init__(self) -> None:
@@ -58,13 +60,13 @@ class Line:
 
 def settle() -> None:
     """Set signals, environment and memory limit; call it before a runtime is imported."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is interrupted, and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles interrupts
     if sys.platform != "win32":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
         _limit_memory()
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's others spin for 50 ms from its import on
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads spin for 50 ms after NumPy's import
     warnings.simplefilter("ignore")
 
 
@@ -77,7 +79,7 @@ def silence(*streams: int) -> None:
 
 
 def _limit_memory() -> None:
-    """Limit the data size, so that a part that needs too much memory ends this process and no other."""
+    """Limit the data size, so that too large a part ends only this process."""
     if sys.platform == "win32":
         return
     import resource
@@ -93,7 +95,7 @@ def _available_memory() -> int:
     """Return the available memory in bytes, or all memory if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found = dict(line.split(":") for line in lines)
-        return int(found["MemAvailable"].split()[0]) * 1024
+        sizes = dict(line.split(":") for line in lines)
+        return int(sizes["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

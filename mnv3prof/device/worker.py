@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     Reader = Callable[[type[Any], dict[str, Any]], Any]
 
 _GRACE_S = 5
-"""A worker ends itself this long after the time limit of a request."""
+"""Seconds between the time limit of a request and the end of the worker's process."""
 
 
 class Runner:
     """A runtime with its loaded parts.
 
-    find: returns the runtime's file by name. load: returns the job of a request.
+    find: returns the runtime's module by name. load: returns the job of a request.
     """
 
     def __init__(self, find: Callable[[str], Any], load: Callable[[Prepare], Job]) -> None:
@@ -82,7 +82,7 @@ class Runner:
         return Prepared(loaded - start, first_s, *off)
 
     def sample(self, request: Sample) -> Burst:
-        """Time a part that is ready."""
+        """Time a loaded part."""
         self.bursts[request.piece] += 1
         return burst(self.calls[request.piece], request.seconds, self.bursts[request.piece])
 
@@ -90,17 +90,17 @@ class Runner:
         """Run the runtime's profiler."""
         profiler = getattr(self.runtime, "operators", None)
         if profiler is None:
-            raise Unsupported("the runtime tells nothing of its operators")
+            raise Unsupported("the runtime has no per-operator profiler")
         return OperatorTimes(profiler(self.load(request), request.calls))
 
     def planned(self, request: PlanMemory) -> Planned:
-        """Read the arena that the runtime plans."""
-        found: Planned = self.runtime.planned(self.load(request))
-        return found
+        """Return the arena that the runtime plans."""
+        arena: Planned = self.runtime.planned(self.load(request))
+        return arena
 
 
 def job_from_files(request: Prepare) -> Job:
-    """Read a job from its folder; without a folder its input and output are the number 1."""
+    """Read a job from its folder; without one, input and output are the number 1."""
     import numpy as np
 
     if not request.folder:
@@ -114,7 +114,7 @@ def job_from_files(request: Prepare) -> Job:
 def serve(line: Line, handlers: Handlers, read: Reader) -> None:
     """Answer requests until the end of input.
 
-    handlers: by class of request. read: makes a request from its class and fields. Raises OSError if the
+    handlers: by class of request. read: creates a request from its class and fields. Raises OSError if the
     other end is closed.
     """
     classes = {known.__name__: known for known in handlers}
@@ -128,20 +128,20 @@ def serve(line: Line, handlers: Handlers, read: Reader) -> None:
 def _answer(frame: Frame, classes: Mapping[str, type[Any]], handlers: Handlers, read: Reader) -> Frame:
     try:
         fields = json.loads(frame.header)
-        asked, within_s = classes[fields.pop("do")], fields.pop("within_s")
+        kind, within_s = classes[fields.pop("do")], fields.pop("within_s")
         _set_alarm(within_s)
-        found = handlers[asked](read(asked, fields))
-        return encoded(found if isinstance(found, dict) else asdict(found))
-    except Unsupported as finding:
-        return encoded({"failed": str(finding), "status": "unsupported"})
-    except Exception as error:  # whatever a runtime does wrong is an answer
+        answer = handlers[kind](read(kind, fields))
+        return encoded(answer if isinstance(answer, dict) else asdict(answer))
+    except Unsupported as error:
+        return encoded({"failed": str(error), "status": "unsupported"})
+    except Exception as error:  # runtimes raise errors of any type
         return encoded({"failed": _in_a_line(error), "status": "crashed"})
     finally:
         _set_alarm(None)
 
 
 def _set_alarm(within_s: float | None) -> None:
-    """End the process after the time limit, even if the runtime holds the interpreter's lock."""
+    """End the process after the time limit, even if the runtime holds the GIL."""
     if hasattr(signal, "alarm"):  # not on Windows
         signal.alarm(0 if within_s is None else ceil(within_s) + _GRACE_S)
 
@@ -149,17 +149,17 @@ def _set_alarm(within_s: float | None) -> None:
 def _in_a_line(error: Exception) -> str:
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     text = f"{type(error).__name__}: {first}".rstrip(": ")[:200]
-    return text.encode("utf-8", "replace").decode()  # a file's name can hold half a character
+    return text.encode("utf-8", "replace").decode()  # a file name can contain lone surrogates
 
 
 def read_request(kind: type[Any], fields: dict[str, Any]) -> Any:
-    """Make a request from its class and fields."""
+    """Create a request from its class and fields."""
     if "piece" in fields:
         fields["piece"] = Piece(*fields["piece"])
     return kind(**fields)
 
 
 def main() -> None:
-    """Serve one runtime, which the first request names."""
+    """Serve the runtime that the first request names."""
     settle()
     serve(Line(), Runner(runtime, job_from_files).handlers, read_request)

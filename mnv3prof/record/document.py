@@ -1,4 +1,4 @@
-"""What each command found, as the JSON document that it writes."""
+"""The JSON documents that the commands write."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from .training import Training
 
 
 def table_document(subject: Subject) -> dict[str, Any]:
-    """The table, which can be read again as one, and what follows from it."""
+    """Return the table, which can be read as a table again, with derived shapes."""
     table, graph = subject.table, subject.graph
     sizes = {block.name: block.layers[-1].out_shape[1:] for block in graph.blocks}
     rows = [
@@ -31,13 +31,13 @@ def table_document(subject: Subject) -> dict[str, Any]:
 def cost_document(
     subject: Subject, costs: Sequence[Cost], dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded"
 ) -> dict[str, Any]:
-    """Totals, blocks and layers with their costs, counted at `dtype` and with `batch_norm`."""
+    """Return the costs of the network, its blocks and its layers."""
     graph = subject.graph
     return {
         **table_head(subject),
         "dtype": dtype,
         "batch_norm": batch_norm,
-        "totals": _figures(total(costs)),
+        "totals": _totals(total(costs)),
         "blocks": _blocks(subtotals(graph, costs)),
         "layers": [
             _layer(graph, block, layer, cost)
@@ -47,7 +47,7 @@ def cost_document(
 
 
 def reconciliation_document(subject: Subject, found: Reconciliation) -> dict[str, Any]:
-    """The network's terms, and each counter's figure with what explains it."""
+    """Return the network's terms, and each counter's result with its explanation."""
     return {
         **table_head(subject),
         "terms": [
@@ -69,33 +69,26 @@ def reconciliation_document(subject: Subject, found: Reconciliation) -> dict[str
 
 
 def convention_document(subject: Subject, tool: str) -> dict[str, Any]:
-    """Every layer in a counter's convention."""
-    figures = counted_as(subject.graph, tool)
+    """Return the layers, counted by a counter's convention."""
+    values = counted_as(subject.graph, tool)
     layers = [
-        {"name": layer.name, "block": block.name, "op": layer.op, "figure": figure}
-        for (block, layer), figure in zip(subject.graph.placed(), figures, strict=True)
+        {"name": layer.name, "block": block.name, "op": layer.op, "figure": value}
+        for (block, layer), value in zip(subject.graph.placed(), values, strict=True)
     ]
-    printed_as = counter(tool).printed_as
     return {
         **table_head(subject),
         "as": tool,
-        "printed_as": printed_as,
-        "total": sum(figure or 0 for figure in figures),
+        "printed_as": counter(tool).printed_as,
+        "total": sum(value or 0 for value in values),
         "unpriced": [layer["name"] for layer in layers if layer["figure"] is None],
         "layers": layers,
     }
 
 
 def memory_document(
-    subject: Subject,
-    dtype: Dtype,
-    batch: int,
-    peaks: Peaks,
-    arena: Arena,
-    weight_bytes: int,
-    fit: Fit | None,
+    subject: Subject, dtype: Dtype, batch: int, peaks: Peaks, arena: Arena, weight_bytes: int, fit: Fit | None
 ) -> dict[str, Any]:
-    """The peaks with the bytes alive in each block, and the arena with every placement."""
+    """Return the peaks with the live bytes of each block, and the arena."""
     named = {"eager": peaks.eager, "liveness": peaks.liveness, "folded": peaks.folded}
     return {
         **table_head(subject),
@@ -109,9 +102,9 @@ def memory_document(
 
 
 def comparison_document(subjects: Sequence[Subject], networks: Sequence[Network]) -> dict[str, Any]:
-    """Every network of `subjects` with its totals and blocks, and its totals' ratios to the first's.
+    """Return the totals and blocks of each network, with ratios to the first network.
 
-    Bytes are those of cost.comparison.network: at fp32, batch 1.
+    Bytes are at fp32 and batch 1, as in cost.comparison.network.
     """
     return {
         "schema": SCHEMA,
@@ -121,7 +114,7 @@ def comparison_document(subjects: Sequence[Subject], networks: Sequence[Network]
             {
                 "table": table_fields(subject.table),
                 "input": subject.input,
-                "totals": _figures(network.totals),
+                "totals": _totals(network.totals),
                 "blocks": _blocks(network.blocks.values()),
                 "eager_peak_bytes": network.peaks.eager and network.peaks.eager.bytes,
                 "folded_peak_bytes": network.peaks.folded.bytes,
@@ -134,11 +127,11 @@ def comparison_document(subjects: Sequence[Subject], networks: Sequence[Network]
 
 
 def run_document(run: Run) -> dict[str, Any]:
-    """Costs, memory and timings of a run; the other networks by their tables."""
+    """Return the costs, memory and timings of a run, and its other networks' tables."""
     graph, dtype, batch = run.subject.graph, *run.measured_as
     costs = count(graph, dtype)
-    found, plan = peaks(graph, dtype, batch), arena(graph, dtype, batch)
-    memory = memory_document(run.subject, dtype, batch, found, plan, total(costs).weight_bytes, None)
+    sizes, plan = peaks(graph, dtype, batch), arena(graph, dtype, batch)
+    memory = memory_document(run.subject, dtype, batch, sizes, plan, total(costs).weight_bytes, None)
     head = table_head(run.subject)
     return {
         "schema": SCHEMA,
@@ -157,7 +150,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def summary_document(timing: Timing) -> dict[str, Any] | None:
-    """The statistics of a timing's kept bursts, with what was excluded; None where it has no bursts."""
+    """Return the statistics of a timing's kept bursts; None without bursts."""
     if timing.summary is None:
         return None
     return {
@@ -167,18 +160,18 @@ def summary_document(timing: Timing) -> dict[str, Any] | None:
 
 
 def training_document(training: Training) -> dict[str, Any]:
-    """The network, its data, the recipe and every epoch."""
+    """Return the network, its data, the recipe and all epochs."""
     head = table_head(training.subject)
     return {**head, **{key: value for key, value in asdict(training).items() if key not in head}}
 
 
 def _blocks(groups: Iterable[Totals]) -> list[dict[str, Any]]:
-    return [{"block": group.name, **_figures(group)} for group in groups]
+    return [{"block": group.name, **_totals(group)} for group in groups]
 
 
 def _ratios(totals: Totals, base: Totals) -> dict[str, float | None]:
-    figures = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes")
-    pairs = {name: (getattr(totals, name), getattr(base, name)) for name in figures}
+    metrics = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes")
+    pairs = {name: (getattr(totals, name), getattr(base, name)) for name in metrics}
     return {name: value / first if first else None for name, (value, first) in pairs.items()}
 
 
@@ -189,7 +182,7 @@ def _peak(graph: Graph, peak: Peak) -> dict[str, Any]:
 
 
 def table_head(subject: Subject) -> dict[str, Any]:
-    """What every document of one network begins with."""
+    """Return the first keys of every document of one network."""
     return {"schema": SCHEMA, "table": table_fields(subject.table), "input": subject.input}
 
 
@@ -198,19 +191,19 @@ def _without(head: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, 
 
 
 def _origin(subject: Subject) -> dict[str, Any]:
-    """What a graph came from: a table at an input, and whose weights it has."""
+    """Return the source of a graph: its table, input size and weights."""
     return {"table": table_fields(subject.table), "input": subject.input, "weights": subject.weights}
 
 
 def table_fields(table: Table) -> dict[str, Any]:
-    """The table as documents hold it."""
-    kept = {key: value for key, value in asdict(table).items() if value is not None}
-    return {**kept, "rows": [asdict(row) for row in table.rows]}
+    """Return the table's fields as documents hold them."""
+    fields = {key: value for key, value in asdict(table).items() if value is not None}
+    return {**fields, "rows": [asdict(row) for row in table.rows]}
 
 
-def _figures(group: Totals) -> dict[str, Any]:
-    kept = {key: value for key, value in asdict(group).items() if key not in ("name", "parted")}
-    return {**kept, "intensity": group.intensity}
+def _totals(group: Totals) -> dict[str, Any]:
+    fields = {key: value for key, value in asdict(group).items() if key not in ("name", "parted")}
+    return {**fields, "intensity": group.intensity}
 
 
 def _layer(graph: Graph, block: Block, layer: Layer, cost: Cost) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs inside a page: compressed, so that the page can be made again from itself."""
+"""Runs embedded in a report, compressed, so that the report can be rendered again."""
 
 import zlib
 from base64 import b64decode, b64encode
@@ -14,21 +14,21 @@ _CLOSE: Final = b"</script>"
 
 
 def embed(document: bytes) -> str:
-    """The element that holds a run's document in a page, deflated and in base64."""
+    """Return the HTML element that holds a run's document, deflated and in base64."""
     return (_OPEN + b64encode(zlib.compress(document)) + _CLOSE).decode()
 
 
 def embedded(page: bytes, where: str) -> Iterator[bytes]:
-    """The documents in a page, in its order. Raises InputError where there is none or one is damaged.
+    """Return the documents in a page. Raises InputError if none or one is damaged.
 
-    All of them together may have MAX_RUN_BYTES and MAX_VALUES.
+    MAX_RUN_BYTES and MAX_VALUES limit all documents of the page together.
     """
-    pieces, left, values = page.split(_OPEN)[1:], MAX_RUN_BYTES, 0
-    if not pieces:
-        raise InputError(f"{where}: holds no run; a page that mnv3prof report wrote holds its own")
-    for piece in pieces:
+    elements, left, values = page.split(_OPEN)[1:], MAX_RUN_BYTES, 0
+    if not elements:
+        raise InputError(f"{where}: holds no run; expected a page written by mnv3prof report")
+    for element in elements:
         try:
-            document = _inflated(piece.partition(_CLOSE)[0], left)
+            document = _inflate(element.partition(_CLOSE)[0], left)
         except (NotBase64, zlib.error, ValueError) as error:
             raise InputError(f"{where}: its run is damaged: {error}") from None
         left, values = left - len(document), values + document.count(b",")
@@ -37,9 +37,9 @@ def embedded(page: bytes, where: str) -> Iterator[bytes]:
         yield document
 
 
-def _inflated(piece: bytes, most: int) -> bytes:
+def _inflate(text: bytes, most: int) -> bytes:
     inflater = zlib.decompressobj()
-    data = inflater.decompress(b64decode(piece, validate=True), most + 1)
+    data = inflater.decompress(b64decode(text, validate=True), most + 1)
     if len(data) > most:
         raise ValueError(f"the page holds more than {MAX_RUN_BYTES:,} bytes")
     if not inflater.eof:

@@ -7,7 +7,7 @@ import msgspec
 from ..cost.counts import Dtype
 
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""In bytes."""
+"""Bytes, or a dimension of a shape."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -19,8 +19,9 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class RuntimePlan(msgspec.Struct, frozen=True):
-    """What a backend planned for the whole network. bytes: the arena's, 0 where there is none and
-    `reason` says why.
+    """The arena that a backend planned for the whole network.
+
+    bytes: its size, 0 if there is none. reason: why there is none, or "".
     """
 
     backend: str

@@ -1,4 +1,4 @@
-"""Reading the documents that hold runs: whatever is wrong with one is one sentence."""
+"""Reading of the JSON documents of runs."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,11 @@ from .target import Target
 from .timing import Operator, Timing
 
 MAX_RUN_BYTES: Final = 50_000_000
-"""Of a run's document, or all documents of a page together."""
+"""Limit of a run's document, or of all documents of a page together."""
 MAX_VALUES: Final = 1_500_000
-"""Commas in them: 20 times what an hour on every backend takes, and about a second to read."""
+"""Limit of the commas in them: 20 times an hour on all backends, read in about a second."""
 MAX_ROWS: Final = 6_000
-"""Rows of all their tables, each of which becomes layers."""
+"""Limit of the rows of all their tables, which are expanded to layers."""
 
 _DEVICE: Final = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
@@ -29,7 +29,7 @@ _Document = TypeVar("_Document")
 
 
 class Head(msgspec.Struct):
-    """The keys by which a document shows what it is. What they hold is not decoded."""
+    """The keys that tell the kind of a document. Their values are not decoded."""
 
     schema: msgspec.Raw = msgspec.Raw()
     table: msgspec.Raw = msgspec.Raw()
@@ -41,27 +41,27 @@ class Head(msgspec.Struct):
 
 
 class Network(msgspec.Struct, kw_only=True):
-    """A document's network. The table is decoded by what reads tables."""
+    """A document's network. Its table is decoded by parse_table."""
 
     table: msgspec.Raw
     input: tuple[int, int]
     weights: Weights | None = None
 
     def subject(self, where: str) -> Subject:
-        """The network. Raises InputError about `where`."""
+        """Return the network. Raises InputError about `where`."""
         size = image_size(self.input, f"{where}: input")
         return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
 
 
 def refuse_many_rows(networks: Iterable[Network], where: str) -> None:
-    """Raises InputError for tables that take long to read. A row is a list or an object."""
+    """Raise InputError for tables with too many rows, without decoding them."""
     rows = sum(table.count(b"[") + table.count(b"{") for table in (bytes(n.table) for n in networks))
     if rows > MAX_ROWS:
         raise InputError(f"{where}: its networks have about {rows:,} rows; expected at most {MAX_ROWS:,}")
 
 
 class RunDocument(msgspec.Struct, kw_only=True):
-    """A run's document, as far as it is read: costs and memory follow from the networks."""
+    """The keys of a run's document that are read; costs and memory are computed."""
 
     created: str
     command: str
@@ -74,7 +74,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def run(self, where: str) -> Run:
-        """The run. Raises InputError about `where`."""
+        """Return the run. Raises InputError about `where`."""
         if HERE not in self.hosts or "" not in self.graphs:
             key, what = ("hosts", "machine") if HERE not in self.hosts else ("graphs", "main network")
             raise InputError(f'{where}: {key} has no entry ""; expected one, which is the run\'s {what}')
@@ -99,7 +99,7 @@ def _named(where: str, variant: str) -> str:
 
 
 def read_head(data: bytes, where: str) -> Head:
-    """What a JSON document shows of itself. Raises InputError about `where` for what is not valid JSON."""
+    """Return the head of a JSON document. Raises InputError about `where`."""
     try:
         return msgspec.json.decode(data, type=Head)
     except msgspec.ValidationError:
@@ -111,15 +111,15 @@ def read_head(data: bytes, where: str) -> Head:
 
 
 def require_schema(head: Head, where: str) -> None:
-    """Raises InputError about `where` unless a document with this head is of the schema that is read."""
+    """Raise InputError about `where` if a document has another schema."""
     schema = bytes(head.schema)
     if schema != str(SCHEMA).encode():
-        found = shown(schema.decode("utf-8", "replace")).strip("'") or "null"
-        raise InputError(f"{where}: has the schema {found}; this version reads {SCHEMA}")
+        other = shown(schema.decode("utf-8", "replace")).strip("'") or "null"
+        raise InputError(f"{where}: has the schema {other}; this version reads {SCHEMA}")
 
 
 def decode(data: bytes, kind: type[_Document], where: str) -> _Document:
-    """A JSON document as a `kind`. Raises InputError about `where`."""
+    """Decode a JSON document as a `kind`. Raises InputError about `where`."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as error:
@@ -127,19 +127,17 @@ def decode(data: bytes, kind: type[_Document], where: str) -> _Document:
 
 
 def _check(run: Run, where: str) -> None:
-    """Raises InputError for a timing that fits none of the networks, or whose figures cannot be."""
+    """Raise InputError for entries that contradict each other or the networks."""
     parts = {name: _parts(subject.graph) for name, subject in run.subjects.items()}
     seen: set[tuple[str, str, Target]] = set()
     for number, timing in enumerate(run.timings, 1):
         known = len(seen)
         seen.add((timing.variant, timing.part, timing.target))
         if len(seen) == known:
-            raise InputError(f"{where}: timing {number} is of a part and target that an earlier one is of")
-        _require_part(parts, timing, f"{where}: timing {number}")
-        _require_host(run, timing, f"{where}: timing {number}")
+            raise InputError(f"{where}: timing {number} has the part and target of an earlier one")
+        _require_place(run, parts, timing, f"{where}: timing {number}")
     for number, operator in enumerate(run.operators, 1):
-        _require_part(parts, operator, f"{where}: operator {number}")
-        _require_host(run, operator, f"{where}: operator {number}")
+        _require_place(run, parts, operator, f"{where}: operator {number}")
     for number, reading in enumerate(run.readings, 1):
         try:
             counter(reading.tool)
@@ -147,24 +145,21 @@ def _check(run: Run, where: str) -> None:
             raise InputError(f"{where}: reading {number}: {error}") from None
         if reading.printed is not None and not 0 <= reading.printed <= 2**63:
             raise InputError(
-                f"{where}: reading {number} prints {shown(reading.printed)}, which no counter does"
+                f"{where}: reading {number} is {shown(reading.printed)}; expected an integer from 0 to 2^63"
             )
 
 
 def _parts(graph: Graph) -> set[str]:
-    """Everything that part_layers() finds layers of: the network, its blocks, its modules."""
+    """Return all parts that have layers: the network, its blocks, its modules."""
     paths = {layer.path for layer in graph.layers if layer.path}
     ends = ((path, end) for path in paths for end in range(len(path) + 1) if path[end : end + 1] in ("", "."))
     return {NET, *graph.block_names, *(path[:end] for path, end in ends)}
 
 
-def _require_host(run: Run, timed: Timing | Operator, where: str) -> None:
-    if timed.target.device not in run.hosts:
-        raise InputError(f"{where} is of the device {shown(timed.target.device)}, which hosts has not")
-
-
-def _require_part(parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:
+def _require_place(run: Run, parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:
     if timed.variant not in parts:
-        raise InputError(f"{where} is of the network {shown(timed.variant)}, which the run has not")
+        raise InputError(f"{where} has the network {shown(timed.variant)}, which is not in the run")
     if timed.part not in parts[timed.variant]:
-        raise InputError(f"{where} is of {shown(timed.part)}, which its network has not")
+        raise InputError(f"{where} has the part {shown(timed.part)}, which is not in its network")
+    if timed.target.device not in run.hosts:
+        raise InputError(f"{where} has the device {shown(timed.target.device)}, which is not in hosts")

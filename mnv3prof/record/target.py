@@ -1,4 +1,4 @@
-"""What was timed how: the device, backend, dtype, batch and threads of a timing, and which of them differ."""
+"""Targets of timings: device, backend, dtype, batch and threads."""
 
 from collections.abc import Collection, Iterable
 from typing import Annotated, Final, NamedTuple
@@ -8,15 +8,15 @@ import msgspec
 from ..cost.counts import Dtype
 
 MOST: Final = 1_024
-"""So many images a call has, or threads a runtime, at most."""
+"""Maximum of images per call, and of threads."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a timing was taken on. device: "" is the machine that the run was made on.
+    """The conditions of a timing.
 
-    batch: images per call. threads: of the runtime.
+    device: "" for the machine of the run. batch: images per call. threads: of the runtime.
     """
 
     device: str = ""
@@ -27,12 +27,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def place(self) -> str:
-        """Its backend and, of another machine, the device: "litert", "litert@pi"."""
+        """The backend and, for another machine, the device: "litert", "litert@pi"."""
         return f"{self.backend}@{self.device}" if self.device else self.backend
 
     @property
     def settings(self) -> str:
-        """All but the place, e.g. "int8, batch 1, 4 threads"."""
+        """The dtype, batch and threads, e.g. "int8, batch 1, 4 threads"."""
         return ", ".join((self.dtype, f"batch {self.batch}", threads_of(self.threads)))
 
 
@@ -40,8 +40,9 @@ FIELDS: Final = ("device", "backend", "dtype", "batch", "threads")
 
 
 class Pairing(NamedTuple):
-    """Which targets are compared. pairs: the old target by the new one. differing: the fields in which
-    the two of each pair differ.
+    """The pairs of targets to compare.
+
+    pairs: the old target by the new one. differing: the fields in which the two of each pair differ.
     """
 
     pairs: dict[Target, Target]
@@ -54,9 +55,9 @@ def threads_of(number: int) -> str:
 
 
 def labels(targets: Iterable[Target], *, with_backend: bool = False) -> dict[Target, str]:
-    """Label each target by the fields that differ among them; without any by its backend and device.
+    """Label targets by the fields that differ, or else by backend and device.
 
-    with_backend: put the backend and device first, whatever differs.
+    with_backend: always begin with the backend and device.
     """
     known = list(dict.fromkeys(targets))
     differing = {field for field in FIELDS if len({getattr(target, field) for target in known}) > 1}
@@ -65,16 +66,16 @@ def labels(targets: Iterable[Target], *, with_backend: bool = False) -> dict[Tar
 
 
 def shared_settings(targets: Iterable[Target]) -> str:
-    """Name what `labels` leaves out, since all targets have it in common: "fp32, batch 1, 1 thread"."""
+    """Return the settings that all targets share: "fp32, batch 1, 1 thread"."""
     known = list(dict.fromkeys(targets))
-    alone = [field for field in FIELDS[2:] if len({getattr(target, field) for target in known}) == 1]
-    named = [_label(known[0], {field}) for field in alone] if known else []
+    common = [field for field in FIELDS[2:] if len({getattr(target, field) for target in known}) == 1]
+    named = [named_field(known[0], field) for field in common]
     places = {target.place for target in known}
     return ", ".join([*(places if len(places) == 1 and len(known) > 1 else ()), *named])
 
 
 def named_field(target: Target, field: str) -> str:
-    """Say what a field holds: "int8", "batch 4", "pi"."""
+    """Return a field's value as text: "int8", "batch 4", "pi"."""
     return {
         "device": target.device or "the run's own machine", "backend": target.backend, "dtype": target.dtype,
         "batch": f"batch {target.batch}", "threads": threads_of(target.threads),
@@ -82,30 +83,29 @@ def named_field(target: Target, field: str) -> str:
 
 
 def paired(old: Collection[Target], new: Collection[Target]) -> Pairing:
-    """Pair each new target with the old one that it is compared with.
+    """Pair each new target with the old one to compare it with.
 
-    That is the same target; but a field in which all old targets agree, and all new ones, on different
-    values is what is being compared, so the pairs differ in it.
+    Paired targets are equal, except in the compared fields (see `compared_fields`).
     """
     differing = compared_fields([old, new])
     before = {key_of(target, differing): target for target in old}
-    found = {target: before.get(key_of(target, differing)) for target in new}
-    return Pairing({target: other for target, other in found.items() if other is not None}, differing)
+    pairs = {target: before.get(key_of(target, differing)) for target in new}
+    return Pairing({target: other for target, other in pairs.items() if other is not None}, differing)
 
 
 def compared_fields(groups: Iterable[Collection[Target]]) -> tuple[str, ...]:
-    """Return the fields in which each group of targets agrees, but not all groups on one value."""
+    """Return the fields with one value in each group, but not the same in all."""
     known = [group for group in groups if group]
     values = {field: [{getattr(target, field) for target in group} for group in known] for field in FIELDS}
     return tuple(
         field
-        for field, found in values.items()
-        if all(len(one) == 1 for one in found) and len(set[object]().union(*found)) > 1
+        for field, known in values.items()
+        if all(len(one) == 1 for one in known) and len(set[object]().union(*known)) > 1
     )
 
 
 def key_of(target: Target, differing: Collection[str]) -> tuple[object, ...]:
-    """Return the fields of the target that do not differ, by which targets of several groups are joined."""
+    """Return the values of the other fields, a key that joins targets of groups."""
     return tuple(getattr(target, field) for field in FIELDS if field not in differing)
 
 

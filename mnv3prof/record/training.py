@@ -1,4 +1,4 @@
-"""How a training went: its data, recipe and epochs."""
+"""The record of a training: its data, recipe and epochs."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from .run import Subject
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """An epoch as it went. number: from 1. loss: the mean of its steps. accuracy: of what is held out."""
+    """An epoch. number: from 1. loss: mean of its steps. accuracy: on held-out images."""
 
     number: int
     lr: float
@@ -17,11 +17,11 @@ class Epoch(msgspec.Struct, frozen=True):
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """What was trained on what, and what came of it.
+    """A training, and its result.
 
-    trained_on, held_out: numbers of images. skipped: (file, reason) of each that is no image.
-    steps: of all epochs. accuracy: after the last whole epoch, not a number where there is none.
-    stopped: why training ended early, "" where it did not. checkpoint: the file that holds the weights.
+    trained_on, held_out: numbers of images. skipped: (file, reason) of each file that is not an image.
+    steps: of all epochs. accuracy: after the last complete epoch, nan if there is none. stopped: why the
+    training ended early, or "". checkpoint: the file of the weights.
     """
 
     table: Table
@@ -45,7 +45,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unsettled(self) -> float:
-        """The share of batch norm's running averages that is still what they began with, not data's.
+        """The share of the initial values in batch norm's running averages.
 
         (1 − bn_momentum) ^ steps: each step replaces the share bn_momentum (torch.nn.BatchNorm2d).
         """

@@ -1,4 +1,4 @@
-"""Files that are read only if they are files, and written whole or not at all."""
+"""Reading of regular files only, and atomic writing."""
 
 import errno
 import os
@@ -9,16 +9,16 @@ from ..graph.errors import InputError
 
 
 def read_file(path: Path, most: int, expected: str = "expected a file") -> bytes:
-    """Return the content of a regular file of up to `most` bytes; a pipe would be waited for.
+    """Return the content of a regular file of up to `most` bytes; a pipe could block.
 
-    expected: the end of the sentence about anything else. Raises InputError.
+    expected: the end of the error message about anything else. Raises InputError.
     """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
-            found = os.fstat(file.fileno())
-            if not S_ISREG(found.st_mode):
+            status = os.fstat(file.fileno())
+            if not S_ISREG(status.st_mode):
                 raise InputError(f"{path}: is not a regular file; {expected}")
-            if found.st_size > most:
+            if status.st_size > most:
                 raise InputError(f"{path}: is too large; expected at most {most:,} bytes")
             return file.read()
     except IsADirectoryError:
@@ -36,9 +36,9 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Let `path` hold `data`: a new file beside it takes its place, or nothing changes.
+    """Write `data` to `path` atomically, by renaming a file in the same folder.
 
-    A pipe or device is written to as it is. Raises OSError.
+    A pipe or device is written to directly. Raises OSError.
     """
     import tempfile
 
@@ -64,7 +64,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def try_folder(path: Path) -> None:
-    """Raises OSError where the folder of `path` takes no new file, and so replace_file() would."""
+    """Raise OSError if replace_file() could not write to the folder of `path`."""
     import tempfile
 
     if not path.exists() or path.is_file():

@@ -1,4 +1,4 @@
-"""Which images each step sees, and how they are augmented: all from seed, epoch and step."""
+"""The batches of each epoch, shuffled and augmented from seed, epoch and step."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 _AHEAD: Final = 4
+"""Number of batches that are augmented ahead."""
 
 
 class Batch(NamedTuple):
@@ -33,29 +34,29 @@ class Batch(NamedTuple):
 
 
 Batches = Callable[[int], Iterator[Batch]]
-"""From an epoch's number to its batches."""
+"""From the number of an epoch to its batches."""
 
 
 def derived_seed(*facts: int | str) -> int:
-    """A seed of 63 bits that is another for any other facts."""
+    """Return a seed of 63 bits, hashed from the facts."""
     digest = hashlib.sha256(repr(facts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def steps_of(data: Data, batch: int) -> int:
-    """Steps of an epoch: a last batch that would not be full is left out."""
+    """Return the number of steps per epoch. An incomplete last batch is dropped."""
     return max(1, len(data.train_labels) // batch)
 
 
 def order(data: Data, batch: int, seed: int, epoch: int) -> list[Tensor]:
-    """The indices of each step's images, in an order of the epoch's own."""
-    chance = torch.Generator().manual_seed(derived_seed("order", seed, epoch))
-    shuffled = torch.randperm(len(data.train_labels), generator=chance)
+    """Return the indices of each step's images, shuffled for each epoch."""
+    generator = torch.Generator().manual_seed(derived_seed("order", seed, epoch))
+    shuffled = torch.randperm(len(data.train_labels), generator=generator)
     return list(torch.split(shuffled, batch))[: steps_of(data, batch)]
 
 
 def plain_batches(data: Data, batch: int, seed: int) -> Batches:
-    """Images as they are."""
+    """Return batches without augmentation."""
 
     def batches(epoch: int) -> Iterator[Batch]:
         for which in order(data, batch, seed, epoch):
@@ -66,20 +67,19 @@ def plain_batches(data: Data, batch: int, seed: int) -> Batches:
 
 @contextmanager
 def augmented_batches(data: Data, batch: int, seed: int) -> Iterator[Batches]:
-    """AutoAugment's images, a few batches prepared ahead by a process on another core.
+    """Return batches with AutoAugment, which another process prepares ahead.
 
-    Raises InputError where kornia is not installed.
+    Raises InputError if kornia is not installed or that process ends.
     """
     if find_spec("kornia") is None:
         raise InputError(
-            "--autoaugment: kornia is not installed; pip install 'mnv3prof[train]' brings it, "
-            "and allowed without is --no-autoaugment"
+            "autoaugment: kornia is not installed; pip install 'mnv3prof[train]' or train without AutoAugment"
         )
     with ProcessPoolExecutor(1, get_context("spawn"), _settle) as pool:
 
         def prepare(which: Tensor, epoch: int, step: int) -> "Future[Array]":
-            facts = derived_seed("augment", seed, epoch, step)
-            return pool.submit(augment, data.train_images[which].numpy(), data.mean, data.std, facts)
+            derived = derived_seed("augment", seed, epoch, step)
+            return pool.submit(augment, data.train_images[which].numpy(), data.mean, data.std, derived)
 
         def batches(epoch: int) -> Iterator[Batch]:
             steps = order(data, batch, seed, epoch)
@@ -94,7 +94,7 @@ def augmented_batches(data: Data, batch: int, seed: int) -> Iterator[Batches]:
 
 
 def _settle() -> None:
-    """Be silent, and gone with the parent: one that is killed cannot end its processes."""
+    """Silence the process, and end it when its parent ends, even if that was killed."""
     import os
     import threading
     from multiprocessing import parent_process
@@ -115,8 +115,8 @@ def _answer(prepared: "Future[Array]") -> "Array":
         return prepared.result()
     except BrokenProcessPool:
         raise InputError(
-            "--autoaugment: the process that prepares images has ended, for want of memory perhaps; "
-            "--resume goes on, a smaller --batch-size or --no-autoaugment needs less"
+            "autoaugment: the process that augments images has ended, possibly out of memory; resume the "
+            "training, or start another one with a smaller batch or without AutoAugment"
         ) from None
 
 
@@ -124,10 +124,10 @@ _policies: list[Any] = []
 
 
 def augment(images: "Array", mean: tuple[float, ...], std: tuple[float, ...], seed: int) -> "Array":
-    """Each image (n, 3, H, W) changed by one of the 25 sub-policies of AutoAugment for ImageNet.
+    """Augment each image of (n, 3, H, W) by one of AutoAugment's 25 ImageNet policies.
 
-    kornia draws one sub-policy for all it is given, the paper (Cubuk et al., arXiv 1805.09501,
-    section 3) one an image: so images that drew the same go through it together.
+    kornia draws one sub-policy per call, the paper one per image (Cubuk et al., arXiv 1805.09501,
+    section 3). Therefore images with the same sub-policy are augmented together.
     """
     torch.set_num_threads(1)
     if not _policies:
@@ -140,8 +140,8 @@ def augment(images: "Array", mean: tuple[float, ...], std: tuple[float, ...], se
         for number in torch.unique(drawn).tolist():
             chosen = drawn == number
             pictures[chosen] = _policies[number](pictures[chosen].clamp(0, 1))
-        found: Array = ((pictures - centre) / scale).numpy()
-    return found
+        augmented: Array = ((pictures - centre) / scale).numpy()
+    return augmented
 
 
 def _sub_policies() -> list[Any]:

@@ -1,4 +1,4 @@
-"""A training's state in a file: written whole after each epoch, read as weights only."""
+"""Checkpoints of a training, written atomically and read as weights only."""
 
 import io
 from pathlib import Path
@@ -17,10 +17,10 @@ _FORM: Final = 1
 
 
 class Checkpoint(NamedTuple):
-    """What a training needs to go on, and what whoever runs the weights wants to know.
+    """The state of a training, and what the weights were trained on.
 
-    state: the model's state_dict, with torchvision's names. images: a few of those trained on, normalised.
-    recipe, history: as JSON. data: its name; digest: of the data.
+    state: the model's state_dict, with torchvision's names. images: a few training images, normalised.
+    recipe, history: as JSON. data: the name of the data. digest: its hash.
     """
 
     table: Table
@@ -39,7 +39,7 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace the file at `path` whole. Raises InputError where it cannot be written."""
+    """Replace the file at `path` atomically. Raises InputError."""
     fields = checkpoint._asdict()
     table, state = msgspec.json.encode(fields.pop("table")).decode(), fields.pop("state")
     out = io.BytesIO()
@@ -51,16 +51,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in the file at `path`. Raises InputError for any other file."""
-    found, _ = load(path)
-    table, facts = read_facts(found, path)
-    fields: dict[str, Any] = {
-        "images": None,
-        **found,
-        **asdict(facts),
-        "table": table,
-        "state": read_state(found, path),
-    }
+    """Read the checkpoint in the file at `path`. Raises InputError for any other file."""
+    saved, _ = load(path)
+    table, facts = read_facts(saved, path)
+    own = {"table": table, "state": read_state(saved, path)}
+    fields: dict[str, Any] = {"images": None, **saved, **asdict(facts), **own}
     if not isinstance(fields.get("optimizer"), dict):
         raise InputError(f"{path}: is damaged: optimizer; expected a state_dict")
     return Checkpoint(**{name: fields[name] for name in Checkpoint._fields})

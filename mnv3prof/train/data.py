@@ -1,4 +1,4 @@
-"""What is learnt from: labelled images, every fifth of each class held out."""
+"""Training data: labelled images, a fifth of each class held out."""
 
 import hashlib
 import os
@@ -25,10 +25,10 @@ _HELD_OUT: Final = 5
 _SPLIT_SEED: Final = 0
 _MEMORY_SHARE: Final = 0.5
 _MOST_PIXELS: Final = 50_000_000
-"""Of an image, which takes about 12 bytes a pixel while it is decoded."""
+"""Limit per image, whose decoding needs about 12 bytes per pixel."""
 _SMALL_PIXELS: Final = 4_000_000
 _one_large = Lock()
-"""Images beyond that are decoded one at a time, small ones one a core."""
+"""Larger images are decoded one at a time, small ones in parallel."""
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
@@ -36,7 +36,7 @@ Hear = Callable[[Progress], None]
 
 
 class Pixels:
-    """Images (N, 3, H, W) kept in bytes, handed out normalised in float32 as they are indexed."""
+    """Images (N, 3, H, W), stored as uint8; indexing returns them normalised in fp32."""
 
     def __init__(self, data: Tensor, mean: Sequence[float], std: Sequence[float]) -> None:
         self.data = data
@@ -53,10 +53,10 @@ Images = Tensor | Pixels
 
 
 class Data(NamedTuple):
-    """Images with their labels. held: the fifth of each class that is never trained on.
+    """Images with their labels. held: the held-out fifth of each class.
 
-    mean, std: by channel, of what the images were normalised with; before, they lie in 0 to 1.
-    skipped: (file, reason) of each file that is no image.
+    mean, std: per channel, with which the images, from 0 to 1, were normalised. skipped: (file, reason) of
+    each file that is not an image.
     """
 
     name: str
@@ -71,33 +71,33 @@ class Data(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """A name for exactly these images and labels."""
-        found = hashlib.sha256(repr((self.name, self.classes, self.mean, self.std)).encode())
+        """SHA-256 of the names, images and labels, in hexadecimal."""
+        digest = hashlib.sha256(repr((self.name, self.classes, self.mean, self.std)).encode())
         for images, labels in ((self.train_images, self.train_labels), (self.held_images, self.held_labels)):
             stored = images.data if isinstance(images, Pixels) else images[:, 0]
             for some in (*torch.split(stored, 256), labels):
-                found.update(some.numpy().tobytes())
-        return found.hexdigest()
+                digest.update(some.numpy().tobytes())
+        return digest.hexdigest()
 
 
 def digits(size: tuple[int, int]) -> Data:
-    """scikit-learn's 1,797 handwritten digits of 8×8, upsampled to `size` (H, W), grey in 3 channels.
+    """Load scikit-learn's 1,797 digits, upsampled to `size` (H, W), in 3 channels.
 
-    Raises InputError where scikit-learn is not installed, or memory does not take so large images.
+    Raises InputError if scikit-learn is not installed, or the images do not fit into memory.
     """
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise InputError(_lacks("digits", "scikit-learn")) from None
-    found = load_digits()
-    _refuse_too_many(len(found.images), 4 * size[0] * size[1], "digits")
-    grey = torch.tensor(found.images, dtype=torch.float32)[:, None] / 16
-    labels = torch.tensor(found.target)
+        raise InputError(_not_installed("digits", "scikit-learn")) from None
+    loaded = load_digits()
+    _refuse_too_many(len(loaded.images), 4 * size[0] * size[1], "digits")
+    grey = torch.tensor(loaded.images, dtype=torch.float32)[:, None] / 16
+    labels = torch.tensor(loaded.target)
     train, held = _split(labels)
     mean, std = grey[train].mean().item(), grey[train].std().item()
     large = F.interpolate(grey, size, mode="bilinear", align_corners=False)
     images = ((large - mean) / std).expand(-1, 3, -1, -1)
-    names = tuple(str(name) for name in found.target_names)
+    names = tuple(str(name) for name in loaded.target_names)
     return Data(
         "scikit-learn's digits", names, images[train], labels[train], images[held], labels[held],
         (mean,) * 3, (std,) * 3,
@@ -105,16 +105,16 @@ def digits(size: tuple[int, int]) -> Data:
 
 
 def image_folder(path: Path, size: tuple[int, int], hear: Hear = lambda _: None) -> Data:
-    """The images under `path`, a folder for each class, cropped to the middle and resized to `size` (H, W).
+    """Load the images under `path`, centre-cropped and resized to `size` (H, W).
 
-    A file that is no image is skipped and named. Normalised as ImageNet's usually are. Raises
-    InputError for fewer than two classes, a class of fewer than two images, a folder that cannot be
-    read, more images than memory takes, or Pillow not installed.
+    Each folder in `path` is a class. Images are normalised with ImageNet's mean and standard deviation.
+    Files that are not images are skipped. Raises InputError for fewer than two classes, a class of fewer
+    than two images, an unreadable folder, too many images for memory, or if Pillow is not installed.
     """
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
-        raise InputError(_lacks("--data", "Pillow")) from None
+        raise InputError(_not_installed("data", "Pillow")) from None
     files = _files(path)
     classes = tuple(files)
     listed = [(file, label) for label, name in enumerate(classes) for file in files[name]]
@@ -122,47 +122,45 @@ def image_folder(path: Path, size: tuple[int, int], hear: Hear = lambda _: None)
     pixels, labels, skipped = _decoded(listed, size, hear)
     _refuse_small_classes(path, classes, labels, skipped)
     train, held = _split(labels)
-    parts = (Pixels(pixels[which], _IMAGENET_MEAN, _IMAGENET_STD) for which in (train, held))
-    train_images, held_images = parts
+    images = [Pixels(pixels[which], _IMAGENET_MEAN, _IMAGENET_STD) for which in (train, held)]
     return Data(
         printable(path.resolve().name), tuple(map(printable, classes)),
-        train_images, labels[train], held_images, labels[held],
-        _IMAGENET_MEAN, _IMAGENET_STD, skipped,
+        images[0], labels[train], images[1], labels[held], _IMAGENET_MEAN, _IMAGENET_STD, skipped,
     )  # fmt: skip
 
 
-def _lacks(what: str, package: str) -> str:
-    return f"{what}: {package} is not installed; pip install 'mnv3prof[train]' brings it"
+def _not_installed(what: str, package: str) -> str:
+    return f"{what}: {package} is not installed; pip install 'mnv3prof[train]'"
 
 
 def _split(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices to train on and indices held out, a fifth of each class, always the same."""
-    chance = torch.Generator().manual_seed(_SPLIT_SEED)
+    """Return the indices for training and the held-out fifth, always the same."""
+    generator = torch.Generator().manual_seed(_SPLIT_SEED)
     held = torch.zeros(len(labels), dtype=torch.bool)
     for label in torch.unique(labels):
         (members,) = torch.nonzero(labels == label, as_tuple=True)
-        shuffled = members[torch.randperm(len(members), generator=chance)]
+        shuffled = members[torch.randperm(len(members), generator=generator)]
         held[shuffled[: max(1, round(len(members) / _HELD_OUT))]] = True
     return torch.nonzero(~held)[:, 0], torch.nonzero(held)[:, 0]
 
 
 def _files(path: Path) -> dict[str, list[Path]]:
-    """Files by class; hidden ones are left out."""
+    """Return the files by class, without hidden ones."""
     try:
         if not path.is_dir():
-            what = "is no folder" if path.exists() else "no such folder"
-            raise InputError(f"{path}: {what}; --data takes one with a folder of images for each class")
+            what = "is not a folder" if path.exists() else "no such folder"
+            raise InputError(f"{path}: {what}; expected a folder with one folder of images per class")
         folders = sorted(place for place in path.iterdir() if place.is_dir() and place.name[0] != ".")
-        found = {
+        files = {
             place.name: sorted(file for file in place.rglob("*") if file.is_file() and file.name[0] != ".")
             for place in folders
         }
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(found) < 2:
+    if len(files) < 2:
         has = f"only the folder {folders[0].name}" if folders else "no folders"
-        raise InputError(f"{path}: has {has}; allowed are two classes or more, each a folder of images")
-    return found
+        raise InputError(f"{path}: has {has}; expected one folder of images for each of two or more classes")
+    return files
 
 
 def _refuse_too_many(count: int, bytes_each: int, what: str) -> None:
@@ -171,15 +169,15 @@ def _refuse_too_many(count: int, bytes_each: int, what: str) -> None:
     most = int(_MEMORY_SHARE * psutil.virtual_memory().available)
     if count * bytes_each > most:
         raise InputError(
-            f"{what}: {count:,} images take {count * bytes_each / 2**30:.1f} GiB at this --input; "
-            f"allowed here are {most / 2**30:.1f} GiB"
+            f"{what}: {count:,} images take {count * bytes_each / 2**30:.1f} GiB at this input size; "
+            f"expected at most {most / 2**30:.1f} GiB on this machine"
         )
 
 
 def _decoded(
     listed: Sequence[tuple[Path, int]], size: tuple[int, int], hear: Hear
 ) -> tuple[Tensor, Tensor, tuple[tuple[str, str], ...]]:
-    """Pixels (N, 3, H, W) in bytes, labels, and what was skipped and why."""
+    """Return pixels (N, 3, H, W) in uint8, labels, and (file, reason) if skipped."""
     pixels = torch.empty(len(listed), 3, *size, dtype=torch.uint8)
     labels: list[int] = []
     skipped: list[tuple[str, str]] = []
@@ -196,7 +194,7 @@ def _decoded(
 
 
 def _decode(file: Path, size: tuple[int, int]) -> "NDArray[np.uint8] | str":
-    """The picture (H, W, 3), or why there is none."""
+    """Return the pixels (H, W, 3), or the reason why the file is skipped."""
     import numpy as np
     from PIL import Image, ImageOps
 
@@ -204,11 +202,11 @@ def _decode(file: Path, size: tuple[int, int]) -> "NDArray[np.uint8] | str":
         with Image.open(file) as image:
             if image.width * image.height > _MOST_PIXELS:
                 return f"{image.width}x{image.height} pixels; expected at most {_MOST_PIXELS:,}"
-            image.draft("RGB", (2 * max(size), 2 * max(size)))  # a JPEG is decoded to no more than is needed
+            image.draft("RGB", (2 * max(size), 2 * max(size)))  # decode a JPEG at reduced size
             with _one_large if image.width * image.height > _SMALL_PIXELS else nullcontext():
                 upright = ImageOps.exif_transpose(image).convert("RGB")
                 return np.array(ImageOps.fit(upright, size[::-1], Image.Resampling.BILINEAR))
-    except Exception as error:  # whatever a decoder finds wrong is a file that is skipped
+    except Exception as error:  # decoders raise errors of any type for damaged files
         return one_line(f"{type(error).__name__}: {error}".replace(repr(str(file)), "the file"))[:200]
 
 
@@ -224,6 +222,6 @@ def _refuse_small_classes(
                 else ""
             )
             raise InputError(
-                f"{path}: class {name} has {count} images that can be read; at least 2 are needed, "
-                f"one of them to be held out{first}"
+                f"{path}: class {name} has {count} readable images; expected at least 2, one of them held out"
+                f"{first}"
             )

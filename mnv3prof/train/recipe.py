@@ -1,6 +1,6 @@
-"""The article's recipe: RMSprop at 0.01, 5 epochs of warm-up, cosine decay, label smoothing, AutoAugment."""
+"""The article's training recipe."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from math import cos, inf, isfinite, nan, pi
 from pathlib import Path
@@ -23,20 +23,18 @@ from ..record.run import Weights
 from ..record.training import Epoch
 from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from .data import Data, Images
+from .data import Data, Hear, Images
 
 _HELD_BATCH: Final = 256
 _KEPT_IMAGES: Final = 8
 
-Hear = Callable[[Progress], None]
-
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """How to train. The article leaves batch, alpha, eps and momentum open.
+    """Settings of a training; batch, alpha, eps, momentum are not in the article.
 
-    warmup_epochs: 0 for none. cosine: else the rate stays as it is after the warm-up. alpha, eps,
-    momentum: RMSprop's, as in torch.optim.RMSprop. threads: of PyTorch; AutoAugment has a process
-    of its own beside them. Raises InputError for what is not allowed.
+    batch: images per step. cosine: decay the learning rate after the warm-up; else it is constant. alpha,
+    eps, momentum: as in torch.optim.RMSprop. threads: PyTorch's, beside one process for AutoAugment.
+    Raises InputError for a value out of range.
     """
 
     epochs: int = 40
@@ -58,7 +56,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(
-                    f"{name}: {shown(value)} is not allowed; allowed is a number from {low:g} to {high:g}"
+                    f"{name}: {shown(value)} is not allowed; expected a number from {low:g} to {high:g}"
                 )
 
 
@@ -77,9 +75,10 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 
 
 class Trained(NamedTuple):
-    """model: in evaluation mode. accuracy: after the last whole epoch, not a number where there is none.
+    """The result of a training.
 
-    stopped: why training ended early, "" where it did not.
+    model: in evaluation mode. accuracy: after the last complete epoch, nan if there is none. stopped: why
+    the training ended early, or "".
     """
 
     model: MobileNetV3
@@ -89,10 +88,10 @@ class Trained(NamedTuple):
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """The rate of an epoch, counted from 0.
+    """Return the learning rate of an epoch, counted from 0.
 
-    lr · (epoch + 1) / warmup in the warm-up, then lr · (1 + cos(π · t)) / 2, where t goes from 0 at
-    the first epoch after it towards 1 at the end.
+    lr · (epoch + 1) / warmup in the warm-up, then lr · (1 + cos(π · t)) / 2, where t grows from 0 in the
+    first epoch after the warm-up towards 1 at the end.
     """
     if epoch < recipe.warmup_epochs:
         return recipe.lr * (epoch + 1) / recipe.warmup_epochs
@@ -106,11 +105,11 @@ def train(
     table: Table, data: Data, recipe: Recipe, *, hear: Hear = lambda _: None,
     checkpoint: Path | None = None, resume: bool = False,
 ) -> Trained:  # fmt: skip
-    """Train the network of `table` from a seeded start; everything random follows from seed, epoch and step.
+    """Train the network of `table`; randomness depends on seed, epoch and step only.
 
-    checkpoint: replaced after each epoch. resume: go on from it, if it is there, to the weights that
-    an unbroken training would have ended with, to the bit. A loss that is not finite ends it.
-    Raises InputError where table, data, recipe and checkpoint do not fit.
+    checkpoint: replaced after each epoch. resume: continue from the checkpoint, if it exists; the weights
+    are bit for bit those of a training without interruption. A loss that is not finite ends the training.
+    Raises InputError if table, data, recipe and checkpoint do not match.
     """
     if table.classes != len(data.classes):
         raise InputError(f"classes: {data.name} has {len(data.classes)}, the network {table.classes}")
@@ -121,21 +120,23 @@ def train(
         digest = data.digest if checkpoint else ""
         history: tuple[Epoch, ...] = ()
         if resume and checkpoint and checkpoint.exists():
-            history = _go_on(checkpoint, table, recipe, digest, model, optimizer)
+            history = _resume(checkpoint, table, recipe, digest, model, optimizer)
         steps = steps_of(data, recipe.batch)
         pace = _Pace(recipe.epochs * steps, hear)
         for epoch in range(len(history), recipe.epochs):
             start = perf_counter()
             rate = learning_rate(recipe, epoch)
             torch.manual_seed(derived_seed("dropout", recipe.seed, epoch))
-            told = pace.through(batches(epoch), epoch * steps, _told(epoch, recipe, history))
-            loss = _train_epoch(model, optimizer, rate, recipe, told)
+            reported = pace.report(batches(epoch), epoch * steps, _message(epoch, recipe, history))
+            loss = _train_epoch(model, optimizer, rate, recipe, reported)
             if not isfinite(loss):
                 return Trained(model.eval(), history, _last(history), _diverged(epoch))
-            found = accuracy(model, data.held_images, data.held_labels)
-            history = (*history, Epoch(epoch + 1, rate, loss, found, perf_counter() - start))
+            right = accuracy(model, data.held_images, data.held_labels)
+            history = (*history, Epoch(epoch + 1, rate, loss, right, perf_counter() - start))
             if checkpoint:
-                write_checkpoint(checkpoint, _kept(table, data, digest, recipe, history, model, optimizer))
+                write_checkpoint(
+                    checkpoint, _checkpoint(table, data, digest, recipe, history, model, optimizer)
+                )
     return Trained(model.eval(), history, _last(history))
 
 
@@ -144,7 +145,7 @@ def _last(history: tuple[Epoch, ...]) -> float:
 
 
 def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer over the model's parameters; Adam's other settings are PyTorch's."""
+    """Return the recipe's optimizer of the model; Adam with PyTorch's other defaults."""
     if recipe.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=recipe.lr)
     return torch.optim.RMSprop(
@@ -153,7 +154,7 @@ def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimi
 
 
 def accuracy(model: torch.nn.Module, images: Images, labels: Tensor) -> float:
-    """Share of `images` that `model`, in evaluation mode, gives their label; its mode is put back."""
+    """Return the top-1 accuracy of `model` in evaluation mode; its mode is restored."""
     training = model.training
     model.eval()
     right = 0
@@ -169,7 +170,7 @@ def _train_epoch(
     model: torch.nn.Module, optimizer: torch.optim.Optimizer, rate: float, recipe: Recipe,
     batches: Iterator[Batch],
 ) -> float:  # fmt: skip
-    """The mean loss of an epoch's steps, or the first that is not finite."""
+    """Train for an epoch and return the mean loss, or inf if a loss is not finite."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     model.train()
@@ -186,26 +187,26 @@ def _train_epoch(
 
 
 class _Pace:
-    """Tells of each step, with the time left by the pace so far."""
+    """Reports progress, with the remaining time estimated from the pace so far."""
 
     def __init__(self, steps: int, hear: Hear) -> None:
         self.steps, self.hear = steps, hear
-        self.begun = perf_counter()
+        self.start = perf_counter()
         self.first: int | None = None
 
-    def through(self, batches: Iterator[Batch], begins_at: int, what: str) -> Iterator[Batch]:
-        """The same batches, told of as they are taken. begins_at: the step of all that the first is."""
+    def report(self, batches: Iterator[Batch], first: int, what: str) -> Iterator[Batch]:
+        """Yield the batches and report each. first: the training's step of the first."""
         if self.first is None:
-            self.first = begins_at
-        for step, batch in enumerate(batches, begins_at):
+            self.first = first
+        for step, batch in enumerate(batches, first):
             done = step - self.first
-            left = (perf_counter() - self.begun) / done * (self.steps - step) if done else None
+            left = (perf_counter() - self.start) / done * (self.steps - step) if done else None
             self.hear(Progress(what, step / self.steps, left))
             yield batch
 
 
-def _told(epoch: int, recipe: Recipe, history: tuple[Epoch, ...]) -> str:
-    so_far = f", {history[-1].accuracy:.1%} right" if history else ""
+def _message(epoch: int, recipe: Recipe, history: tuple[Epoch, ...]) -> str:
+    so_far = f", accuracy {history[-1].accuracy:.1%}" if history else ""
     return f"epoch {epoch + 1} of {recipe.epochs}{so_far}"
 
 
@@ -213,7 +214,7 @@ def _diverged(epoch: int) -> str:
     return f"epoch {epoch + 1}: the loss is no longer finite; a smaller learning rate or momentum may help"
 
 
-def _kept(
+def _checkpoint(
     table: Table, data: Data, digest: str, recipe: Recipe, history: tuple[Epoch, ...], model: MobileNetV3,
     optimizer: torch.optim.Optimizer,
 ) -> Checkpoint:  # fmt: skip
@@ -225,19 +226,19 @@ def _kept(
     )  # fmt: skip
 
 
-def _go_on(
+def _resume(
     path: Path, table: Table, recipe: Recipe, digest: str, model: MobileNetV3,
     optimizer: torch.optim.Optimizer,
 ) -> tuple[Epoch, ...]:  # fmt: skip
-    """Give model and optimizer the checkpoint's state; the epochs that led to it."""
+    """Load the checkpoint into model and optimizer, and return its epochs."""
     known = read_checkpoint(path)
-    begun = decode(known.recipe.encode(), Recipe, f"{path}: recipe")
+    known_recipe = decode(known.recipe.encode(), Recipe, f"{path}: recipe")
     for what, before, now in (
-        ("network", known.table, table), ("data", known.digest, digest), ("recipe", begun, recipe)
+        ("network", known.table, table), ("data", known.digest, digest), ("recipe", known_recipe, recipe)
     ):  # fmt: skip
         if before != now:
             how = _difference(what, before, now)
-            raise InputError(f"{path}: was trained {how}; allowed with --resume is what it began with")
+            raise InputError(f"{path}: was trained {how}; resume requires the same network, data and recipe")
     history = decode(known.history.encode(), tuple[Epoch, ...], f"{path}: history")
     if [epoch.number for epoch in history] != [*range(1, len(history) + 1)] or len(history) > recipe.epochs:
         raise InputError(f"{path}: is damaged: history; expected epochs from 1 on")
@@ -251,18 +252,18 @@ def _go_on(
 
 
 def _fits(state: object, model: MobileNetV3, recipe: Recipe) -> bool:
-    """Whether an optimizer of the model can go on from a state."""
+    """Return True if a state fits the recipe's optimizer of the model."""
     names = {"step", *(("exp_avg", "exp_avg_sq") if recipe.optimizer == "adam" else ("square_avg",))}
     if recipe.optimizer == "rmsprop" and recipe.momentum:
         names.add("momentum_buffer")
     shapes = {number: parameter.shape for number, parameter in enumerate(model.parameters())}
     return isinstance(state, dict) and state.keys() == shapes.keys() and all(
-        isinstance(kept, dict) and kept.keys() == names and all(
+        isinstance(tensors, dict) and tensors.keys() == names and all(
             is_plain(tensor) and tensor.is_floating_point()
             and tensor.shape == (() if name == "step" else shapes[number])
-            for name, tensor in kept.items()
+            for name, tensor in tensors.items()
         )
-        for number, kept in state.items()
+        for number, tensors in state.items()
     )  # fmt: skip
 
 
@@ -272,7 +273,7 @@ def _difference(what: str, before: Any, now: Any) -> str:
         return f"with {name} {getattr(before, name)}, not {getattr(now, name)}"
     if what == "network":
         return f"as {before.name}, not as {now.name}" if before.name != now.name else "as another network"
-    return "on other data, or at another --input"
+    return "on other data, or at another input size"
 
 
 def _json(value: object) -> str:

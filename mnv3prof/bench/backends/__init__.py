@@ -1,24 +1,23 @@
-"""The backends: the runtimes of device/, and PyTorch's own in this folder, which run a module.
+"""The backends: the runtimes of device/, and PyTorch's own in this folder.
 
-Files have the form that device/runtimes/ describes, but one whose FORMAT is "" runs the module itself. The
-file's stem is the backend's name, with - for _.
+Modules define the names that device/runtimes/ describes. A backend of this folder with FORMAT "" runs the
+module itself.
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple, Protocol, cast
 
 from ...cost.counts import Dtype
 from ...device import runtimes
 from ...device.runtimes import Call, Job, Unsupported, runtime
 from ...registry import canonical, file_names
-from ..formats import form
+from ..formats import form, installed
 
 _HERE = frozenset(file_names(__file__))
 
 
 class Usable(NamedTuple):
-    """Version and chip of a backend that runs here; of another the reason, with the remedy."""
+    """Version and chip of a backend that works here, or the reason why it does not."""
 
     ok: bool
     version: str = ""
@@ -27,7 +26,7 @@ class Usable(NamedTuple):
 
 
 class Backend(Protocol):
-    """The contents of a backend's file."""
+    """The names that a backend's module defines."""
 
     WHAT: str
     DTYPES: tuple[Dtype, ...]
@@ -37,7 +36,7 @@ class Backend(Protocol):
     IMPORTS: tuple[str, ...]
 
     def prepare(self, job: Job) -> Call:
-        """The call that runs the part. Raises Unsupported where the runtime lacks what it needs."""
+        """Load a part and return its call. Raises Unsupported."""
 
 
 def names() -> tuple[str, ...]:
@@ -51,46 +50,38 @@ def name_of(called: str) -> str:
 
 
 def backend(name: str) -> Backend:
-    """Import the file of the backend called `name`."""
+    """Import the module of the backend called `name`."""
     if needs_pytorch(name):
         return cast("Backend", import_module(f".{name.replace('-', '_')}", __name__))
     return cast("Backend", runtime(name))
 
 
 def needs_pytorch(name: str) -> bool:
-    """True for a backend of PyTorch, which runs on this machine only."""
+    """Return True for a backend of PyTorch, which runs on this machine only."""
     return name in _HERE
 
 
 def compiles(name: str) -> bool:
-    """True if the backend compiles each part when it loads it."""
+    """Return True if the backend compiles each part when it loads it."""
     return getattr(backend(name), "COMPILES", False)
 
 
 def is_simulated(name: str, chip: str) -> bool:
-    """True if the backend only simulates that chip, so that its times mean nothing."""
+    """Return True if the chip is simulated, so that its times mean nothing."""
     part = getattr(backend(name), "SIMULATED", "")
     return bool(part) and part in chip
 
 
 def usable(name: str) -> Usable:
-    """Check that the backend and its converter are installed and that their hardware is there."""
+    """Check that the backend, its converter and its hardware are available."""
     file = backend(name)
     converters = ("torch", form(file.FORMAT).CONVERTER) if file.FORMAT else ()
     for package in filter(None, (*converters, file.PACKAGE)):
-        if not _is_installed(package):
+        if not installed(package):
             extra = "mnv3prof" if package == "torch" or needs_pytorch(name) else f"'mnv3prof[{name}]'"
             return Usable(False, reason=f"{package} is not installed: pip install {extra}")
     try:
         chip = getattr(file, "chip", lambda: "cpu")()
-    except Unsupported as finding:
-        return Usable(False, reason=str(finding))
-    return Usable(True, version(file.PACKAGE) if file.PACKAGE else "", chip)
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+    except Unsupported as error:
+        return Usable(False, reason=str(error))
+    return Usable(True, installed(file.PACKAGE) if file.PACKAGE else "", chip)

@@ -18,16 +18,16 @@ _MOST_PARTS = 1_000_000
 
 
 def chip() -> str:
-    """The processor. Raises Unsupported where there is no C++ compiler."""
+    """Return "cpu". Raises Unsupported if there is no C++ compiler."""
     if not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        raise Unsupported("there is no C++ compiler: install g++")
+        raise Unsupported("no C++ compiler found: install g++")
     return "cpu"
 
 
 def prepare(job: Job) -> Call:
-    """The module, compiled by a first call; whole, or not at all.
+    """Compile the whole module by a first call.
 
-    Blocks share their code, of which Dynamo would compile 8 and run the others as they are.
+    All blocks share their code, of which Dynamo by default compiles 8 variants and runs others in eager.
     """
     import torch
     from torch._dynamo import config as dynamo

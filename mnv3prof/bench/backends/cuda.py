@@ -14,11 +14,11 @@ ROOF = "cuda"
 PACKAGE = "torch"
 IMPORTS = ("torch",)
 
-_NONE = "PyTorch sees no CUDA device: it needs a GPU and a build of torch for it"
+_NONE = "PyTorch found no CUDA device: it needs a GPU and a build of torch for it"
 
 
 def chip() -> str:
-    """The device that PyTorch sees. Raises Unsupported where it sees none."""
+    """Return the name of the device. Raises Unsupported if there is none."""
     if sys.platform == "linux" and not any(
         Path(f"/dev/{node}").exists() for node in ("nvidiactl", "kfd", "dxg")
     ):
@@ -32,7 +32,7 @@ def chip() -> str:
 
 
 def prepare(job: Job) -> Call:
-    """The module on the device; products in full fp32, not TF32."""
+    """Return a call of the module on the device, with products in full fp32, not TF32."""
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False

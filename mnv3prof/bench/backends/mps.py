@@ -13,11 +13,11 @@ ROOF = "mps"
 PACKAGE = "torch"
 IMPORTS = ("torch",)
 
-_NONE = "PyTorch sees no Metal device: it needs macOS on Apple silicon"
+_NONE = "PyTorch found no Metal device: it needs macOS on Apple silicon"
 
 
 def chip() -> str:
-    """The device that PyTorch sees. Raises Unsupported where it sees none."""
+    """Return the name of the device. Raises Unsupported if there is none."""
     if sys.platform != "darwin":
         raise Unsupported(_NONE)
     import torch
@@ -28,7 +28,7 @@ def chip() -> str:
 
 
 def prepare(job: Job) -> Call:
-    """The module on the device."""
+    """Return a call of the module on the device."""
     import torch
 
     return torch_call(job, "mps", torch.mps.synchronize)

@@ -13,7 +13,7 @@ IMPORTS = ("torch",)
 
 
 def prepare(job: Job) -> Call:
-    """The loaded graph."""
+    """Load the TorchScript module from its file."""
     import torch
 
     loaded = torch.jit.load(str(job.model))  # type: ignore[no-untyped-call]

@@ -1,14 +1,20 @@
-"""The forms that runtimes read: one file each; the file's stem is its name for `export --to`.
+"""The file formats that runtimes read, one module each, named as the format.
 
-A file says WHAT it is, which DTYPES it can be converted to, the CONVERTER (as pip names its package), on
-which PACKAGES' versions the outcome depends, the SUFFIX of its main file, its ALIASES, if it has any, how
-many images a call takes at most, MOST_IMAGES, if that is limited, and that its converter is SLOW, if it needs
-some ten seconds to begin; its function convert(part, dtype, folder) writes the part there. planned(part,
-dtype), if it has that, tells what arena the converter plans for one of PLANNED_DTYPES.
+Each module defines
+    WHAT: a description; DTYPES: the dtypes it can be converted to;
+    CONVERTER: the converter's package, as pip names it;
+    PACKAGES: packages whose versions influence the result; SUFFIX: of the main file;
+    convert(part, dtype, folder): write the part;
+and may define
+    ALIASES: other names; MOST_IMAGES: the largest batch;
+    SLOW: True if the converter takes about ten seconds to start;
+    planned(part, dtype): the arena that the converter plans, for one of PLANNED_DTYPES.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -21,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """A piece of the network with its image or the activations it gets, (N, ...), and eager's output.
+    """A part of a network, with its input and PyTorch eager's output.
 
-    calibration: more inputs, (M, ...), M a multiple of N, whose ranges int8 is fitted to.
+    given, expected: (N, ...). calibration: inputs for int8 calibration, (M, ...), M a multiple of N.
     """
 
     name: str
@@ -34,13 +40,13 @@ class Part(NamedTuple):
 
 
 def batches(part: Part) -> "Sequence[Tensor]":
-    """The calibration inputs, as many at a time as the part takes."""
+    """Split the calibration inputs into batches of the part's size."""
     count = len(part.given)
     return [part.calibration[n : n + count] for n in range(0, len(part.calibration), count)]
 
 
 class Format(Protocol):
-    """What a format's file holds."""
+    """The names that a format's module defines."""
 
     WHAT: str
     DTYPES: tuple[Dtype, ...]
@@ -49,33 +55,42 @@ class Format(Protocol):
     SUFFIX: str
 
     def convert(self, part: Part, dtype: Dtype, folder: Path) -> Path:
-        """Write the part into `folder`; the main file's path."""
+        """Write the part into `folder` and return the path of the main file."""
 
 
 class Planner(Protocol):
-    """What a format's file also holds where its converter plans the memory."""
+    """The further names of a format whose converter plans the memory."""
 
     PLANNED_DTYPES: tuple[Dtype, ...]
 
     def planned(self, part: Part, dtype: Dtype) -> Planned:
-        """The arena of the part. Raises Unsupported where the plan cannot be read."""
+        """Return the arena of the part. Raises Unsupported if the plan cannot be read."""
+
+
+@cache
+def installed(package: str) -> str:
+    """Return the version of an installed package, or ""."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def names() -> tuple[str, ...]:
-    """The formats there are."""
+    """Return the names of all formats."""
     return file_names(__file__)
 
 
 def name_of(called: str) -> str:
-    """The name of the format called so, by name or alias. Raises InputError, with those there are."""
+    """Return the format's name for a name or alias. Raises InputError."""
     return canonical(called, "format", names(), form)
 
 
 def form(name: str) -> Format:
-    """The format called `name`; only its file is imported."""
+    """Import the module of the format called `name`."""
     return import_module(f".{name}", __name__)
 
 
 def stored_dtype(name: str, dtype: Dtype) -> Dtype:
-    """The type in which the format called `name` is converted; fp32 where the runtime rounds as it loads."""
+    """Return the dtype of the converted file; fp32 if the runtime rounds on loading."""
     return dtype if dtype in form(name).DTYPES else "fp32"

@@ -20,7 +20,7 @@ _ELEMENT_BYTES = 4
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """The part as a program whose operations XNNPACK runs, where it can."""
+    """Write the part as a program, lowered to XNNPACK as far as possible."""
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
@@ -49,7 +49,7 @@ def _quantized(module: Any, part: Part) -> Any:
 
 
 def planned(part: Part, dtype: Dtype) -> Planned:
-    """The memory that ExecuTorch plans for its own operators: XNNPACK would hide what it takes."""
+    """Return the arena of ExecuTorch's own operators; XNNPACK's memory cannot be read."""
     import torch
     from executorch.exir import to_edge
 

@@ -16,12 +16,12 @@ ALIASES = ("tflite",)
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """The part as a flatbuffer."""
+    """Write the part as a flatbuffer."""
     import litert_torch
 
-    module, how = _quantized(part) if dtype == "int8" else (part.module, {})
+    module, options = _quantized(part) if dtype == "int8" else (part.module, {})
     file = folder / "part.tflite"
-    litert_torch.convert(module, (part.given,), **how).export(str(file))
+    litert_torch.convert(module, (part.given,), **options).export(str(file))
     return file
 
 
@@ -31,10 +31,10 @@ def _quantized(part: Part) -> tuple[Any, dict[str, Any]]:
     from litert_torch.quantize.quant_config import QuantConfig
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    how = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
-    quantizer = PT2EQuantizer().set_global(how)
+    config = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
+    quantizer = PT2EQuantizer().set_global(config)
     prepared = prepare_pt2e(torch.export.export(part.module, (part.given,)).module(), quantizer)
     for inputs in batches(part):
         prepared(inputs)
-    how_converted = {"quant_config": QuantConfig(pt2e_quantizer=quantizer)}
-    return convert_pt2e(prepared, fold_quantize=False), how_converted
+    options = {"quant_config": QuantConfig(pt2e_quantizer=quantizer)}
+    return convert_pt2e(prepared, fold_quantize=False), options

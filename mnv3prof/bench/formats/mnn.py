@@ -1,4 +1,4 @@
-"""MNN's own form, from ONNX."""
+"""MNN's own format, from ONNX."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ SUFFIX = ".mnn"
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """The part as a MNN model."""
-    # The converter's core: MNN.tools and the console scripts install a package and report home.
+    """Write the part as an MNN model."""
+    # The converter's core: MNN.tools and the console scripts install a package and send telemetry.
     import _tools
 
     source = onnx.convert(part, dtype, folder)

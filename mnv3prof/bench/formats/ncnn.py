@@ -19,22 +19,21 @@ MOST_IMAGES = 1
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """The network as part.ncnn.param, its weights as part.ncnn.bin."""
+    """Write the network as part.ncnn.param, its weights as part.ncnn.bin."""
     import pnnx
 
-    # A plain Sequential at the root has children that pnnx cannot name: it stands under one more.
-    pnnx.export(_under_a_name(part), str(folder / "part.pt"), (part.given,), fp16=False)
-    kept = {"part.ncnn.param", "part.ncnn.bin"}
-    for file in folder.iterdir():  # a folder is the bytecode of the module that pnnx writes and runs
-        if file.name not in kept:
+    # pnnx cannot name the children of a Sequential at the root.
+    pnnx.export(_wrapped(part), str(folder / "part.pt"), (part.given,), fp16=False)
+    for file in folder.iterdir():  # a folder is __pycache__ of the module that pnnx writes and runs
+        if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
     return folder / "part.ncnn.param"
 
 
-def _under_a_name(part: Part) -> "nn.Module":
+def _wrapped(part: Part) -> "nn.Module":
     from torch import nn
 
-    class Named(nn.Module):
+    class Wrapper(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.part = part.module
@@ -43,4 +42,4 @@ def _under_a_name(part: Part) -> "nn.Module":
             output: Tensor = self.part(x)
             return output
 
-    return Named().eval()
+    return Wrapper().eval()

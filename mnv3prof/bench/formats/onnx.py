@@ -15,7 +15,7 @@ SUFFIX = ".onnx"
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """The part as an ONNX model with input x and output y."""
+    """Write the part as an ONNX model with input x and output y."""
     import torch
 
     file = folder / "part.onnx"
@@ -38,11 +38,11 @@ def _quantize(part: Part, file: Path) -> None:
 
 
 class _Reader:
-    """Hands out the calibration inputs, so many at a time as the model takes."""
+    """Iterates over the calibration inputs in batches of the model's size."""
 
     def __init__(self, part: Part) -> None:
         self._feeds: Iterator[dict[str, Any]] = iter({"x": x.numpy()} for x in batches(part))
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next feed, or None after the last."""
+        """Return the next feed, or None after the last."""
         return next(self._feeds, None)

@@ -1,11 +1,11 @@
-"""OpenVINO's intermediate representation, from ONNX: its own converter would send telemetry."""
+"""OpenVINO IR, from ONNX: OpenVINO's own converter would send telemetry."""
 
 from pathlib import Path
 
 from ...cost.counts import Dtype
 from . import Part, onnx
 
-WHAT = "OpenVINO IR; int8 from the quantized ONNX form"
+WHAT = "OpenVINO IR; int8 from the quantized ONNX model"
 DTYPES = onnx.DTYPES
 CONVERTER = "onnx"
 PACKAGES = (*onnx.PACKAGES, "openvino")
@@ -13,7 +13,7 @@ SUFFIX = ".xml"
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """The network as part.xml, its weights as part.bin, uncompressed."""
+    """Write the network as part.xml, its weights as part.bin, uncompressed."""
     import openvino
 
     source = onnx.convert(part, dtype, folder)

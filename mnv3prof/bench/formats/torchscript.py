@@ -15,11 +15,11 @@ SUFFIX = ".pt"
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """The traced part, which torch.jit.load reads."""
+    """Write the traced part, which torch.jit.load reads."""
     import torch
 
     file = folder / "part.pt"
-    with warnings.catch_warnings(action="ignore"):  # it is deprecated, and asked for
+    with warnings.catch_warnings(action="ignore"):  # TorchScript is deprecated
         traced: Any = torch.jit.trace(part.module, (part.given,))  # type: ignore[no-untyped-call]
         torch.jit.freeze(traced).save(str(file))
     return file

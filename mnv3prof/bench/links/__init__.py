@@ -1,4 +1,4 @@
-"""Links to workers, one file each. A link carries requests to a worker and its answers back."""
+"""Links, which carry requests to workers and the answers back, one module each."""
 
 from threading import Event
 from typing import Protocol
@@ -7,8 +7,8 @@ from ...device.protocol import Frame
 from ...record.timing import Status
 
 
-class Broken(Exception):  # noqa: N818 - a finding, not an error
-    """Raised when a worker cannot answer any more. reason: "" for a timeout."""
+class Broken(Exception):  # noqa: N818 - an expected result
+    """Raised if a worker cannot answer any more. reason: "" for a timeout."""
 
     def __init__(self, status: Status, reason: str = "") -> None:
         super().__init__(reason)
@@ -20,13 +20,13 @@ class Link(Protocol):
     """A link to one worker, which runs as long as the link is open."""
 
     def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
-        """Send a request and return the answer. Raises Broken after the time limit or when `stop` is set."""
+        """Send a request and return the answer. Raises Broken, also if `stop` is set."""
 
     def kill(self) -> None:
         """Kill the worker."""
 
     def close(self) -> None:
-        """Ask the worker to end, without waiting."""
+        """Close the worker's input, at which it exits, without waiting."""
 
     def end(self) -> None:
-        """Ask the worker to end, and kill it if it does not."""
+        """Close the worker's input, and kill the worker if it does not exit."""

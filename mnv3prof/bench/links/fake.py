@@ -1,4 +1,4 @@
-"""A link without a process: a function answers. For tests of the scheduler."""
+"""A link without a process, answered by a function, to test the scheduler."""
 
 import json
 from collections.abc import Callable
@@ -12,12 +12,11 @@ from ...device.protocol import Frame
 from . import Broken
 
 Script = Callable[[dict[str, Any]], Any]
-"""From a request's fields to the answer: a protocol's dataclass, a Struct, the fields, or a whole Frame.
-Raises Broken."""
+"""From a request's fields to the answer: a dataclass, a Struct, its fields, or a Frame. Raises Broken."""
 
 
 class Fake:
-    """A link that is answered by `script`. requests: all requests, in order."""
+    """A link that is answered by a script. requests: all requests, in order."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -25,7 +24,7 @@ class Fake:
         self.is_open = True
 
     def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
-        """Return the script's answer. Raises Broken if it took too long, and what the script raises."""
+        """Return the script's answer. Raises Broken after the time limit."""
         if not self.is_open:
             raise Broken("crashed", "the link is closed")
         self.requests.append(json.loads(request.header))

@@ -27,7 +27,7 @@ class Local:
     """A Python process that runs main() of `module`, which serves frames."""
 
     def __init__(self, module: str) -> None:
-        # The same search path, so that it is the same installation whatever the folder.
+        # The same search path, so that the same installation is imported in any folder.
         code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -42,10 +42,10 @@ class Local:
             thread.start()
 
     def exchange(self, request: Frame, within_s: float, stop: Event | None) -> Frame:
-        """Send a request and return the answer. Raises Broken after the time limit or when `stop` is set."""
+        """Send a request and return the answer. Raises Broken, also if `stop` is set."""
         self._requests.put(request)
         until = monotonic() + within_s
-        look_s = _LOOK_S if stop or sys.platform == "win32" else inf  # no interrupt ends a wait on Windows
+        look_s = _LOOK_S if stop or sys.platform == "win32" else inf  # Windows cannot interrupt a wait
         while not (stop and stop.is_set()) and (left := until - monotonic()) > 0:
             wait_s = min(left, look_s)
             with suppress(Empty):
@@ -56,16 +56,16 @@ class Local:
         raise Broken("timeout")
 
     def close(self) -> None:
-        """Close the worker's input, at which it ends."""
+        """Close the worker's input, at which it exits, without waiting."""
         self._requests.put(None)
 
     def end(self) -> None:
-        """Close the worker's input, and kill it if it does not end."""
+        """Close the worker's input, and kill the worker if it does not exit."""
         self.close()
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_LEAVE_S)
-        finally:  # an interrupt of the wait ends it too
+        finally:  # also after an interrupt of the wait
             self.kill()
             self._process.wait()
 
@@ -78,18 +78,18 @@ class Local:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _carry(self) -> None:
-        """Write requests and read answers in a thread, so that a wait can be timed out and interrupted."""
+        """Write requests and read answers in a thread, so that waits can be limited."""
         requests, answers = self._process.stdin, self._process.stdout
         assert requests
         assert answers
         try:
             with suppress(OSError, ValueError), answers:
-                heard = b""
-                while not heard.endswith(HELLO) and len(heard) < _MOST_BEFORE_HELLO:
+                before = b""
+                while not before.endswith(HELLO) and len(before) < _MOST_BEFORE_HELLO:
                     if not (byte := answers.read(1)):
                         return
-                    heard += byte
-                self._ready = heard.endswith(HELLO)
+                    before += byte
+                self._ready = before.endswith(HELLO)
                 while self._ready and (request := self._requests.get()) is not None:
                     write_frame(requests, request)
                     if (answer := read_frame(answers)) is None:
@@ -101,7 +101,7 @@ class Local:
                 requests.close()
 
     def _listen(self) -> None:
-        """Keep the end of standard error, which may say why the worker did not start."""
+        """Save the end of standard error, which may tell why the worker did not start."""
         stream = self._process.stderr
         assert stream
         with stream:
@@ -113,7 +113,7 @@ class Local:
             self._process.wait(_LEAVE_S)
         code = self._process.poll()
         if code is None:
-            return "its process sent what is no answer"
+            return "its process sent an invalid answer"
         how = f"its process ended with {_signal(-code) if code < 0 else f'exit code {code}'}"
         if self._ready:
             return how
@@ -123,7 +123,7 @@ class Local:
 
 
 def _has_folder() -> bool:
-    """Tell whether the current folder still exists: libraries do not load in one that was removed."""
+    """Return True if the current folder exists; without it, libraries do not load."""
     try:
         return bool(Path.cwd())
     except FileNotFoundError:

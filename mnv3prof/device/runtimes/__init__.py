@@ -1,15 +1,16 @@
-"""The runtimes that can be timed on any device: one file each; its stem is the backend's name, with - for _.
+"""The runtimes that can be timed on any device, one module each.
 
-A file says
-    WHAT it is, which DTYPES it takes, in which FORMAT it reads a part ("" for none), and the PACKAGE (as pip
-    names it) that it needs ("" for none);
-    which peak rates of the machine, its ROOF, its own are held against ("" for none);
-    which IMPORTS its process makes before anything is timed;
-    that it COMPILES a part for seconds whenever it loads it, if it does; its ALIASES, if it has any;
-    what is in the name of a chip that is SIMULATED, so that times on it mean nothing, if there is one;
-and has a function prepare(job), which makes a call that returns when its output is ready. Others it may
-have: chip() tells what it runs on, other than "cpu"; operators(job, calls) what its profiler says of each
-operator; planned(job) what arena it makes.
+The stem of the file is the backend's name, with - for _. Each module defines
+    WHAT: a description; DTYPES: the dtypes it supports; FORMAT: the format it reads ("" for none);
+    PACKAGE: the package it needs, as pip names it ("" for none);
+    ROOF: the device whose measured peaks are its limits ("" for none);
+    IMPORTS: modules to import before anything is timed;
+    prepare(job): load a part and return a Call;
+and may define
+    ALIASES: other names; COMPILES: True if it compiles each part for seconds when it loads it;
+    SIMULATED: text in the name of a simulated device, whose times mean nothing;
+    chip(): the name of the device, if it is not "cpu"; operators(job, calls): the time of each operator;
+    planned(job): the arena.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Unsupported(Exception):  # noqa: N818 - a finding, not an error
-    """Raised for what a runtime or converter does not support, with the reason."""
+class Unsupported(Exception):  # noqa: N818 - an expected result
+    """Raised, with the reason, if a runtime or converter does not support something."""
 
 
 class Job(NamedTuple):
-    """A part to be loaded.
+    """A part to load.
 
-    model: the file that its FORMAT wrote, or the module itself. given: the input, (N, ...), fp32.
-    expected: PyTorch eager's output, fp32. threads: of the runtime.
+    model: the converted file, or the module itself. given: the input, (N, ...), fp32. expected: PyTorch
+    eager's output, fp32. threads: number of inference threads.
     """
 
     part: str
@@ -41,9 +42,9 @@ class Job(NamedTuple):
 
 
 Call = Callable[[], Any]
-"""Run a part once, from the input in memory to the output in memory. Returns an array or a tensor."""
+"""Runs a part once, from the input in memory to the output in memory. Returns an array or a tensor."""
 
 
 def runtime(name: str) -> Any:
-    """Import the file of the runtime called `name`. Raises ImportError."""
+    """Import the module of the runtime called `name`. Raises ImportError."""
     return import_module(f".{name.replace('-', '_')}", __name__)

@@ -17,15 +17,15 @@ ROOF = "cpu"
 IMPORTS = ("torch", "executorch.extension.pybindings.portable_lib")
 
 _OUTER = ("Method::", "Program::", "DELEGATE_CALL", "OPERATOR_CALL")
-"""Events that hold others, which are counted themselves."""
+"""Events that contain other events, which are counted instead."""
 
 
 def prepare(job: Job) -> Call:
-    """A program from its file: one from bytes would have to keep them alive."""
+    """Load the program from its file."""
     import torch
     from executorch.extension.pybindings import portable_lib
 
-    torch.set_num_threads(job.threads)  # which copies what a program hands out
+    torch.set_num_threads(job.threads)  # they copy the output
     portable_lib._unsafe_reset_threadpool(job.threads)
     module = portable_lib._load_for_executorch(str(job.model))
     inputs = (torch.from_numpy(job.given),)
@@ -33,7 +33,7 @@ def prepare(job: Job) -> Call:
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
-    """What ExecuTorch's event trace says of each operator, XNNPACK's own among them."""
+    """Return the mean time of each operator from ExecuTorch's event trace."""
     import torch
     from executorch.devtools import Inspector
     from executorch.extension.pybindings import portable_lib
@@ -43,7 +43,7 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     module = portable_lib._load_for_executorch(str(job.model), enable_etdump=True)
     for _ in range(calls):
         module.forward((torch.from_numpy(job.given),))
-    # XNNPACK's clock ticks in microseconds: their mean tells more than their median.
+    # XNNPACK's times are whole microseconds, so their mean is more precise than their median.
     with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
         trace = Path(folder) / "trace.etdp"
         module.write_etdump_result_to_file(str(trace), str(Path(folder) / "debug.bin"))

@@ -22,13 +22,13 @@ ALIASES = ("tflite",)
 
 
 def prepare(job: Job) -> Call:
-    """An interpreter with XNNPACK, its default delegate."""
+    """Create an interpreter with XNNPACK, the default delegate."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(job.model), num_threads=job.threads)
     interpreter.allocate_tensors()
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    given = _in_the_type_of(source, job.given)
+    given = _quantize(source, job.given)
     scale, zero = target["quantization"]
 
     def call() -> object:
@@ -41,7 +41,7 @@ def prepare(job: Job) -> Call:
 
 
 class Quantized(NamedTuple):
-    """An output in int8, which stands for (values - zero) * scale; numpy reads it as that."""
+    """An int8 output, which NumPy converts to (values - zero) * scale."""
 
     values: NDArray[Any]
     scale: float
@@ -51,8 +51,8 @@ class Quantized(NamedTuple):
         return (self.values.astype("float32") - self.zero) * self.scale
 
 
-def _in_the_type_of(source: Any, given: NDArray[Any]) -> NDArray[Any]:
-    """The input as the model takes it, int8 where it was quantized up to its border."""
+def _quantize(source: Any, given: NDArray[Any]) -> NDArray[Any]:
+    """Quantize the input, if the model's input tensor is quantized."""
     import numpy as np
 
     scale, zero = source["quantization"]
@@ -65,26 +65,26 @@ def _in_the_type_of(source: Any, given: NDArray[Any]) -> NDArray[Any]:
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
-    """What the profiler of LiteRT's C API says of each operator that XNNPACK runs."""
+    """Return the mean time of each operator from LiteRT's profiler."""
     from ai_edge_litert.interpreter import Interpreter
 
     (source,) = Interpreter(str(job.model)).get_input_details()
-    given = _in_the_type_of(source, job.given)
+    given = _quantize(source, job.given)
     times = operator_times(job.model, given, job.threads, calls)
     return tuple(RuntimeOp(f"{place}: {name}", name, seconds) for place, (name, seconds) in enumerate(times))
 
 
 def planned(job: Job) -> Planned:
-    """Where LiteRT's own kernels find their tensors: XNNPACK would hide what it takes."""
+    """Return the arena of LiteRT's own kernels; XNNPACK's tensors cannot be read."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(str(job.model), num_threads=1, experimental_op_resolver_type=plain)
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(job.model), num_threads=1, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     written = {int(index) for op in interpreter._get_ops_details() for index in op["outputs"]}
     written |= {int(source["index"]) for source in interpreter.get_input_details()}
     at = {index: interpreter.tensor(index)().__array_interface__["data"][0] for index in sorted(written)}
-    details = {found["index"]: found for found in interpreter.get_tensor_details()}
+    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
     start = min(at.values())
     placed = tuple(_placed(details[index], address - start) for index, address in at.items())
     return Planned(max(tensor.offset + tensor.bytes for tensor in placed), placed)

@@ -19,15 +19,15 @@ IMPORTS = ("MNN",)
 
 
 def prepare(job: Job) -> Call:
-    """A session in its highest precision, fp32."""
+    """Create a session with precision "high", which is fp32."""
     import MNN
     import numpy as np
 
     interpreter, session, given = _session(job)
     source, target = interpreter.getSessionInput(session), interpreter.getSessionOutput(session)
     shape = job.expected.shape
-    room = np.zeros(shape, np.float32)
-    output = MNN.Tensor(shape, MNN.Halide_Type_Float, room, MNN.Tensor_DimensionType_Caffe)
+    buffer = np.zeros(shape, np.float32)
+    output = MNN.Tensor(shape, MNN.Halide_Type_Float, buffer, MNN.Tensor_DimensionType_Caffe)
 
     def call() -> object:
         source.copyFrom(given)
@@ -39,7 +39,7 @@ def prepare(job: Job) -> Call:
 
 
 def _session(job: Job) -> tuple[Any, Any, Any]:
-    """The interpreter, a session of it, and the input as a tensor."""
+    """Return the interpreter, a session, and the input as a tensor."""
     import MNN
 
     interpreter = MNN.Interpreter(str(job.model))
@@ -49,7 +49,7 @@ def _session(job: Job) -> tuple[Any, Any, Any]:
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
-    """The time between MNN's callbacks before and after each operator, the median of so many calls."""
+    """Return the median time between MNN's callbacks before and after each operator."""
     interpreter, session, given = _session(job)
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
@@ -71,5 +71,5 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
         interpreter.getSessionInput(session).copyFrom(given)
         interpreter.runSessionWithCallBackInfo(session, before, after)
     return tuple(
-        RuntimeOp(name, kind, median(found), shapes[name, kind]) for (name, kind), found in times.items()
+        RuntimeOp(name, kind, median(taken), shapes[name, kind]) for (name, kind), taken in times.items()
     )

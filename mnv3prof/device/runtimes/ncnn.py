@@ -15,12 +15,12 @@ IMPORTS = ("ncnn",)
 
 
 def prepare(job: Job) -> Call:
-    """A net on the processor."""
+    """Load the network on the CPU."""
     return ncnn_call(job, on_gpu=False)
 
 
 def ncnn_call(job: Job, *, on_gpu: bool) -> Call:
-    """A net in the type asked for, not ncnn's default of fp16 storage, on the processor or on Vulkan."""
+    """Load the network in the job's dtype; ncnn's default is fp16 storage."""
     import ncnn
     import numpy as np
 
@@ -28,7 +28,7 @@ def ncnn_call(job: Job, *, on_gpu: bool) -> Call:
     _set(net.opt, job, on_gpu)
     net.load_param(str(job.model))
     net.load_model(str(job.model.with_suffix(".bin")))
-    image = ncnn.Mat(job.given[0]).clone()  # one of its own: the array does not outlive the job
+    image = ncnn.Mat(job.given[0]).clone()  # the array does not outlive the job
     shape = job.expected.shape
 
     def call() -> object:

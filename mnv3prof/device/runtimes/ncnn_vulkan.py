@@ -20,23 +20,23 @@ SIMULATED = "llvmpipe"
 
 
 def chip() -> str:
-    """The Vulkan device that ncnn sees, be it one in software. Raises Unsupported where it sees none."""
+    """Return the name of the first Vulkan device. Raises Unsupported if there is none."""
     if find_library("vulkan") is None:
-        raise Unsupported("there is no Vulkan loader: install libvulkan and the GPU's driver")
+        raise Unsupported("no Vulkan loader found: install libvulkan and the GPU's driver")
     import ncnn as runtime
 
     with _silence():
         if runtime.get_gpu_count() == 0:
-            raise Unsupported("ncnn sees no Vulkan device: install the GPU's Vulkan driver")
+            raise Unsupported("ncnn found no Vulkan device: install the GPU's Vulkan driver")
         name: str = runtime.get_gpu_info(0).device_name()
     return name
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Ncnn tells all about the device on standard error."""
+    """Silence standard error, where ncnn prints the device's properties."""
     try:
-        kept = os.dup(2)
+        saved = os.dup(2)
     except OSError:  # standard error is closed
         yield
         return
@@ -44,10 +44,10 @@ def _silence() -> Iterator[None]:
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def prepare(job: Job) -> Call:
-    """A net on the first device."""
+    """Load the network on the first device."""
     return ncnn.ncnn_call(job, on_gpu=True)

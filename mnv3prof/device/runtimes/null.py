@@ -1,9 +1,10 @@
-"""Waits a known time: the whole path of measuring without a runtime, and its faults on demand.
+"""A backend that waits a known time, to test the measurement without a runtime.
 
-NULL_SECONDS of the environment is the time, 1 ms if not given. NULL_FAULT makes part "1" go wrong:
-raise, exit, segfault, hang, memory, or wrong (another output than expected). NULL_NOISE disturbs
-every part's times: outliers (each 20th call takes tenfold), drift (every fifth hundred
-of calls takes half as long again), first (the first call takes a second).
+Environment variables:
+    NULL_SECONDS: the time of a call, 1 ms by default.
+    NULL_FAULT: a fault of part "1": raise, exit, segfault, hang, memory, or wrong (a wrong output).
+    NULL_NOISE: noise of all parts: outliers (every 20th call takes ten times as long), drift (of 500 calls
+        the last 100 take 1.5 times as long), or first (the first call takes a second).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from time import perf_counter, sleep
 
 from . import Call, Job
 
-WHAT = "nothing: waits a known time, to test the measuring itself"
+WHAT = "no runtime: waits a known time, to test the measurement"
 DTYPES = ("fp32",)
 FORMAT = ""
 PACKAGE = ""
@@ -24,7 +25,7 @@ SIMULATED = "cpu"
 
 
 def prepare(job: Job) -> Call:
-    """A busy wait that hands out what is expected."""
+    """Return a call that waits busily and returns the expected output."""
     seconds = float(os.environ.get("NULL_SECONDS", "0.001"))
     fault = os.environ.get("NULL_FAULT", "") if job.part == "1" else ""
     noise = os.environ.get("NULL_NOISE", "")
@@ -35,7 +36,7 @@ def prepare(job: Job) -> Call:
         nonlocal calls
         if fault in _FAULTS:
             _FAULTS[fault]()
-        until = perf_counter() + _disturbed(seconds, calls, noise)
+        until = perf_counter() + _noisy(seconds, calls, noise)
         calls += 1
         while perf_counter() < until:
             pass
@@ -44,7 +45,7 @@ def prepare(job: Job) -> Call:
     return call
 
 
-def _disturbed(seconds: float, calls: int, noise: str) -> float:
+def _noisy(seconds: float, calls: int, noise: str) -> float:
     if noise == "first" and calls == 0:
         return 1.0
     if noise == "outliers" and calls % 20 == 19:
@@ -58,10 +59,10 @@ def _raise() -> None:
     raise RuntimeError("told to fail")
 
 
-def _swallow_memory() -> None:
-    kept = []
+def _allocate_forever() -> None:
+    blocks = []
     while True:
-        kept.append(bytes(2**28))  # of zeros: asked for, never touched
+        blocks.append(bytes(2**28))  # zeros: allocated, but never touched
 
 
 _FAULTS = {
@@ -69,5 +70,5 @@ _FAULTS = {
     "exit": os.abort,
     "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "hang": lambda: sleep(3600),
-    "memory": _swallow_memory,
+    "memory": _allocate_forever,
 }

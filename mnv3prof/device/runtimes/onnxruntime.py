@@ -23,7 +23,7 @@ ALIASES = ("ort",)
 
 
 def prepare(job: Job) -> Call:
-    """A session over the exported part."""
+    """Create a session from the exported part."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(job.model, options(job), providers=["CPUExecutionProvider"])
@@ -32,7 +32,7 @@ def prepare(job: Job) -> Call:
 
 
 def options(job: Job) -> Any:
-    """How sessions run here: threads that wait for work by spinning would slow the next worker."""
+    """Return a session's options, without spinning, which slows the next worker."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -44,7 +44,7 @@ def options(job: Job) -> Any:
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
-    """What the session's profile says of each node, the median of so many calls."""
+    """Return the median time of each node from the session's profile."""
     import onnxruntime
 
     with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:

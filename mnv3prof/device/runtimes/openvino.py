@@ -21,23 +21,23 @@ _CAPABILITY = {"fp16": "FP16", "bf16": "BF16"}
 
 
 def prepare(job: Job) -> Call:
-    """A compiled model's request, fed in place."""
+    """Create an infer request that shares its input with the job."""
     request = compiled(job).create_infer_request()
     feed = {0: job.given}
     return lambda: request.infer(feed, share_inputs=True)[0]
 
 
 def compiled(job: Job, *, count: bool = False) -> Any:
-    """The compiled model; its default precision on some processors is bf16, so one is asked for.
+    """Compile the model in the job's dtype; OpenVINO's default on some CPUs is bf16.
 
-    count: let it keep the time of each operation.
+    count: record the time of each operation. Raises Unsupported if the CPU lacks the precision.
     """
     import openvino
 
     core = openvino.Core()
     needed = _CAPABILITY.get(job.dtype)
     if needed and needed not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise Unsupported(f"OpenVINO does not compute in {job.dtype} on this processor")
+        raise Unsupported(f"OpenVINO does not compute in {job.dtype} on this CPU")
     hints = {
         "INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": _PRECISION[job.dtype], "PERF_COUNT": count,
@@ -46,7 +46,7 @@ def compiled(job: Job, *, count: bool = False) -> Any:
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
-    """What the request's profiling says of each node that ran, the median of so many calls."""
+    """Return the median time of each executed node from the request's profiling."""
     request = compiled(job, count=True).create_infer_request()
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for _ in range(calls):
@@ -54,4 +54,4 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
         for node in request.get_profiling_info():
             if node.status == node.Status.EXECUTED:
                 times[node.node_name, node.node_type].append(node.real_time.total_seconds())
-    return tuple(RuntimeOp(name, kind, median(found)) for (name, kind), found in times.items())
+    return tuple(RuntimeOp(name, kind, median(taken)) for (name, kind), taken in times.items())
