@@ -4,13 +4,13 @@ import timings as made
 
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.run import NET, Host, Roof, Runtime, Subject
+from mnv3prof.record.run import NET, Host, PeakRates, Runtime, Subject
 from mnv3prof.source import read_table
 
 HOST = Host(
     cpu="a processor", cores=2, memory_bytes=8 * 2**30, gpu="", os="an OS", python="3.11", versions={"torch": "2"},
     runtimes={name: Runtime("1", "cpu", "cpu") for name in ("cpu", "fast", "slow")},
-    roofs=(Roof("cpu", "fp32", 1, 50e9, 20e9),),
+    peak_rates=(PeakRates("cpu", "fp32", 1, 50e9, 20e9),),
 )  # fmt: skip
 
 

@@ -321,12 +321,12 @@ HOSTILE = {
     "a negative batch": ({"timings": [as_saved(target={"backend": "cpu", "batch": -1})]}, "batch"),
     "a huge batch": ({"timings": [as_saved(target={"backend": "cpu", "batch": 10**30})]}, "run.json"),
     "no threads": ({"timings": [as_saved(target={"backend": "cpu", "threads": 0})]}, "threads"),
-    "a roof of nothing": (
+    "a peak rate of nothing": (
         {
             "hosts": {
                 "": {
                     **msgspec.to_builtins(HOST),
-                    "roofs": [
+                    "peak_rates": [
                         {"name": "cpu", "dtype": "fp32", "threads": 1, "macs_per_s": 0, "bytes_per_s": 1}
                     ],
                 }

@@ -18,7 +18,7 @@ from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import encoded
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.run import NET, Host, Roof, Runtime, twins
+from mnv3prof.record.run import NET, Host, PeakRates, Runtime, twins
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 
 TESTED = ["cpu", "cpu-compile", "onnxruntime", "openvino", "ncnn", "mnn", "litert", "executorch"]
@@ -31,7 +31,7 @@ GRAPH = SMALL.graph
 HOST = Host(
     cpu="a machine", cores=2, memory_bytes=1, gpu="", os="", python="", versions={},
     runtimes={"a": Runtime("1", "cpu", "cpu"), "b": Runtime("1", "a chip", "")},
-    roofs=(Roof("cpu", "fp32", 1, 10e9, 5e9),),
+    peak_rates=(PeakRates("cpu", "fp32", 1, 10e9, 5e9),),
 )  # fmt: skip
 
 

@@ -504,7 +504,7 @@ def _broken(change):
         (_broken(lambda d: d["timings"][0].update(part="99")), "which is not in its network"),
         (_broken(lambda d: d["timings"][0]["target"].update(batch=10**400)), "is damaged"),
         (_broken(lambda d: d["hosts"][""].update(memory_bytes=10**300)), "is damaged"),
-        (_broken(lambda d: d["hosts"][""]["roofs"][0].update(bytes_per_s=0)), "is damaged"),
+        (_broken(lambda d: d["hosts"][""]["peak_rates"][0].update(bytes_per_s=0)), "is damaged"),
         (_broken(lambda d: d["readings"][0].update(printed=10**400)), "expected an integer from 0 to 2^63"),
         (_broken(lambda d: d["graphs"][""].update(input=[0, 5])), "is not an image size"),
         (_broken(lambda d: d["graphs"][""].update(table={"rows": []})), "0 rows are not allowed"),

@@ -61,7 +61,7 @@ def test_a_run_holds_costs_memory_and_timings(kept):
     assert found["memory"]["arena"]["bytes"] >= found["memory"]["arena"]["lower_bound"] > 0
     assert found["hosts"][""]["cores"] == os.cpu_count()
     assert found["hosts"][""]["versions"]["torch"]
-    assert {r["name"] for r in found["hosts"][""]["roofs"]} == {"cpu"}
+    assert {r["name"] for r in found["hosts"][""]["peak_rates"]} == {"cpu"}
     assert found["created"].endswith("+00:00")
     assert {(t["target"]["backend"], t["part"]) for t in found["timings"]} == {
         (b, p) for b in ("cpu", "null") for p in "12"
