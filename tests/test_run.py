@@ -190,7 +190,7 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "null, ms" in out
-    assert "were interrupted" in out
+    assert "interrupted" in out
     done = sum(t.seconds is not None for t in read_run(path).timings)
     assert done >= 1
     total = len(read_run(path).timings)
@@ -254,7 +254,7 @@ def test_a_comparison_with_times_is_shown_again(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "MobileNetV3-Small, standard conv" in printed
     assert "null, ms" in printed
-    assert "MACs and measured time, as a multiple of" in printed
+    assert ": MACs and latency, relative to " in printed
     assert run(["compare", str(path), "--without-se"]) == 0  # of the run's own network, on paper
     assert "null, ms" not in capsys.readouterr().out
 

@@ -1,6 +1,7 @@
 """Targets: what they are called beside others, and which belong together."""
 
 import json
+import re
 
 import msgspec
 import pytest
@@ -89,7 +90,7 @@ def test_a_batch_is_timed_per_call_and_per_image():
     (sheet, *_) = latency_sheets(found)
     titles = [column.title for column in sheet.columns]
     assert titles[3:] == [
-        "batch 1, ms", "GMAC/s", "of peak", "batch 4, ms a call", "ms an image", "GMAC/s", "of peak",
+        "batch 1, ms", "GMAC/s", "% of peak", "batch 4, ms per call", "ms per image", "GMAC/s", "% of peak",
     ]  # fmt: skip
     (row,) = sheet.rows
     assert row[6].split()[0] == "4.000"
@@ -103,9 +104,9 @@ def test_a_batch_is_timed_per_call_and_per_image():
 def test_networks_are_ranked_by_the_time_of_an_image():
     (view,) = views([_several([(0.002, {}), (0.004, {"batch": 4})])])
     assert [(target.batch, seconds) for target, seconds in view.ranking()] == [(4, 0.001), (1, 0.002)]
-    assert "Latency: 1.00 ms an image on a, batch 4, the fastest of 2 targets." in sentences.headline(view)
+    assert "Latency: 1.00 ms per image on a, batch 4, the fastest of 2 targets." in sentences.headline(view)
     rows = {row[0]: row[1] for row in headline_sheet(view).rows}
-    assert rows["latency, a, batch 4"].startswith("1.00 ms an image")
+    assert rows["latency, a, batch 4"].startswith("1.00 ms per image")
 
 
 def test_eager_is_the_one_that_is_most_like_the_fastest():
@@ -113,8 +114,8 @@ def test_eager_is_the_one_that_is_most_like_the_fastest():
     found = run_of(subject("small"), [timing(b, NET, [s] * 6, **more) for b, s, more in how])
     (view,) = views([found])
     said = sentences.headline(view)
-    assert "Latency: 2.00 ms on b, int8, 2 threads, the fastest of 3 targets; ×0.333 (" in said
-    assert said.endswith(" the latency of PyTorch eager (cpu, fp32, 2 threads).")
+    assert "Latency: 2.00 ms on b, int8, 2 threads, the fastest of 3 targets; compared with " in said
+    assert re.search(r"PyTorch eager \(cpu, fp32, 2 threads\): ×0\.333 \(.*\), faster\.$", said)
     (headline,) = [section for section in sections([found]) if section.key == "headline"]
     tiles = {tile.title: tile.value for tile in headline.panels[0].tiles}
     assert tiles["PyTorch eager (cpu, fp32, 2 threads)"] == "6.00 ms"
@@ -183,7 +184,7 @@ def test_lists_are_timed_in_every_combination_and_resumed(tmp_path, capsys):
     capsys.readouterr()
     assert run(["latency", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "null, batch 2, 1 thread, ms a call" in printed
+    assert "null, batch 2, 1 thread, ms per call" in printed
     assert "latency on" in printed
     assert run(["latency", str(path), "--format", "csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 9

@@ -1,4 +1,4 @@
-"""What the report says: sections of panels, each a sentence, a picture and the sheets it is drawn from."""
+"""Sections of the report: panels of sentences, charts and the sheets that the charts are drawn from."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -31,7 +31,7 @@ from .summary import headline_sheet, side_by_side_sheet
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """A figure that is seen first. detail: in smaller print under it."""
+    """A metric in large print. detail: in smaller print under it."""
 
     title: str
     value: str
@@ -39,8 +39,9 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Panel(msgspec.Struct, frozen=True):
-    """What a section says of one view. label: which, "" if there is one. drawing: HTML of its own.
-    sheets: folded up; open_sheets: shown at once, `beside` the charts or above them.
+    """Content of a section for one view. label: the view's, "" if there is one view. drawing: HTML.
+
+    sheets: collapsed; open_sheets: expanded, next to the charts if `beside`, else above them.
     """
 
     label: str
@@ -62,15 +63,15 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section, ...]:
-    """The whole report of at least one run; `also` stands before the environment."""
+    """Return the report of at least one run; `also` is inserted before the environment."""
     seen = views(runs)
-    found = [
+    main = [
         Section(key, title, tuple(panel(view, f"{key}{number}") for number, view in enumerate(shown)))
         for key, title, panel in _SECTIONS
         for shown in [[each for view in seen for each in _by_size(view)] if panel is _memory else seen]
     ]
     side = [_side_by_side(seen)] if len(seen) > 1 else []
-    return (*side, *found, *also, _environment(runs), _definitions())
+    return (*side, *main, *also, _environment(runs), _definitions())
 
 
 def _headline(view: View, key: str) -> Panel:
@@ -83,17 +84,17 @@ def _headline(view: View, key: str) -> Panel:
         Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
         Tile("FLOPs", at_least(cost) + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
-        Tile("Peak memory", written(found.folded.bytes, "bytes"), f"folded, {dtype}, batch {batch}"),
+        Tile("Peak memory", written(found.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"),
     ]
     ranking = view.ranking()
     if ranking:
         target, seconds = ranking[0]
-        tiles.append(Tile("Fastest here", sentences.time(view, seconds), view.called(target)))
+        tiles.append(Tile("Fastest", sentences.time(view, seconds), view.called(target)))
         eager = view.eager(target)
         if eager and eager[0] != target:
             title = sentences.eager_name(view, eager[0], target)
             tiles.append(
-                Tile(title, sentences.time(view, eager[1]), f"{eager[1] / seconds:.1f} × the fastest")
+                Tile(title, sentences.time(view, eager[1]), f"{eager[1] / seconds:.1f}× the fastest")
             )
     shown = (charts.net_chart(view, key),) if ranking else ()
     return Panel(
@@ -103,8 +104,7 @@ def _headline(view: View, key: str) -> Panel:
 
 
 def _network(view: View, key: str) -> Panel:
-    drawing = network_drawing(view, key)
-    return Panel(view.label, (sentences.network(view),), drawing=drawing)
+    return Panel(view.label, (sentences.network(view),), drawing=network_drawing(view, key))
 
 
 def _shares(view: View, key: str) -> Panel:
@@ -116,7 +116,7 @@ def _shares(view: View, key: str) -> Panel:
 
 def _latency(view: View, key: str) -> Panel:
     if not view.grid.cells:
-        return Panel(view.label, ("Nothing was timed: report measures where --no-latency is not given.",))
+        return Panel(view.label, ("Latency was not measured.",))
     shown = [charts.matrix_chart(view, f"{key}m")]
     said = [sentences.matrix(view), sentences.additivity(view), sentences.roofline(view)]
     roof = charts.roofline_chart(view, f"{key}r")
@@ -127,7 +127,7 @@ def _latency(view: View, key: str) -> Panel:
 
 
 def _by_size(view: View) -> list[View]:
-    """The view for each dtype and batch that it was measured with, on which bytes depend."""
+    """Return the view once per dtype and batch that was measured, since bytes depend on them."""
     return [view._replace(dtype=dtype, batch=batch) for dtype, batch in view.sizes]
 
 
@@ -149,9 +149,7 @@ def _memory(view: View, key: str) -> Panel:
 def _saving(view: View, key: str) -> Panel:
     table = view.run.subject.table
     if table.conv != "separable":
-        return Panel(
-            view.label, ("This network's blocks are not depthwise-separable, so there is nothing to save.",)
-        )
+        return Panel(view.label, ("This network has no depthwise-separable convolutions to compare.",))
     chart = charts.saving_chart(view, savings.standard_variant(view), key)
     standard = savings.standard(view)
     networks = [network(graph) for graph in (view.graph, standard.graph)]
@@ -160,23 +158,23 @@ def _saving(view: View, key: str) -> Panel:
 
 
 def _counters(view: View, key: str) -> Panel:
-    found = reconcile(view.graph, view.run.readings)
     if not view.run.readings:
-        return Panel(view.label, ("The field's counters were not run for this network.",))
-    ran = any(tool.reading.printed is not None for tool in found.tools)
-    shown = (charts.counters_chart(found, key),) if ran else ()
-    sheet = reconciliation_sheet(view.graph, found)
-    return Panel(view.label, (sentences.counters(found),), charts=shown, sheets=(sheet,))
+        return Panel(view.label, ("Other FLOP counters were not run for this network.",))
+    reconciled = reconcile(view.graph, view.run.readings)
+    ran = any(tool.reading.printed is not None for tool in reconciled.tools)
+    shown = (charts.counters_chart(reconciled, key),) if ran else ()
+    sheet = reconciliation_sheet(view.graph, reconciled)
+    return Panel(view.label, (sentences.counters(reconciled),), charts=shown, sheets=(sheet,))
 
 
 _SECTIONS: Final[tuple[tuple[str, str, Callable[[View, str], Panel]], ...]] = (
-    ("headline", "In short", _headline),
-    ("network", "The network", _network),
-    ("shares", "Where it goes", _shares),
-    ("latency", "Time", _latency),
+    ("headline", "Summary", _headline),
+    ("network", "Network", _network),
+    ("shares", "Cost breakdown", _shares),
+    ("latency", "Latency", _latency),
     ("memory", "Memory", _memory),
-    ("saving", "Depthwise-separable or standard", _saving),
-    ("counters", "Counters reconciled", _counters),
+    ("saving", "Depthwise-separable and standard convolution", _saving),
+    ("counters", "FLOP counters", _counters),
 )
 
 
@@ -186,10 +184,10 @@ def _side_by_side(seen: Sequence[View]) -> Section:
 
 
 def _environment(runs: Sequence[Run]) -> Section:
-    return Section("environment", "Environment", tuple(_made(run, len(runs) > 1) for run in runs))
+    return Section("environment", "Environment", tuple(_run_panel(run, len(runs) > 1) for run in runs))
 
 
-def _made(run: Run, several: bool) -> Panel:
+def _run_panel(run: Run, several: bool) -> Panel:
     facts = [("created", run.created), ("command", run.command)]
     versions: list[Sheet] = []
     columns = (Column("what", "What", "text"), Column("value", "Value", "text"))
@@ -197,16 +195,16 @@ def _made(run: Run, several: bool) -> Panel:
         on = f" on {device}" if device else ""
         facts += [(f"{what}{on}", value) for what, value in _machine(host)]
         versions.append(Sheet(f"Versions{on}", columns, tuple(host.versions.items())))
-    whose = weights_notes(run.subject.weights)
-    machine = Sheet("The machine and the command", columns, tuple(facts), notes=(*run.notes, *whose))
-    said = "This file holds its run: mnv3prof report FILE.html makes the page again."
+    notes = (*run.notes, *weights_notes(run.subject.weights))
+    machine = Sheet("Machine and command", columns, tuple(facts), notes=notes)
+    sentence = "This page contains its data: mnv3prof report FILE.html renders it again."
     label = f"{run.subject.table.name}, {run.created}" if several else ""
-    return Panel(label, (said,), sheets=tuple(versions), open_sheets=(machine,))
+    return Panel(label, (sentence,), sheets=tuple(versions), open_sheets=(machine,))
 
 
 def _machine(host: Host) -> list[tuple[str, str]]:
     return [
-        ("processor", host.cpu), ("cores", str(host.cores)),
+        ("CPU", host.cpu), ("cores", str(host.cores)),
         ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"), ("GPU", host.gpu or "none used"),
         ("operating system", host.os), ("Python", host.python),
     ]  # fmt: skip
@@ -214,29 +212,26 @@ def _machine(host: Host) -> list[tuple[str, str]]:
 
 def _definitions() -> Section:
     rows = (
-        ("MAC", f"{MAC}: the paper's MAdds."),
+        ("MAC", f"{MAC}; MAdds in the paper."),
+        ("FLOPs", "2 × MACs plus all other arithmetic: bias, batch norm, activation, pooling, add."),
+        ("parameters", "Trainable values of the state_dict."),
+        ("weights", "Bytes of the deployed form, with batch norm folded."),
         (
-            "FLOPs",
-            "2 × MACs and every other arithmetic operation: bias, batch norm, activation, pooling, add.",
+            "latency",
+            "Time of one call, from input ready to output ready; not the first call.",
         ),
+        ("±", "Half the distance from the 10th to the 90th percentile, in % of the median."),
+        ("~", "Noisy: the notes under the table of latencies give the limits."),
+        ("excluded", "Bursts that other load slowed; they do not count."),
         (
-            "parameters",
-            "What the state_dict trains; weights are the bytes of the deployed form, batch norm folded.",
+            "PyTorch eager peak",
+            "Most bytes that PyTorch eager holds at a time, without parameters.",
         ),
-        ("time", "From input in place to output ready; conversion, loading and the first run stand apart."),
-        (
-            "±",
-            "Half the distance from the 10th to the 90th percentile, as a share of the median; ~ is noisy. "
-            "Bursts that other load disturbed are excluded.",
-        ),
-        ("eager", "Bytes that PyTorch eager holds at its worst moment, the input included, parameters not."),
-        ("liveness", "Every operation writes a buffer of its own, kept until its last reader."),
-        ("folded", "Liveness once batch norm and activation are folded into the layer that feeds them."),
-        ("arena", "One buffer for all activations of the folded network, placed greedily by size."),
-        (
-            "roof",
-            "The best matrix product and the best copy measured on this machine at that thread count.",
-        ),
+        ("unfused peak", "Peak if every operation has its own output buffer, kept until its last reader."),
+        ("fused peak", "Unfused peak, with batch norm and activation fused into the layer before."),
+        ("arena", "One buffer for all activations of the fused network, placed greedily by size."),
+        ("peak rates", "Best matrix product and best copy measured on this machine at that thread count."),
+        ("roofline", "The highest rate that the peak rates allow at a part's MACs per byte moved."),
     )
     columns = (Column("term", "Term", "text"), Column("meaning", "Meaning", "text"))
     sheet = Sheet("Definitions", columns, rows, notes=("Sizes are height × width; KiB is 1,024 bytes.",))

@@ -1,8 +1,9 @@
-"""What there is to see in each picture of the report, in one sentence each, said from its data."""
+"""Sentences of the report, which state the results that its charts show."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from ..analysis.compare import Change
 from ..analysis.savings import measured_changes, standard_ratios, standard_variant
 from ..analysis.side_by_side import compared_times
 from ..analysis.view import View
@@ -24,135 +25,139 @@ _NOTABLE_FACTOR = 1.05
 
 
 def headline(view: View) -> str:
-    """How much the network costs, and where it runs fastest."""
+    """State MACs, parameters and the lowest latency of the whole network."""
     cost = view.costs[NET]
     macs = at_least(cost) + compact(cost.macs)
-    needs = f"{view.name} needs {macs} MACs and {compact(cost.params)} parameters"
+    costs = f"{view.name} has {macs} MACs and {compact(cost.params)} parameters"
     ranking = view.ranking()
     if not ranking:
-        return f"{needs}; the latency of the whole network was not measured."
+        return f"{costs}. The latency of the whole network was not measured."
     (target, seconds), *others = ranking
-    sentence = f"{needs}. Latency: {time(view, seconds)} on {view.called(target)}{_noisy(view, NET, target)}"
+    sentence = f"{costs}. Latency: {time(view, seconds)} on {view.called(target)}{_noisy(view, NET, target)}"
     if others:
         sentence += _others(view, target, [other for other, _ in others])
     eager = view.eager(target)
     if eager and eager[0] != target:
         change = view.change(NET, eager[0], target)
         if change.ratio is not None:
-            sentence += f"; {change} the latency of {eager_name(view, eager[0], target)}"
-            sentence += f", {change.verdict}" if change.verdict in ("same", "unclear") else ""
+            sentence += f"; compared with {eager_name(view, eager[0], target)}: {_judged(change)}"
     return f"{sentence}."
 
 
 def _others(view: View, target: Target, others: Sequence[Target]) -> str:
-    """Which other targets may be as fast as the one with the shortest time."""
+    """State which other targets may be as fast as the one with the lowest latency."""
     level = [other for other in others if view.change(NET, other, target).verdict != "faster"]
     if not level:
         return f", the fastest of {len(others) + 1} {view.kind}s"
     names = words([view.called(other) for other in level])
-    return f", the shortest of {len(others) + 1} {view.kind}s; {names} cannot be told from it"
+    return f", the lowest of {len(others) + 1} {view.kind}s; {names} may be as fast"
 
 
 def time(view: View, seconds: float) -> str:
-    """A time per image as it is written: labelled where calls are of several images."""
+    """Format a time per image, labelled if a call has several images."""
     several = any(target.batch > 1 for target in view.grid.targets)
-    return f"{milliseconds(seconds)}{' an image' if several else ''}"
+    return f"{milliseconds(seconds)}{' per image' if several else ''}"
 
 
 def eager_name(view: View, eager: Target, other: Target) -> str:
-    """PyTorch eager, with its target's name where that differs from the other's in more than the backend."""
+    """Name PyTorch eager, with its target if that differs from the other in more than the backend."""
     alike = (eager.dtype, eager.batch, eager.threads) == (other.dtype, other.batch, other.threads)
     return "PyTorch eager" if alike else f"PyTorch eager ({view.called(eager)})"
 
 
 def side_by_side(seen: Sequence[View]) -> str:
-    """The last view against the first: MACs, and the time on the first's fastest target."""
+    """Compare the last view with the first: MACs, and latency on the first's fastest target."""
     first, last = seen[0], seen[-1]
     macs, base = last.costs[NET].macs, first.costs[NET].macs
     times = "as many MACs as" if macs == base else f"{macs / base:.2f} times the MACs of"
-    said = f"{last.letter} does {times} {first.letter}"
+    sentence = f"{last.letter} has {times} {first.letter}."
     rows = compared_times(seen)
     both = [(row, change) for row in rows if (change := row.changes[-1]) and change.ratio is not None]
     if not both:
-        return f"{said}."
+        return sentence
     row, change = min(both, key=lambda pair: pair[0].times[0] or 0.0)
     a, b = row.names[0], row.names[-1]
-    where = b if a == b else f"{b}, where {first.letter} is on {a}"
-    return f"{said}; its latency is {change.told} on {where}."
+    where = b if a == b else f"{b} ({first.letter}: on {a})"
+    return f"{sentence} Latency of {last.letter} compared with {first.letter} on {where}: {_judged(change)}."
+
+
+def _judged(change: Change) -> str:
+    """Write the ratio with its interval, if there is one, and the verdict."""
+    clock = "" if change.clock == "wall" else f"{change.clock} time "
+    return change.verdict if change.ratio is None else f"{clock}{change}, {change.verdict}"
 
 
 def network(view: View) -> str:
-    """Which block is widest in work, and which in parameters."""
-    macs, params = _top(view.mac_shares()), _top(view.param_shares())
+    """State the blocks with the most MACs, parameters and channels."""
+    macs, params = view.mac_shares(), view.param_shares()
     where, widest = max(view.graph.placed(), key=lambda at: at[1].widths[1])
     return (
-        f"{_starting(view, macs)} does the most work ({view.mac_shares()[macs]:.1%} of the MACs), "
-        f"{_title(view, params)} holds the most parameters ({view.param_shares()[params]:.1%}), and the "
-        f"network is widest in {where.title}, with {widest.widths[1]:,} channels."
+        f"Most MACs: {_title(view, _top(macs))} ({max(macs.values()):.1%}). "
+        f"Most parameters: {_title(view, _top(params))} ({max(params.values()):.1%}). "
+        f"Most channels: {where.title} ({widest.widths[1]:,})."
     )
 
 
 def shares(view: View) -> str:
-    """The slowest block, and the one whose share of the latency is furthest above its share of the MACs."""
+    """State the slowest block, and the one with the largest latency share per MAC share."""
     macs = view.mac_shares()
     fastest = view.fastest()
     times = view.time_shares(fastest) if fastest else {}
     if not times or fastest is None:
         top = _top(macs)
-        most = f"{_starting(view, top)} has the most MACs, {macs[top]:.1%}"
-        return f"{most}; not all blocks were timed."
+        return f"Most MACs: {_title(view, top)} ({macs[top]:.1%}). Not all blocks' latencies were measured."
     clear = {block: share for block, share in times.items() if view.is_clear(block, fastest)}
     if not clear:
-        return f"Noise hides the blocks' shares of the latency on {view.called(fastest)}."
+        return f"Noise hides the blocks' shares of latency on {view.called(fastest)}."
     top, where = _top(times), view.called(fastest)
     block, factor = _least_efficient(macs, clear)
-    found = {"Slowest": top} if top in clear else {}
-    found |= {"Least efficient": block} if factor >= _NOTABLE_FACTOR else {}
-    if not found:
-        return f"No block's share of the latency on {where} is above its share of the MACs."
-    if len(found) == 2 and top == block:
-        found = {"Slowest and least efficient": block}
+    named = [("Slowest", top, "")] if top in clear else []
+    if factor >= _NOTABLE_FACTOR:
+        named.append(("Least efficient", block, f", {factor:.1f}×"))
+        if named[0][1] == block and top in clear:
+            named = [("Slowest and least efficient", block, f", {factor:.1f}×")]
+    if not named:
+        return f"No block's share of latency on {where} is above its share of MACs."
     return " ".join(
-        f"{what}: {_title(view, block)}, {times[block]:.1%} of the latency on {where} and {macs[block]:.1%} "
-        f"of the MACs{f' ({times[block] / macs[block]:.1f}×)' if macs[block] else ''}."
-        for what, block in found.items()
+        f"{what}: {_title(view, part)}, {times[part]:.1%} of latency on {where} "
+        f"({macs[part]:.1%} of MACs{more})."
+        for what, part, more in named
     )
 
 
 def matrix(view: View) -> str:
-    """The block and target that differ most from the other targets, among what noise does not hide."""
-    found = {target: view.time_shares(target) for target in view.grid.targets}
-    complete = {target: times for target, times in found.items() if times}
+    """State the block and target that differ most from the other targets, if noise does not hide it."""
+    complete = {target: times for target in view.grid.targets if (times := view.time_shares(target))}
     if not complete:
-        return f"No {view.kind} ran every block: there are no shares to compare."
+        return f"No {view.kind} has latencies of all blocks, so shares are not compared."
     if len(complete) == 1:
         ((target, times),) = complete.items()
         top = _top(times)
-        alone = f"the only {view.kind} that ran every block"
-        return f"On {view.called(target)}, {alone}, {_title(view, top)} takes {times[top]:.1%}."
+        only = f"{_title(view, top)}: {times[top]:.1%} of latency on {view.called(target)}"
+        return f"{_capitalised(only)}, the only {view.kind} with latencies of all blocks."
     largest = _largest_difference(view, complete)
     if largest is None:
-        return f"Noise hides how the {view.kind}s differ in their shares of the latency."
+        return f"Noise hides the differences between the {view.kind}s in shares of latency."
     target, block, usual = largest
     share, where = complete[target][block], view.called(target)
     others = [view.called(other) for other in complete if other != target]
     against = f"on {others[0]}" if len(others) == 1 else "on the others (median)"
-    said = f"{_title(view, block)}: {share:.1%} of the latency on {where}, {usual:.1%} {against}"
+    difference = f"{_title(view, block)}: {share:.1%} of latency on {where}, {usual:.1%} {against}"
     if share - usual < _NOTABLE_GAP:
-        return f"All {view.kind}s have a similar breakdown; the largest difference is {said}."
-    return f"{said[0].upper()}{said[1:]}."
+        return f"All {view.kind}s have a similar breakdown; the largest difference is {difference}."
+    return f"{_capitalised(difference)}."
 
 
 def additivity(view: View) -> str:
-    """How far the sum of the parts is from the whole, at best and at worst."""
+    """State the smallest and the largest difference between the sum of the blocks and the whole network."""
     gaps = {}
     for target, net in view.ranking():
         times = [view.per_image(block, target) for block in view.graph.block_names]
         if all(times) and all(view.is_clear(part, target) for part in (*view.graph.block_names, NET)):
             gaps[view.called(target)] = sum(t for t in times if t) / net - 1
     if not gaps:
-        ran = f"no {view.kind} ran the whole and every block without noise"
-        return f"The sum of the blocks is not compared with the whole network: {ran}."
+        why = f"no {view.kind} measured all of them without noise"
+        return f"The sum of the blocks' latencies is not compared with the whole network's: {why}."
     near = min(gaps, key=lambda name: abs(gaps[name]))
     far = max(gaps, key=lambda name: abs(gaps[name]))
     sums = [f"{gaps[name]:+.1%} on {name}".replace("-", "−") for name in dict.fromkeys((near, far))]
@@ -160,7 +165,7 @@ def additivity(view: View) -> str:
 
 
 def roofline(view: View) -> str:
-    """How many parts are bound by memory, and who reaches most of the roof, who least."""
+    """State how many parts memory limits, and the largest and the smallest share of the roofline."""
     found: dict[tuple[str, str], tuple[float, str]] = {}
     for target in view.grid.targets:
         for part in view.grid.parts:
@@ -168,90 +173,78 @@ def roofline(view: View) -> str:
             if rate and rate.of_roof is not None and rate.bound and view.is_clear(part, target):
                 found[part, view.called(target)] = (rate.of_roof, rate.bound)
     if not found:
-        return "No rate is compared with a peak of this machine: none was measured without noise."
-    best, worst = max(found, key=lambda at: found[at][0]), min(found, key=lambda at: found[at][0])
-    sentence = (
-        f"{_bound_by_memory(found)} bound by memory; "
-        f"{_title(view, best[0])} on {best[1]} reaches {found[best][0]:.1%} of its roof"
-    )
-    if len(found) == 1:
-        return f"{sentence}."
-    return f"{sentence}, the most; {_title(view, worst[0])} on {worst[1]} {found[worst][0]:.1%}, the least."
+        return "No rate is compared with this machine's peak rates: none was measured without noise."
+    ends = [min(found, key=lambda at: found[at][0]), max(found, key=lambda at: found[at][0])]
+    shares = [f"{found[at][0]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
+    return f"Limited by memory: {_memory_limited(found)}. Share of the roofline: {' to '.join(shares)}."
 
 
-def _bound_by_memory(found: Mapping[tuple[str, str], tuple[float, str]]) -> str:
-    """How many parts are, or how many times of parts where that depends on the target."""
-    each = {(part, bound) for (part, _), (_, bound) in found.items()}
-    parts = {part for part, _ in found}
-    bounds = (
-        [bound for _, bound in each] if len(each) == len(parts) else [bound for _, bound in found.values()]
-    )
-    many = sum(bound == "memory" for bound in bounds)
-    what = "parts" if len(each) == len(parts) else "times of parts"
-    return f"{many} of {len(bounds)} {what} {'is' if many == 1 else 'are'}"
+def _memory_limited(found: Mapping[tuple[str, str], tuple[float, str]]) -> str:
+    """Count the parts that memory limits, or the timings if that depends on the target."""
+    limits = {(part, bound) for (part, _), (_, bound) in found.items()}
+    same = len(limits) == len({part for part, _ in found})
+    bounds = [bound for _, bound in (limits if same else found.values())]
+    return f"{bounds.count('memory')} of {len(bounds)} {'parts' if same else 'timings'}"
 
 
 def memory(view: View, peaks: Peaks) -> str:
-    """Where the peak is, what is alive there, and how much eager mode holds instead."""
-    folded = peaks.folded
-    largest = sorted(folded.alive, key=lambda pair: -pair[1])[:2]
-    alive = words([f"{tensor} ({written(size, 'bytes')})" for tensor, size in largest])
+    """State the fused peak, its largest live tensors and the PyTorch eager peak."""
+    fused = peaks.folded
+    largest = sorted(fused.alive, key=lambda pair: -pair[1])[:2]
+    tensors = words([f"{tensor} ({written(size, 'bytes')})" for tensor, size in largest])
     sentence = (
-        f"The folded network's peak of {written(folded.bytes, 'bytes')} is in "
-        f"{_title(view, folded.block)}, where {alive} {'is' if len(largest) == 1 else 'are'} alive"
+        f"Fused peak: {written(fused.bytes, 'bytes')} in {_title(view, fused.block)}, "
+        f"largest live tensor{'s' if len(largest) > 1 else ''} {tensors}."
     )
     if peaks.eager:
-        sentence += f"; PyTorch eager holds {peaks.eager.bytes / folded.bytes:.1f} times as much"
-    return f"{sentence}."
+        sentence += f" PyTorch eager peak: {peaks.eager.bytes / fused.bytes:.1f} times as much."
+    return sentence
 
 
-def arena(found: Arena) -> str:
-    """How good the plan is."""
-    over = found.bytes - found.lower_bound
-    good = f"it is {over:,} bytes above what any plan must take" if over else "no plan can be smaller"
+def arena(plan: Arena) -> str:
+    """State the size of the planned arena, compared with separate buffers and the lower bound."""
+    above = plan.bytes - plan.lower_bound
     return (
-        f"{len(found.placements)} tensors share an arena of {written(found.bytes, 'bytes')}, where a buffer "
-        f"for each would take {found.naive_bytes / found.bytes:.1f} times as much; {good}."
+        f"Planned arena: {written(plan.bytes, 'bytes')} for {len(plan.placements)} tensors, "
+        f"{f'{above:,} bytes above' if above else 'equal to'} the lower bound. "
+        f"Separate buffers: {plan.naive_bytes / plan.bytes:.1f} times as much."
     )
 
 
 def saving(view: View) -> str:
-    """What depthwise-separable convolution saves on paper, and how much of it the clock confirms."""
-    exact = standard_ratios(view)
-    blocks = {part: ratio for part in row_names(view.run.subject.table) if (ratio := exact.get(part))}
+    """State the ratios of standard to depthwise-separable convolution in MACs and measured latency."""
+    ratios = standard_ratios(view)
+    blocks = {part: ratio for part in row_names(view.run.subject.table) if (ratio := ratios.get(part))}
     least, most = min(blocks, key=lambda b: blocks[b]), max(blocks, key=lambda b: blocks[b])
     low, high = _title(view, least), _title(view, most)
     spread = f"from ×{blocks[least]:.1f} in {low} to ×{blocks[most]:.1f} in {high}"
     if len(blocks) == 1:
         spread = f"×{blocks[least]:.1f} in its one block"
-    sentence = f"With standard convolutions the network would need {exact[NET]:.1f} times the MACs, {spread}"
+    sentence = f"With standard convolutions: {ratios[NET]:.1f} times the MACs, {spread}."
     measured = measured_changes(view, standard_variant(view))
-    whole = {view.called(target): found[NET] for target, found in measured.items() if NET in found}
-    if not whole:
-        return f"{sentence}; its latency was not measured (report --full does)."
-    told = words([f"{change.told} on {name}" for name, change in whole.items()])
-    return f"{sentence}. Measured latency, compared with separable convolutions: {told}."
+    changes = [f"on {view.called(t)}: {_judged(parts[NET])}" for t, parts in measured.items() if NET in parts]
+    if not changes:
+        return f"{sentence} Their latency was not measured; a full report measures it."
+    return f"{sentence} Latency {'; '.join(changes)}."
 
 
 def counters(found: Reconciliation) -> str:
-    """How many figures there are for one network, and whether all are explained."""
+    """State the range of the counter results, and whether all are fully reconciled."""
     printed = {
         tool.reading.tool: tool.reading.printed for tool in found.tools if tool.reading.printed is not None
     }
     if not printed:
-        return "None of the field's counters ran."
-    open_ones = [tool.reading.tool for tool in found.tools if tool.remainder]
+        return "No FLOP counter ran."
     low, high = min(printed, key=lambda t: printed[t]), max(printed, key=lambda t: printed[t])
-    different = len(set(printed.values()))
-    said = (
-        f"{len(printed)} figures of the field's counters for this one network, {different} of them "
-        f"different, range from {printed[low]:,} ({low}) to {printed[high]:,} ({high})"
-    )
-    if len(printed) == 1:
-        said = f"The one counter that ran, {low}, prints {printed[low]:,}"
-    if open_ones:
-        return f"{said}; {words(open_ones)} cannot be explained to the last operation."
-    return f"{said}; {'it' if len(printed) == 1 else 'each'} is explained to the last operation."
+    if printed[low] == printed[high]:
+        results = f"{words([*printed])} report{'s' if len(printed) == 1 else ''} {printed[low]:,}"
+    else:
+        results = (
+            f"{len(printed)} FLOP counters report {len(set(printed.values()))} different totals for this "
+            f"network, from {printed[low]:,} ({low}) to {printed[high]:,} ({high})"
+        )
+    remaining = [tool.reading.tool for tool in found.tools if tool.remainder]
+    return f"{results}; {f'not reconciled: {words(remaining)}' if remaining else 'fully reconciled'}."
 
 
 def _least_efficient(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:
@@ -280,7 +273,7 @@ def _largest_difference(
 
 def _noisy(view: View, part: str, target: Target) -> str:
     timing = view.timing(part, target)
-    return " (a noisy figure)" if timing and timing.summary and timing.summary.noisy else ""
+    return " (noisy)" if timing and timing.summary and timing.summary.noisy else ""
 
 
 def _top(shares: Mapping[str, float]) -> str:
@@ -288,12 +281,10 @@ def _top(shares: Mapping[str, float]) -> str:
 
 
 def _title(view: View, part: str) -> str:
-    """A part inside a sentence."""
+    """Name a part inside a sentence."""
     block = view.graph.block(part)
     return block.title if block else "the whole network" if part == NET else part
 
 
-def _starting(view: View, part: str) -> str:
-    """A part at the beginning of a sentence."""
-    title = _title(view, part)
-    return title[:1].upper() + title[1:]
+def _capitalised(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -1,4 +1,4 @@
-"""The report in short: a few sheets for a pull request's comment, a job's summary, the first screen."""
+"""Summary of a report, for pull request comments, job summaries and the page's first section."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,17 +16,17 @@ from . import sentences
 
 
 def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
-    """Of each view its figures, and where its MACs and its time go; several side by side first."""
+    """Return, per view, its metrics and cost breakdown; several views start with their comparison."""
     seen = views(runs)
     side = [side_by_side_sheet(seen)] if len(seen) > 1 else []
     return (*side, *(sheet for view in seen for sheet in (headline_sheet(view), _shares_sheet(view))))
 
 
 def headline_sheet(view: View) -> Sheet:
-    """The network's figures, beside the published ones of the same configuration where there are any."""
+    """Return the network's metrics, next to the published ones of the same configuration if there are any."""
     paper = published(view.run.subject.table, view.run.subject.input)
-    columns = [Column("measure", "Figure", "text"), Column("here", "Here", "figure")]
-    rows: list[tuple[object, ...]] = list(_exact(view, paper))
+    columns = [Column("measure", "Metric", "text"), Column("here", "Value", "figure")]
+    rows: list[tuple[object, ...]] = list(_computed(view, paper))
     for target, seconds in view.ranking():
         timing = view.timing(NET, target)
         spread = f" ±{timing.summary.noise:.1%}" if timing and timing.summary else ""
@@ -39,29 +39,29 @@ def headline_sheet(view: View) -> Sheet:
         notes.append(f"Published: {paper.source}.")
     else:
         rows = [row[:2] for row in rows]
-        notes.append("The paper publishes no figures for this table at this input.")
+        notes.append("The paper publishes no metrics for this table at this input.")
     notes += failures(view.grid.cells.values(), view.names)
-    return Sheet(f"{view.name} in figures", tuple(columns), tuple(rows), notes=tuple(notes))
+    return Sheet(f"{view.name}: metrics", tuple(columns), tuple(rows), notes=tuple(notes))
 
 
-def _exact(view: View, paper: Published | None) -> list[tuple[object, ...]]:
+def _computed(view: View, paper: Published | None) -> list[tuple[object, ...]]:
     cost = view.costs[NET]
     dtype, batch = view.dtype, view.batch
     found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
-    eager = (("eager peak memory", written(found.eager.bytes, "bytes"), None),) if found.eager else ()
+    eager = (("PyTorch eager peak memory", written(found.eager.bytes, "bytes"), None),) if found.eager else ()
     return [
         ("MACs", f"{at_least(cost)}{cost.macs:,}", paper and f"{paper.madds_m} M"),
         ("FLOPs", f"{at_least(cost)}{cost.flops:,}", None),
         ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
         (f"weights, {dtype}", written(cost.weight_bytes, "bytes"), None),
         *eager,
-        ("folded peak memory", written(found.folded.bytes, "bytes"), None),
+        ("fused peak memory", written(found.folded.bytes, "bytes"), None),
         ("planned arena", written(plan.bytes, "bytes"), None),
     ]
 
 
 def _shares_sheet(view: View) -> Sheet:
-    """Block by block: MACs, and the time on the fastest target, with what there is to see."""
+    """Return MACs and latency on the fastest target by block; notes: the report's sentences."""
     fastest = view.fastest()
     times = view.time_shares(fastest) if fastest else {}
     macs = view.mac_shares()
@@ -70,8 +70,8 @@ def _shares_sheet(view: View) -> Sheet:
     rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.block_names]
     if fastest and times:
         columns += [
-            Column("time_share", f"Share of time, {view.called(fastest)}", "share"),
-            Column("time", "Time a call" if fastest.batch > 1 else "Time", "figure"),
+            Column("time_share", f"Share of latency, {view.called(fastest)}", "share"),
+            Column("time", "Latency per call" if fastest.batch > 1 else "Latency", "figure"),
         ]
         rows = [
             (*row, times[block], milliseconds(view.seconds(block, fastest) or 0.0))
@@ -87,21 +87,21 @@ def _shares_sheet(view: View) -> Sheet:
         notes += [sentences.matrix(view), sentences.additivity(view)]
     if view.run.readings:
         notes.append(sentences.counters(reconcile(view.graph, view.run.readings)))
-    return Sheet("Where it goes, block by block", tuple(columns), tuple(rows), notes=tuple(notes))
+    return Sheet("Cost breakdown by block", tuple(columns), tuple(rows), notes=tuple(notes))
 
 
 def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
-    """Every view's figures in a column, with the ratio to the first's."""
-    columns = [Column("measure", "Figure", "text")]
+    """Return the metrics of the views, a column each, with ratios to the first."""
+    columns = [Column("measure", "Metric", "text")]
     columns += [Column(view.letter, view.letter, "figure") for view in seen]
     columns += [
         Column(f"{v.letter}/{seen[0].letter}", f"{v.letter}/{seen[0].letter}", "figure") for v in seen[1:]
     ]
-    figures: dict[str, list[float | None]] = {
+    metrics: dict[str, list[float | None]] = {
         title: [getattr(view.costs[NET], name) for view in seen]
         for title, name in (("MACs", "macs"), ("FLOPs", "flops"), ("parameters", "params"))
     }
-    rows = [_compared(title, values, "{:,}".format) for title, values in figures.items()]
+    rows = [_compared(title, values, "{:,}".format) for title, values in metrics.items()]
     rows.append(_arenas(seen))
     times = compared_times(seen)
     several = any(target.batch > 1 for view in seen for target in view.grid.targets)
@@ -116,7 +116,7 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
 
 
 def _arenas(seen: Sequence[View]) -> tuple[object, ...]:
-    """The planned arenas at a dtype and batch that all were measured with; without any, no ratios."""
+    """Return the planned arenas at a dtype and batch that all views share; without one, no ratios."""
     shared = next((size for size in seen[0].sizes if all(size in view.sizes for view in seen)), None)
     plans = [arena(view.graph, *(shared or view.sizes[0])).bytes for view in seen]
     if shared is None:

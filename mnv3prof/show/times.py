@@ -1,6 +1,7 @@
-"""The table of times: parts by targets."""
+"""Table of latencies: parts by targets."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from ..analysis.grid import Grid, grid_of, part_costs, rates, roof_of
@@ -15,13 +16,13 @@ from .costs import titled
 from .timing_notes import NOISY_MARK, timing_notes
 
 _ADDITIVITY: Final = (
-    "The sum of parts differs from the network: a part alone finds its data in the cache, and each call has "
-    "costs of its own, such as allocation."
+    "The sum of parts differs from the whole network: a part that runs alone finds its data in the CPU's "
+    "cache, and every call has a fixed overhead, such as allocation."
 )
 
 
 class _Cells(NamedTuple):
-    """A part's cells under one target."""
+    """Cells of a part on one target."""
 
     ms: str | None = None
     per_image: str | None = None
@@ -31,15 +32,15 @@ class _Cells(NamedTuple):
 
 
 def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
-    """Each part's time, rate and share of the peak on each target; the sum, where all blocks were timed."""
+    """Return latency, rate and % of peak by part and target; the sum of parts if all blocks were timed."""
     grid = grid_of(graph, timings)
     shown = _measured_targets(grid)
     roofs = {roof_of(timing, run) for timing in timings if timing.bursts}
     bounds = len(roofs - {None}) > 1
     costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
     several = any(target.batch > 1 for target in shown)
-    columns = [Column("part", "Part", "text"), Column("macs", "MACs an image" if several else "MACs")]
-    columns += [] if bounds else [Column("bound", "Bound", "text")]
+    columns = [Column("part", "Part", "text"), Column("macs", "MACs per image" if several else "MACs")]
+    columns += [] if bounds else [Column("bound", "Limited by", "text")]
     for target in shown:
         columns += _picked(_columns(grid.labels[target], target), target, bounds)
     rows = tuple(_row(part, grid, shown, costs, run, bounds) for part in grid.parts)
@@ -54,32 +55,30 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
 
 
 def _columns(name: str, target: Target) -> tuple[Column, ...]:
-    """The columns of a target, as _Cells has them."""
+    """Return the columns of a target, one per field of _Cells."""
     return (
-        Column(f"{name}_ms", f"{name}, ms{' a call' if target.batch > 1 else ''}", "figure"),
-        Column(f"{name}_ms_per_image", "ms an image", "figure"),
+        Column(f"{name}_ms", f"{name}, ms{' per call' if target.batch > 1 else ''}", "figure"),
+        Column(f"{name}_ms_per_image", "ms per image", "figure"),
         Column(f"{name}_gmacs", "GMAC/s", "number"),
-        Column(f"{name}_of_peak", "of peak", "percent"),
-        Column(f"{name}_bound", "Bound", "text"),
+        Column(f"{name}_of_peak", "% of peak", "percent"),
+        Column(f"{name}_bound", "Limited by", "text"),
     )
 
 
 def _picked(cells: Sequence[Any], target: Target, bounds: bool) -> list[Any]:
-    """Those of a target's columns or cells that are shown: per image for several a call, its own bound
-    where targets differ in their peaks.
-    """
+    """Drop the column or cell per image at batch 1, and the limit if the targets share one peak."""
     ms, per_image, *rates_, bound = cells
     return [ms, *([per_image] if target.batch > 1 else []), *rates_, *([bound] if bounds else [])]
 
 
 def _measured_targets(grid: Grid) -> list[Target]:
-    """The targets on which a part was timed; all of them where none was. Why others were not is a note."""
+    """Return the targets with a timed part, or all targets if there is none."""
     timed = {timing.target for timing in grid.cells.values() if timing.bursts}
     return [target for target in grid.targets if target in timed] or grid.targets
 
 
 def spread_ms(s: Summary) -> str:
-    """The median in ms, its noise, and the mark of what is noisy."""
+    """Format the median in ms, its spread, and NOISY_MARK if it is noisy."""
     return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
@@ -87,28 +86,26 @@ def _row(
     part: str, grid: Grid, shown: Sequence[Target], costs: Mapping[Dtype, Mapping[str, Totals]], run: Run,
     bounds: bool,
 ) -> tuple[object, ...]:  # fmt: skip
-    found = [_cells(grid.at(part, target), costs[target.dtype][part], run) for target in shown]
+    cells = [_cells(grid.at(part, target), costs[target.dtype][part], run) for target in shown]
     name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
-    bound = [] if bounds else [next((cells.bound for cells in found if cells.bound), None)]
-    own = [
-        cell for cells, target in zip(found, shown, strict=True) for cell in _picked(cells, target, bounds)
-    ]
-    return (name, costs[shown[0].dtype][part].macs, *bound, *own)
+    bound = [] if bounds else [next((each.bound for each in cells if each.bound), None)]
+    picked = [_picked(each, target, bounds) for each, target in zip(cells, shown, strict=True)]
+    return (name, costs[shown[0].dtype][part].macs, *bound, *chain(*picked))
 
 
 def _cells(timing: Timing | None, costs: Totals, run: Run) -> _Cells:
     s = timing.summary if timing and timing.status == "ok" else None
     if timing is None or s is None:
         return _Cells(timing.status if timing and timing.status != "ok" else None)
-    found = rates(timing, costs, run)
+    rate = rates(timing, costs, run)
     per_image = f"{s.median / timing.target.batch * 1e3:.3f}"
-    return _Cells(spread_ms(s), per_image, found.gmacs, found.of_peak, found.bound)
+    return _Cells(spread_ms(s), per_image, rate.gmacs, rate.of_peak, rate.bound)
 
 
 def _additivity(
     graph: Graph, grid: Grid, shown: Sequence[Target], bounds: bool
 ) -> tuple[tuple[object, ...], ...]:
-    """The sum of the parts' medians, and how far it is from the whole network's."""
+    """Return the rows that compare the sum of the parts' medians with the whole network's."""
     head = [None] if bounds else [None, None]
     rows: list[list[object]] = [[title, *head] for title in ("sum of parts", "net − sum", "sum / net")]
     for target in shown:
@@ -119,13 +116,13 @@ def _additivity(
 
 def _sums(graph: Graph, grid: Grid, target: Target) -> tuple[str | None, str | None, str | None]:
     timings = {part: grid.at(part, target) for part in (*graph.block_names, NET)}
-    found = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
-    if len(found) < len(timings) or not found[NET]:
+    seconds = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
+    if len(seconds) < len(timings) or not seconds[NET]:
         return None, None, None
-    net = found.pop(NET)
-    alone = sum(found.values())
-    room = " " * 9  # under the medians, whose spread stands on the right
-    return f"{alone * 1e3:.3f}{room}", f"{(net - alone) * 1e3:+.3f}{room}", f"×{alone / net:.3f}{room}"
+    net = seconds.pop(NET)
+    parts = sum(seconds.values())
+    pad = " " * 9  # aligns the sums with the medians, which have their spread on the right
+    return f"{parts * 1e3:.3f}{pad}", f"{(net - parts) * 1e3:+.3f}{pad}", f"×{parts / net:.3f}{pad}"
 
 
 def _alarms(grid: Grid) -> frozenset[int]:
