@@ -9,6 +9,7 @@ from ..graph.once import once
 from ..record.run import NET, PeakRates, Run, twins
 from ..record.target import Target, labels
 from ..record.timing import Timing
+from .load import clock_of, summary_by
 
 
 def timings_of(run: Run, variant: str) -> list[Timing]:
@@ -88,10 +89,18 @@ class Rates(NamedTuple):
     of_bandwidth: float | None = None
     limited_by: LimitedBy | None = None
 
+    @property
+    def of_roofline(self) -> float | None:
+        """The share of the rate that the peaks allow at this intensity: the larger share of the two."""
+        if self.of_peak is None or self.of_bandwidth is None:
+            return None
+        return max(self.of_peak, self.of_bandwidth)
+
 
 def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
     """Return the rates of a part of `costs`; None for what was not measured."""
-    seconds, batch = timing.seconds, timing.target.batch
+    summary = summary_by(clock_of(timing, run), timing) if timing.status == "ok" else None
+    seconds, batch = summary and summary.median, timing.target.batch
     moved = costs.weight_bytes + batch * (costs.read_bytes + costs.write_bytes - costs.weight_bytes)
     if costs.unpriced or not seconds or not moved:
         return Rates()
@@ -101,10 +110,9 @@ def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
     if peak is None:
         return found
     of_peak, of_bandwidth = macs_per_s / peak.macs_per_s, bytes_per_s / peak.bytes_per_s
-    limited: LimitedBy = "neither"
-    if max(of_peak, of_bandwidth) >= LIMITED:
-        limited = "compute" if of_peak >= of_bandwidth else "memory"
-    return found._replace(of_peak=of_peak, of_bandwidth=of_bandwidth, limited_by=limited)
+    limit: LimitedBy = "compute" if of_peak >= of_bandwidth else "memory"
+    limited_by: LimitedBy = limit if max(of_peak, of_bandwidth) >= LIMITED else "neither"
+    return found._replace(of_peak=of_peak, of_bandwidth=of_bandwidth, limited_by=limited_by)
 
 
 def peak_of(timing: Timing, run: Run) -> PeakRates | None:

@@ -104,5 +104,5 @@ def _request(
     return Request(
         subjects, {variant: tuple(found) for variant, found in parts.items()},
         tuple(Target(backend=name, dtype=dtype, threads=how.threads) for name in backends),
-        budget_s=sampled_s, folder=how.folder, ready_s=ready_s, roofs=False,
+        budget_s=sampled_s, folder=how.folder, ready_s=ready_s, peaks=False,
     )  # fmt: skip

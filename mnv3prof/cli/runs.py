@@ -16,6 +16,7 @@ from ..record.run import ASKING_INTERRUPTED, Run
 from ..record.timing import Timing
 from ..render.sheet import Sheet
 from ..show.latency import latency_sheets, samples_sheet
+from ..show.load import busy_sheets
 from ..show.operators import notes_sheets, operator_sheets
 from .interrupts import stopped, what_is_saved
 from .output import Output, Result, emit, form_of
@@ -73,7 +74,7 @@ def emit_run(
     whose interrupt does not count. tried: the timings of this command, if not all. saved: the run's file,
     if that is not the output. resume: the command that continues the run.
     """
-    sheets = (*before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
+    sheets = (*busy_sheets(run), *before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     if not again and was_interrupted(run):
         path = output.output if output.output and form_of(output) == "json" else saved

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from ..analysis.grid import Rates, roof_of
+from ..analysis.grid import Rates, peak_of
 from ..analysis.savings import measured_changes, standard_ratios
 from ..analysis.view import View
 from ..cost.conventions import COUNTERS, TERMS, Reconciliation
 from ..cost.memory import Arena, Peaks
 from ..mobilenetv3.table import pair_saving, row_names
-from ..record.run import NET, Roof
+from ..record.run import NET, PeakRates
 from ..record.stats import Summary
 from ..record.target import Target, threads_of
 from ..record.timing import Timing
@@ -147,7 +147,7 @@ def _stacked(called: str) -> str:
 
 
 def roofline_chart(view: View, key: str) -> Chart:
-    """Each part's rate over its arithmetic intensity, under the machine's measured roofs."""
+    """Each part's rate over its arithmetic intensity, under the machine's measured rooflines."""
     data: list[Trace] = []
     marks = 0
     for number, target in enumerate(view.grid.targets):
@@ -163,21 +163,21 @@ def roofline_chart(view: View, key: str) -> Chart:
                 "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte"
                                  "<extra>%{fullData.name}</extra>",
             })  # fmt: skip
-    roofs = dict.fromkeys(
-        roof for t in view.grid.cells.values() if (roof := roof_of(t, view.run)) is not None
+    peaks = dict.fromkeys(
+        peak for t in view.grid.cells.values() if (peak := peak_of(t, view.run)) is not None
     )
     reach = [x for trace in data for x in trace["x"]]
-    for roof in roofs:
-        ridge = roof.macs_per_s / roof.bytes_per_s
+    for peak in peaks:
+        ridge = peak.macs_per_s / peak.bytes_per_s
         ends = [min([*reach, ridge]) / 2, ridge, max([*reach, ridge]) * 2]
         data.append({
-            "type": "scatter", "mode": "lines", "name": label(_roof_name(roof, [*roofs])), "x": ends,
-            "y": [min(x * roof.bytes_per_s, roof.macs_per_s) / 1e9 for x in ends],
+            "type": "scatter", "mode": "lines", "name": label(_roofline_name(peak, [*peaks])), "x": ends,
+            "y": [min(x * peak.bytes_per_s, peak.macs_per_s) / 1e9 for x in ends],
             "line": {"color": "var:ink", "width": 1.5, "dash": "dot"}, "hoverinfo": "skip",
         })  # fmt: skip
     layout = {"xaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "MAC per byte moved"}},
               "yaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "GMAC/s"}}}  # fmt: skip
-    return Chart(key, f"Rates of {view.name}'s parts under the machine's roofs", data, layout, marks, 440)
+    return Chart(key, f"Rates of {view.name}'s parts under the machine's rooflines", data, layout, marks, 440)
 
 
 def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
@@ -287,14 +287,14 @@ def _points(view: View, target: Target) -> list[tuple[str, Rates]]:
     return [(part, rate) for part, rate in found if rate and rate.gmacs and rate.intensity]
 
 
-def _roof_name(roof: Roof, roofs: Sequence[Roof]) -> str:
-    """The roof by its name, and by what else differs among those that are drawn."""
-    dtypes, threads = {other.dtype for other in roofs}, {other.threads for other in roofs}
+def _roofline_name(peak: PeakRates, peaks: Sequence[PeakRates]) -> str:
+    """Return the name of a device's roofline, with what else differs among those that are drawn."""
+    dtypes, threads = {other.dtype for other in peaks}, {other.threads for other in peaks}
     more = [
-        *([roof.dtype] if len(dtypes) > 1 else []),
-        *([threads_of(roof.threads)] if len(threads) > 1 else []),
+        *([peak.dtype] if len(dtypes) > 1 else []),
+        *([threads_of(peak.threads)] if len(threads) > 1 else []),
     ]
-    return f"roof of {', '.join([roof.name, *more])}"
+    return f"roofline of {', '.join([peak.name, *more])}"
 
 
 def _summary(timing: Timing | None) -> Summary | None:

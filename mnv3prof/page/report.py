@@ -14,15 +14,18 @@ from ..cost.memory import arena, peaks
 from ..mobilenetv3.published import published
 from ..mobilenetv3.table import separable_savings
 from ..record.run import NET, Host, Run
+from ..record.target import Target
 from ..render.numbers import compact
 from ..render.sheet import Column, Sheet, written
 from ..show.comparison import blocks_sheet as compared_blocks
 from ..show.costs import MAC, at_least, cost_sheet
 from ..show.latency import latency_sheets
+from ..show.load import busy_note
 from ..show.memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
 from ..show.operators import operator_sheets
 from ..show.plan import plan_sheets
 from ..show.readings import reconciliation_sheet
+from ..show.times import spread_of
 from ..show.timing_notes import weights_notes
 from . import charts, sentences
 from .charts import Chart
@@ -86,21 +89,35 @@ def _headline(view: View, key: str) -> Panel:
         Tile("Parameters", compact(cost.params), beside[1]),
         Tile("Peak memory", written(found.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"),
     ]
-    ranking = view.ranking()
-    if ranking:
-        target, seconds = ranking[0]
-        tiles.append(Tile("Fastest", sentences.time(view, seconds), view.called(target)))
-        eager = view.eager(target)
-        if eager and eager[0] != target:
-            title = sentences.eager_name(view, eager[0], target)
-            tiles.append(
-                Tile(title, sentences.time(view, eager[1]), f"{eager[1] / seconds:.1f}× the fastest")
-            )
-    shown = (charts.net_chart(view, key),) if ranking else ()
+    tiles += _latency_tiles(view)
+    shown = (charts.net_chart(view, key),) if view.ranking() else ()
+    said = (busy_note(view.run), sentences.headline(view))
     return Panel(
-        view.label, (sentences.headline(view),), tuple(tiles), charts=shown,
+        view.label, tuple(filter(None, said)), tuple(tiles), charts=shown,
         open_sheets=(headline_sheet(view),), beside=True,
     )  # fmt: skip
+
+
+def _latency_tiles(view: View) -> list[Tile]:
+    """Return the lowest latency of the whole network, and PyTorch eager's, with their spread."""
+    ranking = view.ranking()
+    if not ranking:
+        return []
+    target = ranking[0][0]
+    alone = len(ranking) == 1 or sentences.as_fast(view, target)
+    tiles = [_latency_tile(view, "Lowest latency" if alone else "Fastest", target, view.called(target))]
+    eager = view.eager(target)
+    if eager and eager[0] != target:
+        change = view.change(NET, target, eager[0])
+        title = sentences.eager_name(view, eager[0], target)
+        tiles.append(_latency_tile(view, title, eager[0], change.told))
+    return tiles
+
+
+def _latency_tile(view: View, title: str, target: Target, detail: str) -> Tile:
+    timing = view.timing(NET, target)
+    spread = f"{spread_of(timing.summary)}, " if timing and timing.summary else ""
+    return Tile(title, sentences.time(view, view.per_image(NET, target) or 0.0), f"{spread}{detail}")
 
 
 def _network(view: View, key: str) -> Panel:

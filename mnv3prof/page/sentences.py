@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from ..analysis.compare import Change
+from ..analysis.grid import Rates
 from ..analysis.savings import measured_changes, standard_ratios, standard_variant
 from ..analysis.side_by_side import compared_times
 from ..analysis.view import View
@@ -44,9 +45,15 @@ def headline(view: View) -> str:
     return f"{sentence}."
 
 
+def as_fast(view: View, target: Target) -> list[Target]:
+    """Return the other targets that the whole network is not shown to be slower on."""
+    others = [other for other, _ in view.ranking() if other != target]
+    return [other for other in others if view.change(NET, other, target).verdict != "faster"]
+
+
 def _others(view: View, target: Target, others: Sequence[Target]) -> str:
     """State which other targets may be as fast as the one with the lowest latency."""
-    level = [other for other in others if view.change(NET, other, target).verdict != "faster"]
+    level = as_fast(view, target)
     if not level:
         return f", the fastest of {len(others) + 1} {view.kind}s"
     names = words([view.called(other) for other in level])
@@ -165,26 +172,23 @@ def additivity(view: View) -> str:
 
 
 def roofline(view: View) -> str:
-    """State how many parts memory limits, and the largest and the smallest share of the roofline."""
-    found: dict[tuple[str, str], tuple[float, str]] = {}
+    """State how many timings compute and memory limit, and the range of shares of the roofline."""
+    found: dict[tuple[str, str], Rates] = {}
     for target in view.grid.targets:
         for part in view.grid.parts:
             rate = view.rates(part, target)
-            if rate and rate.of_roof is not None and rate.bound and view.is_clear(part, target):
-                found[part, view.called(target)] = (rate.of_roof, rate.bound)
+            if rate and rate.of_roofline is not None and view.is_clear(part, target):
+                found[part, view.called(target)] = rate
     if not found:
         return "No rate is compared with this machine's peak rates: none was measured without noise."
-    ends = [min(found, key=lambda at: found[at][0]), max(found, key=lambda at: found[at][0])]
-    shares = [f"{found[at][0]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
-    return f"Limited by memory: {_memory_limited(found)}. Share of the roofline: {' to '.join(shares)}."
-
-
-def _memory_limited(found: Mapping[tuple[str, str], tuple[float, str]]) -> str:
-    """Count the parts that memory limits, or the timings if that depends on the target."""
-    limits = {(part, bound) for (part, _), (_, bound) in found.items()}
-    same = len(limits) == len({part for part, _ in found})
-    bounds = [bound for _, bound in (limits if same else found.values())]
-    return f"{bounds.count('memory')} of {len(bounds)} {'parts' if same else 'timings'}"
+    shares = {at: rate.of_roofline or 0.0 for at, rate in found.items()}
+    ends = [min(shares, key=lambda at: shares[at]), max(shares, key=lambda at: shares[at])]
+    told = [f"{shares[at]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
+    limits = [rate.limited_by for rate in found.values()]
+    return (
+        f"Of {len(found)} timings {limits.count('compute')} are limited by compute and "
+        f"{limits.count('memory')} by memory. Share of the roofline: {' to '.join(told)}."
+    )
 
 
 def memory(view: View, peaks: Peaks) -> str:

@@ -11,6 +11,8 @@ from ..record.run import NET, Run
 from ..render.numbers import milliseconds
 from ..render.sheet import Column, Sheet, written
 from ..show.costs import at_least
+from ..show.load import busy_sheets
+from ..show.times import spread_of
 from ..show.timing_notes import failures
 from . import sentences
 
@@ -19,7 +21,8 @@ def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
     """Return, per view, its metrics and cost breakdown; several views start with their comparison."""
     seen = views(runs)
     side = [side_by_side_sheet(seen)] if len(seen) > 1 else []
-    return (*side, *(sheet for view in seen for sheet in (headline_sheet(view), _shares_sheet(view))))
+    busy = dict.fromkeys(sheet for view in seen for sheet in busy_sheets(view.run))
+    return (*busy, *side, *(sheet for view in seen for sheet in (headline_sheet(view), _shares_sheet(view))))
 
 
 def headline_sheet(view: View) -> Sheet:
@@ -29,7 +32,7 @@ def headline_sheet(view: View) -> Sheet:
     rows: list[tuple[object, ...]] = list(_computed(view, paper))
     for target, seconds in view.ranking():
         timing = view.timing(NET, target)
-        spread = f" ±{timing.summary.noise:.1%}" if timing and timing.summary else ""
+        spread = f" {spread_of(timing.summary)}" if timing and timing.summary else ""
         rows.append((f"latency, {view.called(target)}", f"{sentences.time(view, seconds)}{spread}", None))
     notes = []
     if paper:

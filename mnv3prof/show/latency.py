@@ -48,12 +48,13 @@ def samples_sheet(run: Run) -> Sheet:
         Column("contended", "Contended", "text"), Column("noisy", "Noisy", "text"),
         Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
         Column("stopped", "Stopped", "text"), Column("gmacs_per_s", "GMAC/s", "number"),
-        Column("of_peak", "% of peak", "percent"), Column("of_roof", "% of roofline", "percent"),
-        Column("bound", "Limited by", "text"), Column("convert_s", "Convert, s", "number"),
+        Column("of_peak", "% of peak", "percent"),
+        Column("of_bandwidth", "% of peak bandwidth", "percent"),
+        Column("limited_by", "Limited by", "text"), Column("convert_s", "Convert, s", "number"),
         Column("load_s", "Load, s", "number"), Column("first_s", "First call, s", "number"),
         Column("file_bytes", "File, bytes"), Column("max_abs_err", "Max abs error", "number"),
         Column("max_rel_err", "Max rel error", "number"), Column("rms_rel_err", "RMS rel error", "number"),
-        Column("cpu_per_wall", "CPU/wall", "number"),
+        Column("cpu_per_wall", "CPU/wall", "number"), Column("cpu_median_s", "Median CPU time, s", "number"),
     )  # fmt: skip
     costs = {
         (variant, dtype): part_costs(run.subjects[variant].graph, dtype, timings_of(run, variant))
@@ -70,9 +71,9 @@ def samples_sheet(run: Run) -> Sheet:
         rows.append((
             t.variant, t.part, *astuple(target), t.status, t.reason, cost.macs,
             *spread, t.uncut_median, t.calls, *bursts, *steadiness, t.stopped,
-            rate.gmacs, rate.of_peak, rate.of_roof, rate.bound,
+            rate.gmacs, rate.of_peak, rate.of_bandwidth, rate.limited_by,
             t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
-            t.cpu_per_wall,
+            t.cpu_per_wall, t.cpu_summary and t.cpu_summary.median,
         ))  # fmt: skip
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
 

@@ -20,10 +20,14 @@ def busy_note(run: Run) -> str:
     return f"{' '.join(told)} {found[0].upper()}{found[1:]}. Close other programs, or measure for longer."
 
 
-def busy_sheets(run: Run) -> tuple[Sheet, ...]:
-    """Return busy_note() as what stands above all tables; nothing if no machine was busy."""
-    note = busy_note(run)
-    return (Sheet("Busy machine", (), (), notes=(note,)),) if note else ()
+def busy_sheets(run: Run | None, which: str = "") -> tuple[Sheet, ...]:
+    """Return busy_note() as a sheet, to be shown above all tables; nothing if no machine was busy.
+
+    which: the run, where there are several.
+    """
+    note = busy_note(run) if run else ""
+    title = f"Busy machine, {which}" if which else "Busy machine"
+    return (Sheet(title, (), (), notes=(note,)),) if note else ()
 
 
 def _told(device: str, load: Load) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from ..analysis.grid import Grid, grid_of, part_costs, rates, roof_of
-from ..cost.counts import Dtype, Totals
+from ..analysis.grid import Grid, grid_of, part_costs, peak_of, rates
+from ..analysis.load import clock_of
+from ..cost.counts import Totals
 from ..graph.graph import Graph
 from ..record.run import NET, Run
 from ..record.stats import Summary
@@ -21,54 +22,90 @@ _ADDITIVITY: Final = (
 )
 
 
+_ABOVE_PEAK: Final = (
+    "More than 100 % of peak: the runtime does fewer multiplications than are counted (e.g. in a Winograd "
+    "convolution), computes in another dtype, or multiplies faster than PyTorch."
+)
+
+
 class _Cells(NamedTuple):
     """Cells of a part on one target."""
 
     ms: str | None = None
+    cpu_ms: str | None = None
     per_image: str | None = None
     gmacs: float | None = None
     of_peak: float | None = None
-    bound: str | None = None
+    limited_by: str | None = None
 
 
 def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     """Return latency, rate and % of peak by part and target; the sum of parts if all blocks were timed."""
     grid = grid_of(graph, timings)
-    shown = _measured_targets(grid)
-    roofs = {roof_of(timing, run) for timing in timings if timing.bursts}
-    bounds = len(roofs - {None}) > 1
+    shown = {target: _fields(target, timings, run) for target in _measured_targets(grid)}
     costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
+    cells = {
+        (part, target): _cells(grid.at(part, target), costs[target.dtype][part], run)
+        for part in grid.parts
+        for target in shown
+    }
     several = any(target.batch > 1 for target in shown)
     columns = [Column("part", "Part", "text"), Column("macs", "MACs per image" if several else "MACs")]
-    columns += [] if bounds else [Column("bound", "Limited by", "text")]
-    for target in shown:
-        columns += _picked(_columns(grid.labels[target], target), target, bounds)
-    rows = tuple(_row(part, grid, shown, costs, run, bounds) for part in grid.parts)
+    for target, fields in shown.items():
+        columns += _columns(grid.labels[target], target, fields)
+    rows = tuple(
+        (
+            part if grid.same[part] == part else f"{part} = {grid.same[part]}",
+            costs[next(iter(shown)).dtype][part].macs,
+            *chain(*(_picked(cells[part, target], fields) for target, fields in shown.items())),
+        )
+        for part in grid.parts
+    )
     additive = {*graph.block_names, NET} <= set(grid.parts)
     machines = ", ".join(dict.fromkeys(run.hosts[target.device].cpu for target in grid.targets))
     how = ", ".join(filter(None, (f"latency on {machines}", shared_settings(grid.targets))))
+    above = any(each.of_peak and each.of_peak > 1 for each in cells.values())
+    notes = (
+        *timing_notes(grid, timings, run),
+        *([_ABOVE_PEAK] if above else []),
+        *([_ADDITIVITY] if additive else []),
+    )
     return Sheet(
-        titled(graph, how), tuple(columns), rows, _additivity(graph, grid, shown, bounds) if additive else (),
-        (*timing_notes(grid, timings, run), *([_ADDITIVITY] if additive else [])), _alarms(grid),
-        stacked=True,
+        titled(graph, how), tuple(columns), rows, _additivity(graph, grid, shown) if additive else (),
+        notes, _alarms(grid), stacked=True,
     )  # fmt: skip
 
 
-def _columns(name: str, target: Target) -> tuple[Column, ...]:
-    """Return the columns of a target, one per field of _Cells."""
-    return (
-        Column(f"{name}_ms", f"{name}, ms{' per call' if target.batch > 1 else ''}", "figure"),
-        Column(f"{name}_ms_per_image", "ms per image", "figure"),
-        Column(f"{name}_gmacs", "GMAC/s", "number"),
-        Column(f"{name}_of_peak", "% of peak", "percent"),
-        Column(f"{name}_bound", "Limited by", "text"),
-    )
+def _fields(target: Target, timings: Sequence[Timing], run: Run) -> list[str]:
+    """Return the cells of a target that are shown: CPU time if it replaces wall time, time per image if calls
+    are of several, the limit if peak rates are known.
+    """
+    own = [timing for timing in timings if timing.target == target]
+    return [
+        "ms",
+        *(["cpu_ms"] if any(clock_of(timing, run) == "CPU" for timing in own) else []),
+        *(["per_image"] if target.batch > 1 else []),
+        "gmacs",
+        "of_peak",
+        *(["limited_by"] if any(peak_of(timing, run) for timing in own) else []),
+    ]
 
 
-def _picked(cells: Sequence[Any], target: Target, bounds: bool) -> list[Any]:
-    """Drop the column or cell per image at batch 1, and the limit if the targets share one peak."""
-    ms, per_image, *rates_, bound = cells
-    return [ms, *([per_image] if target.batch > 1 else []), *rates_, *([bound] if bounds else [])]
+def _columns(name: str, target: Target, fields: Sequence[str]) -> list[Column]:
+    call = " per call" if target.batch > 1 else ""
+    columns = {
+        "ms": Column(f"{name}_ms", f"{name}, ms{call}", "figure"),
+        "cpu_ms": Column(f"{name}_cpu_ms", f"CPU time, ms{call}", "figure"),
+        "per_image": Column(f"{name}_ms_per_image", "ms per image", "figure"),
+        "gmacs": Column(f"{name}_gmacs", "GMAC/s", "number"),
+        "of_peak": Column(f"{name}_of_peak", "% of peak", "percent"),
+        "limited_by": Column(f"{name}_limited_by", "Limited by", "text"),
+    }
+    return [columns[field] for field in fields]
+
+
+def _picked(cells: _Cells, fields: Sequence[str]) -> list[object]:
+    return [getattr(cells, field) for field in fields]
 
 
 def _measured_targets(grid: Grid) -> list[Target]:
@@ -82,35 +119,30 @@ def spread_ms(s: Summary) -> str:
     return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
 
 
-def _row(
-    part: str, grid: Grid, shown: Sequence[Target], costs: Mapping[Dtype, Mapping[str, Totals]], run: Run,
-    bounds: bool,
-) -> tuple[object, ...]:  # fmt: skip
-    cells = [_cells(grid.at(part, target), costs[target.dtype][part], run) for target in shown]
-    name = part if grid.same[part] == part else f"{part} = {grid.same[part]}"
-    bound = [] if bounds else [next((each.bound for each in cells if each.bound), None)]
-    picked = [_picked(each, target, bounds) for each, target in zip(cells, shown, strict=True)]
-    return (name, costs[shown[0].dtype][part].macs, *bound, *chain(*picked))
+def spread_of(s: Summary) -> str:
+    """Format the spread of a median, and NOISY_MARK if it is noisy."""
+    return f"±{s.noise:.1%}{f' {NOISY_MARK}' if s.noisy else ''}"
 
 
 def _cells(timing: Timing | None, costs: Totals, run: Run) -> _Cells:
     s = timing.summary if timing and timing.status == "ok" else None
     if timing is None or s is None:
         return _Cells(timing.status if timing and timing.status != "ok" else None)
+    cpu = timing.cpu_summary if clock_of(timing, run) == "CPU" else None
     rate = rates(timing, costs, run)
-    per_image = f"{s.median / timing.target.batch * 1e3:.3f}"
-    return _Cells(spread_ms(s), per_image, rate.gmacs, rate.of_peak, rate.bound)
+    per_image = f"{(cpu or s).median / timing.target.batch * 1e3:.3f}"
+    cpu_ms = spread_ms(cpu) if cpu else None
+    return _Cells(spread_ms(s), cpu_ms, per_image, rate.gmacs, rate.of_peak, rate.limited_by)
 
 
 def _additivity(
-    graph: Graph, grid: Grid, shown: Sequence[Target], bounds: bool
+    graph: Graph, grid: Grid, shown: Mapping[Target, Sequence[str]]
 ) -> tuple[tuple[object, ...], ...]:
     """Return the rows that compare the sum of the parts' medians with the whole network's."""
-    head = [None] if bounds else [None, None]
-    rows: list[list[object]] = [[title, *head] for title in ("sum of parts", "net − sum", "sum / net")]
-    for target in shown:
+    rows: list[list[object]] = [[title, None] for title in ("sum of parts", "net − sum", "sum / net")]
+    for target, fields in shown.items():
         for n, text in enumerate(_sums(graph, grid, target)):
-            rows[n] += _picked(_Cells(text), target, bounds)
+            rows[n] += _picked(_Cells(text), fields)
     return tuple(map(tuple, rows))
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from ..analysis.grid import Grid, roof_of
-from ..record.run import Roof, Run, Weights
+from ..analysis.grid import LIMITED, Grid, peak_of
+from ..record.run import PeakRates, Run, Weights
 from ..record.stats import LEAST_BURSTS, NOISY_INTERVAL, NOISY_SPREAD, drifts
 from ..record.target import Target, threads_of
 from ..record.timing import Timing
@@ -46,19 +46,24 @@ def drifted(timing: Timing) -> bool:
 
 
 def _peak_notes(timings: Sequence[Timing], run: Run) -> list[str]:
-    peaks = dict.fromkeys((t.target.device, roof) for t in timings if (roof := roof_of(t, run)))
-    return [_peak_note(roof, device) for device, roof in peaks]
+    peaks = dict.fromkeys((t.target.device, peak) for t in timings if (peak := peak_of(t, run)))
+    limit = (
+        f"Limited by compute or memory: the part reaches {LIMITED:.0%} of that peak. Each tensor counts as "
+        "moved once."
+    )
+    int8 = any(t.target.dtype == "int8" for t in timings)
+    return [
+        *(_peak_note(peak, device) for device, peak in peaks),
+        *([limit] if peaks else []),
+        *(["The peak of int8 is not known, so there is no % of it."] if int8 else []),
+    ]
 
 
-def _peak_note(roof: Roof, device: str) -> str:
-    product = "fp32" if roof.dtype == "int8" else roof.dtype
-    ridge = roof.macs_per_s / roof.bytes_per_s
-    where = f"{roof.name}@{device}" if device else roof.name
-    used = " for int8" if roof.dtype == "int8" else ""
+def _peak_note(peak: PeakRates, device: str) -> str:
+    where = f"{peak.name}@{device}" if device else peak.name
     return (
-        f"Peak of {where} at {threads_of(roof.threads)}{used}: {roof.macs_per_s / 1e9:,.1f} GMAC/s "
-        f"in the best {product} matrix product, {roof.bytes_per_s / 1e9:,.1f} GB/s in the best copy. "
-        f"A part below {ridge:.2f} MAC per byte moved is limited by memory, other parts by compute."
+        f"Peak of {where} at {peak.dtype}, {threads_of(peak.threads)}: {peak.macs_per_s / 1e9:,.1f} GMAC/s "
+        f"in the fastest matrix product, {peak.bytes_per_s / 1e9:,.1f} GB/s in the fastest copy."
     )
 
 

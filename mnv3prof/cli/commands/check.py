@@ -17,6 +17,7 @@ from ...record.whole import read_file
 from ...show.annotations import to_annotations
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
+from ...show.load import busy_sheets
 from ...source import open_source
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, SourceArgument, budget_option
@@ -117,7 +118,8 @@ def _emit(
     elif form == "github":
         emit_text(to_annotations(new, judged, _from_here(where)), path)
     else:
-        sheets, data = gate_sheets(new, judged), verdicts_data(judged)
+        busy = (*busy_sheets(new.run), *busy_sheets(old.run if old else None, "baseline"))
+        sheets, data = (*busy, *gate_sheets(new, judged)), verdicts_data(judged)
         emit(
             Result(sheets, data, lambda: gate_document(new, old, judged)),
             Output(cast("Format", form), path),

@@ -7,6 +7,7 @@ import typer
 from ...budgets.diff import diff as changes
 from ...budgets.document import diff_document
 from ...show.diff import changes_sheet, diff_sheets
+from ...show.load import busy_sheets
 from ...source import open_source
 from ..network import Settings
 from ..options import SOURCE_HELP, presets
@@ -35,6 +36,9 @@ def diff(
 
     Example: mnv3prof diff large small
     """
-    difference = changes(*settings.found(open_source(old), open_source(new)))
-    result = Result(diff_sheets(difference), changes_sheet(difference), lambda: diff_document(difference))
+    before, after = settings.found(open_source(old), open_source(new))
+    difference = changes(before, after)
+    busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
+    sheets = (*busy, *diff_sheets(difference))
+    result = Result(sheets, changes_sheet(difference), lambda: diff_document(difference))
     emit(result, output)
