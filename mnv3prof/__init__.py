@@ -1,4 +1,4 @@
-"""mnv3prof: what every row of a MobileNetV3 layer table must cost, exactly.
+"""Cost and memory of every block of a MobileNetV3 layer table, and its PyTorch module.
 
     import mnv3prof
 
@@ -8,7 +8,7 @@
     print(mnv3prof.total(costs).macs)              # 154560624
     print(mnv3prof.frame(mnv3prof.subtotals(graph, costs)))
 
-Names are loaded when first used: only `build` and `parts` load torch, only `frame` loads pandas.
+Names are imported at first use: only `build` and `parts` import torch, only `frame` imports pandas.
 """
 
 from __future__ import annotations

@@ -107,7 +107,8 @@ def train(
     instead, training diverges until the cosine decay has lowered the learning rate.
 
     The default data are 1,797 digits of 8x8 pixels, upsampled to the input: enough to see a network
-    learn, not to compare it with results on ImageNet. A fixed fifth of each class is held out.
+    learn, not to compare it with results on ImageNet. A fixed fifth of each class is held out. The
+    single epoch of the example ends at chance.
 
     --output FILE.pt is required and replaced after each epoch. --resume continues from it; on the same
     machine the weights are bit-identical to those of an uninterrupted training. latency, profile, report
