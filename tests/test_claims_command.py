@@ -81,15 +81,18 @@ def test_a_table_and_settings_are_those_of_other_commands(capsys, tmp_path):
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["claim"] for row in rows] == ["K3"] * 3
     assert run(["claims", "--format", "md"]) == 0
-    assert re.search(
-        r"^\| K1 \| .* \| holds only with 72 output channels or more \|", capsys.readouterr().out, re.M
-    )
+    verdict = r"\| computed: holds if the pair has 72 output channels or more; measured: no evidence \|"
+    printed = capsys.readouterr().out
+    assert re.search(rf"^\| A separable 3×3 pair .* \| K1 {verdict}", printed, re.M)
+    assert len(re.findall(r"^\| .* \| [KT]\d+ \| ", printed, re.M)) == 14  # a row for each claim
+    assert "The article is a practitioner's article on MobileNetV3-Large in PyTorch." in printed
+    assert "--" not in re.sub(r"\| ---.*", "", printed)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["K12"], "'K12' is no claim; allowed are K1, K2, "),
+        (["K12"], "'K12' is not a claim; expected K1, K2, "),
         (["large", "small"], "2 networks are too many; expected one"),
         (["missing.toml"], "missing.toml: no such file"),
         (["--measure", "--on", "tpu"], "backend: 'tpu' is not known"),
@@ -145,7 +148,7 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
     assert "holds findings; options of the network cannot change" in capsys.readouterr().err
     assert run(["claims", str(path), "K7", "--explain"]) == 0
     explained = " ".join(capsys.readouterr().out.split())
-    assert "cpu, features.2.block.2: 1×1 convolutions by linear layers, time " in explained
+    assert "cpu, features.2.block.2: time of 1×1 convolutions ÷ linear layers " in explained
 
 
 def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
@@ -233,4 +236,4 @@ def test_the_sheets_need_findings_only(tmp_path):
     assert run(["claims", "small", "-o", str(path)]) == 0
     sheet, *curves = claims_sheets(_findings(path), "Small")
     assert curves == []
-    assert [row[0] for row in sheet.rows][:3] == ["K1", "K1", "K2"]
+    assert [row[1] for row in sheet.rows][:3] == ["K1", "K2", "K3"]

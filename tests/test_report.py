@@ -302,10 +302,10 @@ def test_the_claims_are_a_section_and_findings_stay_in_the_page(tmp_path, capsys
     assert run_command(["report", str(run), "-o", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert "18,432 and 2,336, ×7.89." in text
-    assert "The article&#x27;s claims" in text
+    assert "Claims of an article on MobileNetV3" in text
     assert run_command(["claims", "small", "-o", str(kept)]) == 0
     assert run_command(["report", str(run), str(kept), "-o", str(page)]) == 0
-    assert "tried: MobileNetV3-Small at 224×224" in page.read_text(encoding="utf-8")
+    assert "Claims of the article: MobileNetV3-Small at 224×224" in page.read_text(encoding="utf-8")
     assert run_command(["report", str(page), "-o", str(again)]) == 0
     assert page.read_bytes() == again.read_bytes()
     capsys.readouterr()
@@ -317,17 +317,15 @@ def test_verdicts_are_counted():
     def found(claim, verdict, sentence=""):
         return Finding(claim=claim, sentence=sentence, article="", found="", how="", verdict=verdict)
 
-    each = ("holds", "does not hold", "does not hold", "no evidence yet")
+    each = ("holds", "does not hold", "does not hold", "no evidence")
     several = [found(f"K{n}", verdict) for n, verdict in enumerate(each)]
-    assert verdicts(several) == (
-        "Of 4 statements of the article, 1 holds, 2 do not hold and 1 has no evidence yet."
-    )
+    assert verdicts(several) == ("Of 4 claims of the article, 1 holds, 2 do not hold and 1 has no evidence.")
     of_one = [
         found("K1", "holds"),
         found("K1", "hidden by noise"),
         found("K1", "does not hold", "What was timed."),
     ]
-    assert verdicts(of_one) == "Of 1 statement of the article, 1 is hidden by noise."
+    assert verdicts(of_one) == "Of 1 claim of the article, 1 is hidden by noise."
 
 
 def test_a_curve_is_drawn_with_its_intervals():

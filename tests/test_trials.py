@@ -91,9 +91,7 @@ def test_what_is_known_is_not_trained_again_and_sets_the_epochs(quick):
 
 def test_what_is_missing_is_said():
     sheet = trials_sheet([_trial(BASE, 0, 5), _trial(BARE, 0, 5), _trial(BASE, 1, 5)])
-    assert (
-        sheet.notes[0] == "Not trained yet: the bare pair with seed 1; --train goes on with what is missing."
-    )
+    assert sheet.notes[0] == "Not trained: the bare pair with seed 1. Train again to add them."
     assert "Not trained" not in " ".join(trials_sheet([_trial(BASE, 0, 5), _trial(BARE, 0, 5)]).notes)
 
 
@@ -172,8 +170,8 @@ def test_train_on_the_command_line_for_real(capsys, tmp_path):
     ]  # fmt: skip
     assert all(0 <= t.accuracy <= 1 and t.seconds > 0 for t in evidence.trials)
     (finding,) = json.loads(path.read_text(encoding="utf-8"))["findings"]
-    assert finding["verdict"] == "no evidence yet"
-    assert "too little was learnt" in finding["why"]
+    assert finding["verdict"] == "no evidence"
+    assert "below the 90% needed for a comparison" in finding["why"]
     assert run(command) == 0  # kept: nothing is trained
     printed = capsys.readouterr().out
     assert "Digits are ten easy classes" in printed

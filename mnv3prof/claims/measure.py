@@ -1,4 +1,4 @@
-"""The claims' wishes, timed in one go: what must be compared is interleaved."""
+"""Timings of the claims; what is compared is measured in one interleaved run."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,13 +14,11 @@ from ..record.target import Target
 from .claim import Wish
 
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
-"""What is measured on unless asked otherwise: what takes longest to get ready stands last."""
+"""Default backends; the one that takes longest to load is last."""
 
 
 class _Stage(NamedTuple):
-    """What is measured in one go. sampled: its share of the time budget; ready: of what is left of the
-    time for getting ready.
-    """
+    """Timings of one run. sampled: share of the time budget; ready: share of the remaining load time."""
 
     dtype: Dtype
     compiled: bool
@@ -34,12 +32,12 @@ _STAGES: Final = (
     _Stage("fp32", compiled=True, sampled=0.25, ready=1.0),
 )
 _READY_S: Final = 100.0
-"""How long getting ready may take in all, so that a measurement of a minute ends within three."""
+"""Limit of conversion and load time, so that a measurement of one minute ends within three."""
 _READY_LEAST: Final = 10.0
 
 
 class Measuring(NamedTuple):
-    """On what and how long to measure. folder: the cache's, None for one that is not kept."""
+    """How to measure. folder: of the cache; None for a temporary one."""
 
     backends: tuple[str, ...]
     threads: int = 1
@@ -53,8 +51,8 @@ def measure(
     how: Measuring,
     hear: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[Run, ...]:
-    """A run for each type that something is wanted in and a backend takes, and one of compiled PyTorch."""
-    found: list[Run] = []
+    """Return a run for each dtype that is wanted and supported, and one of compiled PyTorch."""
+    runs: list[Run] = []
     left = _READY_S
     for stage in _STAGES:
         wanted = _wanted(wishes, stage)
@@ -62,15 +60,15 @@ def measure(
         if wanted and takes:
             begin = monotonic()
             ready_s, sampled_s = max(_READY_LEAST, stage.ready * left), stage.sampled * how.budget_s
-            found.append(
+            runs.append(
                 profile(_request(subject, wanted, takes, stage.dtype, how, sampled_s, ready_s), hear=hear)
             )
             left -= monotonic() - begin - sampled_s
-    return tuple(found)
+    return tuple(runs)
 
 
 def targets(wishes: Sequence[Wish], how: Measuring) -> list[Target]:
-    """What `wishes` would be timed on, whether it can run here or not."""
+    """Return the targets of `wishes`, available or not."""
     return [
         Target(backend=name, dtype=stage.dtype, threads=how.threads)
         for stage in _STAGES
@@ -80,7 +78,7 @@ def targets(wishes: Sequence[Wish], how: Measuring) -> list[Target]:
 
 
 def _wanted(wishes: Sequence[Wish], stage: _Stage) -> list[Wish]:
-    """The wishes for a stage; of what compiles, those that need it most first."""
+    """Return the wishes of a stage, compiled ones by priority."""
     wanted = [wish for wish in wishes if stage.dtype in wish.dtypes]
     if stage.compiled:
         return sorted((wish for wish in wanted if wish.compiled), key=lambda wish: wish.compiled)
@@ -88,7 +86,7 @@ def _wanted(wishes: Sequence[Wish], stage: _Stage) -> list[Wish]:
 
 
 def _backends(how: Measuring, stage: _Stage) -> list[str]:
-    """The backends of a stage; what compiles as it loads has one of its own."""
+    """Return the backends of a stage; those that compile have their own."""
     return [name for name in how.backends if stage.compiled == compiles(name)]
 
 
@@ -102,7 +100,7 @@ def _request(
         subjects.setdefault(wish.variant, wish.subject)
         parts.setdefault(wish.variant, {})[wish.part] = None
     return Request(
-        subjects, {variant: tuple(found) for variant, found in parts.items()},
+        subjects, {variant: tuple(names) for variant, names in parts.items()},
         tuple(Target(backend=name, dtype=dtype, threads=how.threads) for name in backends),
         budget_s=sampled_s, folder=how.folder, ready_s=ready_s, peaks=False,
     )  # fmt: skip

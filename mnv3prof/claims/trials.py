@@ -1,4 +1,4 @@
-"""The claims' trainings: the article's recipe with one thing changed, over several seeds, as time allows."""
+"""Trainings of the claims: the article's recipe with one change at a time, over several seeds."""
 
 import logging
 import tempfile
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 INPUT: Final = (32, 32)
 LIMIT_S: Final = 25 * 60.0
+FORM: Final = 1
+"""Increased when the trainings change and no version of a package does."""
 
 _PLANNED: Final = 0.85
-"""The share of the limit that epochs are chosen for: later trainings may be slower than the first."""
+"""Share of the limit that epochs are chosen for, since later trainings may be slower than the first."""
 _WARMUP: Final = 5
 _QUANTISING_S: Final = 15.0
 _BATCH: Final = 32
@@ -38,12 +40,8 @@ _CALIBRATION_IMAGES: Final = 320
 Hear = Callable[[Progress], None]
 
 
-FORM: Final = 1
-"""Raised when the trainings change, and no package's version with them."""
-
-
 class Plan(NamedTuple):
-    """What to train. epochs: the most; fewer where all of it would take longer than limit_s."""
+    """What to train. epochs: at most; fewer if all trainings would take longer than limit_s."""
 
     arms: tuple[Arm, ...]
     seeds: int = 3
@@ -53,17 +51,17 @@ class Plan(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The trainings there are, those of before among them. interrupted: by the user."""
+    """All trainings, with the earlier ones. interrupted: by the user."""
 
     trials: tuple[Trial, ...]
     interrupted: bool = False
 
 
 def network() -> Table:
-    """What is trained: Small at width 0.35, for ten classes.
+    """Return the table that is trained: Small at width 0.35, for ten classes.
 
-    An epoch of digits has 23 steps, in which the paper's batch norm momentum of 0.01 would move the
-    statistics by a fifth: it is 0.1, PyTorch's own.
+    Batch norm's momentum is PyTorch's 0.1: an epoch of digits has 23 steps, in which the paper's 0.01
+    would move the statistics by only a fifth.
     """
     return replace(vary(preset("small"), width=0.35, classes=10), bn_momentum=0.1)
 
@@ -72,15 +70,14 @@ def train_arms(
     plan: Plan, known: Sequence[Trial] = (), hear: Hear = lambda _: None,
     store: Callable[[tuple[Trial, ...]], None] = lambda _: None,
 ) -> Trained:  # fmt: skip
-    """Every arm with every seed, seed by seed, but for those in `known`; `store` is given all after each.
+    """Train every arm with every seed that is not in `known`; call `store` with all trainings after each.
 
-    An interrupt or the limit ends it, and what there is is returned. A file of trainings that is gone on
-    with sets the epochs.
+    An interrupt or the limit ends the training. Trainings that are resumed keep their number of epochs.
     """
     from ..train.data import digits
 
     begin = monotonic()
-    found = list(known)
+    done = list(known)
     wanted = [
         (arm, seed)
         for seed in range(plan.seeds)
@@ -88,34 +85,34 @@ def train_arms(
         if not any((t.arm, t.seed) == (arm.name, seed) for t in known)
     ]
     if not wanted:
-        return Trained(tuple(found))
+        return Trained(tuple(done))
     try:
         data = digits(INPUT)
         epochs = known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, hear))
         for number, (arm, seed) in enumerate(wanted, 1):
-            if monotonic() - begin > plan.limit_s - (found[-1].seconds if found else 0.0):
+            if monotonic() - begin > plan.limit_s - (done[-1].seconds if done else 0.0):
                 break
             what = f"training {number} of {len(wanted)}: {arm.name}, seed {seed}"
-            found.append(_trial(arm, seed, epochs, plan.threads, data, _told(what, hear)))
-            store(tuple(found))
+            done.append(_trial(arm, seed, epochs, plan.threads, data, _prefixed(what, hear)))
+            store(tuple(done))
     except KeyboardInterrupt:
-        return Trained(tuple(found), interrupted=True)
-    return Trained(tuple(found))
+        return Trained(tuple(done), interrupted=True)
+    return Trained(tuple(done))
 
 
 def affordable(plan: Plan, wanted: Sequence[tuple[Arm, int]], epoch_s: float) -> int:
-    """How many epochs of `epoch_s` seconds each training can have within the limit, at least 1."""
+    """Return how many epochs of `epoch_s` seconds fit into the limit per training, at least 1."""
     quantising = _QUANTISING_S * sum(arm.quantised for arm, _ in wanted)
     left = max(0.0, _PLANNED * plan.limit_s - quantising)
     return max(1, min(plan.epochs, int(left / epoch_s / len(wanted))))
 
 
-def _told(what: str, hear: Hear) -> Hear:
+def _prefixed(what: str, hear: Hear) -> Hear:
     return lambda progress: hear(progress._replace(what=f"{what}, {progress.what}"))
 
 
 def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
-    """The article's recipe with the arm's change; AutoAugment, which doubles the time, is left out."""
+    """Return the article's recipe with the arm's change, without AutoAugment, which doubles the time."""
     import msgspec
 
     from ..train.recipe import Recipe
@@ -128,12 +125,12 @@ def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
 
 
 def _seconds_an_epoch(plan: Plan, data: "Data", hear: Hear) -> float:
-    """Of a second epoch: the first also warms up."""
+    """Return the shortest of two epochs; the first includes warm-up."""
     from ..train.recipe import train
 
     recipe = recipe_of(plan.arms[0], 0, 2, plan.threads)
-    told = train(network(), data, recipe, hear=_told("timing an epoch", hear))
-    return min(epoch.seconds for epoch in told.history)
+    trained = train(network(), data, recipe, hear=_prefixed("timing an epoch", hear))
+    return min(epoch.seconds for epoch in trained.history)
 
 
 def _trial(arm: Arm, seed: int, epochs: int, threads: int, data: "Data", hear: Hear) -> Trial:
@@ -154,17 +151,17 @@ def _trial(arm: Arm, seed: int, epochs: int, threads: int, data: "Data", hear: H
 
 
 def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
-    """The held-out accuracy in 8 bits on ONNX Runtime, static, per channel; or why there is none.
+    """Return the held-out accuracy in 8 bits (static, per channel, on ONNX Runtime), or why there is none.
 
-    Ranges are fitted to training images, evenly chosen over all.
+    Ranges are calibrated with evenly spaced training images.
     """
     import torch
 
     from ..bench.backends import usable
     from ..bench.formats import Part, form
 
-    if not (found := usable("onnxruntime")).ok:
-        return None, found.reason
+    if not (onnxruntime := usable("onnxruntime")).ok:
+        return None, onnxruntime.reason
     model.eval()
     chosen = torch.linspace(0, len(data.train_labels) - 1, _CALIBRATION_IMAGES).long()
     given = data.held_images[:_BATCH]
@@ -173,14 +170,14 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
         try:
             file = form("onnx").convert(part, "int8", Path(folder))
             return _accuracy(file, data), ""
-        except Exception as error:  # whatever a converter does wrong is a trial without this figure
+        except Exception as error:  # converters raise anything
             first = next(iter(str(error).splitlines()), "")
             return None, f"8 bits: {type(error).__name__}: {first[:150]}"
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Converters warn of what is known here."""
+    """Silence the warnings of converters."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -190,7 +187,7 @@ def _silence() -> Iterator[None]:
 
 
 def _accuracy(file: Path, data: "Data") -> float:
-    """Share of the held-out images that the model in `file` gives their label."""
+    """Return the held-out accuracy of the model in `file`."""
     import onnxruntime
 
     session: Any = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -203,7 +200,7 @@ def _accuracy(file: Path, data: "Data") -> float:
 
 
 def _full(images: "Tensor") -> "Tensor":
-    """A whole batch: the last one is filled up with its own first image."""
+    """Pad a batch to _BATCH images by repeating its first."""
     import torch
 
     return torch.cat([images, images[:1].expand(_BATCH - len(images), -1, -1, -1)]).contiguous()

@@ -1,4 +1,4 @@
-"""The report's section on the article's claims: their verdicts, and the curves that some rest on."""
+"""Section of the report on the article's claims: verdicts and curves."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from .report import Panel, Section
 
 
 class Tried(NamedTuple):
-    """What became of the claims for one network. what: the network and its input."""
+    """Findings and trainings of one network. what: the network and its input."""
 
     what: str
     findings: tuple[Finding, ...]
@@ -20,9 +20,9 @@ class Tried(NamedTuple):
 
 
 def claims_section(tried: Sequence[Tried]) -> Section:
-    """A panel for each network that the claims were tried on."""
+    """Return a panel per network that the claims were tested on."""
     panels = tuple(_panel(one, f"claims{number}", len(tried) > 1) for number, one in enumerate(tried))
-    return Section("claims", "The article's claims", panels)
+    return Section("claims", "Claims of an article on MobileNetV3", panels)
 
 
 def _panel(tried: Tried, key: str, several: bool) -> Panel:
@@ -31,47 +31,47 @@ def _panel(tried: Tried, key: str, several: bool) -> Panel:
         curve_chart(finding, f"{key}c{number}")
         for number, finding in enumerate(f for f in tried.findings if f.series)
     ]
-    said = (verdicts(tried.findings),)
     return Panel(
-        tried.what if several else "", said, charts=tuple(charts), sheets=tuple(rest), open_sheets=(table,)
-    )
+        tried.what if several else "", (verdicts(tried.findings),), charts=tuple(charts), sheets=tuple(rest),
+        open_sheets=(table,),
+    )  # fmt: skip
 
 
 _WORSE: Final[tuple[Verdict, ...]] = (
-    "holds", "holds only if", "not testable here", "no evidence yet", "hidden by noise", "does not hold",
+    "holds", "holds if", "not testable here", "no evidence", "hidden by noise", "does not hold",
 )  # fmt: skip
 
 
 def verdicts(findings: Sequence[Finding]) -> str:
-    """How many statements got which verdict, in one sentence."""
-    found = Counter(_of_statements(findings))
-    told: dict[Verdict, tuple[str, str]] = {
-        "holds": ("holds", "hold"), "holds only if": ("holds on a condition", "hold on a condition"),
+    """Count the verdicts, one per claim, in one sentence."""
+    counts = Counter(_of_statements(findings))
+    forms: dict[Verdict, tuple[str, str]] = {
+        "holds": ("holds", "hold"), "holds if": ("holds on a condition", "hold on a condition"),
         "does not hold": ("does not hold", "do not hold"),
         "hidden by noise": ("is hidden by noise", "are hidden by noise"),
         "not testable here": ("cannot be tested here", "cannot be tested here"),
-        "no evidence yet": ("has no evidence yet", "have no evidence yet"),
+        "no evidence": ("has no evidence", "have no evidence"),
     }  # fmt: skip
-    counts = [
-        f"{found[verdict]} {forms[found[verdict] > 1]}" for verdict, forms in told.items() if found[verdict]
+    each = [
+        f"{counts[verdict]} {form[counts[verdict] > 1]}" for verdict, form in forms.items() if counts[verdict]
     ]
-    many = found.total()
-    return f"Of {many} statement{'' if many == 1 else 's'} of the article, {words(counts)}."
+    many = counts.total()
+    return f"Of {many} claim{'' if many == 1 else 's'} of the article, {words(each)}."
 
 
 def _of_statements(findings: Sequence[Finding]) -> list[Verdict]:
-    """One verdict a statement: of several findings on it, the one furthest down in _WORSE."""
+    """Return one verdict per claim: of several findings on its statement, the last one in _WORSE."""
     first: dict[str, Finding] = {}
-    found: dict[str, Verdict] = {}
+    worst: dict[str, Verdict] = {}
     for finding in findings:
         if finding.sentence == first.setdefault(finding.claim, finding).sentence:
-            known = found.get(finding.claim, finding.verdict)
-            found[finding.claim] = max(known, finding.verdict, key=_WORSE.index)
-    return list(found.values())
+            known = worst.get(finding.claim, finding.verdict)
+            worst[finding.claim] = max(known, finding.verdict, key=_WORSE.index)
+    return list(worst.values())
 
 
 def curve_chart(finding: Finding, key: str) -> Chart:
-    """A finding's curves with their 95 % intervals."""
+    """Return the curves of a finding with their 95 % intervals."""
     first = finding.series[0]
     data: list[Trace] = [
         {
@@ -92,4 +92,4 @@ def curve_chart(finding: Finding, key: str) -> Chart:
         "yaxis": {"title": {"text": label(first.y)}, "rangemode": "tozero"},
     }
     marks = sum(len(series.points) for series in finding.series)
-    return Chart(key, f"{finding.claim}: {first.y} by {first.x}", data, layout, marks)
+    return Chart(key, f"{first.y} by {first.x} ({finding.claim})", data, layout, marks)

@@ -1,4 +1,4 @@
-"""What became of the article's claims: the evidence that there is, and the finding that follows from it."""
+"""Findings on the article's claims, and the evidence that they are judged from."""
 
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -22,20 +22,18 @@ from .run import SCHEMA, Run, Subject, twins
 from .target import Target
 from .timing import Timing
 
-Verdict = Literal[
-    "holds", "holds only if", "does not hold", "hidden by noise", "not testable here", "no evidence yet"
-]
+Verdict = Literal["holds", "holds if", "does not hold", "hidden by noise", "not testable here", "no evidence"]
 
 
 class Measured(NamedTuple):
-    """A timing, and the run that it is of."""
+    """A timing and its run."""
 
     timing: Timing
     run: Run
 
 
 class Series(msgspec.Struct, frozen=True):
-    """A curve that a finding rests on: points of (x, y, low, high), the last two y's 95 % interval."""
+    """A curve of a finding: points (x, y, low, high), where low to high is the 95 % interval of y."""
 
     name: str
     x: str
@@ -44,13 +42,12 @@ class Series(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim and what became of it.
+    """A verdict on a claim, or on a statement that follows from it.
 
-    sentence: what is judged: the article's statement, or what was measured of it. article: what the
-        article says of it; source: where the paper or another one does. found: what was found, in a
-        sentence. how: computed, measured on which backends and processor, or trained on which data with
-        how many seeds. why: what the verdict depends on, or why there is none. rule: of something
-        measured, when it gets which verdict. working: formulas with their numbers in place, line by line.
+    sentence: the statement that is judged. article: what the article says; source: what the paper or
+        another publication says. found: the result, as a sentence. how: computed; measured on which
+        backends and CPU; or trained on which data with how many seeds. why: the condition or the reason of
+        the verdict. rule: when a measured statement gets which verdict. working: formulas with numbers.
     """
 
     claim: str
@@ -67,17 +64,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outcome(self) -> str:
-        """The verdict with what it depends on."""
-        if self.verdict == "holds only if":
-            return f"holds only {self.why}"
+        """Verdict with its condition or reason."""
+        if self.verdict == "holds if":
+            return f"holds if {self.why}"
         return f"{self.verdict}: {self.why}" if self.why else self.verdict
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One training. arm: what was changed of the article's recipe or network, by name.
+    """One training. arm: name of the change to the article's recipe or network.
 
-    accuracy: on the held-out images, 0 to 1; int8: of the same network in 8 bits. reason: why one of
-    them is missing.
+    accuracy: on the held-out images, 0 to 1; int8: the same after quantisation. held: number of held-out
+    images. reason: why an accuracy is missing.
     """
 
     arm: str
@@ -93,7 +90,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """All that verdicts rest on: the network on paper, what was timed, and what was trained."""
+    """Evidence of verdicts: the network, timings and trainings."""
 
     subject: Subject
     runs: tuple[Run, ...] = ()
@@ -101,23 +98,21 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def graph(self) -> Graph:
-        """The network's layers."""
+        """Graph of the network."""
         return self.subject.graph
 
     def target(self, backend: str, dtype: Dtype = "fp32") -> Target | None:
-        """The target that times on this backend and dtype are taken from, so that all are of one batch and
-        one number of threads: the first that something was measured on.
-        """
+        """Return the first measured target of a backend and dtype, which fixes batch and threads."""
         return self._targets.get((backend, dtype))
 
     def measured(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Measured | None:
-        """What was measured of a variant's part, or of the part that is identical to it."""
+        """Return the timing of a variant's part, or of the block that is identical to it."""
         target = self.target(backend, dtype)
-        for run, timed in zip(self.runs, self._timed, strict=True):
-            if found := timed.get((variant, target)):
-                twin = twins(run.subjects[variant].graph).get(part, part)
-                if timing := found.get(part) or found.get(twin):
-                    return Measured(timing, run)
+        for run, timings in zip(self.runs, self._timings, strict=True):
+            if subject := run.subjects.get(variant):
+                for name in (part, twins(subject.graph).get(part, part)):
+                    if timing := timings.get((variant, target, name)):
+                        return Measured(timing, run)
         return None
 
     @cached_property
@@ -128,24 +123,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return found
 
     @cached_property
-    def _timed(self) -> list[dict[tuple[str, Target | None], dict[str, Timing]]]:
-        """Of each run its timings, by variant and target, by part."""
-        found = []
-        for run in self.runs:
-            timed: dict[tuple[str, Target | None], dict[str, Timing]] = {}
-            for timing in run.timings:
-                timed.setdefault((timing.variant, timing.target), {})[timing.part] = timing
-            found.append(timed)
-        return found
+    def _timings(self) -> list[dict[tuple[str, Target | None, str], Timing]]:
+        """Timings of each run by variant, target and part."""
+        return [{(t.variant, t.target, t.part): t for t in run.timings} for run in self.runs]
 
     def backends(self, dtype: Dtype = "fp32") -> tuple[str, ...]:
-        """Those that something was measured on in this type."""
+        """Return the backends with a timing of this dtype."""
         timings = (timing for run in self.runs for timing in run.timings)
         return tuple(dict.fromkeys(t.target.backend for t in timings if t.target.dtype == dtype and t.bursts))
 
 
 def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created: str) -> dict[str, Any]:
-    """The findings, and the evidence that they can be judged from again."""
+    """Return a document of the findings and the evidence that they can be judged from again."""
     return {
         "schema": SCHEMA,
         "findings": findings,
@@ -157,7 +146,7 @@ def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created
 
 
 class _Document(Network, kw_only=True):
-    """A document of findings, as far as it is read: they are judged anew."""
+    """A document of findings; only the evidence is read, since findings are judged again."""
 
     runs: tuple[RunDocument, ...] = ()
     trials: tuple[Trial, ...] = ()
@@ -169,7 +158,7 @@ class _Document(Network, kw_only=True):
 
 
 def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
-    """What a JSON document holds: a run, findings' evidence, or a network at its input; None for a table.
+    """Read a JSON document: a run, the evidence of findings, or a network; None for a table.
 
     Raises InputError about `where`.
     """

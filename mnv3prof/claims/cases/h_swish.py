@@ -1,4 +1,4 @@
-"""K4 and K5: h-swish in its forms against swish and ReLU, alone and in the network."""
+"""K4 and K5: forms of h-swish compared with swish and ReLU, alone and in the network."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -18,7 +18,7 @@ K4: Final = Claim(
     "K4", "h-swish instead of swish makes inference on mobile chips 15 to 20 % faster.",
     "15 to 20 % faster",
     "Searching for MobileNetV3, section 5.2 and Table 5 (Pixel 1): h-swish 51.4 ms, not optimised 57.5 ms, "
-    "all ReLU 50.5 ms; it times no swish",
+    "all ReLU 50.5 ms; swish is not timed",
 )  # fmt: skip
 K5: Final = Claim(
     "K5", "h-swish in its deployment form, x · clamp(x + 3, 0, 6) / 6, is faster than the plain one.",
@@ -32,11 +32,11 @@ FORMS: Final = {
     "h-swish by clamp": "HS-CLAMP",
     "ReLU for h-swish": "RE",
 }
-"""Networks by name, with what each puts in the place of nn.Hardswish; the rest stays."""
+"""Replacement of nn.Hardswish by name of the network."""
 GATES: Final = {
     "sigmoid gate": "sigmoid", "h-sigmoid by ReLU6": "hardsigmoid_relu6",
 }  # fmt: skip
-"""Networks by name, with what each puts in the place of nn.Hardsigmoid in squeeze-excite."""
+"""Replacement of nn.Hardsigmoid in squeeze-excite by name of the network."""
 _SAVED: Final = 0.15
 _RULE: Final = (
     f"holds if all of the 95 % interval saves {_SAVED:.0%} or more of the time; does not hold if none of it "
@@ -46,7 +46,7 @@ _DTYPES: Final[tuple[Dtype, ...]] = ("fp32", "int8")
 
 
 def timed(subject: Subject) -> tuple[Wish, ...]:
-    """The whole network in every form, then the activation alone at its largest, middle and smallest."""
+    """Return the whole network in every form, then the activation alone at three sizes."""
     shapes = alone(subject.graph)
     if not shapes:
         return ()
@@ -68,11 +68,11 @@ def timed(subject: Subject) -> tuple[Wish, ...]:
 
 
 def alone(graph: Graph) -> tuple[Layer, ...]:
-    """The h-swish layers that stand for all: with the most, middling and fewest elements."""
-    found = sorted(
+    """Return the h-swish layers with the most, the median and the fewest elements."""
+    by_size = sorted(
         {layer.elements: layer for layer in reversed(graph.layers) if layer.op == "hardswish"}.items()
     )
-    layers = [layer for _, layer in found]
+    layers = [layer for _, layer in by_size]
     return tuple(dict.fromkeys((layers[-1], layers[len(layers) // 2], layers[0]))) if layers else ()
 
 
@@ -86,7 +86,7 @@ def _in_form(table: Table, code: str) -> Table:
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """K4 and K5."""
+    """Judge K4 and K5."""
     if not alone(evidence.graph):
         why = "the table has no h-swish"
         return tuple(finding(claim, "not testable here", how="computed", why=why) for claim in CLAIMS)
@@ -94,29 +94,29 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _places(evidence: Evidence) -> Iterable[tuple[str, str, Dtype]]:
-    """Backends and types that the whole network was timed on, with their name."""
+    """Yield the name of each measured backend and dtype, the backend and the dtype."""
     for dtype in _DTYPES:
         for backend in evidence.backends(dtype):
             yield f"{backend} {dtype}", backend, dtype
 
 
-def _nets(evidence: Evidence, first: str, second: str) -> dict[str, Change]:
+def _ratios(evidence: Evidence, first: str, second: str, part: str = NET) -> dict[str, Change]:
     return {
         where: r
         for where, backend, dtype in _places(evidence)
-        if (r := ratio(*(evidence.measured(form, NET, backend, dtype) for form in (first, second))))
+        if (r := ratio(*(evidence.measured(form, part, backend, dtype) for form in (first, second))))
     }
 
 
 def _against_swish(evidence: Evidence) -> Finding:
-    nets = _nets(evidence, "", "swish")
+    nets = _ratios(evidence, "", "swish")
     if not nets:
         return not_measured(K4, evidence, rule=_RULE)
     verdict, why = overall({where: saves(r, _SAVED) for where, r in nets.items()})
     verdict, why = on_a_mobile_chip(verdict, why, evidence)
-    said = ", ".join(f"{_saved(r)} on {where}" for where, r in nets.items())
+    results = ", ".join(f"{_percent(r)} on {where}" for where, r in nets.items())
     return finding(
-        K4, verdict, found=f"The network with nn.Hardswish instead of swish takes {said}.", why=why,
+        K4, verdict, found=f"Latency of the network with nn.Hardswish instead of swish: {results}.", why=why,
         how=measured_on(evidence, nets), rule=_RULE,
         working=(*_lines(evidence, "", ("swish", "ReLU for h-swish", "h-swish by ReLU6")), *_gate(evidence)),
     )  # fmt: skip
@@ -124,29 +124,24 @@ def _against_swish(evidence: Evidence) -> Finding:
 
 def _deployed(evidence: Evidence) -> Finding:
     pair = ("h-swish by clamp", "h-swish by ReLU6")
-    nets = {f"{where}, in the network": r for where, r in _nets(evidence, *pair).items()}
     largest = alone(evidence.graph)[0]
-    single = {
-        f"{where}, alone": r
-        for where, backend, dtype in _places(evidence)
-        if (r := ratio(*(evidence.measured(form, largest.name, backend, dtype) for form in pair)))
-    }
-    found = {**single, **nets}
-    if not found:
+    changes = {f"{where}, alone": r for where, r in _ratios(evidence, *pair, largest.name).items()}
+    changes |= {f"{where}, in the network": r for where, r in _ratios(evidence, *pair).items()}
+    if not changes:
         return not_measured(K5, evidence, rule=FASTER)
-    verdict, why = overall({where: is_faster(r) for where, r in found.items()})
-    said = "; ".join(f"{_saved(r)} on {where}" for where, r in found.items())
+    verdict, why = overall({where: is_faster(r) for where, r in changes.items()})
+    results = "; ".join(f"{_percent(r)} on {where}" for where, r in changes.items())
     return finding(
-        K5, verdict, found=f"By clamp instead of by ReLU6 it takes {said}.", why=why, rule=FASTER,
-        how=measured_on(evidence, [where.partition(",")[0] for where in found]),
+        K5, verdict, found=f"Latency by clamp instead of ReLU6: {results}.", why=why, rule=FASTER,
+        how=measured_on(evidence, [where.partition(",")[0] for where in changes]),
         working=(
             *_lines(evidence, "h-swish by clamp", ("h-swish by ReLU6", "")), *_fusion(evidence),
         ),
     )  # fmt: skip
 
 
-def _saved(r: Change) -> str:
-    """The ratio as more or less time: "−3.1 % (−4.0 to −2.2 %)"."""
+def _percent(r: Change) -> str:
+    """Write the change in percent: "−3.1 % (−4.0 to −2.2)"."""
     if r.ratio is None or r.low is None or r.high is None:
         return r.verdict
     value, low, high = (f"{100 * (x - 1):+.1f}".replace("-", "−") for x in (r.ratio, r.low, r.high))
@@ -154,10 +149,10 @@ def _saved(r: Change) -> str:
 
 
 def _lines(evidence: Evidence, first: str, others: tuple[str, ...]) -> list[str]:
-    """The time of one form by others', in the whole network and alone at each shape."""
+    """Return the ratios of one form's time to others', in the whole network and alone at each shape."""
     parts = {NET: "whole network", **{x.name: f"alone, {_shape(x)}" for x in alone(evidence.graph)}}
     return [
-        f"{where}, {words}: {first or 'nn.Hardswish'} by {other or 'nn.Hardswish'}, time {r}"
+        f"{where}, {words}: time of {first or 'nn.Hardswish'} ÷ {other or 'nn.Hardswish'} {r}"
         for where, backend, dtype in _places(evidence)
         for part, words in parts.items()
         for other in others
@@ -166,9 +161,9 @@ def _lines(evidence: Evidence, first: str, others: tuple[str, ...]) -> list[str]
 
 
 def _gate(evidence: Evidence) -> list[str]:
-    """nn.Hardsigmoid alone, by each other form."""
+    """Return the ratios of nn.Hardsigmoid alone to its other forms."""
     return [
-        f"{name}, {gate}: nn.Hardsigmoid by {form}, time {r}"
+        f"{name}, {gate}: time of nn.Hardsigmoid ÷ {form} {r}"
         for gate in _last_gate(evidence.graph)
         for name in evidence.backends()
         for form in GATES
@@ -177,25 +172,25 @@ def _gate(evidence: Evidence) -> list[str]:
 
 
 def _last_gate(graph: Graph) -> list[str]:
-    """The widest gate of a squeeze-excite, which is the last; none where the table has none."""
+    """Return the last gate of a squeeze-excite, which is the widest; none without squeeze-excite."""
     return [layer.name for layer in graph.layers if layer.role == "se_gate"][-1:]
 
 
 def _fusion(evidence: Evidence) -> list[str]:
-    """What a network's h-swish costs over ReLU, and what the written form costs over the runtime's own."""
-    said = []
+    """Compare nn.Hardswish with ReLU, and its form by ReLU6 with nn.Hardswish, in the network."""
+    lines = []
     for where, backend, dtype in _places(evidence):
         relu, own, plain = (
             evidence.measured(form, NET, backend, dtype)
             for form in ("ReLU for h-swish", "", "h-swish by ReLU6")
         )
-        over, written = ratio(own, relu), ratio(plain, own)
-        if over and written:
-            said.append(
-                f"{where}: in the network nn.Hardswish takes {_saved(over)} over ReLU, which every runtime "
-                f"fuses; written out by ReLU6 it takes {_saved(written)} over nn.Hardswish"
+        to_relu, to_own = ratio(own, relu), ratio(plain, own)
+        if to_relu and to_own:
+            lines.append(
+                f"{where}, whole network: nn.Hardswish {_percent(to_relu)} compared with ReLU, which every "
+                f"runtime fuses; h-swish by ReLU6 {_percent(to_own)} compared with nn.Hardswish"
             )
-    return said
+    return lines
 
 
 def _shape(layer: Layer) -> str:

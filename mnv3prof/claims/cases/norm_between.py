@@ -1,4 +1,4 @@
-"""K8: batch norm and activation between depthwise and pointwise, against the bare pair."""
+"""K8: batch norm and activation between depthwise and pointwise convolution."""
 
 from typing import Final
 
@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from ...mobilenetv3.table import Table
 from ...record.findings import Evidence, Finding
-from ..claim import Arm, Claim, finding, not_trained
-from ..gained import BASE, gain, trained_on, verdict_on_gain
+from ..claim import Arm, Claim
+from ..gained import BASE, finding_on_gain
 
 K8: Final = Claim(
     "K8", "Batch norm and activation between depthwise and pointwise work better than the bare pair.",
@@ -26,11 +26,5 @@ ARMS: Final = (Arm(BASE), Arm(BARE, _bare))
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """K8."""
-    found = gain(evidence.trials, BASE, BARE)
-    if found is None:
-        return (not_trained(K8),)
-    verdict, why = verdict_on_gain(found, evidence.trials)
-    how = trained_on(evidence.trials, BASE, BARE)
-    said = f"With them against without: {found}."
-    return (finding(K8, verdict, found=said, how=how, why=why, working=found.working),)
+    """Judge K8."""
+    return (finding_on_gain(K8, evidence, BARE, "Accuracy with both, compared with the bare pair"),)

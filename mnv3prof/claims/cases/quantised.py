@@ -1,4 +1,4 @@
-"""K6: what 8 bits cost a network with h-swish and one with ReLU."""
+"""K6: loss of accuracy in 8 bits, with h-swish and with ReLU."""
 
 from typing import Final
 
@@ -25,36 +25,33 @@ _LEAST: Final = 3.0
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """K6."""
+    """Judge K6."""
     swish, relu = (lost_in_8_bits(evidence.trials, arm) for arm in (BASE, RELU))
     if swish is None or relu is None:
         return (not_trained(K6),)
     verdict, why = _verdict(swish, relu, learnt_too_little(evidence.trials))
     return (
         finding(
-            K6, verdict, found=f"Lost in 8 bits, with h-swish: {swish}; with ReLU: {relu}.", why=why,
-            how=f"{trained_on(evidence.trials, BASE, RELU)}; 8 bits static on ONNX Runtime, calibrated",
+            K6, verdict, found=f"Accuracy lost in 8 bits with h-swish: {swish}; with ReLU: {relu}.", why=why,
+            how=f"{trained_on(evidence.trials, BASE, RELU)}; static 8-bit quantisation on ONNX Runtime",
             working=(*swish.working, *relu.working),
         ),
     )  # fmt: skip
 
 
 def _verdict(swish: Gain, relu: Gain, too_little: str) -> tuple[Verdict, str]:
-    """Each half by whether its interval lies beyond the claim's bound, on this data."""
+    """Judge both halves of the claim by their intervals."""
     if too_little:
-        return "no evidence yet", too_little
+        return "no evidence", too_little
     halves = {
-        "h-swish loses less than 1": _beyond(swish.high < _MOST, swish.low >= _MOST),
-        "ReLU loses more than 3": _beyond(relu.low > _LEAST, relu.high <= _LEAST),
+        "h-swish loses less than 1 point": _beyond(swish.high < _MOST, swish.low >= _MOST),
+        "ReLU loses more than 3 points": _beyond(relu.low > _LEAST, relu.high <= _LEAST),
     }
-    untold = [half for half, outcome in halves.items() if outcome is None]
-    if untold:
-        return "not testable here", f"the seeds' spread hides whether {' and '.join(untold)}"
-    kept = [half for half, outcome in halves.items() if outcome]
-    if len(kept) == 2:
-        return "holds", "on this data"
-    gone = [half for half in halves if half not in kept]
-    return "does not hold", f"on this data not that {' nor that '.join(gone)}"
+    if hidden := [half for half, outcome in halves.items() if outcome is None]:
+        return "not testable here", f"the spread of the seeds hides whether {' and '.join(hidden)}"
+    if wrong := [half for half, outcome in halves.items() if not outcome]:
+        return "does not hold", f"on this data it is wrong that {' and that '.join(wrong)}"
+    return "holds", "on this data"
 
 
 def _beyond(yes: bool, no: bool) -> bool | None:

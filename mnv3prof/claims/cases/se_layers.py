@@ -1,4 +1,4 @@
-"""K7: squeeze-excite by 1×1 convolutions or by linear layers."""
+"""K7: squeeze-excite with 1×1 convolutions or with linear layers."""
 
 from typing import Final
 
@@ -21,13 +21,13 @@ LINEAR: Final = "linear SE"
 
 
 def _forms(subject: Subject) -> dict[str, Subject]:
-    """The network as asked for under "", and with the other form of squeeze-excite."""
+    """Return the given network as "", and the one with the other form of squeeze-excite."""
     other = "conv" if subject.table.se_form == "linear" else "linear"
     return {"": subject, LINEAR: subject.varied(replace(subject.table, se_form=other))}
 
 
 def timed(subject: Subject) -> tuple[Wish, ...]:
-    """Every SE module in both forms."""
+    """Return every SE module in both forms."""
     return tuple(
         Wish(variant, net, path)
         for path in modules(subject.graph).values()
@@ -36,29 +36,29 @@ def timed(subject: Subject) -> tuple[Wish, ...]:
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """K7."""
+    """Judge K7."""
     paths = list(modules(evidence.graph).values())
     if not paths:
         return (finding(K7, "not testable here", how="computed", why="the table has no squeeze-excite"),)
     order = ("", LINEAR) if evidence.subject.table.se_form == "conv" else (LINEAR, "")
-    found: dict[str, Change] = {}
+    sums: dict[str, Change] = {}
     working = []
     for name in evidence.backends():
         pairs = {path: [evidence.measured(variant, path, name) for variant in order] for path in paths}
         both = {path: r for path, pair in pairs.items() if (r := ratio(*pair))}
         whole = ratio_of_sums([pairs[path][0] for path in both], [pairs[path][1] for path in both])
         if whole:
-            found[name] = whole
+            sums[name] = whole
             working += [
-                f"{name}, {path}: 1×1 convolutions by linear layers, time {r}" for path, r in both.items()
+                f"{name}, {path}: time of 1×1 convolutions ÷ linear layers {r}" for path, r in both.items()
             ]
-    if not found:
+    if not sums:
         return (not_measured(K7, evidence, rule=FASTER),)
-    verdict, why = on_a_mobile_chip(*overall({n: is_faster(r) for n, r in found.items()}), evidence)
-    said = ", ".join(f"{r} on {name}" for name, r in found.items())
+    verdict, why = on_a_mobile_chip(*overall({n: is_faster(r) for n, r in sums.items()}), evidence)
+    results = ", ".join(f"{r} on {name}" for name, r in sums.items())
     return (
         finding(
-            K7, verdict, how=measured_on(evidence, found), why=why, working=tuple(working), rule=FASTER,
-            found=f"All SE modules, time with 1×1 convolutions by linear layers: {said}.",
+            K7, verdict, how=measured_on(evidence, sums), why=why, working=tuple(working), rule=FASTER,
+            found=f"Time of all SE modules, 1×1 convolutions ÷ linear layers: {results}.",
         ),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""K1 and K2: what a depthwise-separable pair saves over a standard convolution, in operations and in time."""
+"""K1 and K2: depthwise-separable pairs compared with standard convolutions, in operations and latency."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,10 +14,10 @@ from ...cost.counts import count as count_layers
 from ...cost.counts import total
 from ...graph.graph import Graph
 from ...mobilenetv3.table import Row, Table, row_names
-from ...record.findings import Evidence, Finding, Series
+from ...record.findings import Evidence, Finding, Series, Verdict
 from ...record.run import NET, Subject, part_layers
-from ..claim import Claim, Wish, finding, not_measured, points_at
-from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums
+from ..claim import COMPUTED, Claim, Wish, finding, not_measured, points_at
+from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums, ratios
 
 K1: Final = Claim(
     "K1", "A separable 3×3 pair needs 8 to 9 times fewer operations than a standard convolution.",
@@ -38,7 +38,7 @@ _PAIR_STANDARD: Final = "pair 32→64, standard conv"
 
 
 class Saving(NamedTuple):
-    """A block's pair: its kernel, output channels, and MACs as a pair and as a standard convolution."""
+    """A block's kernel, output channels, and MACs as a pair and as a standard convolution."""
 
     block: str
     kernel: int
@@ -48,12 +48,12 @@ class Saving(NamedTuple):
 
     @property
     def ratio(self) -> Fraction:
-        """How often the standard convolution's MACs hold the pair's."""
+        """MACs of the standard convolution ÷ MACs of the pair."""
         return Fraction(self.standard, self.pair)
 
 
 def timed(subject: Subject) -> tuple[Wish, ...]:
-    """The network, its 3×3 blocks and the pair of K2, separable and standard."""
+    """Return the network, its 3×3 blocks and the pair of K2, separable and standard."""
     standard = _standard(subject)
     parts = [NET, *_threes(subject.table)]
     pairs = [(_PAIR, _example(32, 64, 3)), (_PAIR_STANDARD, _standard(_example(32, 64, 3)))]
@@ -68,7 +68,7 @@ def timed(subject: Subject) -> tuple[Wish, ...]:
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """K1 and K2, counted and measured."""
+    """Judge K1 and K2 by operations and by latency."""
     return (
         _saved(evidence.subject),
         _saved_time(evidence),
@@ -78,7 +78,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def savings(subject: Subject) -> tuple[Saving, ...]:
-    """What the pair of each row saves."""
+    """Return the saving of each row's pair."""
     separable, standard = _separable(subject).graph, _standard(subject).graph
     rows = zip(row_names(subject.table), subject.table.rows, strict=True)
     return tuple(
@@ -103,42 +103,35 @@ def _standard(subject: Subject) -> Subject:
 
 
 def _threes(table: Table) -> dict[str, int]:
-    """The blocks of the table's 3×3 rows, with the rows' numbers."""
+    """Return the blocks of the table's 3×3 rows with the rows' numbers."""
     rows = zip(row_names(table), table.rows, strict=True)
     return {name: number for number, (name, row) in enumerate(rows, 1) if row.kernel == 3}
 
 
 def _saved(subject: Subject) -> Finding:
-    found = savings(subject)
-    threes = [saving for saving in found if saving.kernel == 3]
+    pairs = savings(subject)
+    threes = [saving for saving in pairs if saving.kernel == 3]
     inside = [saving for saving in threes if LOW <= saving.ratio <= HIGH]
-    least = least_width(3)
     working = (
-        "standard / pair = N·k² / (k² + N) = 1 / (1/N + 1/k²), N output channels, k×k kernel",
+        "standard / pair = N·k² / (k² + N) = 1 / (1/N + 1/k²), with N output channels and a k×k kernel",
         *(_range(kernel) for kernel in _KERNELS),
-        *(_line(saving) for saving in found),
+        *(_line(saving) for saving in pairs),
         *_whole(subject),
     )
-    how = "computed, exactly"
     if not threes:
-        return finding(
-            K1, "not testable here", how=how, why="the table has no 3×3 row", found="", working=working
-        )
+        return finding(K1, "not testable here", how=COMPUTED, why="the table has no 3×3 row", working=working)
     others = [saving for saving in threes if saving not in inside]
-    said = f"{len(inside)} of {len(threes)} 3×3 pairs save 8 to 9 times ({_blocks(inside)})"
-    said += f"; the others {_span(others)}" if others else ""
-    fives = [saving for saving in found if saving.kernel != 3]
-    said += f"; larger kernels {_span(fives)}" if fives else ""
-    verdict, why = (
-        ("holds", "") if not others else ("does not hold", "") if not inside else ("holds only if", "")
-    )
-    if verdict == "holds only if":
-        why = f"with {least} output channels or more"
-    return finding(K1, verdict, found=f"{said}.", how=how, why=why, working=working)  # type: ignore[arg-type]
+    result = f"{len(inside)} of {len(threes)} 3×3 pairs save 8 to 9 times ({_blocks(inside)})"
+    result += f"; the others {_span(others)}" if others else ""
+    larger = [saving for saving in pairs if saving.kernel != 3]
+    result += f"; larger kernels {_span(larger)}" if larger else ""
+    why = f"the pair has {least_width(3)} output channels or more" if inside and others else ""
+    verdict: Verdict = "holds if" if why else "does not hold" if others else "holds"
+    return finding(K1, verdict, found=f"{result}.", how=COMPUTED, why=why, working=working)
 
 
 def _whole(subject: Subject) -> tuple[str, ...]:
-    """The network's MACs and parameters, standard by separable."""
+    """Return the network's ratios of MACs and parameters, standard ÷ separable."""
     both = _separable(subject), _standard(subject)
     ours, theirs = (total(count_layers(one.graph)) for one in both)
     return tuple(
@@ -148,18 +141,18 @@ def _whole(subject: Subject) -> tuple[str, ...]:
 
 
 def least_width(kernel: int, times: int = LOW) -> int:
-    """The fewest output channels with which a pair saves `times` times."""
+    """Return the fewest output channels with which a pair saves `times` times."""
     return next(n for n in count(1) if 1 / (Fraction(1, n) + Fraction(1, kernel**2)) >= times)
 
 
 def _range(kernel: int) -> str:
     low = least_width(kernel)
     if kernel**2 <= HIGH:
-        return f"k = {kernel}: 8 or more from N = {low} on, below {kernel**2} always (k² as N grows)"
+        return f"k = {kernel}: 8 or more for N ≥ {low}, always below {kernel**2} (the limit k² for large N)"
     high = least_width(kernel, HIGH)
     exact = 1 / (Fraction(1, high) + Fraction(1, kernel**2)) == HIGH
     last = high if exact else high - 1
-    return f"k = {kernel}: 8 to 9 for N from {low} to {last}; up to {kernel**2} as N grows"
+    return f"k = {kernel}: 8 to 9 for N from {low} to {last}; up to {kernel**2} for large N"
 
 
 def _line(saving: Saving) -> str:
@@ -180,36 +173,34 @@ def _span(found: Sequence[Saving]) -> str:
 
 
 def _saved_time(evidence: Evidence) -> Finding:
-    """Whether 3×3 blocks take 8 times less time too."""
-    sentence = f"Separable 3×3 blocks take {LOW} times less time than standard ones, or less still."
+    """Judge whether 3×3 blocks are 8 times faster too."""
+    sentence = f"Separable 3×3 blocks are at least {LOW} times faster than standard ones."
     blocks = _threes(evidence.subject.table)
     sums: dict[str, Change] = {}
     series: list[Series] = []
     working: list[str] = []
     for name in evidence.backends():
         pairs = {b: [evidence.measured(variant, b, name) for variant in (STANDARD, "")] for b in blocks}
-        found = {b: r for b, pair in pairs.items() if (r := ratio(*pair))}
-        if not found:
-            continue
-        whole = ratio_of_sums([pairs[b][0] for b in found], [pairs[b][1] for b in found])
+        changes = {b: r for b, pair in pairs.items() if (r := ratio(*pair))}
+        whole = ratio_of_sums([pairs[b][0] for b in changes], [pairs[b][1] for b in changes])
         if whole is None:
             continue
         sums[name] = whole
         series.append(
             Series(
-                name, "block", "standard / separable, time",
-                tuple(point for b, r in found.items() for point in points_at(float(blocks[b]), r)),
+                name, "block", "latency, standard ÷ separable",
+                tuple(point for b, r in changes.items() for point in points_at(float(blocks[b]), r)),
             )
         )  # fmt: skip
         net = ratio(*(evidence.measured(v, NET, name) for v in (STANDARD, "")))
-        working += [f"{name}, whole network: time {net}"] if net else []
-        working += [f"{name}, block {b}: time {r}" for b, r in found.items()]
+        working += [f"{name}, whole network: latency {net}"] if net else []
+        working += [f"{name}, block {b}: latency {r}" for b, r in changes.items()]
     if not sums:
         return not_measured(K1, evidence, sentence, _rule(LOW))
     verdict, why = overall({name: at_least(r, LOW) for name, r in sums.items()})
-    said = ", ".join(f"{r} on {name}" for name, r in sums.items())
+    results = ", ".join(f"{r} on {name}" for name, r in sums.items())
     return finding(
-        K1, verdict, found=f"Time of all 3×3 blocks, standard by separable: {said}.", sentence=sentence,
+        K1, verdict, found=f"Latency of all 3×3 blocks, standard ÷ separable: {results}.", sentence=sentence,
         rule=_rule(LOW), how=measured_on(evidence, sums), why=why,
         working=(*_whole(evidence.subject), *working), series=tuple(series),
     )  # fmt: skip
@@ -224,13 +215,13 @@ def _rule(least: float) -> str:
 
 @cache
 def _example(width: int, out: int, kernel: int) -> Subject:
-    """A network whose only block is the pair from `width` to `out` channels, at 56×56."""
+    """Make a network whose only block is the pair from `width` to `out` channels, at 56×56."""
     row = Row(width, out, kernel, 1, se=False, activation="HS")
     return Subject(Table(name=f"pair {width}→{out}", stem=width, rows=(row,), last=8, classes=8), (112, 112))
 
 
 def example(width: int, out: int, kernel: int, said: tuple[int, int]) -> Finding:
-    """K2: the weights of the standard convolution and of the pair, against what was said of them."""
+    """Judge K2: the weights of the standard convolution and of the pair. said: by the article."""
     subject = _example(width, out, kernel)
     (standard,) = _weights(_standard(subject).graph, "standard")
     depthwise, pointwise = _weights(subject.graph, "depthwise", "project")
@@ -242,32 +233,28 @@ def example(width: int, out: int, kernel: int, said: tuple[int, int]) -> Finding
         f"pair: {depthwise:,} + {pointwise:,} = {pair:,}; {standard:,} / {pair:,} = ×{standard / pair:.2f}",
     )
     found = f"{standard:,} and {pair:,}, ×{standard / pair:.2f}."
-    verdict = "holds" if said == (standard, pair) else "does not hold"
-    return finding(K2, verdict, found=found, how="computed, exactly", working=working)  # type: ignore[arg-type]
+    verdict: Verdict = "holds" if said == (standard, pair) else "does not hold"
+    return finding(K2, verdict, found=found, how=COMPUTED, working=working)
 
 
 def _example_time(evidence: Evidence) -> Finding:
-    """Whether the pair of K2 is as much faster as it has fewer MACs."""
+    """Judge whether the pair of K2 is as many times faster as it has fewer MACs."""
     graph = _example(32, 64, 3)
     (saving,) = savings(graph)
     sentence = "The separable pair of 32 to 64 channels is as many times faster as it has fewer MACs."
-    found = {
-        name: r
-        for name in evidence.backends()
-        if (r := ratio(*(evidence.measured(variant, "1", name) for variant in (_PAIR_STANDARD, _PAIR))))
-    }
-    if not found:
+    changes = ratios(evidence, "1", _PAIR_STANDARD, _PAIR)
+    if not changes:
         return not_measured(K2, evidence, sentence, _rule(float(saving.ratio)))
-    verdict, why = overall({name: at_least(r, float(saving.ratio)) for name, r in found.items()})
-    said = ", ".join(f"{r} on {name}" for name, r in found.items())
+    verdict, why = overall({name: at_least(r, float(saving.ratio)) for name, r in changes.items()})
+    results = ", ".join(f"{r} on {name}" for name, r in changes.items())
     return finding(
-        K2, verdict, how=measured_on(evidence, found), why=why, sentence=sentence,
+        K2, verdict, how=measured_on(evidence, changes), why=why, sentence=sentence,
         rule=_rule(float(saving.ratio)),
-        found=f"MACs ×{float(saving.ratio):.2f}; time of the pair with its batch norms and h-swish: {said}.",
-        working=tuple(f"{name}: standard / pair, time {r}" for name, r in found.items()),
+        found=f"MACs ×{float(saving.ratio):.2f}; latency with batch norms and h-swish: {results}.",
+        working=tuple(f"{name}: latency, standard ÷ pair {r}" for name, r in changes.items()),
     )  # fmt: skip
 
 
 def _weights(graph: Graph, *roles: str) -> list[int]:
-    """How many weights each layer of these roles has."""
+    """Return the number of weights of each layer of these roles."""
     return [prod(layer.weights[0].shape) for layer in graph.layers if layer.role in roles]

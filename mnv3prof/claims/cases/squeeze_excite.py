@@ -1,4 +1,4 @@
-"""K3: what squeeze-excite adds to size and time, and what it gains."""
+"""K3: size, latency and accuracy of squeeze-excite."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -10,11 +10,11 @@ from ...cost.memory import arena, peaks
 from ...graph.graph import Graph, Layer
 from ...mobilenetv3.table import Table, row_names
 from ...mobilenetv3.variants import vary
-from ...record.findings import Evidence, Finding, Series
+from ...record.findings import Evidence, Finding, Series, Verdict
 from ...record.run import NET, Subject
-from ..claim import Arm, Claim, Wish, finding, not_measured, not_trained, points_at
-from ..compared import is_slower, measured_on, overall, ratio
-from ..gained import BASE, gain, trained_on, verdict_on_gain
+from ..claim import COMPUTED, Arm, Claim, Wish, finding, not_measured, points_at
+from ..compared import is_slower, measured_on, overall, ratio, ratios
+from ..gained import BASE, finding_on_gain
 
 K3: Final = Claim(
     "K3", "Squeeze-excite makes the model 0.5 % larger and gains 1.2 % top-1.",
@@ -27,12 +27,11 @@ CLAIMS: Final = (K3,)
 WITHOUT: Final = "without SE"
 _NO_COST: Final = "Squeeze-excite has no discernible latency cost, as the paper says."
 _RULE: Final = (
-    f"does not hold if all of the 95 % interval is longer by more than {MARGIN:.0%}; holds if none of it is; "
+    f"does not hold if all of the 95 % interval is slower by more than {MARGIN:.0%}; holds if none of it is; "
     "else hidden by noise"
 )
-_SAID: Final = 0.005
 _ROUNDED: Final = 0.0055
-"""What is still written as 0.5 %."""
+"""Smaller values round to at most 0.5 %."""
 
 
 def _without(table: Table) -> Table:
@@ -43,11 +42,11 @@ ARMS: Final = (Arm(BASE), Arm(WITHOUT, _without))
 
 
 def timed(subject: Subject) -> tuple[Wish, ...]:
-    """The network with and without SE, and each SE module with the block that it stands in."""
-    found = modules(subject.graph)
-    if not found:
+    """Return the network with and without SE, and each SE module with its block."""
+    paths = modules(subject.graph)
+    if not paths:
         return ()
-    inner = [part for block, path in found.items() for part in (path, block)]
+    inner = [part for block, path in paths.items() for part in (path, block)]
     return (
         Wish("", subject, NET),
         Wish(WITHOUT, subject.varied(_without(subject.table)), NET),
@@ -56,13 +55,14 @@ def timed(subject: Subject) -> tuple[Wish, ...]:
 
 
 def modules(graph: Graph) -> dict[str, str]:
-    """The path of each block's SE module."""
+    """Return the path of the SE module by block."""
     return {block.name: layer.path for block, layer in graph.placed() if layer.role == "se_scale"}
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """K3: the size counted, the time measured, the accuracy trained."""
-    return _size(evidence.subject), _time(evidence), _accuracy(evidence)
+    """Judge K3: the size is computed, the latency measured, the accuracy trained."""
+    accuracy = finding_on_gain(K3, evidence, WITHOUT, "Accuracy with SE, compared with no SE")
+    return _size(evidence.subject), _time(evidence), accuracy
 
 
 def _size(subject: Subject) -> Finding:
@@ -75,12 +75,12 @@ def _size(subject: Subject) -> Finding:
     se = cost_of(graph, chain.from_iterable(inside.values()), "squeeze-excite")
     added = {name: _more(getattr(whole, name), getattr(rest, name)) for name in ("params", "macs", "flops")}
     pairs = {
-        "folded peak": (peaks(graph).folded.bytes, peaks(bare).folded.bytes),
+        "fused peak": (peaks(graph).folded.bytes, peaks(bare).folded.bytes),
         "arena": (arena(graph).bytes, arena(bare).bytes),
         "weights": (whole.weight_bytes, rest.weight_bytes),
     }
     found = (
-        f"SE holds {se.params:,} of {whole.params:,} parameters: {added['params']:+.1%}; MACs "
+        f"SE has {se.params:,} of {whole.params:,} parameters: {added['params']:+.1%}; MACs "
         f"{added['macs']:+.2%}, FLOPs {added['flops']:+.2%}, planned arena {_more(*pairs['arena']):+.1%}."
     )
     working = (
@@ -89,12 +89,12 @@ def _size(subject: Subject) -> Finding:
         f"MACs: {whole.macs:,} / {rest.macs:,} − 1 = {se.macs:,} / {rest.macs:,} = {added['macs']:+.2%}",
         f"FLOPs: {whole.flops:,} / {rest.flops:,} − 1 = {added['flops']:+.2%}",
         *(f"{name}, bytes: {a:,} / {b:,} − 1 = {_more(a, b):+.2%}" for name, (a, b) in pairs.items()),
-        "in a block SE has 2·e·q + q + e parameters and 2·e·q MACs, e the expanded width, q the squeezed",
+        "SE of a block: 2·e·q + q + e parameters and 2·e·q MACs, with e expanded and q squeezed channels",
         *(_block_line(graph, block, inside[path]) for block, path in modules(graph).items()),
         *_memory_lines(graph, bare),
     )
-    verdict = "holds" if added["params"] < _ROUNDED else "does not hold"
-    return finding(K3, verdict, found=found, how="computed, exactly", working=working)  # type: ignore[arg-type]
+    verdict: Verdict = "holds" if added["params"] < _ROUNDED else "does not hold"
+    return finding(K3, verdict, found=found, how=COMPUTED, working=working)
 
 
 def _block_line(graph: Graph, block: str, inside: Sequence[Layer]) -> str:
@@ -108,10 +108,10 @@ def _block_line(graph: Graph, block: str, inside: Sequence[Layer]) -> str:
 
 
 def _memory_lines(graph: Graph, bare: Graph) -> list[str]:
-    """Of each block with SE, the most bytes of activations alive while it runs, with SE and without."""
+    """Compare the most bytes of live activations in each block with SE and without."""
     with_se, without = (dict(zip(g.block_names, peaks(g).folded.blocks, strict=True)) for g in (graph, bare))
     return [
-        f"block {block}, bytes alive: {with_se[block]:,} / {without[block]:,} − 1 "
+        f"block {block}, live bytes: {with_se[block]:,} / {without[block]:,} − 1 "
         f"= {_more(with_se[block], without[block]):+.2%}"
         for block in modules(graph)
     ]
@@ -122,46 +122,30 @@ def _more(value: int, base: int) -> float:
 
 
 def _time(evidence: Evidence) -> Finding:
-    found = {
-        name: r
-        for name in evidence.backends()
-        if (r := ratio(evidence.measured("", NET, name), evidence.measured(WITHOUT, NET, name)))
-    }
-    if not found:
+    changes = ratios(evidence, NET, "", WITHOUT)
+    if not changes:
         return not_measured(K3, evidence, _NO_COST, _RULE)
-    slower = {name: is_slower(r) for name, r in found.items()}
+    slower = {name: is_slower(r) for name, r in changes.items()}
     verdict, why = overall({name: None if s is None else not s for name, s in slower.items()})
-    series, working = (
-        [],
-        [f"{name}: the network with SE by the one without, time {r}" for name, r in found.items()],
-    )
-    for name in found:
+    working = [f"{name}: time of the network with SE ÷ without {r}" for name, r in changes.items()]
+    series = []
+    for name in changes:
         points = []
         for number, (block, path) in _numbered(evidence):
             share = ratio(evidence.measured("", path, name), evidence.measured("", block, name))
             if share:
                 points += points_at(float(number), share)
-                working.append(f"{name}, block {block}: the SE module alone by its block, time {share}")
-        series.append(Series(name, "block", "SE's share of the block's time", tuple(points)))
-    said = ", ".join(f"{r} on {name}" for name, r in found.items())
+                working.append(f"{name}, block {block}: time of the SE module alone ÷ its block {share}")
+        series.append(Series(name, "block", "SE's share of the block's latency", tuple(points)))
+    results = ", ".join(f"{r} on {name}" for name, r in changes.items())
     return finding(
-        K3, verdict, how=measured_on(evidence, found), why=why, working=tuple(working), series=tuple(series),
-        found=f"Latency of the network with SE by the one without: {said}.", sentence=_NO_COST, rule=_RULE,
+        K3, verdict, found=f"Latency of the network, with SE ÷ without: {results}.", why=why, rule=_RULE,
+        how=measured_on(evidence, changes), sentence=_NO_COST, working=tuple(working), series=tuple(series),
     )  # fmt: skip
 
 
 def _numbered(evidence: Evidence) -> list[tuple[int, tuple[str, str]]]:
-    """Each block with SE and its module's path, by the number of its row."""
-    found = modules(evidence.graph)
+    """Return each block with SE and its module's path, by the number of its row."""
+    paths = modules(evidence.graph)
     names = enumerate(row_names(evidence.subject.table), 1)
-    return [(number, (name, found[name])) for number, name in names if name in found]
-
-
-def _accuracy(evidence: Evidence) -> Finding:
-    found = gain(evidence.trials, BASE, WITHOUT)
-    if found is None:
-        return not_trained(K3)
-    verdict, why = verdict_on_gain(found, evidence.trials)
-    how = trained_on(evidence.trials, BASE, WITHOUT)
-    said = f"With SE against without: {found}."
-    return finding(K3, verdict, found=said, how=how, why=why, working=found.working)
+    return [(number, (name, paths[name])) for number, name in names if name in paths]

@@ -1,4 +1,4 @@
-"""T1 to T3: what the article's listings would build if they were taken at their word."""
+"""T1 to T3: the networks that the article's listings build if they are taken literally."""
 
 from itertools import pairwise
 from math import prod
@@ -11,7 +11,7 @@ from ...graph.graph import Graph
 from ...mobilenetv3.table import Row, Table, in_widths, make_divisible, row_names
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
-from ..claim import Claim, finding
+from ..claim import COMPUTED, Claim, finding
 
 T1: Final = Claim(
     "T1", "The listing's hidden_dim = in_channels · expansion builds the network of the table.",
@@ -19,7 +19,7 @@ T1: Final = Claim(
 )  # fmt: skip
 T2: Final = Claim(
     "T2", "The listing's bottleneck has the activation that the table gives each row.",
-    "nl is handed to a bottleneck that has no such parameter", "the paper's Table 1: RE in the first rows",
+    "nl is passed to a bottleneck that has no such parameter", "the paper's Table 1: RE in the first rows",
 )  # fmt: skip
 T3: Final = Claim(
     "T3", "A convolution's bias in front of batch norm changes nothing.",
@@ -27,11 +27,9 @@ T3: Final = Claim(
 )  # fmt: skip
 CLAIMS: Final = (T1, T2, T3)
 
-_EXACT: Final = "computed, exactly"
-
 
 class Literal(NamedTuple):
-    """A row as the listing builds it: its hidden width, parameters and MACs."""
+    """Hidden width, parameters and MACs of a row as the listing builds it."""
 
     hidden: int
     params: int
@@ -39,15 +37,15 @@ class Literal(NamedTuple):
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """The three traps."""
+    """Judge T1 to T3."""
     graph = evidence.graph
     return _hidden(evidence.subject), _activation(evidence.subject), bias_finding(graph, biases(graph))
 
 
 def literal_row(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> Literal:
-    """The row with hidden = width · expand, its convolutions and batch norms as in the paper.
+    """Compute the row with hidden = width · expand, its convolutions and batch norms as in the paper.
 
-    sizes: pixels of the block's input and output. Widths beyond what a table allows are allowed here:
+    sizes: pixels of the block's input and output. Widths may exceed the limits of a table.
     parameters = w·h + 2h + h·k² + 2h [+ SE: 2·h·q + q + h] + h·o + 2o; MACs = w·h·in + h·k²·out
     [+ 2·h·q] + h·o·out; no expand convolution where h = w.
     """
@@ -67,7 +65,7 @@ def literal_row(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> L
 
 
 def literal_rows(subject: Subject) -> tuple[Literal, ...]:
-    """Every row of the network's table as the listing builds it, by separable convolutions."""
+    """Compute every row of the network's table as the listing builds it."""
     table = subject.table
     pixels = [prod(block.layers[-1].out_shape[1:]) for block in subject.graph.blocks[: len(table.rows) + 1]]
     return tuple(
@@ -87,20 +85,20 @@ def _hidden(subject: Subject) -> Finding:
     working = (
         "hidden = in · expand; parameters = in·h + 2h + h·k² + 2h + [2·h·q + q + h] + h·out + 2·out",
         *(
-            f"row {n}: {width} · {row.expand} = {r.hidden:,} channels for {row.expand}: "
-            f"{r.params:,} parameters for {block.params:,}, {r.macs:,} MACs for {block.macs:,}"
+            f"row {n}: {width} · {row.expand} = {r.hidden:,} channels instead of {row.expand}: "
+            f"{r.params:,} parameters instead of {block.params:,}, {r.macs:,} MACs instead of {block.macs:,}"
             for n, (r, row, width, block) in enumerate(
                 zip(rows, table.rows, in_widths(table), blocks, strict=True), 1
             )
         ),
-        f"in total: {params:,} parameters for {ours.params:,}, {products:,} MACs for {ours.macs:,}",
+        f"total: {params:,} parameters, not {ours.params:,}; {products:,} MACs, not {ours.macs:,}",
     )  # fmt: skip
     same = all(r.hidden == row.expand for r, row in zip(rows, table.rows, strict=True))
     found = (
-        f"The widest row would have {max(r.hidden for r in rows):,} channels, the network {params:,} "
+        f"The widest row has {max(r.hidden for r in rows):,} channels, the network {params:,} "
         f"parameters (×{params / ours.params:,.0f}) and {products:,} MACs (×{products / ours.macs:,.0f})."
     )
-    return finding(T1, "holds" if same else "does not hold", found=found, how=_EXACT, working=working)
+    return finding(T1, "holds" if same else "does not hold", found=found, how=COMPUTED, working=working)
 
 
 def _activation(subject: Subject) -> Finding:
@@ -115,20 +113,20 @@ def _activation(subject: Subject) -> Finding:
         if layer.role == "activation" and block.name in changed
     )
     found = (
-        f"{len(changed)} of {len(table.rows)} rows would get h-swish for another: {elements:,} activations, "
+        f"{len(changed)} of {len(table.rows)} rows get h-swish instead of another: {elements:,} activations, "
         f"FLOPs {theirs.flops / ours.flops - 1:+.2%}; MACs and parameters are the same."
     )
     working = (
         f"rows {', '.join(changed)}: {elements:,} elements" if changed else "no row changes",
         "h-swish costs 5 FLOPs an element, ReLU 1",
-        f"FLOPs: {theirs.flops:,} for {ours.flops:,}, {theirs.flops - ours.flops:+,}",
-        f"MACs: {theirs.macs:,} for {ours.macs:,}; parameters: {theirs.params:,} for {ours.params:,}",
+        f"FLOPs: {theirs.flops:,} instead of {ours.flops:,}, {theirs.flops - ours.flops:+,}",
+        f"MACs: {theirs.macs:,} and {ours.macs:,}; parameters: {theirs.params:,} and {ours.params:,}",
     )
-    return finding(T2, "does not hold" if changed else "holds", found=found, how=_EXACT, working=working)
+    return finding(T2, "does not hold" if changed else "holds", found=found, how=COMPUTED, working=working)
 
 
 class Biases(NamedTuple):
-    """The biases that stand in front of a batch norm: how many, and the additions of one image."""
+    """Biases before batch norms: convolutions, parameters, and additions per image."""
 
     convolutions: int
     params: int
@@ -136,19 +134,19 @@ class Biases(NamedTuple):
 
 
 def biases(graph: Graph) -> Biases:
-    """What the listing's convolutions would have before their batch norms."""
+    """Count the biases that the listing's convolutions have before their batch norms."""
     fed = {layer.inputs[0] for layer in graph.layers if layer.op == "batch_norm"}
     convs = [x for x in graph.layers if x.name in fed and x.operation.weighted and not x.biased]
     return Biases(len(convs), sum(x.out_shape[0] for x in convs), sum(x.elements for x in convs))
 
 
 def bias_finding(graph: Graph, found: Biases) -> Finding:
-    """T3: batch norm takes each channel's mean away, and a bias with it: only the cost stays."""
+    """Judge T3: batch norm subtracts each channel's mean, and with it the bias; the cost remains."""
     ours = total(count(graph))
-    said = (
-        f"{found.convolutions} convolutions would hold {found.params:,} biases "
-        f"({found.params / ours.params:+.2%} parameters) and add {found.flops:,} times an image; batch norm "
-        f"subtracts them again, and folded they are gone."
+    result = (
+        f"{found.convolutions} convolutions have {found.params:,} biases "
+        f"({found.params / ours.params:+.2%} parameters) and {found.flops:,} more additions per image; batch "
+        f"norm subtracts them again, and batch-norm folding removes them."
     )
     working = (
         "batch norm: (x + b − mean(x + b)) = (x − mean(x)): the output is the same for every b",
@@ -157,6 +155,6 @@ def bias_finding(graph: Graph, found: Biases) -> Finding:
         f"additions before folding: their output elements = {found.flops:,}; MACs stay {ours.macs:,}",
     )
     return finding(
-        T3, "does not hold" if found.params else "holds", found=said, how=_EXACT,
-        why="the output is the same, the size is not" if found.params else "", working=working,
+        T3, "does not hold" if found.params else "holds", found=result, how=COMPUTED,
+        why="the output is the same, the size differs" if found.params else "", working=working,
     )  # fmt: skip

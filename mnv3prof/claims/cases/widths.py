@@ -1,4 +1,4 @@
-"""K9: widths that are multiples of 8 against those around them, in time per MAC."""
+"""K9: latency per MAC of widths that are multiples of 8, compared with other widths."""
 
 from statistics import mean
 from typing import Final, NamedTuple
@@ -23,7 +23,7 @@ _INPUT: Final = 28
 
 
 class _Point(NamedTuple):
-    """Nanoseconds per 1,000 MACs at a width, with the median's interval."""
+    """Nanoseconds per 1,000 MACs at a width, with the 95 % interval of the median."""
 
     width: int
     value: float
@@ -32,23 +32,23 @@ class _Point(NamedTuple):
 
 
 def timed(_: Subject) -> tuple[Wish, ...]:
-    """A block of every width from 8 below to 8 above the middle one."""
+    """Return a block of every width from MIDDLE − 8 to MIDDLE + 8."""
     return tuple(Wish(named(width), network(width), _BLOCK) for width in WIDTHS)
 
 
 def named(width: int) -> str:
-    """What the network of a width is called in a run."""
+    """Name the network of a width in a run."""
     return f"width {width}"
 
 
 def network(width: int) -> Subject:
-    """A network whose block 1 has `width` channels throughout, at 14×14: 3×3 depthwise and projection."""
+    """Make a network whose block 1 has `width` channels at 14×14: 3×3 depthwise and projection."""
     row = Row(width, width, 3, 1, se=False, activation="HS")
     return Subject(Table(name=named(width), stem=width, rows=(row,), last=8, classes=8), (_INPUT, _INPUT))
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """K9."""
+    """Judge K9."""
     curves: dict[str, list[_Point]] = {}
     for name in evidence.backends():
         points = [p for w in WIDTHS if (p := _point(w, evidence.measured(named(w), _BLOCK, name)))]
@@ -56,13 +56,13 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
             curves[name] = points
     if not curves:
         return (not_measured(K9, evidence, rule=SLOWER),)
-    dearer = {name: _dearer(points) for name, points in curves.items()}
-    verdict, why = on_a_mobile_chip(*overall({n: is_slower(r) for n, r in dearer.items()}), evidence)
-    said = ", ".join(f"{r} on {name}" for name, r in dearer.items())
+    changes = {name: _others_to_multiples(points) for name, points in curves.items()}
+    verdict, why = on_a_mobile_chip(*overall({n: is_slower(r) for n, r in changes.items()}), evidence)
+    results = ", ".join(f"{r} on {name}" for name, r in changes.items())
     return (
         finding(
             K9, verdict, how=measured_on(evidence, curves), why=why, rule=SLOWER,
-            found=f"A MAC of a width that is no multiple of 8 takes, beside one that is, {said}.",
+            found=f"Time per MAC, other widths ÷ multiples of 8: {results}.",
             working=tuple(_line(name, p) for name, points in curves.items() for p in points),
             series=tuple(
                 Series(name, "channels", "ns per 1,000 MACs", tuple((float(p.width), *p[1:]) for p in points))
@@ -73,21 +73,21 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def products(width: int) -> int:
-    """MACs of the block that is timed: 14 · 14 · (9 · w + w · w)."""
+    """Return the MACs of the block that is timed: 14 · 14 · (9 · w + w · w)."""
     return sum(layer.macs for layer in part_layers(network(width).graph, _BLOCK))
 
 
 def _point(width: int, measured: Measured | None) -> _Point | None:
     timing = measured.timing if measured else None
-    found = timing.summary if timing and timing.status == "ok" else None
-    if timing is None or found is None or timing.contended:
+    summary = timing.summary if timing and timing.status == "ok" else None
+    if timing is None or summary is None or timing.contended:
         return None
     scale = 1e12 / products(width)
-    return _Point(width, *(scale * seconds for seconds in (found.median, found.low, found.high)))
+    return _Point(width, *(scale * seconds for seconds in (summary.median, summary.low, summary.high)))
 
 
-def _dearer(points: list[_Point]) -> Change:
-    """The mean time per MAC of the widths between multiples of 8, by that of the multiples."""
+def _others_to_multiples(points: list[_Point]) -> Change:
+    """Return the ratio of the mean time per MAC of other widths to that of multiples of 8."""
     groups = [[p for p in points if (p.width % 8 == 0) is multiple] for multiple in (False, True)]
     (value, low, high), (base, base_low, base_high) = (
         (mean(p.value for p in g), mean(p.low for p in g), mean(p.high for p in g)) for g in groups
