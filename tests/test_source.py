@@ -581,8 +581,8 @@ def test_the_layers_are_looked_through_once_for_all_timings(tmp_path, monkeypatc
 
 
 def test_a_page_is_inflated_no_further_than_its_first_fault(tmp_path, monkeypatch):
-    inflated, plainly = [], embedded._inflated
-    monkeypatch.setattr(embedded, "_inflated", lambda *given: inflated.append(1) or plainly(*given))
+    inflated, plainly = [], embedded._inflate
+    monkeypatch.setattr(embedded, "_inflate", lambda *given: inflated.append(1) or plainly(*given))
     page = tmp_path / "many.html"
     page.write_text(embedded.embed(b"{}") * 30_000, encoding="utf-8")
     with pytest.raises(InputError, match="document 1: is neither a run nor findings"):

@@ -198,7 +198,7 @@ def test_a_helper_that_dies_ends_in_a_sentence():
         for child in psutil.Process().children(recursive=True):
             if "spawn_main" in " ".join(child.cmdline()):
                 child.kill()
-        with pytest.raises(InputError, match="the process that prepares images has ended"):
+        with pytest.raises(InputError, match="the process that augments images has ended"):
             list(batches(1))
 
 
