@@ -1,4 +1,4 @@
-"""What is learnt from: the digits, and folders of images as people have them."""
+"""Training data: the digits, and folders of images."""
 
 import os
 import shutil

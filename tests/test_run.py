@@ -1,4 +1,4 @@
-"""A run in its file: whole whatever ends it, gone on with, shown again, and refused where it is damaged."""
+"""Run files: atomic at any interrupt, resumed, shown again, and refused if damaged."""
 
 import json
 import os

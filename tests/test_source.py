@@ -1,4 +1,4 @@
-"""What an argument may name, in every command that takes one; each file is read once."""
+"""Kinds of SOURCE in every command; each file is read once."""
 
 import io
 import json
@@ -78,7 +78,7 @@ def here(folder, tmp_path, monkeypatch):
 
 @pytest.fixture
 def typed(monkeypatch):
-    """Lets standard input hold some bytes."""
+    """Sets the bytes of standard input."""
     return lambda data: monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
