@@ -31,7 +31,7 @@ def _shared_by_workers(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _others_wait_for_a_test_that_is_marked_alone(request, tmp_path_factory):
-    """Times that a test holds to a few percent are taken while no other test runs."""
+    """Run tests that are marked `alone` while no other test runs: they check times to a few percent."""
     with Path(_shared_by_workers(tmp_path_factory), "running").open("a") as file:
         alone = request.node.get_closest_marker("alone")
         fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)

@@ -1,4 +1,4 @@
-"""Files and command lines that somebody damaged: what `test_fuzz` gives to the command line."""
+"""Damaged files and command lines, which `test_fuzz` passes to the command line."""
 
 import copy
 import json

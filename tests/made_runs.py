@@ -1,4 +1,4 @@
-"""Runs whose every time is known, as if they had been measured."""
+"""Runs with known times, as if they had been measured."""
 
 import json
 import random
@@ -27,7 +27,7 @@ def made(
     table="small", size=(32, 32), backends=("cpu", "onnxruntime"), slower=None, seed=0, host=HOST, noise=0.01,
     count=50, how=None, subject=None, **fields,
 ):  # fmt: skip
-    """A run of every part; a part in `slower` takes so many times its time. how: a timing's other fields."""
+    """A run of every part. slower: factors of the time, by part. how: other fields of the timings."""
     subject = subject or Subject(read_table(table), size)
     graph = subject.graph
     same, slower = twins(graph), slower or {}

@@ -1,4 +1,4 @@
-"""Runs made up for the report: figures that are known, so that what it says of them can be checked."""
+"""Runs with known values, to check the report's statements."""
 
 import timings as made
 
@@ -27,7 +27,7 @@ def timing(backend, part, seconds, **how):
 def made_run(
     net="small", backends=("cpu", "fast"), odd=("fast", "3"), readings=True, standard=False, **changes
 ):
-    """Each block takes 1 ms on every backend, but `odd`, which takes 5 ms; the network 20 ms, 10 on fast."""
+    """Each block takes 1 ms, except `odd`, 5 ms; the network takes 20 ms, on fast 10 ms."""
     subject = Subject(vary(read_table(net), **changes), (224, 224))
     graph, dense = subject.graph, subject.varied(vary(subject.table, standard_conv=True))
     name = f"{dense.table.name} at 224×224"

@@ -1,4 +1,4 @@
-"""Networks as the measuring side takes them, and what files they are not read from."""
+"""Networks for measurements, and files that are not regular files."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Workers that say what no worker should: main() of each is what a link starts."""
+"""Workers that violate the protocol; a link starts main()."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ def _say(data):
 
 
 def _once(answer):
-    """Say the hello, read a request, and answer with these bytes."""
+    """Send the hello, read a request, and answer with these bytes."""
     _say(HELLO)
     read_frame(sys.stdin.buffer)
     _say(answer)
@@ -57,7 +57,7 @@ def _warn():
 
 
 def _parent():
-    """It has a process of its own when it is ended."""
+    """It has a child process when it is killed."""
     child = subprocess.Popen(["sleep", "60"])
     Path(os.environ["TALK_FILE"]).write_text(str(child.pid), encoding="utf-8")
     _serve(lambda _: time.sleep(60))
@@ -93,5 +93,5 @@ TALK = {
 
 
 def main():
-    """Talk as the environment says."""
+    """Violate the protocol in the way that the environment names."""
     TALK[os.environ["TALK"]]()

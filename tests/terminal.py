@@ -15,7 +15,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def on_terminal(arguments: list[str], columns: int, **environment: str) -> tuple[int, str]:
-    """Exit code and what stood on a terminal of `columns`, escape codes included."""
+    """Exit code and output on a terminal of `columns`, including escape codes."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
@@ -38,5 +38,5 @@ def on_terminal(arguments: list[str], columns: int, **environment: str) -> tuple
 
 
 def without_escapes(text: str) -> str:
-    """`text` as it is read."""
+    """`text` without escape codes."""
     return _ESCAPES.sub("", text)

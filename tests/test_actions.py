@@ -1,4 +1,4 @@
-"""The workflow and the action: valid by GitHub's schemas, their scripts by bash, and our own budgets kept."""
+"""The workflow and the action: valid by GitHub's schemas and bash, and our own budgets."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Each runtime: its types, its threads, its idleness; and devices that work behind the caller's back."""
+"""Each runtime: its dtypes, threads and idle threads; and devices that work asynchronously."""
 
 import time
 import tomllib
@@ -44,7 +44,7 @@ def test_every_runtime_of_this_system_is_here(name):
     ("name", "dtype"), [(name, dtype) for name in HERE for dtype in backend(name).DTYPES if dtype != "fp32"]
 )
 def test_every_type_that_a_runtime_offers_runs(name, dtype):
-    """fp16 and bf16 may be lacking in the processor, which is a reason; int8 may not."""
+    """The CPU may lack fp16 and bf16, but not int8."""
     plan = Plan(
         {"": SMALL},
         (Piece("", "1"), Piece("", "2")),
@@ -85,7 +85,7 @@ def test_vulkan_runs_the_network_as_pytorch_does():
 
 
 class Device:
-    """A device that hands back at once and works on for a known time, as a GPU does."""
+    """A device that returns at once and works for a known time, as a GPU does."""
 
     def __init__(self, seconds):
         self.seconds, self.until, self.waited = seconds, 0.0, 0
@@ -133,7 +133,7 @@ def test_a_call_that_would_not_wait_would_be_seen():
 
 @pytest.mark.parametrize("name", GPUS)
 def test_gpu_backends_wait_for_their_own_device(name, monkeypatch):
-    """The backend itself, on a processor that plays the device."""
+    """The backend itself, with the CPU instead of the device."""
     device = Device(0.002)
     module = backend(name)
     monkeypatch.setattr(getattr(torch, name), "synchronize", device.wait)
@@ -167,7 +167,7 @@ def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
 
 @pytest.mark.parametrize("name", [name for name in HERE if name != "ncnn-vulkan"])  # its device has its own
 def test_one_thread_is_one_processor_for_a_large_output_too(name):
-    """PyTorch hands large outputs over by as many threads as it has, whatever the runtime's own are."""
+    """PyTorch copies large outputs with its own number of threads, not the runtime's."""
     net = subject("large", 224)
     plan = Plan({"": net}, (Piece("", "1"),), (Target(backend=name),), default_folder(), budget_s=0.5)
     (timing,) = measure(plan)
@@ -176,7 +176,7 @@ def test_one_thread_is_one_processor_for_a_large_output_too(name):
 
 
 def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
-    """It would run the ninth one as it is, silently but for fullgraph."""
+    """Without fullgraph it would silently run the ninth one in eager mode."""
     net = subject("small", 32)
     pieces = tuple(Piece("", str(row)) for row in range(1, 12))
     timings = measure(
@@ -240,7 +240,7 @@ def test_errors_by_hand():
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_the_whole_network_in_8_bits_is_right_where_few_pixels_are_left(name):
-    """At 64 x 64 the last blocks have 2 x 2: ranges fitted to other images were off by their half."""
+    """At 64 x 64 the last blocks have 2 x 2 pixels; ranges of other images gave errors of 50 %."""
     pieces = tuple(Piece("", part) for part in ("8", "head", "net"))
     plan = Plan({"": SMALL}, pieces, (Target(backend=name, dtype="int8"),), default_folder(), 0.2)
     for timing in measure(plan):

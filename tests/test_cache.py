@@ -1,4 +1,4 @@
-"""Converted parts kept between runs."""
+"""The cache of converted parts."""
 
 import json
 import os
@@ -125,7 +125,7 @@ def _made(folder, name, data=b"x" * 1_000_000):
 
 
 def test_everything_is_counted_trimmed_and_cleared(tmp_path):
-    """Entries, inductor's files, and what a killed run left; other files in the folder stay."""
+    """Entries, inductor's files and drafts of killed runs; other files in the folder stay."""
     _made(tmp_path, "k")
     (tmp_path / "other").write_bytes(b"x" * 100)
     for name in (".draft-x/a/file", "inductor/aa/file", "inductor/bb/file"):

@@ -1,4 +1,4 @@
-"""`check` as CI calls it: where budgets come from, exit codes, and every format, with hostile names in it."""
+"""`check` as in CI: sources of budgets, exit codes, and all formats, with hostile names."""
 
 import csv
 import io
@@ -214,7 +214,7 @@ NASTY = "a%b\r\n::error::x##[error]y\x00\x1b[31m]]><script>|`&\ud7ff\ufffe,:"
 
 
 def _nasty():
-    """A run whose only time has a reason full of what breaks formats."""
+    """A run with a reason full of characters that could break formats."""
     net = made(backends=("cpu",), how={"status": "crashed", "reason": NASTY})
     found = Found(NASTY, Subject(net.subject.table, (32, 32)), "fp32", 1, net)
     return found, judge(

@@ -1,4 +1,4 @@
-"""The article's claims: computed ones against figures worked out by hand, every verdict against its inverse."""
+"""The article's claims: counts against hand calculations, every verdict against its inverse."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""`claims` as a user runs it: at once, measured for real on two backends, kept and shown again."""
+"""`claims` as a user runs it: computed, measured on two backends, saved and shown again."""
 
 import csv
 import io
@@ -114,7 +114,7 @@ def _findings(path):
 
 
 def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatch):
-    """For real, on two backends: the pair of K2, and the SE module of a network of two rows."""
+    """Measures the pair of K2, and the SE module of a network of two rows, on two backends."""
     monkeypatch.setattr(measure, "_READY_S", 600.0)
     net, path = tmp_path / "net.toml", tmp_path / "found.json"
     net.write_text(SMALL_ROWS, encoding="utf-8")
@@ -152,7 +152,7 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
 
 
 def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
-    """For real: the network in two forms; cpu takes no int8, compiled PyTorch has a stage of its own."""
+    """Measures two variants; cpu does not support int8, compiled PyTorch has its own stage."""
     monkeypatch.setattr(measure, "_READY_S", 600.0)
     path = tmp_path / "net.toml"
     path.write_text(SMALL_ROWS, encoding="utf-8")
@@ -168,7 +168,7 @@ def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
 
 
 def test_a_module_is_given_what_really_reaches_it():
-    """Against what the module puts out while the whole network runs."""
+    """Against the module's output in a run of the whole network."""
     whole = make_network(subject("small", 64))
     for path in ("features.0.2", "features.1.block.1", "features.4.block.3.0", "classifier.1", "features"):
         part = inner_part(whole, path)

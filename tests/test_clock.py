@@ -1,4 +1,4 @@
-"""The timing loop on a clock of its own, where every time is known."""
+"""The timing loop on a fake clock, with known times."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from mnv3prof.device.clock import OTHERS, burst
 
 
 class Machine:
-    """A clock that only a call moves on: by the next of `times`, then by the last one again."""
+    """A clock that a call advances by the next of `times`, then always by the last one."""
 
     def __init__(self, *times):
         self.times, self.now, self.calls = list(times), 0.0, 0

@@ -1,4 +1,4 @@
-"""The one comparison of two timings: against published tables, against counting, and on made noise."""
+"""The comparison of two timings: against published tables, enumeration, and simulated noise."""
 
 import random
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""The saving of depthwise-separable convolution by hand, and what `compare` sets side by side."""
+"""The saving of depthwise-separable convolution by hand, and the tables of `compare`."""
 
 from fractions import Fraction
 

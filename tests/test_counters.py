@@ -1,4 +1,4 @@
-"""The counters' conventions, recovered from the tools themselves."""
+"""The counters' conventions, recovered by running the tools."""
 
 import sys
 from functools import partial

@@ -1,4 +1,4 @@
-"""What is learnt from: the digits, and folders of images as people have them."""
+"""Training data: the digits, and folders of images."""
 
 import os
 import shutil
@@ -149,14 +149,14 @@ def _says(path):
 def test_a_folder_that_cannot_be_learnt_from_is_refused(folder, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
     assert _says(empty) == (
-        f"{empty}: has no folders; expected one folder of images for each of two or more classes"
+        f"{empty}: has no folders; expected two or more folders, each with images of a class"
     )
     assert "no such folder" in _says(empty / "missing")
-    assert "is no folder" in _says(folder / "red" / "0.png")
+    assert "is not a folder" in _says(folder / "red" / "0.png")
     (empty / "only").mkdir()
-    assert "has only the folder only; expected one folder of images for each" in _says(empty)
+    assert "has only the folder only; expected two or more folders" in _says(empty)
     (folder / "green").mkdir()
-    assert "class green has 0 images that can be read; at least 2 are needed" in _says(folder)
+    assert "class green has 0 readable images; expected at least 2" in _says(folder)
     for n in range(3):
         (folder / "green" / f"{n}.png").write_bytes(b"x")
     assert "3 skipped, the first 0.png: Unidentified" in _says(folder)

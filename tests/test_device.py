@@ -1,4 +1,4 @@
-"""What runs beside a runtime: on an old Python, without the rest of the package, one frame at a time."""
+"""The device package: on old Pythons, without the rest of mnv3prof, and its protocol."""
 
 import dataclasses
 import json
@@ -69,7 +69,7 @@ def bare(tmp_path_factory):
 
 
 def _alone(python, bare, code, *more):
-    """What a Python prints that has its standard library, the package, and `more` folders."""
+    """Output of a Python with its standard library, the package, and `more` folders."""
     path = [str(bare), *map(str, more)]
     code = f"import sys; sys.path[:0] = {path!r}; {code}"
     done = subprocess.run([python, "-I", "-S", "-B", "-c", code], capture_output=True, text=True, check=False)

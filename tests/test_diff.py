@@ -1,4 +1,4 @@
-"""`diff`: what changed, by hand, and every time with its verdict; hostile files in one sentence."""
+"""`diff`: changes by hand, verdicts of times, and one error message for hostile files."""
 
 import csv
 import io
@@ -94,7 +94,7 @@ def test_identical_parts_are_told_once_and_parts_are_in_the_networks_order():
 
 
 def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
-    """In the new table row 6 is no longer row 5's twin, so it is timed by itself."""
+    """In the new table row 6 is no longer identical to row 5, so it is timed by itself."""
     table = OLD.subject.table
     rows = (*table.rows[:5], replace(table.rows[5], expand=120), *table.rows[6:])
     subject = Subject(replace(table, rows=rows), OLD.subject.input)
@@ -162,7 +162,7 @@ def test_another_backend_is_compared_where_each_run_has_one():
 
 
 def test_a_target_of_several_is_compared_with_the_same_one_only():
-    """Old: fp32 and int8. New: int8. That fp32 is missing is no reason to compare it with int8."""
+    """Old: fp32 and int8. New: int8, which is compared with the old int8, not with fp32."""
     both = replace(OLD, timings=OLD.timings + made(how={"dtype": "int8"}).timings)
     found = diff(_found(both), _found(made(how={"dtype": "int8"}))).times
     told = {(t.old.target.dtype, t.change.verdict, t.change.reason) for t in found}

@@ -1,4 +1,4 @@
-"""The JSON that users and other programs read: its promised shape, exact and complete."""
+"""The JSON documents for users and other programs: their promised keys, exact and complete."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Exit codes of what measures: 2 for what is known to be impossible, 1 if nothing came of it, else 0."""
+"""Exit codes of measuring commands: 2 if known to be impossible, 1 if all failed, else 0."""
 
 import json
 from time import perf_counter
@@ -85,7 +85,7 @@ def test_one_that_can_run_is_enough(monkeypatch):
 
 
 def test_without_pytorch_a_backend_says_how_to_get_it(monkeypatch):
-    """PyTorch makes the parts that every converter reads."""
+    """Every converter reads PyTorch modules."""
     from mnv3prof.bench import backends
 
     monkeypatch.setattr(backends, "installed", lambda package: "" if package == "torch" else "1")
@@ -165,7 +165,7 @@ def test_an_export_that_fails_exits_with_1_and_writes_nothing(at, says, capsys, 
 
 @pytest.fixture
 def plans(monkeypatch):
-    """What the runtimes would answer, by backend: bytes, or why there are none."""
+    """Answers of the runtimes by backend: bytes, or the reason for none."""
     answers = {}
 
     def asked(subject, names, dtype, batch, *_):

@@ -1,6 +1,6 @@
-"""Whole outputs as they were looked at and found right: tests/expect/, refreshed by `pytest --refresh`.
+"""Whole outputs against reviewed files in tests/expect/, refreshed by `pytest --refresh`.
 
-A golden file can bless nonsense, so its figures are added up here first.
+A golden file can contain wrong numbers, so their sums are checked first.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Damaged files and wrong options: an answer or one sentence, never a traceback, half a file or a flood."""
+"""Damaged files and wrong options: a result or one error message, never a traceback or half a file."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ def test_whatever_is_given_there_is_an_answer_or_a_sentence(
 
 
 def _problem(arguments, code, out, err, folder):
-    """What is wrong with an answer; "" where nothing is."""
+    """The problem with an answer, or ""."""
     if code not in (0, 1, 2):
         return "the exit code"
     if code == 2 and (err.count("\n") != 1 or len(err) > 301 or not err[:-1].isprintable()):

@@ -1,4 +1,4 @@
-"""Budgets read and judged, and times compared: by hand, by scipy, and on runs with a known change in them."""
+"""Budgets read and checked, by hand and on runs with known changes."""
 
 import tomllib
 from fractions import Fraction

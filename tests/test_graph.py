@@ -1,4 +1,4 @@
-"""Networks that no layer table describes: what is counted, folded, alive and shown follows from the graph."""
+"""Graphs of networks without a layer table: counts, fusion, memory and output."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""`latency` and `backends` as a user runs them, on real runtimes and on null."""
+"""`latency` and `backends` as a user runs them, on all runtimes and on null."""
 
 import csv
 import io

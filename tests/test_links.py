@@ -1,4 +1,4 @@
-"""Links: what the scheduler makes of workers that are scripted, and of processes that misbehave."""
+"""Links: the scheduler with scripted workers, and with processes that misbehave."""
 
 import itertools
 import os
@@ -34,12 +34,12 @@ BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3,
 
 
 def right(request):
-    """What a worker answers that does nothing wrong."""
+    """Answers of a correct worker."""
     return {"Begin": Begun(), "Prepare": READY, "Sample": BURST}[request["do"]]
 
 
 def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
-    """The timings by part, and the links that were opened, when all workers follow a script."""
+    """The timings by part, and the opened links, if all workers follow a script."""
     links = []
 
     def worker(target, _):
@@ -244,7 +244,7 @@ def test_the_budget_ends_the_sampling():
 
 
 def _gone(pid, within_s=10):
-    """Whether the process has ended, or ends in time: a signal is acted upon after it was sent."""
+    """True if the process ends within a time limit, since signals are asynchronous."""
     try:
         process = psutil.Process(pid)
         deadline = time.monotonic() + within_s
@@ -478,7 +478,7 @@ def test_a_worker_goes_with_the_process_that_started_it(how):
 
 
 def test_a_folder_with_modules_of_familiar_names_disturbs_no_worker(tmp_path, monkeypatch):
-    """Where a command is run, files may be called as what workers import."""
+    """The current folder may contain files with the names of modules that workers import."""
     for name in ("json", "numpy", "struct", "select", "zlib"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')", encoding="utf-8")
     monkeypatch.chdir(tmp_path)

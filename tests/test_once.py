@@ -1,4 +1,4 @@
-"""Nothing is computed twice in one command: costs, peaks, arenas, expansions, summaries, documents."""
+"""No command computes costs, peaks, arenas, expansions, summaries or documents twice."""
 
 import sys
 from collections import Counter
@@ -43,7 +43,7 @@ def saved(tmp_path_factory):
 
 
 def _calls(arguments):
-    """How often each thing was computed while a command ran, by what it was computed of."""
+    """Number of calls of each function during a command, by argument."""
     found, kept = Counter(), []
 
     def watch(frame, event, _):

@@ -1,4 +1,4 @@
-"""Operators as the runtimes tell them, joined to layers: names and shapes made up, then the real ones."""
+"""Operators joined to layers: with invented names and shapes, then with real ones."""
 
 import json
 

@@ -77,7 +77,7 @@ def test_a_link_stays_a_link(tmp_path):
 
 
 def test_a_reader_sees_the_old_file_or_the_new_one_whole(tmp_path):
-    """The file is another one after the write: whoever had it open still reads all of the old one."""
+    """The write replaces the file: readers that have it open still read the old one."""
     path = tmp_path / "x.csv"
     path.write_text("before", encoding="utf-8")
     with path.open(encoding="utf-8") as reader:
@@ -181,7 +181,7 @@ def test_an_encoding_without_our_symbols_gets_ascii(encoding):
 
 @pytest.mark.parametrize("form", ["json", "csv", "md"])
 def test_a_document_is_utf_8_whatever_the_terminal_knows(form, tmp_path):
-    """Row by row the same bytes as in a file; a name is never turned into question marks."""
+    """The same bytes as in a file; names never become question marks."""
     table = tmp_path / "net.toml"
     table.write_text('name = "réseau 网络 × 🚀"\nrows = [[16, 16, 3, 1, false, "RE"]]\n', encoding="utf-8")
     arguments = ["compare", str(table), "--without-se", "--format", form]

@@ -1,4 +1,4 @@
-"""The report in a real browser: drawn, quiet, closed to the network, usable by keyboard, on paper."""
+"""The report in a browser: charts, no errors, no requests, keyboard, print."""
 
 import io
 import json
@@ -56,7 +56,7 @@ def _cut(run):
 
 
 def _hostile():
-    """Every text of a run as HTML that would take the page."""
+    """A run with HTML that would inject scripts in every text."""
     run = made_run("small", ("cpu", HOSTILE), odd=(HOSTILE, "3"))
     table = msgspec.structs.replace(run.subject.table, name=HOSTILE)
     host = msgspec.structs.replace(
@@ -83,7 +83,7 @@ def browser():
 
 @pytest.fixture
 def show(browser, pages):
-    """Opens a page once it is drawn; afterwards nothing may have been fetched or complained of."""
+    """Opens a page and waits for its charts; then checks that there were no requests or errors."""
     contexts, said, fetched = [], [], []
 
     def open_page(name, width=1440, theme="light", **how):
@@ -270,7 +270,7 @@ def _contrast(one, other):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_texts_in_charts_can_be_read(show, theme):
-    """axe does not look into drawings: the ink against the paper and against both ends of the heat's scale."""
+    """axe ignores charts: text against the background and both ends of the heat map's scale."""
     page = show("one", theme=theme)
     ink, *grounds = page.evaluate(
         """() => ["ink", "paper", "low", "high"].map(name => {
@@ -334,7 +334,7 @@ def test_on_paper_every_heading_stands_and_no_chart_is_clipped(show, name):
 
 
 def _plain(text):
-    """Words with single spaces and no ligatures, which fonts have for fi."""
+    """Words with single spaces and without ligatures such as fi."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 

@@ -1,4 +1,4 @@
-"""The arenas that runtimes plan, beside ours."""
+"""The arenas that runtimes plan, compared with ours."""
 
 import json
 

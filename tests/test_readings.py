@@ -1,4 +1,4 @@
-"""The sheets of --cross-check and --as: everything that a user must see is in them."""
+"""The tables of --cross-check and --as are complete."""
 
 import pytest
 

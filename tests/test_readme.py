@@ -86,7 +86,7 @@ def test_the_python_in_the_readme_runs(capsys):
 
 
 def test_the_budgets_in_the_readme_are_some(tmp_path, capsys, monkeypatch):
-    """Large on this machine that never was: Large keeps those on paper, and nothing was timed."""
+    """Large within the budgets of counts; there are no timings of it."""
     (tmp_path / "pyproject.toml").write_text(_budgets(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert run(["check", "large", "--baseline", "large", "--format", "json"]) == 1

@@ -86,7 +86,7 @@ def test_the_others_are_compared_by_their_median():
 
 
 def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_the_macs():
-    """Of 41 blocks that take 1 ms, one with 9 % of the MACs takes 2: above the notable share, not dear."""
+    """Of 41 blocks of 1 ms, one with 9 % of the MACs takes 2 ms: a high share, but not inefficient."""
     run = made_run("small", backends=("fast",))
     table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[8:] * 13)
     graph = expand(table)
@@ -133,7 +133,7 @@ def test_side_by_side_compares_the_last_with_the_first():
 
 
 def test_noise_takes_the_sentences_that_it_hides():
-    """Calls that differ by 100 %: no fastest backend, no slowest block, no difference between backends."""
+    """With noise of 100 % there is no fastest backend, slowest block or difference between backends."""
     run = made_run()
     loud = [
         msgspec.structs.replace(t, launches=launches([t.seconds * f for f in (0.5, 2, 0.6, 1.8, 0.7, 1.9)]))
@@ -556,7 +556,7 @@ def test_a_source_that_is_not_there_is_named(name, capsys):
 
 
 def test_gaps_are_named_in_the_report():
-    """Parts that are missing, backends that are absent: a report with the gap said."""
+    """The report names missing parts and backends that are not available."""
     run = made_run()
     absent = timing("slow", "1", 1e-3, status="absent", reason="it is not installed")
     absent = msgspec.structs.replace(absent, launches=())

@@ -1,4 +1,4 @@
-"""A run in its file: whole whatever ends it, gone on with, shown again, and refused where it is damaged."""
+"""Run files: atomic at any interrupt, resumed, shown again, and refused if damaged."""
 
 import json
 import os
@@ -209,7 +209,7 @@ def test_ctrl_c_while_asking_for_operators_prints_what_there_is(monkeypatch, tmp
             raise KeyboardInterrupt
         return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
 
-    monkeypatch.setattr(operators, "_ask", ask)
+    monkeypatch.setattr(operators, "_profile", ask)
     path = tmp_path / "run.json"
     command = ["latency", "small", *NULL, "--rows", "1-3", "--ops"]
     assert run([*command, "-o", str(path)]) == 130
@@ -235,7 +235,7 @@ def test_resume_keeps_the_operators_of_other_timings(monkeypatch, tmp_path):
     def ask(worker, timing, *_):
         return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
 
-    monkeypatch.setattr(operators, "_ask", ask)
+    monkeypatch.setattr(operators, "_profile", ask)
     path = tmp_path / "run.json"
     command = ["profile", "small", *NULL, "--ops", "--resume", "-o", str(path)]
     assert run([*command, "--rows", "1"]) == 0

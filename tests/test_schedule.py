@@ -1,4 +1,4 @@
-"""Real worker processes: what they measure, and what becomes of a runtime that goes wrong."""
+"""Real worker processes: their measurements, and the handling of faulty runtimes."""
 
 import os
 

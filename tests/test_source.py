@@ -1,4 +1,4 @@
-"""What an argument may name, in every command that takes one; each file is read once."""
+"""Kinds of SOURCE in every command; each file is read once."""
 
 import io
 import json
@@ -78,7 +78,7 @@ def here(folder, tmp_path, monkeypatch):
 
 @pytest.fixture
 def typed(monkeypatch):
-    """Lets standard input hold some bytes."""
+    """Sets the bytes of standard input."""
     return lambda data: monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
@@ -583,8 +583,8 @@ def test_the_layers_are_looked_through_once_for_all_timings(tmp_path, monkeypatc
 
 
 def test_a_page_is_inflated_no_further_than_its_first_fault(tmp_path, monkeypatch):
-    inflated, plainly = [], embedded._inflated
-    monkeypatch.setattr(embedded, "_inflated", lambda *given: inflated.append(1) or plainly(*given))
+    inflated, plainly = [], embedded._inflate
+    monkeypatch.setattr(embedded, "_inflate", lambda *given: inflated.append(1) or plainly(*given))
     page = tmp_path / "many.html"
     page.write_text(embedded.embed(b"{}") * 30_000, encoding="utf-8")
     with pytest.raises(InputError, match="document 1: is neither a run nor findings"):

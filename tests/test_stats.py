@@ -115,7 +115,7 @@ def test_the_middle_of_an_odd_number_stays(values, half, shift):
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.75, 0.9])
 def test_quantiles_of_pooled_bursts_are_those_of_all_their_calls(share):
-    """Nine values of each of 50 bursts stand for 100 calls each, of a skewed distribution."""
+    """Nine values of each of 50 bursts represent 100 calls each, of a skewed distribution."""
     chance = np.random.default_rng(0)
     bursts = [chance.gamma(4, size=100) for _ in range(50)]
     kept = sorted(v for n, burst in enumerate(bursts) for v in thinned(burst, 9, n * 0.618034 % 1))
@@ -184,7 +184,7 @@ def test_a_burst_is_contended_where_other_load_took_the_cpu(fields, threads, con
 
 
 def test_the_interval_is_that_of_bursts_whose_calls_are_alike():
-    """Between bursts of a machine that wanders, calls say little of how sure their median is."""
+    """The noise between bursts, not between calls, decides the interval of the median."""
     chance = np.random.default_rng(0)
     hits = dict.fromkeys(("bursts", "calls"), 0)
     for _ in range(300):

@@ -1,4 +1,4 @@
-"""Targets: what they are called beside others, and which belong together."""
+"""Targets: their labels among others, and which are compared."""
 
 import json
 import re
@@ -298,7 +298,7 @@ def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
 
 
 def test_of_three_runs_the_same_targets_stand_together():
-    """A: batch 1. B: batch 4. C: both. B's time stands beside C's of the same batch, not beside A's."""
+    """A: batch 1. B: batch 4. C: both. B's time is in the row of C's batch 4, not of A's."""
     one, four = ([timing("cpu", NET, [s] * 9, batch=batch)] for s, batch in ((0.002, 1), (0.004, 4)))
     small = subject("small")
     found = compared_times(views([run_of(small, each) for each in (one, four, [*one, *four])]))

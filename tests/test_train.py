@@ -1,4 +1,4 @@
-"""The recipe: its schedule, loss and optimizer against hand formulas, and a training that is killed."""
+"""The recipe: schedule, loss and optimizer by hand formulas, and killed trainings."""
 
 import math
 import subprocess
@@ -30,7 +30,7 @@ PLAIN = Recipe(epochs=3, batch=8, autoaugment=False)
 
 
 def tiny_data(count=24, size=(12, 16)):
-    """Three classes that a mean tells apart."""
+    """Three classes that differ in the images' mean."""
     chance = torch.Generator().manual_seed(3)
     labels = torch.arange(count) % 3
     images = torch.randn(count, 3, *size, generator=chance) + 2 * labels.view(-1, 1, 1, 1)
@@ -198,7 +198,7 @@ def test_a_helper_that_dies_ends_in_a_sentence():
         for child in psutil.Process().children(recursive=True):
             if "spawn_main" in " ".join(child.cmdline()):
                 child.kill()
-        with pytest.raises(InputError, match="the process that prepares images has ended"):
+        with pytest.raises(InputError, match="the process that augments images has ended"):
             list(batches(1))
 
 

@@ -1,4 +1,4 @@
-"""The claims' trainings: what time allows, what is kept, and the accuracy in 8 bits."""
+"""The claims' trainings: epochs within the time limit, saved files, and int8 accuracy."""
 
 import json
 
@@ -28,7 +28,7 @@ def _trial(arm, seed, epochs, *_):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Trainings that only say that they were asked for; two seconds an epoch."""
+    """Fake trainings that only record the calls, at two seconds per epoch."""
     asked = []
 
     def train(arm, seed, epochs, *rest):
@@ -160,7 +160,7 @@ def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch):
 
 
 def test_train_on_the_command_line_for_real(capsys, tmp_path):
-    """One epoch, one seed: kept, gone on with, and too little to be judged."""
+    """One epoch, one seed: saved, resumed, and too little for a verdict."""
     path = tmp_path / "found.json"
     command = ["claims", "K8", "--train", "--epochs", "1", "--seeds", "1"]
     assert run([*command, "-o", str(path)]) == 0

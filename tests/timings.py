@@ -1,4 +1,4 @@
-"""Timings whose every call is known, and runs of them."""
+"""Timings with known calls, and runs of them."""
 
 from itertools import accumulate, pairwise
 
@@ -12,7 +12,7 @@ HOST = Host(cpu="a processor", cores=2, memory_bytes=1, gpu="", os="", python=""
 
 
 def burst(samples, cpu=1.0, number=0):
-    """A burst of calls that took `samples`; cpu: CPU time by wall time, which other load took if it is small."""
+    """A burst of calls that took `samples`. cpu: CPU time / wall time, small under other load."""
     mean = sum(samples) / len(samples)
     return Burst(
         calls=len(samples), wall_s=thinned(samples, KEPT, number * 0.618034 % 1), mean_s=mean, max_s=max(samples),
@@ -52,5 +52,5 @@ def run_of(subject, timings=(), variants=None, host=HOST, **fields):
 
 
 def as_saved(backend="cpu", part="net", **fields):
-    """A timing of a document, to be damaged."""
+    """A timing as in a document."""
     return {"part": part, "target": {"backend": backend}, **fields}

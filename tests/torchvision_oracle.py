@@ -1,4 +1,4 @@
-"""torchvision, also where its compiled operators do not fit the installed torch."""
+"""torchvision, even if its compiled operators do not fit the installed torch."""
 
 import torch
 

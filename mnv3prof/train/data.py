@@ -159,7 +159,7 @@ def _files(path: Path) -> dict[str, list[Path]]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if len(files) < 2:
         has = f"only the folder {folders[0].name}" if folders else "no folders"
-        raise InputError(f"{path}: has {has}; expected one folder of images for each of two or more classes")
+        raise InputError(f"{path}: has {has}; expected two or more folders, each with images of a class")
     return files
 
 

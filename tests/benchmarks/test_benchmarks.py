@@ -1,6 +1,6 @@
 """Speed, measured: `pytest --benchmark-only tests/benchmarks`. The ordinary tests skip these.
 
-Whole commands are timed against a peer in interleaved pairs, so that a noisy machine hurts both.
+Whole commands are timed against a peer in interleaved pairs, so that noise affects both.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""How true and how fast the measuring is: `pytest --benchmark-only tests/benchmarks -s`."""
+"""Accuracy and speed of measurements: `pytest --benchmark-only tests/benchmarks -s`."""
 
 import json
 import os

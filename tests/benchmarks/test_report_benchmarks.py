@@ -1,4 +1,4 @@
-"""How large and how fast the report is: `pytest --benchmark-only tests/benchmarks/test_report_benchmarks.py -s`."""
+"""Size and speed of the report: `pytest --benchmark-only tests/benchmarks/test_report_benchmarks.py -s`."""
 
 import random
 import shutil
