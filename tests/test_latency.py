@@ -145,19 +145,17 @@ def test_figures_of_the_sheet_by_hand():
     timings += [timing("b", NET, status="crashed", reason="boom")]
     (sheet,) = latency_sheets(_run(*timings))
     stem = sheet.rows[0]
-    # The stem writes 16 x 112 x 112 and reads 3 x 224 x 224 and 448 weights, in fp32: 3.84 MAC a byte;
-    # the machine's ridge lies at 2.
-    assert stem[:3] == ("stem", 5_419_008, "compute")
-    assert stem[3].split() == ["2.000", "±0.0%"] or stem[3].split() == ["2.000", "±", "0.0%"]
-    assert stem[4] == pytest.approx(5_419_008 / 0.002 / 1e9)
-    assert stem[5] == pytest.approx(5_419_008 / 0.002 / 10e9)
-    assert stem[7:9] == (pytest.approx(5.419008), None)  # b has no roof
-    assert sheet.rows[-2][2] == "memory"  # the classifier: a MAC for each 4 bytes of weights
+    assert stem[:2] == ("stem", 5_419_008)
+    assert stem[2].split() == ["2.000", "±0.0%"] or stem[2].split() == ["2.000", "±", "0.0%"]
+    assert stem[3] == pytest.approx(5_419_008 / 0.002 / 1e9)
+    assert stem[4:6] == (pytest.approx(5_419_008 / 0.002 / 10e9), "neither")
+    assert stem[7:9] == (pytest.approx(5.419008), None)  # b has no peak rates
+    assert sheet.rows[-2][5] == "memory"  # the classifier: a MAC for each 4 bytes of weights
     assert sheet.rows[-1][6:] == ("crashed", None, None)
     added, difference, additivity = sheet.totals
-    assert added[3].strip() == "28.000"  # 14 parts of 2 ms
-    assert difference[3].strip() == "-8.000"
-    assert additivity[3].strip() == "×1.400"
+    assert added[2].strip() == "28.000"  # 14 parts of 2 ms
+    assert difference[2].strip() == "-8.000"
+    assert additivity[2].strip() == "×1.400"
     assert added[6] is additivity[6] is None  # nothing is added up where a part is missing
     assert "b crashed: boom (parts: net)." in sheet.notes
     assert "b runs on a chip." in sheet.notes
@@ -165,7 +163,41 @@ def test_figures_of_the_sheet_by_hand():
     assert len(samples_sheet(_run(*timings)).rows) == len(timings)
 
 
-def test_shares_of_the_roof_by_hand():
+@pytest.mark.parametrize(
+    ("part", "seconds", "limited_by"),
+    [
+        ("stem", 1e-3, "compute"),  # 5.4 of 10 GMAC/s, and 1.4 of 5 GB/s
+        ("stem", 1.4e-3, "neither"),  # 3.9, and 1.0
+        ("classifier", 2e-3, "memory"),  # 0.8, and 3.2
+        ("classifier", 4e-3, "neither"),  # 0.4, and 1.6
+        ("stem", 0.5e-3, "compute"),
+    ],
+)
+def test_what_limits_a_part_is_the_peak_that_it_comes_near(part, seconds, limited_by):
+    """The stem moves 4 × (3·224² + 16·112² + 448) = 1.41 MB, the classifier's 1.6 M weights 6.5 MB."""
+    (sheet,) = latency_sheets(_run(timing("a", part, [seconds] * 6)))
+    assert sheet.rows[0][5] == limited_by
+    above = seconds == 0.5e-3  # 10.8 GMAC/s
+    assert any(note.startswith("More than 100 % of peak:") for note in sheet.notes) is above
+
+
+def test_int8_has_no_peak():
+    (sheet,) = latency_sheets(_run(timing("a", "stem", [1e-3] * 6, dtype="int8")))
+    assert sheet.rows[0][4] is None
+    assert any("The peak of int8 is not known" in note for note in sheet.notes)
+
+
+def test_cpu_time_stands_beside_wall_time_where_the_machine_was_busy():
+    busy = timing("a", "stem", [0.003] * 12, cpu=0.5)
+    (sheet,) = latency_sheets(_run(busy, timing("a", "1", [0.001] * 12)))
+    assert [column.title for column in sheet.columns][2:4] == ["a, ms", "CPU time, ms"]
+    assert sheet.rows[0][2].startswith("3.000")
+    assert sheet.rows[0][3].startswith("1.500")
+    assert sheet.rows[0][4] == pytest.approx(5_419_008 / 0.0015 / 1e9)  # by CPU time
+    assert sheet.rows[1][3] is None
+
+
+def test_shares_of_the_peaks_by_hand():
     (row,) = samples_sheet(_run(timing("a", "classifier", [0.002] * 3))).rows
     found = dict(
         zip([c.key for c in samples_sheet(_run(timing("a", "stem", [1.0]))).columns], row, strict=True)
@@ -174,8 +206,8 @@ def test_shares_of_the_roof_by_hand():
     moved = 4 * (macs + 1024 + 1000 + 576 + 2 * 1024 + 1000)  # weights, biases, inputs and outputs
     assert found["macs"] == macs
     assert found["of_peak"] == pytest.approx(macs / 0.002 / 10e9)
-    assert found["of_roof"] == pytest.approx(macs / 0.002 / (macs / moved * 5e9), rel=1e-3)
-    assert found["bound"] == "memory"
+    assert found["of_bandwidth"] == pytest.approx(moved / 0.002 / 5e9, rel=1e-3)
+    assert found["limited_by"] == "memory"
 
 
 def test_identical_rows_are_measured_once_and_shown_as_such():
@@ -184,19 +216,19 @@ def test_identical_rows_are_measured_once_and_shown_as_such():
     (sheet,) = latency_sheets(_run(*timings, timing("a", NET, [0.01] * 3)))
     assert [row[0] for row in sheet.rows][11] == "11 = 10"
     assert sheet.rows[11][1:] == sheet.rows[10][1:]
-    assert sheet.totals[0][3].strip() == "14.000"
+    assert sheet.totals[0][2].strip() == "14.000"
     assert any(note == "Identical blocks are measured once: 6 is 5, 11 is 10." for note in sheet.notes)
 
 
 def test_noisy_drifting_and_scattered_cells_are_marked():
     steady, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
     (sheet,) = latency_sheets(_run(timing("a", "1", few)))
-    assert sheet.rows[0][3].endswith("~")  # however alike they are
+    assert sheet.rows[0][2].endswith("~")  # however alike they are
     assert any("or there are fewer than 6 bursts" in note for note in sheet.notes)
     drifting = timing("a", "2", [0.001] * 18 + [0.0013] * 12, calls=(1,) * 30)
     (sheet,) = latency_sheets(_run(timing("a", "stem", steady), timing("a", "1", noisy), drifting))
-    assert "~" not in sheet.rows[0][3]
-    assert sheet.rows[1][3].endswith("~")
+    assert "~" not in sheet.rows[0][2]
+    assert sheet.rows[1][2].endswith("~")
     assert sheet.totals == ()
     (sentence,) = [note for note in sheet.notes if "times are noisy" in note]
     assert sentence.startswith("2 of 3 times are noisy; the latency drifted while sampling 2 on a")

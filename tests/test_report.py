@@ -119,7 +119,8 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
     assert re.fullmatch(r"fvcore reports [\d,]+; fully reconciled\.", said)
     one = view._replace(grid=view.grid._replace(parts=["1"]))
     assert re.fullmatch(
-        r"Limited by memory: 1 of 1 parts\. Share of the roofline: [\d.]+% \(block 1 on cpu\)\.",
+        r"Timings limited by compute: 0 of 1; by memory: 0 of 1\. "
+        r"Share of the roofline: [\d.]+% \(block 1 on cpu\)\.",
         sentences.roofline(one),
     )
 
@@ -392,7 +393,7 @@ def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, op
         (["-o", "missing/x.html"], "missing/x.html: cannot be written (No such file or directory)"),
         (["-o", "."], ".: is a directory"),
         (["-o", "-"], "-: --output takes a file name"),
-        (["--format", "md", "--open"], "--open: opens the page"),
+        (["--format", "md", "--open"], "--open and --format md cannot be combined"),
         ([], "reports: cannot be created (File exists)"),
     ],
 )

@@ -186,8 +186,8 @@ def roofline(view: View) -> str:
     told = [f"{shares[at]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
     limits = [rate.limited_by for rate in found.values()]
     return (
-        f"Of {len(found)} timings {limits.count('compute')} are limited by compute and "
-        f"{limits.count('memory')} by memory. Share of the roofline: {' to '.join(told)}."
+        f"Timings limited by compute: {limits.count('compute')} of {len(found)}; by memory: "
+        f"{limits.count('memory')} of {len(found)}. Share of the roofline: {' to '.join(told)}."
     )
 
 
