@@ -398,7 +398,7 @@ def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, op
         (["-o", "missing/x.html"], "missing/x.html: cannot be written (No such file or directory)"),
         (["-o", "."], ".: is a directory"),
         (["-o", "-"], "-: --output takes a file name"),
-        (["--format", "md", "--open"], "--open: opens the page"),
+        (["--format", "md", "--open"], "--open and --format md cannot be combined"),
         ([], "reports: cannot be created (File exists)"),
     ],
 )

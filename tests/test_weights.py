@@ -394,9 +394,7 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
     assert run([*resume, "--weights", "net.pt"]) == 0
     capsys.readouterr()
     refused = _refused([*resume, "net.toml", "--classes", "10", "--input", "16"], capsys)
-    assert (
-        "run.json: is a run with net.pt; expected with --resume the same weights" in refused
-    )
+    assert "run.json: is a run with net.pt; expected with --resume the same weights" in refused
     refused = _refused(["latency", "run.json", "--weights", "net.pt"], capsys)
     assert "--weights: run.json is a saved run, whose weights cannot be changed" in refused
 

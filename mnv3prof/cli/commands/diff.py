@@ -35,6 +35,6 @@ def diff(
 
     Example: mnv3prof diff large small
     """
-    difference = changes(*settings.found(open_source(old), open_source(new)))
+    difference = changes(*settings.resolve(open_source(old), open_source(new)))
     result = Result(diff_sheets(difference), changes_sheet(difference), lambda: diff_document(difference))
     emit(result, output)
