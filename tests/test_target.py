@@ -89,13 +89,13 @@ def test_a_batch_is_timed_per_call_and_per_image():
     found = _several([(0.002, {}), (0.004, {"batch": 4})])
     (sheet, *_) = latency_sheets(found)
     titles = [column.title for column in sheet.columns]
-    assert titles[3:] == [
+    assert titles[2:] == [
         "batch 1, ms", "GMAC/s", "% of peak", "batch 4, ms per call", "ms per image", "GMAC/s", "% of peak",
     ]  # fmt: skip
     (row,) = sheet.rows
-    assert row[6].split()[0] == "4.000"
-    assert row[7] == "1.000"
-    assert row[8] == pytest.approx(4 * 56_510_400 / 0.004 / 1e9)
+    assert row[5].split()[0] == "4.000"
+    assert row[6] == "1.000"
+    assert row[7] == pytest.approx(4 * 56_510_400 / 0.004 / 1e9)
     csv = samples_sheet(found)
     at = [column.key for column in csv.columns].index
     assert [(r[at("median_s")], r[at("per_image_s")]) for r in csv.rows] == [(0.002, 0.002), (0.004, 0.001)]

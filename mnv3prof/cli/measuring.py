@@ -172,14 +172,14 @@ def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(selected)
 
 
-def refuse_options(source: str, checkpoint: Checkpoint, asked: bool) -> None:
+def refuse_options(source: str, checkpoint: Checkpoint, changed: bool) -> None:
     """Raise InputError if options would change the saved run that `source` holds.
 
-    asked: whether any option of measuring or of the network except --weights was given.
+    changed: whether any option of measuring or of the network except --weights was given.
     """
     if checkpoint.weights is not None:
         raise InputError(f"--weights: {source} is a saved run, whose weights cannot be changed")
-    if asked:
+    if changed:
         raise InputError(
             f"{source}: is a saved run, which is only shown; expected only output options, e.g. --format"
         )

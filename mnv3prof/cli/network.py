@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True):
         """Return these settings without the options that change the operations."""
         return replace(self, standard_conv=False, dense_depthwise=False, without_se=False, activation=None)
 
-    def found(self, *sources: Source) -> tuple[Found, ...]:
+    def resolve(self, *sources: Source) -> tuple[Found, ...]:
         """Return each source as a saved run, or as a network with these changes.
 
         A network compared with a run gets the run's dtype and batch, and its input unless --input is given.

@@ -89,27 +89,27 @@ def form_of(output: Destination) -> Format:
     return cast("Format", chosen_format(output.format, path, SUFFIXES, "table"))
 
 
-def chosen_format(asked: str | None, path: Path | None, suffixes: Mapping[str, str], printed: str) -> str:
-    """Return the format that was asked for, or that of the suffix of `path`; without a file, `printed`.
+def chosen_format(requested: str | None, path: Path | None, suffixes: Mapping[str, str], printed: str) -> str:
+    """Return the requested format, or that of the suffix of `path`; without a file, `printed`.
 
-    Raises InputError for an unknown suffix, or one of another format than was asked for. Pipes, devices
+    Raises InputError for an unknown suffix, or one of another format than the requested one. Pipes, devices
     and files without a suffix take any format. A format without a suffix of its own may use .txt.
     """
     if path is None or str(path) == "-" or _takes_any(path):
-        return asked or printed
+        return requested or printed
     suffix = path.suffix.lower()
     meant = suffixes.get(suffix)
-    if meant and asked in (None, meant):
+    if meant and requested in (None, meant):
         return meant
     known = shown(suffix)
     expected = f"expected {', '.join(suffixes)}"
-    if asked is None:
+    if requested is None:
         problem = f"the suffix {known} is unknown" if suffix else "has no suffix"
         raise InputError(f"{path}: {problem}; {expected}, or --format")
-    if suffix and not (suffix == ".txt" and asked not in suffixes.values()):
-        own = [each for each, form in suffixes.items() if form == asked] or [".txt"]
-        raise InputError(f"{path}: --format {asked} contradicts the suffix {known}; expected {own[0]}")
-    return asked
+    if suffix and not (suffix == ".txt" and requested not in suffixes.values()):
+        own = [each for each, form in suffixes.items() if form == requested] or [".txt"]
+        raise InputError(f"{path}: --format {requested} contradicts the suffix {known}; expected {own[0]}")
+    return requested
 
 
 def _takes_any(path: Path) -> bool:

@@ -100,9 +100,9 @@ def check(
     wanted, where = _budgets(budget, budgets)
     if baseline is None:
         _refuse_relative(wanted)
-        (new,), old = settings.found(open_source(source)), None
+        (new,), old = settings.resolve(open_source(source)), None
     else:
-        old, new = settings.found(open_source(baseline), open_source(source))
+        old, new = settings.resolve(open_source(baseline), open_source(source))
     judged = judge(wanted, new, old)
     _emit(new, old, judged, where, verdicts)
     if any(each.breach == "error" for each in judged):

@@ -36,7 +36,7 @@ def diff(
 
     Example: mnv3prof diff large small
     """
-    before, after = settings.found(open_source(old), open_source(new))
+    before, after = settings.resolve(open_source(old), open_source(new))
     difference = changes(before, after)
     busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
     sheets = (*busy, *diff_sheets(difference))
