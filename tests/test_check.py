@@ -201,9 +201,9 @@ def test_github(tmp_path, capsys):
     assert run(["check", "small", "--format", "github"]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "::error title=mnv3prof%3A macs ≤ 50M,file=pyproject.toml::macs is 56,510,400, 6,510,400 above the limit "
-        "of 50,000,000 (50M). The blocks that spend most of it: 10 (6,290,496), 11 (6,290,496) and 2 (5,475,456).",
+        "of 50,000,000 (50M). Top contributors: 10 (6,290,496), 11 (6,290,496) and 2 (5,475,456).",
         "::warning title=mnv3prof%3A arena ≤ 1MiB,file=pyproject.toml::arena is 1,404,928 B, 356,352 B above the "
-        "limit of 1,048,576 B (1MiB). The blocks that spend most of it: stem (1,404,928 B), 2 (1,128,960 B) and "
+        "limit of 1,048,576 B (1MiB). Top contributors: stem (1,404,928 B), 2 (1,128,960 B) and "
         "1 (1,003,520 B).",
         "params ≤ 3M: params is 2,542,856, 457,144 below the limit of 3,000,000.",
         "MobileNetV3-Small at 224×224: within 1 of 3 budgets",

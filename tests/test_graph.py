@@ -137,7 +137,7 @@ def test_an_operation_without_a_price_has_no_cost_and_is_named():
 
 def test_totals_that_lack_a_price_say_at_least():
     graph = _mlp()
-    note = "No price is known for gelu (act): MACs and FLOPs are at least what is shown."
+    note = "Not counted: gelu (act). MACs and FLOPs are lower bounds."
     for by in ("block", "op", "layer"):
         sheet = cost_sheet(graph, count(graph), by)
         assert note in sheet.notes
@@ -191,7 +191,7 @@ def test_what_a_tool_counts_of_an_unknown_operation_is_not_known():
     assert {row[0]: row[2] for row in sheet.rows}["gelu"] is None
     assert sheet.totals == (("total", None, 929_562_624),)
     assert to_csv(sheet).splitlines()[2] == "gelu,,"
-    assert "How fvcore counts gelu is not known." in sheet.notes
+    assert "It is unknown how fvcore counts gelu." in sheet.notes
 
 
 def test_weights_that_two_layers_share_are_counted_once():

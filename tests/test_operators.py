@@ -123,7 +123,7 @@ def _run(operators, seconds):
     ("seconds", "says"),
     [
         (1e-3, "100.0% of the part's 1.000 ms."),
-        (2e-3, "50.0% is not accounted for"),
+        (2e-3, "50.0% is spent between the operators"),
         (0.5e-3, "100.0% too much"),
     ],
 )
@@ -151,7 +151,7 @@ def test_the_sum_is_held_against_the_parts_time(seconds, says):
         pytest.approx(macs / 0.8e-3 / 1e9),
     )
     assert sheet.rows[1][0] is None
-    assert "1 of 2 operators are none of our layers" in sheet.notes[0]
+    assert "1 of 2 operators belong to no layer" in sheet.notes[0]
     assert "20.0% of the time" in sheet.notes[0]
     assert says in sheet.notes[1]
 

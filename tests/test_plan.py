@@ -29,7 +29,7 @@ def test_differences_by_hand():
 def test_the_sheets_have_both_sides_and_what_could_not_be_read():
     arenas, tensors = plan_sheets((THEIRS, RuntimePlan("y", reason="not here")), OURS)
     assert OURS.bytes == 160
-    assert arenas.rows[1][:3] == ("mnv3prof, folded", 160, 1.0)
+    assert arenas.rows[1][:3] == ("mnv3prof, fused", 160, 1.0)
     assert arenas.rows[2] == ("x", 300, 300 / 160, 3)
     assert arenas.notes == ("y: not here.",)
     assert tensors.rows[0] == (None, 60, 0, 2, -120, "b")
@@ -73,7 +73,7 @@ def test_plans_are_kept_in_a_run_and_shown_again(profiled, capsys):
     assert run(["memory", str(profiled)]) == 0
     shown = capsys.readouterr().out
     assert shown == asked
-    assert "Tensors that litert has more or fewer of" in shown
+    assert "Different numbers of tensors in litert" in shown
     for other in (["--dtype", "int8"], ["--batch", "2"], ["--without-se"]):
         assert run(["memory", str(profiled), *other]) == 0
         assert "litert" not in capsys.readouterr().out  # it was not planned like that
@@ -81,7 +81,7 @@ def test_plans_are_kept_in_a_run_and_shown_again(profiled, capsys):
 
 def test_plans_are_in_the_report(profiled, tmp_path):
     assert run(["report", str(profiled), "-o", str(tmp_path / "r.html")]) == 0
-    assert "Tensors that litert has more or fewer of" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Different numbers of tensors in litert" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_plans_that_are_there_are_not_asked_for_again(profiled, tmp_path, monkeypatch):

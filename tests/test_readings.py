@@ -36,7 +36,7 @@ def test_a_row_for_each_class_a_column_for_each_tool(sheet):
 
 def test_the_sums_meet_or_the_remainder_is_an_alarm(sheet):
     printed, explained, remainder = sheet.totals
-    assert [row[0] for row in sheet.totals] == ["printed by the tool", "explained", "remainder"]
+    assert [row[0] for row in sheet.totals] == ["counter result", "reconciled", "remainder"]
     assert printed[3] + 3 == explained[3] == FVCORE
     assert remainder[2:] == (0, -3, None, None, None)
     assert sheet.alarms == {len(sheet.rows) + 2}
@@ -46,15 +46,15 @@ def test_the_sums_meet_or_the_remainder_is_an_alarm(sheet):
 
 def test_each_missing_or_unlike_tool_is_said_once(sheet):
     said = " ".join(sheet.notes)
-    assert "Ran torch 2.13.0 and fvcore 0.2." in said
-    assert "fvcore's remainder is -3: its coefficients are those of 0.1.5.post20221221." in said
+    assert "Tools: torch 2.13.0 and fvcore 0.2." in said
+    assert "fvcore is not reconciled (remainder -3): the coefficients are of 0.1.5.post20221221." in said
     assert "thop crashed: ValueError: boom." in said
     assert said.count("calflops is not installed") == 2  # two figures of one tool, each by its name
 
 
 def test_no_tool_at_all_is_said_too():
     sheet = reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS[2:]))
-    assert "Ran none" in sheet.notes[0]
+    assert "Tools: none." in sheet.notes[0]
 
 
 @pytest.mark.parametrize("tool", COUNTERS)
@@ -63,5 +63,5 @@ def test_a_convention_adds_up_and_says_its_closed_form(tool, by):
     sheet = convention_sheet(GRAPH, tool, by)
     assert sum(row[2] for row in sheet.rows) == sheet.totals[0][2] == sum(counted_as(GRAPH, tool))
     assert sum(row[1] for row in sheet.rows) == pytest.approx(1)
-    assert f"{tool} {COUNTERS[tool].version} prints as" in sheet.notes[0]
+    assert f"{tool} {COUNTERS[tool].version} counts as" in sheet.notes[0]
     assert len(sheet.rows) == {"block": 14, "layer": len(GRAPH.layers)}.get(by, len(sheet.rows))

@@ -440,7 +440,7 @@ def test_operators_are_titled_with_the_target_that_they_were_timed_on():
     found = next(section for section in sections([both]) if section.key == "latency")
     (titles,) = [[sheet.title for sheet in panel.sheets] for panel in found.panels]
     operators = [title.partition(": ")[2] for title in titles if "operators of 4" in title]
-    assert operators == ["operators of 4 as fp32 tells them", "operators of 4 as int8 tells them"]
+    assert operators == ["operators of 4, reported by fp32", "operators of 4, reported by int8"]
 
 
 def test_no_two_backends_look_alike():

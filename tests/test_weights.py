@@ -105,10 +105,10 @@ def test_people_read_the_epochs_and_what_the_accuracy_means(here, capsys):
     assert run(["train", "slow.toml", *QUICK, "--batch-size", "700", "-o", "slow.pt"]) == 0
     text = capsys.readouterr().out
     assert "tiny, 10 classes at 16×16: trained on scikit-learn's digits" in text
-    assert "of 359 held-out images right; trained on 1,438 others, in 10 classes." in text
+    assert "of 359 held-out images; trained on 1,438 other images of 10 classes." in text
     # 0.99 ^ 4 = 0.9606
     assert "After 4 steps 96% of batch norm's running averages is still what they began with" in text
-    assert "Weights: slow.pt; latency, profile, report and export take them as --weights." in text
+    assert "Weights: slow.pt, for latency, profile, report and export." in text
     assert (
         run(
             [
@@ -163,7 +163,7 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
     assert [file for file, _ in found["skipped"]] == ["pictures/red/bad.png", "pictures/red/worse.png"]
     assert run(arguments) == 0
     text = capsys.readouterr().out
-    assert "Skipped as no image: pictures/red/bad.png (UnidentifiedImageError: " in text
+    assert "Skipped, not an image: pictures/red/bad.png (UnidentifiedImageError: " in text
     assert "and 1 more (--format json names all)." in text
 
 
@@ -385,7 +385,7 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
     text = capsys.readouterr().out
     weights = read_weights(Path("net.pt")).weights
     says = f"Weights: net.pt (SHA-256 {weights.sha256[:12]}), trained on scikit-learn's digits, "
-    assert f"{says}{weights.accuracy:.1%} of its held-out images right." in " ".join(text.split())
+    assert f"{says}{weights.accuracy:.1%} accuracy on held-out images." in " ".join(text.split())
     assert read_run(here / "run.json").subject.weights == weights
     assert json.loads((here / "run.json").read_bytes())["graphs"][""]["weights"]["file"] == "net.pt"
     assert run(["latency", "run.json"]) == 0

@@ -1,7 +1,7 @@
-"""The report's charts, as plotly's own figures: plain data and layout, which the page's script draws.
+"""Charts of the report as plotly figures: data and layout, which the page's script draws.
 
-Colours are names of the page's style ("var:time"), so that a chart follows its theme. Texts that come
-from a run are escaped here: plotly reads a little HTML.
+Colours are names of the page's style ("var:time"), so that a chart follows its theme. Texts from a run are
+escaped, since plotly interprets some HTML.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ Trace = dict[str, Any]
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """A plotly figure. key: its element's id. alt: what it shows, for who cannot see it.
+    """A plotly figure. key: id of its element. alt: text alternative.
 
-    marks: how many bars, points and cells its data has. wide: pixels that it needs at least.
+    marks: number of bars, points and cells. wide: least width in pixels.
     """
 
     key: str
@@ -48,22 +48,22 @@ _DECADES: Final = [step * 10.0**power for power in range(-6, 7) for step in (1, 
 
 
 def colour(number: int) -> str:
-    """The style's name of the series' colour."""
+    """Return the style's name of a series' colour."""
     return f"var:series-{number % _PALETTE + 1}"
 
 
 def symbol(number: int) -> int:
-    """The series' symbol, another one each time that the colours begin anew."""
+    """Return the symbol of a series; series of the same colour differ in it."""
     return (number + number // _PALETTE) % _PALETTE
 
 
 def label(text: str) -> str:
-    """A text as plotly is to show it, letter by letter, cut where a chart has no room for it."""
+    """Escape a text for plotly, cut to _LABEL characters."""
     return escape(text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…", quote=False)
 
 
 def net_chart(view: View, key: str) -> Chart:
-    """The whole network's time on every target, p10 to p90 as whiskers; per image of several a call."""
+    """Latency of the whole network on every target, per image, with p10 to p90 as whiskers."""
     ranking = view.ranking()[::-1]
     summaries = [(s, target.batch) for target, _ in ranking if (s := _summary(view.timing(NET, target)))]
     several = any(target.batch > 1 for target, _ in ranking)
@@ -78,20 +78,20 @@ def net_chart(view: View, key: str) -> Chart:
             "arrayminus": [(s.median - s.p10) / batch * 1e3 for s, batch in summaries],
         },
     }  # fmt: skip
-    unit = "ms an image" if several else "ms"
+    unit = "ms per image" if several else "ms"
     layout = {"xaxis": {"title": {"text": f"{unit}; whiskers p10 to p90"}, "rangemode": "tozero"},
               "yaxis": {"automargin": True}, "showlegend": False}  # fmt: skip
-    alt = f"Time of {view.name} on {len(ranking)} targets"
+    alt = f"Latency of {view.name} on {len(ranking)} targets"
     return Chart(key, alt, [bars], layout, len(ranking), 90 + 34 * len(ranking))
 
 
 def shares_chart(view: View, key: str) -> Chart:
-    """Each block's share of MACs, parameters, activation bytes, and time on the fastest target."""
+    """Share of MACs, parameters, activation bytes, and latency on the fastest target by block."""
     series = {"MACs": view.mac_shares(), "parameters": view.param_shares(),
               "activation bytes": view.byte_shares()}  # fmt: skip
     fastest = view.fastest()
     if fastest and (times := view.time_shares(fastest)):
-        series[f"time on {view.called(fastest)}"] = times
+        series[f"latency on {view.called(fastest)}"] = times
     blocks = list(view.graph.block_names)
     data = [
         {"type": "bar", "name": label(name), "x": blocks, "y": [found[block] for block in blocks],
@@ -106,7 +106,7 @@ def shares_chart(view: View, key: str) -> Chart:
 
 
 def matrix_chart(view: View, key: str) -> Chart:
-    """Parts × targets: the median per call with its spread, coloured by its share of the target's sum."""
+    """Median per call with its spread, parts × targets, coloured by the share of the target's sum."""
     parts = list(view.grid.parts)
     columns = view.grid.targets
     several = any(target.batch > 1 for target in columns)
@@ -120,7 +120,7 @@ def matrix_chart(view: View, key: str) -> Chart:
         for row in zip(cells, z, strict=True)
     ]
     shown = any(shares.values())
-    if not shown:  # plotly draws no cell, and no text, where there is no number at all
+    if not shown:  # plotly draws neither cells nor texts without numbers
         z = [[0.0 if words else None for words in row] for row in text]
     trace = {
         "type": "heatmap", "x": names, "y": parts, "z": z,
@@ -134,7 +134,7 @@ def matrix_chart(view: View, key: str) -> Chart:
     layout = {"xaxis": {"side": "top", "type": "category", "showgrid": False},
               "yaxis": {**_categories(parts), "autorange": "reversed", "title": {"text": "part"},
                         "showgrid": False}}  # fmt: skip
-    alt = f"Time of each part of {view.name} on each target"
+    alt = f"Latency of each part of {view.name} on each target"
     marks = sum(bool(words) for row in text for words in row)
     lines = max((name.count("<br>") for name in names), default=0)
     high = 110 + 18 * lines + 26 * len(parts)
@@ -142,12 +142,12 @@ def matrix_chart(view: View, key: str) -> Chart:
 
 
 def _stacked(called: str) -> str:
-    """A target's name with a line for each field that differs."""
+    """Write a target's name with a line per field that differs."""
     return "<br>".join(map(label, called.split(", ")))
 
 
 def roofline_chart(view: View, key: str) -> Chart:
-    """Each part's rate over its arithmetic intensity, under the machine's measured rooflines."""
+    """Rate of each part over its arithmetic intensity, and the roofline of the machine."""
     data: list[Trace] = []
     marks = 0
     for number, target in enumerate(view.grid.targets):
@@ -177,36 +177,36 @@ def roofline_chart(view: View, key: str) -> Chart:
         })  # fmt: skip
     layout = {"xaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "MAC per byte moved"}},
               "yaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "GMAC/s"}}}  # fmt: skip
-    return Chart(key, f"Rates of {view.name}'s parts under the machine's rooflines", data, layout, marks, 440)
+    return Chart(key, f"Roofline: rates of the parts of {view.name}", data, layout, marks, 440)
 
 
 def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
-    """Bytes alive while each layer runs, by each definition."""
-    named = (("eager", peaks.eager), ("liveness", peaks.liveness), ("folded", peaks.folded))
+    """Live bytes in each layer, by definition of the peak."""
+    named = (("PyTorch eager", peaks.eager), ("unfused", peaks.liveness), ("fused", peaks.folded))
     names = [layer.name for layer in view.graph.layers]
     data: list[Trace] = [
         {"type": "scatter", "mode": "lines", "name": name, "x": list(range(len(names))),
          "y": [size / 2**20 for size in peak.layers], "text": names,
-         "line": {"shape": "hvh", "width": 2 if name == "folded" else 1.2, "color": colour(number)},
-         "fill": "tozeroy" if name == "folded" else "none",
+         "line": {"shape": "hvh", "width": 2 if name == "fused" else 1.2, "color": colour(number)},
+         "fill": "tozeroy" if name == "fused" else "none",
          "hovertemplate": "%{text}: %{y:.2f} MiB<extra>%{fullData.name}</extra>"}
         for number, (name, peak) in enumerate(named)
         if peak is not None
     ]  # fmt: skip
     top = peaks.folded
     data.append({
-        "type": "scatter", "mode": "markers", "name": "folded peak", "showlegend": False,
+        "type": "scatter", "mode": "markers", "name": "fused peak", "showlegend": False,
         "x": [top.layers.index(top.bytes)], "y": [top.bytes / 2**20], "text": [top.layer],
         "marker": {"color": "var:time", "size": 10, "symbol": "diamond"},
         "hovertemplate": "peak at %{text}: %{y:.2f} MiB<extra></extra>",
     })  # fmt: skip
-    layout = {"xaxis": _layers_axis(view), "yaxis": {"title": {"text": "MiB alive"}, "rangemode": "tozero"}}
-    alt = f"Activation memory of {view.name} layer by layer"
+    layout = {"xaxis": _layers_axis(view), "yaxis": {"title": {"text": "live MiB"}, "rangemode": "tozero"}}
+    alt = f"Activation memory of {view.name} by layer"
     return Chart(key, alt, data, layout, len(names) * (len(data) - 1) + 1, 380, _wide(view))
 
 
 def arena_chart(view: View, arena: Arena, key: str) -> Chart:
-    """The planned arena: each tensor's place (offsets upwards) while it lives (layers to the right)."""
+    """Planned arena: offset of each tensor (upwards) over its lifetime in layers (to the right)."""
     placed = arena.placements
     bars = {
         "type": "bar", "name": "tensors", "x": [(p.first + p.last) / 2 for p in placed],
@@ -219,20 +219,20 @@ def arena_chart(view: View, arena: Arena, key: str) -> Chart:
     }  # fmt: skip
     layout = {"xaxis": _layers_axis(view), "showlegend": False, "barmode": "overlay",
               "yaxis": {"title": {"text": "offset in the arena, MiB"}, "rangemode": "tozero"}}  # fmt: skip
-    alt = f"Where the tensors of {view.name} lie in its arena"
+    alt = f"Placement of the tensors of {view.name} in its arena"
     return Chart(key, alt, [bars], layout, len(placed), 380, _wide(view))
 
 
 def saving_chart(view: View, dense: str, key: str) -> Chart:
-    """How many times a block with one standard convolution costs: in MACs, of the pair, in measured time.
+    """Ratio of standard to separable convolution by block: MACs, the pair alone, measured latency.
 
-    dense: the run's variant that was measured so, or "".
+    dense: the run's variant with standard convolutions, or "".
     """
     table = view.run.subject.table
     blocks = list(row_names(table))
     exact = standard_ratios(view)
     data: list[Trace] = [
-        {"type": "bar", "name": "MACs, exact", "x": blocks, "y": [exact[block] for block in blocks],
+        {"type": "bar", "name": "MACs", "x": blocks, "y": [exact[block] for block in blocks],
          "marker": {"color": "var:macs"}, "hovertemplate": "%{x}: ×%{y:.2f}<extra>MACs</extra>"},
         {"type": "scatter", "mode": "markers", "name": "the pair alone, 1/(1/N + 1/k²)", "x": blocks,
          "y": [pair_saving(row) for row in table.rows],
@@ -242,7 +242,7 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
     for number, (target, found) in enumerate(measured_changes(view, dense).items()):
         rows = {part: found[part] for part in blocks if part in found and found[part].ratio is not None}
         data.append({
-            "type": "scatter", "mode": "markers", "name": f"time on {label(view.called(target))}",
+            "type": "scatter", "mode": "markers", "name": f"latency on {label(view.called(target))}",
             "x": list(rows), "y": [change.ratio for change in rows.values()],
             "customdata": [change.told for change in rows.values()],
             "marker": {"color": colour(number), "size": 9, "symbol": symbol(number),
@@ -251,15 +251,15 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
         })  # fmt: skip
     layout = {
         "xaxis": _categories(blocks),
-        "yaxis": {"title": {"text": "times as much"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "standard ÷ separable"}, "rangemode": "tozero"},
     }
-    alt = f"Standard against depthwise-separable convolution in {view.name}"
+    alt = f"Standard compared with depthwise-separable convolution in {view.name}"
     marks = sum(len(trace["x"]) for trace in data)
     return Chart(key, alt, data, layout, marks, 400, 34 * len(blocks))
 
 
 def counters_chart(found: Reconciliation, key: str) -> Chart:
-    """What each counter's figure is made of: coefficient × quantity, term by term."""
+    """Composition of each counter result: coefficient × quantity by term."""
     tools = [tool.reading.tool for tool in found.tools if tool.reading.printed is not None]
     stacks = {
         term: [COUNTERS[tool].coefficients.get(term, 0) * quantity for tool in tools]
@@ -275,7 +275,7 @@ def counters_chart(found: Reconciliation, key: str) -> Chart:
     layout = {"barmode": "stack", "yaxis": {"title": {"text": "millions counted"}},
               "xaxis": _categories(tools)}  # fmt: skip
     return Chart(
-        key, "What each counter counts", data, layout, len(tools) * len(counted), 440, 70 * len(tools)
+        key, "What each FLOP counter counts", data, layout, len(tools) * len(counted), 440, 70 * len(tools)
     )
 
 
@@ -314,10 +314,11 @@ def _hover(timing: Timing | None, share: float | None) -> str:
     s = _summary(timing)
     if timing is None or s is None:
         return "not measured"
-    said = f"{milliseconds(s.median)}, p10 {milliseconds(s.p10)}, p90 {milliseconds(s.p90)}"
+    text = f"{milliseconds(s.median)}, p10 {milliseconds(s.p10)}, p90 {milliseconds(s.p90)}"
+    text += "<br>noisy" if s.noisy else ""
     if timing.target.batch > 1:
-        said += f"<br>{milliseconds(s.median / timing.target.batch)} an image"
-    return said if share is None else f"{said}<br>{share:.1%} of the blocks' sum"
+        text += f"<br>{milliseconds(s.median / timing.target.batch)} per image"
+    return text if share is None else f"{text}<br>{share:.1%} of the blocks' sum"
 
 
 def _categories(values: Sequence[str]) -> dict[str, Any]:
@@ -325,16 +326,16 @@ def _categories(values: Sequence[str]) -> dict[str, Any]:
 
 
 def _wide(view: View) -> int:
-    """Pixels in which the names under a chart of layers stand apart."""
+    """Return the least width in pixels at which the block names of a layers axis do not overlap."""
     return 40 * len(view.graph.blocks)
 
 
 def _layers_axis(view: View) -> dict[str, Any]:
-    """Each block's name under the middle of its layers."""
-    found: dict[str, list[int]] = {}
+    """Put each block's name under the middle of its layers."""
+    layers: dict[str, list[int]] = {}
     for number, (block, _) in enumerate(view.graph.placed()):
-        found.setdefault(block.name, []).append(number)
-    middles = [(places[0] + places[-1]) / 2 for places in found.values()]
-    names = [name if len(name) <= _TICK else f"{name[: _TICK - 1]}…" for name in found]
+        layers.setdefault(block.name, []).append(number)
+    middles = [(places[0] + places[-1]) / 2 for places in layers.values()]
+    names = [name if len(name) <= _TICK else f"{name[: _TICK - 1]}…" for name in layers]
     return {"tickmode": "array", "tickvals": middles, "ticktext": names, "showgrid": False,
-            "title": {"text": "layers in the order in which they run, by block"}, "tickangle": 0}  # fmt: skip
+            "title": {"text": "layers in execution order, by block"}, "tickangle": 0}  # fmt: skip

@@ -1,7 +1,7 @@
-"""The network drawn: each block's stages as bars whose lengths are their channels, in a table of rows.
+"""Drawing of the network: a table of blocks, whose stages are bars with lengths in channels.
 
-Each stage carries its share of every metric, and the page's style colours it by the one that the
-reader chose; without script or colour the figures stand beside it.
+Each stage has its share of every metric, and the page's style colours it by the selected one. The values are
+shown next to it, also without script.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from ..show.costs import block_summary
 
 _HIGH: Final = 18
 _SE_HIGH: Final = 10
-"""How high a stage is drawn: squeeze-excite, which has few MACs, is a thin bar."""
+"""Height of a stage in pixels; squeeze-excite, which has few MACs, is a thin bar."""
 _WIDTH: Final = 1000.0
 _EDGE: Final = 70.0
-"""Room on the right for the identity's line."""
-METRICS: Final = {"macs": "MACs", "params": "Parameters", "bytes": "Activation bytes", "time": "Time"}
+"""Space on the right for the line of the identity."""
+METRICS: Final = {"macs": "MACs", "params": "Parameters", "bytes": "Activation bytes", "time": "Latency"}
 
 
 class _Stage(NamedTuple):
@@ -36,7 +36,7 @@ class _Stage(NamedTuple):
 
 
 def network_drawing(view: View, key: str) -> str:
-    """The table with its metric switch, as HTML. key: unique in the page."""
+    """Return the table with its metric switch, as HTML. key: unique in the page."""
     fastest = view.fastest()
     times = view.time_shares(fastest) if fastest else {}
     where = view.called(fastest) if fastest else ""
@@ -62,7 +62,7 @@ def network_drawing(view: View, key: str) -> str:
     return (
         f'<div class="network" id="{key}">'
         f'<fieldset class="switch"><legend>Colour by</legend>{switch}</fieldset>'
-        '<table><caption class="hidden">The blocks, their stages with widths to scale, their shares</caption>'
+        '<table><caption class="hidden">Blocks: stages with channels to scale, and shares</caption>'
         '<thead><tr><th scope="col">Block</th><th scope="col">Stages, channels to scale</th>'
         '<th scope="col" class="n">Share</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>{_LEGEND}</div>"
@@ -70,10 +70,9 @@ def network_drawing(view: View, key: str) -> str:
 
 
 _LEGEND: Final = (
-    '<p class="note">A bar is as long as its channels: from above down, expand 1×1 widens, depthwise k×k '
-    "keeps, squeeze-excite (the thin bar, as long as its squeezed width) scales, project 1×1 narrows; the "
-    "dashed line on the right is the identity. Stages of one block share its time, which is measured for "
-    "the block as a whole.</p>"
+    '<p class="note">The length of a bar is its number of channels. From top to bottom: expand 1×1, '
+    "depthwise k×k, squeeze-excite (thin bar, squeezed channels), project 1×1. The dashed line is the "
+    "identity. Latency is measured per block, so all stages of a block have its colour.</p>"
 )
 
 
@@ -84,10 +83,10 @@ def _radio(metric: str, key: str, where: str, *, checked: bool) -> str:
 
 
 def _stages(graph: Graph) -> dict[str, list[_Stage]]:
-    """Each block's stages; a stage is a convolution with all that follows it until the next."""
-    found: dict[str, list[_Stage]] = {block.name: [] for block in graph.blocks}
+    """Return the stages by block: a convolution and what follows it until the next."""
+    stages_of: dict[str, list[_Stage]] = {block.name: [] for block in graph.blocks}
     for (block, layer), cost in zip(graph.placed(), count(graph), strict=True):
-        stages = found[block.name]
+        stages = stages_of[block.name]
         squeezes = layer.role == "se_pool"
         if squeezes or not stages or (layer.operation.weighted and not layer.role.startswith("se_")):
             kind = "se" if squeezes else layer.role or layer.op
@@ -97,7 +96,7 @@ def _stages(graph: Graph) -> dict[str, list[_Stage]]:
         sums = {metric: last.costs[metric] + value for metric, value in _parts(cost).items()}
         narrow, wide = (layer.widths[1],) * 2 if layer.role == "se_reduce" else (last.wide_in, last.wide_out)
         stages[-1] = _Stage(last.kind, narrow, wide, sums)
-    return found
+    return stages_of
 
 
 def _parts(cost: Cost) -> dict[str, float]:
@@ -132,7 +131,7 @@ def _drawing(
     for stage in stages:
         low = top + stage.high
         a, b = stage.wide_in * scale / 2, stage.wide_out * scale / 2
-        # The root spreads small shares: most stages hold a few percent of the dearest.
+        # The root spreads small shares: most stages have a few percent of the largest.
         heat = ";".join(f"--by-{m}:{sqrt(stage.costs[m] / peaks[m]):.3f}" for m in peaks)
         points = (
             f"{middle - a:.1f},{top} {middle + a:.1f},{top} {middle + b:.1f},{low} {middle - b:.1f},{low}"

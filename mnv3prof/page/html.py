@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing but itself: style, script, charts, tables and the runs."""
+"""The report as one self-contained page: style, script, charts, tables and runs."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .report import Panel, Section, Tile
 
 
 class Assets(NamedTuple):
-    """What the page is made of besides its content: style, script, and plotly's script."""
+    """Style and script of the page, and plotly's script."""
 
     css: str
     js: str
@@ -23,7 +23,7 @@ class Assets(NamedTuple):
 
 _NO_SCRIPT: Final = (
     "<noscript><style>figure, .tool, th button::after { display: none; }</style>"
-    '<p class="note">Without script there are no charts, sorting and copying; every figure stands in the '
+    '<p class="note">Without script there are no charts, sorting and copying; all values are in the '
     "tables.</p></noscript>"
 )
 
@@ -31,9 +31,9 @@ _NO_SCRIPT: Final = (
 def page(
     title: str, subtitle: str, sections: Sequence[Section], runs: Sequence[bytes], assets: Assets
 ) -> str:
-    """The whole file. runs: the documents that it is made from, which it keeps.
+    """Return the page. runs: documents that it is made from, which are embedded.
 
-    Only the scripts whose digests stand in its policy run, and nothing is fetched.
+    Its policy permits only its own scripts, by digest, and no requests.
     """
     charts = [chart for section in sections for panel in section.panels for chart in panel.charts]
     scripts = (assets.plotly, assets.js)
@@ -65,11 +65,11 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _charts(charts: Sequence[Chart]) -> str:
-    """The charts as JSON in which no element can begin or end."""
-    plain = [
+    """Write the charts as JSON without < and >, so that it cannot end its element."""
+    documents = [
         {"key": c.key, "data": c.data, "layout": c.layout, "height": c.height, "wide": c.wide} for c in charts
     ]
-    return msgspec.json.encode(plain).decode().replace("<", "\\u003c").replace(">", "\\u003e")
+    return msgspec.json.encode(documents).decode().replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _section(section: Section) -> str:
@@ -84,7 +84,7 @@ def _section(section: Section) -> str:
 
 def _panel(panel: Panel) -> str:
     head = f"<h3>{escape(panel.label)}</h3>" if panel.label else ""
-    said = "".join(f'<p class="say">{escape(sentence)}</p>' for sentence in panel.sentences)
+    sentences = "".join(f'<p class="say">{escape(sentence)}</p>' for sentence in panel.sentences)
     tiles = f'<dl class="tiles">{"".join(map(_tile, panel.tiles))}</dl>' if panel.tiles else ""
     charts = "".join(map(_chart, panel.charts))
     shown = "".join(to_html(sheet, sortable=False) for sheet in panel.open_sheets)
@@ -95,7 +95,7 @@ def _panel(panel: Panel) -> str:
     body = shown + charts
     if panel.beside and charts:
         body = f'<div class="beside"><div>{charts}</div><div>{shown}</div></div>'
-    return f'<div class="panel">{head}{said}{tiles}{panel.drawing}{body}{folded}</div>'
+    return f'<div class="panel">{head}{sentences}{tiles}{panel.drawing}{body}{folded}</div>'
 
 
 def _tile(tile: Tile) -> str:

@@ -1,4 +1,4 @@
-"""Any of the project's data as a pandas DataFrame."""
+"""Data as a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 def frame(data: Sheet | Iterable[msgspec.Struct]) -> pd.DataFrame:
-    """A DataFrame with a row for each struct of `data` (rows of a table, layers of a graph, costs,
-    subtotals, placements, ...) and a column for each field; or the rows of a sheet.
+    """Return a DataFrame with a row per struct of `data` and a column per field, or the rows of a sheet.
 
-    Integers stay integers; where some are absent the column's type is Int64.
-    Raises InputError for anything else.
+    Structs are e.g. rows of a table, layers of a graph, costs, subtotals and placements. Integers stay
+    integers: a column with missing values has the dtype Int64. Raises InputError for other data.
     """
     import pandas as pd
 

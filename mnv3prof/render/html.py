@@ -1,4 +1,4 @@
-"""A table as HTML."""
+"""Sheets as HTML tables."""
 
 import re
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from ..graph.errors import printable
 from .sheet import NUMERIC, Column, Sheet, written
 
 _LONG: Final = 60
-"""A text longer than this is wrapped in its cell."""
+"""Longer texts are wrapped in their cells."""
 
 
 def escape(text: str, *, quote: bool = True) -> str:
-    """`text` as a page shows it: printable, and no markup. quote: whether an attribute may hold it."""
+    """Escape `text` for HTML. quote: escape quotes too, for attributes."""
     return escape_html(printable(text), quote)
 
 
 def to_html(sheet: Sheet, *, sortable: bool = True) -> str:
-    """A table that can be copied, and sorted, its notes under it."""
+    """Return a table with a copy button, sortable columns and notes."""
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in sheet.notes)
     title = escape(sheet.title)
     if not sheet.columns:
@@ -73,7 +73,7 @@ def _cell(value: Any, column: Column, *, first: bool) -> str:
 
 
 def _sortable(value: Any) -> str:
-    """The number by which a cell is sorted, "" where it has none."""
+    """Return the number by which a cell is sorted, or ""."""
     if isinstance(value, (int, float)):
         return repr(value)
     found = re.match(r"[+×]?(-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)", str(value)) if value is not None else None

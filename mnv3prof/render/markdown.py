@@ -10,12 +10,12 @@ from .sheet import NUMERIC, Sheet, bar, plain, written
 
 
 def to_markdown(sheets: Sequence[Sheet]) -> str:
-    """Pipe tables with every column, one heading a sheet."""
+    """Return pipe tables with all columns, a heading per sheet."""
     return "\n".join(map(_markdown, sheets))
 
 
 def to_csv(sheet: Sheet) -> str:
-    """One sheet with a header of keys and every value exact; totals are not in it."""
+    """Return the rows of a sheet, unrounded, under a header of keys; totals are omitted."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([plain(column.key) for column in sheet.columns])

@@ -1,16 +1,16 @@
-"""Numbers as sentences and cells say them."""
+"""Numbers with three or four digits, for sentences and cells."""
 
 
 def compact(value: float) -> str:
-    """A count as a sentence says it: "216.6 M"."""
+    """Format a count: "216.6 M"."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size * 0.99995:  # what rounds up to 1.0 of it
+        if abs(value) >= size * 0.99995:  # rounds up to 1.0
             return f"{value / size:.1f} {unit}"
     return f"{value:,.0f}"
 
 
 def milliseconds(seconds: float) -> str:
-    """A time with three significant digits: "3.21 ms", "412 µs"."""
+    """Format a time with three significant digits: "3.21 ms", "412 µs"."""
     rounded = float(f"{seconds:.3g}")
     scale, unit = (1e3, "ms") if rounded >= 1e-3 else (1e6, "µs")
     digits = 2 if rounded * scale < 10 else 1 if rounded * scale < 100 else 0

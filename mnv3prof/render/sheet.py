@@ -1,4 +1,4 @@
-"""A sheet: titled columns and rows of plain values, which every output format renders."""
+"""Sheets: titled columns and rows of values, which every output format renders."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal
@@ -14,16 +14,19 @@ Kind = Literal[
 NUMERIC: Final = frozenset({"count", "bytes", "share", "percent", "ratio", "number", "figure"})
 BAR_CELLS: Final = 10
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_IN_ASCII: Final = str.maketrans(
+    {"×": "x", "–": "-", "→": "->", "·": "*", "−": "-", "²": "^2", "≥": ">=", "≤": "<=", "÷": "/"}
+)
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-"""What a formula begins with; the wide forms are read as the others."""
+"""First characters of formulas; spreadsheets also accept the wide forms."""
 
 
 class Column(msgspec.Struct, frozen=True):
     """One column.
 
-    key: its name in CSV and data frames. title: its header elsewhere. kind: how a value is written;
-    "prose" is sentences, which are wrapped, "bar" a share of 1 that is drawn only.
-    importance: 0 is always shown; the highest leaves a narrow terminal first.
+    key: name in CSV and data frames. title: header elsewhere. kind: format of the values; "prose" is
+    wrapped sentences, "bar" a share of 1 that is only drawn. importance: 0 is always shown; the highest
+    is dropped first in a narrow terminal.
     """
 
     key: str
@@ -33,10 +36,10 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """Rows of values under columns; `totals` rows are set off below, `notes` are sentences under all.
+    """Rows of values under columns, then `totals` rows, then `notes`, which are sentences.
 
-    stacked: a narrow terminal shows all columns in tables one under another, each led by the first.
-    alarms: indices, over rows and then totals, of those that tell of a failed check.
+    stacked: a narrow terminal shows all columns in several tables, each starting with the first column.
+    alarms: indices of highlighted rows, counted over rows and then totals.
     """
 
     title: str
@@ -49,11 +52,11 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class AtLeast(int):
-    """A count of which only a lower bound is known; it is written with ≥."""
+    """A lower bound of a count, written with ≥."""
 
 
 def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
-    """`value` as people read it; integers in full, bytes in KiB or MiB, an absent value as a dash."""
+    """Format a value: integers in full, bytes in KiB or MiB, None as a dash."""
     if value is None:
         return "-" if ascii_only else "–"
     if isinstance(value, AtLeast):
@@ -79,9 +82,9 @@ def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
 
 
 def plain(value: Any) -> Any:
-    """`value` for CSV: exact numbers, shapes as 3x224x224, nothing for an absent value.
+    """Convert a value for CSV: unrounded numbers, shapes as 3x224x224, "" for None.
 
-    Text is printable and never a formula: an apostrophe precedes what a spreadsheet would compute.
+    Text is printable, and an apostrophe precedes text that a spreadsheet would take for a formula.
     """
     if isinstance(value, tuple):
         return "x".join(map(str, value))
@@ -94,7 +97,7 @@ def plain(value: Any) -> Any:
 
 
 def bar(share: float, *, ascii_only: bool = False) -> str:
-    """`share` of 1 as a bar of at most BAR_CELLS cells, eighths of a cell drawn where they can be."""
+    """Draw a share of 1 as a bar of at most BAR_CELLS cells, in eighths of a cell unless in ASCII."""
     eighths = max(0, min(8 * BAR_CELLS, round(share * 8 * BAR_CELLS)))
     if ascii_only:
         return "#" * round(eighths / 8)
@@ -102,12 +105,12 @@ def bar(share: float, *, ascii_only: bool = False) -> str:
 
 
 def plain_text(text: str, *, ascii_only: bool = False) -> str:
-    """`text` without what a terminal would obey, and in ASCII where it knows nothing else."""
+    """Remove control characters from `text`, and convert it to ASCII if asked."""
     return _ascii(printable(text)) if ascii_only else printable(text)
 
 
 def words(items: Sequence[str]) -> str:
-    """Items as a sentence lists them: a, b and c."""
+    """Join items for a sentence: "a, b and c"."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"
 
 
@@ -124,15 +127,4 @@ def _significant(value: float) -> str:
 
 
 def _ascii(text: str) -> str:
-    for symbol, plain_form in (
-        ("×", "x"),
-        ("–", "-"),
-        ("→", "->"),
-        ("·", "*"),
-        ("−", "-"),
-        ("²", "^2"),
-        ("≥", ">="),
-        ("≤", "<="),
-    ):
-        text = text.replace(symbol, plain_form)
-    return text.encode("ascii", "replace").decode()
+    return text.translate(_IN_ASCII).encode("ascii", "replace").decode()

@@ -17,19 +17,19 @@ _BOX = Box(_RULE.replace("-", "─"))
 _GAP = 2
 _NOTE_WIDTH = 100
 _PROSE = 20
-"""The least width at which sentences are wrapped ..."""
+"""Least width of wrapped sentences ..."""
 _ROOMY = 40
-"""... and the width that they have in a pipe, several columns of them side by side."""
+"""... and their width in a pipe if several columns have them."""
 
 
 def to_terminal(
     sheets: Sequence[Sheet], width: int | None = None, *, color: bool = False, ascii_only: bool = False
 ) -> str:
-    """The sheets one under another.
+    """Return the sheets as text.
 
-    width: cells in a line; columns leave by importance until the rest fits, and a note names them
-        (none leaves where the sheet is stacked). Columns that stay and do not fit side by side stand
-        in tables one under another. None shows every column. A figure is never cut or wrapped.
+    width: cells per line; None shows every column side by side. Columns of a sheet that is not stacked are
+    dropped by importance until the rest fits, and a note names them. Columns that still do not fit
+    continue in further tables. Values are never cut or wrapped, except sentences.
     """
     out = StringIO()
     for n, sheet in enumerate(sheets):
@@ -68,12 +68,12 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
 
 
 def _least(natural: int, column: Column, prose: int = _PROSE) -> int:
-    """The least width of a column: sentences are wrapped, all else is never cut."""
+    """Return the least width of a column; only sentences are wrapped."""
     return min(natural, prose) if column.kind == "prose" else natural
 
 
 def _wrapped(sentence: str, width: int | None, ascii_only: bool) -> str:
-    """`sentence` in lines of at most `width` cells, no figure broken."""
+    """Wrap `sentence` to `width` cells, without breaking words."""
     text = plain_text(sentence, ascii_only=ascii_only)
     return (
         text if width is None else textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
@@ -115,7 +115,7 @@ def _cell(value: object, column: Column, ascii_only: bool, *, bars: bool) -> Tex
 
 
 def _that_fit(columns: Sequence[Column], cells: Sequence[int], width: int | None) -> list[int]:
-    """Indices of the columns to show; those of importance 0 stay whatever the width."""
+    """Return the indices of the columns to show; those of importance 0 are always kept."""
     kept = list(range(len(columns)))
     while width is not None and _span(cells, kept) > width:
         candidates = [n for n in kept if columns[n].importance]
@@ -126,7 +126,7 @@ def _that_fit(columns: Sequence[Column], cells: Sequence[int], width: int | None
 
 
 def _stacked(kept: Sequence[int], cells: Sequence[int], width: int | None) -> list[list[int]]:
-    """The columns of each of the tables that stand one under another, every one led by the first."""
+    """Distribute the columns over tables that fit, each starting with the first column."""
     parts = [list(kept[:1])]
     for n in kept[1:]:
         if width is not None and len(parts[-1]) > 1 and _span(cells, [*parts[-1], n]) > width:
@@ -140,7 +140,7 @@ def _span(cells: Sequence[int], kept: Sequence[int]) -> int:
 
 
 def _dropped(columns: Sequence[Column], kept: Collection[int]) -> list[str]:
-    gone = [column.title for n, column in enumerate(columns) if n not in kept]
-    if not gone:
+    dropped = [column.title for n, column in enumerate(columns) if n not in kept]
+    if not dropped:
         return []
-    return [f"Not shown at this width: {words(gone)}. A wider terminal or a pipe shows all."]
+    return [f"Not shown at this width: {words(dropped)}. A wider terminal or a pipe shows all."]

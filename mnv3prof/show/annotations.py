@@ -1,4 +1,4 @@
-"""Verdicts as the workflow commands by which GitHub annotates a change."""
+"""Verdicts of `check` as GitHub workflow commands, which annotate a change."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from .gate import headline, limit_of, sentence
 
 
 def to_annotations(found: Found, judged: Sequence[Judgement], file: str = "") -> str:
-    """A command a breach, then every other verdict and the headline as plain lines.
+    """Write a command per exceeded budget, then the other verdicts and the headline as plain lines.
 
-    file: where the budgets stand, which is annotated.
+    file: defines the budgets, and is annotated.
     """
     commands = [_command(j, file) for j in judged if j.breach]
     plain = [_plain(f"{limit_of(j)}: {sentence(j)}") for j in judged if not j.breach]
@@ -34,6 +34,6 @@ def _property(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """`text` in one line that the runner cannot take for a command of either form (::, ##[)."""
+    """Write `text` in one line that is no command of either form (::, ##[)."""
     line = " ".join(printable(text).split()).replace("##[", "# #[")
     return line.replace("::", ": :") if line.startswith("::") else line

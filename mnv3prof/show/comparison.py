@@ -1,4 +1,4 @@
-"""The sheets of `compare`: networks side by side, in total and block by block."""
+"""Sheets of `compare`: networks side by side, in total and by block."""
 
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
@@ -14,13 +14,13 @@ from .costs import MAC, products, unpriced_notes
 MOST_NETWORKS: Final = len(ascii_uppercase)
 
 ALIGNED: Final = (
-    "Blocks of different names (12 → 7) are compared since they are of equal structure, or else of the same "
-    "output size; a dash: the network has no counterpart."
+    "Blocks of different names (12 → 7) are compared if they have the same structure or, failing that, the "
+    "same output size. – = no counterpart."
 )
 
 
 def totals_sheet(networks: Sequence[Network]) -> Sheet:
-    """Each total of every network, with ratios to the first."""
+    """Return the totals of each network, with ratios to the first."""
     letters = ascii_uppercase[: len(networks)]
     measures: dict[str, list[int | None]] = {
         "MACs": [products(n.totals)[0] for n in networks],
@@ -29,32 +29,32 @@ def totals_sheet(networks: Sequence[Network]) -> Sheet:
         "weights, bytes": [n.totals.weight_bytes for n in networks],
         "read, bytes": [n.totals.read_bytes for n in networks],
         "written, bytes": [n.totals.write_bytes for n in networks],
-        "eager peak, bytes": [n.peaks.eager.bytes if n.peaks.eager else None for n in networks],
-        "folded peak, bytes": [n.peaks.folded.bytes for n in networks],
+        "PyTorch eager peak, bytes": [n.peaks.eager.bytes if n.peaks.eager else None for n in networks],
+        "fused peak, bytes": [n.peaks.folded.bytes for n in networks],
         "planned arena, bytes": [n.arena.bytes for n in networks],
     }
     columns = (
-        Column("measure", "In total", "text"),
+        Column("measure", "Total", "text"),
         *(Column(letter, letter, "figure") for letter in letters),
         *(Column(f"{letter}/A", f"{letter}/A", "ratio") for letter in letters[1:]),
     )
-    rows = tuple((*_shown(name, values), *_ratios(values)) for name, values in measures.items())
+    rows = tuple((*_formatted(name, values), *_ratios(values)) for name, values in measures.items())
     legend = [f"{letter} = {label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
     unpriced = dict.fromkeys(note for n in networks for note in unpriced_notes(n.graph, n.totals))
     return Sheet("; ".join(legend), columns, rows, notes=("Bytes at fp32, batch 1.", *unpriced))
 
 
-def _shown(name: str, values: Sequence[int | None]) -> tuple[str | None, ...]:
-    """The name without its unit, and the values as people read them."""
+def _formatted(name: str, values: Sequence[int | None]) -> tuple[str | None, ...]:
+    """Return the name without its unit, and the formatted values."""
     name, _, unit = name.partition(", ")
     kind: Kind = "bytes" if unit == "bytes" else "count"
     return (name, *(None if value is None else written(value, kind) for value in values))
 
 
 def blocks_sheet(networks: Sequence[Network], saved: Mapping[str, float]) -> Sheet:
-    """MACs and parameters of each block, with ratios to the first network's.
+    """Return MACs and parameters of each block, with ratios to the first network's.
 
-    saved: by block, the saving of its separable pair, where that is what is compared.
+    saved: saving of the separable pair by block, if separable and standard convolutions are compared.
     """
     letters = ascii_uppercase[: len(networks)]
     columns = [Column("block", "Block", "text")]
@@ -68,37 +68,29 @@ def blocks_sheet(networks: Sequence[Network], saved: Mapping[str, float]) -> She
     names = joined([network.graph for network in networks])
     rows = [
         _row(_named(row), [n.blocks.get(b or "") for n, b in zip(networks, row, strict=True)],
-             saved.get(row[0] or ""))
+             [saved.get(row[0] or "")] if saved else [])
         for row in names
     ]  # fmt: skip
-    total_row = _row("total", [n.totals for n in networks], None)
-    if not saved:
-        rows, total_row = [_without(row, networks) for row in rows], _without(total_row, networks)
+    total_row = _row("total", [n.totals for n in networks], [None] if saved else [])
     notes = [f"{MAC}."]
     if any(len(set(row)) > 1 for row in names):
         notes.append(ALIGNED)
     if saved:
         notes.append(
-            "1/(1/N + 1/k²): what the depthwise + project pair alone saves, N output channels, k×k kernel; "
-            "a block's ratio also holds its expand convolution and squeeze-excite."
+            "1/(1/N + 1/k²): saving of the depthwise + project pair alone, with N output channels and a k×k "
+            "kernel. The ratio of a block includes its expand convolution and squeeze-excite."
         )
     return Sheet("Block by block", tuple(columns), tuple(rows), (total_row,), tuple(notes))
 
 
-def _row(block: str, groups: Sequence[Totals | None], pair: float | None) -> tuple[object, ...]:
+def _row(block: str, groups: Sequence[Totals | None], pair: Sequence[float | None]) -> tuple[object, ...]:
     macs = [products(group)[0] if group else None for group in groups]
     params = [group.params if group else None for group in groups]
-    return (block, *macs, *_ratios(macs), pair, *params, *_ratios(params))
-
-
-def _without(row: tuple[object, ...], networks: Sequence[Network]) -> tuple[object, ...]:
-    """The row without its cell of the pair's saving."""
-    at = 2 * len(networks)
-    return (*row[:at], *row[at + 1 :])
+    return (block, *macs, *_ratios(macs), *pair, *params, *_ratios(params))
 
 
 def _named(row: Sequence[str | None]) -> str:
-    """The name of blocks that are compared, or each network's where they differ: "12 → 7 → –"."""
+    """Return the name of blocks that are compared; "12 → 7 → –" if the networks' names differ."""
     names = ["–" if name is None else name for name in row]
     return names[0] if len(set(names)) == 1 else " → ".join(names)
 
@@ -110,5 +102,5 @@ def _ratios(values: Sequence[int | None]) -> list[float | None]:
 
 
 def label(graph: Graph) -> str:
-    """The network's name and input."""
+    """Return the network's name and input size."""
     return f"{graph.name} at {graph.size}"

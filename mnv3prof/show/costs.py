@@ -1,4 +1,4 @@
-"""The sheets of `table` and `flops`: the network on paper, and its cost block by block."""
+"""Sheets of `table` and `flops`: the layer table, and the computed costs."""
 
 from collections.abc import Sequence
 from math import prod
@@ -52,12 +52,12 @@ NORMS: Final[dict[BatchNorm, str]] = {
 
 
 def at_least(group: Totals) -> str:
-    """The words before the MACs and FLOPs of a group in which an operation has no price."""
+    """Return the prefix of MACs and FLOPs that are lower bounds, or ""."""
     return "at least " if group.unpriced else ""
 
 
 def products(group: Totals) -> tuple[int | None, int | None]:
-    """MACs and FLOPs of a group; if an operation in it has no price, lower bounds, or None for 0."""
+    """Return MACs and FLOPs of a group; lower bounds, or None for 0, if an operation is not counted."""
     if not group.unpriced:
         return group.macs, group.flops
     macs, flops = (AtLeast(value) if value else None for value in (group.macs, group.flops))
@@ -65,12 +65,12 @@ def products(group: Totals) -> tuple[int | None, int | None]:
 
 
 def titled(graph: Graph, what: str) -> str:
-    """A sheet's title: what it shows of which network at which input."""
+    """Return the title of a sheet: network, input size and content."""
     return f"{graph.name} at {graph.size}: {what}"
 
 
 def table_sheet(subject: Subject) -> Sheet:
-    """The table with what follows from it: input widths, spatial sizes, expansion ratios."""
+    """Return the layer table with derived shapes and expansion ratios."""
     table, graph = subject.table, subject.graph
     stem, *blocks, head_block, classifier = graph.blocks
     codes = (table.stem_activation, *(row.activation for row in table.rows), table.head_activation)
@@ -108,7 +108,7 @@ def _out_size(block: Block) -> tuple[int, ...]:
 def cost_sheet(
     graph: Graph, costs: Sequence[Cost], by: By = "block", dtype: Dtype = "fp32", norm: BatchNorm = "folded"
 ) -> Sheet:
-    """What every block, operation or layer costs, its share of the whole, and the totals."""
+    """Return the costs of each block, operation or layer, its share of the MACs, and the totals."""
     whole = total(costs)
     groups = subtotals(graph, costs, by)
     heads, leads = _LEADS[by](graph, groups)
@@ -124,7 +124,7 @@ def cost_sheet(
 
 
 def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
-    """What is not counted, by operation, where an operation has no price."""
+    """Name the operations that are not counted."""
     missing = set(whole.unpriced)
     layers: dict[str, list[str]] = {}
     for layer in graph.layers:
@@ -132,8 +132,8 @@ def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
             layers.setdefault(layer.op, []).append(layer.name)
     if not layers:
         return ()
-    said = [f"{op} ({', '.join([*names[:3], '...'][: len(names)])})" for op, names in layers.items()]
-    return (f"No price is known for {'; '.join(said)}: MACs and FLOPs are at least what is shown.",)
+    ops = [f"{op} ({', '.join([*names[:3], '...'][: len(names)])})" for op, names in layers.items()]
+    return (f"Not counted: {'; '.join(ops)}. MACs and FLOPs are lower bounds.",)
 
 
 def _figures(group: Totals, whole: Totals) -> tuple[object, ...]:
@@ -145,7 +145,7 @@ def _figures(group: Totals, whole: Totals) -> tuple[object, ...]:
 
 
 Lead = tuple[tuple[Column, ...], list[tuple[object, ...]]]
-"""The columns that say what a row is about, and their values row by row."""
+"""The first columns, and their values by row."""
 
 
 def _by_block(graph: Graph, groups: Sequence[Totals]) -> Lead:
@@ -180,7 +180,7 @@ _LEADS: Final = {"block": _by_block, "op": _by_op, "layer": _by_layer}
 
 
 def block_summary(block: Block) -> str:
-    """A block in a few words: "24→72→40, 5×5 /2, SE, RE"."""
+    """Summarize a block: "24→72→40, 5×5 /2, SE, RE"."""
     main = [x for x in block.layers if x.operation.weighted and not x.role.startswith("se_")]
     if not main:
         return ", ".join(dict.fromkeys(layer.operation.title for layer in block.layers))
@@ -195,7 +195,7 @@ def block_summary(block: Block) -> str:
 
 
 def _moves(geometries: Sequence[Geometry]) -> list[str]:
-    """The largest kernel with the stride, and the dilation, of a block's convolutions."""
+    """Return the largest kernel with the stride, and the dilation, of a block's convolutions."""
     if not geometries:
         return []
     kernel = max((g.kernel for g in geometries), key=prod)
@@ -207,12 +207,12 @@ def _moves(geometries: Sequence[Geometry]) -> list[str]:
 
 
 def _sides(values: tuple[int, ...]) -> str:
-    """One number where all axes have it."""
+    """Write a size per axis; equal sizes as one number."""
     return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
 
 
 def _options(table: Table) -> list[str]:
-    """The table's options that are not the paper's, in one sentence."""
+    """Name the options that differ from the paper's."""
     paper = {field.name: field.default for field in msgspec.structs.fields(table)}
     changed = [f"{name} = {getattr(table, name)}" for name in _OPTIONS if getattr(table, name) != paper[name]]
     return [f"Options other than the paper's: {', '.join(changed)}."] if changed else []

@@ -1,4 +1,4 @@
-"""The sheets of `diff`: what changed in total and block by block, and which times changed."""
+"""Sheets of `diff`: changes in total, by block, and in latency."""
 
 from collections.abc import Sequence
 from typing import Final, get_args
@@ -15,14 +15,14 @@ from .timing_notes import NOISY_MARK
 
 TITLES: Final = {
     "macs": "MACs", "flops": "FLOPs", "params": "Params", "weights": "Weights", "read": "Read",
-    "written": "Written", "peak.eager": "Eager peak", "peak.liveness": "Liveness",
-    "peak.folded": "Folded peak", "arena": "Arena",
+    "written": "Written", "peak.eager": "Eager peak", "peak.liveness": "Unfused peak",
+    "peak.folded": "Fused peak", "arena": "Arena",
 }  # fmt: skip
 _IMPORTANCE: Final = ("macs", "params", "peak.folded", "flops", "weights", "written", "read")
 
 
 def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
-    """For the network and each variant: totals, the blocks that changed, the times."""
+    """Return, for the network and each variant, totals, changed blocks and latencies."""
     sheets: list[Sheet] = []
     for variant in dict.fromkeys(each.variant for each in found.figures):
         figures = [each for each in found.figures if each.variant == variant]
@@ -35,7 +35,7 @@ def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
 
 
 def changes_sheet(found: Diff) -> Sheet:
-    """Totals, changed figures of blocks, and all times, one a row and exact, for CSV."""
+    """Return totals, changed metrics of blocks, and all latencies, one per row and unrounded, for CSV."""
     keys = ("variant", "what", "part", "old_part", *FIELDS, "unit", "old", "new", "old_per_image",
             "new_per_image", "ratio", "low", "high", "clock", "verdict", "reason")  # fmt: skip
     rows: list[tuple[object, ...]] = []
@@ -74,14 +74,14 @@ def _named(figure: FigureChange) -> str:
 
 
 def _blocks(figures: Sequence[FigureChange]) -> Sheet:
-    """The blocks of which a figure changed, with the figures that changed in any."""
+    """Return the changed blocks, with the metrics that changed in any of them."""
     blocks: dict[str, dict[str, FigureChange]] = {}
     for each in figures:
         if each.block:
             blocks.setdefault(each.block, {})[each.name] = each
     changed = {block: of for block, of in blocks.items() if any(each.differs for each in of.values())}
     if not changed:
-        return Sheet("No figure of any block changed", (), ())
+        return Sheet("No block changed", (), ())
     names = [n for n in NAMES if any(of[n].differs for of in changed.values() if n in of)]
     columns = [Column("block", "Block", "text")]
     for name in names:
@@ -109,10 +109,10 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     several = len({_targets(t) for t in times}) > len({_targets(t)[0] for t in times})
     arrows = any("→" in _targets(t)[1] for t in times)
     images = any(timing.target.batch > 1 for t in times for timing in (t.old, t.new) if timing)
-    unit = "ms a call" if images else "ms"
+    unit = "ms per call" if images else "ms"
     columns = (
         Column("part", "Part", "text"), Column("place", "Backend", "text"),
-        Column("how", "Measured as", "text", importance=0 if several or arrows else 5),
+        Column("how", "Settings", "text", importance=0 if several or arrows else 5),
         Column("old_ms", f"Old, {unit}", "figure", importance=2),
         Column("new_ms", f"New, {unit}", "figure", importance=1), Column("ratio", "New/old", "ratio"),
         Column("interval", "95 % interval", "figure", importance=3),
@@ -127,15 +127,15 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     counts = [f"{verdicts.count(v)} {v}" for v in get_args(Verdict) if v in verdicts]
     notes = (
         f"{', '.join(counts)}. {VERDICTS}",
-        f"Median ± half of p90 − p10; {NOISY_MARK} noisy.",
+        f"Median ± half the distance from p10 to p90, in % of the median; {NOISY_MARK} is noisy.",
         *_reasons(times, several),
     )
     slower = frozenset(n for n, verdict in enumerate(verdicts) if verdict == "slower")
-    return Sheet(f"Times{f' of {variant}' if variant else ''}", columns, rows, notes=notes, alarms=slower)
+    return Sheet(f"Latency{f' of {variant}' if variant else ''}", columns, rows, notes=notes, alarms=slower)
 
 
 def _targets(change: TimeChange) -> tuple[str, str]:
-    """Where and how it was timed; "old → new" where that is what differs."""
+    """Return place and settings of the timings; "old → new" if they differ."""
     known = [timing.target for timing in (change.old, change.new) if timing]
     places = dict.fromkeys(target.place for target in known)
     settings = dict.fromkeys(target.settings for target in known)
@@ -143,7 +143,7 @@ def _targets(change: TimeChange) -> tuple[str, str]:
 
 
 def _fields(change: TimeChange) -> tuple[object, ...]:
-    """Each field of the target; "old → new" of one that differs."""
+    """Return the fields of the target; "old → new" if they differ."""
     known = [timing.target for timing in (change.old, change.new) if timing]
     return tuple(_one(field, known) for field in FIELDS)
 
@@ -154,7 +154,7 @@ def _one(field: str, targets: Sequence[Target]) -> object:
 
 
 def _named_part(change: TimeChange) -> str:
-    """The part's name in the new network; both names where an aligned block has another one in the old."""
+    """Return the part's name, or "old → new" if an aligned block has different names."""
     old = change.counterpart
     return change.part if old in ("", change.part) else f"{old} → {change.part}"
 
@@ -164,11 +164,11 @@ def _ms(timing: Timing | None) -> str | None:
     if timing is None or timing.status != "ok" or summary is None:
         return timing.status if timing and timing.status != "ok" else None
     batch = timing.target.batch
-    return spread_ms(summary) + (f" ({summary.median / batch * 1e3:.3f} an image)" if batch > 1 else "")
+    return spread_ms(summary) + (f" ({summary.median / batch * 1e3:.3f} per image)" if batch > 1 else "")
 
 
 def _interval(change: Change) -> str | None:
-    """The interval, with the clock where that is not the wall's."""
+    """Write the interval, with the clock if it is not wall time."""
     if change.low is None or change.high is None:
         return None
     clock = "" if change.clock == "wall" else f", {change.clock} time"
@@ -176,7 +176,7 @@ def _interval(change: Change) -> str | None:
 
 
 def _reasons(times: Sequence[TimeChange], several: bool) -> list[str]:
-    """Why times could not be compared, or are unclear for want of an interval, each reason once."""
+    """Return each reason for which times are not comparable or have no interval."""
     reasons: dict[str, list[str]] = {}
     for t in times:
         if t.change.ratio is None:

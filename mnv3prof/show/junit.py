@@ -1,4 +1,4 @@
-"""Verdicts as JUnit XML, which CI systems show as tests."""
+"""Verdicts of `check` as JUnit XML, which CI systems show as tests."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
@@ -11,9 +11,7 @@ from .gate import limit_of, sentence
 
 
 def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
-    """A test a budget: an exceeded one is a failure, one that cannot be judged an error; a warning passes
-    and says so in its output.
-    """
+    """Write a test per budget: exceeded is a failure, not checked an error; warnings pass."""
     failures = [j for j in judged if _kind(j) == "failure"]
     errors = [j for j in judged if _kind(j) == "error"]
     counts = {"tests": len(judged), "failures": len(failures), "errors": len(errors)}
@@ -30,13 +28,13 @@ def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
 def _case(judgement: Judgement) -> Xml.Element:
     name = f"{limit_of(judgement)}{f' ({judgement.measured_as})' if judgement.measured_as else ''}"
     case = Xml.Element("testcase", {"classname": "mnv3prof.check", "name": printable(name)})
-    told = printable(sentence(judgement))
+    message = printable(sentence(judgement))
     kind = _kind(judgement)
     if kind:
-        Xml.SubElement(case, kind, {"message": told, "type": judgement.status}).text = told
+        Xml.SubElement(case, kind, {"message": message, "type": judgement.status}).text = message
     else:
         warning = "warning: " if judgement.breach == "warn" else ""
-        Xml.SubElement(case, "system-out").text = warning + told
+        Xml.SubElement(case, "system-out").text = warning + message
     return case
 
 

@@ -1,4 +1,4 @@
-"""The sheets of `memory`: the peaks, where they are, what is alive there, and the planned arena."""
+"""Sheets of `memory`: the peaks, their live tensors, and the planned arena."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,21 +9,21 @@ from ..graph.graph import Graph
 from ..render.sheet import Column, Sheet, words, written
 from .costs import titled
 
-EAGER: Final = "eager peak"
-LIVENESS: Final = "graph liveness"
-FOLDED: Final = "folded"
+EAGER: Final = "PyTorch eager peak"
+LIVENESS: Final = "unfused peak"
+FOLDED: Final = "fused peak"
 
 _MEANING: Final = {
-    EAGER: "what PyTorch eager holds: each open module call keeps its input",
-    LIVENESS: "every operation writes a buffer of its own, kept until its last reader",
-    FOLDED: "batch norm and activation folded into the layer that feeds them",
+    EAGER: "PyTorch eager, in which every open module call keeps its input",
+    LIVENESS: "every operation has its own output buffer, kept until its last reader",
+    FOLDED: "batch norm and activation fused into the layer before",
 }
 
 
 def summary_sheet(
     graph: Graph, peaks: Peaks, arena: Arena, weight_bytes: int, dtype: Dtype, batch: int, *, image: bool
 ) -> Sheet:
-    """Every figure in bytes, and where its worst moment is."""
+    """Return peaks, arena and weights in bytes, and the location of each peak."""
     columns = (
         Column("what", "Memory", "text"),
         Column("bytes", "Bytes"),
@@ -39,26 +39,26 @@ def summary_sheet(
         else:
             rows.append((name, peak.bytes, peak.bytes, peak.block, peak.layer, _MEANING[name]))
     sums = (
-        ("planned arena", arena.bytes, "one buffer for the folded network, placed greedily by size"),
+        ("planned arena", arena.bytes, "one buffer for the fused network, placed greedily by size"),
         ("its lower bound", arena.lower_bound, "no placement needs fewer bytes"),
-        ("naive sum", arena.naive_bytes, "every folded tensor a buffer of its own"),
-        ("weights", weight_bytes, "deployed: convolution and linear weights, one bias a channel"),
+        ("naive sum", arena.naive_bytes, "every tensor of the fused network has its own buffer"),
+        ("weights", weight_bytes, "deployed: convolution and linear weights, one bias per channel"),
     )
     rows += [(name, value, value, None, None, meaning) for name, value, meaning in sums]
     images = f"batch {batch}" if batch > 1 else "one image"
-    counted = "the input image counts" if image else "the input image does not count (but in eager)"
+    counted = "the input image is included" if image else "the input image is included in PyTorch eager only"
     notes = (f"Activations for {images} at {dtype}; {counted}. KiB = 1,024 bytes.",)
     return Sheet(titled(graph, "memory"), columns, tuple(rows), notes=notes)
 
 
 def blocks_sheet(graph: Graph, peaks: Peaks) -> Sheet:
-    """The most bytes alive while each block runs, by each definition."""
+    """Return the most live bytes in each block, by definition of the peak."""
     columns = (
         Column("block", "Block", "text"),
-        Column("share", "Folded / its peak", "share"),
-        Column("folded_bytes", "Folded"),
-        Column("liveness_bytes", "Liveness", importance=1),
-        Column("eager_bytes", "Eager", importance=2),
+        Column("share", "Fused / its peak", "share"),
+        Column("folded_bytes", "Fused"),
+        Column("liveness_bytes", "Unfused", importance=1),
+        Column("eager_bytes", "PyTorch eager", importance=2),
     )
     eager = peaks.eager.blocks if peaks.eager else (None,) * len(graph.blocks)
     rows = tuple(
@@ -67,14 +67,14 @@ def blocks_sheet(graph: Graph, peaks: Peaks) -> Sheet:
             graph.block_names, peaks.folded.blocks, peaks.liveness.blocks, eager, strict=True
         )
     )
-    return Sheet("Most bytes alive while each block runs", columns, rows)
+    return Sheet("Most live bytes in each block", columns, rows)
 
 
 def alive_sheet(peaks: Peaks) -> Sheet:
-    """The tensors alive at each definition's worst moment."""
+    """Return the live tensors at each peak."""
     columns = (
         Column("definition", "Peak", "text"),
-        Column("tensor", "Alive there: output of", "text"),
+        Column("tensor", "Live tensor: output of", "text"),
         Column("bytes", "Bytes"),
         Column("size", "Size", "bytes", importance=1),
     )
@@ -84,11 +84,11 @@ def alive_sheet(peaks: Peaks) -> Sheet:
         if peak is not None
         for tensor, size in peak.alive
     )
-    return Sheet("What is alive at the peaks", columns, rows)
+    return Sheet("Live tensors at the peaks", columns, rows)
 
 
 def arena_sheet(graph: Graph, arena: Arena) -> Sheet:
-    """Where each tensor lies in the arena, and from which layer to which it lives."""
+    """Return offset, size and lifetime of each tensor in the arena."""
     columns = (
         Column("tensor", "Output of", "text"),
         Column("offset", "Offset"),
@@ -103,14 +103,14 @@ def arena_sheet(graph: Graph, arena: Arena) -> Sheet:
 
 
 def fit_sheets(graph: Graph, arena: Arena, fit: Fit, planned: Sequence[Fits]) -> tuple[Sheet, ...]:
-    """The verdict on a budget: of each runtime's plan, if there are any, and of the folded arena."""
-    ours = Fits("mnv3prof, folded", arena.bytes, fit.fits)
+    """Return the verdict on a memory budget, for the runtimes' plans if there are any, and for ours."""
+    ours = Fits("mnv3prof, fused", arena.bytes, fit.fits)
     runtimes = (_plans_fit_sheet(graph, fit.budget, (ours, *planned)),) if planned else ()
     return (*runtimes, _fit_sheet(graph, arena, fit))
 
 
 def _size(size: int) -> str:
-    """A budget in both of its forms, so that it is clear what 256KB was taken for."""
+    """Write a budget in KiB or MiB and in bytes, since 256KB is ambiguous."""
     return f"{written(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
 
 
@@ -119,13 +119,13 @@ def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
         Column("planner", "Planned by", "text"), Column("bytes", "Arena", "bytes"),
         Column("left", "Left", "bytes"), Column("fits", "Verdict", "text"),
     )  # fmt: skip
-    verdicts = {True: "fits", False: "does not fit", None: "not known"}
+    verdicts = {True: "fits", False: "does not fit", None: "unknown"}
     rows = tuple(
         (one.planner, one.bytes, None if one.bytes is None else budget - one.bytes, verdicts[one.fits])
         for one in found
     )
     bad = [n for n, one in enumerate(found) if not one.fits]
-    where = words([f"{verdicts[found[n].fits]} as {found[n].planner} plans it" for n in bad] or ["fits"])
+    where = words([f"{verdicts[found[n].fits]} with the plan of {found[n].planner}" for n in bad] or ["fits"])
     notes = tuple(f"{one.planner}: {one.reason}." for one in found if one.reason)
     title = f"{graph.name} in {_size(budget)}: {where}"
     return Sheet(title, columns, rows, notes=notes, alarms=frozenset(bad))
@@ -134,13 +134,13 @@ def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
 def _fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
     columns = (
         Column("block", "Block", "text"),
-        Column("alive_bytes", "Alive"),
+        Column("alive_bytes", "Live bytes"),
         Column("excess_bytes", "Must shrink by"),
         Column("excess", "", "bytes", importance=1),
     )
     rows = tuple((b.block, b.alive_bytes, b.excess_bytes, b.excess_bytes) for b in fit.blocks)
     name, budget = graph.name, _size(fit.budget)
-    arenas = f"the folded arena of {arena.bytes:,} bytes"
+    arenas = f"the fused arena of {arena.bytes:,} bytes"
     if fit.fits:
         left = fit.budget - arena.bytes
         return Sheet(f"{name} fits: {arenas} leaves {left:,} of {budget}", (), ())
@@ -148,7 +148,8 @@ def _fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
     if rows:
         return Sheet(title, columns, rows, alarms=frozenset(range(len(rows))))
     reason = (
-        f"No block alone is over: placement costs {arena.bytes - arena.lower_bound:,} bytes beyond the bound."
+        f"No single block exceeds it: the arena is {arena.bytes - arena.lower_bound:,} bytes above the lower "
+        "bound."
     )
     return Sheet(title, (), (), notes=(reason,))
 

@@ -1,4 +1,4 @@
-"""The sheets of `latency --ops`: what a runtime says of its operators, beside the layers that they run."""
+"""Sheets of operators: what the runtimes' profilers report, joined to our layers."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _CLOSE = 0.10
 
 
 def operator_sheets(run: Run) -> tuple[Sheet, ...]:
-    """For each target and part: layer by layer, then what no layer could be found for."""
+    """Return a sheet per target and part: operators by layer, then those without a layer."""
     groups: dict[tuple[object, ...], list[Operator]] = {}
     for operator in run.operators:
         groups.setdefault(_place(operator), []).append(operator)
@@ -21,8 +21,8 @@ def operator_sheets(run: Run) -> tuple[Sheet, ...]:
 
 
 def notes_sheets(run: Run) -> tuple[Sheet, ...]:
-    """What could not be asked or measured, and why."""
-    return (Sheet("Left out", (), (), notes=run.notes),) if run.notes else ()
+    """Return what was not measured, and why."""
+    return (Sheet("Not measured", (), (), notes=run.notes),) if run.notes else ()
 
 
 def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
@@ -33,7 +33,7 @@ def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
     total = sum(operator.seconds for operator in operators)
     columns = (
         Column("layer", "Layer", "text"), Column("operator", "Operator", "text", importance=2),
-        Column("kind", "Its kind", "text", importance=1), Column("joined", "Joined by", "text", importance=3),
+        Column("kind", "Kind", "text", importance=1), Column("joined", "Joined by", "text", importance=3),
         Column("us", "µs", "number"), Column("share", "Share", "share"), Column("macs", "MACs", importance=1),
         Column("gmacs", "GMAC/s", "number"),
     )  # fmt: skip
@@ -41,7 +41,7 @@ def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
     ordered = sorted(operators, key=lambda operator: place.get(operator.layer, len(place)))
     rows = tuple(_row(operator, macs.get(operator.layer), total) for operator in ordered)
     where = labels(operator.target for operator in run.operators)[first.target]
-    title = titled(graph, f"operators of {first.part} as {where} tells them")
+    title = titled(graph, f"operators of {first.part}, reported by {where}")
     notes = (_joined(operators, total), _accounted(total, timing))
     return Sheet(title, columns, rows, notes=tuple(filter(None, notes)))
 
@@ -76,8 +76,8 @@ def _joined(operators: Sequence[Operator], total: float) -> str:
         return "Every operator was joined to a layer."
     share = sum(operator.seconds for operator in alone) / total if total else 0.0
     return (
-        f"{len(alone)} of {len(operators)} operators are none of our layers (changes of layout, pieces of "
-        f"an activation): {share:.1%} of the time; fusion puts a layer's activation into the one before."
+        f"{len(alone)} of {len(operators)} operators belong to no layer (e.g. layout changes, parts of an "
+        f"activation): {share:.1%} of the time. Fused activations belong to the layer before."
     )
 
 
@@ -91,5 +91,5 @@ def _accounted(total: float, timing: Timing | None) -> str:
     if abs(share - 1) <= _CLOSE:
         return f"{sentence}."
     if share < 1:
-        return f"{sentence}: {1 - share:.1%} is not accounted for, what the runtime does between them."
-    return f"{sentence}: {share - 1:.1%} too much, what its profiler itself costs or how its clock rounds."
+        return f"{sentence}: {1 - share:.1%} is spent between the operators."
+    return f"{sentence}: {share - 1:.1%} too much, due to profiling or the resolution of the clock."

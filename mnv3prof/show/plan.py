@@ -1,4 +1,4 @@
-"""The sheets of `memory --on`: the arenas that runtimes planned, beside ours."""
+"""Sheets of the arenas that runtimes plan, compared with ours."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,9 +12,7 @@ _MOST: Final = 12
 
 
 def plan_sheets(plans: Sequence[RuntimePlan], ours: Arena) -> tuple[Sheet, ...]:
-    """Every runtime's arena beside ours, then of each the tensors that explain the difference; none for
-    no plans.
-    """
+    """Return the runtimes' arenas and ours, then the tensors that differ; nothing without plans."""
     if not plans:
         return ()
     return (_arenas(plans, ours), *(_tensors(plan, ours) for plan in plans if plan.bytes))
@@ -23,24 +21,22 @@ def plan_sheets(plans: Sequence[RuntimePlan], ours: Arena) -> tuple[Sheet, ...]:
 def _arenas(plans: Sequence[RuntimePlan], ours: Arena) -> Sheet:
     columns = (
         Column("who", "Planned by", "text"), Column("bytes", "Arena", "bytes"),
-        Column("ratio", "To ours", "ratio"), Column("tensors", "Tensors"),
+        Column("ratio", "/ ours", "ratio"), Column("tensors", "Tensors"),
     )  # fmt: skip
     rows: list[tuple[object, ...]] = [
         ("lower bound", ours.lower_bound, ours.lower_bound / ours.bytes, None),
-        ("mnv3prof, folded", ours.bytes, 1.0, len(ours.placements)),
+        ("mnv3prof, fused", ours.bytes, 1.0, len(ours.placements)),
     ]
     rows += [(p.backend, p.bytes, p.bytes / ours.bytes, len(p.tensors)) for p in plans if p.bytes]
     notes = tuple(f"{plan.backend}: {plan.reason}." for plan in plans if plan.reason)
-    return Sheet(
-        "The arena as the runtimes plan it for their own operators", columns, tuple(rows), notes=notes
-    )
+    return Sheet("Arenas that the runtimes plan for their own operators", columns, tuple(rows), notes=notes)
 
 
 def _tensors(plan: RuntimePlan, ours: Arena) -> Sheet:
     columns = (
-        Column("shape", "Their shape", "shape"), Column("bytes", "Each", "bytes"),
-        Column("theirs", f"In {plan.backend}"), Column("ours", "In ours"),
-        Column("excess", "More there", "bytes"), Column("example", "Such a tensor of ours", "text"),
+        Column("shape", "Shape", "shape"), Column("bytes", "Bytes each", "bytes"),
+        Column("theirs", f"Tensors in {plan.backend}"), Column("ours", "Tensors in ours"),
+        Column("excess", "Difference", "bytes"), Column("example", "Example in ours: output of", "text"),
     )  # fmt: skip
     found = differences(plan, ours)
     rows = tuple(
@@ -49,9 +45,9 @@ def _tensors(plan: RuntimePlan, ours: Arena) -> Sheet:
     )
     left = len(found) - len(rows)
     note = (
-        "Tensors over the whole run, not at one moment. More of one size: an operator of its own where ours "
-        "is folded into the one before (batch norm, activation), a change of layout, or padding."
+        "Tensors of the whole inference, not of one moment. A runtime has more of one size if it does not "
+        "fuse a batch norm or activation, changes the layout, or pads."
     )
-    more = (f"{left} smaller differences are left out.",) if left > 0 else ()
-    title = f"Tensors that {plan.backend} has more or fewer of"
+    more = (f"Smaller differences that are not shown: {left}.",) if left > 0 else ()
+    title = f"Different numbers of tensors in {plan.backend}"
     return Sheet(title, columns, rows, notes=(note, *more))

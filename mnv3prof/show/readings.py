@@ -1,8 +1,8 @@
-"""The sheets of `flops --cross-check` and `flops --as`: the field's counters, explained."""
+"""Sheets of other FLOP counters: their results, reconciled with ours."""
 
 from collections.abc import Sequence
 
-from ..cost.conventions import COUNTERS, TERMS, Explained, Reconciliation, counted_as, counter
+from ..cost.conventions import COUNTERS, TERMS, Reconciliation, counted_as, counter
 from ..cost.counts import By, group_of
 from ..graph.graph import Graph
 from ..render.sheet import AtLeast, Column, Sheet, words
@@ -10,28 +10,28 @@ from .costs import titled
 
 
 def reconciliation_sheet(graph: Graph, found: Reconciliation) -> Sheet:
-    """A row for each class of operation, a column for each counter, and the sums that meet."""
+    """Return a row per class of operation, a column per counter, and the sums."""
     columns = (
         Column("term", "Class of operation", "text"),
         Column("quantity", "In this network"),
         *(Column(tool.reading.tool, tool.reading.tool) for tool in found.tools),
     )
     rows = tuple(
-        (TERMS[term], quantity, *(_coefficient(tool, term) for tool in found.tools))
+        (TERMS[term], quantity, *(COUNTERS[tool.reading.tool].coefficients.get(term) for tool in found.tools))
         for term, quantity in found.quantities.items()
     )
     totals = (
-        ("printed by the tool", None, *(tool.reading.printed for tool in found.tools)),
-        ("explained", None, *(tool.explained for tool in found.tools)),
+        ("counter result", None, *(tool.reading.printed for tool in found.tools)),
+        ("reconciled", None, *(tool.explained for tool in found.tools)),
         ("remainder", None, *(tool.remainder for tool in found.tools)),
     )
     alarms = frozenset() if found.holds else frozenset({len(rows) + 2})
-    title = titled(graph, "what each counter counts, and how often")
+    title = titled(graph, "what each FLOP counter counts")
     return Sheet(title, columns, rows, totals, tuple(_notes(found)), alarms, stacked=True)
 
 
 def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:
-    """What `tool` would print for each block, operation or layer."""
+    """Return what `tool` counts for each block, operation or layer."""
     printed_as = counter(tool).printed_as
     groups: dict[str, list[int | None]] = {}
     unknown = []
@@ -49,21 +49,17 @@ def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:
     totals = (("total", *_share([whole, *[None for _ in unknown]], whole, unknown)),)
     notes = [_closed_form(tool)]
     if unknown:
-        notes.append(f"How {tool} counts {words(list(dict.fromkeys(unknown)))} is not known.")
+        notes.append(f"It is unknown how {tool} counts {words(list(dict.fromkeys(unknown)))}.")
     return Sheet(titled(graph, f"as {tool} counts"), columns, rows, totals, tuple(notes))
 
 
 def _share(
     figures: Sequence[int | None], whole: int, unknown: Sequence[str]
 ) -> tuple[float | None, int | None]:
-    """Share and figure of a group: a lower bound, or None, if some of its figures are not known."""
+    """Return share and count of a group; a lower bound, or None, if some counts are unknown."""
     known = [figure for figure in figures if figure is not None]
     value = sum(known) if len(known) == len(figures) else AtLeast(sum(known)) if known else None
     return None if unknown else sum(known) / whole if whole else 0.0, value
-
-
-def _coefficient(tool: Explained, term: str) -> int | None:
-    return COUNTERS[tool.reading.tool].coefficients.get(term)
 
 
 def _closed_form(tool: str) -> str:
@@ -72,16 +68,17 @@ def _closed_form(tool: str) -> str:
         f"{coefficient} × {TERMS[term]}" if coefficient > 1 else TERMS[term]
         for term, coefficient in found.coefficients.items()
     ]
-    return f"{tool} {found.version} prints as {found.printed_as}: {'; '.join(parts)}."
+    return f"{tool} {found.version} counts as {found.printed_as}: {'; '.join(parts)}."
 
 
 def _notes(found: Reconciliation) -> list[str]:
     ran = [f"{x.reading.tool} {x.reading.version}" for x in found.tools if x.reading.status == "ok"]
     notes = [
-        f"A cell is how often the tool counts the class; a dash: not at all. Ran {words(ran or ['none'])}."
+        "Multiplicity with which each tool counts the class; – = not counted. "
+        f"Tools: {words(ran or ['none'])}."
     ]
     unlike = [
-        f"{x.reading.tool}'s remainder is {x.remainder:,}: its coefficients are those of {version}"
+        f"{x.reading.tool} is not reconciled (remainder {x.remainder:,}): the coefficients are of {version}"
         for x in found.tools
         if x.remainder and (version := COUNTERS[x.reading.tool].version)
     ]
