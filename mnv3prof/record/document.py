@@ -46,7 +46,7 @@ def cost_document(
     }
 
 
-def reconciliation_document(subject: Subject, found: Reconciliation) -> dict[str, Any]:
+def reconciliation_document(subject: Subject, result: Reconciliation) -> dict[str, Any]:
     """Return the network's terms, and each counter's result with its explanation."""
     return {
         **table_head(subject),
@@ -56,14 +56,14 @@ def reconciliation_document(subject: Subject, found: Reconciliation) -> dict[str
                 "quantity": quantity,
                 "coefficients": {
                     tool.reading.tool: COUNTERS[tool.reading.tool].coefficients.get(term, 0)
-                    for tool in found.tools
+                    for tool in result.tools
                 },
             }
-            for term, quantity in found.quantities.items()
+            for term, quantity in result.quantities.items()
         ],
         "readings": [
             {**asdict(tool.reading), "explained": tool.explained, "remainder": tool.remainder}
-            for tool in found.tools
+            for tool in result.tools
         ],
     }
 
