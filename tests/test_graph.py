@@ -155,7 +155,7 @@ def test_totals_that_lack_a_price_say_at_least():
 def test_a_lower_bound_can_break_a_budget_but_not_keep_one():
     found = figures(_mlp())
     assert found["macs"].value == 929_562_624
-    assert found["macs"].reason == "only a lower bound is known: no price for act"
+    assert found["macs"].reason == "no price is known for act, so it is a lower bound"
     assert found["params"].reason == ""
     checked = Found("mlp", _subject_of(_mlp()))
     over, within = judge(budgets_from({"macs": ["900M", "1G"]}, "here", ()), checked, None)

@@ -31,9 +31,9 @@ NAMES: Final = (*_COSTS, *(f"peak.{name}" for name in _PEAKS), "arena")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A network to check or compare: that of a saved run, or of a table, whose run is None.
+    """A network to check or compare.
 
-    source: its name as given. dtype, batch: those of its byte values.
+    source: its name as given. dtype, batch: those of its byte values. run: None for a table.
     """
 
     source: str
@@ -104,7 +104,7 @@ def targets_of(run: Run | None, variant: str = "") -> tuple[Target, ...]:
 def _cost(field: str, unit: Unit, groups: tuple[Totals, ...], whole: Totals) -> Figure:
     reason = ""
     if whole.unpriced and field in ("macs", "flops"):
-        reason = f"only a lower bound is known: no price for {', '.join(whole.unpriced[:3])}"
+        reason = f"no price is known for {', '.join(whole.unpriced[:3])}, so it is a lower bound"
     blocks = {group.name: getattr(group, field) for group in groups}
     return Figure(unit, getattr(whole, field), blocks, reason)
 

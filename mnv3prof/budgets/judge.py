@@ -35,10 +35,10 @@ class Spender(msgspec.Struct, frozen=True):
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """Verdict on one budget.
 
-    target, baseline_target: of a latency and its baseline. dtype, batch: of a metric in bytes; None if it
-    is checked at one only. baseline_dtype, baseline_batch: those of the baseline, if they differ.
-    limit, value, baseline: in `unit`, or None. reason: why the budget was not checked, or why a latency
-    above the limit is within it. spenders: top contributors to an exceeded budget.
+    target, baseline_target: of a latency and its baseline. dtype, batch: of a metric in bytes, if several
+    are checked or the budget names one. baseline_dtype, baseline_batch: those of the baseline, if they
+    differ. limit, value, baseline: in `unit`, or None. reason: why the budget was not checked, or why a
+    latency above the limit is within it. spenders: top contributors to an exceeded budget.
     """
 
     budget: Budget
@@ -60,7 +60,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     def measured_as(self) -> str:
         """Settings of a latency, or dtype and batch of a metric in bytes; "" without any.
 
-        After those of the baseline, if they differ: "fp32, batch 1, 1 thread → int8, batch 1, 1 thread".
+        If those of the baseline differ, both: "fp32, batch 1, 1 thread → int8, batch 1, 1 thread".
         """
         if self.target is None:
             sizes = _named_size(self.baseline_dtype, self.baseline_batch), _named_size(self.dtype, self.batch)
@@ -115,7 +115,7 @@ def _sizes(budget: Budget, found: Found) -> list[_Size]:
 
 
 def _baseline_size(size: _Size, budget: Budget, found: Found, baseline: Found) -> _Size:
-    """Return the (dtype, batch) of a baseline's metric: one that it was measured with, else `size`."""
+    """Return the (dtype, batch) of a baseline's metric: a measured one; for a table, `size`."""
     if baseline.run is None or size in baseline.sizes:
         return size
     if budget.dtype:

@@ -67,7 +67,7 @@ class Placement(msgspec.Struct, frozen=True):
 class Arena(msgspec.Struct, frozen=True):
     """One buffer for all activations.
 
-    lower_bound: minimum bytes of any plan. naive_bytes: sum of all buffers, without reuse.
+    lower_bound: no plan can have fewer bytes. naive_bytes: sum of all buffers, without reuse.
     """
 
     bytes: int

@@ -104,7 +104,8 @@ def _unpatched() -> Iterator[None]:
 def without_torchvision() -> Iterator[None]:
     """Hide torchvision from a tool that would import it.
 
-    No network here needs it, and with another torch its import fails with more than an ImportError.
+    The network does not need it. If it does not match the installed torch, its import raises other
+    errors than ImportError, which the tools do not catch.
     """
     if "torchvision" in sys.modules:
         yield
