@@ -9,7 +9,7 @@
 
   const theme = () => (printing ? "light" : chosen || (dark.matches ? "dark" : "light"));
 
-  /* Every "var:name" becomes the colour of that name in the page's style. */
+  /* Replace "var:name" by the colour of that name in the page's style. */
   function coloured(value, style) {
     if (typeof value === "string") return value.startsWith("var:") ? style.getPropertyValue("--" + value.slice(4)).trim() : value;
     if (Array.isArray(value)) return value.map((item) => coloured(item, style));
@@ -41,7 +41,7 @@
     return Plotly.react(place, coloured(chart.data, style), layout, { displayModeBar: false, responsive: false, scrollZoom: false });
   }
 
-  /* One chart a task, those in sight first: the page answers while the rest is drawn. */
+  /* Draw one chart per task, visible ones first, so that the page stays responsive. */
   function drawAll() {
     const middle = innerHeight / 2;
     const distance = (chart) => Math.abs(document.getElementById(chart.key).getBoundingClientRect().top - middle);
@@ -92,7 +92,7 @@
     const rows = [...table.tBodies[0].rows];
     rows.sort((a, b) => {
       const [x, y] = [key(a.cells[head.cellIndex]), key(b.cells[head.cellIndex])];
-      if (x === "" || y === "") return (x === "") - (y === ""); // what is absent stays last
+      if (x === "" || y === "") return (x === "") - (y === ""); // missing values stay last
       return down * order(x, y);
     });
     table.querySelectorAll("th[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
@@ -102,7 +102,7 @@
 
   async function copy(button) {
     const table = button.closest(".sheet").querySelector("table");
-    const plain = (cell) => {  // a text that begins like a formula is still a text where it is pasted
+    const plain = (cell) => {  // so that a pasted text is not taken for a formula
       const text = cell.textContent.trim();
       return !("v" in cell.dataset) && /^[=+@-]/.test(text) ? `'${text}` : text;
     };
