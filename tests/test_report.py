@@ -297,16 +297,17 @@ def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
     assert len(out) < 10_000
 
 
-def test_the_claims_are_a_section_and_findings_stay_in_the_page(tmp_path, capsys):
+def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_page(tmp_path, capsys):
     run, kept, page, again = (tmp_path / name for name in ("run.json", "found.json", "a.html", "b.html"))
     _written(tmp_path, made_run("large"))
     assert run_command(["report", str(run), "-o", str(page)]) == 0
+    assert "Claims" not in page.read_text(encoding="utf-8")
+    assert run_command(["claims", "small", "-o", str(kept)]) == 0
+    assert run_command(["report", str(run), str(kept), "-o", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert "18,432 and 2,336, ×7.89." in text
     assert "Claims of an article on MobileNetV3" in text
-    assert run_command(["claims", "small", "-o", str(kept)]) == 0
-    assert run_command(["report", str(run), str(kept), "-o", str(page)]) == 0
-    assert "Claims of the article: MobileNetV3-Small at 224×224" in page.read_text(encoding="utf-8")
+    assert "Claims of the article: MobileNetV3-Small at 224×224" in text
     assert run_command(["report", str(page), "-o", str(again)]) == 0
     assert page.read_bytes() == again.read_bytes()
     capsys.readouterr()

@@ -25,7 +25,6 @@ from ..show.memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
 from ..show.operators import operator_sheets
 from ..show.plan import plan_sheets
 from ..show.readings import reconciliation_sheet
-from ..show.times import spread_of
 from ..show.timing_notes import weights_notes
 from . import charts, sentences
 from .charts import Chart
@@ -115,9 +114,10 @@ def _latency_tiles(view: View) -> list[Tile]:
 
 
 def _latency_tile(view: View, title: str, target: Target, detail: str) -> Tile:
-    timing = view.timing(NET, target)
-    spread = f"{spread_of(timing.summary)}, " if timing and timing.summary else ""
-    return Tile(title, sentences.time(view, view.per_image(NET, target) or 0.0), f"{spread}{detail}")
+    times = sentences.latency(view, target)
+    value, _, spread = times["wall"].partition(" ±")
+    cpu = [f"CPU time {times['CPU']}"] if "CPU" in times else []
+    return Tile(title, value, ", ".join([f"±{spread}", *cpu, detail]))
 
 
 def _network(view: View, key: str) -> Panel:

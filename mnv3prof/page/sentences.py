@@ -5,6 +5,7 @@ from statistics import median
 
 from ..analysis.compare import Change
 from ..analysis.grid import Rates
+from ..analysis.load import Clock, clock_of, summary_by
 from ..analysis.savings import measured_changes, standard_ratios, standard_variant
 from ..analysis.side_by_side import compared_times
 from ..analysis.view import View
@@ -16,6 +17,7 @@ from ..record.target import Target
 from ..render.numbers import compact, milliseconds
 from ..render.sheet import words, written
 from ..show.costs import at_least
+from ..show.times import spread_of
 
 _NOTABLE_SHARE = 0.03
 """Blocks below this share of the latency are not mentioned ..."""
@@ -64,6 +66,21 @@ def time(view: View, seconds: float) -> str:
     """Format a time per image, labelled if a call has several images."""
     several = any(target.batch > 1 for target in view.grid.targets)
     return f"{milliseconds(seconds)}{' per image' if several else ''}"
+
+
+def latency(view: View, target: Target) -> dict[Clock, str]:
+    """Format the whole network's time per image with its spread, by clock: CPU time too where the machine
+    was too busy for wall time.
+    """
+    timing = view.timing(NET, target)
+    if timing is None:
+        return {}
+    clocks: list[Clock] = ["wall", "CPU"] if clock_of(timing, view.run) == "CPU" else ["wall"]
+    summaries = {clock: summary for clock in clocks if (summary := summary_by(clock, timing))}
+    return {
+        clock: f"{time(view, summary.median / target.batch)} {spread_of(summary)}"
+        for clock, summary in summaries.items()
+    }
 
 
 def eager_name(view: View, eager: Target, other: Target) -> str:

@@ -12,7 +12,6 @@ from ..render.numbers import milliseconds
 from ..render.sheet import Column, Sheet, written
 from ..show.costs import at_least
 from ..show.load import busy_sheets
-from ..show.times import spread_of
 from ..show.timing_notes import failures
 from . import sentences
 
@@ -30,10 +29,10 @@ def headline_sheet(view: View) -> Sheet:
     paper = published(view.run.subject.table, view.run.subject.input)
     columns = [Column("measure", "Metric", "text"), Column("here", "Value", "figure")]
     rows: list[tuple[object, ...]] = list(_computed(view, paper))
-    for target, seconds in view.ranking():
-        timing = view.timing(NET, target)
-        spread = f" {spread_of(timing.summary)}" if timing and timing.summary else ""
-        rows.append((f"latency, {view.called(target)}", f"{sentences.time(view, seconds)}{spread}", None))
+    for target, _ in view.ranking():
+        for clock, text in sentences.latency(view, target).items():
+            what = "latency" if clock == "wall" else "CPU time"
+            rows.append((f"{what}, {view.called(target)}", text, None))
     notes = []
     if paper:
         columns.append(Column("published", "Published", "figure"))

@@ -24,8 +24,9 @@ def to_csv(sheet: Sheet) -> str:
 
 
 def _markdown(sheet: Sheet) -> str:
-    lines = [f"### {_escaped(sheet.title)}", ""]
+    lines = [f"### {_escaped(sheet.title)}"]
     if sheet.columns:
+        lines.append("")
         lines.append(_line([_escaped(column.title) for column in sheet.columns]))
         lines.append(_line(["---:" if column.kind in NUMERIC else "---" for column in sheet.columns]))
         for row in sheet.rows:

@@ -197,19 +197,13 @@ def _page(runs: Sequence[Run], saved: Sequence[Evidence]) -> str:
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     hosts = ", ".join(dict.fromkeys(run.processors for run in runs))
     created = ", ".join(dict.fromkeys(run.created for run in runs))
-    tried = [Tried(label(one.subject.graph), judge(one), one.trials) for one in saved or [_evidence(runs)]]
+    tried = [Tried(label(one.subject.graph), judge(one), one.trials) for one in saved]
     documents = [
         *map(run_document, runs),
         *(findings_document(one, judge(one), runs[0].created) for one in saved),
     ]
-    shown = sections(runs, [claims_section(tried)])
+    shown = sections(runs, [claims_section(tried)] if tried else [])
     return page(title, f"on {hosts}, {created}", shown, list(map(msgspec.json.encode, documents)), _assets())
-
-
-def _evidence(runs: Sequence[Run]) -> Evidence:
-    """Return the evidence of the first network and its runs, for the claims."""
-    first = runs[0].subject
-    return Evidence(subject=first, runs=tuple(run for run in runs if run.subject == first))
 
 
 def _assets() -> Assets:
