@@ -28,9 +28,9 @@ def summary_sheet(
         Column("what", "Memory", "text"),
         Column("bytes", "Bytes"),
         Column("size", "Size", "bytes", importance=1),
-        Column("block", "Peak in", "text", importance=2),
-        Column("layer", "at layer", "text", importance=3),
-        Column("meaning", "Meaning", "text", importance=4),
+        Column("block", "Peak in", "text", importance=3),
+        Column("layer", "at layer", "text", importance=4),
+        Column("meaning", "Meaning", "prose", importance=2),
     )
     rows: list[tuple[object, ...]] = []
     for name, peak in _named(peaks):
