@@ -250,7 +250,7 @@ def test_a_ratio_is_the_comparison_of_two_times():
     assert ratio(slow, slow).verdict == "same"
     assert ratio(wild, fast).verdict == "unclear"
     assert ratio(slow, None) is None
-    assert ratio(Measured(replace(slow.timing, status="wrong"), MADE), fast) is None
+    assert ratio(Measured(replace(slow.timing, status="mismatch"), MADE), fast) is None
     assert ratio_of_sums([slow, fast], [fast, fast]).ratio == pytest.approx(1.5, rel=1e-2)
     assert ratio_of_sums([slow, None], [fast, fast]) is None
 

@@ -221,7 +221,7 @@ def test_a_time_is_held_against_its_limit():
     assert (kept.status, broken.status) == ("within", "exceeded")
     assert kept.measured_as == "fp32, batch 1, 1 thread"
     assert broken.value == pytest.approx(0.040, rel=0.01)
-    assert [s.block for s in broken.spenders] == ["classifier", "head", "10"]  # 10 and 11 are twins
+    assert [s.block for s in broken.spenders] == ["classifier", "head", "10"]  # 10 and 11 are identical
     assert (absent.status, absent.reason) == ("not measured", "run.json was not measured on litert")
 
 
@@ -276,7 +276,7 @@ def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, s
         (_at(2, 4), "error", "not measured", "error", "was not measured at fp32, batch 1, 1 thread"),
         (_at(2, 4), "warn", "not measured", "error", "was not measured at fp32, batch 1, 1 thread"),
         (made(backends=("litert",)), "warn", "not measured", "error", "old.json was not measured on cpu"),
-        (made(how={"status": "wrong", "reason": "off"}), "error", "not measured", "error", "it is wrong: off"),
+        (made(how={"status": "mismatch", "reason": "off"}), "error", "not measured", "error", "it is a mismatch: off"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_no_pass(old, level, status, breach, says):
@@ -296,7 +296,7 @@ def test_a_table_as_a_baseline_has_no_times():
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"status": "wrong", "reason": "off by 3"}, "it is wrong: off by 3"),
+        ({"status": "mismatch", "reason": "off by 3"}, "it is a mismatch: off by 3"),
         ({"status": "crashed", "launches": ()}, "it is crashed"),
         ({"launches": ()}, "it is without a sample"),
         ({"part": "stem"}, "has only parts on cpu, not the whole network"),

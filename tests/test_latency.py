@@ -18,7 +18,7 @@ from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import encoded
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.run import NET, Host, PeakRates, Runtime, twins
+from mnv3prof.record.run import NET, Host, PeakRates, Runtime, identical_blocks
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 
 TESTED = ["cpu", "cpu-compile", "onnxruntime", "openvino", "ncnn", "mnn", "litert", "executorch"]
@@ -66,7 +66,7 @@ def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, 
         timings += json.loads(capsys.readouterr().out)["timings"]
         assert [t["part"] for t in timings] == [NET, "1", "2", "5"]
     else:
-        assert [t["part"] for t in timings] == [*dict.fromkeys(twins(GRAPH).values())]
+        assert [t["part"] for t in timings] == [*dict.fromkeys(identical_blocks(GRAPH).values())]
     for t in timings:
         assert (t["target"]["backend"], t["status"], t["reason"]) == (name, "ok", "")
         assert 0 <= t["rms_rel_err"] < 1e-5 > t["max_rel_err"] >= 0
@@ -95,7 +95,7 @@ def test_the_csv_has_a_row_for_each_part_and_backend(capsys):
     arguments = ["latency", "small", "--on", "null,cpu", "--parts", "blocks", "--time-budget", "1"]
     assert run([*arguments, "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    own = [part for part, first in twins(GRAPH).items() if part == first != NET]
+    own = [part for part, first in identical_blocks(GRAPH).items() if part == first != NET]
     assert [(row["backend"], row["part"]) for row in rows] == [(b, p) for b in ("null", "cpu") for p in own]
     stem = rows[0]
     assert int(stem["macs"]) == 27 * 16 * 112 * 112
@@ -106,8 +106,8 @@ def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
     monkeypatch.setenv("NULL_FAULT", "wrong")
     assert run(["latency", "small", "--on", "null", "--parts", "blocks", "--time-budget", "0.5"]) == 1
     printed = capsys.readouterr().out
-    assert re.search(r"^1 .* wrong", printed, re.MULTILINE)
-    assert "null wrong: its output is" in printed
+    assert re.search(r"^1 .* mismatch", printed, re.MULTILINE)
+    assert "null mismatch: its output is" in printed
     assert "(parts: 1)." in printed
 
 
@@ -211,7 +211,7 @@ def test_shares_of_the_peaks_by_hand():
 
 
 def test_identical_rows_are_measured_once_and_shown_as_such():
-    assert {part for part, first in twins(GRAPH).items() if part != first} == {"6", "11"}
+    assert {part for part, first in identical_blocks(GRAPH).items() if part != first} == {"6", "11"}
     timings = [timing("a", part, [0.001] * 3) for part in GRAPH.block_names if part not in ("6", "11")]
     (sheet,) = latency_sheets(_run(*timings, timing("a", NET, [0.01] * 3)))
     assert [row[0] for row in sheet.rows][11] == "11 = 10"

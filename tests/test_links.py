@@ -59,7 +59,7 @@ def asked(link, what="Sample"):
     return [request["piece"][1] for request in link.requests if request["do"] == what]
 
 
-def test_every_part_is_loaded_and_sampled_until_it_is_steady():
+def test_every_part_is_loaded_and_sampled_until_it_has_converged():
     found, links, heard = timed(right)
     assert len(links) == 3  # a process for every two rounds
     for link in links:
@@ -68,7 +68,7 @@ def test_every_part_is_loaded_and_sampled_until_it_is_steady():
         assert [sorted(asked(link)[n : n + 2]) for n in (0, 2)] == [["1", "2"]] * 2
         assert not link.is_open
     for timing in found.values():
-        assert (timing.status, timing.stopped) == ("ok", "steady")
+        assert (timing.status, timing.stopped) == ("ok", "converged")
         assert [launch.bursts for launch in timing.launches] == [(BURST,) * 2] * 3
         assert (timing.load_s, timing.first_s) == (0.1, 0.2)
     assert heard[0].what == "starting the runtimes"
@@ -86,7 +86,7 @@ def test_a_part_is_sampled_on_while_the_machine_is_busy():
         return crowded
 
     found, _, _ = timed(script, ["1"])
-    assert (found["1"].stopped, found["1"].excluded, len(found["1"].kept)) == ("steady", 20, 6)
+    assert (found["1"].stopped, found["1"].excluded, len(found["1"].kept)) == ("converged", 20, 6)
 
 
 def test_something_may_be_done_before_each_round():
@@ -116,7 +116,7 @@ def test_a_runtime_is_restarted_only_where_that_costs_a_fifth_of_the_budget():
             return Burst(calls=1, wall_s=(middle,), mean_s=middle, max_s=middle, cpu_s=middle)
         return right(request)
 
-    times = itertools.cycle((1e-3, 1.5e-3, 2e-3))  # never steady
+    times = itertools.cycle((1e-3, 1.5e-3, 2e-3))  # never converges
     found, links, _ = timed(script, parts=("1",), budget_s=2.2)
     sizes = [len(launch.bursts) for launch in found["1"].launches]
     assert len(links) == len(sizes) == 3
@@ -212,7 +212,7 @@ def test_an_output_that_is_wrong_or_not_finite_is_marked():
         return right(request)
 
     found, _, _ = timed(script)
-    assert {timing.status for timing in found.values()} == {"wrong"}
+    assert {timing.status for timing in found.values()} == {"mismatch"}
     assert found["1"].reason == "its output is not finite where PyTorch's is"
     assert found["2"].reason.startswith("its output is 0.5 off PyTorch's")
 

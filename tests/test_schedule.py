@@ -8,7 +8,7 @@ from subjects import subject
 
 from mnv3prof.bench.backends import backend, name_of, names, usable
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.schedule import STEADY, Plan, Watcher
+from mnv3prof.bench.schedule import CONVERGED, Plan, Watcher
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.device.protocol import Piece
 from mnv3prof.device.runtimes import Unsupported
@@ -170,7 +170,7 @@ def test_what_is_not_compiled_in_time_is_a_row(monkeypatch):
 def test_a_wrong_output_is_marked(monkeypatch):
     monkeypatch.setenv("NULL_FAULT", "wrong")
     timings = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=0.2))
-    assert (timings["1"].status, timings["2"].status) == ("wrong", "ok")
+    assert (timings["1"].status, timings["2"].status) == ("mismatch", "ok")
     assert timings["1"].max_abs_err == pytest.approx(1, rel=1e-5)
     assert "off PyTorch's" in timings["1"].reason
 
@@ -181,7 +181,7 @@ def test_an_absent_runtime_is_a_row(monkeypatch):
 
     monkeypatch.setattr(backend("null"), "chip", chip, raising=False)
     timings = measure(SMALL, ["1", "2"], ["null"], budget_s=0.2)
-    assert [(t.status, t.reason) for t in timings] == [("absent", "not here")] * 2
+    assert [(t.status, t.reason) for t in timings] == [("not available", "not here")] * 2
 
 
 def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
@@ -200,8 +200,8 @@ def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     assert len({sentence.partition(":")[0] for sentence in rounds}) >= 3
     assert all(0 <= progress.left_s <= 1.0 for progress in heard if progress.left_s is not None)
     assert sum(b.calls * b.mean_s for t in timings for b in t.bursts) < 1.5
-    assert all(t.stopped in ("steady", "budget") for t in timings)
-    assert all((t.stopped == "steady") is (t.summary.interval <= STEADY) for t in timings)
+    assert all(t.stopped in ("converged", "budget") for t in timings)
+    assert all((t.stopped == "converged") is (t.summary.interval <= CONVERGED) for t in timings)
 
 
 def test_backends_are_the_files_of_their_folder():

@@ -180,7 +180,7 @@ def test_lists_are_timed_in_every_combination_and_resumed(tmp_path, capsys):
     assert {t.status for t in found.timings} == {"ok"}
     (kept,) = [t for t in found.timings if t.target == CPU]
     assert kept == first.timings[0]
-    assert {(roof.dtype, roof.threads) for roof in found.host.peak_rates} == {("fp32", 1), ("fp32", 2)}
+    assert {(peak.dtype, peak.threads) for peak in found.host.peak_rates} == {("fp32", 1), ("fp32", 2)}
     capsys.readouterr()
     assert run(["latency", str(path)]) == 0
     printed = capsys.readouterr().out

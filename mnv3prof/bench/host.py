@@ -25,7 +25,7 @@ def describe(backends: Iterable[str], known: Host | None = None) -> Host:
     for name in backends:
         found = usable(name)
         runtimes[name] = Runtime(
-            found.version, found.chip, backend(name).ROOF if found.ok else "", compiles(name)
+            found.version, found.chip, backend(name).PEAK if found.ok else "", compiles(name)
         )
         packages |= set(form(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
     chips = {found.chip for found in runtimes.values()} - {"cpu", ""}

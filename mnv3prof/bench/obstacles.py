@@ -13,7 +13,7 @@ def obstacle(target: Target) -> Failed | None:
     """Return the known reason why nothing can be timed on the target, or None."""
     file = backend(target.backend)
     if not (known := usable(target.backend)).ok:
-        return Failed("absent", known.reason)
+        return Failed("not available", known.reason)
     if target.dtype not in file.DTYPES:
         return Failed("unsupported", f"it supports {', '.join(file.DTYPES)}, not {target.dtype}")
     most = getattr(form(file.FORMAT), "MOST_IMAGES", target.batch) if file.FORMAT else target.batch

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ..device.protocol import Piece
 from ..graph.errors import printable
-from ..record.run import HERE, OtherLoad, Run, Subject, twins
+from ..record.run import HERE, OtherLoad, Run, Subject, identical_blocks
 from ..record.target import Target
 from ..record.timing import Timing
 from . import cache
@@ -113,7 +113,7 @@ def _missing_peaks(run: Run, request: Request) -> list[Device]:
     """
     known = {(peak.name, peak.dtype, peak.threads) for peak in run.host.peak_rates}
     running = [target for target in request.targets if target.dtype != "int8" and not obstacle(target)]
-    wanted = {Device(backend(target.backend).ROOF, target.dtype, target.threads) for target in running}
+    wanted = {Device(backend(target.backend).PEAK, target.dtype, target.threads) for target in running}
     return sorted(device for device in wanted - known if device.name)
 
 
@@ -121,7 +121,7 @@ def _pieces(request: Request) -> tuple[Piece, ...]:
     """Each part that is asked for by the name of the first one that is identical."""
     found: dict[Piece, None] = {}
     for variant, subject in request.subjects.items():
-        same = twins(subject.graph)
+        same = identical_blocks(subject.graph)
         found |= {Piece(variant, same.get(part, part)): None for part in request.parts[variant]}
     return tuple(found)
 

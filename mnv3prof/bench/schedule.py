@@ -25,11 +25,11 @@ from .requests import FileKind, Subjects
 from .tolerances import how_wrong
 from .workers import Failed, Worker, runtime_worker
 
-STEADY: Final = 0.02
+CONVERGED: Final = 0.02
 """Sampling ends where the 95 % confidence interval of the median is within this share of it, which takes
 LEAST_BURSTS bursts at the least."""
 _ROUNDS: Final = 20
-"""The budget is for so many bursts of everything; what is steady sooner leaves its share to the rest."""
+"""The budget is for so many bursts of everything; what has converged sooner leaves its share to the rest."""
 _LEAST_BURST_S: Final = 0.02
 _MOST_BURST_S: Final = 0.2
 _LAUNCH_ROUNDS: Final = 2
@@ -294,8 +294,8 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
         max_abs_err=answer.max_abs_err, max_rel_err=answer.max_rel_err,
         rms_rel_err=answer.rms_rel_err,
     )  # fmt: skip
-    if wrong := how_wrong(answer, cell.timing.target.dtype, cell.timing.part):
-        cell.timing = replace(cell.timing, status="wrong", reason=wrong)
+    if reason := how_wrong(answer, cell.timing.target.dtype, cell.timing.part):
+        cell.timing = replace(cell.timing, status="mismatch", reason=reason)
 
 
 def _sample(
@@ -365,8 +365,8 @@ def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:
     cell.launches[-1].append(answer)
     _keep_bursts(cell, "")
     summary = cell.timing.summary
-    if summary and summary.interval <= STEADY and not cell.timing.contended:
-        _close(cell, "steady")
+    if summary and summary.interval <= CONVERGED and not cell.timing.contended:
+        _close(cell, "converged")
 
 
 def _close(cell: _Cell, stopped: Stopped) -> None:

@@ -84,9 +84,9 @@ def emit_run(
 
 
 def failed(timings: Sequence[Timing], tried: Sequence[Timing] | None = None) -> bool:
-    """True if an output is wrong, or if none of the tried timings (by default all) has a time."""
-    wrong = any(timing.status == "wrong" for timing in timings)
-    return wrong or nothing_timed(timings if tried is None else tried)
+    """True if an output is a mismatch, or if none of the tried timings (by default all) has a time."""
+    mismatch = any(timing.status == "mismatch" for timing in timings)
+    return mismatch or nothing_timed(timings if tried is None else tried)
 
 
 def nothing_timed(timings: Sequence[Timing]) -> bool:

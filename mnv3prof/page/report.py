@@ -136,9 +136,9 @@ def _latency(view: View, key: str) -> Panel:
         return Panel(view.label, ("Latency was not measured.",))
     shown = [charts.matrix_chart(view, f"{key}m")]
     said = [sentences.matrix(view), sentences.additivity(view), sentences.roofline(view)]
-    roof = charts.roofline_chart(view, f"{key}r")
-    if roof.marks:
-        shown.append(roof)
+    roofline = charts.roofline_chart(view, f"{key}r")
+    if roofline.marks:
+        shown.append(roofline)
     sheets = (*latency_sheets(view.run), *operator_sheets(view.run))
     return Panel(view.label, tuple(said), charts=tuple(shown), sheets=sheets)
 

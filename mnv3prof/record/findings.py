@@ -18,7 +18,7 @@ from .read import (
     refuse_many_rows,
     require_schema,
 )
-from .run import SCHEMA, Run, Subject, twins
+from .run import SCHEMA, Run, Subject, identical_blocks
 from .target import Target
 from .timing import Timing
 
@@ -110,7 +110,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         target = self.target(backend, dtype)
         for run, timings in zip(self.runs, self._timings, strict=True):
             if subject := run.subjects.get(variant):
-                for name in (part, twins(subject.graph).get(part, part)):
+                for name in (part, identical_blocks(subject.graph).get(part, part)):
                     if timing := timings.get((variant, target, name)):
                         return Measured(timing, run)
         return None

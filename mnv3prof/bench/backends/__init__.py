@@ -32,7 +32,7 @@ class Backend(Protocol):
     DTYPES: tuple[Dtype, ...]
     FORMAT: str
     PACKAGE: str
-    ROOF: str
+    PEAK: str
     IMPORTS: tuple[str, ...]
 
     def prepare(self, job: Job) -> Call:
