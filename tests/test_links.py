@@ -22,14 +22,14 @@ from mnv3prof.bench.links.local import Local
 from mnv3prof.bench.schedule import Plan, Watcher, measure
 from mnv3prof.bench.workers import Failed, Worker
 from mnv3prof.device.clock import OTHERS
-from mnv3prof.device.protocol import Begin, Begun, Frame, Piece, Prepared
+from mnv3prof.device.protocol import Begin, Begun, Frame, PartKey, Prepared
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
 
 SMALL = subject("small", 64)
 NULL = Target(backend="null")
 READY = Prepared(0.1, 0.2, 0.0, 0.0, 0.0)
-PLAN = Plan({"": SMALL}, (Piece("", "1"), Piece("", "2")), (NULL,), Path("nowhere"))
+PLAN = Plan({"": SMALL}, (PartKey("", "1"), PartKey("", "2")), (NULL,), Path("nowhere"))
 BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3, cpu_s=1e-3)
 
 
@@ -49,14 +49,14 @@ def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
 
         return Worker(link, (Begin(target.backend),), starts)
 
-    plan = Plan({"": SMALL}, tuple(Piece("", part) for part in parts), targets, Path("nowhere"), **how)
+    plan = Plan({"": SMALL}, tuple(PartKey("", part) for part in parts), targets, Path("nowhere"), **how)
     heard = []
     timings = measure(plan, Watcher(heard.append), worker=worker)
     return {(t.target, t.part) if len(targets) > 1 else t.part: t for t in timings}, links, heard
 
 
 def asked(link, what="Sample"):
-    return [request["piece"][1] for request in link.requests if request["do"] == what]
+    return [request["part"][1] for request in link.requests if request["do"] == what]
 
 
 def test_every_part_is_loaded_and_sampled_until_it_has_converged():
@@ -91,7 +91,7 @@ def test_a_part_is_sampled_on_while_the_machine_is_busy():
 
 def test_something_may_be_done_before_each_round():
     rounds = []
-    plan = Plan({"": SMALL}, (Piece("", "1"),), (NULL,), Path("nowhere"))
+    plan = Plan({"": SMALL}, (PartKey("", "1"),), (NULL,), Path("nowhere"))
     worker = Worker(lambda: Fake(right), (Begin("null"),))
     (found,) = measure(plan, worker=lambda *_: worker, before_round=lambda: rounds.append(1))
     assert len(rounds) == len(found.bursts) == 6
@@ -131,7 +131,7 @@ def test_a_worker_that_is_started_again_is_a_launch_of_its_own():
     def script(request):
         if request["do"] == "Begin":
             time.sleep(0.05)  # too long to start it for any other reason
-        if request["do"] == "Sample" and request["piece"][1] == "1":
+        if request["do"] == "Sample" and request["part"][1] == "1":
             bursts.append(request)
             if len(bursts) == 3:
                 raise Broken("crashed", "its process ended with SIGKILL")
@@ -171,7 +171,7 @@ def test_a_runtime_that_cannot_be_imported_is_the_reason_of_every_part():
 
 def test_what_a_runtime_cannot_do_is_the_reason_of_that_part():
     def script(request):
-        if request["do"] == "Prepare" and request["piece"][1] == "1":
+        if request["do"] == "Prepare" and request["part"][1] == "1":
             return {"failed": "it has no such operator", "status": "unsupported"}
         return right(request)
 
@@ -207,7 +207,7 @@ def test_a_worker_that_lies_has_crashed(answer, says):
 def test_an_output_that_is_wrong_or_not_finite_is_marked():
     def script(request):
         if request["do"] == "Prepare":
-            part = request["piece"][1]
+            part = request["part"][1]
             return Prepared(0.1, 0.2, *((None,) * 3 if part == "1" else (1.0, 0.5, 0.5)))
         return right(request)
 
@@ -369,7 +369,7 @@ def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch):
         began.wait(5)
         raise KeyboardInterrupt
 
-    parts = tuple(Piece("", part) for part in ("1", "2", "3", "4", "5"))
+    parts = tuple(PartKey("", part) for part in ("1", "2", "3", "4", "5"))
     timings = measure(Plan({"": SMALL}, parts, (NULL,), Path("nowhere")), Watcher(hear), worker=worker)
     assert {timing.stopped for timing in timings} == {"interrupted"}
     time.sleep(0.2)

@@ -10,7 +10,7 @@ from mnv3prof.bench.backends import backend, name_of, names, usable
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.schedule import CONVERGED, Plan, Watcher
 from mnv3prof.bench.schedule import measure as measure_plan
-from mnv3prof.device.protocol import Piece
+from mnv3prof.device.protocol import PartKey
 from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
@@ -32,9 +32,9 @@ def measure(
     batch=1,
     **how,
 ):
-    pieces = tuple(Piece("", part) for part in parts)
+    parts = tuple(PartKey("", part) for part in parts)
     targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
-    plan = Plan({"": net}, pieces, targets, default_folder(), **how)
+    plan = Plan({"": net}, parts, targets, default_folder(), **how)
     return measure_plan(plan, Watcher(hear, store), known)
 
 

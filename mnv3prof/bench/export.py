@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype
-from ..device.protocol import Piece, Prepare, Prepared
+from ..device.protocol import PartKey, Prepare, Prepared
 from ..graph.errors import InputError, shown
 from ..record.run import NET, Subject, part_layers
 from ..record.target import Target
@@ -54,16 +54,16 @@ def export(
     target = Target(backend=runner, dtype=dtype, batch=batch)
     if failed := obstacle(target):
         raise InputError(f"{to}: cannot be verified here by {runner}: {failed.reason}")
-    piece, kind, subjects = Piece("", part), FileKind(to, dtype, batch), {"": subject}
-    conversions = convert({kind: (piece,)}, subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
-    converted = conversions[kind, piece]
+    part_key, kind, subjects = PartKey("", part), FileKind(to, dtype, batch), {"": subject}
+    conversions = convert({kind: (part_key,)}, subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
+    converted = conversions[kind, part_key]
     if isinstance(converted, Failed):
         return Exported({}, runner, wrong=f"the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
     hear(f"running it on {runner}")
     with runtime_worker(target, subjects) as worker:
-        request = Prepare(piece, str(place), entry.main, dtype, threads=1)
+        request = Prepare(part_key, str(place), entry.main, dtype, threads=1)
         answer = worker.ask(request, Prepared, _TIMEOUT_S)
     if isinstance(answer, Failed):
         return Exported({}, runner, wrong=f"the converted file does not run: {answer.reason}")

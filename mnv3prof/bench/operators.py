@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from ..analysis.operators import join
-from ..device.protocol import Operators, OperatorTimes, Piece
+from ..device.protocol import Operators, OperatorTimes, PartKey
 from ..record.run import ASKING_INTERRUPTED
 from ..record.target import labels
 from ..record.timing import Operator, Timing
@@ -47,11 +47,11 @@ def profile_operators(
 def _profile(
     worker: Worker, timing: Timing, subjects: Subjects, folder: Path, timeout_s: float
 ) -> list[Operator] | Failed:  # fmt: skip
-    piece, target = Piece(timing.variant, timing.part), timing.target
-    ready = loading(piece, target, subjects, folder)
+    part, target = PartKey(timing.variant, timing.part), timing.target
+    ready = loading(part, target, subjects, folder)
     if isinstance(ready, Failed):
         return ready
-    request = Operators(piece, ready.folder, ready.main, target.dtype, target.threads, _CALLS)
+    request = Operators(part, ready.folder, ready.main, target.dtype, target.threads, _CALLS)
     answer = worker.ask(request, OperatorTimes, timeout_s)
     if isinstance(answer, Failed):
         return answer

@@ -7,7 +7,7 @@ from typing import Final, cast
 import msgspec
 
 from ..cost.counts import Dtype
-from ..device.protocol import Piece, PlanMemory
+from ..device.protocol import PartKey, PlanMemory
 from ..record.plan import Held, RuntimePlan, Size
 from ..record.run import NET, Subject
 from ..record.target import Target
@@ -20,7 +20,7 @@ from .schedule import Progress
 from .workers import Failed, pytorch_worker, runtime_worker
 
 _TIMEOUT_S: Final = 600.0
-_PIECE: Final = Piece("", NET)
+_NET_KEY: Final = PartKey("", NET)
 
 
 class _Planned(msgspec.Struct):
@@ -70,7 +70,7 @@ def _plan(
     hear(Progress(f"reading the memory plan of {target.backend}"))
     if _plans_ahead(kind):
         with pytorch_worker(Open(subjects, target.batch)) as worker:
-            return worker.ask(PlanAhead(_PIECE, kind), _Planned, timeout_s)
+            return worker.ask(PlanAhead(_NET_KEY, kind), _Planned, timeout_s)
     return _runtime_plan(target, kind, subjects, folder, timeout_s)
 
 
@@ -81,10 +81,10 @@ def _plans_ahead(kind: FileKind) -> bool:
 def _runtime_plan(
     target: Target, kind: FileKind, subjects: Subjects, folder: Path, timeout_s: float
 ) -> _Planned | Failed:  # fmt: skip
-    converted = convert({kind: (_PIECE,)}, subjects, folder, timeout_s=timeout_s)[kind, _PIECE]
-    ready = converted if isinstance(converted, Failed) else loading(_PIECE, target, subjects, folder)
+    converted = convert({kind: (_NET_KEY,)}, subjects, folder, timeout_s=timeout_s)[kind, _NET_KEY]
+    ready = converted if isinstance(converted, Failed) else loading(_NET_KEY, target, subjects, folder)
     if isinstance(ready, Failed):
         return ready
     with runtime_worker(target, subjects) as worker:
-        request = PlanMemory(_PIECE, ready.folder, ready.main, ready.dtype, ready.threads)
+        request = PlanMemory(_NET_KEY, ready.folder, ready.main, ready.dtype, ready.threads)
         return worker.ask(request, _Planned, timeout_s)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..device.protocol import Piece
+from ..device.protocol import PartKey
 from ..graph.errors import printable
 from ..record.run import HERE, OtherLoad, Run, Subject, identical_blocks
 from ..record.target import Target
@@ -74,7 +74,7 @@ def profile(
 
     with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
         plan = Plan(
-            request.subjects, _pieces(request), request.targets, folder, request.budget_s,
+            request.subjects, _parts(request), request.targets, folder, request.budget_s,
             request.timeout_s, request.ready_s,
         )  # fmt: skip
         if devices:
@@ -117,12 +117,12 @@ def _missing_peaks(run: Run, request: Request) -> list[Device]:
     return sorted(device for device in wanted - known if device.name)
 
 
-def _pieces(request: Request) -> tuple[Piece, ...]:
+def _parts(request: Request) -> tuple[PartKey, ...]:
     """Each part that is asked for by the name of the first one that is identical."""
-    found: dict[Piece, None] = {}
+    found: dict[PartKey, None] = {}
     for variant, subject in request.subjects.items():
         same = identical_blocks(subject.graph)
-        found |= {Piece(variant, same.get(part, part)): None for part in request.parts[variant]}
+        found |= {PartKey(variant, same.get(part, part)): None for part in request.parts[variant]}
     return tuple(found)
 
 

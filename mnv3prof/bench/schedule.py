@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from ..device.protocol import Piece, Prepared, Sample
+from ..device.protocol import PartKey, Prepared, Sample
 from ..record.target import Target, labels
 from ..record.timing import Burst, Launch, Stopped, Timing
 from .backends import compiles
@@ -38,19 +38,19 @@ _LAUNCH_SHARE: Final = 0.2
 """... where starting them costs no more than this share of the budget."""
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
-"""What a piece may take beyond the time that getting ready may take."""
+"""What a part may take beyond the time that getting ready may take."""
 
 
 class Plan(NamedTuple):
-    """What to time. pieces: of the subjects; budget_s: of sampling over all of it.
+    """What to time. parts: of the subjects; budget_s: of sampling over all of it.
 
     timeout_s: how long one request may take before its worker is ended. folder: of the cache.
-    ready_s: how long converting and loading may take, converting at most half of it; pieces that are
+    ready_s: how long converting and loading may take, converting at most half of it; parts that are
         left are rows with that reason.
     """
 
     subjects: Subjects
-    pieces: tuple[Piece, ...]
+    parts: tuple[PartKey, ...]
     targets: tuple[Target, ...]
     folder: Path
     budget_s: float = 60.0
@@ -74,9 +74,9 @@ class Watcher(NamedTuple):
 
 
 class _Cell(msgspec.Struct):
-    """What is known so far of one piece on one target; the only thing here that changes.
+    """What is known so far of one part on one target; the only thing here that changes.
 
-    launches: the bursts of each process that had the piece ready.
+    launches: the bursts of each process that had the part ready.
     """
 
     timing: Timing
@@ -84,9 +84,9 @@ class _Cell(msgspec.Struct):
     done: bool = False
 
 
-_Key = tuple[Target, Piece]
+_Key = tuple[Target, PartKey]
 _Cells = dict[_Key, _Cell]
-_Answers = dict[Piece, Prepared | Failed]
+_Answers = dict[PartKey, Prepared | Failed]
 
 
 def measure(
@@ -117,11 +117,11 @@ def _timings(cells: _Cells) -> tuple[Timing, ...]:
 
 def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
     cells = {
-        (target, piece): _Cell(Timing(variant=piece.variant, part=piece.part, target=target))
-        for target, piece in product(plan.targets, plan.pieces)
+        (target, part): _Cell(Timing(variant=part.variant, part=part.part, target=target))
+        for target, part in product(plan.targets, plan.parts)
     }
     for timing in known:
-        cell = cells.get((timing.target, Piece(timing.variant, timing.part)))
+        cell = cells.get((timing.target, PartKey(timing.variant, timing.part)))
         if cell and timing.final:
             cell.timing, cell.done = timing, True
     return cells
@@ -145,7 +145,7 @@ def _measure(
 
 
 def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
-    """Start every runtime and load every open piece. One that compiles as it loads takes longer than
+    """Start every runtime and load every open part. One that compiles as it loads takes longer than
     all others together, and does so beside them; nothing is sampled before all are ready.
     """
     end = perf_counter() + ready_s
@@ -155,7 +155,7 @@ def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher:
     pool = ThreadPoolExecutor(1)
     compiled: dict[Target, _Answers] = {target: {} for target in beside}
     compiling = {
-        target: pool.submit(_compile, fleet, target, _pieces_of(cells, target), end, compiled[target])
+        target: pool.submit(_compile, fleet, target, _parts_of(cells, target), end, compiled[target])
         for target in beside
     }
     try:
@@ -165,57 +165,57 @@ def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher:
                 _fail(cells, target, failed)
         _load(plan, end, others, fleet, cells, watcher)
         for target, answers in compiled.items():
-            pieces = _pieces_of(cells, target)
+            parts = _parts_of(cells, target)
             while not wait([compiling[target]], _LOOK_S).done:
-                ready = f"{len(answers)} of {len(pieces)} parts are ready"
+                ready = f"{len(answers)} of {len(parts)} parts are ready"
                 watcher.hear(Progress(f"compiling on {called[target]}: {ready}"))
             compiling[target].result()
-            for piece, answer in answers.items():
-                _note_prepared(cells[target, piece], answer)
-            rest = [piece for piece in pieces if piece not in answers]
-            if _pieces_of(cells, target):
+            for part, answer in answers.items():
+                _note_prepared(cells[target, part], answer)
+            rest = [part for part in parts if part not in answers]
+            if _parts_of(cells, target):
                 _bring_back(fleet, cells, target, before=rest[0] if rest else None)
-            _load_pieces(plan, end, target, rest, fleet, cells, watcher)
+            _load_parts(plan, end, target, rest, fleet, cells, watcher)
             watcher.store(_timings(cells))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _compile(fleet: Fleet, target: Target, pieces: list[Piece], end: float, found: _Answers) -> None:
-    """Find what becomes of each piece, until its worker ends or it is too late."""
+def _compile(fleet: Fleet, target: Target, parts: list[PartKey], end: float, found: _Answers) -> None:
+    """Find what becomes of each part, until its worker ends or it is too late."""
     if failed := fleet.start(target):
-        found |= dict.fromkeys(pieces, failed)
+        found |= dict.fromkeys(parts, failed)
         return
-    for piece in pieces:
+    for part in parts:
         left = end - perf_counter()
         if fleet.is_lost(target) or left <= 0:
             return
-        found[piece] = fleet.prepare(target, piece, left + _GRACE_S)
+        found[part] = fleet.prepare(target, part, left + _GRACE_S)
 
 
 def _load(
     plan: Plan, end: float, targets: list[Target], fleet: Fleet, cells: _Cells, watcher: Watcher
 ) -> None:
-    """Every open piece, target by target; each target has its share of the time that is left."""
+    """Every open part, target by target; each target has its share of the time that is left."""
     for number, target in enumerate(targets):
         now = perf_counter()
         until = now + (end - now) / (len(targets) - number)
-        _load_pieces(plan, until, target, _pieces_of(cells, target), fleet, cells, watcher)
+        _load_parts(plan, until, target, _parts_of(cells, target), fleet, cells, watcher)
 
 
-def _load_pieces(
-    plan: Plan, until: float, target: Target, pieces: list[Piece], fleet: Fleet, cells: _Cells,
+def _load_parts(
+    plan: Plan, until: float, target: Target, parts: list[PartKey], fleet: Fleet, cells: _Cells,
     watcher: Watcher,
 ) -> None:  # fmt: skip
     where = labels(plan.targets)[target]
-    for piece in pieces:
-        if cells[target, piece].done:  # its worker has gone meanwhile
+    for part in parts:
+        if cells[target, part].done:  # its worker has gone meanwhile
             continue
         if perf_counter() > until:
-            _end_badly(cells[target, piece], _late(plan))
+            _end_badly(cells[target, part], _late(plan))
             continue
-        watcher.hear(Progress(f"loading {_named(piece)} on {where}"))
-        _prepare(fleet, cells, target, piece, until - perf_counter() + _GRACE_S)
+        watcher.hear(Progress(f"loading {_named(part)} on {where}"))
+        _prepare(fleet, cells, target, part, until - perf_counter() + _GRACE_S)
         watcher.store(_timings(cells))
 
 
@@ -227,17 +227,17 @@ def _open(cells: _Cells) -> list[Target]:
     return list(dict.fromkeys(target for (target, _), cell in cells.items() if not cell.done))
 
 
-def _pieces_of(cells: _Cells, target: Target) -> list[Piece]:
+def _parts_of(cells: _Cells, target: Target) -> list[PartKey]:
     """Those of the target that are not done."""
-    return [piece for (other, piece), cell in cells.items() if other == target and not cell.done]
+    return [part for (other, part), cell in cells.items() if other == target and not cell.done]
 
 
 def _open_cells(cells: _Cells) -> list[_Key]:
     return [key for key, cell in cells.items() if not cell.done]
 
 
-def _named(piece: Piece) -> str:
-    return f"{piece.part} ({piece.variant})" if piece.variant else piece.part
+def _named(part: PartKey) -> str:
+    return f"{part.part} ({part.variant})" if part.variant else part.part
 
 
 def _leave_out_what_cannot_run(cells: _Cells) -> None:
@@ -249,39 +249,39 @@ def _leave_out_what_cannot_run(cells: _Cells) -> None:
 def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
     """Let every open cell's target find its file of the part in the cache."""
     kinds = {target: file_kind(target) for target in _open(cells)}
-    wanted: dict[FileKind, dict[Piece, None]] = {}
-    for target, piece in _open_cells(cells):
+    wanted: dict[FileKind, dict[PartKey, None]] = {}
+    for target, part in _open_cells(cells):
         if kind := kinds[target]:
-            wanted.setdefault(kind, {})[piece] = None
+            wanted.setdefault(kind, {})[part] = None
     found = convert(
-        {kind: tuple(pieces) for kind, pieces in wanted.items()}, plan.subjects, plan.folder,
+        {kind: tuple(parts) for kind, parts in wanted.items()}, plan.subjects, plan.folder,
         timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
         within_s=plan.ready_s / 2,
     )  # fmt: skip
-    for target, piece in _open_cells(cells):
-        cell, kind = cells[target, piece], kinds[target]
+    for target, part in _open_cells(cells):
+        cell, kind = cells[target, part], kinds[target]
         if kind is None:
             continue
-        result = found.get((kind, piece), _late(plan))
+        result = found.get((kind, part), _late(plan))
         if isinstance(result, Failed):
             _end_badly(cell, Failed(result.status, f"conversion: {result.reason}"))
         else:
             cell.timing = replace(cell.timing, convert_s=result[1].seconds, file_bytes=result[1].bytes)
 
 
-def _prepare(fleet: Fleet, cells: _Cells, target: Target, piece: Piece, within_s: float = inf) -> None:
-    _note_prepared(cells[target, piece], fleet.prepare(target, piece, within_s))
-    _bring_back(fleet, cells, target, before=piece)
+def _prepare(fleet: Fleet, cells: _Cells, target: Target, part: PartKey, within_s: float = inf) -> None:
+    _note_prepared(cells[target, part], fleet.prepare(target, part, within_s))
+    _bring_back(fleet, cells, target, before=part)
 
 
-def _bring_back(fleet: Fleet, cells: _Cells, target: Target, before: Piece | None = None) -> None:
-    """Where the worker has ended, another one with the pieces that were ready and are not done."""
+def _bring_back(fleet: Fleet, cells: _Cells, target: Target, before: PartKey | None = None) -> None:
+    """Where the worker has ended, another one with the parts that were ready and are not done."""
     while fleet.revive(target):
-        for (other, piece), cell in cells.items():
-            if other == target and piece == before:
+        for (other, part), cell in cells.items():
+            if other == target and part == before:
                 break
             if other == target and not cell.done:
-                _note_prepared(cell, fleet.prepare(target, piece))
+                _note_prepared(cell, fleet.prepare(target, part))
 
 
 def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
@@ -326,16 +326,16 @@ def _sample(
         before_round()
         end += perf_counter() - paused
         chance.shuffle(open_cells)
-        for target, piece in open_cells:
+        for target, part in open_cells:
             if perf_counter() >= end and round_number > 1:  # everything has one burst
                 break
-            if cells[target, piece].done:  # its worker has gone meanwhile
+            if cells[target, part].done:  # its worker has gone meanwhile
                 continue
-            hear(f"round {round_number}: {_named(piece)} on {called[target]}")
-            _note_burst(cells[target, piece], fleet.ask(target, Sample(piece, seconds), Burst))
+            hear(f"round {round_number}: {_named(part)} on {called[target]}")
+            _note_burst(cells[target, part], fleet.ask(target, Sample(part, seconds), Burst))
             if fleet.is_lost(target):
                 _bring_back(fleet, cells, target)
-            if cells[target, piece].done:
+            if cells[target, part].done:
                 watcher.store(_timings(cells))
         watcher.store(_timings(cells))
     for cell in cells.values():
@@ -353,9 +353,9 @@ def _relaunch(fleet: Fleet, cells: _Cells, target: Target) -> None:
     """Go on in a new process: one keeps its memory layout, and with it a part of its speed, for life."""
     if failed := fleet.relaunch(target):
         _fail(cells, target, failed)
-    for piece in _pieces_of(cells, target):
-        if not cells[target, piece].done:  # its worker has gone meanwhile
-            _prepare(fleet, cells, target, piece)
+    for part in _parts_of(cells, target):
+        if not cells[target, part].done:  # its worker has gone meanwhile
+            _prepare(fleet, cells, target, part)
 
 
 def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:

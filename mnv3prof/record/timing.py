@@ -217,7 +217,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
     """An operator's time, and the layer that it runs: "" and joined "" where none could be found.
 
-    variant, part, target: those of the timing that it is a piece of.
+    variant, part, target: those of the timing that it is part of.
     """
 
     variant: str = ""

@@ -9,7 +9,7 @@ from ...bench.cache import opened
 from ...bench.cache_folder import usable_folder
 from ...bench.formats import form
 from ...bench.schedule import Plan, Watcher, measure
-from ...device.protocol import Piece
+from ...device.protocol import PartKey
 from ...mobilenetv3.table import Row, Table
 from ...record.run import Subject
 from ...record.target import Target
@@ -60,11 +60,11 @@ def _check(backends: list[str]) -> dict[str, Timing]:
     """Time a small block on each backend, the fast ones first, and print each result at once."""
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
-    piece = Piece("", subject.graph.block_names[1])
+    part = PartKey("", subject.graph.block_names[1])
     timings: dict[str, Timing] = {}
     with opened(usable_folder(say)) as folder:
         for name in sorted(backends, key=_load_effort):
-            plan = Plan({"": subject}, (piece,), (Target(backend=name),), folder, _SAMPLED_S)
+            plan = Plan({"": subject}, (part,), (Target(backend=name),), folder, _SAMPLED_S)
             with progress() as on_progress:
                 (timings[name],) = measure(plan, Watcher(on_progress))
             if timings[name].stopped == "interrupted":
