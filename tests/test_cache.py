@@ -24,7 +24,7 @@ PARTS = {ONNX: (PartKey("", "1"), PartKey("", "2"))}
 
 def _heard(folder, subjects={"": SMALL}, parts=PARTS):  # noqa: B006
     heard = []
-    found = convert(parts, subjects, folder, hear=heard.append)
+    found = convert(parts, subjects, folder, on_progress=heard.append)
     assert not any(isinstance(entry, Failed) for entry in found.values())
     return found, heard
 

@@ -402,15 +402,15 @@ def test_without_a_terminal_progress_is_a_line_now_and_then_with_the_seconds_so_
     monkeypatch.setattr(told, "_TICK_S", 0.1)
     now = 100.0
     monkeypatch.setattr(told, "monotonic", lambda: now)
-    with told.progress() as hear:
-        hear(Progress("converting"))
+    with told.progress() as on_progress:
+        on_progress(Progress("converting"))
         now = 142.0
         deadline = time.monotonic() + 10
         while not (err := capsys.readouterr().err) and time.monotonic() < deadline:
             time.sleep(0.05)  # nothing more is told
         assert err == "converting, 42 s so far\n"
         now = 152.0
-        hear(Progress("round 1: net on null", 0.5, 3.0))
+        on_progress(Progress("round 1: net on null", 0.5, 3.0))
         now = 162.0
         time.sleep(0.3)  # drawing would take time from what is measured
     assert capsys.readouterr().err == "round 1: net on null, 3 s left\n"

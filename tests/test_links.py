@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from subjects import subject
 
 from mnv3prof.bench.backends import backend
-from mnv3prof.bench.fleet import Fleet
 from mnv3prof.bench.links import Broken
 from mnv3prof.bench.links.fake import Fake
 from mnv3prof.bench.links.local import Local
-from mnv3prof.bench.schedule import Plan, Watcher, measure
+from mnv3prof.bench.pool import WorkerPool
+from mnv3prof.bench.schedule import Callbacks, Plan, measure
 from mnv3prof.bench.workers import Failed, Worker
 from mnv3prof.device.clock import OTHERS
 from mnv3prof.device.protocol import Begin, Begun, Frame, PartKey, Prepared
@@ -51,7 +51,7 @@ def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
 
     plan = Plan({"": SMALL}, tuple(PartKey("", part) for part in parts), targets, Path("nowhere"), **how)
     heard = []
-    timings = measure(plan, Watcher(heard.append), worker=worker)
+    timings = measure(plan, Callbacks(heard.append), worker=worker)
     return {(t.target, t.part) if len(targets) > 1 else t.part: t for t in timings}, links, heard
 
 
@@ -365,12 +365,14 @@ def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch):
     def worker(target, _):
         return Worker(lambda: opened.append(Fake(script)) or opened[-1], (Begin(target.backend),))
 
-    def hear(progress):
+    def on_progress(progress):
         began.wait(5)
         raise KeyboardInterrupt
 
     parts = tuple(PartKey("", part) for part in ("1", "2", "3", "4", "5"))
-    timings = measure(Plan({"": SMALL}, parts, (NULL,), Path("nowhere")), Watcher(hear), worker=worker)
+    timings = measure(
+        Plan({"": SMALL}, parts, (NULL,), Path("nowhere")), Callbacks(on_progress), worker=worker
+    )
     assert {timing.stopped for timing in timings} == {"interrupted"}
     time.sleep(0.2)
     assert not any(link.is_open for link in opened)
@@ -420,15 +422,15 @@ def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch):
 
     monkeypatch.setenv("TALK", "nap")
     targets = (NULL, Target(backend="null", threads=2))
-    fleet = Fleet({target: Worker(opened) for target in targets}, {"": SMALL}, Path("nowhere"), 60)
+    pool = WorkerPool({target: Worker(opened) for target in targets}, {"": SMALL}, Path("nowhere"), 60)
     for target in targets:
-        fleet.workers[target].start()
+        pool.workers[target].start()
     for link in links:
         waits = iter([KeyboardInterrupt])
         wait = link._process.wait
         monkeypatch.setattr(link._process, "wait", lambda *a, w=wait, n=waits: _raised(n) or w(*a))
     with pytest.raises(KeyboardInterrupt):
-        fleet.end()
+        pool.end()
     assert all(link._process.poll() is not None for link in links)
 
 

@@ -8,7 +8,7 @@ from subjects import subject
 
 from mnv3prof.bench.backends import backend, name_of, names, usable
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.schedule import CONVERGED, Plan, Watcher
+from mnv3prof.bench.schedule import CONVERGED, Callbacks, Plan
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.device.protocol import PartKey
 from mnv3prof.device.runtimes import Unsupported
@@ -24,8 +24,8 @@ def measure(
     parts,
     backends,
     *,
-    hear=lambda _: None,
-    store=lambda _: None,
+    on_progress=lambda _: None,
+    on_update=lambda _: None,
     known=(),
     threads=1,
     dtype="fp32",
@@ -35,7 +35,7 @@ def measure(
     parts = tuple(PartKey("", part) for part in parts)
     targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
     plan = Plan({"": net}, parts, targets, default_folder(), **how)
-    return measure_plan(plan, Watcher(hear, store), known)
+    return measure_plan(plan, Callbacks(on_progress, on_update), known)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def test_disturbances_do_not_move_the_median_and_are_reported(noise, monkeypatch
 def test_what_is_final_is_not_measured_again_and_the_rest_is():
     first = measure(SMALL, ["stem", "1"], ["null"], budget_s=0.3)
     kept = []
-    again = measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.3, known=first, store=kept.append)
+    again = measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.3, known=first, on_update=kept.append)
     assert again[:2] == first
     assert again[2].bursts
     assert kept[-1] == again
@@ -147,7 +147,7 @@ def test_a_fault_while_compiling_beside_the_others_is_a_row_too(fault, status, m
         ["null", "cpu"],
         budget_s=0.5,
         timeout_s=25 if fault == "hang" else 60,
-        hear=heard.append,
+        on_progress=heard.append,
     )
     found = {(t.target.backend, t.part): t for t in timings}
     assert found["null", "1"].status == status
@@ -186,7 +186,7 @@ def test_an_absent_runtime_is_a_row(monkeypatch):
 
 def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     heard = []
-    timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, hear=heard.append)
+    timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, on_progress=heard.append)
     rounds = [progress.what for progress in heard if progress.what.startswith("round ")]
     shares = [progress.share for progress in heard if progress.share is not None]
     assert shares == sorted(shares)

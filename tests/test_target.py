@@ -345,8 +345,8 @@ def test_networks_that_share_a_block_share_its_conversion(tmp_path):
         Table(name="two", stem=16, rows=(*rows, Row(64, 24, 3, 2, True, "HS")), last=8, classes=9), 32
     )
     kind, heard = FileKind("onnx", "fp32", 1), []
-    first = convert({kind: (PartKey("", "1"),)}, {"": one}, tmp_path, hear=heard.append)
-    again = convert({kind: (PartKey("", "2"),)}, {"": two}, tmp_path, hear=heard.append)
+    first = convert({kind: (PartKey("", "1"),)}, {"": one}, tmp_path, on_progress=heard.append)
+    again = convert({kind: (PartKey("", "2"),)}, {"": two}, tmp_path, on_progress=heard.append)
     assert heard == ["converting to onnx: 1 of 1"]
     assert first[kind, PartKey("", "1")] == again[kind, PartKey("", "2")]
     assert key(one, NET, *kind) != key(two, NET, *kind)

@@ -72,7 +72,7 @@ def test_the_networks_of_the_arms_differ_by_what_they_say():
 
 def test_every_seed_is_trained_with_every_arm_and_kept_after_each(quick):
     kept = []
-    found = trials.train_arms(_plan(seeds=2, epochs=9), store=kept.append)
+    found = trials.train_arms(_plan(seeds=2, epochs=9), on_update=kept.append)
     assert quick == [(BASE.name, 0, 9), (BARE.name, 0, 9), (BASE.name, 1, 9), (BARE.name, 1, 9)]
     assert [len(one) for one in kept] == [1, 2, 3, 4]
     assert kept[-1] == found.trials

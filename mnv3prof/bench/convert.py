@@ -28,7 +28,7 @@ Conversions = dict[tuple[FileKind, PartKey], "tuple[str, cache.Entry] | Failed"]
 
 def convert(
     parts: Mapping[FileKind, Sequence[PartKey]], subjects: Subjects, folder: Path, *,
-    timeout_s: float = _LEAST_TIMEOUT_S, hear: Callable[[str], None] = lambda _: None,
+    timeout_s: float = _LEAST_TIMEOUT_S, on_progress: Callable[[str], None] = lambda _: None,
     within_s: float = inf, exact: bool = False,
 ) -> Conversions:  # fmt: skip
     """Convert parts to kinds of files and cache them. parts: the parts by kind.
@@ -48,7 +48,7 @@ def convert(
             else:
                 done[kind, part] = (key, entry)
     if missing:
-        done |= _convert_missing(missing, subjects, folder, timeout_s, hear, monotonic() + within_s)
+        done |= _convert_missing(missing, subjects, folder, timeout_s, on_progress, monotonic() + within_s)
         cache.trim(folder, own={each[0] for each in done.values() if not isinstance(each, Failed)})
     return done
 
@@ -73,14 +73,14 @@ def loading(part: PartKey, target: Target, subjects: Subjects, folder: Path) -> 
 
 def _convert_missing(
     missing: Mapping[FileKind, Mapping[PartKey, str]], subjects: Subjects, folder: Path, timeout_s: float,
-    hear: Callable[[str], None], until: float,
+    on_progress: Callable[[str], None], until: float,
 ) -> Conversions:  # fmt: skip
     """Convert the kinds in parallel. missing: keys by kind and part."""
     done: Conversions = {}
     stop = Event()
     with ThreadPoolExecutor(_parallel_converters()) as pool:
         jobs = [
-            pool.submit(_convert_all, kind, keys, subjects, folder, timeout_s, hear, stop, until)
+            pool.submit(_convert_all, kind, keys, subjects, folder, timeout_s, on_progress, stop, until)
             for kind, keys in missing.items()
         ]
         try:
@@ -107,14 +107,14 @@ def _parallel_converters() -> int:
 
 def _convert_all(
     kind: FileKind, keys: Mapping[PartKey, str], subjects: Subjects, folder: Path, timeout_s: float,
-    hear: Callable[[str], None], stop: Event, until: float,
+    on_progress: Callable[[str], None], stop: Event, until: float,
 ) -> Conversions:  # fmt: skip
     done: Conversions = {}
     with pytorch_worker(Open(subjects, kind.batch)) as worker:
         for number, (part, key) in enumerate(keys.items(), 1):
             if stop.is_set() or monotonic() > until:
                 break
-            hear(f"converting to {kind}: {number} of {len(keys)}")
+            on_progress(f"converting to {kind}: {number} of {len(keys)}")
             within_s = min(timeout_s, until - monotonic() + _GRACE_S)
             answer = worker.ask(Convert(part, kind, str(folder), key), cache.Entry, within_s, stop)
             done[kind, part] = answer if isinstance(answer, Failed) else (key, answer)

@@ -38,12 +38,12 @@ class Exported(NamedTuple):
 
 def export(
     subject: Subject, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
-    hear: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:  # fmt: skip
     """Convert a part to the format called `to`, and run it.
 
-    folder: of the cache. hear: is called with each step. Raises InputError if the format, dtype, batch or
-    part is not supported, or no runtime can run the file here.
+    folder: of the cache. on_progress: is called with each step. Raises InputError if the format, dtype, batch
+    or part is not supported, or no runtime can run the file here.
     """
     if dtype not in form(to).DTYPES:
         raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(form(to).DTYPES)}")
@@ -55,13 +55,15 @@ def export(
     if failed := obstacle(target):
         raise InputError(f"{to}: cannot be verified here by {runner}: {failed.reason}")
     part_key, kind, subjects = PartKey("", part), FileKind(to, dtype, batch), {"": subject}
-    conversions = convert({kind: (part_key,)}, subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
+    conversions = convert(
+        {kind: (part_key,)}, subjects, folder, timeout_s=_TIMEOUT_S, on_progress=on_progress, exact=True
+    )
     converted = conversions[kind, part_key]
     if isinstance(converted, Failed):
         return Exported({}, runner, wrong=f"the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
-    hear(f"running it on {runner}")
+    on_progress(f"running it on {runner}")
     with runtime_worker(target, subjects) as worker:
         request = Prepare(part_key, str(place), entry.main, dtype, threads=1)
         answer = worker.ask(request, Prepared, _TIMEOUT_S)

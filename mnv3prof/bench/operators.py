@@ -19,7 +19,7 @@ _CALLS: Final = 50
 
 def profile_operators(
     subjects: Subjects, timings: Sequence[Timing], folder: Path, timeout_s: float,
-    hear: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[list[Operator], list[str]]:  # fmt: skip
     """Profile the operators of each part in `timings`, in one process per target.
 
@@ -33,7 +33,7 @@ def profile_operators(
             timed = [timing for timing in timings if timing.target == target and timing.status == "ok"]
             with runtime_worker(target, subjects) as worker:
                 for timing in timed:
-                    hear(Progress(f"profiling the operators of {timing.part} on {where}"))
+                    on_progress(Progress(f"profiling the operators of {timing.part} on {where}"))
                     answer = _profile(worker, timing, subjects, folder, timeout_s)
                     if isinstance(answer, Failed):
                         reasons[f"{where}, part {timing.part}: {answer.reason}."] = None

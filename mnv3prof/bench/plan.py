@@ -32,7 +32,7 @@ class _Planned(msgspec.Struct):
 
 def runtime_plans(
     subject: Subject, backends: Sequence[str], dtype: Dtype, batch: int, folder: Path,
-    hear: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
+    on_progress: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
     """Read the arena of each backend for the whole network, or the reason for none.
 
@@ -40,7 +40,9 @@ def runtime_plans(
     """
     plans = []
     for name in backends:
-        answer = _plan(Target(backend=name, dtype=dtype, batch=batch), subject, folder, hear, timeout_s)
+        answer = _plan(
+            Target(backend=name, dtype=dtype, batch=batch), subject, folder, on_progress, timeout_s
+        )
         if isinstance(answer, Failed):
             plans.append(RuntimePlan(name, reason=answer.reason, dtype=dtype, batch=batch))
         else:
@@ -61,13 +63,13 @@ def plan_obstacle(target: Target) -> Failed | None:
 
 
 def _plan(
-    target: Target, subject: Subject, folder: Path, hear: Callable[[Progress], None], timeout_s: float
+    target: Target, subject: Subject, folder: Path, on_progress: Callable[[Progress], None], timeout_s: float
 ) -> _Planned | Failed:  # fmt: skip
     subjects, kind = {"": subject}, file_kind(target)
     if failed := plan_obstacle(target):
         return failed
     assert kind is not None  # plan_obstacle() refuses None
-    hear(Progress(f"reading the memory plan of {target.backend}"))
+    on_progress(Progress(f"reading the memory plan of {target.backend}"))
     if _plans_ahead(kind):
         with pytorch_worker(Open(subjects, target.batch)) as worker:
             return worker.ask(PlanAhead(_NET_KEY, kind), _Planned, timeout_s)

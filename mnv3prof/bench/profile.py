@@ -22,7 +22,7 @@ from .load import other_load
 from .obstacles import obstacle
 from .operators import profile_operators
 from .peaks import Device, PeakMeter
-from .schedule import Plan, Progress, Watcher, measure
+from .schedule import Callbacks, Plan, Progress, measure
 
 
 class Request(NamedTuple):
@@ -54,10 +54,10 @@ def quick_here() -> tuple[str, ...]:
 
 
 def profile(
-    request: Request, *, known: Run | None = None, hear: Callable[[Progress], None] = lambda _: None,
-    store: Callable[[Run], None] = lambda _: None,
+    request: Request, *, known: Run | None = None, on_progress: Callable[[Progress], None] = lambda _: None,
+    on_update: Callable[[Run], None] = lambda _: None,
 ) -> Run:  # fmt: skip
-    """Measure what is asked for and not in `known`; `store` is given the run whenever there is more.
+    """Measure what is asked for and not in `known`; `on_update` is given the run whenever there is more.
 
     Identical parts are measured once, under the first one's name.
     """
@@ -78,19 +78,21 @@ def profile(
             request.timeout_s, request.ready_s,
         )  # fmt: skip
         if devices:
-            hear(Progress("measuring the machine's peak rates"))
+            on_progress(Progress("measuring the machine's peak rates"))
         meter.burst()
-        watcher = Watcher(hear, lambda timings: store(with_timings(timings, load)))
-        watcher.store(())
-        timings = measure(plan, watcher, before, before_round=meter.burst)
+        callbacks = Callbacks(on_progress, lambda timings: on_update(with_timings(timings, load)))
+        callbacks.on_update(())
+        timings = measure(plan, callbacks, before, before_round=meter.burst)
         run = with_timings(timings, replace(load, after=other_load()))
         if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
-            found, reasons = profile_operators(request.subjects, timings, folder, request.timeout_s, hear)
+            found, reasons = profile_operators(
+                request.subjects, timings, folder, request.timeout_s, on_progress
+            )
             anew = {(timing.variant, timing.part, timing.target) for timing in timings}
             kept = tuple(o for o in run.operators if (o.variant, o.part, o.target) not in anew)
             notes = (*run.notes, *reasons) if kept else tuple(reasons)
             run = replace(run, operators=(*kept, *found), notes=tuple(dict.fromkeys(notes)))
-            store(run)
+            on_update(run)
     return run
 
 

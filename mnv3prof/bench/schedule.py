@@ -19,8 +19,8 @@ from ..record.target import Target, labels
 from ..record.timing import Burst, Launch, Stopped, Timing
 from .backends import compiles
 from .convert import convert, file_kind
-from .fleet import STARTS, Fleet
 from .obstacles import obstacle
+from .pool import STARTS, WorkerPool
 from .requests import FileKind, Subjects
 from .tolerances import how_wrong
 from .workers import Failed, Worker, runtime_worker
@@ -66,11 +66,11 @@ class Progress(NamedTuple):
     left_s: float | None = None
 
 
-class Watcher(NamedTuple):
-    """Who is told: `hear` of every step, `store` the timings so far whenever there is more to keep."""
+class Callbacks(NamedTuple):
+    """Called with each step, and with the timings so far whenever there are more."""
 
-    hear: Callable[[Progress], None] = lambda _: None
-    store: Callable[[tuple[Timing, ...]], None] = lambda _: None
+    on_progress: Callable[[Progress], None] = lambda _: None
+    on_update: Callable[[tuple[Timing, ...]], None] = lambda _: None
 
 
 class _Cell(msgspec.Struct):
@@ -90,7 +90,7 @@ _Answers = dict[PartKey, Prepared | Failed]
 
 
 def measure(
-    plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = (),  # noqa: B008
+    plan: Plan, callbacks: Callbacks = Callbacks(), known: Sequence[Timing] = (),  # noqa: B008
     worker: Callable[[Target, Subjects], Worker] = partial(runtime_worker, starts=STARTS),  # noqa: B008
     before_round: Callable[[], None] = lambda: None,
 ) -> tuple[Timing, ...]:  # fmt: skip
@@ -103,7 +103,7 @@ def measure(
     """
     cells = _cells(plan, known)
     try:
-        _measure(plan, cells, watcher, worker, before_round)
+        _measure(plan, cells, callbacks, worker, before_round)
     except KeyboardInterrupt:
         for cell in cells.values():
             if not cell.done:
@@ -128,23 +128,23 @@ def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(
-    plan: Plan, cells: _Cells, watcher: Watcher, worker: Callable[[Target, Subjects], Worker],
+    plan: Plan, cells: _Cells, callbacks: Callbacks, worker: Callable[[Target, Subjects], Worker],
     before_round: Callable[[], None],
 ) -> None:  # fmt: skip
     _leave_out_what_cannot_run(cells)
     begin = perf_counter()
-    _convert(plan, cells, watcher)
+    _convert(plan, cells, callbacks)
     spent = perf_counter() - begin
     workers = {target: worker(target, plan.subjects) for target in _open(cells)}
-    fleet = Fleet(workers, plan.subjects, plan.folder, plan.timeout_s)
+    pool = WorkerPool(workers, plan.subjects, plan.folder, plan.timeout_s)
     try:
-        _get_ready(plan, plan.ready_s - spent, fleet, cells, watcher)
-        _sample(plan, fleet, cells, watcher, before_round)
+        _get_ready(plan, plan.ready_s - spent, pool, cells, callbacks)
+        _sample(plan, pool, cells, callbacks, before_round)
     finally:
-        fleet.end()
+        pool.end()
 
 
-def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
+def _get_ready(plan: Plan, ready_s: float, pool: WorkerPool, cells: _Cells, callbacks: Callbacks) -> None:
     """Start every runtime and load every open part. One that compiles as it loads takes longer than
     all others together, and does so beside them; nothing is sampled before all are ready.
     """
@@ -152,60 +152,60 @@ def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher:
     called = labels(plan.targets)
     beside = [target for target in _open(cells) if compiles(target.backend)]
     others = [target for target in _open(cells) if target not in beside]
-    pool = ThreadPoolExecutor(1)
+    executor = ThreadPoolExecutor(1)
     compiled: dict[Target, _Answers] = {target: {} for target in beside}
     compiling = {
-        target: pool.submit(_compile, fleet, target, _parts_of(cells, target), end, compiled[target])
+        target: executor.submit(_compile, pool, target, _parts_of(cells, target), end, compiled[target])
         for target in beside
     }
     try:
-        watcher.hear(Progress("starting the runtimes"))
+        callbacks.on_progress(Progress("starting the runtimes"))
         for target in others:
-            if failed := fleet.start(target):
+            if failed := pool.start(target):
                 _fail(cells, target, failed)
-        _load(plan, end, others, fleet, cells, watcher)
+        _load(plan, end, others, pool, cells, callbacks)
         for target, answers in compiled.items():
             parts = _parts_of(cells, target)
             while not wait([compiling[target]], _LOOK_S).done:
                 ready = f"{len(answers)} of {len(parts)} parts are ready"
-                watcher.hear(Progress(f"compiling on {called[target]}: {ready}"))
+                callbacks.on_progress(Progress(f"compiling on {called[target]}: {ready}"))
             compiling[target].result()
             for part, answer in answers.items():
                 _note_prepared(cells[target, part], answer)
             rest = [part for part in parts if part not in answers]
             if _parts_of(cells, target):
-                _bring_back(fleet, cells, target, before=rest[0] if rest else None)
-            _load_parts(plan, end, target, rest, fleet, cells, watcher)
-            watcher.store(_timings(cells))
+                _bring_back(pool, cells, target, before=rest[0] if rest else None)
+            _load_parts(plan, end, target, rest, pool, cells, callbacks)
+            callbacks.on_update(_timings(cells))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _compile(fleet: Fleet, target: Target, parts: list[PartKey], end: float, found: _Answers) -> None:
+def _compile(pool: WorkerPool, target: Target, parts: list[PartKey], end: float, found: _Answers) -> None:
     """Find what becomes of each part, until its worker ends or it is too late."""
-    if failed := fleet.start(target):
+    if failed := pool.start(target):
         found |= dict.fromkeys(parts, failed)
         return
     for part in parts:
         left = end - perf_counter()
-        if fleet.is_lost(target) or left <= 0:
+        if pool.is_lost(target) or left <= 0:
             return
-        found[part] = fleet.prepare(target, part, left + _GRACE_S)
+        found[part] = pool.prepare(target, part, left + _GRACE_S)
 
 
 def _load(
-    plan: Plan, end: float, targets: list[Target], fleet: Fleet, cells: _Cells, watcher: Watcher
+    plan: Plan, end: float, targets: list[Target], pool: WorkerPool, cells: _Cells, callbacks: Callbacks
 ) -> None:
     """Every open part, target by target; each target has its share of the time that is left."""
     for number, target in enumerate(targets):
         now = perf_counter()
         until = now + (end - now) / (len(targets) - number)
-        _load_parts(plan, until, target, _parts_of(cells, target), fleet, cells, watcher)
+        _load_parts(plan, until, target, _parts_of(cells, target), pool, cells, callbacks)
 
 
 def _load_parts(
-    plan: Plan, until: float, target: Target, parts: list[PartKey], fleet: Fleet, cells: _Cells,
-    watcher: Watcher,
+    plan: Plan, until: float, target: Target, parts: list[PartKey], pool: WorkerPool, cells: _Cells,
+    callbacks: Callbacks,
 ) -> None:  # fmt: skip
     where = labels(plan.targets)[target]
     for part in parts:
@@ -214,9 +214,9 @@ def _load_parts(
         if perf_counter() > until:
             _end_badly(cells[target, part], _late(plan))
             continue
-        watcher.hear(Progress(f"loading {_named(part)} on {where}"))
-        _prepare(fleet, cells, target, part, until - perf_counter() + _GRACE_S)
-        watcher.store(_timings(cells))
+        callbacks.on_progress(Progress(f"loading {_named(part)} on {where}"))
+        _prepare(pool, cells, target, part, until - perf_counter() + _GRACE_S)
+        callbacks.on_update(_timings(cells))
 
 
 def _late(plan: Plan) -> Failed:
@@ -246,7 +246,7 @@ def _leave_out_what_cannot_run(cells: _Cells) -> None:
             _fail(cells, target, failed)
 
 
-def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
+def _convert(plan: Plan, cells: _Cells, callbacks: Callbacks) -> None:
     """Let every open cell's target find its file of the part in the cache."""
     kinds = {target: file_kind(target) for target in _open(cells)}
     wanted: dict[FileKind, dict[PartKey, None]] = {}
@@ -255,7 +255,7 @@ def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
             wanted.setdefault(kind, {})[part] = None
     found = convert(
         {kind: tuple(parts) for kind, parts in wanted.items()}, plan.subjects, plan.folder,
-        timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
+        timeout_s=plan.timeout_s, on_progress=lambda sentence: callbacks.on_progress(Progress(sentence)),
         within_s=plan.ready_s / 2,
     )  # fmt: skip
     for target, part in _open_cells(cells):
@@ -269,19 +269,19 @@ def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
             cell.timing = replace(cell.timing, convert_s=result[1].seconds, file_bytes=result[1].bytes)
 
 
-def _prepare(fleet: Fleet, cells: _Cells, target: Target, part: PartKey, within_s: float = inf) -> None:
-    _note_prepared(cells[target, part], fleet.prepare(target, part, within_s))
-    _bring_back(fleet, cells, target, before=part)
+def _prepare(pool: WorkerPool, cells: _Cells, target: Target, part: PartKey, within_s: float = inf) -> None:
+    _note_prepared(cells[target, part], pool.prepare(target, part, within_s))
+    _bring_back(pool, cells, target, before=part)
 
 
-def _bring_back(fleet: Fleet, cells: _Cells, target: Target, before: PartKey | None = None) -> None:
+def _bring_back(pool: WorkerPool, cells: _Cells, target: Target, before: PartKey | None = None) -> None:
     """Where the worker has ended, another one with the parts that were ready and are not done."""
-    while fleet.revive(target):
+    while pool.revive(target):
         for (other, part), cell in cells.items():
             if other == target and part == before:
                 break
             if other == target and not cell.done:
-                _note_prepared(cell, fleet.prepare(target, part))
+                _note_prepared(cell, pool.prepare(target, part))
 
 
 def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
@@ -299,7 +299,7 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
 
 
 def _sample(
-    plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher, before_round: Callable[[], None]
+    plan: Plan, pool: WorkerPool, cells: _Cells, callbacks: Callbacks, before_round: Callable[[], None]
 ) -> None:
     chance = random.Random(0)
     end = perf_counter() + plan.budget_s
@@ -310,17 +310,17 @@ def _sample(
     allowance = _LAUNCH_SHARE * plan.budget_s / max(1, len(_open(cells)))
     seconds = min(max(_LEAST_BURST_S, share), _MOST_BURST_S)
 
-    def hear(what: str) -> None:
+    def report_progress(what: str) -> None:
         left = max(0.0, end - perf_counter())
-        watcher.hear(Progress(what, 1 - left / plan.budget_s, left))
+        callbacks.on_progress(Progress(what, 1 - left / plan.budget_s, left))
 
     while perf_counter() < end and (open_cells := _open_cells(cells)):
         for target in _open(cells):
-            launches = 1 + int(allowance / fleet.launch_s[target])
+            launches = 1 + int(allowance / pool.launch_s[target])
             if launched[target] < launches and round_number >= launched[target] * _rounds_each(launches):
                 launched[target] += 1
-                hear(f"restarting {called[target]}")
-                _relaunch(fleet, cells, target)
+                report_progress(f"restarting {called[target]}")
+                _relaunch(pool, cells, target)
         round_number += 1
         paused = perf_counter()
         before_round()
@@ -331,17 +331,17 @@ def _sample(
                 break
             if cells[target, part].done:  # its worker has gone meanwhile
                 continue
-            hear(f"round {round_number}: {_named(part)} on {called[target]}")
-            _note_burst(cells[target, part], fleet.ask(target, Sample(part, seconds), Burst))
-            if fleet.is_lost(target):
-                _bring_back(fleet, cells, target)
+            report_progress(f"round {round_number}: {_named(part)} on {called[target]}")
+            _note_burst(cells[target, part], pool.ask(target, Sample(part, seconds), Burst))
+            if pool.is_lost(target):
+                _bring_back(pool, cells, target)
             if cells[target, part].done:
-                watcher.store(_timings(cells))
-        watcher.store(_timings(cells))
+                callbacks.on_update(_timings(cells))
+        callbacks.on_update(_timings(cells))
     for cell in cells.values():
         if not cell.done:
             _close(cell, "budget")
-    watcher.store(_timings(cells))
+    callbacks.on_update(_timings(cells))
 
 
 def _rounds_each(launches: int) -> int:
@@ -349,13 +349,13 @@ def _rounds_each(launches: int) -> int:
     return max(_LAUNCH_ROUNDS, ceil(_ROUNDS / launches))
 
 
-def _relaunch(fleet: Fleet, cells: _Cells, target: Target) -> None:
+def _relaunch(pool: WorkerPool, cells: _Cells, target: Target) -> None:
     """Go on in a new process: one keeps its memory layout, and with it a part of its speed, for life."""
-    if failed := fleet.relaunch(target):
+    if failed := pool.relaunch(target):
         _fail(cells, target, failed)
     for part in _parts_of(cells, target):
         if not cells[target, part].done:  # its worker has gone meanwhile
-            _prepare(fleet, cells, target, part)
+            _prepare(pool, cells, target, part)
 
 
 def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:

@@ -49,7 +49,7 @@ def measure(
     subject: Subject,
     wishes: Sequence[Wish],
     how: Measuring,
-    hear: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[Run, ...]:
     """Return a run for each dtype that is wanted and supported, and one of compiled PyTorch."""
     runs: list[Run] = []
@@ -61,7 +61,10 @@ def measure(
             begin = monotonic()
             ready_s, sampled_s = max(_READY_LEAST, stage.ready * left), stage.sampled * how.budget_s
             runs.append(
-                profile(_request(subject, wanted, takes, stage.dtype, how, sampled_s, ready_s), hear=hear)
+                profile(
+                    _request(subject, wanted, takes, stage.dtype, how, sampled_s, ready_s),
+                    on_progress=on_progress,
+                )
             )
             left -= monotonic() - begin - sampled_s
     return tuple(runs)

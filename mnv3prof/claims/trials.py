@@ -37,7 +37,7 @@ _QUANTISING_S: Final = 15.0
 _BATCH: Final = 32
 _CALIBRATION_IMAGES: Final = 320
 
-Hear = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 class Plan(NamedTuple):
@@ -67,10 +67,10 @@ def network() -> Table:
 
 
 def train_arms(
-    plan: Plan, known: Sequence[Trial] = (), hear: Hear = lambda _: None,
-    store: Callable[[tuple[Trial, ...]], None] = lambda _: None,
+    plan: Plan, known: Sequence[Trial] = (), on_progress: OnProgress = lambda _: None,
+    on_update: Callable[[tuple[Trial, ...]], None] = lambda _: None,
 ) -> Trained:  # fmt: skip
-    """Train every arm with every seed that is not in `known`; call `store` with all trainings after each.
+    """Train every arm with every seed that is not in `known`; call `on_update` with all trainings after each.
 
     An interrupt or the limit ends the training. Trainings that are resumed keep their number of epochs.
     """
@@ -88,13 +88,15 @@ def train_arms(
         return Trained(tuple(done))
     try:
         data = digits(INPUT)
-        epochs = known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, hear))
+        epochs = (
+            known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, on_progress))
+        )
         for number, (arm, seed) in enumerate(wanted, 1):
             if monotonic() - begin > plan.limit_s - (done[-1].seconds if done else 0.0):
                 break
             what = f"training {number} of {len(wanted)}: {arm.name}, seed {seed}"
-            done.append(_trial(arm, seed, epochs, plan.threads, data, _prefixed(what, hear)))
-            store(tuple(done))
+            done.append(_trial(arm, seed, epochs, plan.threads, data, _prefixed(what, on_progress)))
+            on_update(tuple(done))
     except KeyboardInterrupt:
         return Trained(tuple(done), interrupted=True)
     return Trained(tuple(done))
@@ -107,8 +109,8 @@ def affordable(plan: Plan, wanted: Sequence[tuple[Arm, int]], epoch_s: float) ->
     return max(1, min(plan.epochs, int(left / epoch_s / len(wanted))))
 
 
-def _prefixed(what: str, hear: Hear) -> Hear:
-    return lambda progress: hear(progress._replace(what=f"{what}, {progress.what}"))
+def _prefixed(what: str, on_progress: OnProgress) -> OnProgress:
+    return lambda progress: on_progress(progress._replace(what=f"{what}, {progress.what}"))
 
 
 def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
@@ -124,24 +126,24 @@ def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
     return msgspec.convert({**article, **arm.recipe}, Recipe)
 
 
-def _seconds_an_epoch(plan: Plan, data: "Data", hear: Hear) -> float:
+def _seconds_an_epoch(plan: Plan, data: "Data", on_progress: OnProgress) -> float:
     """Return the shortest of two epochs; the first includes warm-up."""
     from ..train.recipe import train
 
     recipe = recipe_of(plan.arms[0], 0, 2, plan.threads)
-    trained = train(network(), data, recipe, hear=_prefixed("timing an epoch", hear))
+    trained = train(network(), data, recipe, on_progress=_prefixed("timing an epoch", on_progress))
     return min(epoch.seconds for epoch in trained.history)
 
 
-def _trial(arm: Arm, seed: int, epochs: int, threads: int, data: "Data", hear: Hear) -> Trial:
+def _trial(arm: Arm, seed: int, epochs: int, threads: int, data: "Data", on_progress: OnProgress) -> Trial:
     from ..train.recipe import train
 
     begin = monotonic()
     table = arm.change(network())
-    trained = train(table, data, recipe_of(arm, seed, epochs, threads), hear=hear)
+    trained = train(table, data, recipe_of(arm, seed, epochs, threads), on_progress=on_progress)
     int8, reason = None, trained.stopped
     if arm.quantised and not reason:
-        hear(Progress("in 8 bits"))
+        on_progress(Progress("in 8 bits"))
         int8, reason = in_8_bits(trained.model, data)
     return Trial(
         arm=arm.name, seed=seed, data=data.name, network=f"{network().name} at {INPUT[0]}×{INPUT[1]}",

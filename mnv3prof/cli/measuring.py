@@ -201,4 +201,4 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
 
     left = f"{path} is unchanged" if known else "nothing is saved"
     with stopping(lambda: f"nothing was measured yet, {left}"), progress() as on_progress:
-        return profile(request, known=known, hear=on_progress, store=store)
+        return profile(request, known=known, on_progress=on_progress, on_update=store)

@@ -8,7 +8,7 @@ from ...bench.backends import backend, compiles, names, usable
 from ...bench.cache import opened
 from ...bench.cache_folder import usable_folder
 from ...bench.formats import form
-from ...bench.schedule import Plan, Watcher, measure
+from ...bench.schedule import Callbacks, Plan, measure
 from ...device.protocol import PartKey
 from ...mobilenetv3.table import Row, Table
 from ...record.run import Subject
@@ -66,7 +66,7 @@ def _check(backends: list[str]) -> dict[str, Timing]:
         for name in sorted(backends, key=_load_effort):
             plan = Plan({"": subject}, (part,), (Target(backend=name),), folder, _SAMPLED_S)
             with progress() as on_progress:
-                (timings[name],) = measure(plan, Watcher(on_progress))
+                (timings[name],) = measure(plan, Callbacks(on_progress))
             if timings[name].stopped == "interrupted":
                 raise stopped(f"{len(timings) - 1} of {len(backends)} backends were checked")
             say(f"{name}: {_verdict(timings[name])}")

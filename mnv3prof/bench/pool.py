@@ -19,7 +19,7 @@ STARTS: Final = 3
 _Answer = TypeVar("_Answer")
 
 
-class Fleet:
+class WorkerPool:
     """Workers by target.
 
     folder: of the cache. timeout_s: time limit per request, after which the worker is killed.
