@@ -127,7 +127,7 @@ def test_what_failed_is_told_by_the_times_that_were_tried():
 
 
 def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(capsys, monkeypatch):
-    def measured(subject, wishes, how, on_progress):
+    def measured(subject, requests, how, on_progress):
         return (run_of(subject, [timing("mnn", NET, status="crashed", reason="x", stopped="")]),)
 
     monkeypatch.setattr("mnv3prof.claims.measure.measure", measured)

@@ -11,7 +11,7 @@ from ..bench.schedule import Progress
 from ..cost.counts import Dtype
 from ..record.run import Run, Subject
 from ..record.target import Target
-from .claim import Wish
+from .claim import TimingRequest
 
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
 """Default backends; the one that takes longest to load is last."""
@@ -47,7 +47,7 @@ class Measuring(NamedTuple):
 
 def measure(
     subject: Subject,
-    wishes: Sequence[Wish],
+    requests: Sequence[TimingRequest],
     how: Measuring,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[Run, ...]:
@@ -55,7 +55,7 @@ def measure(
     runs: list[Run] = []
     left = _READY_S
     for stage in _STAGES:
-        wanted = _wanted(wishes, stage)
+        wanted = _wanted(requests, stage)
         takes = tuple(name for name in _backends(how, stage) if stage.dtype in backend(name).DTYPES)
         if wanted and takes:
             begin = monotonic()
@@ -70,21 +70,23 @@ def measure(
     return tuple(runs)
 
 
-def targets(wishes: Sequence[Wish], how: Measuring) -> list[Target]:
-    """Return the targets of `wishes`, available or not."""
+def targets(requests: Sequence[TimingRequest], how: Measuring) -> list[Target]:
+    """Return the targets of `requests`, available or not."""
     return [
         Target(backend=name, dtype=stage.dtype, threads=how.threads)
         for stage in _STAGES
-        if _wanted(wishes, stage)
+        if _wanted(requests, stage)
         for name in _backends(how, stage)
     ]
 
 
-def _wanted(wishes: Sequence[Wish], stage: _Stage) -> list[Wish]:
-    """Return the wishes of a stage, compiled ones by priority."""
-    wanted = [wish for wish in wishes if stage.dtype in wish.dtypes]
+def _wanted(requests: Sequence[TimingRequest], stage: _Stage) -> list[TimingRequest]:
+    """Return the requests of a stage, compiled ones by priority."""
+    wanted = [request for request in requests if stage.dtype in request.dtypes]
     if stage.compiled:
-        return sorted((wish for wish in wanted if wish.compiled), key=lambda wish: wish.compiled)
+        return sorted(
+            (request for request in wanted if request.compiled), key=lambda request: request.compiled
+        )
     return wanted
 
 
@@ -94,14 +96,14 @@ def _backends(how: Measuring, stage: _Stage) -> list[str]:
 
 
 def _request(
-    subject: Subject, wishes: Sequence[Wish], backends: tuple[str, ...], dtype: Dtype, how: Measuring,
-    sampled_s: float, ready_s: float,
+    subject: Subject, requests: Sequence[TimingRequest], backends: tuple[str, ...], dtype: Dtype,
+    how: Measuring, sampled_s: float, ready_s: float,
 ) -> Request:  # fmt: skip
     subjects: dict[str, Subject] = {"": subject}
     parts: dict[str, dict[str, None]] = {"": {}}
-    for wish in wishes:
-        subjects.setdefault(wish.variant, wish.subject)
-        parts.setdefault(wish.variant, {})[wish.part] = None
+    for request in requests:
+        subjects.setdefault(request.variant, request.subject)
+        parts.setdefault(request.variant, {})[request.part] = None
     return Request(
         subjects, {variant: tuple(names) for variant, names in parts.items()},
         tuple(Target(backend=name, dtype=dtype, threads=how.threads) for name in backends),

@@ -17,7 +17,7 @@ from ..mobilenetv3.files import preset
 from ..mobilenetv3.table import Table
 from ..mobilenetv3.variants import vary
 from ..record.findings import Trial
-from .claim import Arm
+from .claim import Ablation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +43,7 @@ OnProgress = Callable[[Progress], None]
 class Plan(NamedTuple):
     """What to train. epochs: at most; fewer if all trainings would take longer than limit_s."""
 
-    arms: tuple[Arm, ...]
+    ablations: tuple[Ablation, ...]
     seeds: int = 3
     epochs: int = 40
     threads: int = 1
@@ -66,23 +66,24 @@ def network() -> Table:
     return replace(vary(preset("small"), width=0.35, classes=10), bn_momentum=0.1)
 
 
-def train_arms(
+def train_ablations(
     plan: Plan, known: Sequence[Trial] = (), on_progress: OnProgress = lambda _: None,
     on_update: Callable[[tuple[Trial, ...]], None] = lambda _: None,
 ) -> Trained:  # fmt: skip
-    """Train every arm with every seed that is not in `known`; call `on_update` with all trainings after each.
+    """Train every ablation with every seed that is not in `known`.
 
-    An interrupt or the limit ends the training. Trainings that are resumed keep their number of epochs.
+    on_update: called with all trainings after each. An interrupt or the limit ends the training.
+    Trainings that are resumed keep their number of epochs.
     """
     from ..train.data import digits
 
     begin = monotonic()
     done = list(known)
     wanted = [
-        (arm, seed)
+        (ablation, seed)
         for seed in range(plan.seeds)
-        for arm in plan.arms
-        if not any((t.arm, t.seed) == (arm.name, seed) for t in known)
+        for ablation in plan.ablations
+        if not any((t.ablation, t.seed) == (ablation.name, seed) for t in known)
     ]
     if not wanted:
         return Trained(tuple(done))
@@ -91,20 +92,20 @@ def train_arms(
         epochs = (
             known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, on_progress))
         )
-        for number, (arm, seed) in enumerate(wanted, 1):
+        for number, (ablation, seed) in enumerate(wanted, 1):
             if monotonic() - begin > plan.limit_s - (done[-1].seconds if done else 0.0):
                 break
-            what = f"training {number} of {len(wanted)}: {arm.name}, seed {seed}"
-            done.append(_trial(arm, seed, epochs, plan.threads, data, _prefixed(what, on_progress)))
+            what = f"training {number} of {len(wanted)}: {ablation.name}, seed {seed}"
+            done.append(_trial(ablation, seed, epochs, plan.threads, data, _prefixed(what, on_progress)))
             on_update(tuple(done))
     except KeyboardInterrupt:
         return Trained(tuple(done), interrupted=True)
     return Trained(tuple(done))
 
 
-def affordable(plan: Plan, wanted: Sequence[tuple[Arm, int]], epoch_s: float) -> int:
+def affordable(plan: Plan, wanted: Sequence[tuple[Ablation, int]], epoch_s: float) -> int:
     """Return how many epochs of `epoch_s` seconds fit into the limit per training, at least 1."""
-    quantising = _QUANTISING_S * sum(arm.quantised for arm, _ in wanted)
+    quantising = _QUANTISING_S * sum(ablation.quantised for ablation, _ in wanted)
     left = max(0.0, _PLANNED * plan.limit_s - quantising)
     return max(1, min(plan.epochs, int(left / epoch_s / len(wanted))))
 
@@ -113,8 +114,8 @@ def _prefixed(what: str, on_progress: OnProgress) -> OnProgress:
     return lambda progress: on_progress(progress._replace(what=f"{what}, {progress.what}"))
 
 
-def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
-    """Return the article's recipe with the arm's change, without AutoAugment, which doubles the time."""
+def recipe_of(ablation: Ablation, seed: int, epochs: int, threads: int) -> "Recipe":
+    """Return the article's recipe with the ablation's change, without AutoAugment, which doubles the time."""
     import msgspec
 
     from ..train.recipe import Recipe
@@ -123,31 +124,34 @@ def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
         "epochs": epochs, "warmup_epochs": min(_WARMUP, epochs // 4), "autoaugment": False, "seed": seed,
         "threads": threads,
     }  # fmt: skip
-    return msgspec.convert({**article, **arm.recipe}, Recipe)
+    return msgspec.convert({**article, **ablation.recipe}, Recipe)
 
 
 def _seconds_an_epoch(plan: Plan, data: "Data", on_progress: OnProgress) -> float:
     """Return the shortest of two epochs; the first includes warm-up."""
     from ..train.recipe import train
 
-    recipe = recipe_of(plan.arms[0], 0, 2, plan.threads)
+    recipe = recipe_of(plan.ablations[0], 0, 2, plan.threads)
     trained = train(network(), data, recipe, on_progress=_prefixed("timing an epoch", on_progress))
     return min(epoch.seconds for epoch in trained.history)
 
 
-def _trial(arm: Arm, seed: int, epochs: int, threads: int, data: "Data", on_progress: OnProgress) -> Trial:
+def _trial(
+    ablation: Ablation, seed: int, epochs: int, threads: int, data: "Data", on_progress: OnProgress
+) -> Trial:
     from ..train.recipe import train
 
     begin = monotonic()
-    table = arm.change(network())
-    trained = train(table, data, recipe_of(arm, seed, epochs, threads), on_progress=on_progress)
+    table = ablation.change(network())
+    trained = train(table, data, recipe_of(ablation, seed, epochs, threads), on_progress=on_progress)
     int8, reason = None, trained.stopped
-    if arm.quantised and not reason:
+    if ablation.quantised and not reason:
         on_progress(Progress("in 8 bits"))
         int8, reason = in_8_bits(trained.model, data)
     return Trial(
-        arm=arm.name, seed=seed, data=data.name, network=f"{network().name} at {INPUT[0]}×{INPUT[1]}",
-        epochs=epochs, int8=int8, held=len(data.held_labels), seconds=monotonic() - begin, reason=reason,
+        ablation=ablation.name, seed=seed, data=data.name, epochs=epochs, int8=int8,
+        network=f"{network().name} at {INPUT[0]}×{INPUT[1]}",
+        held=len(data.held_labels), seconds=monotonic() - begin, reason=reason,
         accuracy=trained.accuracy if isfinite(trained.accuracy) and not trained.stopped else None,
     )  # fmt: skip
 

@@ -71,13 +71,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One training. arm: name of the change to the article's recipe or network.
+    """One training. ablation: name of the change to the article's recipe or network.
 
     accuracy: on the held-out images, 0 to 1; int8: the same after quantisation. held: number of held-out
     images. reason: why an accuracy is missing.
     """
 
-    arm: str
+    ablation: str
     seed: int
     data: str
     network: str

@@ -16,7 +16,7 @@ from ...graph.graph import Graph
 from ...mobilenetv3.table import Row, Table, row_names
 from ...record.findings import Evidence, Finding, Series, Verdict
 from ...record.run import NET, Subject, part_layers
-from ..claim import COMPUTED, Claim, Wish, finding, not_measured, points_at
+from ..claim import COMPUTED, Claim, TimingRequest, finding, not_measured, points_at
 from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums, ratios
 
 K1: Final = Claim(
@@ -52,18 +52,18 @@ class Saving(NamedTuple):
         return Fraction(self.standard, self.pair)
 
 
-def timed(subject: Subject) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[TimingRequest, ...]:
     """Return the network, its 3×3 blocks and the pair of K2, separable and standard."""
     standard = _standard(subject)
     parts = [NET, *_threes(subject.table)]
     pairs = [(_PAIR, _example(32, 64, 3)), (_PAIR_STANDARD, _standard(_example(32, 64, 3)))]
     return (
         *(
-            Wish(variant, net, part, compiled=3 if part == NET else 0)
+            TimingRequest(variant, net, part, compiled=3 if part == NET else 0)
             for part in parts
             for variant, net in (("", subject), (STANDARD, standard))
         ),
-        *(Wish(variant, net, "1", compiled=1) for variant, net in pairs),
+        *(TimingRequest(variant, net, "1", compiled=1) for variant, net in pairs),
     )
 
 

@@ -7,7 +7,7 @@ from ...analysis.compare import Change, by_interval
 from ...mobilenetv3.table import Row, Table
 from ...record.findings import Evidence, Finding, Measured, Series
 from ...record.run import Subject, part_layers
-from ..claim import Claim, Wish, finding, not_measured
+from ..claim import Claim, TimingRequest, finding, not_measured
 from ..compared import SLOWER, is_slower, measured_on, on_a_mobile_chip, overall
 
 K9: Final = Claim(
@@ -31,9 +31,9 @@ class _Point(NamedTuple):
     high: float
 
 
-def timed(_: Subject) -> tuple[Wish, ...]:
+def timed(_: Subject) -> tuple[TimingRequest, ...]:
     """Return a block of every width from MIDDLE − 8 to MIDDLE + 8."""
-    return tuple(Wish(named(width), network(width), _BLOCK) for width in WIDTHS)
+    return tuple(TimingRequest(named(width), network(width), _BLOCK) for width in WIDTHS)
 
 
 def named(width: int) -> str:

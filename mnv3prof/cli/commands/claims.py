@@ -9,7 +9,7 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
-from ...claims.claim import arms, judge, wishes
+from ...claims.claim import ablations, judge, timing_requests
 from ...graph.errors import InputError
 from ...record.findings import Evidence, Trial, findings_document
 from ...record.run import Run
@@ -144,29 +144,29 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     from ...bench.cache_folder import usable_folder
     from ...bench.obstacles import require_one
     from ...claims.measure import BACKENDS, Measuring, targets
-    from ...claims.measure import measure as measure_wishes
+    from ...claims.measure import measure as measure_requests
 
     in_range(trying.threads, "--threads", 1, MOST)
     budget = budget_of(trying.time_budget)
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
     folder = None if trying.no_cache else usable_folder(say)
     options = Measuring(backends, trying.threads, budget, folder)
-    wanted = wishes(evidence.subject, names)
+    wanted = timing_requests(evidence.subject, names)
     if wanted and not targets(wanted, options):
         raise InputError(f"--on: {', '.join(backends)} cannot time these claims; expected e.g. cpu")
     require_one(targets(wanted, options), "--on")
     with progress() as on_progress:
-        return measure_wishes(evidence.subject, wanted, options, on_progress)
+        return measure_requests(evidence.subject, wanted, options, on_progress)
 
 
 def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Evidence, bool]:
     """Return the evidence with the trainings, and whether training was interrupted."""
-    from ...claims.trials import Plan, train_arms
+    from ...claims.trials import Plan, train_ablations
 
     in_range(trying.epochs, "--epochs", 1, 10_000)
     in_range(trying.seeds, "--seeds", 1, 1_000)
     in_range(trying.threads, "--threads", 1, MOST)
-    plan = Plan(arms(names), trying.seeds, trying.epochs, trying.threads)
+    plan = Plan(ablations(names), trying.seeds, trying.epochs, trying.threads)
     path = None if trying.no_cache else _trials_path(plan)
     known = evidence.trials or (_saved_trials(path) if path else ())
 
@@ -176,7 +176,7 @@ def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tupl
             replace_file(path, msgspec.json.encode(trials))
 
     with progress() as on_progress:
-        trained = train_arms(plan, known, on_progress, store)
+        trained = train_ablations(plan, known, on_progress, store)
     return replace(evidence, trials=trained.trials), trained.interrupted
 
 
