@@ -13,9 +13,9 @@ from subjects import subject
 from mnv3prof.bench.backends import backend, names, usable
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert, file_kind, loading
-from mnv3prof.bench.formats import form, stored_dtype
+from mnv3prof.bench.formats import get_format, stored_dtype
 from mnv3prof.bench.parts import make_parts
-from mnv3prof.bench.schedule import Plan, measure
+from mnv3prof.bench.schedule import BenchPlan, measure
 from mnv3prof.bench.tolerances import TOLERANCES, how_wrong
 from mnv3prof.bench.torch_call import torch_call
 from mnv3prof.bench.workers import runtime_worker
@@ -45,7 +45,7 @@ def test_every_runtime_of_this_system_is_here(name):
 )
 def test_every_type_that_a_runtime_offers_runs(name, dtype):
     """The CPU may lack fp16 and bf16, but not int8."""
-    plan = Plan(
+    plan = BenchPlan(
         {"": SMALL},
         (PartKey("", "1"), PartKey("", "2")),
         (Target(backend=name, dtype=dtype),),
@@ -67,14 +67,14 @@ def test_every_type_that_a_runtime_offers_runs(name, dtype):
 def test_a_gpu_runs_where_there_is_one(name):
     if not (found := usable(name)).ok:
         pytest.skip(found.reason)
-    plan = Plan(
+    plan = BenchPlan(
         {"": SMALL}, (PartKey("", "1"), PartKey("", "net")), (Target(backend=name),), default_folder(), 1
     )
     assert {timing.status for timing in measure(plan)} == {"ok"}
 
 
 def test_vulkan_runs_the_network_as_pytorch_does():
-    plan = Plan(
+    plan = BenchPlan(
         {"": SMALL},
         tuple(PartKey("", p) for p in ("1", "4", "net")),
         (Target(backend="ncnn-vulkan"),),
@@ -171,7 +171,7 @@ def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
 def test_one_thread_is_one_processor_for_a_large_output_too(name):
     """PyTorch copies large outputs with its own number of threads, not the runtime's."""
     net = subject("large", 224)
-    plan = Plan({"": net}, (PartKey("", "1"),), (Target(backend=name),), default_folder(), budget_s=0.5)
+    plan = BenchPlan({"": net}, (PartKey("", "1"),), (Target(backend=name),), default_folder(), budget_s=0.5)
     (timing,) = measure(plan)
     assert (timing.status, timing.reason) == ("ok", "")
     assert timing.cpu_per_wall < 1.15
@@ -182,7 +182,7 @@ def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
     net = subject("small", 32)
     parts = tuple(PartKey("", str(row)) for row in range(1, 12))
     timings = measure(
-        Plan({"": net}, parts, (Target(backend="cpu-compile"),), default_folder(), budget_s=0.5)
+        BenchPlan({"": net}, parts, (Target(backend="cpu-compile"),), default_folder(), budget_s=0.5)
     )
     assert [(timing.status, timing.reason) for timing in timings] == [("ok", "")] * len(parts)
 
@@ -192,7 +192,7 @@ def test_formats_are_converted_in_the_types_they_have():
     assert stored_dtype("ncnn", "fp16") == "fp32"
     for name in names():
         if backend(name).FORMAT:
-            assert "fp32" in form(backend(name).FORMAT).DTYPES
+            assert "fp32" in get_format(backend(name).FORMAT).DTYPES
 
 
 PYPROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
@@ -244,7 +244,7 @@ def test_errors_by_hand():
 def test_the_whole_network_in_8_bits_is_right_where_few_pixels_are_left(name):
     """At 64 x 64 the last blocks have 2 x 2 pixels; ranges of other images gave errors of 50 %."""
     parts = tuple(PartKey("", part) for part in ("8", "head", "net"))
-    plan = Plan({"": SMALL}, parts, (Target(backend=name, dtype="int8"),), default_folder(), 0.2)
+    plan = BenchPlan({"": SMALL}, parts, (Target(backend=name, dtype="int8"),), default_folder(), 0.2)
     for timing in measure(plan):
         assert (timing.status, timing.reason) == ("ok", "")
         assert timing.rms_rel_err < (0.25 if timing.part == "net" else 0.05)

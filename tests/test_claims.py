@@ -165,7 +165,7 @@ def test_k3_holds_where_se_is_small():
 
 def test_t1_by_hand():
     """Row 15: 160 · 960 = 153,600 channels, squeezed to 38,400."""
-    last = traps.literal_rows(LARGE)[-1]
+    last = traps.rows_as_listed(LARGE)[-1]
     expand_and_norm, depthwise_and_norm = 160 * 153_600 + 2 * 153_600, 25 * 153_600 + 2 * 153_600
     se, project = 2 * 153_600 * 38_400 + 38_400 + 153_600, 153_600 * 160 + 2 * 160
     assert last.hidden == 153_600
@@ -189,7 +189,7 @@ def test_t1_is_what_torch_builds_where_it_can_be_built(stride):
     model = build(literal).eval()
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, 27, 31))
-    blocks = traps.literal_rows(subject(table, (27, 31)))
+    blocks = traps.rows_as_listed(subject(table, (27, 31)))
     assert [r.hidden for r in blocks] == [24, 24, 5]
     for number, found in enumerate(blocks, 1):
         assert found.params == sum(p.numel() for p in model.features[number].parameters())

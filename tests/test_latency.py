@@ -12,7 +12,7 @@ from terminal import on_terminal, without_escapes
 from timings import run_of, timing
 
 from mnv3prof.bench.backends import backend, names, usable
-from mnv3prof.bench.formats import form
+from mnv3prof.bench.formats import get_format
 from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import encoded
@@ -307,7 +307,7 @@ def test_a_backend_that_fails_its_check_exits_1(monkeypatch, capsys):
 
 def test_an_absent_backend_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(backend("ncnn"), "PACKAGE", "no-such-package")
-    monkeypatch.setattr(form("litert"), "CONVERTER", "no-such-converter")
+    monkeypatch.setattr(get_format("litert"), "CONVERTER", "no-such-converter")
     monkeypatch.setattr(backend("torchscript"), "PACKAGE", "no-torch")
     assert run(["backends"]) == 0
     out = capsys.readouterr().out

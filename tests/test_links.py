@@ -19,7 +19,7 @@ from mnv3prof.bench.links import Broken
 from mnv3prof.bench.links.fake import Fake
 from mnv3prof.bench.links.local import Local
 from mnv3prof.bench.pool import WorkerPool
-from mnv3prof.bench.schedule import Callbacks, Plan, measure
+from mnv3prof.bench.schedule import BenchPlan, Callbacks, measure
 from mnv3prof.bench.workers import Failed, Worker
 from mnv3prof.device.clock import OTHERS
 from mnv3prof.device.protocol import Begin, Begun, Frame, PartKey, Prepared
@@ -29,7 +29,7 @@ from mnv3prof.record.timing import Burst
 SMALL = subject("small", 64)
 NULL = Target(backend="null")
 READY = Prepared(0.1, 0.2, 0.0, 0.0, 0.0)
-PLAN = Plan({"": SMALL}, (PartKey("", "1"), PartKey("", "2")), (NULL,), Path("nowhere"))
+PLAN = BenchPlan({"": SMALL}, (PartKey("", "1"), PartKey("", "2")), (NULL,), Path("nowhere"))
 BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3, cpu_s=1e-3)
 
 
@@ -49,7 +49,7 @@ def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
 
         return Worker(link, (Begin(target.backend),), starts)
 
-    plan = Plan({"": SMALL}, tuple(PartKey("", part) for part in parts), targets, Path("nowhere"), **how)
+    plan = BenchPlan({"": SMALL}, tuple(PartKey("", part) for part in parts), targets, Path("nowhere"), **how)
     heard = []
     timings = measure(plan, Callbacks(heard.append), worker=worker)
     return {(t.target, t.part) if len(targets) > 1 else t.part: t for t in timings}, links, heard
@@ -91,7 +91,7 @@ def test_a_part_is_sampled_on_while_the_machine_is_busy():
 
 def test_something_may_be_done_before_each_round():
     rounds = []
-    plan = Plan({"": SMALL}, (PartKey("", "1"),), (NULL,), Path("nowhere"))
+    plan = BenchPlan({"": SMALL}, (PartKey("", "1"),), (NULL,), Path("nowhere"))
     worker = Worker(lambda: Fake(right), (Begin("null"),))
     (found,) = measure(plan, worker=lambda *_: worker, before_round=lambda: rounds.append(1))
     assert len(rounds) == len(found.bursts) == 6
@@ -371,7 +371,7 @@ def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch):
 
     parts = tuple(PartKey("", part) for part in ("1", "2", "3", "4", "5"))
     timings = measure(
-        Plan({"": SMALL}, parts, (NULL,), Path("nowhere")), Callbacks(on_progress), worker=worker
+        BenchPlan({"": SMALL}, parts, (NULL,), Path("nowhere")), Callbacks(on_progress), worker=worker
     )
     assert {timing.stopped for timing in timings} == {"interrupted"}
     time.sleep(0.2)

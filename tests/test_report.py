@@ -21,9 +21,9 @@ from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.page import sentences
 from mnv3prof.page.charts import colour, label, symbol
+from mnv3prof.page.claims import curve_chart, verdicts
 from mnv3prof.page.html import Assets, page
 from mnv3prof.page.report import Panel, Section, sections
-from mnv3prof.page.tried import curve_chart, verdicts
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series, read_saved

@@ -8,7 +8,7 @@ from subjects import subject
 
 from mnv3prof.bench.backends import backend, name_of, names, usable
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.schedule import CONVERGED, Callbacks, Plan
+from mnv3prof.bench.schedule import CONVERGED, BenchPlan, Callbacks
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.device.protocol import PartKey
 from mnv3prof.device.runtimes import Unsupported
@@ -34,7 +34,7 @@ def measure(
 ):
     parts = tuple(PartKey("", part) for part in parts)
     targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
-    plan = Plan({"": net}, parts, targets, default_folder(), **how)
+    plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
     return measure_plan(plan, Callbacks(on_progress, on_update), known)
 
 

@@ -19,7 +19,7 @@ BASE, BARE = ablations(("K8",))
 
 
 def _plan(*chosen, **how):
-    return trials.Plan(chosen or (BASE, BARE), **{"seeds": 1, "epochs": 1, **how})
+    return trials.AblationPlan(chosen or (BASE, BARE), **{"seeds": 1, "epochs": 1, **how})
 
 
 def _trial(ablation, seed, epochs, *_):
@@ -64,7 +64,7 @@ def test_an_arm_changes_one_thing_of_the_recipe():
 
 
 def test_the_networks_of_the_arms_differ_by_what_they_say():
-    small = trials.network()
+    small = trials.trained_table()
     changed = {ablation.name: ablation.change(small) for ablation in ablations()}
     assert changed[accuracy.BASE] == small
     assert {row.activation for row in changed["ReLU everywhere"].rows} == {"RE"}

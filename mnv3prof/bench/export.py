@@ -6,14 +6,14 @@ from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype
 from ..device.protocol import PartKey, Prepare, Prepared
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..record.run import NET, Subject, part_layers
 from ..record.target import Target
 from . import cache
 from .backends import backend
 from .backends import names as backend_names
 from .convert import convert
-from .formats import form
+from .formats import get_format
 from .obstacles import obstacle
 from .requests import FileKind
 from .tolerances import how_wrong
@@ -45,11 +45,11 @@ def export(
     folder: of the cache. on_progress: is called with each step. Raises InputError if the format, dtype, batch
     or part is not supported, or no runtime can run the file here.
     """
-    if dtype not in form(to).DTYPES:
-        raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(form(to).DTYPES)}")
+    if dtype not in get_format(to).DTYPES:
+        raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(get_format(to).DTYPES)}")
     if not part_layers(subject.graph, part):
         parts = f"{', '.join(subject.graph.block_names)}, {NET}, or a module's path, e.g. features.0.0"
-        raise InputError(f"part: {shown(part)} is not a part; expected {parts}")
+        raise InputError(f"part: {quote(part)} is not a part; expected {parts}")
     runner = next(name for name in backend_names() if to == backend(name).FORMAT)
     target = Target(backend=runner, dtype=dtype, batch=batch)
     if failed := obstacle(target):

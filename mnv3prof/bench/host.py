@@ -9,7 +9,7 @@ from typing import Final
 
 from ..record.run import Host, Runtime
 from .backends import backend, compiles, usable
-from .formats import form
+from .formats import get_format
 
 _ALWAYS: Final = ("mnv3prof", "torch", "numpy")
 
@@ -27,7 +27,7 @@ def describe(backends: Iterable[str], known: Host | None = None) -> Host:
         runtimes[name] = Runtime(
             found.version, found.chip, backend(name).PEAK if found.ok else "", compiles(name)
         )
-        packages |= set(form(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
+        packages |= set(get_format(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
     chips = {found.chip for found in runtimes.values()} - {"cpu", ""}
     return Host(
         cpu=processor(), cores=os.cpu_count() or 1, memory_bytes=psutil.virtual_memory().total,

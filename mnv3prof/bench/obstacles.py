@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from ..graph.errors import InputError, shortened
 from ..record.target import Target
 from .backends import backend, usable
-from .formats import form
+from .formats import get_format
 from .workers import Failed
 
 
@@ -16,7 +16,7 @@ def obstacle(target: Target) -> Failed | None:
         return Failed("not available", known.reason)
     if target.dtype not in file.DTYPES:
         return Failed("unsupported", f"it supports {', '.join(file.DTYPES)}, not {target.dtype}")
-    most = getattr(form(file.FORMAT), "MOST_IMAGES", target.batch) if file.FORMAT else target.batch
+    most = getattr(get_format(file.FORMAT), "MOST_IMAGES", target.batch) if file.FORMAT else target.batch
     if target.batch > most:
         return Failed("unsupported", f"it supports batch {most}, not {target.batch}")
     return None

@@ -13,7 +13,7 @@ from ..record.run import NET, Subject
 from ..record.target import Target
 from .backends import backend
 from .convert import convert, file_kind, loading
-from .formats import Planner, form
+from .formats import Planner, get_format
 from .obstacles import obstacle
 from .requests import FileKind, Open, PlanAhead, Subjects
 from .schedule import Progress
@@ -57,7 +57,7 @@ def plan_obstacle(target: Target) -> Failed | None:
     name, kind = target.backend, file_kind(target)
     if kind is None or not (_plans_ahead(kind) or hasattr(backend(name), "planned")):
         return Failed("unsupported", "the runtime's memory plan cannot be read")
-    if _plans_ahead(kind) and target.dtype not in cast("Planner", form(kind.format)).PLANNED_DTYPES:
+    if _plans_ahead(kind) and target.dtype not in cast("Planner", get_format(kind.format)).PLANNED_DTYPES:
         return Failed("unsupported", f"its plan cannot be read at {target.dtype}")
     return None
 
@@ -77,7 +77,7 @@ def _plan(
 
 
 def _plans_ahead(kind: FileKind) -> bool:
-    return hasattr(form(kind.format), "planned")
+    return hasattr(get_format(kind.format), "planned")
 
 
 def _runtime_plan(

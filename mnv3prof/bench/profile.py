@@ -22,7 +22,7 @@ from .load import other_load
 from .obstacles import obstacle
 from .operators import profile_operators
 from .peaks import Device, PeakMeter
-from .schedule import Callbacks, Plan, Progress, measure
+from .schedule import BenchPlan, Callbacks, Progress, measure
 
 
 class Request(NamedTuple):
@@ -73,7 +73,7 @@ def profile(
         return replace(run, hosts={**run.hosts, HERE: now}, timings=_merged(before, timings))
 
     with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
-        plan = Plan(
+        plan = BenchPlan(
             request.subjects, _parts(request), request.targets, folder, request.budget_s,
             request.timeout_s, request.ready_s,
         )  # fmt: skip

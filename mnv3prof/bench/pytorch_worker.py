@@ -13,7 +13,7 @@ from ..device.worker import Runner, job_from_files, serve
 from ..record.run import NET
 from . import cache
 from .backends import backend
-from .formats import Part, Planner, form
+from .formats import Part, Planner, get_format
 from .requests import Convert, FileKind, MeasurePeak, Open, PlanAhead, Subjects
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class _Networks:
         import torch
 
         with torch.no_grad():
-            planner = cast("Planner", form(request.kind.format))
+            planner = cast("Planner", get_format(request.kind.format))
             return planner.planned(self.part(request.part), request.kind.dtype)
 
 
@@ -75,7 +75,7 @@ def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
 
     start = perf_counter()
     with torch.no_grad():
-        main = form(kind.format).convert(part, kind.dtype, folder)
+        main = get_format(kind.format).convert(part, kind.dtype, folder)
     seconds = perf_counter() - start
     np.save(folder / "given.npy", part.given.numpy())
     np.save(folder / "expected.npy", part.expected.numpy())

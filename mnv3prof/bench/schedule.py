@@ -41,7 +41,7 @@ _GRACE_S: Final = 10.0
 """What a part may take beyond the time that getting ready may take."""
 
 
-class Plan(NamedTuple):
+class BenchPlan(NamedTuple):
     """What to time. parts: of the subjects; budget_s: of sampling over all of it.
 
     timeout_s: how long one request may take before its worker is ended. folder: of the cache.
@@ -90,7 +90,7 @@ _Answers = dict[PartKey, Prepared | Failed]
 
 
 def measure(
-    plan: Plan, callbacks: Callbacks = Callbacks(), known: Sequence[Timing] = (),  # noqa: B008
+    plan: BenchPlan, callbacks: Callbacks = Callbacks(), known: Sequence[Timing] = (),  # noqa: B008
     worker: Callable[[Target, Subjects], Worker] = partial(runtime_worker, starts=STARTS),  # noqa: B008
     before_round: Callable[[], None] = lambda: None,
 ) -> tuple[Timing, ...]:  # fmt: skip
@@ -115,7 +115,7 @@ def _timings(cells: _Cells) -> tuple[Timing, ...]:
     return tuple(cell.timing for cell in cells.values())
 
 
-def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
+def _cells(plan: BenchPlan, known: Sequence[Timing]) -> _Cells:
     cells = {
         (target, part): _Cell(Timing(variant=part.variant, part=part.part, target=target))
         for target, part in product(plan.targets, plan.parts)
@@ -128,7 +128,7 @@ def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(
-    plan: Plan, cells: _Cells, callbacks: Callbacks, worker: Callable[[Target, Subjects], Worker],
+    plan: BenchPlan, cells: _Cells, callbacks: Callbacks, worker: Callable[[Target, Subjects], Worker],
     before_round: Callable[[], None],
 ) -> None:  # fmt: skip
     _leave_out_what_cannot_run(cells)
@@ -144,7 +144,9 @@ def _measure(
         pool.end()
 
 
-def _get_ready(plan: Plan, ready_s: float, pool: WorkerPool, cells: _Cells, callbacks: Callbacks) -> None:
+def _get_ready(
+    plan: BenchPlan, ready_s: float, pool: WorkerPool, cells: _Cells, callbacks: Callbacks
+) -> None:
     """Start every runtime and load every open part. One that compiles as it loads takes longer than
     all others together, and does so beside them; nothing is sampled before all are ready.
     """
@@ -194,7 +196,7 @@ def _compile(pool: WorkerPool, target: Target, parts: list[PartKey], end: float,
 
 
 def _load(
-    plan: Plan, end: float, targets: list[Target], pool: WorkerPool, cells: _Cells, callbacks: Callbacks
+    plan: BenchPlan, end: float, targets: list[Target], pool: WorkerPool, cells: _Cells, callbacks: Callbacks
 ) -> None:
     """Every open part, target by target; each target has its share of the time that is left."""
     for number, target in enumerate(targets):
@@ -204,7 +206,7 @@ def _load(
 
 
 def _load_parts(
-    plan: Plan, until: float, target: Target, parts: list[PartKey], pool: WorkerPool, cells: _Cells,
+    plan: BenchPlan, until: float, target: Target, parts: list[PartKey], pool: WorkerPool, cells: _Cells,
     callbacks: Callbacks,
 ) -> None:  # fmt: skip
     where = labels(plan.targets)[target]
@@ -219,7 +221,7 @@ def _load_parts(
         callbacks.on_update(_timings(cells))
 
 
-def _late(plan: Plan) -> Failed:
+def _late(plan: BenchPlan) -> Failed:
     return Failed("timeout", f"it was not ready within the {plan.ready_s:.0f} s that getting ready may take")
 
 
@@ -246,7 +248,7 @@ def _leave_out_what_cannot_run(cells: _Cells) -> None:
             _fail(cells, target, failed)
 
 
-def _convert(plan: Plan, cells: _Cells, callbacks: Callbacks) -> None:
+def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
     """Let every open cell's target find its file of the part in the cache."""
     kinds = {target: file_kind(target) for target in _open(cells)}
     wanted: dict[FileKind, dict[PartKey, None]] = {}
@@ -299,7 +301,7 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
 
 
 def _sample(
-    plan: Plan, pool: WorkerPool, cells: _Cells, callbacks: Callbacks, before_round: Callable[[], None]
+    plan: BenchPlan, pool: WorkerPool, cells: _Cells, callbacks: Callbacks, before_round: Callable[[], None]
 ) -> None:
     chance = random.Random(0)
     end = perf_counter() + plan.budget_s

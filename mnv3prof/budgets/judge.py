@@ -20,7 +20,7 @@ _MOST_LISTED: Final = 3
 _Size = tuple[Dtype, int]
 """The dtype and batch on which bytes depend."""
 
-Status = Literal["within", "exceeded", "not measured", "not comparable"]
+BudgetStatus = Literal["within", "exceeded", "not measured", "not comparable"]
 
 
 class Spender(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     budget: Budget
     unit: Unit
-    status: Status
+    status: BudgetStatus
     target: Target | None = None
     baseline_target: Target | None = None
     dtype: Dtype | None = None
@@ -210,7 +210,7 @@ def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing
 
 
 def _judgement(
-    budget: Budget, timing: Timing | None, status: Status = "within", reason: str = ""
+    budget: Budget, timing: Timing | None, status: BudgetStatus = "within", reason: str = ""
 ) -> Judgement:
     return Judgement(
         budget=budget, unit=unit_of(budget.name), status=status, target=timing.target if timing else None,

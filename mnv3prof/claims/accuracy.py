@@ -5,7 +5,7 @@ from math import sqrt
 from statistics import mean, stdev
 from typing import Final, NamedTuple
 
-from ..record.findings import Evidence, Finding, Trial, Verdict
+from ..record.findings import ClaimVerdict, Evidence, Finding, Trial
 from .claim import Claim, finding, not_trained
 
 BASE: Final = "the article's recipe"
@@ -73,7 +73,7 @@ def _student(freedom: int) -> float:
     return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
-def verdict_on_delta(delta: AccuracyDelta, trials: Sequence[Trial]) -> tuple[Verdict, str]:
+def verdict_on_delta(delta: AccuracyDelta, trials: Sequence[Trial]) -> tuple[ClaimVerdict, str]:
     """Judge whether there is a gain of any size."""
     if why := learnt_too_little(trials):
         return "no evidence", why

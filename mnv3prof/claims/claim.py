@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from ..analysis.compare import Change
 from ..cost.counts import Dtype
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..mobilenetv3.table import Table
-from ..record.findings import Evidence, Finding, Series, Verdict
+from ..record.findings import ClaimVerdict, Evidence, Finding, Series
 from ..record.run import Subject
 from ..registry import stems
 from . import cases
@@ -58,7 +58,7 @@ class Ablation(NamedTuple):
     quantised: bool = False
 
 
-class Tried(Protocol):
+class ClaimFamily(Protocol):
     """A file of cases/; it may also have `timed` and `ABLATIONS`."""
 
     CLAIMS: tuple[Claim, ...]
@@ -67,7 +67,7 @@ class Tried(Protocol):
         """Return the findings in the order in which they are shown."""
 
 
-def families() -> tuple[Tried, ...]:
+def families() -> tuple[ClaimFamily, ...]:
     """Return the files of cases/ in the order of their claims."""
     found: list[Any] = [import_module(f".{stem}", cases.__name__) for stem in stems(cases.__file__)]
     return tuple(sorted(found, key=lambda family: place(family.CLAIMS[0].id)))
@@ -79,12 +79,12 @@ def claims() -> tuple[Claim, ...]:
     return tuple(sorted(every, key=lambda claim: place(claim.id)))
 
 
-def chosen(names: tuple[str, ...]) -> tuple[Tried, ...]:
+def chosen(names: tuple[str, ...]) -> tuple[ClaimFamily, ...]:
     """Return the families of the claims `names`, by default all. Raises InputError for an unknown name."""
     known = [claim.id for claim in claims()]
     for name in names:
         if name not in known:
-            raise InputError(f"claims: {shown(name)} is not a claim; expected {', '.join(known)}")
+            raise InputError(f"claims: {quote(name)} is not a claim; expected {', '.join(known)}")
     wanted = set(names or known)
     return tuple(family for family in families() if wanted & {claim.id for claim in family.CLAIMS})
 
@@ -118,7 +118,7 @@ def place(claim: str) -> tuple[str, int]:
 
 
 def finding(
-    claim: Claim, verdict: Verdict, *, found: str = "", how: str, why: str = "",
+    claim: Claim, verdict: ClaimVerdict, *, found: str = "", how: str, why: str = "",
     working: tuple[str, ...] = (), series: tuple[Series, ...] = (), sentence: str = "", rule: str = "",
 ) -> Finding:  # fmt: skip
     """Make a finding on `claim`. sentence: the statement that is judged, by default the claim's."""

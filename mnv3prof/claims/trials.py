@@ -40,7 +40,7 @@ _CALIBRATION_IMAGES: Final = 320
 OnProgress = Callable[[Progress], None]
 
 
-class Plan(NamedTuple):
+class AblationPlan(NamedTuple):
     """What to train. epochs: at most; fewer if all trainings would take longer than limit_s."""
 
     ablations: tuple[Ablation, ...]
@@ -50,14 +50,14 @@ class Plan(NamedTuple):
     limit_s: float = LIMIT_S
 
 
-class Trained(NamedTuple):
+class AblationResult(NamedTuple):
     """All trainings, with the earlier ones. interrupted: by the user."""
 
     trials: tuple[Trial, ...]
     interrupted: bool = False
 
 
-def network() -> Table:
+def trained_table() -> Table:
     """Return the table that is trained: Small at width 0.35, for ten classes.
 
     Batch norm's momentum is PyTorch's 0.1: an epoch of digits has 23 steps, in which the paper's 0.01
@@ -67,9 +67,9 @@ def network() -> Table:
 
 
 def train_ablations(
-    plan: Plan, known: Sequence[Trial] = (), on_progress: OnProgress = lambda _: None,
+    plan: AblationPlan, known: Sequence[Trial] = (), on_progress: OnProgress = lambda _: None,
     on_update: Callable[[tuple[Trial, ...]], None] = lambda _: None,
-) -> Trained:  # fmt: skip
+) -> AblationResult:  # fmt: skip
     """Train every ablation with every seed that is not in `known`.
 
     on_update: called with all trainings after each. An interrupt or the limit ends the training.
@@ -86,7 +86,7 @@ def train_ablations(
         if not any((t.ablation, t.seed) == (ablation.name, seed) for t in known)
     ]
     if not wanted:
-        return Trained(tuple(done))
+        return AblationResult(tuple(done))
     try:
         data = digits(INPUT)
         epochs = (
@@ -99,11 +99,11 @@ def train_ablations(
             done.append(_trial(ablation, seed, epochs, plan.threads, data, _prefixed(what, on_progress)))
             on_update(tuple(done))
     except KeyboardInterrupt:
-        return Trained(tuple(done), interrupted=True)
-    return Trained(tuple(done))
+        return AblationResult(tuple(done), interrupted=True)
+    return AblationResult(tuple(done))
 
 
-def affordable(plan: Plan, wanted: Sequence[tuple[Ablation, int]], epoch_s: float) -> int:
+def affordable(plan: AblationPlan, wanted: Sequence[tuple[Ablation, int]], epoch_s: float) -> int:
     """Return how many epochs of `epoch_s` seconds fit into the limit per training, at least 1."""
     quantising = _QUANTISING_S * sum(ablation.quantised for ablation, _ in wanted)
     left = max(0.0, _PLANNED * plan.limit_s - quantising)
@@ -127,12 +127,12 @@ def recipe_of(ablation: Ablation, seed: int, epochs: int, threads: int) -> "Reci
     return msgspec.convert({**article, **ablation.recipe}, Recipe)
 
 
-def _seconds_an_epoch(plan: Plan, data: "Data", on_progress: OnProgress) -> float:
+def _seconds_an_epoch(plan: AblationPlan, data: "Data", on_progress: OnProgress) -> float:
     """Return the shortest of two epochs; the first includes warm-up."""
     from ..train.recipe import train
 
     recipe = recipe_of(plan.ablations[0], 0, 2, plan.threads)
-    trained = train(network(), data, recipe, on_progress=_prefixed("timing an epoch", on_progress))
+    trained = train(trained_table(), data, recipe, on_progress=_prefixed("timing an epoch", on_progress))
     return min(epoch.seconds for epoch in trained.history)
 
 
@@ -142,7 +142,7 @@ def _trial(
     from ..train.recipe import train
 
     begin = monotonic()
-    table = ablation.change(network())
+    table = ablation.change(trained_table())
     trained = train(table, data, recipe_of(ablation, seed, epochs, threads), on_progress=on_progress)
     int8, reason = None, trained.stopped
     if ablation.quantised and not reason:
@@ -150,7 +150,7 @@ def _trial(
         int8, reason = in_8_bits(trained.model, data)
     return Trial(
         ablation=ablation.name, seed=seed, data=data.name, epochs=epochs, int8=int8,
-        network=f"{network().name} at {INPUT[0]}×{INPUT[1]}",
+        network=f"{trained_table().name} at {INPUT[0]}×{INPUT[1]}",
         held=len(data.held_labels), seconds=monotonic() - begin, reason=reason,
         accuracy=trained.accuracy if isfinite(trained.accuracy) and not trained.stopped else None,
     )  # fmt: skip
@@ -164,7 +164,7 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
     import torch
 
     from ..bench.backends import usable
-    from ..bench.formats import Part, form
+    from ..bench.formats import Part, get_format
 
     if not (onnxruntime := usable("onnxruntime")).ok:
         return None, onnxruntime.reason
@@ -174,7 +174,7 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
     with torch.no_grad(), _silence(), tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
         part = Part("net", model, given, model(given), data.train_images[chosen])
         try:
-            file = form("onnx").convert(part, "int8", Path(folder))
+            file = get_format("onnx").convert(part, "int8", Path(folder))
             return _accuracy(file, data), ""
         except Exception as error:  # converters raise anything
             first = next(iter(str(error).splitlines()), "")

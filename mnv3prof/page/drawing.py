@@ -12,7 +12,7 @@ from ..analysis.view import View
 from ..cost.counts import Cost, count
 from ..graph.graph import Block, Graph
 from ..render.html import escape
-from ..render.sheet import written
+from ..render.sheet import format_value
 from ..show.costs import block_summary
 
 _HIGH: Final = 18
@@ -109,7 +109,7 @@ def _row(
     shares: Mapping[str, Mapping[str, float]],
 ) -> str:  # fmt: skip
     values = "".join(
-        f'<span class="by-{metric}">{written(found[block.name], "share").strip()}</span>'
+        f'<span class="by-{metric}">{format_value(found[block.name], "share").strip()}</span>'
         for metric, found in shares.items()
         if block.name in found
     )

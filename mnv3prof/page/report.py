@@ -7,7 +7,7 @@ import msgspec
 
 from ..analysis import savings
 from ..analysis.view import View, views
-from ..cost.comparison import network
+from ..cost.comparison import network_costs
 from ..cost.conventions import reconcile
 from ..cost.counts import count
 from ..cost.memory import arena, peaks
@@ -16,7 +16,7 @@ from ..mobilenetv3.table import separable_savings
 from ..record.run import NET, Host, Run
 from ..record.target import Target
 from ..render.numbers import compact
-from ..render.sheet import Column, Sheet, written
+from ..render.sheet import Column, Sheet, format_value
 from ..show.comparison import blocks_sheet as compared_blocks
 from ..show.costs import MAC, at_least, cost_sheet
 from ..show.latency import latency_sheets
@@ -87,7 +87,7 @@ def _headline(view: View, key: str) -> Panel:
         Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
         Tile("FLOPs", at_least(cost) + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
-        Tile("Peak memory", written(found.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"),
+        Tile("Peak memory", format_value(found.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"),
     ]
     tiles += _latency_tiles(view)
     shown = (charts.net_chart(view, key),) if view.ranking() else ()
@@ -169,7 +169,7 @@ def _saving(view: View, key: str) -> Panel:
         return Panel(view.label, ("This network has no depthwise-separable convolutions to compare.",))
     chart = charts.saving_chart(view, savings.standard_variant(view), key)
     standard = savings.standard(view)
-    networks = [network(graph) for graph in (view.graph, standard.graph)]
+    networks = [network_costs(graph) for graph in (view.graph, standard.graph)]
     sheet = compared_blocks(networks, separable_savings([table, standard.table]))
     return Panel(view.label, (sentences.saving(view),), charts=(chart,), sheets=(sheet,))
 

@@ -14,7 +14,7 @@ from ..mobilenetv3.table import row_names
 from ..record.run import NET
 from ..record.target import Target
 from ..render.numbers import compact, milliseconds
-from ..render.sheet import words, written
+from ..render.sheet import format_value, join_words
 from ..show.costs import at_least
 
 _NOTABLE_SHARE = 0.03
@@ -56,7 +56,7 @@ def _others(view: View, target: Target, others: Sequence[Target]) -> str:
     level = as_fast(view, target)
     if not level:
         return f", the fastest of {len(others) + 1} {view.kind}s"
-    names = words([view.called(other) for other in level])
+    names = join_words([view.called(other) for other in level])
     return f", the lowest of {len(others) + 1} {view.kind}s; {names} may be as fast"
 
 
@@ -195,9 +195,9 @@ def memory(view: View, peaks: Peaks) -> str:
     """State the fused peak, its largest live tensors and the PyTorch eager peak."""
     fused = peaks.folded
     largest = sorted(fused.alive, key=lambda pair: -pair[1])[:2]
-    tensors = words([f"{tensor} ({written(size, 'bytes')})" for tensor, size in largest])
+    tensors = join_words([f"{tensor} ({format_value(size, 'bytes')})" for tensor, size in largest])
     sentence = (
-        f"Fused peak: {written(fused.bytes, 'bytes')} in {_title(view, fused.block)}, "
+        f"Fused peak: {format_value(fused.bytes, 'bytes')} in {_title(view, fused.block)}, "
         f"largest live tensor{'s' if len(largest) > 1 else ''} {tensors}."
     )
     if peaks.eager:
@@ -209,7 +209,7 @@ def arena(plan: Arena) -> str:
     """State the size of the planned arena, compared with separate buffers and the lower bound."""
     above = plan.bytes - plan.lower_bound
     return (
-        f"Planned arena: {written(plan.bytes, 'bytes')} for {len(plan.placements)} tensors, "
+        f"Planned arena: {format_value(plan.bytes, 'bytes')} for {len(plan.placements)} tensors, "
         f"{f'{above:,} bytes above' if above else 'equal to'} the lower bound. "
         f"Separate buffers: {plan.naive_bytes / plan.bytes:.1f} times as much."
     )
@@ -241,14 +241,14 @@ def counters(found: Reconciliation) -> str:
         return "No FLOP counter ran."
     low, high = min(printed, key=lambda t: printed[t]), max(printed, key=lambda t: printed[t])
     if printed[low] == printed[high]:
-        results = f"{words([*printed])} report{'s' if len(printed) == 1 else ''} {printed[low]:,}"
+        results = f"{join_words([*printed])} report{'s' if len(printed) == 1 else ''} {printed[low]:,}"
     else:
         results = (
             f"{len(printed)} FLOP counters report {len(set(printed.values()))} different totals for this "
             f"network, from {printed[low]:,} ({low}) to {printed[high]:,} ({high})"
         )
     remaining = [tool.reading.tool for tool in found.tools if tool.remainder]
-    return f"{results}; {f'not reconciled: {words(remaining)}' if remaining else 'fully reconciled'}."
+    return f"{results}; {f'not reconciled: {join_words(remaining)}' if remaining else 'fully reconciled'}."
 
 
 def _least_efficient(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:

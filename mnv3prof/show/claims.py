@@ -5,12 +5,12 @@ from itertools import groupby
 from typing import Final
 
 from ..record.findings import Finding, Series, Trial
-from ..render.sheet import Column, Sheet, words
+from ..render.sheet import Column, Sheet, join_words
 
 _COLUMNS: Final = (
     Column("sentence", "Statement", "prose"),
     Column("claim", "Claim", "text"),
-    Column("verdict", "Verdict", "prose"),
+    Column("verdict", "ClaimVerdict", "prose"),
     Column("found", "Result", "prose"),
     Column("how", "Method", "prose", importance=2),
     Column("article", "In the article", "prose", importance=3),
@@ -137,4 +137,4 @@ def _missing(trials: Sequence[Trial]) -> tuple[str, ...]:
         for ablation in ablations
         if (seed, ablation) not in done
     ]
-    return (f"Not trained: {words(missing)}. Train again to add them.",) if missing else ()
+    return (f"Not trained: {join_words(missing)}. Train again to add them.",) if missing else ()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..budgets.figures import Found, Unit
 from ..budgets.judge import Judgement
-from ..render.sheet import Column, Sheet, words
+from ..render.sheet import Column, Sheet, join_words
 from .comparison import label
 
 
@@ -48,7 +48,7 @@ def sentence(judgement: Judgement) -> str:
     if j.status == "within":
         why = f", {j.reason}" if j.reason else ""
         return f"{name} is {value}, {margin} {'above' if j.reason else 'below'} the limit of {limit}{why}."
-    blocks = words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.spenders]) if j.spenders else ""
+    blocks = join_words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.spenders]) if j.spenders else ""
     top = f"Top contributors: {blocks}." if blocks else "No block was measured."
     return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}). {top}"
 

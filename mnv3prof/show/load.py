@@ -3,7 +3,7 @@
 from ..analysis.load import Load, clock_of, load_of
 from ..record.run import HERE, Run
 from ..record.timing import LEAST_CPU_SHARE, MOST_OTHERS
-from ..render.sheet import Sheet, words
+from ..render.sheet import Sheet, join_words
 
 
 def busy_note(run: Run) -> str:
@@ -36,4 +36,4 @@ def _told(device: str, load: Load) -> str:
         parts.append(f"the timed processes got {load.share:.0%} of a CPU")
     if load.others is not None and load.others >= MOST_OTHERS * load.cpus:
         parts.append(f"other processes used up to {load.others:.1f} of {load.cpus} CPUs")
-    return f"{'This machine' if device == HERE else device} was busy: {words(parts)}."
+    return f"{'This machine' if device == HERE else device} was busy: {join_words(parts)}."

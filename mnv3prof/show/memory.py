@@ -6,7 +6,7 @@ from typing import Final
 from ..cost.counts import Dtype
 from ..cost.memory import Arena, Fit, Fits, Peak, Peaks
 from ..graph.graph import Graph
-from ..render.sheet import Column, Sheet, words, written
+from ..render.sheet import Column, Sheet, format_value, join_words
 from .costs import titled
 
 EAGER: Final = "PyTorch eager peak"
@@ -111,7 +111,7 @@ def fit_sheets(graph: Graph, arena: Arena, fit: Fit, planned: Sequence[Fits]) ->
 
 def _size(size: int) -> str:
     """Write a budget in KiB or MiB and in bytes, since 256KB is ambiguous."""
-    return f"{written(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
+    return f"{format_value(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
 
 
 def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
@@ -125,7 +125,9 @@ def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
         for one in found
     )
     bad = [n for n, one in enumerate(found) if not one.fits]
-    where = words([f"{verdicts[found[n].fits]} with the plan of {found[n].planner}" for n in bad] or ["fits"])
+    where = join_words(
+        [f"{verdicts[found[n].fits]} with the plan of {found[n].planner}" for n in bad] or ["fits"]
+    )
     notes = tuple(f"{one.planner}: {one.reason}." for one in found if one.reason)
     title = f"{graph.name} in {_size(budget)}: {where}"
     return Sheet(title, columns, rows, notes=notes, alarms=frozenset(bad))

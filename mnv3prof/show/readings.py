@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..cost.conventions import COUNTERS, TERMS, Reconciliation, counted_as, counter
 from ..cost.counts import By, group_of
 from ..graph.graph import Graph
-from ..render.sheet import AtLeast, Column, Sheet, words
+from ..render.sheet import AtLeast, Column, Sheet, join_words
 from .costs import titled
 
 
@@ -49,7 +49,7 @@ def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:
     totals = (("total", *_share([whole, *[None for _ in unknown]], whole, unknown)),)
     notes = [_closed_form(tool)]
     if unknown:
-        notes.append(f"It is unknown how {tool} counts {words(list(dict.fromkeys(unknown)))}.")
+        notes.append(f"It is unknown how {tool} counts {join_words(list(dict.fromkeys(unknown)))}.")
     return Sheet(titled(graph, f"as {tool} counts"), columns, rows, totals, tuple(notes))
 
 
@@ -75,7 +75,7 @@ def _notes(found: Reconciliation) -> list[str]:
     ran = [f"{x.reading.tool} {x.reading.version}" for x in found.tools if x.reading.status == "ok"]
     notes = [
         "Multiplicity with which each tool counts the class; – = not counted. "
-        f"Tools: {words(ran or ['none'])}."
+        f"Tools: {join_words(ran or ['none'])}."
     ]
     unlike = [
         f"{x.reading.tool} is not reconciled (remainder {x.remainder:,}): the coefficients are of {version}"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..bench.schedule import Progress
 from ..bench.weights import Loaded, is_plain, refuse_misfit
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..mobilenetv3.modules import MobileNetV3
 from ..mobilenetv3.network import build
 from ..mobilenetv3.table import Table
@@ -56,7 +56,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(
-                    f"{name}: {shown(value)} is not allowed; expected a number from {low:g} to {high:g}"
+                    f"{name}: {quote(value)} is not allowed; expected a number from {low:g} to {high:g}"
                 )
 
 

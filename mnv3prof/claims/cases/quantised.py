@@ -3,7 +3,7 @@
 from typing import Final
 
 from ...mobilenetv3.variants import with_activation
-from ...record.findings import Evidence, Finding, Verdict
+from ...record.findings import ClaimVerdict, Evidence, Finding
 from ..accuracy import BASE, AccuracyDelta, learnt_too_little, lost_in_8_bits, trained_on
 from ..claim import Ablation, Claim, finding, not_trained
 
@@ -39,7 +39,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     )  # fmt: skip
 
 
-def _verdict(swish: AccuracyDelta, relu: AccuracyDelta, too_little: str) -> tuple[Verdict, str]:
+def _verdict(swish: AccuracyDelta, relu: AccuracyDelta, too_little: str) -> tuple[ClaimVerdict, str]:
     """Judge both halves of the claim by their intervals."""
     if too_little:
         return "no evidence", too_little

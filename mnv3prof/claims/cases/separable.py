@@ -14,7 +14,7 @@ from ...cost.counts import count as count_layers
 from ...cost.counts import total
 from ...graph.graph import Graph
 from ...mobilenetv3.table import Row, Table, row_names
-from ...record.findings import Evidence, Finding, Series, Verdict
+from ...record.findings import ClaimVerdict, Evidence, Finding, Series
 from ...record.run import NET, Subject, part_layers
 from ..claim import COMPUTED, Claim, TimingRequest, finding, not_measured, points_at
 from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums, ratios
@@ -126,7 +126,7 @@ def _saved(subject: Subject) -> Finding:
     larger = [saving for saving in pairs if saving.kernel != 3]
     result += f"; larger kernels {_span(larger)}" if larger else ""
     why = f"the pair has {least_width(3)} output channels or more" if inside and others else ""
-    verdict: Verdict = "holds if" if why else "does not hold" if others else "holds"
+    verdict: ClaimVerdict = "holds if" if why else "does not hold" if others else "holds"
     return finding(K1, verdict, found=f"{result}.", how=COMPUTED, why=why, working=working)
 
 
@@ -233,7 +233,7 @@ def example(width: int, out: int, kernel: int, said: tuple[int, int]) -> Finding
         f"pair: {depthwise:,} + {pointwise:,} = {pair:,}; {standard:,} / {pair:,} = ×{standard / pair:.2f}",
     )
     found = f"{standard:,} and {pair:,}, ×{standard / pair:.2f}."
-    verdict: Verdict = "holds" if said == (standard, pair) else "does not hold"
+    verdict: ClaimVerdict = "holds" if said == (standard, pair) else "does not hold"
     return finding(K2, verdict, found=found, how=COMPUTED, working=working)
 
 

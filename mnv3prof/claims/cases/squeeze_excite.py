@@ -10,7 +10,7 @@ from ...cost.memory import arena, peaks
 from ...graph.graph import Graph, Layer
 from ...mobilenetv3.table import Table, row_names
 from ...mobilenetv3.variants import vary
-from ...record.findings import Evidence, Finding, Series, Verdict
+from ...record.findings import ClaimVerdict, Evidence, Finding, Series
 from ...record.run import NET, Subject
 from ..accuracy import BASE, finding_on_accuracy
 from ..claim import COMPUTED, Ablation, Claim, TimingRequest, finding, not_measured, points_at
@@ -93,7 +93,7 @@ def _size(subject: Subject) -> Finding:
         *(_block_line(graph, block, inside[path]) for block, path in modules(graph).items()),
         *_memory_lines(graph, bare),
     )
-    verdict: Verdict = "holds" if added["params"] < _ROUNDED else "does not hold"
+    verdict: ClaimVerdict = "holds" if added["params"] < _ROUNDED else "does not hold"
     return finding(K3, verdict, found=found, how=COMPUTED, working=working)
 
 

@@ -7,8 +7,8 @@ import typer
 from ...bench.backends import backend, compiles, names, usable
 from ...bench.cache import opened
 from ...bench.cache_folder import usable_folder
-from ...bench.formats import form
-from ...bench.schedule import Callbacks, Plan, measure
+from ...bench.formats import get_format
+from ...bench.schedule import BenchPlan, Callbacks, measure
 from ...device.protocol import PartKey
 from ...mobilenetv3.table import Row, Table
 from ...record.run import Subject
@@ -64,7 +64,7 @@ def _check(backends: list[str]) -> dict[str, Timing]:
     timings: dict[str, Timing] = {}
     with opened(usable_folder(say)) as folder:
         for name in sorted(backends, key=_load_effort):
-            plan = Plan({"": subject}, (part,), (Target(backend=name),), folder, _SAMPLED_S)
+            plan = BenchPlan({"": subject}, (part,), (Target(backend=name),), folder, _SAMPLED_S)
             with progress() as on_progress:
                 (timings[name],) = measure(plan, Callbacks(on_progress))
             if timings[name].stopped == "interrupted":
@@ -76,7 +76,7 @@ def _check(backends: list[str]) -> dict[str, Timing]:
 def _load_effort(name: str) -> tuple[bool, bool, bool]:
     """Return what makes loading slow: compilation, a slow converter, any converter."""
     needed = backend(name).FORMAT
-    return compiles(name), bool(needed) and getattr(form(needed), "SLOW", False), bool(needed)
+    return compiles(name), bool(needed) and getattr(get_format(needed), "SLOW", False), bool(needed)
 
 
 def _verdict(timing: Timing | None) -> str | None:
