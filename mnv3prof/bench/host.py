@@ -23,12 +23,12 @@ def describe(backends: Iterable[str], known: Host | None = None) -> Host:
     runtimes = {}
     packages = set(_ALWAYS)
     for name in backends:
-        found = usable(name)
+        state = usable(name)
         runtimes[name] = Runtime(
-            found.version, found.chip, backend(name).PEAK if found.ok else "", compiles(name)
+            state.version, state.chip, backend(name).PEAK if state.ok else "", compiles(name)
         )
         packages |= set(get_format(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
-    chips = {found.chip for found in runtimes.values()} - {"cpu", ""}
+    chips = {runtime.chip for runtime in runtimes.values()} - {"cpu", ""}
     return Host(
         cpu=processor(), cores=os.cpu_count() or 1, memory_bytes=psutil.virtual_memory().total,
         gpu=", ".join(sorted(chips)), os=platform.platform(), python=platform.python_version(),

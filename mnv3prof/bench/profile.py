@@ -85,13 +85,13 @@ def profile(
         timings = measure(plan, callbacks, before, before_round=meter.burst)
         run = with_timings(timings, replace(load, after=other_load()))
         if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
-            found, reasons = profile_operators(
+            operators, reasons = profile_operators(
                 request.subjects, timings, folder, request.timeout_s, on_progress
             )
             anew = {(timing.variant, timing.part, timing.target) for timing in timings}
             kept = tuple(o for o in run.operators if (o.variant, o.part, o.target) not in anew)
             notes = (*run.notes, *reasons) if kept else tuple(reasons)
-            run = replace(run, operators=(*kept, *found), notes=tuple(dict.fromkeys(notes)))
+            run = replace(run, operators=(*kept, *operators), notes=tuple(dict.fromkeys(notes)))
             on_update(run)
     return run
 
@@ -132,9 +132,9 @@ def _merged(before: Sequence[Timing], now: Sequence[Timing]) -> tuple[Timing, ..
     """Both, in the order in which they were first asked for; of one part and target the newer one, if it has
     a burst or a reason for having none yet.
     """
-    found = {(timing.variant, timing.part, timing.target): timing for timing in before}
+    known = {(timing.variant, timing.part, timing.target): timing for timing in before}
     for timing in now:
         key = timing.variant, timing.part, timing.target
-        if key not in found or timing.bursts or timing.status != "ok":
-            found[key] = timing
-    return tuple(found.values())
+        if key not in known or timing.bursts or timing.status != "ok":
+            known[key] = timing
+    return tuple(known.values())

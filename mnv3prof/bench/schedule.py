@@ -183,16 +183,16 @@ def _get_ready(
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _compile(pool: WorkerPool, target: Target, parts: list[PartKey], end: float, found: _Answers) -> None:
+def _compile(pool: WorkerPool, target: Target, parts: list[PartKey], end: float, answers: _Answers) -> None:
     """Find what becomes of each part, until its worker ends or it is too late."""
     if failed := pool.start(target):
-        found |= dict.fromkeys(parts, failed)
+        answers |= dict.fromkeys(parts, failed)
         return
     for part in parts:
         left = end - perf_counter()
         if pool.is_lost(target) or left <= 0:
             return
-        found[part] = pool.prepare(target, part, left + _GRACE_S)
+        answers[part] = pool.prepare(target, part, left + _GRACE_S)
 
 
 def _load(
@@ -255,7 +255,7 @@ def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
     for target, part in _open_cells(cells):
         if kind := kinds[target]:
             wanted.setdefault(kind, {})[part] = None
-    found = convert(
+    conversions = convert(
         {kind: tuple(parts) for kind, parts in wanted.items()}, plan.subjects, plan.folder,
         timeout_s=plan.timeout_s, on_progress=lambda sentence: callbacks.on_progress(Progress(sentence)),
         within_s=plan.ready_s / 2,
@@ -264,7 +264,7 @@ def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
         cell, kind = cells[target, part], kinds[target]
         if kind is None:
             continue
-        result = found.get((kind, part), _late(plan))
+        result = conversions.get((kind, part), _late(plan))
         if isinstance(result, Failed):
             _end_badly(cell, Failed(result.status, f"conversion: {result.reason}"))
         else:

@@ -80,14 +80,16 @@ def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section
 def _headline(view: View, key: str) -> Panel:
     cost = view.costs[NET]
     dtype, batch = view.dtype, view.batch
-    found = peaks(view.graph, dtype, batch)
+    memory_peaks = peaks(view.graph, dtype, batch)
     paper = published(view.run.subject.table, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
     tiles = [
         Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
         Tile("FLOPs", at_least(cost) + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
-        Tile("Peak memory", format_value(found.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"),
+        Tile(
+            "Peak memory", format_value(memory_peaks.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"
+        ),
     ]
     tiles += _latency_tiles(view)
     shown = (charts.net_chart(view, key),) if view.ranking() else ()
@@ -150,13 +152,13 @@ def _by_size(view: View) -> list[View]:
 
 def _memory(view: View, key: str) -> Panel:
     dtype, batch = view.dtype, view.batch
-    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    memory_peaks, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
     weights = view.costs[NET].weight_bytes
-    said = (sentences.memory(view, found), sentences.arena(plan))
-    shown = (charts.memory_chart(view, found, f"{key}m"), charts.arena_chart(view, plan, f"{key}a"))
+    said = (sentences.memory(view, memory_peaks), sentences.arena(plan))
+    shown = (charts.memory_chart(view, memory_peaks, f"{key}m"), charts.arena_chart(view, plan, f"{key}a"))
     sheets = (
-        summary_sheet(view.graph, found, plan, weights, dtype, batch, image=True),
-        blocks_sheet(view.graph, found), alive_sheet(found), arena_sheet(view.graph, plan),
+        summary_sheet(view.graph, memory_peaks, plan, weights, dtype, batch, image=True),
+        blocks_sheet(view.graph, memory_peaks), alive_sheet(memory_peaks), arena_sheet(view.graph, plan),
         *plan_sheets(view.run.planned(dtype, batch), plan),
     )  # fmt: skip
     size = (f"{dtype}, batch {batch}",) if len(view.sizes) > 1 else ()

@@ -173,21 +173,21 @@ def additivity(view: View) -> str:
 
 def roofline(view: View) -> str:
     """State how many timings compute and memory limit, and the range of shares of the roofline."""
-    found: dict[tuple[str, str], Rates] = {}
+    rates: dict[tuple[str, str], Rates] = {}
     for target in view.grid.targets:
         for part in view.grid.parts:
             rate = view.rates(part, target)
             if rate and rate.of_roofline is not None and view.is_clear(part, target):
-                found[part, view.called(target)] = rate
-    if not found:
+                rates[part, view.called(target)] = rate
+    if not rates:
         return "No rate is compared with this machine's peak rates: none was measured without noise."
-    shares = {at: rate.of_roofline or 0.0 for at, rate in found.items()}
+    shares = {at: rate.of_roofline or 0.0 for at, rate in rates.items()}
     ends = [min(shares, key=lambda at: shares[at]), max(shares, key=lambda at: shares[at])]
     told = [f"{shares[at]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
-    limits = [rate.limited_by for rate in found.values()]
+    limits = [rate.limited_by for rate in rates.values()]
     return (
-        f"Timings limited by compute: {limits.count('compute')} of {len(found)}; by memory: "
-        f"{limits.count('memory')} of {len(found)}. Share of the roofline: {' to '.join(told)}."
+        f"Timings limited by compute: {limits.count('compute')} of {len(rates)}; by memory: "
+        f"{limits.count('memory')} of {len(rates)}. Share of the roofline: {' to '.join(told)}."
     )
 
 
@@ -232,10 +232,12 @@ def saving(view: View) -> str:
     return f"{sentence} Latency {'; '.join(changes)}."
 
 
-def counters(found: Reconciliation) -> str:
+def counters(reconciliation: Reconciliation) -> str:
     """State the range of the counter results, and whether all are fully reconciled."""
     printed = {
-        tool.reading.tool: tool.reading.printed for tool in found.tools if tool.reading.printed is not None
+        tool.reading.tool: tool.reading.printed
+        for tool in reconciliation.tools
+        if tool.reading.printed is not None
     }
     if not printed:
         return "No FLOP counter ran."
@@ -247,7 +249,7 @@ def counters(found: Reconciliation) -> str:
             f"{len(printed)} FLOP counters report {len(set(printed.values()))} different totals for this "
             f"network, from {printed[low]:,} ({low}) to {printed[high]:,} ({high})"
         )
-    remaining = [tool.reading.tool for tool in found.tools if tool.remainder]
+    remaining = [tool.reading.tool for tool in reconciliation.tools if tool.remainder]
     return f"{results}; {f'not reconciled: {join_words(remaining)}' if remaining else 'fully reconciled'}."
 
 
@@ -265,14 +267,14 @@ def _largest_difference(
     view: View, complete: Mapping[Target, Mapping[str, float]]
 ) -> tuple[Target, str, float] | None:  # fmt: skip
     """Target, block and the others' median share, where the share is furthest above it."""
-    found: list[tuple[float, Target, str, float]] = []
+    differences: list[tuple[float, Target, str, float]] = []
     for target, times in complete.items():
         others = [other for other in complete if other != target]
         for block, share in times.items():
             if all(view.is_clear(block, each) for each in complete):
                 usual = median(complete[other][block] for other in others)
-                found.append((share - usual, target, block, usual))
-    return max(found, key=lambda one: one[0])[1:] if found else None
+                differences.append((share - usual, target, block, usual))
+    return max(differences, key=lambda one: one[0])[1:] if differences else None
 
 
 def _noisy(view: View, part: str, target: Target) -> str:

@@ -50,10 +50,10 @@ def headline_sheet(view: View) -> Sheet:
 def _computed(view: View, paper: Published | None) -> list[tuple[object, ...]]:
     cost = view.costs[NET]
     dtype, batch = view.dtype, view.batch
-    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    memory_peaks, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
     eager = (
-        (("PyTorch eager peak memory", format_value(found.eager.bytes, "bytes"), None),)
-        if found.eager
+        (("PyTorch eager peak memory", format_value(memory_peaks.eager.bytes, "bytes"), None),)
+        if memory_peaks.eager
         else ()
     )
     return [
@@ -62,7 +62,7 @@ def _computed(view: View, paper: Published | None) -> list[tuple[object, ...]]:
         ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
         (f"weights, {dtype}", format_value(cost.weight_bytes, "bytes"), None),
         *eager,
-        ("fused peak memory", format_value(found.folded.bytes, "bytes"), None),
+        ("fused peak memory", format_value(memory_peaks.folded.bytes, "bytes"), None),
         ("planned arena", format_value(plan.bytes, "bytes"), None),
     ]
 

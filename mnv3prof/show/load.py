@@ -14,10 +14,12 @@ def busy_note(run: Run) -> str:
         return ""
     timed = [timing for timing in run.timings if timing.summary]
     noisy = sum(t.summary.noisy for t in timed if t.summary)
-    found = f"{noisy} of {len(timed)} times {'is' if noisy == 1 else 'are'} noisy"
+    sentence = f"{noisy} of {len(timed)} times {'is' if noisy == 1 else 'are'} noisy"
     if any(clock_of(timing, run) == "CPU" for timing in timed):
-        found += ", and CPU time per call is shown beside wall time"
-    return f"{' '.join(told)} {found[0].upper()}{found[1:]}. Close other programs, or measure for longer."
+        sentence += ", and CPU time per call is shown beside wall time"
+    return (
+        f"{' '.join(told)} {sentence[0].upper()}{sentence[1:]}. Close other programs, or measure for longer."
+    )
 
 
 def busy_sheets(run: Run | None, which: str = "") -> tuple[Sheet, ...]:

@@ -114,7 +114,7 @@ def _size(size: int) -> str:
     return f"{format_value(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
 
 
-def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
+def _plans_fit_sheet(graph: Graph, budget: int, fits: Sequence[Fits]) -> Sheet:
     columns = (
         Column("planner", "Planned by", "text"), Column("bytes", "Arena", "bytes"),
         Column("left", "Left", "bytes"), Column("fits", "Verdict", "text"),
@@ -122,13 +122,13 @@ def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
     verdicts = {True: "fits", False: "does not fit", None: "unknown"}
     rows = tuple(
         (one.planner, one.bytes, None if one.bytes is None else budget - one.bytes, verdicts[one.fits])
-        for one in found
+        for one in fits
     )
-    bad = [n for n, one in enumerate(found) if not one.fits]
+    bad = [n for n, one in enumerate(fits) if not one.fits]
     where = join_words(
-        [f"{verdicts[found[n].fits]} with the plan of {found[n].planner}" for n in bad] or ["fits"]
+        [f"{verdicts[fits[n].fits]} with the plan of {fits[n].planner}" for n in bad] or ["fits"]
     )
-    notes = tuple(f"{one.planner}: {one.reason}." for one in found if one.reason)
+    notes = tuple(f"{one.planner}: {one.reason}." for one in fits if one.reason)
     title = f"{graph.name} in {_size(budget)}: {where}"
     return Sheet(title, columns, rows, notes=notes, alarms=frozenset(bad))
 
