@@ -221,12 +221,12 @@ def test_identical_rows_are_measured_once_and_shown_as_such():
 
 
 def test_noisy_drifting_and_scattered_cells_are_marked():
-    steady, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
+    quiet, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
     (sheet,) = latency_sheets(_run(timing("a", "1", few)))
     assert sheet.rows[0][2].endswith("~")  # however alike they are
     assert any("or there are fewer than 6 bursts" in note for note in sheet.notes)
     drifting = timing("a", "2", [0.001] * 18 + [0.0013] * 12, calls=(1,) * 30)
-    (sheet,) = latency_sheets(_run(timing("a", "stem", steady), timing("a", "1", noisy), drifting))
+    (sheet,) = latency_sheets(_run(timing("a", "stem", quiet), timing("a", "1", noisy), drifting))
     assert "~" not in sheet.rows[0][2]
     assert sheet.rows[1][2].endswith("~")
     assert sheet.totals == ()

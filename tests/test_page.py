@@ -51,10 +51,10 @@ def pages(tmp_path_factory):
 
 def _cut(run):
     """The first three timings, and one without samples: no backend has run every block."""
-    absent = msgspec.structs.replace(
+    missing = msgspec.structs.replace(
         run.timings[3], status="not available", reason="it is not here", launches=()
     )
-    return (*run.timings[:3], absent)
+    return (*run.timings[:3], missing)
 
 
 def _hostile():

@@ -559,12 +559,12 @@ def test_a_source_that_is_not_there_is_named(name, capsys):
 def test_gaps_are_named_in_the_report():
     """The report names missing parts and backends that are not available."""
     run = made_run()
-    absent = timing("slow", "1", 1e-3, status="not available", reason="it is not installed")
-    absent = msgspec.structs.replace(absent, launches=())
+    missing = timing("slow", "1", 1e-3, status="not available", reason="it is not installed")
+    missing = msgspec.structs.replace(missing, launches=())
     partial = tuple(
         t for t in run.timings if (t.target.backend, t.part) not in {("fast", "2"), ("cpu", "net")}
     )
-    run = msgspec.structs.replace(run, timings=(*partial, absent))
+    run = msgspec.structs.replace(run, timings=(*partial, missing))
     notes = [
         note for s in sections([run]) for p in s.panels for sheet in p.open_sheets for note in sheet.notes
     ]
