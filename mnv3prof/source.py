@@ -14,11 +14,11 @@ from .graph.errors import InputError, did_you_mean, printable
 from .mobilenetv3.expand import DEFAULT_SIZE
 from .mobilenetv3.files import MAX_TABLE_BYTES, PRESET_ALIASES, PRESETS, parse_table, preset
 from .mobilenetv3.table import Table
+from .record.atomic import read_file
 from .record.embedded import embedded
 from .record.findings import Evidence, read_saved
 from .record.read import MAX_ROWS, MAX_RUN_BYTES
 from .record.run import Run, Subject
-from .record.whole import read_file
 
 _PAGES: Final = (".html", ".htm")
 _LIMITS: Final = {

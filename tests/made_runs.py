@@ -7,7 +7,7 @@ import msgspec
 from timings import run_of, timing
 
 from mnv3prof.record.document import run_document
-from mnv3prof.record.run import NET, Host, Runtime, Subject, twins
+from mnv3prof.record.run import NET, Host, Runtime, Subject, identical_blocks
 from mnv3prof.source import read_table
 
 HOST = Host(
@@ -30,7 +30,7 @@ def made(
     """A run of every part. slower: factors of the time, by part. how: other fields of the timings."""
     subject = subject or Subject(read_table(table), size)
     graph = subject.graph
-    same, slower = twins(graph), slower or {}
+    same, slower = identical_blocks(graph), slower or {}
     parts = [part for part in (*graph.block_names, NET) if same[part] == part]
     timings = []
     for b, backend in enumerate(backends):

@@ -13,14 +13,14 @@ from subjects import subject
 from mnv3prof.bench.backends import backend, names, usable
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert, file_kind, loading
-from mnv3prof.bench.formats import form, stored_dtype
+from mnv3prof.bench.formats import get_format, stored_dtype
 from mnv3prof.bench.parts import make_parts
-from mnv3prof.bench.schedule import Plan, measure
+from mnv3prof.bench.schedule import BenchPlan, measure
 from mnv3prof.bench.tolerances import TOLERANCES, how_wrong
 from mnv3prof.bench.torch_call import torch_call
 from mnv3prof.bench.workers import runtime_worker
 from mnv3prof.device.agreement import errors
-from mnv3prof.device.protocol import Piece, Prepared, Sample
+from mnv3prof.device.protocol import PartKey, Prepared, Sample
 from mnv3prof.device.runtimes import Job
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
@@ -45,9 +45,9 @@ def test_every_runtime_of_this_system_is_here(name):
 )
 def test_every_type_that_a_runtime_offers_runs(name, dtype):
     """The CPU may lack fp16 and bf16, but not int8."""
-    plan = Plan(
+    plan = BenchPlan(
         {"": SMALL},
-        (Piece("", "1"), Piece("", "2")),
+        (PartKey("", "1"), PartKey("", "2")),
         (Target(backend=name, dtype=dtype),),
         default_folder(),
         0.2,
@@ -67,14 +67,16 @@ def test_every_type_that_a_runtime_offers_runs(name, dtype):
 def test_a_gpu_runs_where_there_is_one(name):
     if not (found := usable(name)).ok:
         pytest.skip(found.reason)
-    plan = Plan({"": SMALL}, (Piece("", "1"), Piece("", "net")), (Target(backend=name),), default_folder(), 1)
+    plan = BenchPlan(
+        {"": SMALL}, (PartKey("", "1"), PartKey("", "net")), (Target(backend=name),), default_folder(), 1
+    )
     assert {timing.status for timing in measure(plan)} == {"ok"}
 
 
 def test_vulkan_runs_the_network_as_pytorch_does():
-    plan = Plan(
+    plan = BenchPlan(
         {"": SMALL},
-        tuple(Piece("", p) for p in ("1", "4", "net")),
+        tuple(PartKey("", p) for p in ("1", "4", "net")),
         (Target(backend="ncnn-vulkan"),),
         default_folder(),
         1,
@@ -148,15 +150,15 @@ def test_gpu_backends_wait_for_their_own_device(name, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", HERE)
 def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
-    target, subjects, piece = Target(backend=name, threads=threads), {"": SMALL}, Piece("", "2")
+    target, subjects, part = Target(backend=name, threads=threads), {"": SMALL}, PartKey("", "2")
     if kind := file_kind(target):
-        convert({kind: (piece,)}, subjects, default_folder())
+        convert({kind: (part,)}, subjects, default_folder())
     others = set(psutil.Process().children())
     with runtime_worker(target, subjects) as worker:
         assert isinstance(
-            worker.ask(loading(piece, target, subjects, default_folder()), Prepared, 120), Prepared
+            worker.ask(loading(part, target, subjects, default_folder()), Prepared, 120), Prepared
         )
-        assert isinstance(worker.ask(Sample(piece, 0.3), Burst, 120), Burst)
+        assert isinstance(worker.ask(Sample(part, 0.3), Burst, 120), Burst)
         time.sleep(0.05)  # a burst's warm-up absorbs what a runtime spins this long
         (process,) = set(psutil.Process().children()) - others
         before = sum(process.cpu_times()[:2])
@@ -169,7 +171,7 @@ def test_a_worker_that_has_nothing_to_do_uses_no_processor(name, threads):
 def test_one_thread_is_one_processor_for_a_large_output_too(name):
     """PyTorch copies large outputs with its own number of threads, not the runtime's."""
     net = subject("large", 224)
-    plan = Plan({"": net}, (Piece("", "1"),), (Target(backend=name),), default_folder(), budget_s=0.5)
+    plan = BenchPlan({"": net}, (PartKey("", "1"),), (Target(backend=name),), default_folder(), budget_s=0.5)
     (timing,) = measure(plan)
     assert (timing.status, timing.reason) == ("ok", "")
     assert timing.cpu_per_wall < 1.15
@@ -178,11 +180,11 @@ def test_one_thread_is_one_processor_for_a_large_output_too(name):
 def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
     """Without fullgraph it would silently run the ninth one in eager mode."""
     net = subject("small", 32)
-    pieces = tuple(Piece("", str(row)) for row in range(1, 12))
+    parts = tuple(PartKey("", str(row)) for row in range(1, 12))
     timings = measure(
-        Plan({"": net}, pieces, (Target(backend="cpu-compile"),), default_folder(), budget_s=0.5)
+        BenchPlan({"": net}, parts, (Target(backend="cpu-compile"),), default_folder(), budget_s=0.5)
     )
-    assert [(timing.status, timing.reason) for timing in timings] == [("ok", "")] * len(pieces)
+    assert [(timing.status, timing.reason) for timing in timings] == [("ok", "")] * len(parts)
 
 
 def test_formats_are_converted_in_the_types_they_have():
@@ -190,7 +192,7 @@ def test_formats_are_converted_in_the_types_they_have():
     assert stored_dtype("ncnn", "fp16") == "fp32"
     for name in names():
         if backend(name).FORMAT:
-            assert "fp32" in form(backend(name).FORMAT).DTYPES
+            assert "fp32" in get_format(backend(name).FORMAT).DTYPES
 
 
 PYPROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
@@ -241,8 +243,8 @@ def test_errors_by_hand():
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_the_whole_network_in_8_bits_is_right_where_few_pixels_are_left(name):
     """At 64 x 64 the last blocks have 2 x 2 pixels; ranges of other images gave errors of 50 %."""
-    pieces = tuple(Piece("", part) for part in ("8", "head", "net"))
-    plan = Plan({"": SMALL}, pieces, (Target(backend=name, dtype="int8"),), default_folder(), 0.2)
+    parts = tuple(PartKey("", part) for part in ("8", "head", "net"))
+    plan = BenchPlan({"": SMALL}, parts, (Target(backend=name, dtype="int8"),), default_folder(), 0.2)
     for timing in measure(plan):
         assert (timing.status, timing.reason) == ("ok", "")
         assert timing.rms_rel_err < (0.25 if timing.part == "net" else 0.05)

@@ -13,18 +13,18 @@ from mnv3prof.bench.convert import convert
 from mnv3prof.bench.requests import FileKind
 from mnv3prof.bench.workers import Failed
 from mnv3prof.cli.main import run
-from mnv3prof.device.protocol import Piece
+from mnv3prof.device.protocol import PartKey
 from mnv3prof.record.run import Weights
 
 SMALL = subject("small", 32)
 ONNX = FileKind("onnx", "fp32", 1)
 COMMAND = ["latency", "small", "--input", "32", "--on", "onnxruntime", "--rows", "1", "--time-budget", "0.1"]
-PIECES = {ONNX: (Piece("", "1"), Piece("", "2"))}
+PARTS = {ONNX: (PartKey("", "1"), PartKey("", "2"))}
 
 
-def _heard(folder, subjects={"": SMALL}, pieces=PIECES):  # noqa: B006
+def _heard(folder, subjects={"": SMALL}, parts=PARTS):  # noqa: B006
     heard = []
-    found = convert(pieces, subjects, folder, hear=heard.append)
+    found = convert(parts, subjects, folder, on_progress=heard.append)
     assert not any(isinstance(entry, Failed) for entry in found.values())
     return found, heard
 
@@ -40,7 +40,7 @@ def test_a_second_run_converts_nothing(tmp_path):
 @pytest.mark.parametrize("damage", ["truncated", "changed", "file gone", "manifest gone", "manifest torn"])
 def test_a_damaged_entry_is_made_again(damage, tmp_path):
     first, _ = _heard(tmp_path)
-    key, entry = first[ONNX, Piece("", "1")]
+    key, entry = first[ONNX, PartKey("", "1")]
     file, manifest = tmp_path / key / entry.main, tmp_path / key / "entry.json"
     data = file.read_bytes()
     match damage:
@@ -56,7 +56,7 @@ def test_a_damaged_entry_is_made_again(damage, tmp_path):
             manifest.write_bytes(manifest.read_bytes()[:10])
     again, heard = _heard(tmp_path)
     assert len(heard) == 1
-    assert (tmp_path / again[ONNX, Piece("", "1")][0] / entry.main).read_bytes() == data
+    assert (tmp_path / again[ONNX, PartKey("", "1")][0] / entry.main).read_bytes() == data
 
 
 def test_everything_that_matters_is_in_the_key(monkeypatch):

@@ -10,8 +10,8 @@ from timings import run_of, timing
 from torch.utils.flop_counter import FlopCounterMode
 
 from mnv3prof.analysis.compare import Change, by_interval
+from mnv3prof.claims import accuracy
 from mnv3prof.claims import claim as room
-from mnv3prof.claims import gained
 from mnv3prof.claims.cases import h_swish, separable, squeeze_excite, traps, widths
 from mnv3prof.claims.compared import at_least, is_faster, is_slower, overall, ratio, ratio_of_sums, saves
 from mnv3prof.cost.counts import count, total
@@ -38,17 +38,17 @@ def _samples(seconds, noise=0.01, many=60):
 
 
 def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), noise=0.01):
-    """Evidence as if each wish had taken seconds(variant, part, backend)."""
-    wishes = room.wishes(net, claims)
-    subjects = {"": net, **{wish.variant: wish.subject for wish in wishes}}
+    """Evidence as if each request had taken seconds(variant, part, backend)."""
+    requests = room.timing_requests(net, claims)
+    subjects = {"": net, **{request.variant: request.subject for request in requests}}
     timings = tuple(
         timing(
-            backend, wish.part, _samples(seconds(wish.variant, wish.part, backend), noise), dtype=dtype,
-            variant=wish.variant,
+            backend, request.part, _samples(seconds(request.variant, request.part, backend), noise), dtype=dtype,
+            variant=request.variant,
         )
-        for wish in wishes
+        for request in requests
         for backend in backends
-        for dtype in wish.dtypes
+        for dtype in request.dtypes
     )  # fmt: skip
     run = run_of(subjects.pop(""), timings, subjects, _host(os))
     return Evidence(subject=net, runs=(run,))
@@ -165,7 +165,7 @@ def test_k3_holds_where_se_is_small():
 
 def test_t1_by_hand():
     """Row 15: 160 · 960 = 153,600 channels, squeezed to 38,400."""
-    last = traps.literal_rows(LARGE)[-1]
+    last = traps.rows_as_listed(LARGE)[-1]
     expand_and_norm, depthwise_and_norm = 160 * 153_600 + 2 * 153_600, 25 * 153_600 + 2 * 153_600
     se, project = 2 * 153_600 * 38_400 + 38_400 + 153_600, 153_600 * 160 + 2 * 160
     assert last.hidden == 153_600
@@ -189,7 +189,7 @@ def test_t1_is_what_torch_builds_where_it_can_be_built(stride):
     model = build(literal).eval()
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, 27, 31))
-    blocks = traps.literal_rows(subject(table, (27, 31)))
+    blocks = traps.rows_as_listed(subject(table, (27, 31)))
     assert [r.hidden for r in blocks] == [24, 24, 5]
     for number, found in enumerate(blocks, 1):
         assert found.params == sum(p.numel() for p in model.features[number].parameters())
@@ -250,7 +250,7 @@ def test_a_ratio_is_the_comparison_of_two_times():
     assert ratio(slow, slow).verdict == "same"
     assert ratio(wild, fast).verdict == "unclear"
     assert ratio(slow, None) is None
-    assert ratio(Measured(replace(slow.timing, status="wrong"), MADE), fast) is None
+    assert ratio(Measured(replace(slow.timing, status="mismatch"), MADE), fast) is None
     assert ratio_of_sums([slow, fast], [fast, fast]).ratio == pytest.approx(1.5, rel=1e-2)
     assert ratio_of_sums([slow, None], [fast, fast]) is None
 
@@ -365,15 +365,15 @@ def test_what_is_timed_alone_is_the_networks_own():
         "features.7.block.1.2",
         "classifier.1",
     ]
-    for wish in room.wishes(LARGE):
-        assert wish.part in (*wish.subject.graph.block_names, NET) or any(
-            layer.name.startswith(wish.part) for layer in wish.subject.graph.layers
+    for request in room.timing_requests(LARGE):
+        assert request.part in (*request.subject.graph.block_names, NET) or any(
+            layer.name.startswith(request.part) for layer in request.subject.graph.layers
         )
     ours = {x.name: x for x in LARGE.graph.layers}
-    for wish in room.wishes(LARGE, ("K4",)):
-        if wish.variant in h_swish.FORMS and wish.part != NET:
-            (layer,) = [x for x in wish.subject.graph.layers if x.name == wish.part]
-            assert layer.out_shape == ours[wish.part].out_shape
+    for request in room.timing_requests(LARGE, ("K4",)):
+        if request.variant in h_swish.FORMS and request.part != NET:
+            (layer,) = [x for x in request.subject.graph.layers if x.name == request.part]
+            assert layer.out_shape == ours[request.part].out_shape
             assert layer.op != "hardswish"
 
 
@@ -381,12 +381,16 @@ def test_a_table_without_h_swish_or_se_says_so():
     minimal = subject("large-minimal", 64)
     found = {f.claim: f for f in room.judge(Evidence(subject=minimal), ("K3", "K4", "K5", "K7"))}
     assert {f.verdict for n, f in found.items() if n != "K3"} == {"not testable here"}
-    assert room.wishes(minimal, ("K3", "K4", "K5", "K7")) == ()
+    assert room.timing_requests(minimal, ("K3", "K4", "K5", "K7")) == ()
 
 
 def test_the_forms_change_h_swish_only():
     """Large in ReLU for h-swish has the ReLU rows that it had, and as many MACs."""
-    nets = {wish.variant: wish.subject for wish in room.wishes(LARGE, ("K4",)) if wish.part == NET}
+    nets = {
+        request.variant: request.subject
+        for request in room.timing_requests(LARGE, ("K4",))
+        if request.part == NET
+    }
     assert set(nets) == {"", *h_swish.FORMS}
     for name, net in nets.items():
         assert [r.activation for r in net.table.rows[:6]] == ["RE"] * 6, name
@@ -397,23 +401,23 @@ def test_the_forms_change_h_swish_only():
 
 
 def _trained(**accuracies):
-    """Evidence of trainings: by arm, an accuracy (or accuracy and that in 8 bits) for each seed."""
+    """Evidence of trainings: by ablation, an accuracy (or accuracy and that in 8 bits) for each seed."""
     names = {
-        "base": gained.BASE, "relu": "ReLU everywhere", "bare": "the bare pair", "adam": "Adam at 0.001",
+        "base": accuracy.BASE, "relu": "ReLU everywhere", "bare": "the bare pair", "adam": "Adam at 0.001",
         "unsmoothed": "no label smoothing", "without": "without SE",
     }  # fmt: skip
     trials = []
     for key, values in accuracies.items():
         for seed, value in enumerate(values):
-            accuracy, int8 = value if isinstance(value, tuple) else (value, None)
+            fp32, int8 = value if isinstance(value, tuple) else (value, None)
             trials.append(
                 Trial(
-                    arm=names[key],
+                    ablation=names[key],
                     seed=seed,
                     data="digits",
                     network="n",
                     epochs=3,
-                    accuracy=accuracy,
+                    accuracy=fp32,
                     int8=int8,
                 )
             )
@@ -458,7 +462,7 @@ def test_k6_follows_what_8_bits_cost():
 
 def test_the_interval_over_seeds_is_students():
     """Of 1, 2, 3: 2 ± 4.303 · 1 / √3 (t of 2 degrees of freedom, from its table)."""
-    found = gained.interval([1.0, 2.0, 3.0])
+    found = accuracy.interval([1.0, 2.0, 3.0])
     assert (found.points, found.seeds) == (2.0, 3)
     assert found.high - 2 == pytest.approx(4.303 / 3**0.5, rel=1e-3)
     assert 2 - found.low == pytest.approx(4.303 / 3**0.5, rel=1e-3)
@@ -471,8 +475,11 @@ def test_a_training_that_failed_counts_for_nothing():
 
 
 def test_arms_are_trained_once_and_quantised_where_one_claim_wants_it():
-    arms = {arm.name: arm for arm in room.arms()}
-    assert next(iter(arms)) == gained.BASE
-    assert len(arms) == 6
-    assert {name for name, arm in arms.items() if arm.quantised} == {gained.BASE, "ReLU everywhere"}
-    assert [arm.name for arm in room.arms(("K8",))] == [gained.BASE, "the bare pair"]
+    ablations = {ablation.name: ablation for ablation in room.ablations()}
+    assert next(iter(ablations)) == accuracy.BASE
+    assert len(ablations) == 6
+    assert {name for name, ablation in ablations.items() if ablation.quantised} == {
+        accuracy.BASE,
+        "ReLU everywhere",
+    }
+    assert [ablation.name for ablation in room.ablations(("K8",))] == [accuracy.BASE, "the bare pair"]

@@ -16,7 +16,7 @@ from timings import run_of, timing
 
 from mnv3prof.bench.parts import inner_part, make_network
 from mnv3prof.claims import measure
-from mnv3prof.claims.claim import judge, wishes
+from mnv3prof.claims.claim import judge, timing_requests
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.document import run_document
@@ -157,8 +157,12 @@ def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
     path = tmp_path / "net.toml"
     path.write_text(SMALL_ROWS, encoding="utf-8")
     net = subject(str(path), 32)
-    wanted = [wish for wish in wishes(net, ("K4",)) if wish.part == NET and wish.variant in ("", "swish")]
-    runs = measure.measure(net, wanted, measure.Measuring(("cpu", "onnxruntime"), budget_s=2))
+    wanted = [
+        request
+        for request in timing_requests(net, ("K4",))
+        if request.part == NET and request.variant in ("", "swish")
+    ]
+    runs = measure.measure(net, wanted, measure.MeasureOptions(("cpu", "onnxruntime"), budget_s=2))
     assert [{(t.target.backend, t.target.dtype) for t in r.timings} for r in runs] == [
         {("cpu", "fp32"), ("onnxruntime", "fp32")}, {("onnxruntime", "int8")}
     ]  # fmt: skip
@@ -206,7 +210,7 @@ def test_what_is_no_module_is_no_part(part):
     ("change", "says"),
     [
         (lambda d: d | {"schema": 99}, "has the schema 99"),
-        (lambda d: d | {"trials": [{"arm": 1}]}, "is damaged"),
+        (lambda d: d | {"trials": [{"ablation": 1}]}, "is damaged"),
         (lambda d: d | {"runs": 5}, "is damaged: Expected `array`, got `int` - at `$.runs`"),
         (lambda d: d | {"table": None}, "holds no table"),
         (lambda d: d | {"input": [0, 1]}, "input: (0, 1) is not an image size"),

@@ -364,7 +364,7 @@ def test_a_remainder_is_red_and_exits_1(capsys, monkeypatch, tmp_path):
         starting("fvcore")
         return [
             Reading("fvcore", "99", "ok", printed=sum(counted_as(graph, "fvcore")) + 7),
-            Reading("thop", None, "absent", "thop is not installed"),
+            Reading("thop", None, "not available", "thop is not installed"),
         ]
 
     monkeypatch.setattr(counters, "readings", off_by_seven)
@@ -373,11 +373,11 @@ def test_a_remainder_is_red_and_exits_1(capsys, monkeypatch, tmp_path):
     printed = capsys.readouterr().out
     assert re.search(r"^remainder +– +7 +–$", printed, re.MULTILINE)
     assert "fvcore's remainder is 7: its coefficients are those of 0.1.5" in printed
-    assert "thop absent: thop is not installed." in printed
+    assert "thop not available: thop is not installed." in printed
     assert run(["flops", "small", "--cross-check", "--output", str(path)]) == 1
     first, second = json.loads(path.read_text(encoding="utf-8"))["readings"]
     assert (first["printed"] - first["explained"], first["remainder"]) == (7, 7)
-    assert (second["status"], second["printed"], second["remainder"]) == ("absent", None, None)
+    assert (second["status"], second["printed"], second["remainder"]) == ("not available", None, None)
 
 
 @pytest.mark.parametrize("tool", COUNTERS)

@@ -236,7 +236,7 @@ def test_a_machine_that_was_busy_in_one_run_hides_a_change_of_a_seventh():
 @pytest.mark.parametrize(
     ("side", "fields", "says"),
     [
-        ("old", {"status": "wrong", "reason": "off by 1"}, "the old one is wrong: off by 1"),
+        ("old", {"status": "mismatch", "reason": "off by 1"}, "the old one is a mismatch: off by 1"),
         ("new", {"status": "crashed", "reason": "SIGSEGV"}, "the new one is crashed: SIGSEGV"),
         ("new", {"launches": ()}, "the new one is without a sample"),
     ],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from random_tables import small_sizes, tables
 
-from mnv3prof.cost.comparison import network
+from mnv3prof.cost.comparison import network_costs
 from mnv3prof.cost.counts import count
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.table import Row, pair_saving, row_names, separable_savings
@@ -18,7 +18,7 @@ from mnv3prof.source import read_table
 
 
 def _blocks_sheet(*tables):
-    return blocks_sheet([network(expand(table)) for table in tables], separable_savings(tables))
+    return blocks_sheet([network_costs(expand(table)) for table in tables], separable_savings(tables))
 
 
 def _changed(*changes):
@@ -99,7 +99,7 @@ def test_large_without_se_and_all_relu_is_large_minimalistic_but_for_its_kernels
 
 @given(st.lists(tables, min_size=2, max_size=4), small_sizes)
 def test_blocks_add_up_to_the_totals_and_absent_ones_are_said(several, size):
-    networks = [network(expand(table, size)) for table in several]
+    networks = [network_costs(expand(table, size)) for table in several]
     sheet = blocks_sheet(networks, separable_savings(several))
     letters = "ABCD"[: len(networks)]
     names = [name.split(" → ") for name in _column(sheet, "block")]

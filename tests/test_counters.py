@@ -207,7 +207,7 @@ def test_residual_adds(channels, height, width):
 @settings(max_examples=50)
 def test_a_tools_layers_add_up_to_its_figure(table, size):
     graph = expand(table, size)
-    readings = [Reading(name, "1", "absent") for name in COUNTERS]
+    readings = [Reading(name, "1", "not available") for name in COUNTERS]
     for tool in reconcile(graph, readings).tools:
         figures = counted_as(graph, tool.reading.tool)
         assert len(figures) == len(graph.layers)
@@ -226,10 +226,10 @@ def test_an_absent_tool_is_a_row_with_the_command_that_brings_it(monkeypatch):
     table = read_table("small")
     graph = expand(table, 32)
     found = reconcile(graph, _readings(table, graph))
-    (absent,) = [tool for tool in found.tools if tool.reading.status == "absent"]
-    assert absent.reading.tool == "torchinfo"
-    assert "pip install 'mnv3prof[counters]'" in absent.reading.reason
-    assert (absent.reading.printed, absent.remainder) == (None, None)
+    (missing,) = [tool for tool in found.tools if tool.reading.status == "not available"]
+    assert missing.reading.tool == "torchinfo"
+    assert "pip install 'mnv3prof[counters]'" in missing.reading.reason
+    assert (missing.reading.printed, missing.remainder) == (None, None)
     assert found.holds
 
 

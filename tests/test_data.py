@@ -101,7 +101,7 @@ def test_what_is_no_image_is_skipped_and_named(folder):
     for name, content in bad.items():
         (folder / "red" / name).write_bytes(content)
     heard = []
-    found = image_folder(folder, (8, 8), hear=heard.append)
+    found = image_folder(folder, (8, 8), on_progress=heard.append)
     assert [file for file, _ in found.skipped] == sorted(str(folder / "red" / name) for name in bad)
     assert all(reason and "\n" not in reason and str(folder) not in reason for _, reason in found.skipped)
     assert len(found.train_labels) + len(found.held_labels) == 20

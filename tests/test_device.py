@@ -25,7 +25,7 @@ from mnv3prof.device.protocol import (
     Begin,
     Frame,
     Operators,
-    Piece,
+    PartKey,
     Prepared,
     Sample,
     encoded,
@@ -105,13 +105,13 @@ def test_each_python_serves_frames(python, bare):
         assert process.stdout.read(len(HELLO)) == HELLO
         answers = [
             _asked(process, request)
-            for request in (Begin("null"), Begin("tpu"), Sample(Piece("", "1"), 0.1), Begin("null"))
+            for request in (Begin("null"), Begin("tpu"), Sample(PartKey("", "1"), 0.1), Begin("null"))
         ]
         process.stdin.close()
         assert process.wait(5) == 0
     assert answers[0] == answers[3] == {}
     assert answers[1]["failed"].startswith("ModuleNotFoundError")
-    assert answers[2] == {"failed": "KeyError: Piece(variant='', part='1')", "status": "crashed"}
+    assert answers[2] == {"failed": "KeyError: PartKey(variant='', part='1')", "status": "crashed"}
 
 
 def _asked(process, request):
@@ -128,9 +128,9 @@ def test_a_machine_with_numpy_and_one_runtime_measures_it(bare, tmp_path):
         place = Path(package.__file__).parent
         for folder in place.parent.glob(f"{place.name}*"):
             (tmp_path / folder.name).symlink_to(folder)
-    target, subjects, piece = Target(backend="ncnn"), {"": SMALL}, Piece("", "1")
-    convert({file_kind(target): (piece,)}, subjects, default_folder())
-    request = loading(piece, target, subjects, default_folder())
+    target, subjects, part = Target(backend="ncnn"), {"": SMALL}, PartKey("", "1")
+    convert({file_kind(target): (part,)}, subjects, default_folder())
+    request = loading(part, target, subjects, default_folder())
     code = (
         f"import sys; sys.path[:0] = {[str(bare), str(tmp_path)]!r}; from device.worker import main; main()"
     )
@@ -138,7 +138,7 @@ def test_a_machine_with_numpy_and_one_runtime_measures_it(bare, tmp_path):
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.read(len(HELLO)) == HELLO
         begun, prepared, burst = (
-            _asked(process, each) for each in (Begin("ncnn"), request, Sample(piece, 0.05))
+            _asked(process, each) for each in (Begin("ncnn"), request, Sample(part, 0.05))
         )
         process.stdin.close()
     assert begun == {}
@@ -186,10 +186,10 @@ def test_giant_lengths_are_refused_before_anything_is_read(lengths):
     st.sampled_from(
         [
             Begin("ncnn"),
-            Sample(Piece("a", "1"), 0.5),
-            protocol.Prepare(Piece("", "net"), "/f", "m", "int8", 2),
-            Operators(Piece("", "net"), "", "", "fp32", 1, 50),
-            protocol.PlanMemory(Piece("", "net"), "/f", "m", "fp32", 1),
+            Sample(PartKey("a", "1"), 0.5),
+            protocol.Prepare(PartKey("", "net"), "/f", "m", "int8", 2),
+            Operators(PartKey("", "net"), "", "", "fp32", 1, 50),
+            protocol.PlanMemory(PartKey("", "net"), "/f", "m", "fp32", 1),
         ]
     ),
     st.floats(0, 1e6) | st.just(float("inf")),

@@ -107,7 +107,7 @@ def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
     ("new", "reason"),
     [
         (made(host=replace(HOST, cpu="Another")), "measured on different machines: processor Made CPU and Another"),
-        (made(how={"status": "wrong", "reason": "off"}), "the new one is wrong: off"),
+        (made(how={"status": "mismatch", "reason": "off"}), "the new one is a mismatch: off"),
     ],
 )  # fmt: skip
 def test_what_was_measured_differently_is_not_compared(new, reason):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_tables import small_sizes, tables
 from subjects import subject
 
-from mnv3prof.cost.comparison import network
+from mnv3prof.cost.comparison import network_costs
 from mnv3prof.cost.conventions import COUNTERS, Reading, reconcile
 from mnv3prof.cost.counts import count, total
 from mnv3prof.cost.memory import arena, fit, peaks
@@ -56,7 +56,7 @@ def test_documents_say_at_what_type_their_bytes_are_counted():
     costs = count(LARGE.graph, "int8", "separate")
     found = _json(document.cost_document(LARGE, costs, "int8", "separate"))
     assert (found["dtype"], found["batch_norm"]) == ("int8", "separate")
-    found = _json(document.comparison_document([LARGE], [network(LARGE.graph)]))
+    found = _json(document.comparison_document([LARGE], [network_costs(LARGE.graph)]))
     assert (found["dtype"], found["batch"]) == ("fp32", 1)
 
 
@@ -145,7 +145,7 @@ def test_the_convention_document(tool):
 
 def test_the_comparison_document():
     both = [subject(name) for name in ("large", "small")]
-    nets = [network(net.graph) for net in both]
+    nets = [network_costs(net.graph) for net in both]
     large, small = _json(document.comparison_document(both, nets))["networks"]
     assert (large["totals"]["macs"], small["totals"]["macs"]) == (216_589_760, 56_510_400)
     assert large["ratios"] == dict.fromkeys(FIGURES, 1.0)

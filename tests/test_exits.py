@@ -105,7 +105,7 @@ def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(command, capsy
     }[command]  # fmt: skip
     rows = ["--input", "32", "--rows", "1", "--on", "null,mps", "--time-budget", "0.2"]
     assert run([command, "small", *how, *rows]) == 1
-    assert {t["status"] for t in json.loads(path.read_text())["timings"]} == {"crashed", "absent"}
+    assert {t["status"] for t in json.loads(path.read_text())["timings"]} == {"crashed", "not available"}
     capsys.readouterr()
     assert run(["latency", str(path)]) == 1  # and so it is shown again
     assert "told to fail" in capsys.readouterr().out
@@ -118,16 +118,16 @@ def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(command, capsy
 def test_what_failed_is_told_by_the_times_that_were_tried():
     bad = timing("mnn", NET, status="crashed", reason="x", stopped="")
     good = timing("cpu", NET, [0.001] * 9)
-    wrong = timing("ncnn", NET, [0.001] * 9, status="wrong", reason="x")
+    mismatch = timing("ncnn", NET, [0.001] * 9, status="mismatch", reason="x")
     assert not failed([])
     assert not failed([good, bad])
     assert failed([bad, bad])
     assert failed([good, bad], [bad])
-    assert failed([good, wrong], [good])
+    assert failed([good, mismatch], [good])
 
 
 def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(capsys, monkeypatch):
-    def measured(subject, wishes, how, hear):
+    def measured(subject, requests, how, on_progress):
         return (run_of(subject, [timing("mnn", NET, status="crashed", reason="x", stopped="")]),)
 
     monkeypatch.setattr("mnv3prof.claims.measure.measure", measured)

@@ -5,13 +5,13 @@ import json
 import pytest
 from subjects import subject
 
-from mnv3prof.bench.formats import form, names
+from mnv3prof.bench.formats import get_format, names
 from mnv3prof.cli.main import run
 
 
 @pytest.mark.parametrize("to", names())
 def test_a_block_is_written_in_every_form_and_runs(to, tmp_path, capsys):
-    path = tmp_path / f"block{form(to).SUFFIX}"
+    path = tmp_path / f"block{get_format(to).SUFFIX}"
     assert (
         run(
             [

@@ -158,9 +158,9 @@ def test_a_budgets_type_decides_the_bytes():
 def test_a_warning_is_no_error_but_what_was_not_measured_is():
     (broken,) = _judged('macs = { limit = "1M", level = "warn" }')
     assert (broken.status, broken.breach) == ("exceeded", "warn")
-    (absent,) = _judged('latency.cpu = { limit = "1s", level = "warn" }')
-    assert (absent.status, absent.breach) == ("not measured", "error")
-    assert "large is a table, which has no times" in absent.reason
+    (missing,) = _judged('latency.cpu = { limit = "1s", level = "warn" }')
+    assert (missing.status, missing.breach) == ("not measured", "error")
+    assert "large is a table, which has no times" in missing.reason
 
 
 def test_a_change_on_paper_is_exact():
@@ -215,14 +215,14 @@ def test_a_table_as_a_baseline_is_counted_as_the_run_was_measured():
 
 
 def test_a_time_is_held_against_its_limit():
-    kept, broken, absent = _judged(
+    kept, broken, missing = _judged(
         'latency.cpu = "21ms"\nlatency.onnxruntime = "21ms"\nlatency.litert = "1s"', _found(RUN)
     )
     assert (kept.status, broken.status) == ("within", "exceeded")
     assert kept.measured_as == "fp32, batch 1, 1 thread"
     assert broken.value == pytest.approx(0.040, rel=0.01)
-    assert [s.block for s in broken.spenders] == ["classifier", "head", "10"]  # 10 and 11 are twins
-    assert (absent.status, absent.reason) == ("not measured", "run.json was not measured on litert")
+    assert [s.block for s in broken.spenders] == ["classifier", "head", "10"]  # 10 and 11 are identical
+    assert (missing.status, missing.reason) == ("not measured", "run.json was not measured on litert")
 
 
 @pytest.mark.parametrize(
@@ -237,8 +237,8 @@ def test_a_regression_breaks_a_relative_budget_and_noise_does_not(slower, status
 
 
 def test_above_the_limit_but_in_the_noise_is_kept_with_a_reason():
-    steady, noisy = made(noise=0.2), made(noise=0.2, seed=3, slower={"net": 1.12})  # ±20 % between calls
-    (found,) = _judged('latency.cpu = "+1%"', _found(noisy), _found(steady))
+    quiet, noisy = made(noise=0.2), made(noise=0.2, seed=3, slower={"net": 1.12})  # ±20 % between calls
+    (found,) = _judged('latency.cpu = "+1%"', _found(noisy), _found(quiet))
     assert (found.status, found.breach) == ("within", None)
     assert found.margin < 0
     assert found.reason.startswith("not significant: the change is ×1.")
@@ -276,7 +276,7 @@ def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, s
         (_at(2, 4), "error", "not measured", "error", "was not measured at fp32, batch 1, 1 thread"),
         (_at(2, 4), "warn", "not measured", "error", "was not measured at fp32, batch 1, 1 thread"),
         (made(backends=("litert",)), "warn", "not measured", "error", "old.json was not measured on cpu"),
-        (made(how={"status": "wrong", "reason": "off"}), "error", "not measured", "error", "it is wrong: off"),
+        (made(how={"status": "mismatch", "reason": "off"}), "error", "not measured", "error", "it is a mismatch: off"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_no_pass(old, level, status, breach, says):
@@ -296,7 +296,7 @@ def test_a_table_as_a_baseline_has_no_times():
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"status": "wrong", "reason": "off by 3"}, "it is wrong: off by 3"),
+        ({"status": "mismatch", "reason": "off by 3"}, "it is a mismatch: off by 3"),
         ({"status": "crashed", "launches": ()}, "it is crashed"),
         ({"launches": ()}, "it is without a sample"),
         ({"part": "stem"}, "has only parts on cpu, not the whole network"),

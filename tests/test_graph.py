@@ -16,7 +16,7 @@ from mnv3prof.budgets.diff import diff
 from mnv3prof.budgets.figures import Found, figures
 from mnv3prof.budgets.judge import judge
 from mnv3prof.budgets.limits import budgets_from
-from mnv3prof.cost.comparison import network
+from mnv3prof.cost.comparison import network_costs
 from mnv3prof.cost.conventions import COUNTERS, counted_as
 from mnv3prof.cost.counts import count, subtotals, total
 from mnv3prof.cost.memory import arena, peaks
@@ -147,7 +147,7 @@ def test_totals_that_lack_a_price_say_at_least():
     (row,) = [row for row in table.rows if row[0] == "gelu"]
     assert row[2:5] == (None, None, None)
     assert "gelu,1,,,,0," in to_csv(table)
-    both = totals_sheet([network(graph), network(_mlp("swish"))])
+    both = totals_sheet([network_costs(graph), network_costs(_mlp("swish"))])
     assert note in both.notes
     assert both.rows[0] == ("MACs", "≥ 929,562,624", "929,562,624", None)  # no ratio of a lower bound
 

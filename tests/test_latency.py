@@ -12,13 +12,13 @@ from terminal import on_terminal, without_escapes
 from timings import run_of, timing
 
 from mnv3prof.bench.backends import backend, names, usable
-from mnv3prof.bench.formats import form
+from mnv3prof.bench.formats import get_format
 from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import encoded
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
-from mnv3prof.record.run import NET, Host, PeakRates, Runtime, twins
+from mnv3prof.record.run import NET, Host, PeakRates, Runtime, identical_blocks
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 
 TESTED = ["cpu", "cpu-compile", "onnxruntime", "openvino", "ncnn", "mnn", "litert", "executorch"]
@@ -66,7 +66,7 @@ def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, 
         timings += json.loads(capsys.readouterr().out)["timings"]
         assert [t["part"] for t in timings] == [NET, "1", "2", "5"]
     else:
-        assert [t["part"] for t in timings] == [*dict.fromkeys(twins(GRAPH).values())]
+        assert [t["part"] for t in timings] == [*dict.fromkeys(identical_blocks(GRAPH).values())]
     for t in timings:
         assert (t["target"]["backend"], t["status"], t["reason"]) == (name, "ok", "")
         assert 0 <= t["rms_rel_err"] < 1e-5 > t["max_rel_err"] >= 0
@@ -95,7 +95,7 @@ def test_the_csv_has_a_row_for_each_part_and_backend(capsys):
     arguments = ["latency", "small", "--on", "null,cpu", "--parts", "blocks", "--time-budget", "1"]
     assert run([*arguments, "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    own = [part for part, first in twins(GRAPH).items() if part == first != NET]
+    own = [part for part, first in identical_blocks(GRAPH).items() if part == first != NET]
     assert [(row["backend"], row["part"]) for row in rows] == [(b, p) for b in ("null", "cpu") for p in own]
     stem = rows[0]
     assert int(stem["macs"]) == 27 * 16 * 112 * 112
@@ -106,8 +106,8 @@ def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
     monkeypatch.setenv("NULL_FAULT", "wrong")
     assert run(["latency", "small", "--on", "null", "--parts", "blocks", "--time-budget", "0.5"]) == 1
     printed = capsys.readouterr().out
-    assert re.search(r"^1 .* wrong", printed, re.MULTILINE)
-    assert "null wrong: its output is" in printed
+    assert re.search(r"^1 .* mismatch", printed, re.MULTILINE)
+    assert "null mismatch: its output is" in printed
     assert "(parts: 1)." in printed
 
 
@@ -211,7 +211,7 @@ def test_shares_of_the_peaks_by_hand():
 
 
 def test_identical_rows_are_measured_once_and_shown_as_such():
-    assert {part for part, first in twins(GRAPH).items() if part != first} == {"6", "11"}
+    assert {part for part, first in identical_blocks(GRAPH).items() if part != first} == {"6", "11"}
     timings = [timing("a", part, [0.001] * 3) for part in GRAPH.block_names if part not in ("6", "11")]
     (sheet,) = latency_sheets(_run(*timings, timing("a", NET, [0.01] * 3)))
     assert [row[0] for row in sheet.rows][11] == "11 = 10"
@@ -221,12 +221,12 @@ def test_identical_rows_are_measured_once_and_shown_as_such():
 
 
 def test_noisy_drifting_and_scattered_cells_are_marked():
-    steady, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
+    quiet, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
     (sheet,) = latency_sheets(_run(timing("a", "1", few)))
     assert sheet.rows[0][2].endswith("~")  # however alike they are
     assert any("or there are fewer than 6 bursts" in note for note in sheet.notes)
     drifting = timing("a", "2", [0.001] * 18 + [0.0013] * 12, calls=(1,) * 30)
-    (sheet,) = latency_sheets(_run(timing("a", "stem", steady), timing("a", "1", noisy), drifting))
+    (sheet,) = latency_sheets(_run(timing("a", "stem", quiet), timing("a", "1", noisy), drifting))
     assert "~" not in sheet.rows[0][2]
     assert sheet.rows[1][2].endswith("~")
     assert sheet.totals == ()
@@ -307,7 +307,7 @@ def test_a_backend_that_fails_its_check_exits_1(monkeypatch, capsys):
 
 def test_an_absent_backend_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(backend("ncnn"), "PACKAGE", "no-such-package")
-    monkeypatch.setattr(form("litert"), "CONVERTER", "no-such-converter")
+    monkeypatch.setattr(get_format("litert"), "CONVERTER", "no-such-converter")
     monkeypatch.setattr(backend("torchscript"), "PACKAGE", "no-torch")
     assert run(["backends"]) == 0
     out = capsys.readouterr().out
@@ -402,15 +402,15 @@ def test_without_a_terminal_progress_is_a_line_now_and_then_with_the_seconds_so_
     monkeypatch.setattr(told, "_TICK_S", 0.1)
     now = 100.0
     monkeypatch.setattr(told, "monotonic", lambda: now)
-    with told.progress() as hear:
-        hear(Progress("converting"))
+    with told.progress() as on_progress:
+        on_progress(Progress("converting"))
         now = 142.0
         deadline = time.monotonic() + 10
         while not (err := capsys.readouterr().err) and time.monotonic() < deadline:
             time.sleep(0.05)  # nothing more is told
         assert err == "converting, 42 s so far\n"
         now = 152.0
-        hear(Progress("round 1: net on null", 0.5, 3.0))
+        on_progress(Progress("round 1: net on null", 0.5, 3.0))
         now = 162.0
         time.sleep(0.3)  # drawing would take time from what is measured
     assert capsys.readouterr().err == "round 1: net on null, 3 s left\n"

@@ -15,21 +15,21 @@ from msgspec.structs import replace
 from subjects import subject
 
 from mnv3prof.bench.backends import backend
-from mnv3prof.bench.fleet import Fleet
 from mnv3prof.bench.links import Broken
 from mnv3prof.bench.links.fake import Fake
 from mnv3prof.bench.links.local import Local
-from mnv3prof.bench.schedule import Plan, Watcher, measure
+from mnv3prof.bench.pool import WorkerPool
+from mnv3prof.bench.schedule import BenchPlan, Callbacks, measure
 from mnv3prof.bench.workers import Failed, Worker
 from mnv3prof.device.clock import OTHERS
-from mnv3prof.device.protocol import Begin, Begun, Frame, Piece, Prepared
+from mnv3prof.device.protocol import Begin, Begun, Frame, PartKey, Prepared
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
 
 SMALL = subject("small", 64)
 NULL = Target(backend="null")
 READY = Prepared(0.1, 0.2, 0.0, 0.0, 0.0)
-PLAN = Plan({"": SMALL}, (Piece("", "1"), Piece("", "2")), (NULL,), Path("nowhere"))
+PLAN = BenchPlan({"": SMALL}, (PartKey("", "1"), PartKey("", "2")), (NULL,), Path("nowhere"))
 BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3, cpu_s=1e-3)
 
 
@@ -49,17 +49,17 @@ def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
 
         return Worker(link, (Begin(target.backend),), starts)
 
-    plan = Plan({"": SMALL}, tuple(Piece("", part) for part in parts), targets, Path("nowhere"), **how)
+    plan = BenchPlan({"": SMALL}, tuple(PartKey("", part) for part in parts), targets, Path("nowhere"), **how)
     heard = []
-    timings = measure(plan, Watcher(heard.append), worker=worker)
+    timings = measure(plan, Callbacks(heard.append), worker=worker)
     return {(t.target, t.part) if len(targets) > 1 else t.part: t for t in timings}, links, heard
 
 
 def asked(link, what="Sample"):
-    return [request["piece"][1] for request in link.requests if request["do"] == what]
+    return [request["part"][1] for request in link.requests if request["do"] == what]
 
 
-def test_every_part_is_loaded_and_sampled_until_it_is_steady():
+def test_every_part_is_loaded_and_sampled_until_it_has_converged():
     found, links, heard = timed(right)
     assert len(links) == 3  # a process for every two rounds
     for link in links:
@@ -68,7 +68,7 @@ def test_every_part_is_loaded_and_sampled_until_it_is_steady():
         assert [sorted(asked(link)[n : n + 2]) for n in (0, 2)] == [["1", "2"]] * 2
         assert not link.is_open
     for timing in found.values():
-        assert (timing.status, timing.stopped) == ("ok", "steady")
+        assert (timing.status, timing.stopped) == ("ok", "converged")
         assert [launch.bursts for launch in timing.launches] == [(BURST,) * 2] * 3
         assert (timing.load_s, timing.first_s) == (0.1, 0.2)
     assert heard[0].what == "starting the runtimes"
@@ -86,12 +86,12 @@ def test_a_part_is_sampled_on_while_the_machine_is_busy():
         return crowded
 
     found, _, _ = timed(script, ["1"])
-    assert (found["1"].stopped, found["1"].excluded, len(found["1"].kept)) == ("steady", 20, 6)
+    assert (found["1"].stopped, found["1"].excluded, len(found["1"].kept)) == ("converged", 20, 6)
 
 
 def test_something_may_be_done_before_each_round():
     rounds = []
-    plan = Plan({"": SMALL}, (Piece("", "1"),), (NULL,), Path("nowhere"))
+    plan = BenchPlan({"": SMALL}, (PartKey("", "1"),), (NULL,), Path("nowhere"))
     worker = Worker(lambda: Fake(right), (Begin("null"),))
     (found,) = measure(plan, worker=lambda *_: worker, before_round=lambda: rounds.append(1))
     assert len(rounds) == len(found.bursts) == 6
@@ -116,7 +116,7 @@ def test_a_runtime_is_restarted_only_where_that_costs_a_fifth_of_the_budget():
             return Burst(calls=1, wall_s=(middle,), mean_s=middle, max_s=middle, cpu_s=middle)
         return right(request)
 
-    times = itertools.cycle((1e-3, 1.5e-3, 2e-3))  # never steady
+    times = itertools.cycle((1e-3, 1.5e-3, 2e-3))  # never converges
     found, links, _ = timed(script, parts=("1",), budget_s=2.2)
     sizes = [len(launch.bursts) for launch in found["1"].launches]
     assert len(links) == len(sizes) == 3
@@ -131,7 +131,7 @@ def test_a_worker_that_is_started_again_is_a_launch_of_its_own():
     def script(request):
         if request["do"] == "Begin":
             time.sleep(0.05)  # too long to start it for any other reason
-        if request["do"] == "Sample" and request["piece"][1] == "1":
+        if request["do"] == "Sample" and request["part"][1] == "1":
             bursts.append(request)
             if len(bursts) == 3:
                 raise Broken("crashed", "its process ended with SIGKILL")
@@ -171,7 +171,7 @@ def test_a_runtime_that_cannot_be_imported_is_the_reason_of_every_part():
 
 def test_what_a_runtime_cannot_do_is_the_reason_of_that_part():
     def script(request):
-        if request["do"] == "Prepare" and request["piece"][1] == "1":
+        if request["do"] == "Prepare" and request["part"][1] == "1":
             return {"failed": "it has no such operator", "status": "unsupported"}
         return right(request)
 
@@ -207,12 +207,12 @@ def test_a_worker_that_lies_has_crashed(answer, says):
 def test_an_output_that_is_wrong_or_not_finite_is_marked():
     def script(request):
         if request["do"] == "Prepare":
-            part = request["piece"][1]
+            part = request["part"][1]
             return Prepared(0.1, 0.2, *((None,) * 3 if part == "1" else (1.0, 0.5, 0.5)))
         return right(request)
 
     found, _, _ = timed(script)
-    assert {timing.status for timing in found.values()} == {"wrong"}
+    assert {timing.status for timing in found.values()} == {"mismatch"}
     assert found["1"].reason == "its output is not finite where PyTorch's is"
     assert found["2"].reason.startswith("its output is 0.5 off PyTorch's")
 
@@ -365,12 +365,14 @@ def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch):
     def worker(target, _):
         return Worker(lambda: opened.append(Fake(script)) or opened[-1], (Begin(target.backend),))
 
-    def hear(progress):
+    def on_progress(progress):
         began.wait(5)
         raise KeyboardInterrupt
 
-    parts = tuple(Piece("", part) for part in ("1", "2", "3", "4", "5"))
-    timings = measure(Plan({"": SMALL}, parts, (NULL,), Path("nowhere")), Watcher(hear), worker=worker)
+    parts = tuple(PartKey("", part) for part in ("1", "2", "3", "4", "5"))
+    timings = measure(
+        BenchPlan({"": SMALL}, parts, (NULL,), Path("nowhere")), Callbacks(on_progress), worker=worker
+    )
     assert {timing.stopped for timing in timings} == {"interrupted"}
     time.sleep(0.2)
     assert not any(link.is_open for link in opened)
@@ -420,15 +422,15 @@ def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch):
 
     monkeypatch.setenv("TALK", "nap")
     targets = (NULL, Target(backend="null", threads=2))
-    fleet = Fleet({target: Worker(opened) for target in targets}, {"": SMALL}, Path("nowhere"), 60)
+    pool = WorkerPool({target: Worker(opened) for target in targets}, {"": SMALL}, Path("nowhere"), 60)
     for target in targets:
-        fleet.workers[target].start()
+        pool.workers[target].start()
     for link in links:
         waits = iter([KeyboardInterrupt])
         wait = link._process.wait
         monkeypatch.setattr(link._process, "wait", lambda *a, w=wait, n=waits: _raised(n) or w(*a))
     with pytest.raises(KeyboardInterrupt):
-        fleet.end()
+        pool.end()
     assert all(link._process.poll() is not None for link in links)
 
 

@@ -51,8 +51,10 @@ def pages(tmp_path_factory):
 
 def _cut(run):
     """The first three timings, and one without samples: no backend has run every block."""
-    absent = msgspec.structs.replace(run.timings[3], status="absent", reason="it is not here", launches=())
-    return (*run.timings[:3], absent)
+    missing = msgspec.structs.replace(
+        run.timings[3], status="not available", reason="it is not here", launches=()
+    )
+    return (*run.timings[:3], missing)
 
 
 def _hostile():
@@ -216,7 +218,7 @@ def test_what_has_no_number_is_sorted_last_both_ways(show):
     for _ in range(2):
         head.locator("button").click()
         cells = table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
-        assert [cell == "absent" for cell in cells] == [False, False, False, True]
+        assert [cell == "not available" for cell in cells] == [False, False, False, True]
 
 
 def test_the_theme_s_button_says_what_it_does_when_the_system_s_theme_changes(show):

@@ -12,8 +12,12 @@ FVCORE = sum(counted_as(GRAPH, "fvcore"))
 READINGS = [
     Reading("torch", "2.13.0", "ok", printed=sum(counted_as(GRAPH, "torch"))),
     Reading("fvcore", "0.2", "ok", printed=FVCORE - 3),
-    Reading("calflops-macs", None, "absent", "calflops is not installed; pip install 'mnv3prof[counters]'"),
-    Reading("calflops-flops", None, "absent", "calflops is not installed; pip install 'mnv3prof[counters]'"),
+    Reading(
+        "calflops-macs", None, "not available", "calflops is not installed; pip install 'mnv3prof[counters]'"
+    ),
+    Reading(
+        "calflops-flops", None, "not available", "calflops is not installed; pip install 'mnv3prof[counters]'"
+    ),
     Reading("thop", "0.1", "crashed", "ValueError: boom"),
 ]
 

@@ -21,9 +21,9 @@ from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.page import sentences
 from mnv3prof.page.charts import colour, label, symbol
+from mnv3prof.page.claims import curve_chart, verdicts
 from mnv3prof.page.html import Assets, page
 from mnv3prof.page.report import Panel, Section, sections
-from mnv3prof.page.tried import curve_chart, verdicts
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series, read_saved
@@ -364,7 +364,7 @@ def test_a_table_is_measured_and_reported(tmp_path, capsys, monkeypatch):
 
 def test_a_wrong_output_is_shown_and_exits_with_1(tmp_path):
     run = made_run()
-    bad = msgspec.structs.replace(run.timings[0], status="wrong", reason="it is off")
+    bad = msgspec.structs.replace(run.timings[0], status="mismatch", reason="it is off")
     run = msgspec.structs.replace(run, timings=(bad, *run.timings[1:]))
     path = tmp_path / "x.html"
     assert run_command(["report", str(_written(tmp_path, run)), "-o", str(path)]) == 1
@@ -560,16 +560,16 @@ def test_a_source_that_is_not_there_is_named(name, capsys):
 def test_gaps_are_named_in_the_report():
     """The report names missing parts and backends that are not available."""
     run = made_run()
-    absent = timing("slow", "1", 1e-3, status="absent", reason="it is not installed")
-    absent = msgspec.structs.replace(absent, launches=())
+    missing = timing("slow", "1", 1e-3, status="not available", reason="it is not installed")
+    missing = msgspec.structs.replace(missing, launches=())
     partial = tuple(
         t for t in run.timings if (t.target.backend, t.part) not in {("fast", "2"), ("cpu", "net")}
     )
-    run = msgspec.structs.replace(run, timings=(*partial, absent))
+    run = msgspec.structs.replace(run, timings=(*partial, missing))
     notes = [
         note for s in sections([run]) for p in s.panels for sheet in p.open_sheets for note in sheet.notes
     ]
-    assert "slow absent: it is not installed (parts: 1)." in notes
+    assert "slow not available: it is not installed (parts: 1)." in notes
     assert sentences.matrix(_view(run)).endswith(" on cpu, the only backend with latencies of all blocks.")
 
 

@@ -21,7 +21,7 @@ MAY_SHOW = {"device", *PAPER_ROOMS, *SHOWING} - {"source"}
 WITH_TORCH = ("mobilenetv3/modules.py", "mobilenetv3/network.py", "cost/counters/")
 FILE_READERS = (
     "mobilenetv3/files.py",
-    "record/whole.py",
+    "record/atomic.py",
     "device/",
     "source.py",
     "bench/",

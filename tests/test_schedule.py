@@ -8,9 +8,9 @@ from subjects import subject
 
 from mnv3prof.bench.backends import backend, name_of, names, usable
 from mnv3prof.bench.cache import default_folder
-from mnv3prof.bench.schedule import STEADY, Plan, Watcher
+from mnv3prof.bench.schedule import CONVERGED, BenchPlan, Callbacks
 from mnv3prof.bench.schedule import measure as measure_plan
-from mnv3prof.device.protocol import Piece
+from mnv3prof.device.protocol import PartKey
 from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
@@ -24,18 +24,18 @@ def measure(
     parts,
     backends,
     *,
-    hear=lambda _: None,
-    store=lambda _: None,
+    on_progress=lambda _: None,
+    on_update=lambda _: None,
     known=(),
     threads=1,
     dtype="fp32",
     batch=1,
     **how,
 ):
-    pieces = tuple(Piece("", part) for part in parts)
+    parts = tuple(PartKey("", part) for part in parts)
     targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
-    plan = Plan({"": net}, pieces, targets, default_folder(), **how)
-    return measure_plan(plan, Watcher(hear, store), known)
+    plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
+    return measure_plan(plan, Callbacks(on_progress, on_update), known)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def test_disturbances_do_not_move_the_median_and_are_reported(noise, monkeypatch
 def test_what_is_final_is_not_measured_again_and_the_rest_is():
     first = measure(SMALL, ["stem", "1"], ["null"], budget_s=0.3)
     kept = []
-    again = measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.3, known=first, store=kept.append)
+    again = measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.3, known=first, on_update=kept.append)
     assert again[:2] == first
     assert again[2].bursts
     assert kept[-1] == again
@@ -147,7 +147,7 @@ def test_a_fault_while_compiling_beside_the_others_is_a_row_too(fault, status, m
         ["null", "cpu"],
         budget_s=0.5,
         timeout_s=25 if fault == "hang" else 60,
-        hear=heard.append,
+        on_progress=heard.append,
     )
     found = {(t.target.backend, t.part): t for t in timings}
     assert found["null", "1"].status == status
@@ -170,7 +170,7 @@ def test_what_is_not_compiled_in_time_is_a_row(monkeypatch):
 def test_a_wrong_output_is_marked(monkeypatch):
     monkeypatch.setenv("NULL_FAULT", "wrong")
     timings = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=0.2))
-    assert (timings["1"].status, timings["2"].status) == ("wrong", "ok")
+    assert (timings["1"].status, timings["2"].status) == ("mismatch", "ok")
     assert timings["1"].max_abs_err == pytest.approx(1, rel=1e-5)
     assert "off PyTorch's" in timings["1"].reason
 
@@ -181,12 +181,12 @@ def test_an_absent_runtime_is_a_row(monkeypatch):
 
     monkeypatch.setattr(backend("null"), "chip", chip, raising=False)
     timings = measure(SMALL, ["1", "2"], ["null"], budget_s=0.2)
-    assert [(t.status, t.reason) for t in timings] == [("absent", "not here")] * 2
+    assert [(t.status, t.reason) for t in timings] == [("not available", "not here")] * 2
 
 
 def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     heard = []
-    timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, hear=heard.append)
+    timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, on_progress=heard.append)
     rounds = [progress.what for progress in heard if progress.what.startswith("round ")]
     shares = [progress.share for progress in heard if progress.share is not None]
     assert shares == sorted(shares)
@@ -200,8 +200,8 @@ def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     assert len({sentence.partition(":")[0] for sentence in rounds}) >= 3
     assert all(0 <= progress.left_s <= 1.0 for progress in heard if progress.left_s is not None)
     assert sum(b.calls * b.mean_s for t in timings for b in t.bursts) < 1.5
-    assert all(t.stopped in ("steady", "budget") for t in timings)
-    assert all((t.stopped == "steady") is (t.summary.interval <= STEADY) for t in timings)
+    assert all(t.stopped in ("converged", "budget") for t in timings)
+    assert all((t.stopped == "converged") is (t.summary.interval <= CONVERGED) for t in timings)
 
 
 def test_backends_are_the_files_of_their_folder():

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from scipy import stats as scipy_stats
 from timings import burst, launches, timing
 
-from mnv3prof.bench.schedule import STEADY
+from mnv3prof.bench.schedule import CONVERGED
 from mnv3prof.device.clock import OTHERS
 from mnv3prof.device.samples import median, outliers, quantile, thinned
 from mnv3prof.record.stats import LAUNCH_SD, drifts, median_interval, summarize
@@ -258,7 +258,7 @@ def test_the_interval_covers_the_undisturbed_median_though_sampling_ends_by_it(d
             calls = level * slower * np.exp(chance.normal(0, 0.01) + chance.normal(0, 0.003, 9))
             taken[-1].append(burst(calls.tolist(), cpu))
             found = replace(found, launches=tuple(Launch(tuple(each)) for each in taken))
-            if found.summary.interval <= STEADY and not found.contended:
+            if found.summary.interval <= CONVERGED and not found.contended:
                 break
         covered += found.summary.low <= 1 <= found.summary.high
     assert covered >= 0.93 * draws

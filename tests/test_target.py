@@ -18,7 +18,7 @@ from mnv3prof.bench.cache import key
 from mnv3prof.bench.convert import convert
 from mnv3prof.bench.requests import FileKind
 from mnv3prof.cli.main import run
-from mnv3prof.device.protocol import Piece
+from mnv3prof.device.protocol import PartKey
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.page import sentences
 from mnv3prof.page.report import sections
@@ -180,7 +180,7 @@ def test_lists_are_timed_in_every_combination_and_resumed(tmp_path, capsys):
     assert {t.status for t in found.timings} == {"ok"}
     (kept,) = [t for t in found.timings if t.target == CPU]
     assert kept == first.timings[0]
-    assert {(roof.dtype, roof.threads) for roof in found.host.peak_rates} == {("fp32", 1), ("fp32", 2)}
+    assert {(peak.dtype, peak.threads) for peak in found.host.peak_rates} == {("fp32", 1), ("fp32", 2)}
     capsys.readouterr()
     assert run(["latency", str(path)]) == 0
     printed = capsys.readouterr().out
@@ -345,10 +345,10 @@ def test_networks_that_share_a_block_share_its_conversion(tmp_path):
         Table(name="two", stem=16, rows=(*rows, Row(64, 24, 3, 2, True, "HS")), last=8, classes=9), 32
     )
     kind, heard = FileKind("onnx", "fp32", 1), []
-    first = convert({kind: (Piece("", "1"),)}, {"": one}, tmp_path, hear=heard.append)
-    again = convert({kind: (Piece("", "2"),)}, {"": two}, tmp_path, hear=heard.append)
+    first = convert({kind: (PartKey("", "1"),)}, {"": one}, tmp_path, on_progress=heard.append)
+    again = convert({kind: (PartKey("", "2"),)}, {"": two}, tmp_path, on_progress=heard.append)
     assert heard == ["converting to onnx: 1 of 1"]
-    assert first[kind, Piece("", "1")] == again[kind, Piece("", "2")]
+    assert first[kind, PartKey("", "1")] == again[kind, PartKey("", "2")]
     assert key(one, NET, *kind) != key(two, NET, *kind)
 
 

@@ -5,12 +5,12 @@ from rich.cells import cell_len
 from subjects import subject
 from terminal import on_terminal, without_escapes
 
-from mnv3prof.cost.comparison import network
+from mnv3prof.cost.comparison import network_costs
 from mnv3prof.cost.conventions import COUNTERS, Reading, reconcile
 from mnv3prof.cost.counts import count
 from mnv3prof.cost.memory import arena, fit, peaks
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.render.sheet import NUMERIC, Column, Sheet, bar, words, written
+from mnv3prof.render.sheet import NUMERIC, Column, Sheet, bar, format_value, join_words
 from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show import comparison, costs, memory
 from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
@@ -31,9 +31,9 @@ SHEETS = {
     "arena": memory.arena_sheet(GRAPH, ARENA),
     "fits not": memory.fit_sheets(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.block_names, 1000), ())[0],
     "fits": memory.fit_sheets(GRAPH, ARENA, fit(ARENA, PEAKS.folded, GRAPH.block_names, 10**9), ())[0],
-    "totals": comparison.totals_sheet([network(GRAPH)] * 3),
-    "side by side": comparison.blocks_sheet([network(GRAPH)] * 3, {}),
-    "five totals": comparison.totals_sheet([network(GRAPH)] * 5),
+    "totals": comparison.totals_sheet([network_costs(GRAPH)] * 3),
+    "side by side": comparison.blocks_sheet([network_costs(GRAPH)] * 3, {}),
+    "five totals": comparison.totals_sheet([network_costs(GRAPH)] * 5),
     "cross-check": reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS)),
     "as thop": convention_sheet(GRAPH, "thop", "block"),
 }
@@ -54,7 +54,7 @@ TINY = Sheet(
 def _cells(sheet):
     """Every cell as it must stand in the text, with its column."""
     return [
-        (column, written(value, column.kind).strip())
+        (column, format_value(value, column.kind).strip())
         for row in (*sheet.rows, *sheet.totals)
         for column, value in zip(sheet.columns, row, strict=True)
     ]
@@ -200,8 +200,8 @@ def test_on_a_real_terminal(command, columns):
     ],
 )
 def test_values_are_written_for_people(value, kind, text, ascii_text):
-    assert written(value, kind) == text
-    assert written(value, kind, ascii_only=True) == ascii_text
+    assert format_value(value, kind) == text
+    assert format_value(value, kind, ascii_only=True) == ascii_text
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,6 @@ def test_bars(share, drawn, ascii_drawn):
 
 
 def test_words():
-    assert words(["a"]) == "a"
-    assert words(["a", "b"]) == "a and b"
-    assert words(["a", "b", "c"]) == "a, b and c"
+    assert join_words(["a"]) == "a"
+    assert join_words(["a", "b"]) == "a and b"
+    assert join_words(["a", "b", "c"]) == "a, b and c"

@@ -131,7 +131,7 @@ def test_the_optimizers_settings_are_the_recipes():
 def test_it_learns_and_says_how():
     heard = []
     before = torch.get_rng_state()
-    found = train(TINY, tiny_data(48), replace(PLAIN, epochs=30), hear=heard.append)
+    found = train(TINY, tiny_data(48), replace(PLAIN, epochs=30), on_progress=heard.append)
     assert found.accuracy == 1
     assert found.stopped == ""
     assert not found.model.training
@@ -212,13 +212,13 @@ def main():
     import psutil
     from mnv3prof.train.recipe import train
     count = 0
-    def hear(progress):
+    def on_progress(progress):
         nonlocal count
         count += 1
         if count == 9:  # in the second epoch of six steps
             print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
-    train(TINY, tiny_data(48), killed_recipe(), hear=hear, checkpoint=Path(sys.argv[1]))
+    train(TINY, tiny_data(48), killed_recipe(), on_progress=on_progress, checkpoint=Path(sys.argv[1]))
 
 if __name__ == "__main__":
     main()
@@ -244,7 +244,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path):
     assert len(read_checkpoint(path).history) > 2
     heard = []
     resumed = train(
-        TINY, tiny_data(48), killed_recipe(), hear=heard.append, checkpoint=path, resume=True
+        TINY, tiny_data(48), killed_recipe(), on_progress=heard.append, checkpoint=path, resume=True
     )  # fmt: skip
     assert heard[0].what.startswith("epoch 2 of 3")
     unbroken = train(TINY, tiny_data(48), killed_recipe())
@@ -264,12 +264,12 @@ def test_the_other_optimizers_go_on_too(how, tmp_path):
     class StopError(Exception):
         pass
 
-    def hear(progress):
+    def on_progress(progress):
         if progress.what.startswith("epoch 3"):
             raise StopError
 
     with pytest.raises(StopError):
-        train(TINY, tiny_data(), recipe, hear=hear, checkpoint=path)
+        train(TINY, tiny_data(), recipe, on_progress=on_progress, checkpoint=path)
     resumed = train(TINY, tiny_data(), recipe, checkpoint=path, resume=True)
     assert _states_equal(resumed.model.state_dict(), train(TINY, tiny_data(), recipe).model.state_dict())
 

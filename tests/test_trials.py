@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from mnv3prof.claims import gained, trials
-from mnv3prof.claims.claim import arms
+from mnv3prof.claims import accuracy, trials
+from mnv3prof.claims.claim import ablations
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
@@ -15,15 +15,17 @@ from mnv3prof.show.claims import trials_sheet
 from mnv3prof.source import open_source
 from mnv3prof.train.data import Data
 
-BASE, BARE = arms(("K8",))
+BASE, BARE = ablations(("K8",))
 
 
 def _plan(*chosen, **how):
-    return trials.Plan(chosen or (BASE, BARE), **{"seeds": 1, "epochs": 1, **how})
+    return trials.AblationPlan(chosen or (BASE, BARE), **{"seeds": 1, "epochs": 1, **how})
 
 
-def _trial(arm, seed, epochs, *_):
-    return Trial(arm=arm.name, seed=seed, data="d", network="n", epochs=epochs, accuracy=0.5, seconds=1.0)
+def _trial(ablation, seed, epochs, *_):
+    return Trial(
+        ablation=ablation.name, seed=seed, data="d", network="n", epochs=epochs, accuracy=0.5, seconds=1.0
+    )
 
 
 @pytest.fixture
@@ -31,9 +33,9 @@ def quick(monkeypatch):
     """Fake trainings that only record the calls, at two seconds per epoch."""
     asked = []
 
-    def train(arm, seed, epochs, *rest):
-        asked.append((arm.name, seed, epochs))
-        return _trial(arm, seed, epochs)
+    def train(ablation, seed, epochs, *rest):
+        asked.append((ablation.name, seed, epochs))
+        return _trial(ablation, seed, epochs)
 
     monkeypatch.setattr(trials, "_trial", train)
     monkeypatch.setattr(trials, "_seconds_an_epoch", lambda *_: 2.0)
@@ -42,8 +44,8 @@ def quick(monkeypatch):
 
 def test_the_limit_sets_the_epochs():
     """0.85 · 1,500 s, 15 s for each of 6 in 8 bits, over 18 trainings: (1,275 − 90) / 18 = 65.8 s each."""
-    plan = _plan(*arms(), seeds=3, epochs=40, limit_s=1500.0)
-    wanted = [(arm, seed) for seed in range(3) for arm in plan.arms]
+    plan = _plan(*ablations(), seeds=3, epochs=40, limit_s=1500.0)
+    wanted = [(ablation, seed) for seed in range(3) for ablation in plan.ablations]
     assert len(wanted) == 18
     assert trials.affordable(plan, wanted, 2.0) == 32
     assert trials.affordable(plan, wanted, 1.0) == 40  # the most
@@ -51,20 +53,20 @@ def test_the_limit_sets_the_epochs():
 
 
 def test_an_arm_changes_one_thing_of_the_recipe():
-    by_name = {arm.name: trials.recipe_of(arm, 7, 40, 2) for arm in arms()}
-    base = by_name[gained.BASE]
+    by_name = {ablation.name: trials.recipe_of(ablation, 7, 40, 2) for ablation in ablations()}
+    base = by_name[accuracy.BASE]
     assert (base.optimizer, base.lr, base.warmup_epochs, base.label_smoothing) == ("rmsprop", 0.01, 5, 0.1)
     assert (base.seed, base.epochs, base.threads, base.autoaugment) == (7, 40, 2, False)
     assert (by_name["Adam at 0.001"].optimizer, by_name["Adam at 0.001"].lr) == ("adam", 0.001)
     assert by_name["no label smoothing"].label_smoothing == 0
     assert by_name["ReLU everywhere"] == by_name["without SE"] == by_name["the bare pair"] == base
-    assert trials.recipe_of(arms()[0], 0, 6, 1).warmup_epochs == 1
+    assert trials.recipe_of(ablations()[0], 0, 6, 1).warmup_epochs == 1
 
 
 def test_the_networks_of_the_arms_differ_by_what_they_say():
-    small = trials.network()
-    changed = {arm.name: arm.change(small) for arm in arms()}
-    assert changed[gained.BASE] == small
+    small = trials.trained_table()
+    changed = {ablation.name: ablation.change(small) for ablation in ablations()}
+    assert changed[accuracy.BASE] == small
     assert {row.activation for row in changed["ReLU everywhere"].rows} == {"RE"}
     assert not any(row.se for row in changed["without SE"].rows)
     assert changed["the bare pair"].norm_between is False
@@ -72,7 +74,7 @@ def test_the_networks_of_the_arms_differ_by_what_they_say():
 
 def test_every_seed_is_trained_with_every_arm_and_kept_after_each(quick):
     kept = []
-    found = trials.train_arms(_plan(seeds=2, epochs=9), store=kept.append)
+    found = trials.train_ablations(_plan(seeds=2, epochs=9), on_update=kept.append)
     assert quick == [(BASE.name, 0, 9), (BARE.name, 0, 9), (BASE.name, 1, 9), (BARE.name, 1, 9)]
     assert [len(one) for one in kept] == [1, 2, 3, 4]
     assert kept[-1] == found.trials
@@ -81,11 +83,11 @@ def test_every_seed_is_trained_with_every_arm_and_kept_after_each(quick):
 
 def test_what_is_known_is_not_trained_again_and_sets_the_epochs(quick):
     known = (_trial(BASE, 0, 5), _trial(BARE, 0, 5))
-    found = trials.train_arms(_plan(seeds=2, epochs=9), known)
+    found = trials.train_ablations(_plan(seeds=2, epochs=9), known)
     assert quick == [(BASE.name, 1, 5), (BARE.name, 1, 5)]
     assert found.trials[:2] == known
     quick.clear()
-    assert trials.train_arms(_plan(seeds=2, epochs=9), found.trials) == (found.trials, False)
+    assert trials.train_ablations(_plan(seeds=2, epochs=9), found.trials) == (found.trials, False)
     assert quick == []
 
 
@@ -96,19 +98,19 @@ def test_what_is_missing_is_said():
 
 
 def test_the_limit_ends_it_with_what_there_is(quick):
-    found = trials.train_arms(_plan(seeds=3, limit_s=0.5))
-    assert [t.arm for t in found.trials] == [BASE.name]  # the next would take a second, as the first did
+    found = trials.train_ablations(_plan(seeds=3, limit_s=0.5))
+    assert [t.ablation for t in found.trials] == [BASE.name]  # the next would take a second, as the first did
 
 
 def test_an_interrupt_leaves_what_there_is(quick, monkeypatch):
-    def train(arm, seed, epochs, *rest):
-        if arm is BARE:
+    def train(ablation, seed, epochs, *rest):
+        if ablation is BARE:
             raise KeyboardInterrupt
-        return _trial(arm, seed, epochs)
+        return _trial(ablation, seed, epochs)
 
     monkeypatch.setattr(trials, "_trial", train)
-    found = trials.train_arms(_plan())
-    assert ([t.arm for t in found.trials], found.interrupted) == ([BASE.name], True)
+    found = trials.train_ablations(_plan())
+    assert ([t.ablation for t in found.trials], found.interrupted) == ([BASE.name], True)
 
 
 def _predicted(shift):
@@ -154,7 +156,7 @@ def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch):
 
     monkeypatch.setattr(trials, "_seconds_an_epoch", lambda *_: 1.0)
     monkeypatch.setattr(recipe, "train", train)
-    (found,) = trials.train_arms(_plan(BASE._replace(quantised=True))).trials
+    (found,) = trials.train_ablations(_plan(BASE._replace(quantised=True))).trials
     assert (found.accuracy, found.int8) == (None, None)
     assert "no longer finite" in found.reason
 
@@ -165,7 +167,7 @@ def test_train_on_the_command_line_for_real(capsys, tmp_path):
     command = ["claims", "K8", "--train", "--epochs", "1", "--seeds", "1"]
     assert run([*command, "-o", str(path)]) == 0
     (evidence,) = open_source(str(path)).evidence
-    assert [(t.arm, t.seed, t.epochs, t.held) for t in evidence.trials] == [
+    assert [(t.ablation, t.seed, t.epochs, t.held) for t in evidence.trials] == [
         (BASE.name, 0, 1, 359), (BARE.name, 0, 1, 359)
     ]  # fmt: skip
     assert all(0 <= t.accuracy <= 1 and t.seconds > 0 for t in evidence.trials)

@@ -35,7 +35,7 @@ def launches(samples, calls=None, cpu=1.0, each=2):
 
 def timing(
     backend, part, samples=(), *, device="", dtype="fp32", batch=1, threads=1, calls=None, cpu=1.0, each=2,
-    stopped="steady", **fields,
+    stopped="converged", **fields,
 ):  # fmt: skip
     """One part on one target."""
     target = Target(device=device, backend=backend, dtype=dtype, batch=batch, threads=threads)

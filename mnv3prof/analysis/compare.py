@@ -199,4 +199,5 @@ def state(timing: Timing) -> str:
     """What keeps it from having a time: its status, and the reason for it."""
     if timing.status == "ok":
         return "without a sample"
-    return f"{timing.status}: {timing.reason}" if timing.reason else timing.status
+    status = "a mismatch" if timing.status == "mismatch" else timing.status
+    return f"{status}: {timing.reason}" if timing.reason else status

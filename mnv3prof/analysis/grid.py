@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
 from ..graph.graph import Graph, Layer
 from ..graph.once import once
-from ..record.run import NET, PeakRates, Run, twins
+from ..record.run import NET, PeakRates, Run, identical_blocks
 from ..record.target import Target, labels
 from ..record.timing import Timing
 from .load import clock_of, summary_by
@@ -54,7 +54,7 @@ class Grid(NamedTuple):
     labels: dict[Target, str]
 
     def at(self, part: str, target: Target) -> Timing | None:
-        """The timing that stands for the part, its own or its twin's."""
+        """The timing that stands for the part, its own or that of an identical block."""
         return self.cells.get((self.same[part], target))
 
 
@@ -63,7 +63,7 @@ def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
     that were timed by their path.
     """
     measured = dict.fromkeys(timing.part for timing in timings)
-    same = {**{part: part for part in measured}, **twins(graph)}
+    same = {**{part: part for part in measured}, **identical_blocks(graph)}
     parts = [part for part in (*graph.block_names, NET) if same[part] in measured]
     parts += [part for part in measured if part not in parts]
     targets = list(dict.fromkeys(timing.target for timing in timings))

@@ -17,9 +17,9 @@ import msgspec
 from ..analysis.operators import inner_paths
 from ..cost.counts import Dtype
 from ..graph.errors import InputError
+from ..record.atomic import read_file
 from ..record.run import Subject
-from ..record.whole import read_file
-from .formats import form, installed
+from .formats import get_format, installed
 
 MOST_BYTES: Final = 4 * 2**30
 """Size limit, above which the least recently used entries are removed."""
@@ -76,7 +76,9 @@ def key(
     structure = [subject.graph.key_of([*paths.values()]), [*paths]]
     weights = subject.weights.sha256 if subject.weights else ""
     values = [subject.table, subject.input, part, weights] if exact or weights else []
-    versions = {package: installed(package) for package in (*form(format_name).PACKAGES, "mnv3prof", "numpy")}
+    versions = {
+        package: installed(package) for package in (*get_format(format_name).PACKAGES, "mnv3prof", "numpy")
+    }
     facts = [_FORM, format_name, dtype, batch, structure, values, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 

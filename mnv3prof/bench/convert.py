@@ -8,7 +8,7 @@ from threading import Event
 from time import monotonic
 from typing import Final
 
-from ..device.protocol import Piece, Prepare
+from ..device.protocol import PartKey, Prepare
 from ..record.target import Target
 from . import cache
 from .backends import backend
@@ -22,33 +22,33 @@ _LEAST_TIMEOUT_S: Final = 300.0
 _GRACE_S: Final = 10.0
 """Time for a conversion beyond the limit until which conversions are started."""
 
-Conversions = dict[tuple[FileKind, Piece], "tuple[str, cache.Entry] | Failed"]
+Conversions = dict[tuple[FileKind, PartKey], "tuple[str, cache.Entry] | Failed"]
 """By kind of file and part: the entry's key and the entry, or the failure."""
 
 
 def convert(
-    pieces: Mapping[FileKind, Sequence[Piece]], subjects: Subjects, folder: Path, *,
-    timeout_s: float = _LEAST_TIMEOUT_S, hear: Callable[[str], None] = lambda _: None,
+    parts: Mapping[FileKind, Sequence[PartKey]], subjects: Subjects, folder: Path, *,
+    timeout_s: float = _LEAST_TIMEOUT_S, on_progress: Callable[[str], None] = lambda _: None,
     within_s: float = inf, exact: bool = False,
 ) -> Conversions:  # fmt: skip
-    """Convert parts to kinds of files and cache them. pieces: the parts by kind.
+    """Convert parts to kinds of files and cache them. parts: the parts by kind.
 
     Parts that are in the cache in `folder` are not converted again. Kinds are converted in parallel, as
     far as CPU cores and memory allow. After `within_s` no conversion is started, and the rest is missing
     in the result. exact: as in cache.key.
     """
     done: Conversions = {}
-    missing: dict[FileKind, dict[Piece, str]] = {}
-    for kind, wanted in pieces.items():
-        for piece in wanted:
-            key = _key(kind, piece, subjects, exact)
+    missing: dict[FileKind, dict[PartKey, str]] = {}
+    for kind, wanted in parts.items():
+        for part in wanted:
+            key = _key(kind, part, subjects, exact)
             entry = cache.find(folder, key)
             if entry is None:
-                missing.setdefault(kind, {})[piece] = key
+                missing.setdefault(kind, {})[part] = key
             else:
-                done[kind, piece] = (key, entry)
+                done[kind, part] = (key, entry)
     if missing:
-        done |= _convert_missing(missing, subjects, folder, timeout_s, hear, monotonic() + within_s)
+        done |= _convert_missing(missing, subjects, folder, timeout_s, on_progress, monotonic() + within_s)
         cache.trim(folder, own={each[0] for each in done.values() if not isinstance(each, Failed)})
     return done
 
@@ -59,28 +59,28 @@ def file_kind(target: Target) -> FileKind | None:
     return FileKind(name, stored_dtype(name, target.dtype), target.batch) if name else None
 
 
-def loading(piece: Piece, target: Target, subjects: Subjects, folder: Path) -> Prepare | Failed:
+def loading(part: PartKey, target: Target, subjects: Subjects, folder: Path) -> Prepare | Failed:
     """Return the request to load a converted part on the target."""
     kind = file_kind(target)
     if kind is None:
-        return Prepare(piece, "", "", target.dtype, target.threads)
-    key = _key(kind, piece, subjects)
+        return Prepare(part, "", "", target.dtype, target.threads)
+    key = _key(kind, part, subjects)
     entry = cache.find(folder, key)
     if entry is None:
         return Failed("crashed", "its converted file is missing: the cache was cleared meanwhile")
-    return Prepare(piece, str(folder / key), entry.main, target.dtype, target.threads)
+    return Prepare(part, str(folder / key), entry.main, target.dtype, target.threads)
 
 
 def _convert_missing(
-    missing: Mapping[FileKind, Mapping[Piece, str]], subjects: Subjects, folder: Path, timeout_s: float,
-    hear: Callable[[str], None], until: float,
+    missing: Mapping[FileKind, Mapping[PartKey, str]], subjects: Subjects, folder: Path, timeout_s: float,
+    on_progress: Callable[[str], None], until: float,
 ) -> Conversions:  # fmt: skip
     """Convert the kinds in parallel. missing: keys by kind and part."""
     done: Conversions = {}
     stop = Event()
     with ThreadPoolExecutor(_parallel_converters()) as pool:
         jobs = [
-            pool.submit(_convert_all, kind, keys, subjects, folder, timeout_s, hear, stop, until)
+            pool.submit(_convert_all, kind, keys, subjects, folder, timeout_s, on_progress, stop, until)
             for kind, keys in missing.items()
         ]
         try:
@@ -92,8 +92,8 @@ def _convert_missing(
     return done
 
 
-def _key(kind: FileKind, piece: Piece, subjects: Subjects, exact: bool = False) -> str:
-    return cache.key(subjects[piece.variant], piece.part, *kind, exact=exact)
+def _key(kind: FileKind, part: PartKey, subjects: Subjects, exact: bool = False) -> str:
+    return cache.key(subjects[part.variant], part.part, *kind, exact=exact)
 
 
 def _parallel_converters() -> int:
@@ -106,16 +106,16 @@ def _parallel_converters() -> int:
 
 
 def _convert_all(
-    kind: FileKind, keys: Mapping[Piece, str], subjects: Subjects, folder: Path, timeout_s: float,
-    hear: Callable[[str], None], stop: Event, until: float,
+    kind: FileKind, keys: Mapping[PartKey, str], subjects: Subjects, folder: Path, timeout_s: float,
+    on_progress: Callable[[str], None], stop: Event, until: float,
 ) -> Conversions:  # fmt: skip
     done: Conversions = {}
     with pytorch_worker(Open(subjects, kind.batch)) as worker:
-        for number, (piece, key) in enumerate(keys.items(), 1):
+        for number, (part, key) in enumerate(keys.items(), 1):
             if stop.is_set() or monotonic() > until:
                 break
-            hear(f"converting to {kind}: {number} of {len(keys)}")
+            on_progress(f"converting to {kind}: {number} of {len(keys)}")
             within_s = min(timeout_s, until - monotonic() + _GRACE_S)
-            answer = worker.ask(Convert(piece, kind, str(folder), key), cache.Entry, within_s, stop)
-            done[kind, piece] = answer if isinstance(answer, Failed) else (key, answer)
+            answer = worker.ask(Convert(part, kind, str(folder), key), cache.Entry, within_s, stop)
+            done[kind, part] = answer if isinstance(answer, Failed) else (key, answer)
     return done

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype
-from ..device.protocol import Piece, Prepare, Prepared
-from ..graph.errors import InputError, shown
+from ..device.protocol import PartKey, Prepare, Prepared
+from ..graph.errors import InputError, quote
 from ..record.run import NET, Subject, part_layers
 from ..record.target import Target
 from . import cache
 from .backends import backend
 from .backends import names as backend_names
 from .convert import convert
-from .formats import form
+from .formats import get_format
 from .obstacles import obstacle
 from .requests import FileKind
 from .tolerances import how_wrong
@@ -38,32 +38,34 @@ class Exported(NamedTuple):
 
 def export(
     subject: Subject, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
-    hear: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:  # fmt: skip
     """Convert a part to the format called `to`, and run it.
 
-    folder: of the cache. hear: is called with each step. Raises InputError if the format, dtype, batch or
-    part is not supported, or no runtime can run the file here.
+    folder: of the cache. on_progress: is called with each step. Raises InputError if the format, dtype, batch
+    or part is not supported, or no runtime can run the file here.
     """
-    if dtype not in form(to).DTYPES:
-        raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(form(to).DTYPES)}")
+    if dtype not in get_format(to).DTYPES:
+        raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(get_format(to).DTYPES)}")
     if not part_layers(subject.graph, part):
         parts = f"{', '.join(subject.graph.block_names)}, {NET}, or a module's path, e.g. features.0.0"
-        raise InputError(f"part: {shown(part)} is not a part; expected {parts}")
+        raise InputError(f"part: {quote(part)} is not a part; expected {parts}")
     runner = next(name for name in backend_names() if to == backend(name).FORMAT)
     target = Target(backend=runner, dtype=dtype, batch=batch)
     if failed := obstacle(target):
         raise InputError(f"{to}: cannot be verified here by {runner}: {failed.reason}")
-    piece, kind, subjects = Piece("", part), FileKind(to, dtype, batch), {"": subject}
-    conversions = convert({kind: (piece,)}, subjects, folder, timeout_s=_TIMEOUT_S, hear=hear, exact=True)
-    converted = conversions[kind, piece]
+    part_key, kind, subjects = PartKey("", part), FileKind(to, dtype, batch), {"": subject}
+    conversions = convert(
+        {kind: (part_key,)}, subjects, folder, timeout_s=_TIMEOUT_S, on_progress=on_progress, exact=True
+    )
+    converted = conversions[kind, part_key]
     if isinstance(converted, Failed):
         return Exported({}, runner, wrong=f"the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
-    hear(f"running it on {runner}")
+    on_progress(f"running it on {runner}")
     with runtime_worker(target, subjects) as worker:
-        request = Prepare(piece, str(place), entry.main, dtype, threads=1)
+        request = Prepare(part_key, str(place), entry.main, dtype, threads=1)
         answer = worker.ask(request, Prepared, _TIMEOUT_S)
     if isinstance(answer, Failed):
         return Exported({}, runner, wrong=f"the converted file does not run: {answer.reason}")

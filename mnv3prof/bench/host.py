@@ -9,7 +9,7 @@ from typing import Final
 
 from ..record.run import Host, Runtime
 from .backends import backend, compiles, usable
-from .formats import form
+from .formats import get_format
 
 _ALWAYS: Final = ("mnv3prof", "torch", "numpy")
 
@@ -23,12 +23,12 @@ def describe(backends: Iterable[str], known: Host | None = None) -> Host:
     runtimes = {}
     packages = set(_ALWAYS)
     for name in backends:
-        found = usable(name)
+        state = usable(name)
         runtimes[name] = Runtime(
-            found.version, found.chip, backend(name).ROOF if found.ok else "", compiles(name)
+            state.version, state.chip, backend(name).PEAK if state.ok else "", compiles(name)
         )
-        packages |= set(form(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
-    chips = {found.chip for found in runtimes.values()} - {"cpu", ""}
+        packages |= set(get_format(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
+    chips = {runtime.chip for runtime in runtimes.values()} - {"cpu", ""}
     return Host(
         cpu=processor(), cores=os.cpu_count() or 1, memory_bytes=psutil.virtual_memory().total,
         gpu=", ".join(sorted(chips)), os=platform.platform(), python=platform.python_version(),

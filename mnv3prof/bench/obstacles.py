@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from ..graph.errors import InputError, shortened
 from ..record.target import Target
 from .backends import backend, usable
-from .formats import form
+from .formats import get_format
 from .workers import Failed
 
 
@@ -13,10 +13,10 @@ def obstacle(target: Target) -> Failed | None:
     """Return the known reason why nothing can be timed on the target, or None."""
     file = backend(target.backend)
     if not (known := usable(target.backend)).ok:
-        return Failed("absent", known.reason)
+        return Failed("not available", known.reason)
     if target.dtype not in file.DTYPES:
         return Failed("unsupported", f"it supports {', '.join(file.DTYPES)}, not {target.dtype}")
-    most = getattr(form(file.FORMAT), "MOST_IMAGES", target.batch) if file.FORMAT else target.batch
+    most = getattr(get_format(file.FORMAT), "MOST_IMAGES", target.batch) if file.FORMAT else target.batch
     if target.batch > most:
         return Failed("unsupported", f"it supports batch {most}, not {target.batch}")
     return None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from ..analysis.operators import join
-from ..device.protocol import Operators, OperatorTimes, Piece
+from ..device.protocol import Operators, OperatorTimes, PartKey
 from ..record.run import ASKING_INTERRUPTED
 from ..record.target import labels
 from ..record.timing import Operator, Timing
@@ -19,7 +19,7 @@ _CALLS: Final = 50
 
 def profile_operators(
     subjects: Subjects, timings: Sequence[Timing], folder: Path, timeout_s: float,
-    hear: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[list[Operator], list[str]]:  # fmt: skip
     """Profile the operators of each part in `timings`, in one process per target.
 
@@ -33,7 +33,7 @@ def profile_operators(
             timed = [timing for timing in timings if timing.target == target and timing.status == "ok"]
             with runtime_worker(target, subjects) as worker:
                 for timing in timed:
-                    hear(Progress(f"profiling the operators of {timing.part} on {where}"))
+                    on_progress(Progress(f"profiling the operators of {timing.part} on {where}"))
                     answer = _profile(worker, timing, subjects, folder, timeout_s)
                     if isinstance(answer, Failed):
                         reasons[f"{where}, part {timing.part}: {answer.reason}."] = None
@@ -47,11 +47,11 @@ def profile_operators(
 def _profile(
     worker: Worker, timing: Timing, subjects: Subjects, folder: Path, timeout_s: float
 ) -> list[Operator] | Failed:  # fmt: skip
-    piece, target = Piece(timing.variant, timing.part), timing.target
-    ready = loading(piece, target, subjects, folder)
+    part, target = PartKey(timing.variant, timing.part), timing.target
+    ready = loading(part, target, subjects, folder)
     if isinstance(ready, Failed):
         return ready
-    request = Operators(piece, ready.folder, ready.main, target.dtype, target.threads, _CALLS)
+    request = Operators(part, ready.folder, ready.main, target.dtype, target.threads, _CALLS)
     answer = worker.ask(request, OperatorTimes, timeout_s)
     if isinstance(answer, Failed):
         return answer

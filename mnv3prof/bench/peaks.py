@@ -114,7 +114,7 @@ def _fastest_calls(device: Device) -> tuple[_Call, _Call]:
     kinds = {torch.float32: None, getattr(torch, _TORCH_NAMES[device.dtype]): None}
     products = (((n**3, _product(n, device.name, kind)) for n in _SIDES) for kind in kinds)
     copies = ((2 * size, _copy(size, device.name)) for size in _COPIES)
-    return max(map(_best, products), key=lambda found: found[0])[1], _best(copies)[1]
+    return max(map(_best, products), key=lambda rated: rated[0])[1], _best(copies)[1]
 
 
 _TORCH_NAMES: Final = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
@@ -122,15 +122,15 @@ _TORCH_NAMES: Final = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 def _best(calls: Iterable[tuple[int, Callable[[], object]]]) -> tuple[float, _Call]:
     """Return the highest rate among calls of growing amounts, and that call with its amount."""
-    found: tuple[float, _Call] | None = None
+    best: tuple[float, _Call] | None = None
     for amount, call in calls:
         seconds = min(_timed(call) for _ in range(3))
-        if found is None or amount / seconds > found[0]:
-            found = amount / seconds, (call, amount)
+        if best is None or amount / seconds > best[0]:
+            best = amount / seconds, (call, amount)
         if seconds > _MOST_CALL_S / 4:
             break
-    assert found
-    return found
+    assert best
+    return best
 
 
 def _timed(call: Callable[[], object]) -> float:

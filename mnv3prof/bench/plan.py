@@ -7,20 +7,20 @@ from typing import Final, cast
 import msgspec
 
 from ..cost.counts import Dtype
-from ..device.protocol import Piece, PlanMemory
+from ..device.protocol import PartKey, PlanMemory
 from ..record.plan import Held, RuntimePlan, Size
 from ..record.run import NET, Subject
 from ..record.target import Target
 from .backends import backend
 from .convert import convert, file_kind, loading
-from .formats import Planner, form
+from .formats import Planner, get_format
 from .obstacles import obstacle
 from .requests import FileKind, Open, PlanAhead, Subjects
 from .schedule import Progress
 from .workers import Failed, pytorch_worker, runtime_worker
 
 _TIMEOUT_S: Final = 600.0
-_PIECE: Final = Piece("", NET)
+_NET_KEY: Final = PartKey("", NET)
 
 
 class _Planned(msgspec.Struct):
@@ -32,7 +32,7 @@ class _Planned(msgspec.Struct):
 
 def runtime_plans(
     subject: Subject, backends: Sequence[str], dtype: Dtype, batch: int, folder: Path,
-    hear: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
+    on_progress: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
 ) -> tuple[RuntimePlan, ...]:  # fmt: skip
     """Read the arena of each backend for the whole network, or the reason for none.
 
@@ -40,7 +40,9 @@ def runtime_plans(
     """
     plans = []
     for name in backends:
-        answer = _plan(Target(backend=name, dtype=dtype, batch=batch), subject, folder, hear, timeout_s)
+        answer = _plan(
+            Target(backend=name, dtype=dtype, batch=batch), subject, folder, on_progress, timeout_s
+        )
         if isinstance(answer, Failed):
             plans.append(RuntimePlan(name, reason=answer.reason, dtype=dtype, batch=batch))
         else:
@@ -55,36 +57,36 @@ def plan_obstacle(target: Target) -> Failed | None:
     name, kind = target.backend, file_kind(target)
     if kind is None or not (_plans_ahead(kind) or hasattr(backend(name), "planned")):
         return Failed("unsupported", "the runtime's memory plan cannot be read")
-    if _plans_ahead(kind) and target.dtype not in cast("Planner", form(kind.format)).PLANNED_DTYPES:
+    if _plans_ahead(kind) and target.dtype not in cast("Planner", get_format(kind.format)).PLANNED_DTYPES:
         return Failed("unsupported", f"its plan cannot be read at {target.dtype}")
     return None
 
 
 def _plan(
-    target: Target, subject: Subject, folder: Path, hear: Callable[[Progress], None], timeout_s: float
+    target: Target, subject: Subject, folder: Path, on_progress: Callable[[Progress], None], timeout_s: float
 ) -> _Planned | Failed:  # fmt: skip
     subjects, kind = {"": subject}, file_kind(target)
     if failed := plan_obstacle(target):
         return failed
     assert kind is not None  # plan_obstacle() refuses None
-    hear(Progress(f"reading the memory plan of {target.backend}"))
+    on_progress(Progress(f"reading the memory plan of {target.backend}"))
     if _plans_ahead(kind):
         with pytorch_worker(Open(subjects, target.batch)) as worker:
-            return worker.ask(PlanAhead(_PIECE, kind), _Planned, timeout_s)
+            return worker.ask(PlanAhead(_NET_KEY, kind), _Planned, timeout_s)
     return _runtime_plan(target, kind, subjects, folder, timeout_s)
 
 
 def _plans_ahead(kind: FileKind) -> bool:
-    return hasattr(form(kind.format), "planned")
+    return hasattr(get_format(kind.format), "planned")
 
 
 def _runtime_plan(
     target: Target, kind: FileKind, subjects: Subjects, folder: Path, timeout_s: float
 ) -> _Planned | Failed:  # fmt: skip
-    converted = convert({kind: (_PIECE,)}, subjects, folder, timeout_s=timeout_s)[kind, _PIECE]
-    ready = converted if isinstance(converted, Failed) else loading(_PIECE, target, subjects, folder)
+    converted = convert({kind: (_NET_KEY,)}, subjects, folder, timeout_s=timeout_s)[kind, _NET_KEY]
+    ready = converted if isinstance(converted, Failed) else loading(_NET_KEY, target, subjects, folder)
     if isinstance(ready, Failed):
         return ready
     with runtime_worker(target, subjects) as worker:
-        request = PlanMemory(_PIECE, ready.folder, ready.main, ready.dtype, ready.threads)
+        request = PlanMemory(_NET_KEY, ready.folder, ready.main, ready.dtype, ready.threads)
         return worker.ask(request, _Planned, timeout_s)

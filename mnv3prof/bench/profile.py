@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..device.protocol import Piece
+from ..device.protocol import PartKey
 from ..graph.errors import printable
-from ..record.run import HERE, OtherLoad, Run, Subject, twins
+from ..record.run import HERE, OtherLoad, Run, Subject, identical_blocks
 from ..record.target import Target
 from ..record.timing import Timing
 from . import cache
@@ -22,7 +22,7 @@ from .load import other_load
 from .obstacles import obstacle
 from .operators import profile_operators
 from .peaks import Device, PeakMeter
-from .schedule import Plan, Progress, Watcher, measure
+from .schedule import BenchPlan, Callbacks, Progress, measure
 
 
 class Request(NamedTuple):
@@ -54,10 +54,10 @@ def quick_here() -> tuple[str, ...]:
 
 
 def profile(
-    request: Request, *, known: Run | None = None, hear: Callable[[Progress], None] = lambda _: None,
-    store: Callable[[Run], None] = lambda _: None,
+    request: Request, *, known: Run | None = None, on_progress: Callable[[Progress], None] = lambda _: None,
+    on_update: Callable[[Run], None] = lambda _: None,
 ) -> Run:  # fmt: skip
-    """Measure what is asked for and not in `known`; `store` is given the run whenever there is more.
+    """Measure what is asked for and not in `known`; `on_update` is given the run whenever there is more.
 
     Identical parts are measured once, under the first one's name.
     """
@@ -73,24 +73,26 @@ def profile(
         return replace(run, hosts={**run.hosts, HERE: now}, timings=_merged(before, timings))
 
     with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
-        plan = Plan(
-            request.subjects, _pieces(request), request.targets, folder, request.budget_s,
+        plan = BenchPlan(
+            request.subjects, _parts(request), request.targets, folder, request.budget_s,
             request.timeout_s, request.ready_s,
         )  # fmt: skip
         if devices:
-            hear(Progress("measuring the machine's peak rates"))
+            on_progress(Progress("measuring the machine's peak rates"))
         meter.burst()
-        watcher = Watcher(hear, lambda timings: store(with_timings(timings, load)))
-        watcher.store(())
-        timings = measure(plan, watcher, before, before_round=meter.burst)
+        callbacks = Callbacks(on_progress, lambda timings: on_update(with_timings(timings, load)))
+        callbacks.on_update(())
+        timings = measure(plan, callbacks, before, before_round=meter.burst)
         run = with_timings(timings, replace(load, after=other_load()))
         if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
-            found, reasons = profile_operators(request.subjects, timings, folder, request.timeout_s, hear)
+            operators, reasons = profile_operators(
+                request.subjects, timings, folder, request.timeout_s, on_progress
+            )
             anew = {(timing.variant, timing.part, timing.target) for timing in timings}
             kept = tuple(o for o in run.operators if (o.variant, o.part, o.target) not in anew)
             notes = (*run.notes, *reasons) if kept else tuple(reasons)
-            run = replace(run, operators=(*kept, *found), notes=tuple(dict.fromkeys(notes)))
-            store(run)
+            run = replace(run, operators=(*kept, *operators), notes=tuple(dict.fromkeys(notes)))
+            on_update(run)
     return run
 
 
@@ -113,16 +115,16 @@ def _missing_peaks(run: Run, request: Request) -> list[Device]:
     """
     known = {(peak.name, peak.dtype, peak.threads) for peak in run.host.peak_rates}
     running = [target for target in request.targets if target.dtype != "int8" and not obstacle(target)]
-    wanted = {Device(backend(target.backend).ROOF, target.dtype, target.threads) for target in running}
+    wanted = {Device(backend(target.backend).PEAK, target.dtype, target.threads) for target in running}
     return sorted(device for device in wanted - known if device.name)
 
 
-def _pieces(request: Request) -> tuple[Piece, ...]:
+def _parts(request: Request) -> tuple[PartKey, ...]:
     """Each part that is asked for by the name of the first one that is identical."""
-    found: dict[Piece, None] = {}
+    found: dict[PartKey, None] = {}
     for variant, subject in request.subjects.items():
-        same = twins(subject.graph)
-        found |= {Piece(variant, same.get(part, part)): None for part in request.parts[variant]}
+        same = identical_blocks(subject.graph)
+        found |= {PartKey(variant, same.get(part, part)): None for part in request.parts[variant]}
     return tuple(found)
 
 
@@ -130,9 +132,9 @@ def _merged(before: Sequence[Timing], now: Sequence[Timing]) -> tuple[Timing, ..
     """Both, in the order in which they were first asked for; of one part and target the newer one, if it has
     a burst or a reason for having none yet.
     """
-    found = {(timing.variant, timing.part, timing.target): timing for timing in before}
+    known = {(timing.variant, timing.part, timing.target): timing for timing in before}
     for timing in now:
         key = timing.variant, timing.part, timing.target
-        if key not in found or timing.bursts or timing.status != "ok":
-            found[key] = timing
-    return tuple(found.values())
+        if key not in known or timing.bursts or timing.status != "ok":
+            known[key] = timing
+    return tuple(known.values())

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ..device.process import Line, settle
-from ..device.protocol import Piece, Planned, Prepare
+from ..device.protocol import PartKey, Planned, Prepare
 from ..device.runtimes import Job
 from ..device.worker import Runner, job_from_files, serve
 from ..record.run import NET
 from . import cache
 from .backends import backend
-from .formats import Part, Planner, form
+from .formats import Part, Planner, get_format
 from .requests import Convert, FileKind, MeasurePeak, Open, PlanAhead, Subjects
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ class _Networks:
         self.subjects, self.batch = request.subjects, request.batch
         return {}
 
-    def part(self, piece: Piece) -> Part:
+    def part(self, key: PartKey) -> Part:
         from .parts import block_parts, inner_part, make_network
 
-        variant, name = piece
+        variant, name = key
         subject = self.subjects[variant]
         if variant not in self.made:
             self.made[variant] = {NET: make_network(subject, self.batch)}
@@ -50,12 +50,12 @@ class _Networks:
         """Return the job of the part's module, or of its file if it has one."""
         if request.folder:
             return job_from_files(request)
-        part = self.part(request.piece)
+        part = self.part(request.part)
         given, expected = part.given.numpy(), part.expected.numpy()
-        return Job(request.piece.part, part.module, given, expected, request.dtype, request.threads)
+        return Job(request.part.part, part.module, given, expected, request.dtype, request.threads)
 
     def convert(self, request: Convert) -> dict[str, Any]:
-        part = self.part(request.piece)
+        part = self.part(request.part)
         entry = cache.keep(
             Path(request.folder), request.key, lambda draft: _convert(request.kind, part, draft)
         )
@@ -65,8 +65,8 @@ class _Networks:
         import torch
 
         with torch.no_grad():
-            planner = cast("Planner", form(request.kind.format))
-            return planner.planned(self.part(request.piece), request.kind.dtype)
+            planner = cast("Planner", get_format(request.kind.format))
+            return planner.planned(self.part(request.part), request.kind.dtype)
 
 
 def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
@@ -75,7 +75,7 @@ def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
 
     start = perf_counter()
     with torch.no_grad():
-        main = form(kind.format).convert(part, kind.dtype, folder)
+        main = get_format(kind.format).convert(part, kind.dtype, folder)
     seconds = perf_counter() - start
     np.save(folder / "given.npy", part.given.numpy())
     np.save(folder / "expected.npy", part.expected.numpy())

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..cost.counts import Dtype
-from ..device.protocol import Piece
+from ..device.protocol import PartKey
 from ..record.run import Subject
 
 Subjects = Mapping[str, Subject]
@@ -35,7 +35,7 @@ class Open(msgspec.Struct, frozen=True):
 class Convert(msgspec.Struct, frozen=True):
     """Convert a part into the cache at `folder`. Answer: cache.Entry."""
 
-    piece: Piece
+    part: PartKey
     kind: FileKind
     folder: str
     key: str
@@ -44,7 +44,7 @@ class Convert(msgspec.Struct, frozen=True):
 class PlanAhead(msgspec.Struct, frozen=True):
     """Read the arena that a converter plans for a part. Answer: protocol.Planned."""
 
-    piece: Piece
+    part: PartKey
     kind: FileKind
 
 

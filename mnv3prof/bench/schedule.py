@@ -14,22 +14,22 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from ..device.protocol import Piece, Prepared, Sample
+from ..device.protocol import PartKey, Prepared, Sample
 from ..record.target import Target, labels
 from ..record.timing import Burst, Launch, Stopped, Timing
 from .backends import compiles
 from .convert import convert, file_kind
-from .fleet import STARTS, Fleet
 from .obstacles import obstacle
+from .pool import STARTS, WorkerPool
 from .requests import FileKind, Subjects
 from .tolerances import how_wrong
 from .workers import Failed, Worker, runtime_worker
 
-STEADY: Final = 0.02
+CONVERGED: Final = 0.02
 """Sampling ends where the 95 % confidence interval of the median is within this share of it, which takes
 LEAST_BURSTS bursts at the least."""
 _ROUNDS: Final = 20
-"""The budget is for so many bursts of everything; what is steady sooner leaves its share to the rest."""
+"""The budget is for so many bursts of everything; what has converged sooner leaves its share to the rest."""
 _LEAST_BURST_S: Final = 0.02
 _MOST_BURST_S: Final = 0.2
 _LAUNCH_ROUNDS: Final = 2
@@ -38,19 +38,19 @@ _LAUNCH_SHARE: Final = 0.2
 """... where starting them costs no more than this share of the budget."""
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
-"""What a piece may take beyond the time that getting ready may take."""
+"""What a part may take beyond the time that getting ready may take."""
 
 
-class Plan(NamedTuple):
-    """What to time. pieces: of the subjects; budget_s: of sampling over all of it.
+class BenchPlan(NamedTuple):
+    """What to time. parts: of the subjects; budget_s: of sampling over all of it.
 
     timeout_s: how long one request may take before its worker is ended. folder: of the cache.
-    ready_s: how long converting and loading may take, converting at most half of it; pieces that are
+    ready_s: how long converting and loading may take, converting at most half of it; parts that are
         left are rows with that reason.
     """
 
     subjects: Subjects
-    pieces: tuple[Piece, ...]
+    parts: tuple[PartKey, ...]
     targets: tuple[Target, ...]
     folder: Path
     budget_s: float = 60.0
@@ -66,17 +66,17 @@ class Progress(NamedTuple):
     left_s: float | None = None
 
 
-class Watcher(NamedTuple):
-    """Who is told: `hear` of every step, `store` the timings so far whenever there is more to keep."""
+class Callbacks(NamedTuple):
+    """Called with each step, and with the timings so far whenever there are more."""
 
-    hear: Callable[[Progress], None] = lambda _: None
-    store: Callable[[tuple[Timing, ...]], None] = lambda _: None
+    on_progress: Callable[[Progress], None] = lambda _: None
+    on_update: Callable[[tuple[Timing, ...]], None] = lambda _: None
 
 
 class _Cell(msgspec.Struct):
-    """What is known so far of one piece on one target; the only thing here that changes.
+    """What is known so far of one part on one target; the only thing here that changes.
 
-    launches: the bursts of each process that had the piece ready.
+    launches: the bursts of each process that had the part ready.
     """
 
     timing: Timing
@@ -84,13 +84,13 @@ class _Cell(msgspec.Struct):
     done: bool = False
 
 
-_Key = tuple[Target, Piece]
+_Key = tuple[Target, PartKey]
 _Cells = dict[_Key, _Cell]
-_Answers = dict[Piece, Prepared | Failed]
+_Answers = dict[PartKey, Prepared | Failed]
 
 
 def measure(
-    plan: Plan, watcher: Watcher = Watcher(), known: Sequence[Timing] = (),  # noqa: B008
+    plan: BenchPlan, callbacks: Callbacks = Callbacks(), known: Sequence[Timing] = (),  # noqa: B008
     worker: Callable[[Target, Subjects], Worker] = partial(runtime_worker, starts=STARTS),  # noqa: B008
     before_round: Callable[[], None] = lambda: None,
 ) -> tuple[Timing, ...]:  # fmt: skip
@@ -103,7 +103,7 @@ def measure(
     """
     cells = _cells(plan, known)
     try:
-        _measure(plan, cells, watcher, worker, before_round)
+        _measure(plan, cells, callbacks, worker, before_round)
     except KeyboardInterrupt:
         for cell in cells.values():
             if not cell.done:
@@ -115,111 +115,113 @@ def _timings(cells: _Cells) -> tuple[Timing, ...]:
     return tuple(cell.timing for cell in cells.values())
 
 
-def _cells(plan: Plan, known: Sequence[Timing]) -> _Cells:
+def _cells(plan: BenchPlan, known: Sequence[Timing]) -> _Cells:
     cells = {
-        (target, piece): _Cell(Timing(variant=piece.variant, part=piece.part, target=target))
-        for target, piece in product(plan.targets, plan.pieces)
+        (target, part): _Cell(Timing(variant=part.variant, part=part.part, target=target))
+        for target, part in product(plan.targets, plan.parts)
     }
     for timing in known:
-        cell = cells.get((timing.target, Piece(timing.variant, timing.part)))
+        cell = cells.get((timing.target, PartKey(timing.variant, timing.part)))
         if cell and timing.final:
             cell.timing, cell.done = timing, True
     return cells
 
 
 def _measure(
-    plan: Plan, cells: _Cells, watcher: Watcher, worker: Callable[[Target, Subjects], Worker],
+    plan: BenchPlan, cells: _Cells, callbacks: Callbacks, worker: Callable[[Target, Subjects], Worker],
     before_round: Callable[[], None],
 ) -> None:  # fmt: skip
     _leave_out_what_cannot_run(cells)
     begin = perf_counter()
-    _convert(plan, cells, watcher)
+    _convert(plan, cells, callbacks)
     spent = perf_counter() - begin
     workers = {target: worker(target, plan.subjects) for target in _open(cells)}
-    fleet = Fleet(workers, plan.subjects, plan.folder, plan.timeout_s)
+    pool = WorkerPool(workers, plan.subjects, plan.folder, plan.timeout_s)
     try:
-        _get_ready(plan, plan.ready_s - spent, fleet, cells, watcher)
-        _sample(plan, fleet, cells, watcher, before_round)
+        _get_ready(plan, plan.ready_s - spent, pool, cells, callbacks)
+        _sample(plan, pool, cells, callbacks, before_round)
     finally:
-        fleet.end()
+        pool.end()
 
 
-def _get_ready(plan: Plan, ready_s: float, fleet: Fleet, cells: _Cells, watcher: Watcher) -> None:
-    """Start every runtime and load every open piece. One that compiles as it loads takes longer than
+def _get_ready(
+    plan: BenchPlan, ready_s: float, pool: WorkerPool, cells: _Cells, callbacks: Callbacks
+) -> None:
+    """Start every runtime and load every open part. One that compiles as it loads takes longer than
     all others together, and does so beside them; nothing is sampled before all are ready.
     """
     end = perf_counter() + ready_s
     called = labels(plan.targets)
     beside = [target for target in _open(cells) if compiles(target.backend)]
     others = [target for target in _open(cells) if target not in beside]
-    pool = ThreadPoolExecutor(1)
+    executor = ThreadPoolExecutor(1)
     compiled: dict[Target, _Answers] = {target: {} for target in beside}
     compiling = {
-        target: pool.submit(_compile, fleet, target, _pieces_of(cells, target), end, compiled[target])
+        target: executor.submit(_compile, pool, target, _parts_of(cells, target), end, compiled[target])
         for target in beside
     }
     try:
-        watcher.hear(Progress("starting the runtimes"))
+        callbacks.on_progress(Progress("starting the runtimes"))
         for target in others:
-            if failed := fleet.start(target):
+            if failed := pool.start(target):
                 _fail(cells, target, failed)
-        _load(plan, end, others, fleet, cells, watcher)
+        _load(plan, end, others, pool, cells, callbacks)
         for target, answers in compiled.items():
-            pieces = _pieces_of(cells, target)
+            parts = _parts_of(cells, target)
             while not wait([compiling[target]], _LOOK_S).done:
-                ready = f"{len(answers)} of {len(pieces)} parts are ready"
-                watcher.hear(Progress(f"compiling on {called[target]}: {ready}"))
+                ready = f"{len(answers)} of {len(parts)} parts are ready"
+                callbacks.on_progress(Progress(f"compiling on {called[target]}: {ready}"))
             compiling[target].result()
-            for piece, answer in answers.items():
-                _note_prepared(cells[target, piece], answer)
-            rest = [piece for piece in pieces if piece not in answers]
-            if _pieces_of(cells, target):
-                _bring_back(fleet, cells, target, before=rest[0] if rest else None)
-            _load_pieces(plan, end, target, rest, fleet, cells, watcher)
-            watcher.store(_timings(cells))
+            for part, answer in answers.items():
+                _note_prepared(cells[target, part], answer)
+            rest = [part for part in parts if part not in answers]
+            if _parts_of(cells, target):
+                _bring_back(pool, cells, target, before=rest[0] if rest else None)
+            _load_parts(plan, end, target, rest, pool, cells, callbacks)
+            callbacks.on_update(_timings(cells))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _compile(fleet: Fleet, target: Target, pieces: list[Piece], end: float, found: _Answers) -> None:
-    """Find what becomes of each piece, until its worker ends or it is too late."""
-    if failed := fleet.start(target):
-        found |= dict.fromkeys(pieces, failed)
+def _compile(pool: WorkerPool, target: Target, parts: list[PartKey], end: float, answers: _Answers) -> None:
+    """Find what becomes of each part, until its worker ends or it is too late."""
+    if failed := pool.start(target):
+        answers |= dict.fromkeys(parts, failed)
         return
-    for piece in pieces:
+    for part in parts:
         left = end - perf_counter()
-        if fleet.is_lost(target) or left <= 0:
+        if pool.is_lost(target) or left <= 0:
             return
-        found[piece] = fleet.prepare(target, piece, left + _GRACE_S)
+        answers[part] = pool.prepare(target, part, left + _GRACE_S)
 
 
 def _load(
-    plan: Plan, end: float, targets: list[Target], fleet: Fleet, cells: _Cells, watcher: Watcher
+    plan: BenchPlan, end: float, targets: list[Target], pool: WorkerPool, cells: _Cells, callbacks: Callbacks
 ) -> None:
-    """Every open piece, target by target; each target has its share of the time that is left."""
+    """Every open part, target by target; each target has its share of the time that is left."""
     for number, target in enumerate(targets):
         now = perf_counter()
         until = now + (end - now) / (len(targets) - number)
-        _load_pieces(plan, until, target, _pieces_of(cells, target), fleet, cells, watcher)
+        _load_parts(plan, until, target, _parts_of(cells, target), pool, cells, callbacks)
 
 
-def _load_pieces(
-    plan: Plan, until: float, target: Target, pieces: list[Piece], fleet: Fleet, cells: _Cells,
-    watcher: Watcher,
+def _load_parts(
+    plan: BenchPlan, until: float, target: Target, parts: list[PartKey], pool: WorkerPool, cells: _Cells,
+    callbacks: Callbacks,
 ) -> None:  # fmt: skip
     where = labels(plan.targets)[target]
-    for piece in pieces:
-        if cells[target, piece].done:  # its worker has gone meanwhile
+    for part in parts:
+        if cells[target, part].done:  # its worker has gone meanwhile
             continue
         if perf_counter() > until:
-            _end_badly(cells[target, piece], _late(plan))
+            _end_badly(cells[target, part], _late(plan))
             continue
-        watcher.hear(Progress(f"loading {_named(piece)} on {where}"))
-        _prepare(fleet, cells, target, piece, until - perf_counter() + _GRACE_S)
-        watcher.store(_timings(cells))
+        callbacks.on_progress(Progress(f"loading {_named(part)} on {where}"))
+        _prepare(pool, cells, target, part, until - perf_counter() + _GRACE_S)
+        callbacks.on_update(_timings(cells))
 
 
-def _late(plan: Plan) -> Failed:
+def _late(plan: BenchPlan) -> Failed:
     return Failed("timeout", f"it was not ready within the {plan.ready_s:.0f} s that getting ready may take")
 
 
@@ -227,17 +229,17 @@ def _open(cells: _Cells) -> list[Target]:
     return list(dict.fromkeys(target for (target, _), cell in cells.items() if not cell.done))
 
 
-def _pieces_of(cells: _Cells, target: Target) -> list[Piece]:
+def _parts_of(cells: _Cells, target: Target) -> list[PartKey]:
     """Those of the target that are not done."""
-    return [piece for (other, piece), cell in cells.items() if other == target and not cell.done]
+    return [part for (other, part), cell in cells.items() if other == target and not cell.done]
 
 
 def _open_cells(cells: _Cells) -> list[_Key]:
     return [key for key, cell in cells.items() if not cell.done]
 
 
-def _named(piece: Piece) -> str:
-    return f"{piece.part} ({piece.variant})" if piece.variant else piece.part
+def _named(part: PartKey) -> str:
+    return f"{part.part} ({part.variant})" if part.variant else part.part
 
 
 def _leave_out_what_cannot_run(cells: _Cells) -> None:
@@ -246,42 +248,42 @@ def _leave_out_what_cannot_run(cells: _Cells) -> None:
             _fail(cells, target, failed)
 
 
-def _convert(plan: Plan, cells: _Cells, watcher: Watcher) -> None:
+def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
     """Let every open cell's target find its file of the part in the cache."""
     kinds = {target: file_kind(target) for target in _open(cells)}
-    wanted: dict[FileKind, dict[Piece, None]] = {}
-    for target, piece in _open_cells(cells):
+    wanted: dict[FileKind, dict[PartKey, None]] = {}
+    for target, part in _open_cells(cells):
         if kind := kinds[target]:
-            wanted.setdefault(kind, {})[piece] = None
-    found = convert(
-        {kind: tuple(pieces) for kind, pieces in wanted.items()}, plan.subjects, plan.folder,
-        timeout_s=plan.timeout_s, hear=lambda sentence: watcher.hear(Progress(sentence)),
+            wanted.setdefault(kind, {})[part] = None
+    conversions = convert(
+        {kind: tuple(parts) for kind, parts in wanted.items()}, plan.subjects, plan.folder,
+        timeout_s=plan.timeout_s, on_progress=lambda sentence: callbacks.on_progress(Progress(sentence)),
         within_s=plan.ready_s / 2,
     )  # fmt: skip
-    for target, piece in _open_cells(cells):
-        cell, kind = cells[target, piece], kinds[target]
+    for target, part in _open_cells(cells):
+        cell, kind = cells[target, part], kinds[target]
         if kind is None:
             continue
-        result = found.get((kind, piece), _late(plan))
+        result = conversions.get((kind, part), _late(plan))
         if isinstance(result, Failed):
             _end_badly(cell, Failed(result.status, f"conversion: {result.reason}"))
         else:
             cell.timing = replace(cell.timing, convert_s=result[1].seconds, file_bytes=result[1].bytes)
 
 
-def _prepare(fleet: Fleet, cells: _Cells, target: Target, piece: Piece, within_s: float = inf) -> None:
-    _note_prepared(cells[target, piece], fleet.prepare(target, piece, within_s))
-    _bring_back(fleet, cells, target, before=piece)
+def _prepare(pool: WorkerPool, cells: _Cells, target: Target, part: PartKey, within_s: float = inf) -> None:
+    _note_prepared(cells[target, part], pool.prepare(target, part, within_s))
+    _bring_back(pool, cells, target, before=part)
 
 
-def _bring_back(fleet: Fleet, cells: _Cells, target: Target, before: Piece | None = None) -> None:
-    """Where the worker has ended, another one with the pieces that were ready and are not done."""
-    while fleet.revive(target):
-        for (other, piece), cell in cells.items():
-            if other == target and piece == before:
+def _bring_back(pool: WorkerPool, cells: _Cells, target: Target, before: PartKey | None = None) -> None:
+    """Where the worker has ended, another one with the parts that were ready and are not done."""
+    while pool.revive(target):
+        for (other, part), cell in cells.items():
+            if other == target and part == before:
                 break
             if other == target and not cell.done:
-                _note_prepared(cell, fleet.prepare(target, piece))
+                _note_prepared(cell, pool.prepare(target, part))
 
 
 def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
@@ -294,12 +296,12 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
         max_abs_err=answer.max_abs_err, max_rel_err=answer.max_rel_err,
         rms_rel_err=answer.rms_rel_err,
     )  # fmt: skip
-    if wrong := how_wrong(answer, cell.timing.target.dtype, cell.timing.part):
-        cell.timing = replace(cell.timing, status="wrong", reason=wrong)
+    if reason := how_wrong(answer, cell.timing.target.dtype, cell.timing.part):
+        cell.timing = replace(cell.timing, status="mismatch", reason=reason)
 
 
 def _sample(
-    plan: Plan, fleet: Fleet, cells: _Cells, watcher: Watcher, before_round: Callable[[], None]
+    plan: BenchPlan, pool: WorkerPool, cells: _Cells, callbacks: Callbacks, before_round: Callable[[], None]
 ) -> None:
     chance = random.Random(0)
     end = perf_counter() + plan.budget_s
@@ -310,38 +312,38 @@ def _sample(
     allowance = _LAUNCH_SHARE * plan.budget_s / max(1, len(_open(cells)))
     seconds = min(max(_LEAST_BURST_S, share), _MOST_BURST_S)
 
-    def hear(what: str) -> None:
+    def report_progress(what: str) -> None:
         left = max(0.0, end - perf_counter())
-        watcher.hear(Progress(what, 1 - left / plan.budget_s, left))
+        callbacks.on_progress(Progress(what, 1 - left / plan.budget_s, left))
 
     while perf_counter() < end and (open_cells := _open_cells(cells)):
         for target in _open(cells):
-            launches = 1 + int(allowance / fleet.launch_s[target])
+            launches = 1 + int(allowance / pool.launch_s[target])
             if launched[target] < launches and round_number >= launched[target] * _rounds_each(launches):
                 launched[target] += 1
-                hear(f"restarting {called[target]}")
-                _relaunch(fleet, cells, target)
+                report_progress(f"restarting {called[target]}")
+                _relaunch(pool, cells, target)
         round_number += 1
         paused = perf_counter()
         before_round()
         end += perf_counter() - paused
         chance.shuffle(open_cells)
-        for target, piece in open_cells:
+        for target, part in open_cells:
             if perf_counter() >= end and round_number > 1:  # everything has one burst
                 break
-            if cells[target, piece].done:  # its worker has gone meanwhile
+            if cells[target, part].done:  # its worker has gone meanwhile
                 continue
-            hear(f"round {round_number}: {_named(piece)} on {called[target]}")
-            _note_burst(cells[target, piece], fleet.ask(target, Sample(piece, seconds), Burst))
-            if fleet.is_lost(target):
-                _bring_back(fleet, cells, target)
-            if cells[target, piece].done:
-                watcher.store(_timings(cells))
-        watcher.store(_timings(cells))
+            report_progress(f"round {round_number}: {_named(part)} on {called[target]}")
+            _note_burst(cells[target, part], pool.ask(target, Sample(part, seconds), Burst))
+            if pool.is_lost(target):
+                _bring_back(pool, cells, target)
+            if cells[target, part].done:
+                callbacks.on_update(_timings(cells))
+        callbacks.on_update(_timings(cells))
     for cell in cells.values():
         if not cell.done:
             _close(cell, "budget")
-    watcher.store(_timings(cells))
+    callbacks.on_update(_timings(cells))
 
 
 def _rounds_each(launches: int) -> int:
@@ -349,13 +351,13 @@ def _rounds_each(launches: int) -> int:
     return max(_LAUNCH_ROUNDS, ceil(_ROUNDS / launches))
 
 
-def _relaunch(fleet: Fleet, cells: _Cells, target: Target) -> None:
+def _relaunch(pool: WorkerPool, cells: _Cells, target: Target) -> None:
     """Go on in a new process: one keeps its memory layout, and with it a part of its speed, for life."""
-    if failed := fleet.relaunch(target):
+    if failed := pool.relaunch(target):
         _fail(cells, target, failed)
-    for piece in _pieces_of(cells, target):
-        if not cells[target, piece].done:  # its worker has gone meanwhile
-            _prepare(fleet, cells, target, piece)
+    for part in _parts_of(cells, target):
+        if not cells[target, part].done:  # its worker has gone meanwhile
+            _prepare(pool, cells, target, part)
 
 
 def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:
@@ -365,8 +367,8 @@ def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:
     cell.launches[-1].append(answer)
     _keep_bursts(cell, "")
     summary = cell.timing.summary
-    if summary and summary.interval <= STEADY and not cell.timing.contended:
-        _close(cell, "steady")
+    if summary and summary.interval <= CONVERGED and not cell.timing.contended:
+        _close(cell, "converged")
 
 
 def _close(cell: _Cell, stopped: Stopped) -> None:

@@ -29,16 +29,16 @@ TOLERANCES: Final[dict[Dtype, Tolerance]] = {
 ranges to fit the bulk. An output of zeros is 1 off."""
 
 
-def how_wrong(found: Prepared, dtype: Dtype, part: str) -> str:
+def how_wrong(prepared: Prepared, dtype: Dtype, part: str) -> str:
     """Return what is wrong with the output of a part, or ""."""
     allowed = TOLERANCES[dtype]
     rms = allowed.net_rms if part == NET else allowed.rms
-    if found.max_rel_err is None or found.rms_rel_err is None:
+    if prepared.max_rel_err is None or prepared.rms_rel_err is None:
         return "its output is not finite where PyTorch's is"
-    if found.max_rel_err > allowed.largest:
-        what, limit, to = found.max_rel_err, allowed.largest, "largest magnitude"
-    elif found.rms_rel_err > rms:
-        what, limit, to = found.rms_rel_err, rms, "root mean square"
+    if prepared.max_rel_err > allowed.largest:
+        what, limit, to = prepared.max_rel_err, allowed.largest, "largest magnitude"
+    elif prepared.rms_rel_err > rms:
+        what, limit, to = prepared.rms_rel_err, rms, "root mean square"
     else:
         return ""
     return f"its output is {what:.2g} off PyTorch's, relative to its {to} ({limit:g} allowed)"

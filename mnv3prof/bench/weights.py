@@ -13,9 +13,9 @@ import msgspec
 from ..graph.errors import InputError
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.table import Table
+from ..record.atomic import read_file
 from ..record.read import decode
 from ..record.run import Weights
-from ..record.whole import read_file
 
 if TYPE_CHECKING:
     from torch import Tensor

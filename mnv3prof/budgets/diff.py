@@ -181,8 +181,8 @@ def _alignment_notes(old: Found, new: Found) -> Iterator[str]:
     """Name the measured parts without a counterpart in the other network."""
     for variant in [name for name in old.subjects if name in new.subjects]:
         parts = _counterparts(old, new, variant)
-        for which, found, compared in (("old", old, parts.values()), ("new", new, parts.keys())):
-            timed = timings_by_part(found.run, variant) if found.run else {}
+        for which, side, compared in (("old", old, parts.values()), ("new", new, parts.keys())):
+            timed = timings_by_part(side.run, variant) if side.run else {}
             alone = [part for part, timings in timed.items() if timings and part not in compared]
             if alone:
                 of = f"the {which} network" + (f" {variant}" if variant else "")

@@ -26,11 +26,11 @@ def diff_document(diff: Diff) -> dict[str, Any]:
     }
 
 
-def gate_document(found: Found, baseline: Found | None, judged: Sequence[Judgement]) -> dict[str, Any]:
+def gate_document(checked: Found, baseline: Found | None, judged: Sequence[Judgement]) -> dict[str, Any]:
     """Return what was checked, and the verdict on each budget with limit, value and margin."""
     return {
         "schema": SCHEMA,
-        "checked": _found(found),
+        "checked": _found(checked),
         "baseline": baseline and _found(baseline),
         "passed": all(each.breach != "error" for each in judged),
         "verdicts": [

@@ -8,7 +8,7 @@ from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Peak, arena, peaks
 from ..graph.graph import Graph
 from ..graph.once import once
-from ..record.run import Run, Subject, twins
+from ..record.run import Run, Subject, identical_blocks
 from ..record.target import Target
 from ..record.timing import Timing
 
@@ -91,7 +91,7 @@ def timings_by_part(run: Run, variant: str = "") -> dict[str, list[Timing]]:
     Parts are the blocks, the whole network, and the modules that were timed by path.
     """
     ours = [timing for timing in run.timings if timing.variant == variant]
-    measured = {**twins(run.subjects[variant].graph)}
+    measured = {**identical_blocks(run.subjects[variant].graph)}
     measured |= {timing.part: timing.part for timing in ours if timing.part not in measured}
     return {part: [t for t in ours if t.part == first] for part, first in measured.items()}
 

@@ -20,7 +20,7 @@ _MOST_LISTED: Final = 3
 _Size = tuple[Dtype, int]
 """The dtype and batch on which bytes depend."""
 
-Status = Literal["within", "exceeded", "not measured", "not comparable"]
+BudgetStatus = Literal["within", "exceeded", "not measured", "not comparable"]
 
 
 class Spender(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     budget: Budget
     unit: Unit
-    status: Status
+    status: BudgetStatus
     target: Target | None = None
     baseline_target: Target | None = None
     dtype: Dtype | None = None
@@ -88,7 +88,7 @@ def _named_size(dtype: Dtype | None, batch: int | None) -> str:
     return ", ".join([*([dtype] if dtype else []), *([f"batch {batch}"] if batch else [])])
 
 
-def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tuple[Judgement, ...]:
+def judge(budgets: Iterable[Budget], checked: Found, baseline: Found | None) -> tuple[Judgement, ...]:
     """Check every budget; a latency at each target that it was measured at.
 
     A relative budget needs the baseline.
@@ -96,40 +96,40 @@ def judge(budgets: Iterable[Budget], found: Found, baseline: Found | None) -> tu
     judged: list[Judgement] = []
     for budget in budgets:
         if budget.name.startswith(LATENCY):
-            judged += _judge_times(budget, found, baseline)
+            judged += _judge_times(budget, checked, baseline)
         else:
-            sizes = _sizes(budget, found)
-            judged += [_judge_figure(budget, size, len(sizes) > 1, found, baseline) for size in sizes]
+            sizes = _sizes(budget, checked)
+            judged += [_judge_figure(budget, size, len(sizes) > 1, checked, baseline) for size in sizes]
     return tuple(judged)
 
 
-def _sizes(budget: Budget, found: Found) -> list[_Size]:
+def _sizes(budget: Budget, checked: Found) -> list[_Size]:
     """Return the (dtype, batch) pairs to check a metric at: the budget's, or all measured ones."""
     if budget.dtype:
-        return [(budget.dtype, found.batch)]
+        return [(budget.dtype, checked.batch)]
     if unit_of(budget.name) != "bytes":
-        return [(found.dtype, found.batch)]
+        return [(checked.dtype, checked.batch)]
     if budget.name.startswith(("peak.", "arena")):
-        return list(found.sizes)
-    return list({dtype: (dtype, batch) for dtype, batch in reversed(found.sizes)}.values())[::-1]
+        return list(checked.sizes)
+    return list({dtype: (dtype, batch) for dtype, batch in reversed(checked.sizes)}.values())[::-1]
 
 
-def _baseline_size(size: _Size, budget: Budget, found: Found, baseline: Found) -> _Size:
+def _baseline_size(size: _Size, budget: Budget, checked: Found, baseline: Found) -> _Size:
     """Return the (dtype, batch) of a baseline's metric: a measured one; for a table, `size`."""
     if baseline.run is None or size in baseline.sizes:
         return size
     if budget.dtype:
         return budget.dtype, baseline.batch
-    pairs = paired(targets_of(baseline.run), targets_of(found.run)).pairs
+    pairs = paired(targets_of(baseline.run), targets_of(checked.run)).pairs
     compared = ((old.dtype, old.batch) for new, old in pairs.items() if (new.dtype, new.batch) == size)
     return next(compared, baseline.sizes[0])
 
 
 def _judge_figure(
-    budget: Budget, size: _Size, several: bool, found: Found, baseline: Found | None
+    budget: Budget, size: _Size, several: bool, checked: Found, baseline: Found | None
 ) -> Judgement:  # fmt: skip
     """several: True if the budget is checked at other sizes too."""
-    new = figures(found.subject.graph, *size)[budget.name]
+    new = figures(checked.subject.graph, *size)[budget.name]
     dtype, batch = size if several else (budget.dtype, None)
     judgement = Judgement(
         budget=budget, unit=new.unit, status="within", dtype=dtype, batch=batch, limit=budget.limit,
@@ -137,7 +137,7 @@ def _judge_figure(
     )  # fmt: skip
     known: Mapping[str, int] = {}
     if budget.change is not None and baseline is not None:
-        was = _baseline_size(size, budget, found, baseline)
+        was = _baseline_size(size, budget, checked, baseline)
         old = figures(baseline.subject.graph, *was)[budget.name]
         if old.value is None:
             return replace(judgement, status="not measured", reason=new.reason or old.reason)
@@ -147,30 +147,30 @@ def _judge_figure(
             judgement = replace(
                 judgement, dtype=size[0], batch=size[1], baseline_dtype=was[0], baseline_batch=was[1]
             )
-        same = aligned(baseline.subject.graph, found.subject.graph)
+        same = aligned(baseline.subject.graph, checked.subject.graph)
         known = {block: old.blocks[name] for block, name in same.items() if name in old.blocks}
     if new.value is None or (new.reason and new.value <= (judgement.limit or 0)):
         return replace(judgement, status="not measured", reason=new.reason)
     return _limited(judgement, new.blocks, known)
 
 
-def _judge_times(budget: Budget, found: Found, baseline: Found | None) -> list[Judgement]:
+def _judge_times(budget: Budget, checked: Found, baseline: Found | None) -> list[Judgement]:
     backend = budget.name.removeprefix(LATENCY)
-    timings, reason = _of_backend(found, backend, budget)
+    timings, reason = _of_backend(checked, backend, budget)
     if not timings:
         return [_judgement(budget, None, "not measured", reason)]
-    return [_judge_time(budget, timing, found, baseline) for timing in timings]
+    return [_judge_time(budget, timing, checked, baseline) for timing in timings]
 
 
-def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | None) -> Judgement:
+def _judge_time(budget: Budget, new: Timing, checked: Found, baseline: Found | None) -> Judgement:
     if new.seconds is None:
         return _judgement(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
-        return _limited(_judgement(budget, new), _blocks(found, new), {})
+        return _limited(_judgement(budget, new), _blocks(checked, new), {})
     before, reason = _of_backend(baseline, new.target.backend, budget)
-    pairs = paired(targets_of(baseline.run), targets_of(found.run)).pairs
+    pairs = paired(targets_of(baseline.run), targets_of(checked.run)).pairs
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
-    if old is None or baseline.run is None or found.run is None:
+    if old is None or baseline.run is None or checked.run is None:
         why = reason or f"{baseline.source} was not measured at {new.target.settings} on {new.target.backend}"
         return _judgement(budget, new, "not measured", why)
     if old.seconds is None:
@@ -179,7 +179,7 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
     base = scale * old.seconds
     limit = base * float(1 + budget.change)
     judgement = replace(_judgement(budget, new), limit=limit, baseline=base, baseline_target=old.target)
-    moved = compare(old, new, baseline.run, found.run)
+    moved = compare(old, new, baseline.run, checked.run)
     if moved.low is None:
         return replace(judgement, status="not comparable", reason=moved.reason)
     how = "" if moved.clock == "wall" else f"by {moved.clock} time, "
@@ -187,30 +187,30 @@ def _judge_time(budget: Budget, new: Timing, found: Found, baseline: Found | Non
         reason = f"not significant: {how}the change is {moved}" if new.seconds > limit else ""
         return replace(judgement, reason=reason)
     known = _blocks(baseline, old)
-    same = aligned(baseline.subject.graph, found.subject.graph)
+    same = aligned(baseline.subject.graph, checked.subject.graph)
     earlier = {block: scale * known[was] for block, was in same.items() if was in known}
-    spenders = _top(_blocks(found, new), new.seconds, earlier)
+    spenders = _top(_blocks(checked, new), new.seconds, earlier)
     reason = f"{how}the change is {moved}" if how else ""
     return replace(judgement, status="exceeded", reason=reason, spenders=spenders)
 
 
-def _of_backend(found: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:
+def _of_backend(checked: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:
     """Return the whole network's timings on `backend`, or the reason why there are none."""
-    if found.run is None:
-        return [], f"{found.source} is a table, which has no times; profile it and check the run"
-    ours = [t for t in found.run.timings if t.target.backend == backend and not t.variant]
+    if checked.run is None:
+        return [], f"{checked.source} is a table, which has no times; profile it and check the run"
+    ours = [t for t in checked.run.timings if t.target.backend == backend and not t.variant]
     whole = [t for t in ours if t.part == NET and budget.dtype in (None, t.target.dtype)]
     if whole:
         return whole, ""
     if not ours:
-        return [], f"{found.source} was not measured on {backend}"
+        return [], f"{checked.source} was not measured on {backend}"
     if not any(t.part == NET for t in ours):
-        return [], f"{found.source} has only parts on {backend}, not the whole network"
-    return [], f"{found.source} was not measured at {budget.dtype} on {backend}"
+        return [], f"{checked.source} has only parts on {backend}, not the whole network"
+    return [], f"{checked.source} was not measured at {budget.dtype} on {backend}"
 
 
 def _judgement(
-    budget: Budget, timing: Timing | None, status: Status = "within", reason: str = ""
+    budget: Budget, timing: Timing | None, status: BudgetStatus = "within", reason: str = ""
 ) -> Judgement:
     return Judgement(
         budget=budget, unit=unit_of(budget.name), status=status, target=timing.target if timing else None,
@@ -224,13 +224,13 @@ def _limited(judgement: Judgement, new: Mapping[str, float], old: Mapping[str, f
     return replace(judgement, status="exceeded", spenders=_top(new, judgement.value, old))
 
 
-def _blocks(found: Found, like: Timing) -> dict[str, float]:
+def _blocks(checked: Found, like: Timing) -> dict[str, float]:
     """Return each measured block's seconds per call on the target of `like`."""
-    if found.run is None:
+    if checked.run is None:
         return {}
     return {
         part: timing.seconds
-        for part, timings in timings_by_part(found.run).items()
+        for part, timings in timings_by_part(checked.run).items()
         for timing in timings
         if part != NET and timing.target == like.target
         if timing.seconds is not None

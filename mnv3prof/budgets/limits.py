@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, one_of, shown, suggestion
+from ..graph.errors import InputError, one_of, quote, suggestion
 from .figures import LATENCY, NAMES, unit_of
 from .units import parse_bytes, parse_change, parse_count, parse_seconds
 
@@ -67,18 +67,18 @@ def _known(name: str, where: str, backend_of: Callable[[str], str]) -> str:
     if name in NAMES:
         return name
     if not name.startswith(LATENCY):
-        raise InputError(f"{where}: the budget {shown(name)} is unknown; {suggestion(name, _NAMES)}")
+        raise InputError(f"{where}: the budget {quote(name)} is unknown; {suggestion(name, _NAMES)}")
     try:
         return LATENCY + backend_of(name.removeprefix(LATENCY))
     except InputError as error:
-        raise InputError(f"{where}, budget {shown(name)}: {error}") from None
+        raise InputError(f"{where}, budget {quote(name)}: {error}") from None
 
 
 def _budget(name: str, value: Any, where: str) -> Budget:
     table = value if isinstance(value, Mapping) else {"limit": value}
     for key in table:
         if key not in _KEYS:
-            raise InputError(f"{where}: the key {shown(key)} is unknown; {suggestion(key, _KEYS)}")
+            raise InputError(f"{where}: the key {quote(key)} is unknown; {suggestion(key, _KEYS)}")
     if "limit" not in table:
         raise InputError(f"{where}: the key limit is missing; expected a limit, or a table with one")
     level, dtype = table.get("level", "error"), table.get("dtype")
@@ -100,4 +100,4 @@ def _limited(budget: Budget, where: str) -> Budget:
 
 def _text(value: Any) -> str:
     """Return the limit as text; TOML may have an integer."""
-    return value.strip() if isinstance(value, str) else shown(value)
+    return value.strip() if isinstance(value, str) else quote(value)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Final
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 
 _BYTES: Final = {"": 1, "b": 1} | {
     prefix + rest: 2**power for prefix, power in (("k", 10), ("m", 20), ("g", 30)) for rest in ("", "b", "ib")
@@ -46,7 +46,7 @@ def parse_change(text: str, what: str) -> Fraction:
         if share > -1:
             return share
     expected = "a change with a sign, e.g. +5%, +0% or -2.5%"
-    raise InputError(f"{what}: {shown(text)} is not allowed; expected {expected}")
+    raise InputError(f"{what}: {quote(text)} is not allowed; expected {expected}")
 
 
 def _amount(
@@ -56,4 +56,4 @@ def _amount(
     match = re.fullmatch(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([a-zµμ]*)", text.strip().lower())
     if match and match[2] in units and fits(value := Fraction(match[1]) * units[match[2]]):
         return value
-    raise InputError(f"{what}: {shown(text)} is not allowed; expected {expected}")
+    raise InputError(f"{what}: {quote(text)} is not allowed; expected {expected}")

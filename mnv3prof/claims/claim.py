@@ -1,7 +1,7 @@
 """Claims of the article, one file of cases/ per claim or family of claims.
 
 A file defines CLAIMS and judge(evidence), which returns findings. Timings that it needs are returned by
-timed(subject), trainings are listed in ARMS.
+timed(subject), trainings are listed in ABLATIONS.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from ..analysis.compare import Change
 from ..cost.counts import Dtype
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..mobilenetv3.table import Table
-from ..record.findings import Evidence, Finding, Series, Verdict
+from ..record.findings import ClaimVerdict, Evidence, Finding, Series
 from ..record.run import Subject
 from ..registry import stems
 from . import cases
@@ -33,7 +33,7 @@ class Claim(NamedTuple):
     source: str
 
 
-class Wish(NamedTuple):
+class TimingRequest(NamedTuple):
     """A part of a network to be timed. variant: name of the network; "" is the given one.
 
     compiled: priority in compiled PyTorch, whose parts take seconds to compile: 1 is first, 0 is never.
@@ -46,7 +46,7 @@ class Wish(NamedTuple):
     compiled: int = 0
 
 
-class Arm(NamedTuple):
+class Ablation(NamedTuple):
     """A training. change: to the network; recipe: fields that differ from the article's.
 
     quantised: also measure the accuracy in 8 bits.
@@ -58,8 +58,8 @@ class Arm(NamedTuple):
     quantised: bool = False
 
 
-class Tried(Protocol):
-    """A file of cases/; it may also have `timed` and `ARMS`."""
+class ClaimFamily(Protocol):
+    """A file of cases/; it may also have `timed` and `ABLATIONS`."""
 
     CLAIMS: tuple[Claim, ...]
 
@@ -67,7 +67,7 @@ class Tried(Protocol):
         """Return the findings in the order in which they are shown."""
 
 
-def families() -> tuple[Tried, ...]:
+def families() -> tuple[ClaimFamily, ...]:
     """Return the files of cases/ in the order of their claims."""
     found: list[Any] = [import_module(f".{stem}", cases.__name__) for stem in stems(cases.__file__)]
     return tuple(sorted(found, key=lambda family: place(family.CLAIMS[0].id)))
@@ -79,12 +79,12 @@ def claims() -> tuple[Claim, ...]:
     return tuple(sorted(every, key=lambda claim: place(claim.id)))
 
 
-def chosen(names: tuple[str, ...]) -> tuple[Tried, ...]:
+def chosen(names: tuple[str, ...]) -> tuple[ClaimFamily, ...]:
     """Return the families of the claims `names`, by default all. Raises InputError for an unknown name."""
     known = [claim.id for claim in claims()]
     for name in names:
         if name not in known:
-            raise InputError(f"claims: {shown(name)} is not a claim; expected {', '.join(known)}")
+            raise InputError(f"claims: {quote(name)} is not a claim; expected {', '.join(known)}")
     wanted = set(names or known)
     return tuple(family for family in families() if wanted & {claim.id for claim in family.CLAIMS})
 
@@ -96,19 +96,19 @@ def judge(evidence: Evidence, names: tuple[str, ...] = ()) -> tuple[Finding, ...
     return tuple(sorted(wanted, key=lambda finding: place(finding.claim)))
 
 
-def wishes(subject: Subject, names: tuple[str, ...] = ()) -> tuple[Wish, ...]:
+def timing_requests(subject: Subject, names: tuple[str, ...] = ()) -> tuple[TimingRequest, ...]:
     """Return what is to be timed: the first of each family before any second."""
     lists = [getattr(family, "timed", lambda _: ())(subject) for family in chosen(names)]
-    return tuple(wish for round_ in zip_longest(*lists) for wish in round_ if wish is not None)
+    return tuple(request for round_ in zip_longest(*lists) for request in round_ if request is not None)
 
 
-def arms(names: tuple[str, ...] = ()) -> tuple[Arm, ...]:
+def ablations(names: tuple[str, ...] = ()) -> tuple[Ablation, ...]:
     """Return what is to be trained, each training once; the article's own recipe first."""
-    by_name: dict[str, Arm] = {}
+    by_name: dict[str, Ablation] = {}
     for family in chosen(names):
-        for arm in getattr(family, "ARMS", ()):
-            known = by_name.get(arm.name, arm)
-            by_name[arm.name] = arm._replace(quantised=arm.quantised or known.quantised)
+        for ablation in getattr(family, "ABLATIONS", ()):
+            known = by_name.get(ablation.name, ablation)
+            by_name[ablation.name] = ablation._replace(quantised=ablation.quantised or known.quantised)
     return tuple(by_name.values())
 
 
@@ -118,7 +118,7 @@ def place(claim: str) -> tuple[str, int]:
 
 
 def finding(
-    claim: Claim, verdict: Verdict, *, found: str = "", how: str, why: str = "",
+    claim: Claim, verdict: ClaimVerdict, *, found: str = "", how: str, why: str = "",
     working: tuple[str, ...] = (), series: tuple[Series, ...] = (), sentence: str = "", rule: str = "",
 ) -> Finding:  # fmt: skip
     """Make a finding on `claim`. sentence: the statement that is judged, by default the claim's."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ..analysis.compare import MARGIN, Change, compare, compare_sums
-from ..record.findings import Evidence, Measured, Verdict
+from ..record.findings import ClaimVerdict, Evidence, Measured
 
 FASTER: Final = (
     f"holds if all of the 95 % interval is faster by more than {MARGIN:.0%}; does not hold if none of it "
@@ -66,7 +66,7 @@ def is_slower(change: Change) -> bool | None:
     return at_least(change, 1 + MARGIN)
 
 
-def overall(outcomes: Mapping[str, bool | None]) -> tuple[Verdict, str]:
+def overall(outcomes: Mapping[str, bool | None]) -> tuple[ClaimVerdict, str]:
     """Return one verdict over outcomes by place; None, which is hidden by noise, does not count."""
     clear = {where: outcome for where, outcome in outcomes.items() if outcome is not None}
     hidden = ", ".join(where for where in outcomes if where not in clear)
@@ -83,7 +83,7 @@ def overall(outcomes: Mapping[str, bool | None]) -> tuple[Verdict, str]:
     return "holds if", f"{where}; {noise}" if noise else where
 
 
-def on_a_mobile_chip(verdict: Verdict, why: str, evidence: Evidence) -> tuple[Verdict, str]:
+def on_a_mobile_chip(verdict: ClaimVerdict, why: str, evidence: Evidence) -> tuple[ClaimVerdict, str]:
     """Return the verdict on a claim about mobile CPUs: not testable if no mobile CPU was measured."""
     if verdict in ("no evidence", "hidden by noise") or _is_mobile(evidence):
         return verdict, why

@@ -11,13 +11,13 @@ from ..bench.schedule import Progress
 from ..cost.counts import Dtype
 from ..record.run import Run, Subject
 from ..record.target import Target
-from .claim import Wish
+from .claim import TimingRequest
 
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
 """Default backends; the one that takes longest to load is last."""
 
 
-class _Stage(NamedTuple):
+class _RunShare(NamedTuple):
     """Timings of one run. sampled: share of the time budget; ready: share of the remaining load time."""
 
     dtype: Dtype
@@ -26,17 +26,17 @@ class _Stage(NamedTuple):
     ready: float
 
 
-_STAGES: Final = (
-    _Stage("fp32", compiled=False, sampled=0.55, ready=0.45),
-    _Stage("int8", compiled=False, sampled=0.2, ready=0.35),
-    _Stage("fp32", compiled=True, sampled=0.25, ready=1.0),
+_RUN_SHARES: Final = (
+    _RunShare("fp32", compiled=False, sampled=0.55, ready=0.45),
+    _RunShare("int8", compiled=False, sampled=0.2, ready=0.35),
+    _RunShare("fp32", compiled=True, sampled=0.25, ready=1.0),
 )
 _READY_S: Final = 100.0
 """Limit of conversion and load time, so that a measurement of one minute ends within three."""
 _READY_LEAST: Final = 10.0
 
 
-class Measuring(NamedTuple):
+class MeasureOptions(NamedTuple):
     """How to measure. folder: of the cache; None for a temporary one."""
 
     backends: tuple[str, ...]
@@ -47,58 +47,63 @@ class Measuring(NamedTuple):
 
 def measure(
     subject: Subject,
-    wishes: Sequence[Wish],
-    how: Measuring,
-    hear: Callable[[Progress], None] = lambda _: None,
+    requests: Sequence[TimingRequest],
+    how: MeasureOptions,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[Run, ...]:
     """Return a run for each dtype that is wanted and supported, and one of compiled PyTorch."""
     runs: list[Run] = []
     left = _READY_S
-    for stage in _STAGES:
-        wanted = _wanted(wishes, stage)
-        takes = tuple(name for name in _backends(how, stage) if stage.dtype in backend(name).DTYPES)
+    for share in _RUN_SHARES:
+        wanted = _wanted(requests, share)
+        takes = tuple(name for name in _backends(how, share) if share.dtype in backend(name).DTYPES)
         if wanted and takes:
             begin = monotonic()
-            ready_s, sampled_s = max(_READY_LEAST, stage.ready * left), stage.sampled * how.budget_s
+            ready_s, sampled_s = max(_READY_LEAST, share.ready * left), share.sampled * how.budget_s
             runs.append(
-                profile(_request(subject, wanted, takes, stage.dtype, how, sampled_s, ready_s), hear=hear)
+                profile(
+                    _request(subject, wanted, takes, share.dtype, how, sampled_s, ready_s),
+                    on_progress=on_progress,
+                )
             )
             left -= monotonic() - begin - sampled_s
     return tuple(runs)
 
 
-def targets(wishes: Sequence[Wish], how: Measuring) -> list[Target]:
-    """Return the targets of `wishes`, available or not."""
+def targets(requests: Sequence[TimingRequest], how: MeasureOptions) -> list[Target]:
+    """Return the targets of `requests`, available or not."""
     return [
-        Target(backend=name, dtype=stage.dtype, threads=how.threads)
-        for stage in _STAGES
-        if _wanted(wishes, stage)
-        for name in _backends(how, stage)
+        Target(backend=name, dtype=share.dtype, threads=how.threads)
+        for share in _RUN_SHARES
+        if _wanted(requests, share)
+        for name in _backends(how, share)
     ]
 
 
-def _wanted(wishes: Sequence[Wish], stage: _Stage) -> list[Wish]:
-    """Return the wishes of a stage, compiled ones by priority."""
-    wanted = [wish for wish in wishes if stage.dtype in wish.dtypes]
-    if stage.compiled:
-        return sorted((wish for wish in wanted if wish.compiled), key=lambda wish: wish.compiled)
+def _wanted(requests: Sequence[TimingRequest], share: _RunShare) -> list[TimingRequest]:
+    """Return the requests of a run, compiled ones by priority."""
+    wanted = [request for request in requests if share.dtype in request.dtypes]
+    if share.compiled:
+        return sorted(
+            (request for request in wanted if request.compiled), key=lambda request: request.compiled
+        )
     return wanted
 
 
-def _backends(how: Measuring, stage: _Stage) -> list[str]:
-    """Return the backends of a stage; those that compile have their own."""
-    return [name for name in how.backends if stage.compiled == compiles(name)]
+def _backends(how: MeasureOptions, share: _RunShare) -> list[str]:
+    """Return the backends of a run; those that compile have their own."""
+    return [name for name in how.backends if share.compiled == compiles(name)]
 
 
 def _request(
-    subject: Subject, wishes: Sequence[Wish], backends: tuple[str, ...], dtype: Dtype, how: Measuring,
-    sampled_s: float, ready_s: float,
+    subject: Subject, requests: Sequence[TimingRequest], backends: tuple[str, ...], dtype: Dtype,
+    how: MeasureOptions, sampled_s: float, ready_s: float,
 ) -> Request:  # fmt: skip
     subjects: dict[str, Subject] = {"": subject}
     parts: dict[str, dict[str, None]] = {"": {}}
-    for wish in wishes:
-        subjects.setdefault(wish.variant, wish.subject)
-        parts.setdefault(wish.variant, {})[wish.part] = None
+    for request in requests:
+        subjects.setdefault(request.variant, request.subject)
+        parts.setdefault(request.variant, {})[request.part] = None
     return Request(
         subjects, {variant: tuple(names) for variant, names in parts.items()},
         tuple(Target(backend=name, dtype=dtype, threads=how.threads) for name in backends),

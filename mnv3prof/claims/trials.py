@@ -17,7 +17,7 @@ from ..mobilenetv3.files import preset
 from ..mobilenetv3.table import Table
 from ..mobilenetv3.variants import vary
 from ..record.findings import Trial
-from .claim import Arm
+from .claim import Ablation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,27 +37,27 @@ _QUANTISING_S: Final = 15.0
 _BATCH: Final = 32
 _CALIBRATION_IMAGES: Final = 320
 
-Hear = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
-class Plan(NamedTuple):
+class AblationPlan(NamedTuple):
     """What to train. epochs: at most; fewer if all trainings would take longer than limit_s."""
 
-    arms: tuple[Arm, ...]
+    ablations: tuple[Ablation, ...]
     seeds: int = 3
     epochs: int = 40
     threads: int = 1
     limit_s: float = LIMIT_S
 
 
-class Trained(NamedTuple):
+class AblationResult(NamedTuple):
     """All trainings, with the earlier ones. interrupted: by the user."""
 
     trials: tuple[Trial, ...]
     interrupted: bool = False
 
 
-def network() -> Table:
+def trained_table() -> Table:
     """Return the table that is trained: Small at width 0.35, for ten classes.
 
     Batch norm's momentum is PyTorch's 0.1: an epoch of digits has 23 steps, in which the paper's 0.01
@@ -66,53 +66,56 @@ def network() -> Table:
     return replace(vary(preset("small"), width=0.35, classes=10), bn_momentum=0.1)
 
 
-def train_arms(
-    plan: Plan, known: Sequence[Trial] = (), hear: Hear = lambda _: None,
-    store: Callable[[tuple[Trial, ...]], None] = lambda _: None,
-) -> Trained:  # fmt: skip
-    """Train every arm with every seed that is not in `known`; call `store` with all trainings after each.
+def train_ablations(
+    plan: AblationPlan, known: Sequence[Trial] = (), on_progress: OnProgress = lambda _: None,
+    on_update: Callable[[tuple[Trial, ...]], None] = lambda _: None,
+) -> AblationResult:  # fmt: skip
+    """Train every ablation with every seed that is not in `known`.
 
-    An interrupt or the limit ends the training. Trainings that are resumed keep their number of epochs.
+    on_update: called with all trainings after each. An interrupt or the limit ends the training.
+    Trainings that are resumed keep their number of epochs.
     """
     from ..train.data import digits
 
     begin = monotonic()
     done = list(known)
     wanted = [
-        (arm, seed)
+        (ablation, seed)
         for seed in range(plan.seeds)
-        for arm in plan.arms
-        if not any((t.arm, t.seed) == (arm.name, seed) for t in known)
+        for ablation in plan.ablations
+        if not any((t.ablation, t.seed) == (ablation.name, seed) for t in known)
     ]
     if not wanted:
-        return Trained(tuple(done))
+        return AblationResult(tuple(done))
     try:
         data = digits(INPUT)
-        epochs = known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, hear))
-        for number, (arm, seed) in enumerate(wanted, 1):
+        epochs = (
+            known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, on_progress))
+        )
+        for number, (ablation, seed) in enumerate(wanted, 1):
             if monotonic() - begin > plan.limit_s - (done[-1].seconds if done else 0.0):
                 break
-            what = f"training {number} of {len(wanted)}: {arm.name}, seed {seed}"
-            done.append(_trial(arm, seed, epochs, plan.threads, data, _prefixed(what, hear)))
-            store(tuple(done))
+            what = f"training {number} of {len(wanted)}: {ablation.name}, seed {seed}"
+            done.append(_trial(ablation, seed, epochs, plan.threads, data, _prefixed(what, on_progress)))
+            on_update(tuple(done))
     except KeyboardInterrupt:
-        return Trained(tuple(done), interrupted=True)
-    return Trained(tuple(done))
+        return AblationResult(tuple(done), interrupted=True)
+    return AblationResult(tuple(done))
 
 
-def affordable(plan: Plan, wanted: Sequence[tuple[Arm, int]], epoch_s: float) -> int:
+def affordable(plan: AblationPlan, wanted: Sequence[tuple[Ablation, int]], epoch_s: float) -> int:
     """Return how many epochs of `epoch_s` seconds fit into the limit per training, at least 1."""
-    quantising = _QUANTISING_S * sum(arm.quantised for arm, _ in wanted)
+    quantising = _QUANTISING_S * sum(ablation.quantised for ablation, _ in wanted)
     left = max(0.0, _PLANNED * plan.limit_s - quantising)
     return max(1, min(plan.epochs, int(left / epoch_s / len(wanted))))
 
 
-def _prefixed(what: str, hear: Hear) -> Hear:
-    return lambda progress: hear(progress._replace(what=f"{what}, {progress.what}"))
+def _prefixed(what: str, on_progress: OnProgress) -> OnProgress:
+    return lambda progress: on_progress(progress._replace(what=f"{what}, {progress.what}"))
 
 
-def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
-    """Return the article's recipe with the arm's change, without AutoAugment, which doubles the time."""
+def recipe_of(ablation: Ablation, seed: int, epochs: int, threads: int) -> "Recipe":
+    """Return the article's recipe with the ablation's change, without AutoAugment, which doubles the time."""
     import msgspec
 
     from ..train.recipe import Recipe
@@ -121,31 +124,34 @@ def recipe_of(arm: Arm, seed: int, epochs: int, threads: int) -> "Recipe":
         "epochs": epochs, "warmup_epochs": min(_WARMUP, epochs // 4), "autoaugment": False, "seed": seed,
         "threads": threads,
     }  # fmt: skip
-    return msgspec.convert({**article, **arm.recipe}, Recipe)
+    return msgspec.convert({**article, **ablation.recipe}, Recipe)
 
 
-def _seconds_an_epoch(plan: Plan, data: "Data", hear: Hear) -> float:
+def _seconds_an_epoch(plan: AblationPlan, data: "Data", on_progress: OnProgress) -> float:
     """Return the shortest of two epochs; the first includes warm-up."""
     from ..train.recipe import train
 
-    recipe = recipe_of(plan.arms[0], 0, 2, plan.threads)
-    trained = train(network(), data, recipe, hear=_prefixed("timing an epoch", hear))
+    recipe = recipe_of(plan.ablations[0], 0, 2, plan.threads)
+    trained = train(trained_table(), data, recipe, on_progress=_prefixed("timing an epoch", on_progress))
     return min(epoch.seconds for epoch in trained.history)
 
 
-def _trial(arm: Arm, seed: int, epochs: int, threads: int, data: "Data", hear: Hear) -> Trial:
+def _trial(
+    ablation: Ablation, seed: int, epochs: int, threads: int, data: "Data", on_progress: OnProgress
+) -> Trial:
     from ..train.recipe import train
 
     begin = monotonic()
-    table = arm.change(network())
-    trained = train(table, data, recipe_of(arm, seed, epochs, threads), hear=hear)
+    table = ablation.change(trained_table())
+    trained = train(table, data, recipe_of(ablation, seed, epochs, threads), on_progress=on_progress)
     int8, reason = None, trained.stopped
-    if arm.quantised and not reason:
-        hear(Progress("in 8 bits"))
+    if ablation.quantised and not reason:
+        on_progress(Progress("in 8 bits"))
         int8, reason = in_8_bits(trained.model, data)
     return Trial(
-        arm=arm.name, seed=seed, data=data.name, network=f"{network().name} at {INPUT[0]}×{INPUT[1]}",
-        epochs=epochs, int8=int8, held=len(data.held_labels), seconds=monotonic() - begin, reason=reason,
+        ablation=ablation.name, seed=seed, data=data.name, epochs=epochs, int8=int8,
+        network=f"{trained_table().name} at {INPUT[0]}×{INPUT[1]}",
+        held=len(data.held_labels), seconds=monotonic() - begin, reason=reason,
         accuracy=trained.accuracy if isfinite(trained.accuracy) and not trained.stopped else None,
     )  # fmt: skip
 
@@ -158,7 +164,7 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
     import torch
 
     from ..bench.backends import usable
-    from ..bench.formats import Part, form
+    from ..bench.formats import Part, get_format
 
     if not (onnxruntime := usable("onnxruntime")).ok:
         return None, onnxruntime.reason
@@ -168,7 +174,7 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
     with torch.no_grad(), _silence(), tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
         part = Part("net", model, given, model(given), data.train_images[chosen])
         try:
-            file = form("onnx").convert(part, "int8", Path(folder))
+            file = get_format("onnx").convert(part, "int8", Path(folder))
             return _accuracy(file, data), ""
         except Exception as error:  # converters raise anything
             first = next(iter(str(error).splitlines()), "")

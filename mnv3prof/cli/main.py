@@ -11,7 +11,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from ..graph.errors import InputError, one_line, shown, suggestion
+from ..graph.errors import InputError, one_line, quote, suggestion
 from ..registry import stems
 from . import commands
 from .streams import STANDARD_OUTPUT, buffer_standard_output, discard, say
@@ -109,7 +109,7 @@ def _run(arguments: list[str]) -> int:
 
     known = stems(commands.__file__)
     if arguments[0] not in known and not arguments[0].startswith("-"):
-        raise InputError(f"{shown(arguments[0])} is not a command; {suggestion(arguments[0], known)}")
+        raise InputError(f"{quote(arguments[0])} is not a command; {suggestion(arguments[0], known)}")
     app = application((arguments[0],) if arguments[0] in known else known)
     try:
         code = app(arguments, prog_name="mnv3prof", standalone_mode=False)

@@ -123,7 +123,7 @@ def at_one_input(sources: Sequence[Source]) -> Iterator[tuple[Subject, ...]]:
         yield subjects if source.runs or size is None else tuple(replace(s, input=size) for s in subjects)
 
 
-class Checkpoint(msgspec.Struct, frozen=True):
+class WeightsOptions(msgspec.Struct, frozen=True):
     """The weights of the network."""
 
     weights: Annotated[
@@ -136,7 +136,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
         ),
     ] = None
 
-    def network(self, source: Source | None, settings: Settings) -> Subject:
+    def subject(self, source: Source | None, settings: Settings) -> Subject:
         """Return the network of `source` with the changes of `settings` and the weights of --weights.
 
         Without a source it is the checkpoint's network. The checkpoint's input replaces that of the source.

@@ -10,7 +10,7 @@ import typer
 from .. import bench
 from ..cost.counts import Dtype
 from ..device import runtimes
-from ..graph.errors import InputError, about, shown
+from ..graph.errors import InputError, about, quote
 from ..mobilenetv3.files import PRESETS
 from ..registry import file_names
 from ..source import Source, open_source
@@ -109,5 +109,5 @@ def in_range(value: int, option: str, low: int, high: int) -> None:
     """Raise InputError unless `low` ≤ `value` ≤ `high`."""
     if not low <= value <= high:
         raise InputError(
-            f"{option}: {shown(value)} is not allowed; expected an integer from {low:,} to {high:,}"
+            f"{option}: {quote(value)} is not allowed; expected an integer from {low:,} to {high:,}"
         )

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
 
-from ..graph.errors import InputError, shown
-from ..record.whole import replace_file, try_folder
+from ..graph.errors import InputError, quote
+from ..record.atomic import replace_file, try_folder
 from ..render.sheet import Sheet
 from .options import output_option
 from .streams import STANDARD_OUTPUT
@@ -47,7 +47,7 @@ class Output(Destination, frozen=True):
 
     def __post_init__(self) -> None:
         """Check suffix and folder before anything is computed."""
-        form_of(self)
+        output_format(self)
         if self.output is not None:
             check_writable(self.output)
 
@@ -62,11 +62,11 @@ class Result(msgspec.Struct, frozen=True):
 
 def emit(result: Result, output: Output) -> None:
     """Print the result, or write it to the output file."""
-    form = form_of(output)
-    if output.output is None and form == "table" and sys.stdout is not None:
+    chosen = output_format(output)
+    if output.output is None and chosen == "table" and sys.stdout is not None:
         _print(_terminal(result))
     else:
-        emit_text(_text(result, form), output.output)
+        emit_text(_text(result, chosen), output.output)
 
 
 def emit_text(text: str, path: Path | None) -> None:
@@ -81,7 +81,7 @@ def emit_text(text: str, path: Path | None) -> None:
         sys.stdout.buffer.flush()
 
 
-def form_of(output: Destination) -> Format:
+def output_format(output: Destination) -> Format:
     """Return --format, or the format of the file's suffix. Raises InputError."""
     path = output.output
     if path is not None and path.suffix.lower() == ".toml":
@@ -101,13 +101,13 @@ def chosen_format(requested: str | None, path: Path | None, suffixes: Mapping[st
     meant = suffixes.get(suffix)
     if meant and requested in (None, meant):
         return meant
-    known = shown(suffix)
+    known = quote(suffix)
     expected = f"expected {', '.join(suffixes)}"
     if requested is None:
         problem = f"the suffix {known} is unknown" if suffix else "has no suffix"
         raise InputError(f"{path}: {problem}; {expected}, or --format")
     if suffix and not (suffix == ".txt" and requested not in suffixes.values()):
-        own = [each for each, form in suffixes.items() if form == requested] or [".txt"]
+        own = [each for each, chosen in suffixes.items() if chosen == requested] or [".txt"]
         raise InputError(f"{path}: --format {requested} contradicts the suffix {known}; expected {own[0]}")
     return requested
 
@@ -120,16 +120,16 @@ def _takes_any(path: Path) -> bool:
         return False
 
 
-def _text(result: Result, form: Format) -> str:
-    if form == "json":
+def _text(result: Result, chosen: Format) -> str:
+    if chosen == "json":
         return msgspec.json.format(msgspec.json.encode(result.document()), indent=2).decode() + "\n"
-    if form == "table":
+    if chosen == "table":
         from ..render.terminal import to_terminal
 
         return to_terminal(result.sheets)
     from ..render.markdown import to_csv, to_markdown
 
-    if form == "md":
+    if chosen == "md":
         return to_markdown(result.sheets)
     return result.data if isinstance(result.data, str) else to_csv(result.data)
 

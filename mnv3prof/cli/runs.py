@@ -19,7 +19,7 @@ from ..show.latency import latency_sheets, samples_sheet
 from ..show.load import busy_sheets
 from ..show.operators import notes_sheets, operator_sheets
 from .interrupts import stopped, what_is_saved
-from .output import Output, Result, emit, form_of
+from .output import Output, Result, emit, output_format
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -77,16 +77,16 @@ def emit_run(
     sheets = (*busy_sheets(run), *before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     if not again and was_interrupted(run):
-        path = output.output if output.output and form_of(output) == "json" else saved
+        path = output.output if output.output and output_format(output) == "json" else saved
         raise stopped(what_is_saved(run.timings if tried is None else tried, path, resume))
     if failed(run.timings, tried):
         raise typer.Exit(1)
 
 
 def failed(timings: Sequence[Timing], tried: Sequence[Timing] | None = None) -> bool:
-    """True if an output is wrong, or if none of the tried timings (by default all) has a time."""
-    wrong = any(timing.status == "wrong" for timing in timings)
-    return wrong or nothing_timed(timings if tried is None else tried)
+    """True if an output is a mismatch, or if none of the tried timings (by default all) has a time."""
+    mismatch = any(timing.status == "mismatch" for timing in timings)
+    return mismatch or nothing_timed(timings if tried is None else tried)
 
 
 def nothing_timed(timings: Sequence[Timing]) -> bool:

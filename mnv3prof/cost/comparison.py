@@ -8,7 +8,7 @@ from .counts import Totals, count, subtotals, total
 from .memory import Arena, Peaks, arena, peaks
 
 
-class Network(msgspec.Struct, frozen=True):
+class NetworkCosts(msgspec.Struct, frozen=True):
     """A graph with its costs and memory at fp32, batch 1. blocks: totals by name."""
 
     graph: Graph
@@ -19,8 +19,8 @@ class Network(msgspec.Struct, frozen=True):
 
 
 @once
-def network(graph: Graph) -> Network:
+def network_costs(graph: Graph) -> NetworkCosts:
     """Count `graph` and plan its memory, at fp32, batch 1."""
     costs = count(graph)
     blocks = {block.name: block for block in subtotals(graph, costs)}
-    return Network(graph, total(costs), blocks, peaks(graph), arena(graph))
+    return NetworkCosts(graph, total(costs), blocks, peaks(graph), arena(graph))

@@ -48,7 +48,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     tool: str
     version: str | None
-    status: Literal["ok", "absent", "crashed"]
+    status: Literal["ok", "not available", "crashed"]
     reason: str = ""
     printed: int | None = None
 

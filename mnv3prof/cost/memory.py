@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..graph.graph import Graph
 from ..graph.once import once
 from .counts import Dtype, element_bytes
@@ -131,7 +131,7 @@ def arena(
 
 def _at_least_1(value: int, what: str) -> None:
     if type(value) is not int or value < 1:
-        raise InputError(f"{what}: {shown(value)} is not allowed; expected an integer of at least 1")
+        raise InputError(f"{what}: {quote(value)} is not allowed; expected an integer of at least 1")
 
 
 def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:

@@ -21,7 +21,7 @@ _STAT = "/proc/stat"
 _STEP_S = 0.015
 """The system's count of CPU time may be off by a step of 10 ms and a tick."""
 _WINDOW = 3
-_STEADY = 0.05
+_CONVERGED = 0.05
 _WARM_SHARE = 0.5
 """A burst spends at most this share of its time on warming up."""
 _DIGITS = 9
@@ -124,10 +124,10 @@ def _warm_up(call: Callable[[], object], until: float, clock: Callable[[], float
         call()
         before, now = now, clock()
         times.append(now - before)
-        if len(times) >= 2 * _WINDOW and _is_steady(times[-2 * _WINDOW :]):
+        if len(times) >= 2 * _WINDOW and _has_converged(times[-2 * _WINDOW :]):
             return
 
 
-def _is_steady(times: list[float]) -> bool:
+def _has_converged(times: list[float]) -> bool:
     earlier, later = median(times[:_WINDOW]), median(times[_WINDOW:])
-    return abs(later - earlier) <= _STEADY * earlier
+    return abs(later - earlier) <= _CONVERGED * earlier

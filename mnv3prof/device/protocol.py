@@ -24,7 +24,7 @@ _MOST_JSON = 64 * 2**20
 _MOST_RAW = 2**30
 
 
-class Piece(NamedTuple):
+class PartKey(NamedTuple):
     """A part of a variant: a block, the whole network, or the module at a path."""
 
     variant: str
@@ -51,7 +51,7 @@ class Prepare:
     The folder holds given.npy, the input (N, ...), and expected.npy, PyTorch eager's output, both fp32.
     """
 
-    piece: Piece
+    part: PartKey
     folder: str
     main: str
     dtype: str
@@ -83,7 +83,7 @@ class Prepared:
 class Sample:
     """Time a loaded part for about so many seconds. Answer: clock.Burst."""
 
-    piece: Piece
+    part: PartKey
     seconds: float
 
 

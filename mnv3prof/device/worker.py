@@ -20,7 +20,7 @@ from .protocol import (
     Begun,
     Operators,
     OperatorTimes,
-    Piece,
+    PartKey,
     PlanMemory,
     Planned,
     Prepare,
@@ -51,8 +51,8 @@ class Runner:
     def __init__(self, find: Callable[[str], Any], load: Callable[[Prepare], Job]) -> None:
         self.find, self.load = find, load
         self.runtime: Any = None
-        self.calls: dict[Piece, Call] = {}
-        self.bursts: Counter[Piece] = Counter()
+        self.calls: dict[PartKey, Call] = {}
+        self.bursts: Counter[PartKey] = Counter()
 
     @property
     def handlers(self) -> Handlers:
@@ -78,13 +78,13 @@ class Runner:
         output = call()
         first_s = perf_counter() - loaded
         off = (value if isfinite(value) else None for value in errors(output, job.expected))
-        self.calls[request.piece] = call
+        self.calls[request.part] = call
         return Prepared(loaded - start, first_s, *off)
 
     def sample(self, request: Sample) -> Burst:
         """Time a loaded part."""
-        self.bursts[request.piece] += 1
-        return burst(self.calls[request.piece], request.seconds, self.bursts[request.piece])
+        self.bursts[request.part] += 1
+        return burst(self.calls[request.part], request.seconds, self.bursts[request.part])
 
     def operators(self, request: Operators) -> OperatorTimes:
         """Run the runtime's profiler."""
@@ -105,10 +105,10 @@ def job_from_files(request: Prepare) -> Job:
 
     if not request.folder:
         one = np.ones(1, np.float32)
-        return Job(request.piece.part, "", one, one, request.dtype, request.threads)
+        return Job(request.part.part, "", one, one, request.dtype, request.threads)
     given, expected = (np.load(Path(request.folder) / f"{name}.npy") for name in ("given", "expected"))
     main = Path(request.folder) / request.main
-    return Job(request.piece.part, main, given, expected, request.dtype, request.threads)
+    return Job(request.part.part, main, given, expected, request.dtype, request.threads)
 
 
 def serve(line: Line, handlers: Handlers, read: Reader) -> None:
@@ -154,8 +154,8 @@ def _in_a_line(error: Exception) -> str:
 
 def read_request(kind: type[Any], fields: dict[str, Any]) -> Any:
     """Create a request from its class and fields."""
-    if "piece" in fields:
-        fields["piece"] = Piece(*fields["piece"])
+    if "part" in fields:
+        fields["part"] = PartKey(*fields["part"])
     return kind(**fields)
 
 

@@ -24,14 +24,14 @@ class InputError(ValueError):
 def require(value: object, kind: type, where: str, expected: str) -> None:
     """Raise InputError about `where` unless `value` is a `kind`. expected: what makes one."""
     if not isinstance(value, kind):
-        given = shown(value) if isinstance(value, (str, int, float, NoneType)) else type(value).__name__
+        given = quote(value) if isinstance(value, (str, int, float, NoneType)) else type(value).__name__
         raise InputError(f"{where}: {given} is not a {kind.__name__}; expected {expected}")
 
 
 def one_of(value: object, options: Collection[str], where: str) -> None:
     """Raise InputError about `where` unless `value` is one of the options."""
     if not isinstance(value, str) or value not in options:
-        raise InputError(f"{where}: {shown(value)} is not allowed; expected {', '.join(options)}")
+        raise InputError(f"{where}: {quote(value)} is not allowed; expected {', '.join(options)}")
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def about(where: str) -> Iterator[None]:
         raise InputError(f"{where}: {error}") from None
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """Return `value` as a message quotes it: its repr, at most 60 characters."""
     if type(value) is int and value.bit_length() > 100:
         return f"an integer of {value.bit_length():,} bits"
@@ -100,5 +100,5 @@ def suggestion(name: str, options: Iterable[str]) -> str:
 def lookup(name: str, known: Mapping[str, _Value], what: str) -> _Value:
     """Return known[name]. Raises InputError about `what` if it is missing."""
     if name not in known:
-        raise InputError(f"{what}: {shown(name)} is not known; {suggestion(name, known)}")
+        raise InputError(f"{what}: {quote(name)} is not known; {suggestion(name, known)}")
     return known[name]

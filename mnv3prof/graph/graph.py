@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .errors import InputError, shown
+from .errors import InputError, quote
 from .ops import Op, op_called
 
 Shape = tuple[int, ...]
@@ -122,21 +122,21 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         defined = {tensor.name for tensor in self.inputs}
         for what, named in (("input", self.inputs), ("block", self.blocks)):
             if len({each.name for each in named}) < len(named):
-                raise InputError(f"{shown(self.name)}: two {what}s have the same name; expected unique names")
+                raise InputError(f"{quote(self.name)}: two {what}s have the same name; expected unique names")
         if not self.blocks:
-            raise InputError(f"{shown(self.name)}: it has no block; expected at least one")
+            raise InputError(f"{quote(self.name)}: it has no block; expected at least one")
         for block in self.blocks:
             if not block.layers:
-                raise InputError(f"block {shown(block.name)}: it has no layer; expected at least one")
+                raise InputError(f"block {quote(block.name)}: it has no layer; expected at least one")
             for layer in block.layers:
                 if layer.name in defined:
-                    raise InputError(f"layer {shown(layer.name)}: the name is taken; expected a unique name")
+                    raise InputError(f"layer {quote(layer.name)}: the name is taken; expected a unique name")
                 for name in layer.inputs:
                     if name not in defined:
-                        _refuse(f"layer {shown(layer.name)}", name)
+                        _refuse(f"layer {quote(layer.name)}", name)
                 defined.add(layer.name)
                 if layer.storage not in defined:
-                    _refuse(f"layer {shown(layer.name)}", layer.storage)
+                    _refuse(f"layer {quote(layer.name)}", layer.storage)
         for name in self.outputs:
             if name not in defined:
                 _refuse("the output", name)
@@ -274,4 +274,4 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
 
 def _refuse(where: str, name: str) -> None:
-    raise InputError(f"{where}: {shown(name)} is not defined before; expected an earlier layer or an input")
+    raise InputError(f"{where}: {quote(name)} is not defined before; expected an earlier layer or an input")

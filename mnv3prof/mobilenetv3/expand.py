@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from ..graph.errors import InputError, require, shown
+from ..graph.errors import InputError, quote, require
 from ..graph.graph import Block, Geometry, Graph, Layer, Shape, Tensor
 from ..graph.ops import OPS, convolution
 from .table import (
@@ -40,7 +40,7 @@ def image_size(given: object, what: str = "input") -> tuple[int, int]:
     if len(pair) == 2 and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in pair):
         return pair[0], pair[1]
     raise InputError(
-        f"{what}: {shown(given)} is not an image size; expected 224 or 192x256 (height x width), "
+        f"{what}: {quote(given)} is not an image size; expected 224 or 192x256 (height x width), "
         f"each side from 1 to {MAX_PIXELS:,} pixels"
     )
 

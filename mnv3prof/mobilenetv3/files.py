@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..graph.errors import InputError, shown, suggestion
+from ..graph.errors import InputError, quote, suggestion
 from ..graph.ops import OPS
 from .table import ACTIVATIONS, MAX_ROWS, ROW_RULES, TABLE_RULES, Row, Table, row_count_problem
 
@@ -96,7 +96,7 @@ def activation_code(name: str, what: str = "activation") -> str:
     code = _ALIASES.get(_normalised(name)) if isinstance(name, str) else None
     if code is None:
         expected = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
-        raise InputError(f"{what}: {shown(name)} is not allowed; expected {expected}")
+        raise InputError(f"{what}: {quote(name)} is not allowed; expected {expected}")
     return code
 
 
@@ -183,10 +183,10 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
     """Return the table in `document`, a decoded file. Raises InputError about `where`."""
     for key in document:
         if key not in _KEYS:
-            raise InputError(f"{where}: the key {shown(key)} is unknown; {suggestion(key, _KEYS)}")
+            raise InputError(f"{where}: the key {quote(key)} is unknown; {suggestion(key, _KEYS)}")
     rows = document.get("rows")
     if not isinstance(rows, list):
-        problem = f"is {shown(rows)}" if "rows" in document else "is missing"
+        problem = f"is {quote(rows)}" if "rows" in document else "is missing"
         raise InputError(f"{where}: the key rows {problem}; expected a list of rows")
     _check_row_count(rows, where)
     values = {**document, "rows": tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(rows, 1))}
@@ -215,7 +215,7 @@ def _row(row: object, where: str) -> Row:
         _check_columns([name.lower() for name in row], where)
         cells = {name.lower(): value for name, value in row.items()}
     else:
-        raise InputError(f"{where}: {shown(row)} is not a row; expected a list of values")
+        raise InputError(f"{where}: {quote(row)} is not a row; expected a list of values")
     try:
         if isinstance(cells["activation"], str):
             cells["activation"] = activation_code(cells["activation"])
@@ -228,7 +228,7 @@ def _check_columns(columns: Sequence[str], where: str) -> None:
     """Raise InputError for unknown, duplicate or missing columns."""
     for name in columns:
         if name not in _COLUMNS:
-            raise InputError(f"{where}: the column {shown(name)} is unknown; {suggestion(name, _COLUMNS)}")
+            raise InputError(f"{where}: the column {quote(name)} is unknown; {suggestion(name, _COLUMNS)}")
         if columns.count(name) > 1:
             raise InputError(f"{where}: the column {name} is there twice; expected once")
     for name in _REQUIRED:

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..graph.ops import OPS
 
 MAX_CHANNELS: Final = 65_536
@@ -82,7 +82,7 @@ def _check(struct: msgspec.Struct, rules: dict[str, _Rule]) -> None:
         value = getattr(struct, field)
         if not rule.accepts(value):
             name = "SE" if field == "se" else field
-            raise InputError(f"{name}: {shown(value)} is not allowed; expected {rule.expected}")
+            raise InputError(f"{name}: {quote(value)} is not allowed; expected {rule.expected}")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -146,7 +146,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check(self, TABLE_RULES)
         if type(self.rows) is not tuple or not all(isinstance(row, Row) for row in self.rows):
-            raise InputError(f"rows: {shown(self.rows)} is not allowed; expected a tuple of Row")
+            raise InputError(f"rows: {quote(self.rows)} is not allowed; expected a tuple of Row")
         if not 1 <= len(self.rows) <= MAX_ROWS:
             raise InputError(row_count_problem(len(self.rows)))
         if head_width(self) > MAX_CHANNELS:

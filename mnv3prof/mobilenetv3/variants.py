@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from ..graph.errors import InputError, one_of, require, shown
+from ..graph.errors import InputError, one_of, quote, require
 from .files import activation_code
 from .table import Row, Table, in_widths, make_divisible
 
@@ -63,7 +63,7 @@ def with_width(table: Table, multiplier: float, rule: WidthRule = "paper") -> Ta
     """
     if type(multiplier) not in (int, float) or not 0 < multiplier <= MAX_MULTIPLIER:
         expected = f"expected a number above 0, at most {MAX_MULTIPLIER:g}"
-        raise InputError(f"width: {shown(multiplier)} is not allowed; {expected}")
+        raise InputError(f"width: {quote(multiplier)} is not allowed; {expected}")
     try:
         scaled = _WIDTH_RULES[rule](table, multiplier)
     except InputError as error:

@@ -94,10 +94,10 @@ def shares_chart(view: View, key: str) -> Chart:
         series[f"latency on {view.called(fastest)}"] = times
     blocks = list(view.graph.block_names)
     data = [
-        {"type": "bar", "name": label(name), "x": blocks, "y": [found[block] for block in blocks],
+        {"type": "bar", "name": label(name), "x": blocks, "y": [shares[block] for block in blocks],
          "marker": {"color": f"var:{token}"},
          "hovertemplate": "%{x}: %{y:.1%}<extra>%{fullData.name}</extra>"}
-        for token, (name, found) in zip(_SERIES, series.items(), strict=False)
+        for token, (name, shares) in zip(_SERIES, series.items(), strict=False)
     ]  # fmt: skip
     layout = {"barmode": "group", "bargap": 0.25, "xaxis": _categories(blocks),
               "yaxis": {"title": {"text": "share of the network"}, "tickformat": ".0%"}}  # fmt: skip
@@ -239,8 +239,8 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
          "marker": {"color": "var:ink", "symbol": "line-ew-open", "size": 14},
          "hovertemplate": "%{x}: ×%{y:.2f}<extra>pair</extra>"},
     ]  # fmt: skip
-    for number, (target, found) in enumerate(measured_changes(view, dense).items()):
-        rows = {part: found[part] for part in blocks if part in found and found[part].ratio is not None}
+    for number, (target, changes) in enumerate(measured_changes(view, dense).items()):
+        rows = {part: changes[part] for part in blocks if part in changes and changes[part].ratio is not None}
         data.append({
             "type": "scatter", "mode": "markers", "name": f"latency on {label(view.called(target))}",
             "x": list(rows), "y": [change.ratio for change in rows.values()],
@@ -258,12 +258,12 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
     return Chart(key, alt, data, layout, marks, 400, 34 * len(blocks))
 
 
-def counters_chart(found: Reconciliation, key: str) -> Chart:
+def counters_chart(reconciliation: Reconciliation, key: str) -> Chart:
     """Composition of each counter result: coefficient × quantity by term."""
-    tools = [tool.reading.tool for tool in found.tools if tool.reading.printed is not None]
+    tools = [tool.reading.tool for tool in reconciliation.tools if tool.reading.printed is not None]
     stacks = {
         term: [COUNTERS[tool].coefficients.get(term, 0) * quantity for tool in tools]
-        for term, quantity in found.quantities.items()
+        for term, quantity in reconciliation.quantities.items()
     }
     counted = {term: values for term, values in stacks.items() if any(values)}
     data = [

@@ -12,7 +12,7 @@ from ..analysis.view import View
 from ..cost.counts import Cost, count
 from ..graph.graph import Block, Graph
 from ..render.html import escape
-from ..render.sheet import written
+from ..render.sheet import format_value
 from ..show.costs import block_summary
 
 _HIGH: Final = 18
@@ -42,9 +42,11 @@ def network_drawing(view: View, key: str) -> str:
     where = view.called(fastest) if fastest else ""
     metrics = [metric for metric in METRICS if metric != "time" or times]
     stages = _stages(view.graph)
-    scale = (_WIDTH - _EDGE) / max(max(s.wide_in, s.wide_out) for found in stages.values() for s in found)
+    scale = (_WIDTH - _EDGE) / max(
+        max(s.wide_in, s.wide_out) for block_stages in stages.values() for s in block_stages
+    )
     peaks = {
-        m: max(s.costs[m] for found in stages.values() for s in found) or 1
+        m: max(s.costs[m] for block_stages in stages.values() for s in block_stages) or 1
         for m in ("macs", "params", "bytes")
     }
     longest = max(times.values(), default=1) or 1
@@ -109,9 +111,9 @@ def _row(
     shares: Mapping[str, Mapping[str, float]],
 ) -> str:  # fmt: skip
     values = "".join(
-        f'<span class="by-{metric}">{written(found[block.name], "share").strip()}</span>'
-        for metric, found in shares.items()
-        if block.name in found
+        f'<span class="by-{metric}">{format_value(by_block[block.name], "share").strip()}</span>'
+        for metric, by_block in shares.items()
+        if block.name in by_block
     )
     drawn = _drawing(block, stages, scale, peaks, time)
     what = escape(block_summary(block))

@@ -7,7 +7,7 @@ import msgspec
 
 from ..analysis import savings
 from ..analysis.view import View, views
-from ..cost.comparison import network
+from ..cost.comparison import network_costs
 from ..cost.conventions import reconcile
 from ..cost.counts import count
 from ..cost.memory import arena, peaks
@@ -16,7 +16,7 @@ from ..mobilenetv3.table import separable_savings
 from ..record.run import NET, Host, Run
 from ..record.target import Target
 from ..render.numbers import compact
-from ..render.sheet import Column, Sheet, written
+from ..render.sheet import Column, Sheet, format_value
 from ..show.comparison import blocks_sheet as compared_blocks
 from ..show.costs import MAC, at_least, cost_sheet
 from ..show.latency import latency_sheets
@@ -79,14 +79,16 @@ def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section
 def _headline(view: View, key: str) -> Panel:
     cost = view.costs[NET]
     dtype, batch = view.dtype, view.batch
-    found = peaks(view.graph, dtype, batch)
+    memory_peaks = peaks(view.graph, dtype, batch)
     paper = published(view.run.subject.table, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
     tiles = [
         Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
         Tile("FLOPs", at_least(cost) + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
-        Tile("Peak memory", written(found.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"),
+        Tile(
+            "Peak memory", format_value(memory_peaks.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"
+        ),
     ]
     tiles += _latency_tiles(view)
     shown = (charts.net_chart(view, key),) if view.ranking() else ()
@@ -136,9 +138,9 @@ def _latency(view: View, key: str) -> Panel:
         return Panel(view.label, ("Latency was not measured.",))
     shown = [charts.matrix_chart(view, f"{key}m")]
     said = [sentences.matrix(view), sentences.additivity(view), sentences.roofline(view)]
-    roof = charts.roofline_chart(view, f"{key}r")
-    if roof.marks:
-        shown.append(roof)
+    roofline = charts.roofline_chart(view, f"{key}r")
+    if roofline.marks:
+        shown.append(roofline)
     sheets = (*latency_sheets(view.run), *operator_sheets(view.run))
     return Panel(view.label, tuple(said), charts=tuple(shown), sheets=sheets)
 
@@ -150,13 +152,13 @@ def _by_size(view: View) -> list[View]:
 
 def _memory(view: View, key: str) -> Panel:
     dtype, batch = view.dtype, view.batch
-    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    memory_peaks, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
     weights = view.costs[NET].weight_bytes
-    said = (sentences.memory(view, found), sentences.arena(plan))
-    shown = (charts.memory_chart(view, found, f"{key}m"), charts.arena_chart(view, plan, f"{key}a"))
+    said = (sentences.memory(view, memory_peaks), sentences.arena(plan))
+    shown = (charts.memory_chart(view, memory_peaks, f"{key}m"), charts.arena_chart(view, plan, f"{key}a"))
     sheets = (
-        summary_sheet(view.graph, found, plan, weights, dtype, batch, image=True),
-        blocks_sheet(view.graph, found), alive_sheet(found), arena_sheet(view.graph, plan),
+        summary_sheet(view.graph, memory_peaks, plan, weights, dtype, batch, image=True),
+        blocks_sheet(view.graph, memory_peaks), alive_sheet(memory_peaks), arena_sheet(view.graph, plan),
         *plan_sheets(view.run.planned(dtype, batch), plan),
     )  # fmt: skip
     size = (f"{dtype}, batch {batch}",) if len(view.sizes) > 1 else ()
@@ -169,7 +171,7 @@ def _saving(view: View, key: str) -> Panel:
         return Panel(view.label, ("This network has no depthwise-separable convolutions to compare.",))
     chart = charts.saving_chart(view, savings.standard_variant(view), key)
     standard = savings.standard(view)
-    networks = [network(graph) for graph in (view.graph, standard.graph)]
+    networks = [network_costs(graph) for graph in (view.graph, standard.graph)]
     sheet = compared_blocks(networks, separable_savings([table, standard.table]))
     return Panel(view.label, (sentences.saving(view),), charts=(chart,), sheets=(sheet,))
 

@@ -15,7 +15,7 @@ from ..mobilenetv3.table import row_names
 from ..record.run import NET
 from ..record.target import Target
 from ..render.numbers import compact, milliseconds
-from ..render.sheet import words, written
+from ..render.sheet import format_value, join_words
 from ..show.costs import at_least
 from ..show.times import spread_of
 
@@ -58,7 +58,7 @@ def _others(view: View, target: Target, others: Sequence[Target]) -> str:
     level = as_fast(view, target)
     if not level:
         return f", the fastest of {len(others) + 1} {view.kind}s"
-    names = words([view.called(other) for other in level])
+    names = join_words([view.called(other) for other in level])
     return f", the lowest of {len(others) + 1} {view.kind}s; {names} may be as fast"
 
 
@@ -190,21 +190,21 @@ def additivity(view: View) -> str:
 
 def roofline(view: View) -> str:
     """State how many timings compute and memory limit, and the range of shares of the roofline."""
-    found: dict[tuple[str, str], Rates] = {}
+    rates: dict[tuple[str, str], Rates] = {}
     for target in view.grid.targets:
         for part in view.grid.parts:
             rate = view.rates(part, target)
             if rate and rate.of_roofline is not None and view.is_clear(part, target):
-                found[part, view.called(target)] = rate
-    if not found:
+                rates[part, view.called(target)] = rate
+    if not rates:
         return "No rate is compared with this machine's peak rates: none was measured without noise."
-    shares = {at: rate.of_roofline or 0.0 for at, rate in found.items()}
+    shares = {at: rate.of_roofline or 0.0 for at, rate in rates.items()}
     ends = [min(shares, key=lambda at: shares[at]), max(shares, key=lambda at: shares[at])]
     told = [f"{shares[at]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
-    limits = [rate.limited_by for rate in found.values()]
+    limits = [rate.limited_by for rate in rates.values()]
     return (
-        f"Timings limited by compute: {limits.count('compute')} of {len(found)}; by memory: "
-        f"{limits.count('memory')} of {len(found)}. Share of the roofline: {' to '.join(told)}."
+        f"Timings limited by compute: {limits.count('compute')} of {len(rates)}; by memory: "
+        f"{limits.count('memory')} of {len(rates)}. Share of the roofline: {' to '.join(told)}."
     )
 
 
@@ -212,9 +212,9 @@ def memory(view: View, peaks: Peaks) -> str:
     """State the fused peak, its largest live tensors and the PyTorch eager peak."""
     fused = peaks.folded
     largest = sorted(fused.alive, key=lambda pair: -pair[1])[:2]
-    tensors = words([f"{tensor} ({written(size, 'bytes')})" for tensor, size in largest])
+    tensors = join_words([f"{tensor} ({format_value(size, 'bytes')})" for tensor, size in largest])
     sentence = (
-        f"Fused peak: {written(fused.bytes, 'bytes')} in {_title(view, fused.block)}, "
+        f"Fused peak: {format_value(fused.bytes, 'bytes')} in {_title(view, fused.block)}, "
         f"largest live tensor{'s' if len(largest) > 1 else ''} {tensors}."
     )
     if peaks.eager:
@@ -226,7 +226,7 @@ def arena(plan: Arena) -> str:
     """State the size of the planned arena, compared with separate buffers and the lower bound."""
     above = plan.bytes - plan.lower_bound
     return (
-        f"Planned arena: {written(plan.bytes, 'bytes')} for {len(plan.placements)} tensors, "
+        f"Planned arena: {format_value(plan.bytes, 'bytes')} for {len(plan.placements)} tensors, "
         f"{f'{above:,} bytes above' if above else 'equal to'} the lower bound. "
         f"Separate buffers: {plan.naive_bytes / plan.bytes:.1f} times as much."
     )
@@ -249,23 +249,25 @@ def saving(view: View) -> str:
     return f"{sentence} Latency {'; '.join(changes)}."
 
 
-def counters(found: Reconciliation) -> str:
+def counters(reconciliation: Reconciliation) -> str:
     """State the range of the counter results, and whether all are fully reconciled."""
     printed = {
-        tool.reading.tool: tool.reading.printed for tool in found.tools if tool.reading.printed is not None
+        tool.reading.tool: tool.reading.printed
+        for tool in reconciliation.tools
+        if tool.reading.printed is not None
     }
     if not printed:
         return "No FLOP counter ran."
     low, high = min(printed, key=lambda t: printed[t]), max(printed, key=lambda t: printed[t])
     if printed[low] == printed[high]:
-        results = f"{words([*printed])} report{'s' if len(printed) == 1 else ''} {printed[low]:,}"
+        results = f"{join_words([*printed])} report{'s' if len(printed) == 1 else ''} {printed[low]:,}"
     else:
         results = (
             f"{len(printed)} FLOP counters report {len(set(printed.values()))} different totals for this "
             f"network, from {printed[low]:,} ({low}) to {printed[high]:,} ({high})"
         )
-    remaining = [tool.reading.tool for tool in found.tools if tool.remainder]
-    return f"{results}; {f'not reconciled: {words(remaining)}' if remaining else 'fully reconciled'}."
+    remaining = [tool.reading.tool for tool in reconciliation.tools if tool.remainder]
+    return f"{results}; {f'not reconciled: {join_words(remaining)}' if remaining else 'fully reconciled'}."
 
 
 def _least_efficient(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:
@@ -282,14 +284,14 @@ def _largest_difference(
     view: View, complete: Mapping[Target, Mapping[str, float]]
 ) -> tuple[Target, str, float] | None:  # fmt: skip
     """Target, block and the others' median share, where the share is furthest above it."""
-    found: list[tuple[float, Target, str, float]] = []
+    differences: list[tuple[float, Target, str, float]] = []
     for target, times in complete.items():
         others = [other for other in complete if other != target]
         for block, share in times.items():
             if all(view.is_clear(block, each) for each in complete):
                 usual = median(complete[other][block] for other in others)
-                found.append((share - usual, target, block, usual))
-    return max(found, key=lambda one: one[0])[1:] if found else None
+                differences.append((share - usual, target, block, usual))
+    return max(differences, key=lambda one: one[0])[1:] if differences else None
 
 
 def _noisy(view: View, part: str, target: Target) -> str:

@@ -9,7 +9,7 @@ from ..cost.memory import arena, peaks
 from ..mobilenetv3.published import Published, published
 from ..record.run import NET, Run
 from ..render.numbers import milliseconds
-from ..render.sheet import Column, Sheet, written
+from ..render.sheet import Column, Sheet, format_value
 from ..show.costs import at_least
 from ..show.load import busy_sheets
 from ..show.timing_notes import failures
@@ -49,16 +49,20 @@ def headline_sheet(view: View) -> Sheet:
 def _computed(view: View, paper: Published | None) -> list[tuple[object, ...]]:
     cost = view.costs[NET]
     dtype, batch = view.dtype, view.batch
-    found, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
-    eager = (("PyTorch eager peak memory", written(found.eager.bytes, "bytes"), None),) if found.eager else ()
+    memory_peaks, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
+    eager = (
+        (("PyTorch eager peak memory", format_value(memory_peaks.eager.bytes, "bytes"), None),)
+        if memory_peaks.eager
+        else ()
+    )
     return [
         ("MACs", f"{at_least(cost)}{cost.macs:,}", paper and f"{paper.madds_m} M"),
         ("FLOPs", f"{at_least(cost)}{cost.flops:,}", None),
         ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
-        (f"weights, {dtype}", written(cost.weight_bytes, "bytes"), None),
+        (f"weights, {dtype}", format_value(cost.weight_bytes, "bytes"), None),
         *eager,
-        ("fused peak memory", written(found.folded.bytes, "bytes"), None),
-        ("planned arena", written(plan.bytes, "bytes"), None),
+        ("fused peak memory", format_value(memory_peaks.folded.bytes, "bytes"), None),
+        ("planned arena", format_value(plan.bytes, "bytes"), None),
     ]
 
 
@@ -123,15 +127,15 @@ def _arenas(seen: Sequence[View]) -> tuple[object, ...]:
     plans = [arena(view.graph, *(shared or view.sizes[0])).bytes for view in seen]
     if shared is None:
         how = (f"{dtype}, batch {batch}" for dtype, batch in (view.sizes[0] for view in seen))
-        cells = [f"{written(size, 'bytes')} ({each})" for size, each in zip(plans, how, strict=True)]
+        cells = [f"{format_value(size, 'bytes')} ({each})" for size, each in zip(plans, how, strict=True)]
         return ("planned arena", *cells, *[None for _ in seen[1:]])
     several = any(len(view.sizes) > 1 for view in seen)
     title = f"planned arena, {shared[0]}, batch {shared[1]}" if several else "planned arena"
-    return _compared(title, plans, lambda size: written(size, "bytes"))
+    return _compared(title, plans, lambda size: format_value(size, "bytes"))
 
 
 def _compared(title: str, values: Sequence[float | None], write: Callable[..., str]) -> tuple[object, ...]:
     base = values[0]
     shown = [None if value is None else write(value) for value in values]
     ratios = [value / base if base and value is not None else None for value in values[1:]]
-    return (title, *shown, *(None if ratio is None else written(ratio, "ratio") for ratio in ratios))
+    return (title, *shown, *(None if ratio is None else format_value(ratio, "ratio") for ratio in ratios))

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from ..cost.comparison import Network
+from ..cost.comparison import NetworkCosts
 from ..cost.conventions import COUNTERS, Reconciliation, counted_as, counter
 from ..cost.counts import BatchNorm, Cost, Dtype, Totals, count, subtotals, total
 from ..cost.memory import Arena, Fit, Peak, Peaks, arena, peaks
@@ -101,7 +101,7 @@ def memory_document(
     }
 
 
-def comparison_document(subjects: Sequence[Subject], networks: Sequence[Network]) -> dict[str, Any]:
+def comparison_document(subjects: Sequence[Subject], networks: Sequence[NetworkCosts]) -> dict[str, Any]:
     """Return the totals and blocks of each network, with ratios to the first network.
 
     Bytes are at fp32 and batch 1, as in cost.comparison.network.

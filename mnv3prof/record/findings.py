@@ -11,18 +11,20 @@ from ..graph.graph import Graph
 from .document import run_document, table_head
 from .read import (
     MAX_VALUES,
-    Network,
+    NetworkDocument,
     RunDocument,
     decode,
     read_head,
     refuse_many_rows,
     require_schema,
 )
-from .run import SCHEMA, Run, Subject, twins
+from .run import SCHEMA, Run, Subject, identical_blocks
 from .target import Target
 from .timing import Timing
 
-Verdict = Literal["holds", "holds if", "does not hold", "hidden by noise", "not testable here", "no evidence"]
+ClaimVerdict = Literal[
+    "holds", "holds if", "does not hold", "hidden by noise", "not testable here", "no evidence"
+]
 
 
 class Measured(NamedTuple):
@@ -55,7 +57,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     article: str
     found: str
     how: str
-    verdict: Verdict
+    verdict: ClaimVerdict
     why: str = ""
     source: str = ""
     rule: str = ""
@@ -71,13 +73,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One training. arm: name of the change to the article's recipe or network.
+    """One training. ablation: name of the change to the article's recipe or network.
 
     accuracy: on the held-out images, 0 to 1; int8: the same after quantisation. held: number of held-out
     images. reason: why an accuracy is missing.
     """
 
-    arm: str
+    ablation: str
     seed: int
     data: str
     network: str
@@ -110,7 +112,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         target = self.target(backend, dtype)
         for run, timings in zip(self.runs, self._timings, strict=True):
             if subject := run.subjects.get(variant):
-                for name in (part, twins(subject.graph).get(part, part)):
+                for name in (part, identical_blocks(subject.graph).get(part, part)):
                     if timing := timings.get((variant, target, name)):
                         return Measured(timing, run)
         return None
@@ -145,7 +147,7 @@ def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created
     }
 
 
-class _Document(Network, kw_only=True):
+class _Document(NetworkDocument, kw_only=True):
     """A document of findings; only the evidence is read, since findings are judged again."""
 
     runs: tuple[RunDocument, ...] = ()
@@ -175,7 +177,7 @@ def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
     if head.table and head.input:
         if head.schema:
             require_schema(head, where)
-        return decode(data, Network, where).subject(where)
+        return decode(data, NetworkDocument, where).subject(where)
     if head.schema and not head.table:
         raise InputError(f"{where}: holds no network; expected a table, a run, findings or a report")
     return None

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from ..cost.conventions import Reading, counter
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..graph.graph import Graph
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
@@ -40,7 +40,7 @@ class Head(msgspec.Struct):
     findings: msgspec.Raw = msgspec.Raw()
 
 
-class Network(msgspec.Struct, kw_only=True):
+class NetworkDocument(msgspec.Struct, kw_only=True):
     """A document's network. Its table is decoded by parse_table."""
 
     table: msgspec.Raw
@@ -53,7 +53,7 @@ class Network(msgspec.Struct, kw_only=True):
         return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
 
 
-def refuse_many_rows(networks: Iterable[Network], where: str) -> None:
+def refuse_many_rows(networks: Iterable[NetworkDocument], where: str) -> None:
     """Raise InputError for tables with too many rows, without decoding them."""
     rows = sum(table.count(b"[") + table.count(b"{") for table in (bytes(n.table) for n in networks))
     if rows > MAX_ROWS:
@@ -66,7 +66,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
     created: str
     command: str
     hosts: dict[str, Host]
-    graphs: dict[str, Network]
+    graphs: dict[str, NetworkDocument]
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
@@ -81,7 +81,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
         for device in self.hosts:
             if not _DEVICE.fullmatch(device):
                 raise InputError(
-                    f"{where}: the device {shown(device)} is not allowed; expected letters, digits and . _ -"
+                    f"{where}: the device {quote(device)} is not allowed; expected letters, digits and . _ -"
                 )
         refuse_many_rows(self.graphs.values(), where)
         run = Run(
@@ -95,7 +95,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
 
 
 def _named(where: str, variant: str) -> str:
-    return f"{where}, network {shown(variant)}" if variant else where
+    return f"{where}, network {quote(variant)}" if variant else where
 
 
 def read_head(data: bytes, where: str) -> Head:
@@ -114,7 +114,7 @@ def require_schema(head: Head, where: str) -> None:
     """Raise InputError about `where` if a document has another schema."""
     schema = bytes(head.schema)
     if schema != str(SCHEMA).encode():
-        other = shown(schema.decode("utf-8", "replace")).strip("'") or "null"
+        other = quote(schema.decode("utf-8", "replace")).strip("'") or "null"
         raise InputError(f"{where}: has the schema {other}; this version reads {SCHEMA}")
 
 
@@ -145,7 +145,7 @@ def _check(run: Run, where: str) -> None:
             raise InputError(f"{where}: reading {number}: {error}") from None
         if reading.printed is not None and not 0 <= reading.printed <= 2**63:
             raise InputError(
-                f"{where}: reading {number} is {shown(reading.printed)}; expected an integer from 0 to 2^63"
+                f"{where}: reading {number} is {quote(reading.printed)}; expected an integer from 0 to 2^63"
             )
 
 
@@ -158,8 +158,8 @@ def _parts(graph: Graph) -> set[str]:
 
 def _require_place(run: Run, parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:
     if timed.variant not in parts:
-        raise InputError(f"{where} has the network {shown(timed.variant)}, which is not in the run")
+        raise InputError(f"{where} has the network {quote(timed.variant)}, which is not in the run")
     if timed.part not in parts[timed.variant]:
-        raise InputError(f"{where} has the part {shown(timed.part)}, which is not in its network")
+        raise InputError(f"{where} has the part {quote(timed.part)}, which is not in its network")
     if timed.target.device not in run.hosts:
-        raise InputError(f"{where} has the device {shown(timed.target.device)}, which is not in hosts")
+        raise InputError(f"{where} has the device {quote(timed.target.device)}, which is not in hosts")

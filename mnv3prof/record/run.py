@@ -183,7 +183,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @once
-def twins(graph: Graph) -> dict[str, str]:
+def identical_blocks(graph: Graph) -> dict[str, str]:
     """Each part, with the first that has the very same operations at the same shapes (often itself)."""
     first: dict[str, str] = {}
     return {**{name: first.setdefault(key, name) for name, key in graph.keys.items()}, NET: NET}

@@ -26,9 +26,9 @@ MOST_OTHERS: Final = 0.10
 _Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 _Error = Annotated[float, msgspec.Meta(ge=0)]
 
-Status = Literal["ok", "absent", "unsupported", "crashed", "timeout", "wrong"]
+Status = Literal["ok", "not available", "unsupported", "crashed", "timeout", "mismatch"]
 Joined = Literal["name", "shape", "order", ""]
-Stopped = Literal["steady", "budget", "interrupted", ""]
+Stopped = Literal["converged", "budget", "interrupted", ""]
 
 
 class Burst(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     variant: "" is the run's main network, else a name in its graphs. part: a block's name, "net", or the
     path of a module of the network.
-    status and reason: why there are no bursts, or why they count for nothing ("wrong": the output is
+    status and reason: why there are no bursts, or why they count for nothing ("mismatch": the output is
     not PyTorch's). launches: one for each process that timed the part.
     convert_s: converting the part, file_bytes: its size; load_s, first_s: loading it and its first run, in
     the last launch.
@@ -209,13 +209,15 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def final(self) -> bool:
         """Whether measuring it again would find nothing that is missing."""
-        return self.status != "absent" and (self.status != "ok" or self.stopped in ("steady", "budget"))
+        return self.status != "not available" and (
+            self.status != "ok" or self.stopped in ("converged", "budget")
+        )
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
     """An operator's time, and the layer that it runs: "" and joined "" where none could be found.
 
-    variant, part, target: those of the timing that it is a piece of.
+    variant, part, target: those of the timing that it is part of.
     """
 
     variant: str = ""

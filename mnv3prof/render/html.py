@@ -6,7 +6,7 @@ from html import escape as escape_html
 from typing import Any, Final
 
 from ..graph.errors import printable
-from .sheet import NUMERIC, Column, Sheet, written
+from .sheet import NUMERIC, Column, Sheet, format_value
 
 _LONG: Final = 60
 """Longer texts are wrapped in their cells."""
@@ -55,7 +55,7 @@ def _row(row: Sequence[object], columns: Sequence[Column], alarm: bool) -> str:
 
 
 def _cell(value: Any, column: Column, *, first: bool) -> str:
-    text = escape(written(value, column.kind).strip())
+    text = escape(format_value(value, column.kind).strip())
     if first:
         return f'<th scope="row">{text}</th>'
     if value is None:

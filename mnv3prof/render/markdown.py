@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import StringIO
 
 from ..graph.errors import printable
-from .sheet import NUMERIC, Sheet, bar, plain, written
+from .sheet import NUMERIC, Sheet, bar, csv_value, format_value
 
 
 def to_markdown(sheets: Sequence[Sheet]) -> str:
@@ -18,8 +18,8 @@ def to_csv(sheet: Sheet) -> str:
     """Return the rows of a sheet, unrounded, under a header of keys; totals are omitted."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([plain(column.key) for column in sheet.columns])
-    writer.writerows([plain(value) for value in row] for row in sheet.rows)
+    writer.writerow([csv_value(column.key) for column in sheet.columns])
+    writer.writerows([csv_value(value) for value in row] for row in sheet.rows)
     return out.getvalue()
 
 
@@ -44,7 +44,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _value(value: object, kind: str) -> str:
-    text = _escaped(written(value, kind).strip())  # type: ignore[arg-type]
+    text = _escaped(format_value(value, kind).strip())  # type: ignore[arg-type]
     return f"{bar(value)} {text}" if kind == "share" and isinstance(value, float) else text
 
 

@@ -55,7 +55,7 @@ class AtLeast(int):
     """A lower bound of a count, written with ≥."""
 
 
-def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
+def format_value(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
     """Format a value: integers in full, bytes in KiB or MiB, None as a dash."""
     if value is None:
         return "-" if ascii_only else "–"
@@ -81,7 +81,7 @@ def written(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
     return plain_text(str(value), ascii_only=ascii_only)
 
 
-def plain(value: Any) -> Any:
+def csv_value(value: Any) -> Any:
     """Convert a value for CSV: unrounded numbers, shapes as 3x224x224, "" for None.
 
     Text is printable, and an apostrophe precedes text that a spreadsheet would take for a formula.
@@ -109,7 +109,7 @@ def plain_text(text: str, *, ascii_only: bool = False) -> str:
     return _ascii(printable(text)) if ascii_only else printable(text)
 
 
-def words(items: Sequence[str]) -> str:
+def join_words(items: Sequence[str]) -> str:
     """Join items for a sentence: "a, b and c"."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + f" and {items[-1]}"
 

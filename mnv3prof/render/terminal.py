@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from .sheet import BAR_CELLS, NUMERIC, Column, Sheet, bar, plain_text, words, written
+from .sheet import BAR_CELLS, NUMERIC, Column, Sheet, bar, format_value, join_words, plain_text
 
 _RULE = "    \n    \n -- \n    \n -- \n -- \n    \n    \n"
 _ASCII_BOX = Box(_RULE, ascii=True)
@@ -107,7 +107,7 @@ def _cells(row: Sequence[object], columns: Sequence[Column], ascii_only: bool, *
 
 
 def _cell(value: object, column: Column, ascii_only: bool, *, bars: bool) -> Text:
-    text = Text(written(value, column.kind, ascii_only=ascii_only))
+    text = Text(format_value(value, column.kind, ascii_only=ascii_only))
     if bars and column.kind == "share" and isinstance(value, float):
         drawn = f"{bar(value, ascii_only=ascii_only):<{BAR_CELLS}}"
         return Text.assemble((drawn, "cyan"), text)
@@ -143,4 +143,4 @@ def _dropped(columns: Sequence[Column], kept: Collection[int]) -> list[str]:
     dropped = [column.title for n, column in enumerate(columns) if n not in kept]
     if not dropped:
         return []
-    return [f"Not shown at this width: {words(dropped)}. A wider terminal or a pipe shows all."]
+    return [f"Not shown at this width: {join_words(dropped)}. A wider terminal or a pipe shows all."]

@@ -8,14 +8,14 @@ from ..graph.errors import printable
 from .gate import headline, limit_of, sentence
 
 
-def to_annotations(found: Found, judged: Sequence[Judgement], file: str = "") -> str:
+def to_annotations(checked: Found, judged: Sequence[Judgement], file: str = "") -> str:
     """Write a command per exceeded budget, then the other verdicts and the headline as plain lines.
 
     file: defines the budgets, and is annotated.
     """
     commands = [_command(j, file) for j in judged if j.breach]
     plain = [_plain(f"{limit_of(j)}: {sentence(j)}") for j in judged if not j.breach]
-    return "".join(f"{line}\n" for line in (*commands, *plain, _plain(headline(found, judged))))
+    return "".join(f"{line}\n" for line in (*commands, *plain, _plain(headline(checked, judged))))
 
 
 def _command(judgement: Judgement, file: str) -> str:

@@ -5,12 +5,12 @@ from itertools import groupby
 from typing import Final
 
 from ..record.findings import Finding, Series, Trial
-from ..render.sheet import Column, Sheet, words
+from ..render.sheet import Column, Sheet, join_words
 
 _COLUMNS: Final = (
     Column("sentence", "Statement", "prose"),
     Column("claim", "Claim", "text"),
-    Column("verdict", "Verdict", "prose"),
+    Column("verdict", "ClaimVerdict", "prose"),
     Column("found", "Result", "prose"),
     Column("how", "Method", "prose", importance=2),
     Column("article", "In the article", "prose", importance=3),
@@ -114,12 +114,14 @@ def _working(f: Finding) -> Sheet:
 def trials_sheet(trials: Sequence[Trial]) -> Sheet:
     """Return a row per training; notes say what its accuracy can show."""
     columns = (
-        Column("arm", "Training", "text"), Column("seed", "Seed"), Column("epochs", "Epochs"),
+        Column("ablation", "Training", "text"), Column("seed", "Seed"), Column("epochs", "Epochs"),
         Column("accuracy", "Held-out accuracy", "percent"), Column("int8", "8-bit accuracy", "percent"),
         Column("seconds", "Seconds", "number", importance=1),
         Column("reason", "Reason", "text", importance=2),
     )  # fmt: skip
-    rows = tuple((t.arm, t.seed, t.epochs, t.accuracy, t.int8, t.seconds, t.reason or None) for t in trials)
+    rows = tuple(
+        (t.ablation, t.seed, t.epochs, t.accuracy, t.int8, t.seconds, t.reason or None) for t in trials
+    )
     first = trials[0]
     title = f"Trainings: {first.network} on {first.data}, {first.held} held-out images"
     return Sheet(title, columns, rows, notes=(*_missing(trials), *DIGITS))
@@ -127,7 +129,12 @@ def trials_sheet(trials: Sequence[Trial]) -> Sheet:
 
 def _missing(trials: Sequence[Trial]) -> tuple[str, ...]:
     """Name the trainings that are missing for some seeds only."""
-    done = {(t.seed, t.arm) for t in trials}
-    arms, seeds = dict.fromkeys(t.arm for t in trials), sorted({t.seed for t in trials})
-    missing = [f"{arm} with seed {seed}" for seed in seeds for arm in arms if (seed, arm) not in done]
-    return (f"Not trained: {words(missing)}. Train again to add them.",) if missing else ()
+    done = {(t.seed, t.ablation) for t in trials}
+    ablations, seeds = dict.fromkeys(t.ablation for t in trials), sorted({t.seed for t in trials})
+    missing = [
+        f"{ablation} with seed {seed}"
+        for seed in seeds
+        for ablation in ablations
+        if (seed, ablation) not in done
+    ]
+    return (f"Not trained: {join_words(missing)}. Train again to add them.",) if missing else ()

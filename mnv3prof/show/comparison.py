@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Final
 
-from ..cost.comparison import Network
+from ..cost.comparison import NetworkCosts
 from ..cost.counts import Totals
 from ..graph.align import joined
 from ..graph.graph import Graph
-from ..render.sheet import AtLeast, Column, Kind, Sheet, written
+from ..render.sheet import AtLeast, Column, Kind, Sheet, format_value
 from .costs import MAC, products, unpriced_notes
 
 MOST_NETWORKS: Final = len(ascii_uppercase)
@@ -19,7 +19,7 @@ ALIGNED: Final = (
 )
 
 
-def totals_sheet(networks: Sequence[Network]) -> Sheet:
+def totals_sheet(networks: Sequence[NetworkCosts]) -> Sheet:
     """Return the totals of each network, with ratios to the first."""
     letters = ascii_uppercase[: len(networks)]
     measures: dict[str, list[int | None]] = {
@@ -48,10 +48,10 @@ def _formatted(name: str, values: Sequence[int | None]) -> tuple[str | None, ...
     """Return the name without its unit, and the formatted values."""
     name, _, unit = name.partition(", ")
     kind: Kind = "bytes" if unit == "bytes" else "count"
-    return (name, *(None if value is None else written(value, kind) for value in values))
+    return (name, *(None if value is None else format_value(value, kind) for value in values))
 
 
-def blocks_sheet(networks: Sequence[Network], saved: Mapping[str, float]) -> Sheet:
+def blocks_sheet(networks: Sequence[NetworkCosts], saved: Mapping[str, float]) -> Sheet:
     """Return MACs and parameters of each block, with ratios to the first network's.
 
     saved: saving of the separable pair by block, if separable and standard convolutions are compared.

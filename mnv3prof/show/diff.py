@@ -21,32 +21,32 @@ TITLES: Final = {
 _IMPORTANCE: Final = ("macs", "params", "peak.folded", "flops", "weights", "written", "read")
 
 
-def diff_sheets(found: Diff) -> tuple[Sheet, ...]:
+def diff_sheets(diff: Diff) -> tuple[Sheet, ...]:
     """Return, for the network and each variant, totals, changed blocks and latencies."""
     sheets: list[Sheet] = []
-    for variant in dict.fromkeys(each.variant for each in found.figures):
-        figures = [each for each in found.figures if each.variant == variant]
-        sheets += [_totals(found, variant, figures), _blocks(figures)]
-        times = [each for each in found.times if each.variant == variant]
+    for variant in dict.fromkeys(each.variant for each in diff.figures):
+        figures = [each for each in diff.figures if each.variant == variant]
+        sheets += [_totals(diff, variant, figures), _blocks(figures)]
+        times = [each for each in diff.times if each.variant == variant]
         times.sort(key=lambda each: each.change.verdict == "not comparable")
         if times:
             sheets.append(_times(variant, times))
     return tuple(sheets)
 
 
-def changes_sheet(found: Diff) -> Sheet:
+def changes_sheet(diff: Diff) -> Sheet:
     """Return totals, changed metrics of blocks, and all latencies, one per row and unrounded, for CSV."""
     keys = ("variant", "what", "part", "old_part", *FIELDS, "unit", "old", "new", "old_per_image",
             "new_per_image", "ratio", "low", "high", "clock", "verdict", "reason")  # fmt: skip
     rows: list[tuple[object, ...]] = []
-    for f in found.figures:
+    for f in diff.figures:
         if f.differs or not f.block:
             verdict = "changed" if f.differs else "same"
             rows.append((
                 f.variant, f.name, f.new_block, f.old_block, *[None for _ in FIELDS], f.unit, f.old, f.new,
                 None, None, _ratio(f.old, f.new), None, None, None, verdict, None,
             ))  # fmt: skip
-    for t in found.times:
+    for t in diff.times:
         rows.append((
             t.variant, "time", t.part, t.counterpart, *_fields(t), "seconds", t.old and t.old.seconds,
             t.new and t.new.seconds, t.old and t.old.per_image, t.new and t.new.per_image, t.change.ratio,
@@ -55,7 +55,7 @@ def changes_sheet(found: Diff) -> Sheet:
     return Sheet("changes", tuple(Column(key, key, "text") for key in keys), tuple(rows))
 
 
-def _totals(found: Diff, variant: str, figures: Sequence[FigureChange]) -> Sheet:
+def _totals(diff: Diff, variant: str, figures: Sequence[FigureChange]) -> Sheet:
     columns = (
         Column("figure", "Total", "text"), Column("old", "Old"), Column("new", "New"),
         Column("change", "Change", "figure"), Column("ratio", "New/old", "ratio", importance=1),
@@ -63,9 +63,9 @@ def _totals(found: Diff, variant: str, figures: Sequence[FigureChange]) -> Sheet
     rows = tuple(
         (_named(f), f.old, f.new, _signed(f.old, f.new), _ratio(f.old, f.new)) for f in figures if not f.block
     )
-    old, new = (label(each.subjects[variant].graph) for each in (found.old, found.new))
-    title = f"{variant or 'In total'}: {found.old.source} → {found.new.source}"
-    return Sheet(title, columns, rows, notes=(f"Old: {old}. New: {new}.", *found.notes))
+    old, new = (label(each.subjects[variant].graph) for each in (diff.old, diff.new))
+    title = f"{variant or 'In total'}: {diff.old.source} → {diff.new.source}"
+    return Sheet(title, columns, rows, notes=(f"Old: {old}. New: {new}.", *diff.notes))
 
 
 def _named(figure: FigureChange) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from ..budgets.figures import Found, Unit
 from ..budgets.judge import Judgement
-from ..render.sheet import Column, Sheet, words
+from ..render.sheet import Column, Sheet, join_words
 from .comparison import label
 
 
-def gate_sheets(found: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
+def gate_sheets(checked: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
     """Return the verdicts, then the top contributors to exceeded budgets."""
     contributors = _contributors_sheet(judged)
-    return (_verdicts_sheet(found, judged), *([contributors] if contributors.rows else []))
+    return (_verdicts_sheet(checked, judged), *([contributors] if contributors.rows else []))
 
 
 def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
@@ -26,10 +26,10 @@ def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
     return Sheet("verdicts", tuple(Column(key, key, "text") for key in keys), rows)
 
 
-def headline(found: Found, judged: Sequence[Judgement]) -> str:
+def headline(checked: Found, judged: Sequence[Judgement]) -> str:
     """State the network, and how many budgets it is within."""
     within = sum(j.breach is None for j in judged)
-    return f"{label(found.subject.graph)}: within {within} of {len(judged)} budgets"
+    return f"{label(checked.subject.graph)}: within {within} of {len(judged)} budgets"
 
 
 def limit_of(judgement: Judgement) -> str:
@@ -48,7 +48,7 @@ def sentence(judgement: Judgement) -> str:
     if j.status == "within":
         why = f", {j.reason}" if j.reason else ""
         return f"{name} is {value}, {margin} {'above' if j.reason else 'below'} the limit of {limit}{why}."
-    blocks = words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.spenders]) if j.spenders else ""
+    blocks = join_words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.spenders]) if j.spenders else ""
     top = f"Top contributors: {blocks}." if blocks else "No block was measured."
     return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}). {top}"
 
@@ -68,7 +68,7 @@ def amount(value: float | None, unit: Unit, batch: int = 1) -> str:
     return f"{value:,} B" if unit == "bytes" else f"{value:,}"
 
 
-def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
+def _verdicts_sheet(checked: Found, judged: Sequence[Judgement]) -> Sheet:
     columns = (
         Column("budget", "Budget", "text"),
         Column("measured_as", "Settings", "text", importance=0 if _are_several(judged) else 3),
@@ -87,7 +87,7 @@ def _verdicts_sheet(found: Found, judged: Sequence[Judgement]) -> Sheet:
     if any(j.baseline_target and j.baseline_target.batch != batch_of(j) for j in judged):
         notes.append("Times of different batches are compared per image; limits are per call.")
     alarms = frozenset(n for n, j in enumerate(judged) if j.breach == "error")
-    return Sheet(headline(found, judged), columns, rows, notes=tuple(notes), alarms=alarms)
+    return Sheet(headline(checked, judged), columns, rows, notes=tuple(notes), alarms=alarms)
 
 
 def _are_several(judged: Sequence[Judgement]) -> bool:

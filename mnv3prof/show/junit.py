@@ -10,14 +10,14 @@ from .comparison import label
 from .gate import limit_of, sentence
 
 
-def to_junit(found: Found, judged: Sequence[Judgement]) -> str:
+def to_junit(checked: Found, judged: Sequence[Judgement]) -> str:
     """Write a test per budget: exceeded is a failure, not checked an error; warnings pass."""
     failures = [j for j in judged if _kind(j) == "failure"]
     errors = [j for j in judged if _kind(j) == "error"]
     counts = {"tests": len(judged), "failures": len(failures), "errors": len(errors)}
     attributes = {key: str(value) for key, value in counts.items()}
     root = Xml.Element("testsuites", attributes)
-    name = printable(f"budgets of {label(found.subject.graph)}")
+    name = printable(f"budgets of {label(checked.subject.graph)}")
     suite = Xml.SubElement(root, "testsuite", {"name": name, **attributes})
     for judgement in judged:
         suite.append(_case(judgement))

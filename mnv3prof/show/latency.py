@@ -11,7 +11,7 @@ from ..graph.graph import Graph
 from ..record.run import NET, Run
 from ..record.target import labels, shared_settings
 from ..record.timing import Timing
-from ..render.sheet import Column, Sheet, words
+from ..render.sheet import Column, Sheet, join_words
 from .costs import titled
 from .times import times_sheet
 from .timing_notes import drifted
@@ -142,7 +142,7 @@ def _errors_sheet(graph: Graph, timings: Sequence[Timing]) -> Sheet:
     largest = [f"part {t.part} on {name} ({t.rms_rel_err or 0:.1%})" for name, t in worst if t]
     notes = (
         "RMS of the difference from PyTorch eager in fp32 ÷ RMS of its output.",
-        *([f"Largest: {words(largest)}."] if largest else []),
+        *([f"Largest: {join_words(largest)}."] if largest else []),
     )
     title = f"Output error per part, {shared_settings(grid.targets)}"
     return Sheet(title, tuple(columns), rows if len(rows) > 1 else (), notes=notes, stacked=True)
@@ -154,7 +154,11 @@ def _compilation_notes(timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
     runtimes = {target: run.hosts[target.device].runtimes.get(target.backend) for target in loaded}
     compiled = list(dict.fromkeys(t.place for t, runtime in runtimes.items() if runtime and runtime.compiles))
     several = len(loaded) > 1
-    return (f"Load times overlap with the compilation of {words(compiled)}.",) if compiled and several else ()
+    return (
+        (f"Load times overlap with the compilation of {join_words(compiled)}.",)
+        if compiled and several
+        else ()
+    )
 
 
 def _ms(seconds: float | None) -> float | None:

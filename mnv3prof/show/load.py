@@ -3,7 +3,7 @@
 from ..analysis.load import Load, clock_of, load_of
 from ..record.run import HERE, Run
 from ..record.timing import LEAST_CPU_SHARE, MOST_OTHERS
-from ..render.sheet import Sheet, words
+from ..render.sheet import Sheet, join_words
 
 
 def busy_note(run: Run) -> str:
@@ -14,10 +14,12 @@ def busy_note(run: Run) -> str:
         return ""
     timed = [timing for timing in run.timings if timing.summary]
     noisy = sum(t.summary.noisy for t in timed if t.summary)
-    found = f"{noisy} of {len(timed)} times {'is' if noisy == 1 else 'are'} noisy"
+    sentence = f"{noisy} of {len(timed)} times {'is' if noisy == 1 else 'are'} noisy"
     if any(clock_of(timing, run) == "CPU" for timing in timed):
-        found += ", and CPU time per call is shown beside wall time"
-    return f"{' '.join(told)} {found[0].upper()}{found[1:]}. Close other programs, or measure for longer."
+        sentence += ", and CPU time per call is shown beside wall time"
+    return (
+        f"{' '.join(told)} {sentence[0].upper()}{sentence[1:]}. Close other programs, or measure for longer."
+    )
 
 
 def busy_sheets(run: Run | None, which: str = "") -> tuple[Sheet, ...]:
@@ -36,4 +38,4 @@ def _told(device: str, load: Load) -> str:
         parts.append(f"the timed processes got {load.share:.0%} of a CPU")
     if load.others is not None and load.others >= MOST_OTHERS * load.cpus:
         parts.append(f"other processes used up to {load.others:.1f} of {load.cpus} CPUs")
-    return f"{'This machine' if device == HERE else device} was busy: {words(parts)}."
+    return f"{'This machine' if device == HERE else device} was busy: {join_words(parts)}."

@@ -6,7 +6,7 @@ from typing import Final
 from ..cost.counts import Dtype
 from ..cost.memory import Arena, Fit, Fits, Peak, Peaks
 from ..graph.graph import Graph
-from ..render.sheet import Column, Sheet, words, written
+from ..render.sheet import Column, Sheet, format_value, join_words
 from .costs import titled
 
 EAGER: Final = "PyTorch eager peak"
@@ -111,10 +111,10 @@ def fit_sheets(graph: Graph, arena: Arena, fit: Fit, planned: Sequence[Fits]) ->
 
 def _size(size: int) -> str:
     """Write a budget in KiB or MiB and in bytes, since 256KB is ambiguous."""
-    return f"{written(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
+    return f"{format_value(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
 
 
-def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
+def _plans_fit_sheet(graph: Graph, budget: int, fits: Sequence[Fits]) -> Sheet:
     columns = (
         Column("planner", "Planned by", "text"), Column("bytes", "Arena", "bytes"),
         Column("left", "Left", "bytes"), Column("fits", "Verdict", "text"),
@@ -122,11 +122,13 @@ def _plans_fit_sheet(graph: Graph, budget: int, found: Sequence[Fits]) -> Sheet:
     verdicts = {True: "fits", False: "does not fit", None: "unknown"}
     rows = tuple(
         (one.planner, one.bytes, None if one.bytes is None else budget - one.bytes, verdicts[one.fits])
-        for one in found
+        for one in fits
     )
-    bad = [n for n, one in enumerate(found) if not one.fits]
-    where = words([f"{verdicts[found[n].fits]} with the plan of {found[n].planner}" for n in bad] or ["fits"])
-    notes = tuple(f"{one.planner}: {one.reason}." for one in found if one.reason)
+    bad = [n for n, one in enumerate(fits) if not one.fits]
+    where = join_words(
+        [f"{verdicts[fits[n].fits]} with the plan of {fits[n].planner}" for n in bad] or ["fits"]
+    )
+    notes = tuple(f"{one.planner}: {one.reason}." for one in fits if one.reason)
     title = f"{graph.name} in {_size(budget)}: {where}"
     return Sheet(title, columns, rows, notes=notes, alarms=frozenset(bad))
 

@@ -38,12 +38,12 @@ def _tensors(plan: RuntimePlan, ours: Arena) -> Sheet:
         Column("theirs", f"Tensors in {plan.backend}"), Column("ours", "Tensors in ours"),
         Column("excess", "Difference", "bytes"), Column("example", "Example in ours: output of", "text"),
     )  # fmt: skip
-    found = differences(plan, ours)
+    differing = differences(plan, ours)
     rows = tuple(
         (d.shape or None, d.bytes, d.theirs, d.ours, (d.theirs - d.ours) * d.bytes, d.example or None)
-        for d in found[:_MOST]
+        for d in differing[:_MOST]
     )
-    left = len(found) - len(rows)
+    left = len(differing) - len(rows)
     note = (
         "Tensors of the whole inference, not of one moment. A runtime has more of one size if it does not "
         "fuse a batch norm or activation, changes the layout, or pads."

@@ -5,29 +5,33 @@ from collections.abc import Sequence
 from ..cost.conventions import COUNTERS, TERMS, Reconciliation, counted_as, counter
 from ..cost.counts import By, group_of
 from ..graph.graph import Graph
-from ..render.sheet import AtLeast, Column, Sheet, words
+from ..render.sheet import AtLeast, Column, Sheet, join_words
 from .costs import titled
 
 
-def reconciliation_sheet(graph: Graph, found: Reconciliation) -> Sheet:
+def reconciliation_sheet(graph: Graph, reconciliation: Reconciliation) -> Sheet:
     """Return a row per class of operation, a column per counter, and the sums."""
     columns = (
         Column("term", "Class of operation", "text"),
         Column("quantity", "In this network"),
-        *(Column(tool.reading.tool, tool.reading.tool) for tool in found.tools),
+        *(Column(tool.reading.tool, tool.reading.tool) for tool in reconciliation.tools),
     )
     rows = tuple(
-        (TERMS[term], quantity, *(COUNTERS[tool.reading.tool].coefficients.get(term) for tool in found.tools))
-        for term, quantity in found.quantities.items()
+        (
+            TERMS[term],
+            quantity,
+            *(COUNTERS[tool.reading.tool].coefficients.get(term) for tool in reconciliation.tools),
+        )
+        for term, quantity in reconciliation.quantities.items()
     )
     totals = (
-        ("counter result", None, *(tool.reading.printed for tool in found.tools)),
-        ("reconciled", None, *(tool.explained for tool in found.tools)),
-        ("remainder", None, *(tool.remainder for tool in found.tools)),
+        ("counter result", None, *(tool.reading.printed for tool in reconciliation.tools)),
+        ("reconciled", None, *(tool.explained for tool in reconciliation.tools)),
+        ("remainder", None, *(tool.remainder for tool in reconciliation.tools)),
     )
-    alarms = frozenset() if found.holds else frozenset({len(rows) + 2})
+    alarms = frozenset() if reconciliation.holds else frozenset({len(rows) + 2})
     title = titled(graph, "what each FLOP counter counts")
-    return Sheet(title, columns, rows, totals, tuple(_notes(found)), alarms, stacked=True)
+    return Sheet(title, columns, rows, totals, tuple(_notes(reconciliation)), alarms, stacked=True)
 
 
 def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:
@@ -49,7 +53,7 @@ def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:
     totals = (("total", *_share([whole, *[None for _ in unknown]], whole, unknown)),)
     notes = [_closed_form(tool)]
     if unknown:
-        notes.append(f"It is unknown how {tool} counts {words(list(dict.fromkeys(unknown)))}.")
+        notes.append(f"It is unknown how {tool} counts {join_words(list(dict.fromkeys(unknown)))}.")
     return Sheet(titled(graph, f"as {tool} counts"), columns, rows, totals, tuple(notes))
 
 
@@ -63,28 +67,28 @@ def _share(
 
 
 def _closed_form(tool: str) -> str:
-    found = counter(tool)
+    known = counter(tool)
     parts = [
         f"{coefficient} × {TERMS[term]}" if coefficient > 1 else TERMS[term]
-        for term, coefficient in found.coefficients.items()
+        for term, coefficient in known.coefficients.items()
     ]
-    return f"{tool} {found.version} counts as {found.printed_as}: {'; '.join(parts)}."
+    return f"{tool} {known.version} counts as {known.printed_as}: {'; '.join(parts)}."
 
 
-def _notes(found: Reconciliation) -> list[str]:
-    ran = [f"{x.reading.tool} {x.reading.version}" for x in found.tools if x.reading.status == "ok"]
+def _notes(reconciliation: Reconciliation) -> list[str]:
+    ran = [f"{x.reading.tool} {x.reading.version}" for x in reconciliation.tools if x.reading.status == "ok"]
     notes = [
         "Multiplicity with which each tool counts the class; – = not counted. "
-        f"Tools: {words(ran or ['none'])}."
+        f"Tools: {join_words(ran or ['none'])}."
     ]
     unlike = [
         f"{x.reading.tool} is not reconciled (remainder {x.remainder:,}): the coefficients are of {version}"
-        for x in found.tools
+        for x in reconciliation.tools
         if x.remainder and (version := COUNTERS[x.reading.tool].version)
     ]
     reasons = dict.fromkeys(
         f"{x.reading.tool} {x.reading.status}: {x.reading.reason}"
-        for x in found.tools
+        for x in reconciliation.tools
         if x.reading.status != "ok"
     )
     return notes + [f"{sentence}." for sentence in (*unlike, *reasons)]

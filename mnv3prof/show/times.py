@@ -158,5 +158,5 @@ def _sums(graph: Graph, grid: Grid, target: Target) -> tuple[str | None, str | N
 
 
 def _alarms(grid: Grid) -> frozenset[int]:
-    wrong = {part for (part, _), timing in grid.cells.items() if timing.status == "wrong"}
-    return frozenset(n for n, part in enumerate(grid.parts) if grid.same[part] in wrong)
+    mismatches = {part for (part, _), timing in grid.cells.items() if timing.status == "mismatch"}
+    return frozenset(n for n, part in enumerate(grid.parts) if grid.same[part] in mismatches)

@@ -8,7 +8,7 @@ from ..record.run import PeakRates, Run, Weights
 from ..record.stats import LEAST_BURSTS, NOISY_INTERVAL, NOISY_SPREAD, drifts
 from ..record.target import Target, threads_of
 from ..record.timing import Timing
-from ..render.sheet import words
+from ..render.sheet import join_words
 
 NOISY_MARK: Final = "~"
 _THREADS_OFF: Final = 0.15
@@ -116,8 +116,8 @@ def _by_target(timings: Sequence[Timing], names: Mapping[Target, str], *, load: 
     parts: dict[str, list[str]] = {}
     for t in timings:
         parts.setdefault(names[t.target], []).append(f"{t.part} ({t.cpu_per_wall:.2f})" if load else t.part)
-    return words([
-        f"{words(each) if len(each) <= _MOST_NAMED else f'{len(each)} parts'} on {name}"
+    return join_words([
+        f"{join_words(each) if len(each) <= _MOST_NAMED else f'{len(each)} parts'} on {name}"
         for name, each in parts.items()
     ])  # fmt: skip
 
@@ -134,4 +134,4 @@ def failures(timings: Iterable[Timing], names: Mapping[Target, str]) -> list[str
     targets: dict[tuple[str, str], list[str]] = {}
     for (reason, target), each in parts.items():
         targets.setdefault((reason, ", ".join(each)), []).append(names[target])
-    return [f"{words(where)} {reason} (parts: {each})." for (reason, each), where in targets.items()]
+    return [f"{join_words(where)} {reason} (parts: {each})." for (reason, each), where in targets.items()]

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from ..bench.weights import load, read_facts, read_state
 from ..graph.errors import InputError
 from ..mobilenetv3.table import Table
-from ..record.whole import replace_file
+from ..record.atomic import replace_file
 
 _FORM: Final = 1
 

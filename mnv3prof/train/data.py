@@ -32,7 +32,7 @@ _one_large = Lock()
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
-Hear = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 class Pixels:
@@ -104,7 +104,7 @@ def digits(size: tuple[int, int]) -> Data:
     )  # fmt: skip
 
 
-def image_folder(path: Path, size: tuple[int, int], hear: Hear = lambda _: None) -> Data:
+def image_folder(path: Path, size: tuple[int, int], on_progress: OnProgress = lambda _: None) -> Data:
     """Load the images under `path`, centre-cropped and resized to `size` (H, W).
 
     Each folder in `path` is a class. Images are normalised with ImageNet's mean and standard deviation.
@@ -119,7 +119,7 @@ def image_folder(path: Path, size: tuple[int, int], hear: Hear = lambda _: None)
     classes = tuple(files)
     listed = [(file, label) for label, name in enumerate(classes) for file in files[name]]
     _refuse_too_many(len(listed), 3 * size[0] * size[1], str(path))
-    pixels, labels, skipped = _decoded(listed, size, hear)
+    pixels, labels, skipped = _decoded(listed, size, on_progress)
     _refuse_small_classes(path, classes, labels, skipped)
     train, held = _split(labels)
     images = [Pixels(pixels[which], _IMAGENET_MEAN, _IMAGENET_STD) for which in (train, held)]
@@ -175,7 +175,7 @@ def _refuse_too_many(count: int, bytes_each: int, what: str) -> None:
 
 
 def _decoded(
-    listed: Sequence[tuple[Path, int]], size: tuple[int, int], hear: Hear
+    listed: Sequence[tuple[Path, int]], size: tuple[int, int], on_progress: OnProgress
 ) -> tuple[Tensor, Tensor, tuple[tuple[str, str], ...]]:
     """Return pixels (N, 3, H, W) in uint8, labels, and (file, reason) if skipped."""
     pixels = torch.empty(len(listed), 3, *size, dtype=torch.uint8)
@@ -184,7 +184,7 @@ def _decoded(
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
         images = pool.map(lambda item: _decode(item[0], size), listed)
         for number, ((file, label), image) in enumerate(zip(listed, images, strict=True), 1):
-            hear(Progress(f"reading images: {number:,} of {len(listed):,}", number / len(listed)))
+            on_progress(Progress(f"reading images: {number:,} of {len(listed):,}", number / len(listed)))
             if isinstance(image, str):
                 skipped.append((printable(str(file)), image))
             else:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..bench.schedule import Progress
 from ..bench.weights import Loaded, is_plain, refuse_misfit
-from ..graph.errors import InputError, shown
+from ..graph.errors import InputError, quote
 from ..mobilenetv3.modules import MobileNetV3
 from ..mobilenetv3.network import build
 from ..mobilenetv3.table import Table
@@ -23,7 +23,7 @@ from ..record.run import Weights
 from ..record.training import Epoch
 from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from .data import Data, Hear, Images
+from .data import Data, Images, OnProgress
 
 _HELD_BATCH: Final = 256
 _KEPT_IMAGES: Final = 8
@@ -56,7 +56,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(
-                    f"{name}: {shown(value)} is not allowed; expected a number from {low:g} to {high:g}"
+                    f"{name}: {quote(value)} is not allowed; expected a number from {low:g} to {high:g}"
                 )
 
 
@@ -102,7 +102,7 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
 
 
 def train(
-    table: Table, data: Data, recipe: Recipe, *, hear: Hear = lambda _: None,
+    table: Table, data: Data, recipe: Recipe, *, on_progress: OnProgress = lambda _: None,
     checkpoint: Path | None = None, resume: bool = False,
 ) -> Trained:  # fmt: skip
     """Train the network of `table`; randomness depends on seed, epoch and step only.
@@ -122,7 +122,7 @@ def train(
         if resume and checkpoint and checkpoint.exists():
             history = _resume(checkpoint, table, recipe, digest, model, optimizer)
         steps = steps_of(data, recipe.batch)
-        pace = _Pace(recipe.epochs * steps, hear)
+        pace = _Pace(recipe.epochs * steps, on_progress)
         for epoch in range(len(history), recipe.epochs):
             start = perf_counter()
             rate = learning_rate(recipe, epoch)
@@ -189,8 +189,8 @@ def _train_epoch(
 class _Pace:
     """Reports progress, with the remaining time estimated from the pace so far."""
 
-    def __init__(self, steps: int, hear: Hear) -> None:
-        self.steps, self.hear = steps, hear
+    def __init__(self, steps: int, on_progress: OnProgress) -> None:
+        self.steps, self.on_progress = steps, on_progress
         self.start = perf_counter()
         self.first: int | None = None
 
@@ -201,7 +201,7 @@ class _Pace:
         for step, batch in enumerate(batches, first):
             done = step - self.first
             left = (perf_counter() - self.start) / done * (self.steps - step) if done else None
-            self.hear(Progress(what, step / self.steps, left))
+            self.on_progress(Progress(what, step / self.steps, left))
             yield batch
 
 

@@ -15,7 +15,7 @@ from terminal import SCRIPT
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert, file_kind, loading
 from mnv3prof.bench.workers import runtime_worker
-from mnv3prof.device.protocol import Piece, Prepared, Sample
+from mnv3prof.device.protocol import PartKey, Prepared, Sample
 from mnv3prof.record.run import Subject
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
@@ -23,7 +23,7 @@ from mnv3prof.source import open_source, read_table
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
 LARGE = Subject(read_table("large"), (224, 224))
-PART = Piece("", "4")
+PART = PartKey("", "4")
 
 _TORCH = """
 import sys, torch

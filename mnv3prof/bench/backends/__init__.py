@@ -11,7 +11,7 @@ from ...cost.counts import Dtype
 from ...device import runtimes
 from ...device.runtimes import Call, Job, Unsupported, runtime
 from ...registry import canonical, file_names
-from ..formats import form, installed
+from ..formats import get_format, installed
 
 _HERE = frozenset(file_names(__file__))
 
@@ -32,7 +32,7 @@ class Backend(Protocol):
     DTYPES: tuple[Dtype, ...]
     FORMAT: str
     PACKAGE: str
-    ROOF: str
+    PEAK: str
     IMPORTS: tuple[str, ...]
 
     def prepare(self, job: Job) -> Call:
@@ -75,7 +75,7 @@ def is_simulated(name: str, chip: str) -> bool:
 def usable(name: str) -> Usable:
     """Check that the backend, its converter and its hardware are available."""
     file = backend(name)
-    converters = ("torch", form(file.FORMAT).CONVERTER) if file.FORMAT else ()
+    converters = ("torch", get_format(file.FORMAT).CONVERTER) if file.FORMAT else ()
     for package in filter(None, (*converters, file.PACKAGE)):
         if not installed(package):
             extra = "mnv3prof" if package == "torch" or needs_pytorch(name) else f"'mnv3prof[{name}]'"

@@ -10,7 +10,7 @@ from ..torch_call import torch_call
 WHAT = "PyTorch eager"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
 FORMAT = ""
-ROOF = "cpu"
+PEAK = "cpu"
 PACKAGE = "torch"
 IMPORTS = ("torch",)
 ALIASES = ("torch",)

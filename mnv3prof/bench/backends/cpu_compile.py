@@ -9,7 +9,7 @@ from ..torch_call import torch_call
 WHAT = "torch.compile (inductor), weights frozen"
 DTYPES: tuple[Dtype, ...] = ("fp32", "bf16")
 FORMAT = ""
-ROOF = "cpu"
+PEAK = "cpu"
 PACKAGE = "torch"
 IMPORTS = ("torch", "torch._inductor.compile_fx")
 COMPILES = True

@@ -10,7 +10,7 @@ from ..torch_call import torch_call
 WHAT = "PyTorch on CUDA or ROCm, timed until the device is done"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
 FORMAT = ""
-ROOF = "cuda"
+PEAK = "cuda"
 PACKAGE = "torch"
 IMPORTS = ("torch",)
 

@@ -9,7 +9,7 @@ from ..torch_call import torch_call
 WHAT = "PyTorch on Apple's Metal, timed until the device is done"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16")
 FORMAT = ""
-ROOF = "mps"
+PEAK = "mps"
 PACKAGE = "torch"
 IMPORTS = ("torch",)
 

@@ -7,7 +7,7 @@ from ..torch_call import torch_call
 WHAT = "TorchScript on PyTorch, traced and frozen"
 DTYPES: tuple[Dtype, ...] = ("fp32",)
 FORMAT = "torchscript"
-ROOF = "cpu"
+PEAK = "cpu"
 PACKAGE = "torch"
 IMPORTS = ("torch",)
 

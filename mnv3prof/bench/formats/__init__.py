@@ -83,14 +83,14 @@ def names() -> tuple[str, ...]:
 
 def name_of(called: str) -> str:
     """Return the format's name for a name or alias. Raises InputError."""
-    return canonical(called, "format", names(), form)
+    return canonical(called, "format", names(), get_format)
 
 
-def form(name: str) -> Format:
+def get_format(name: str) -> Format:
     """Import the module of the format called `name`."""
     return import_module(f".{name}", __name__)
 
 
 def stored_dtype(name: str, dtype: Dtype) -> Dtype:
     """Return the dtype of the converted file; fp32 if the runtime rounds on loading."""
-    return dtype if dtype in form(name).DTYPES else "fp32"
+    return dtype if dtype in get_format(name).DTYPES else "fp32"

@@ -11,7 +11,7 @@ from ...graph.graph import Graph, Layer
 from ...mobilenetv3.table import Table
 from ...record.findings import Evidence, Finding
 from ...record.run import NET, Subject
-from ..claim import Claim, Wish, finding, not_measured
+from ..claim import Claim, TimingRequest, finding, not_measured
 from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, saves
 
 K4: Final = Claim(
@@ -45,7 +45,7 @@ _RULE: Final = (
 _DTYPES: Final[tuple[Dtype, ...]] = ("fp32", "int8")
 
 
-def timed(subject: Subject) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[TimingRequest, ...]:
     """Return the whole network in every form, then the activation alone at three sizes."""
     shapes = alone(subject.graph)
     if not shapes:
@@ -57,13 +57,17 @@ def timed(subject: Subject) -> tuple[Wish, ...]:
         **{name: subject.varied(replace(table, se_gate=gate)) for name, gate in GATES.items()},
     }
     return (
-        *(Wish(name, net, NET, _DTYPES, compiled=2) for name, net in nets.items()),
+        *(TimingRequest(name, net, NET, _DTYPES, compiled=2) for name, net in nets.items()),
         *(
-            Wish(name, net, layer.name, _DTYPES, compiled=int(layer is shapes[0]))
+            TimingRequest(name, net, layer.name, _DTYPES, compiled=int(layer is shapes[0]))
             for layer in shapes
             for name, net in nets.items()
         ),
-        *(Wish(name, net, gate) for gate in _last_gate(subject.graph) for name, net in gated.items()),
+        *(
+            TimingRequest(name, net, gate)
+            for gate in _last_gate(subject.graph)
+            for name, net in gated.items()
+        ),
     )
 
 

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from ...mobilenetv3.table import Table
 from ...record.findings import Evidence, Finding
-from ..claim import Arm, Claim
-from ..gained import BASE, finding_on_gain
+from ..accuracy import BASE, finding_on_accuracy
+from ..claim import Ablation, Claim
 
 K8: Final = Claim(
     "K8", "Batch norm and activation between depthwise and pointwise work better than the bare pair.",
@@ -22,9 +22,9 @@ def _bare(table: Table) -> Table:
     return replace(table, norm_between=False)
 
 
-ARMS: Final = (Arm(BASE), Arm(BARE, _bare))
+ABLATIONS: Final = (Ablation(BASE), Ablation(BARE, _bare))
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Judge K8."""
-    return (finding_on_gain(K8, evidence, BARE, "Accuracy with both, compared with the bare pair"),)
+    return (finding_on_accuracy(K8, evidence, BARE, "Accuracy with both, compared with the bare pair"),)

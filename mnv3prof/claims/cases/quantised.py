@@ -3,9 +3,9 @@
 from typing import Final
 
 from ...mobilenetv3.variants import with_activation
-from ...record.findings import Evidence, Finding, Verdict
-from ..claim import Arm, Claim, finding, not_trained
-from ..gained import BASE, Gain, learnt_too_little, lost_in_8_bits, trained_on
+from ...record.findings import ClaimVerdict, Evidence, Finding
+from ..accuracy import BASE, AccuracyDelta, learnt_too_little, lost_in_8_bits, trained_on
+from ..claim import Ablation, Claim, finding, not_trained
 
 K6: Final = Claim(
     "K6", "8-bit quantisation costs less than 1 % of accuracy with h-swish, more than 3 % with ReLU.",
@@ -16,9 +16,9 @@ K6: Final = Claim(
 CLAIMS: Final = (K6,)
 
 RELU: Final = "ReLU everywhere"
-ARMS: Final = (
-    Arm(BASE, quantised=True),
-    Arm(RELU, lambda table: with_activation(table, "RE"), quantised=True),
+ABLATIONS: Final = (
+    Ablation(BASE, quantised=True),
+    Ablation(RELU, lambda table: with_activation(table, "RE"), quantised=True),
 )
 _MOST: Final = 1.0
 _LEAST: Final = 3.0
@@ -26,7 +26,7 @@ _LEAST: Final = 3.0
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Judge K6."""
-    swish, relu = (lost_in_8_bits(evidence.trials, arm) for arm in (BASE, RELU))
+    swish, relu = (lost_in_8_bits(evidence.trials, ablation) for ablation in (BASE, RELU))
     if swish is None or relu is None:
         return (not_trained(K6),)
     verdict, why = _verdict(swish, relu, learnt_too_little(evidence.trials))
@@ -39,7 +39,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     )  # fmt: skip
 
 
-def _verdict(swish: Gain, relu: Gain, too_little: str) -> tuple[Verdict, str]:
+def _verdict(swish: AccuracyDelta, relu: AccuracyDelta, too_little: str) -> tuple[ClaimVerdict, str]:
     """Judge both halves of the claim by their intervals."""
     if too_little:
         return "no evidence", too_little

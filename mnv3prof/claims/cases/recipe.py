@@ -3,8 +3,8 @@
 from typing import Final
 
 from ...record.findings import Evidence, Finding
-from ..claim import NOT_IN_PAPER, Arm, Claim
-from ..gained import BASE, finding_on_gain
+from ..accuracy import BASE, finding_on_accuracy
+from ..claim import NOT_IN_PAPER, Ablation, Claim
 
 K10: Final = Claim(
     "K10", "RMSprop at 0.01 trains to a better accuracy than Adam.", "better",
@@ -18,16 +18,16 @@ CLAIMS: Final = (K10, K11)
 
 ADAM: Final = "Adam at 0.001"
 UNSMOOTHED: Final = "no label smoothing"
-ARMS: Final = (
-    Arm(BASE),
-    Arm(ADAM, recipe={"optimizer": "adam", "lr": 0.001}),
-    Arm(UNSMOOTHED, recipe={"label_smoothing": 0.0}),
+ABLATIONS: Final = (
+    Ablation(BASE),
+    Ablation(ADAM, recipe={"optimizer": "adam", "lr": 0.001}),
+    Ablation(UNSMOOTHED, recipe={"label_smoothing": 0.0}),
 )
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Judge K10 and K11."""
     return tuple(
-        finding_on_gain(claim, evidence, other, f"Accuracy compared with {other}")
+        finding_on_accuracy(claim, evidence, other, f"Accuracy compared with {other}")
         for claim, other in ((K10, ADAM), (K11, UNSMOOTHED))
     )

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from ...analysis.compare import Change
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
-from ..claim import NOT_IN_PAPER, Claim, Wish, finding, not_measured
+from ..claim import NOT_IN_PAPER, Claim, TimingRequest, finding, not_measured
 from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, ratio_of_sums
 from .squeeze_excite import modules
 
@@ -26,10 +26,10 @@ def _forms(subject: Subject) -> dict[str, Subject]:
     return {"": subject, LINEAR: subject.varied(replace(subject.table, se_form=other))}
 
 
-def timed(subject: Subject) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[TimingRequest, ...]:
     """Return every SE module in both forms."""
     return tuple(
-        Wish(variant, net, path)
+        TimingRequest(variant, net, path)
         for path in modules(subject.graph).values()
         for variant, net in _forms(subject).items()
     )

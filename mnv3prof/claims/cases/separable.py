@@ -14,9 +14,9 @@ from ...cost.counts import count as count_layers
 from ...cost.counts import total
 from ...graph.graph import Graph
 from ...mobilenetv3.table import Row, Table, row_names
-from ...record.findings import Evidence, Finding, Series, Verdict
+from ...record.findings import ClaimVerdict, Evidence, Finding, Series
 from ...record.run import NET, Subject, part_layers
-from ..claim import COMPUTED, Claim, Wish, finding, not_measured, points_at
+from ..claim import COMPUTED, Claim, TimingRequest, finding, not_measured, points_at
 from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums, ratios
 
 K1: Final = Claim(
@@ -52,18 +52,18 @@ class Saving(NamedTuple):
         return Fraction(self.standard, self.pair)
 
 
-def timed(subject: Subject) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[TimingRequest, ...]:
     """Return the network, its 3×3 blocks and the pair of K2, separable and standard."""
     standard = _standard(subject)
     parts = [NET, *_threes(subject.table)]
     pairs = [(_PAIR, _example(32, 64, 3)), (_PAIR_STANDARD, _standard(_example(32, 64, 3)))]
     return (
         *(
-            Wish(variant, net, part, compiled=3 if part == NET else 0)
+            TimingRequest(variant, net, part, compiled=3 if part == NET else 0)
             for part in parts
             for variant, net in (("", subject), (STANDARD, standard))
         ),
-        *(Wish(variant, net, "1", compiled=1) for variant, net in pairs),
+        *(TimingRequest(variant, net, "1", compiled=1) for variant, net in pairs),
     )
 
 
@@ -126,7 +126,7 @@ def _saved(subject: Subject) -> Finding:
     larger = [saving for saving in pairs if saving.kernel != 3]
     result += f"; larger kernels {_span(larger)}" if larger else ""
     why = f"the pair has {least_width(3)} output channels or more" if inside and others else ""
-    verdict: Verdict = "holds if" if why else "does not hold" if others else "holds"
+    verdict: ClaimVerdict = "holds if" if why else "does not hold" if others else "holds"
     return finding(K1, verdict, found=f"{result}.", how=COMPUTED, why=why, working=working)
 
 
@@ -233,7 +233,7 @@ def example(width: int, out: int, kernel: int, said: tuple[int, int]) -> Finding
         f"pair: {depthwise:,} + {pointwise:,} = {pair:,}; {standard:,} / {pair:,} = ×{standard / pair:.2f}",
     )
     found = f"{standard:,} and {pair:,}, ×{standard / pair:.2f}."
-    verdict: Verdict = "holds" if said == (standard, pair) else "does not hold"
+    verdict: ClaimVerdict = "holds" if said == (standard, pair) else "does not hold"
     return finding(K2, verdict, found=found, how=COMPUTED, working=working)
 
 

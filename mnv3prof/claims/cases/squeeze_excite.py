@@ -10,11 +10,11 @@ from ...cost.memory import arena, peaks
 from ...graph.graph import Graph, Layer
 from ...mobilenetv3.table import Table, row_names
 from ...mobilenetv3.variants import vary
-from ...record.findings import Evidence, Finding, Series, Verdict
+from ...record.findings import ClaimVerdict, Evidence, Finding, Series
 from ...record.run import NET, Subject
-from ..claim import COMPUTED, Arm, Claim, Wish, finding, not_measured, points_at
+from ..accuracy import BASE, finding_on_accuracy
+from ..claim import COMPUTED, Ablation, Claim, TimingRequest, finding, not_measured, points_at
 from ..compared import is_slower, measured_on, overall, ratio, ratios
-from ..gained import BASE, finding_on_gain
 
 K3: Final = Claim(
     "K3", "Squeeze-excite makes the model 0.5 % larger and gains 1.2 % top-1.",
@@ -38,19 +38,19 @@ def _without(table: Table) -> Table:
     return vary(table, without_se=True)
 
 
-ARMS: Final = (Arm(BASE), Arm(WITHOUT, _without))
+ABLATIONS: Final = (Ablation(BASE), Ablation(WITHOUT, _without))
 
 
-def timed(subject: Subject) -> tuple[Wish, ...]:
+def timed(subject: Subject) -> tuple[TimingRequest, ...]:
     """Return the network with and without SE, and each SE module with its block."""
     paths = modules(subject.graph)
     if not paths:
         return ()
     inner = [part for block, path in paths.items() for part in (path, block)]
     return (
-        Wish("", subject, NET),
-        Wish(WITHOUT, subject.varied(_without(subject.table)), NET),
-        *(Wish("", subject, part) for part in inner),
+        TimingRequest("", subject, NET),
+        TimingRequest(WITHOUT, subject.varied(_without(subject.table)), NET),
+        *(TimingRequest("", subject, part) for part in inner),
     )
 
 
@@ -61,7 +61,7 @@ def modules(graph: Graph) -> dict[str, str]:
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Judge K3: the size is computed, the latency measured, the accuracy trained."""
-    accuracy = finding_on_gain(K3, evidence, WITHOUT, "Accuracy with SE, compared with no SE")
+    accuracy = finding_on_accuracy(K3, evidence, WITHOUT, "Accuracy with SE, compared with no SE")
     return _size(evidence.subject), _time(evidence), accuracy
 
 
@@ -93,7 +93,7 @@ def _size(subject: Subject) -> Finding:
         *(_block_line(graph, block, inside[path]) for block, path in modules(graph).items()),
         *_memory_lines(graph, bare),
     )
-    verdict: Verdict = "holds" if added["params"] < _ROUNDED else "does not hold"
+    verdict: ClaimVerdict = "holds" if added["params"] < _ROUNDED else "does not hold"
     return finding(K3, verdict, found=found, how=COMPUTED, working=working)
 
 

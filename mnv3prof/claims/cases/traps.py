@@ -28,7 +28,7 @@ T3: Final = Claim(
 CLAIMS: Final = (T1, T2, T3)
 
 
-class Literal(NamedTuple):
+class AsListed(NamedTuple):
     """Hidden width, parameters and MACs of a row as the listing builds it."""
 
     hidden: int
@@ -42,7 +42,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     return _hidden(evidence.subject), _activation(evidence.subject), bias_finding(graph, biases(graph))
 
 
-def literal_row(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> Literal:
+def row_as_listed(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> AsListed:
     """Compute the row with hidden = width · expand, its convolutions and batch norms as in the paper.
 
     sizes: pixels of the block's input and output. Widths may exceed the limits of a table.
@@ -61,21 +61,21 @@ def literal_row(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> L
     if row.se:
         params += 2 * hidden * squeeze + squeeze + hidden
         products += 2 * hidden * squeeze
-    return Literal(hidden, params, products)
+    return AsListed(hidden, params, products)
 
 
-def literal_rows(subject: Subject) -> tuple[Literal, ...]:
+def rows_as_listed(subject: Subject) -> tuple[AsListed, ...]:
     """Compute every row of the network's table as the listing builds it."""
     table = subject.table
     pixels = [prod(block.layers[-1].out_shape[1:]) for block in subject.graph.blocks[: len(table.rows) + 1]]
     return tuple(
-        literal_row(row, width, table, sizes)
+        row_as_listed(row, width, table, sizes)
         for row, width, sizes in zip(table.rows, in_widths(table), pairwise(pixels), strict=True)
     )
 
 
 def _hidden(subject: Subject) -> Finding:
-    table, rows = subject.table, literal_rows(subject)
+    table, rows = subject.table, rows_as_listed(subject)
     costs = count(subject.graph)
     ours = total(costs)
     groups = {group.name: group for group in subtotals(subject.graph, costs)}

@@ -7,7 +7,7 @@ from ...analysis.compare import Change, by_interval
 from ...mobilenetv3.table import Row, Table
 from ...record.findings import Evidence, Finding, Measured, Series
 from ...record.run import Subject, part_layers
-from ..claim import Claim, Wish, finding, not_measured
+from ..claim import Claim, TimingRequest, finding, not_measured
 from ..compared import SLOWER, is_slower, measured_on, on_a_mobile_chip, overall
 
 K9: Final = Claim(
@@ -31,9 +31,9 @@ class _Point(NamedTuple):
     high: float
 
 
-def timed(_: Subject) -> tuple[Wish, ...]:
+def timed(_: Subject) -> tuple[TimingRequest, ...]:
     """Return a block of every width from MIDDLE − 8 to MIDDLE + 8."""
-    return tuple(Wish(named(width), network(width), _BLOCK) for width in WIDTHS)
+    return tuple(TimingRequest(named(width), network_of_width(width), _BLOCK) for width in WIDTHS)
 
 
 def named(width: int) -> str:
@@ -41,7 +41,7 @@ def named(width: int) -> str:
     return f"width {width}"
 
 
-def network(width: int) -> Subject:
+def network_of_width(width: int) -> Subject:
     """Make a network whose block 1 has `width` channels at 14×14: 3×3 depthwise and projection."""
     row = Row(width, width, 3, 1, se=False, activation="HS")
     return Subject(Table(name=named(width), stem=width, rows=(row,), last=8, classes=8), (_INPUT, _INPUT))
@@ -74,7 +74,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 def products(width: int) -> int:
     """Return the MACs of the block that is timed: 14 · 14 · (9 · w + w · w)."""
-    return sum(layer.macs for layer in part_layers(network(width).graph, _BLOCK))
+    return sum(layer.macs for layer in part_layers(network_of_width(width).graph, _BLOCK))
 
 
 def _point(width: int, measured: Measured | None) -> _Point | None:

@@ -7,9 +7,9 @@ import typer
 from ...bench.backends import backend, compiles, names, usable
 from ...bench.cache import opened
 from ...bench.cache_folder import usable_folder
-from ...bench.formats import form
-from ...bench.schedule import Plan, Watcher, measure
-from ...device.protocol import Piece
+from ...bench.formats import get_format
+from ...bench.schedule import BenchPlan, Callbacks, measure
+from ...device.protocol import PartKey
 from ...mobilenetv3.table import Row, Table
 from ...record.run import Subject
 from ...record.target import Target
@@ -60,13 +60,13 @@ def _check(backends: list[str]) -> dict[str, Timing]:
     """Time a small block on each backend, the fast ones first, and print each result at once."""
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
-    piece = Piece("", subject.graph.block_names[1])
+    part = PartKey("", subject.graph.block_names[1])
     timings: dict[str, Timing] = {}
     with opened(usable_folder(say)) as folder:
         for name in sorted(backends, key=_load_effort):
-            plan = Plan({"": subject}, (piece,), (Target(backend=name),), folder, _SAMPLED_S)
+            plan = BenchPlan({"": subject}, (part,), (Target(backend=name),), folder, _SAMPLED_S)
             with progress() as on_progress:
-                (timings[name],) = measure(plan, Watcher(on_progress))
+                (timings[name],) = measure(plan, Callbacks(on_progress))
             if timings[name].stopped == "interrupted":
                 raise stopped(f"{len(timings) - 1} of {len(backends)} backends were checked")
             say(f"{name}: {_verdict(timings[name])}")
@@ -76,7 +76,7 @@ def _check(backends: list[str]) -> dict[str, Timing]:
 def _load_effort(name: str) -> tuple[bool, bool, bool]:
     """Return what makes loading slow: compilation, a slow converter, any converter."""
     needed = backend(name).FORMAT
-    return compiles(name), bool(needed) and getattr(form(needed), "SLOW", False), bool(needed)
+    return compiles(name), bool(needed) and getattr(get_format(needed), "SLOW", False), bool(needed)
 
 
 def _verdict(timing: Timing | None) -> str | None:

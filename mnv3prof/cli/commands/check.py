@@ -11,9 +11,9 @@ from ...budgets.document import gate_document
 from ...budgets.figures import Found
 from ...budgets.judge import Judgement, judge
 from ...budgets.limits import Budget, budgets_from
-from ...graph.errors import InputError, shown
+from ...graph.errors import InputError, quote
 from ...mobilenetv3.files import MAX_TABLE_BYTES, parse_toml
-from ...record.whole import read_file
+from ...record.atomic import read_file
 from ...show.annotations import to_annotations
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
@@ -37,7 +37,7 @@ from ..spread import spread
 _SECTION: Final = "[tool.mnv3prof.budgets]"
 
 
-class Verdicts(msgspec.Struct, frozen=True):
+class VerdictOptions(msgspec.Struct, frozen=True):
     """The options of `Output`, with two more formats for CI systems."""
 
     format: Annotated[
@@ -48,10 +48,10 @@ class Verdicts(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Check the suffix before anything is computed."""
-        self.form  # noqa: B018
+        self.output_format  # noqa: B018
 
     @property
-    def form(self) -> str:
+    def output_format(self) -> str:
         """--format, or the format of the file's suffix."""
         return chosen_format(self.format, self.output, {**SUFFIXES, ".xml": "junit"}, "table")
 
@@ -80,7 +80,7 @@ def check(
         ),
     ] = None,
     settings: Settings,
-    verdicts: Verdicts,
+    verdict_options: VerdictOptions,
 ) -> None:
     """Check a run or table against budgets; exit 1 if an error-level budget is exceeded.
 
@@ -104,25 +104,29 @@ def check(
     else:
         old, new = settings.resolve(open_source(baseline), open_source(source))
     judged = judge(wanted, new, old)
-    _emit(new, old, judged, where, verdicts)
+    _emit(new, old, judged, where, verdict_options)
     if any(each.breach == "error" for each in judged):
         raise typer.Exit(1)
 
 
 def _emit(
-    new: Found, old: Found | None, judged: Sequence[Judgement], where: Path | None, verdicts: Verdicts
+    new: Found,
+    old: Found | None,
+    judged: Sequence[Judgement],
+    where: Path | None,
+    verdict_options: VerdictOptions,
 ) -> None:
-    form, path = verdicts.form, verdicts.output
-    if form == "junit":
+    chosen, path = verdict_options.output_format, verdict_options.output
+    if chosen == "junit":
         emit_text(to_junit(new, judged), path)
-    elif form == "github":
+    elif chosen == "github":
         emit_text(to_annotations(new, judged, _from_here(where)), path)
     else:
         busy = (*busy_sheets(new.run), *busy_sheets(old.run if old else None, "baseline"))
         sheets, data = (*busy, *gate_sheets(new, judged)), verdicts_data(judged)
         emit(
             Result(sheets, data, lambda: gate_document(new, old, judged)),
-            Output(cast("Format", form), path),
+            Output(cast("Format", chosen), path),
         )
 
 
@@ -165,7 +169,7 @@ def _pairs(given: Sequence[str]) -> dict[str, list[str]]:
     for text in given:
         name, equals, limit = text.partition("=")
         if not equals:
-            raise InputError(f"--budget: {shown(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
+            raise InputError(f"--budget: {quote(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
         limits.setdefault(name.strip(), []).append(limit)
     return limits
 
@@ -205,5 +209,5 @@ def _section(path: Path, document: Mapping[str, Any]) -> Mapping[str, Any]:
         return document
     budgets = document["tool"]["mnv3prof"]["budgets"]
     if not isinstance(budgets, dict):
-        raise InputError(f"{path}: {_SECTION} is {shown(budgets)}; expected a table of budgets")
+        raise InputError(f"{path}: {_SECTION} is {quote(budgets)}; expected a table of budgets")
     return budgets

@@ -9,17 +9,17 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
-from ...claims.claim import arms, judge, wishes
+from ...claims.claim import ablations, judge, timing_requests
 from ...graph.errors import InputError
+from ...record.atomic import replace_file
 from ...record.findings import Evidence, Trial, findings_document
 from ...record.run import Run
 from ...record.target import MOST
-from ...record.whole import replace_file
 from ...show.claims import claims_sheets, findings_sheet, working_sheets
 from ...show.comparison import label
 from ...source import open_source
 from ..interrupts import stopped, what_is_saved
-from ..measuring import TimeBudgetOption, budget_of
+from ..latency_options import TimeBudgetOption, budget_of
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
@@ -33,14 +33,14 @@ from ..options import (
     output_option,
     recipe_option,
 )
-from ..output import Output, Result, emit, form_of
+from ..output import Output, Result, emit, output_format
 from ..progress import progress
 from ..runs import nothing_timed
 from ..spread import spread
 from ..streams import say
 
 if TYPE_CHECKING:
-    from ...claims.trials import Plan
+    from ...claims.trials import AblationPlan
 
 _CLAIM = re.compile(r"[KT][0-9]{1,2}", re.IGNORECASE | re.ASCII)
 
@@ -112,7 +112,7 @@ def claims(
 
 def _what_is_saved(evidence: Evidence, trying: Trying, output: Output) -> str:
     """Return which timings and trainings are saved after an interrupt, and where."""
-    path = output.output if output.output and form_of(output) == "json" else None
+    path = output.output if output.output and output_format(output) == "json" else None
     timings = [timing for run in evidence.runs for timing in run.timings]
     messages = [what_is_saved(timings, path, "")] if timings else []
     if trying.train:
@@ -143,30 +143,30 @@ def _evidence(source: str, settings: Settings) -> Evidence:
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:
     from ...bench.cache_folder import usable_folder
     from ...bench.obstacles import require_one
-    from ...claims.measure import BACKENDS, Measuring, targets
-    from ...claims.measure import measure as measure_wishes
+    from ...claims.measure import BACKENDS, MeasureOptions, targets
+    from ...claims.measure import measure as measure_requests
 
     in_range(trying.threads, "--threads", 1, MOST)
     budget = budget_of(trying.time_budget)
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
     folder = None if trying.no_cache else usable_folder(say)
-    options = Measuring(backends, trying.threads, budget, folder)
-    wanted = wishes(evidence.subject, names)
+    options = MeasureOptions(backends, trying.threads, budget, folder)
+    wanted = timing_requests(evidence.subject, names)
     if wanted and not targets(wanted, options):
         raise InputError(f"--on: {', '.join(backends)} cannot time these claims; expected e.g. cpu")
     require_one(targets(wanted, options), "--on")
     with progress() as on_progress:
-        return measure_wishes(evidence.subject, wanted, options, on_progress)
+        return measure_requests(evidence.subject, wanted, options, on_progress)
 
 
 def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Evidence, bool]:
     """Return the evidence with the trainings, and whether training was interrupted."""
-    from ...claims.trials import Plan, train_arms
+    from ...claims.trials import AblationPlan, train_ablations
 
     in_range(trying.epochs, "--epochs", 1, 10_000)
     in_range(trying.seeds, "--seeds", 1, 1_000)
     in_range(trying.threads, "--threads", 1, MOST)
-    plan = Plan(arms(names), trying.seeds, trying.epochs, trying.threads)
+    plan = AblationPlan(ablations(names), trying.seeds, trying.epochs, trying.threads)
     path = None if trying.no_cache else _trials_path(plan)
     known = evidence.trials or (_saved_trials(path) if path else ())
 
@@ -176,20 +176,20 @@ def _trained(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tupl
             replace_file(path, msgspec.json.encode(trials))
 
     with progress() as on_progress:
-        trained = train_arms(plan, known, on_progress, store)
+        trained = train_ablations(plan, known, on_progress, store)
     return replace(evidence, trials=trained.trials), trained.interrupted
 
 
-def _trials_path(plan: "Plan") -> Path:
+def _trials_path(plan: "AblationPlan") -> Path:
     """Return the file of the trainings of this many epochs and these versions."""
     import hashlib
     from importlib.metadata import version
 
     from ...bench.cache import TRIALS
     from ...bench.cache_folder import usable_folder
-    from ...claims.trials import FORM, network
+    from ...claims.trials import FORM, trained_table
 
-    key = [FORM, network(), plan.epochs, plan.limit_s, version("torch"), version("mnv3prof")]
+    key = [FORM, trained_table(), plan.epochs, plan.limit_s, version("torch"), version("mnv3prof")]
     digest = hashlib.blake2b(msgspec.json.encode(key), digest_size=8).hexdigest()
     return usable_folder(say) / f"{TRIALS}{digest}.json"
 

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-from ...cost.comparison import network
+from ...cost.comparison import network_costs
 from ...graph.errors import InputError
 from ...mobilenetv3.table import separable_savings
 from ...record.document import comparison_document
 from ...record.run import Run, Subject
 from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from ...source import Source, open_source
-from ..measuring import Measuring, measured
+from ..latency_options import LatencyOptions, measured
 from ..network import Settings, at_one_input
 from ..options import DEFAULT_SOURCE, SourcesArgument, measuring_option
 from ..output import Output, Result, emit
@@ -26,7 +26,7 @@ def compare(
     latency: Annotated[
         bool, measuring_option("--latency", help="Also measure latency, on the backends of --on.")
     ] = False,
-    measuring: Measuring,
+    latency_options: LatencyOptions,
     settings: Settings,
     output: Output,
 ) -> None:
@@ -40,17 +40,17 @@ def compare(
 
     Example: mnv3prof compare --standard-conv
     """
-    if not latency and measuring != Measuring():
+    if not latency and latency_options != LatencyOptions():
         raise InputError("compare: the options of measuring, e.g. --on, require --latency")
     given = [open_source(source) for source in sources or [DEFAULT_SOURCE]]
     saved = None if latency else _saved_comparison(given, settings)
     subjects = [*saved.subjects.values()] if saved else _subjects(given, settings)
-    networks = [network(subject.graph) for subject in subjects]
+    networks = [network_costs(subject.graph) for subject in subjects]
     blocks = blocks_sheet(networks, separable_savings([subject.table for subject in subjects]))
     sheets = (totals_sheet(networks), blocks)
     document = partial(comparison_document, subjects, networks)
     if saved or latency:
-        run = saved or measured(measuring.request(_by_variant(subjects)), output)
+        run = saved or measured(latency_options.request(_by_variant(subjects)), output)
         emit_run(run, output, sheets, {"networks": document()["networks"]}, again=saved is not None)
     else:
         emit(Result(sheets, blocks, document), output)

@@ -9,15 +9,15 @@ from ...bench.cache import opened as opened_cache
 from ...bench.cache_folder import usable_folder
 from ...bench.export import Exported
 from ...bench.export import export as export_part
-from ...bench.formats import form, name_of, names
+from ...bench.formats import get_format, name_of, names
 from ...bench.schedule import Progress
 from ...graph.errors import InputError, about, printable
+from ...record.atomic import replace_file
 from ...record.run import NET, Weights
-from ...record.whole import replace_file
 from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
 from ..interrupts import stopping
-from ..network import Checkpoint, Settings
+from ..network import Settings, WeightsOptions
 from ..options import (
     DtypeOption,
     NoCacheOption,
@@ -49,7 +49,7 @@ def export(
     dtype: DtypeOption = "fp32",
     batch: Annotated[int, network_option("--batch", help="Number of images.")] = 1,
     no_cache: NoCacheOption = False,
-    checkpoint: Checkpoint,
+    weights_options: WeightsOptions,
     settings: Settings,
     output: Destination,
 ) -> None:
@@ -66,10 +66,10 @@ def export(
         to = name_of(to)
     in_range(batch, "--batch", 1, 1_024)
     if output.output is None:
-        raise InputError(f"export: --output FILE{form(to).SUFFIX} is required")
+        raise InputError(f"export: --output FILE{get_format(to).SUFFIX} is required")
     _refuse_suffix(output.output, to)
     check_writable(output.output)
-    subject = checkpoint.network(opened(source), settings)
+    subject = weights_options.subject(opened(source), settings)
     cache = opened_cache(None if no_cache else usable_folder(say))
     with stopping(lambda: "nothing was written"), cache as folder, progress() as on_progress:
         exported = export_part(
@@ -89,8 +89,10 @@ def export(
 
 
 def _refuse_suffix(path: Path, to: str) -> None:
-    if not path.name.endswith(form(to).SUFFIX):
-        raise InputError(f"{path}: is not a file of {to}; expected a name that ends in {form(to).SUFFIX}")
+    if not path.name.endswith(get_format(to).SUFFIX):
+        raise InputError(
+            f"{path}: is not a file of {to}; expected a name that ends in {get_format(to).SUFFIX}"
+        )
 
 
 def _write(exported: Exported, path: Path) -> dict[str, int]:

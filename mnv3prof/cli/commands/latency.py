@@ -2,8 +2,8 @@
 
 from ...show.comparison import label
 from ...source import open_source
-from ..measuring import Measuring, measured, refuse_options
-from ..network import Checkpoint, Settings
+from ..latency_options import LatencyOptions, measured, refuse_options
+from ..network import Settings, WeightsOptions
 from ..options import DEFAULT_SOURCE, TrainedSourceArgument, opened
 from ..output import Output
 from ..runs import emit_run
@@ -14,8 +14,8 @@ from ..spread import spread
 def latency(
     source: TrainedSourceArgument = None,
     *,
-    measuring: Measuring,
-    checkpoint: Checkpoint,
+    latency_options: LatencyOptions,
+    weights_options: WeightsOptions,
     settings: Settings,
     output: Output,
 ) -> None:
@@ -31,13 +31,15 @@ def latency(
     """
     given = opened(source)
     if given is not None and given.run is not None:
-        refuse_options(given.text, checkpoint, (measuring, settings) != (Measuring(), Settings()))
+        refuse_options(
+            given.text, weights_options, (latency_options, settings) != (LatencyOptions(), Settings())
+        )
         emit_run(given.run, output, again=True)
         return
-    subject = checkpoint.network(given, settings)
+    subject = weights_options.subject(given, settings)
     subjects = {"": subject}
     if settings.changes_structure() and subject.weights is None:
         known = (given or open_source(DEFAULT_SOURCE)).subject
         subjects = {"": settings.without_structure().variant(known), label(subject.graph): subject}
     resume = "mnv3prof profile, the same options and --resume" if len(subjects) == 1 else ""
-    emit_run(measured(measuring.request(subjects), output), output, resume=resume)
+    emit_run(measured(latency_options.request(subjects), output), output, resume=resume)

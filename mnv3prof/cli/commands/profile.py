@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Final
 
-from ...graph.errors import InputError, shown
+from ...graph.errors import InputError, quote
 from ...record.run import Run, Subject
 from ...source import open_source
 from ..interrupts import stopping, what_is_saved
-from ..measuring import Measuring, measured
-from ..network import Checkpoint, Settings
+from ..latency_options import LatencyOptions, measured
+from ..network import Settings, WeightsOptions
 from ..options import CrossCheckOption, ResumeOption, TrainedSourceArgument, measuring_option, opened
-from ..output import Output, file_option, form_of, write
+from ..output import Output, file_option, output_format, write
 from ..runs import emit_run, encoded, with_plans, with_readings
 from ..spread import spread
 
@@ -32,8 +32,8 @@ def profile(
     plans: Annotated[
         bool, measuring_option("--plans", help="Also read the runtimes' memory plans, as memory --on does.")
     ] = False,
-    measuring: Measuring,
-    checkpoint: Checkpoint,
+    latency_options: LatencyOptions,
+    weights_options: WeightsOptions,
     settings: Settings,
     output: RunFile,
 ) -> None:
@@ -46,13 +46,13 @@ def profile(
 
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
-    if output.output is None or form_of(output) != "json":
+    if output.output is None or output_format(output) != "json":
         raise InputError("profile: --output FILE.json is required")
-    subject = checkpoint.network(opened(source), settings)
+    subject = weights_options.subject(opened(source), settings)
     known = _saved_run(output.output) if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))
-    request = measuring.request({"": subject})
+    request = latency_options.request({"": subject})
     run = measured(request, output, known)
     tried = [timing for timing in run.timings if timing.target in request.targets]
     with stopping(lambda: what_is_saved(tried, output.output, _RESUME)):
@@ -83,7 +83,7 @@ def _refuse_another(known: Run, wanted: Subject, where: str) -> None:
 
     if known.host.cpu != processor():
         raise InputError(
-            f"{where}: was measured on {shown(known.host.cpu)}, and this is {shown(processor())}; "
+            f"{where}: was measured on {quote(known.host.cpu)}, and this is {quote(processor())}; "
             "expected with --resume the same machine"
         )
     before, now = (subject.weights and subject.weights.sha256 for subject in (known.subject, wanted))

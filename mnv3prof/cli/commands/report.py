@@ -16,10 +16,10 @@ from ...claims.cases.separable import STANDARD
 from ...claims.claim import judge
 from ...graph.errors import InputError, printable
 from ...page import html
+from ...page.claims import ClaimRun, claims_section
 from ...page.html import Assets, page
 from ...page.report import sections
 from ...page.summary import summary_sheets
-from ...page.tried import Tried, claims_section
 from ...record.document import run_document
 from ...record.findings import Evidence, findings_document
 from ...record.run import Run, Subject
@@ -27,8 +27,8 @@ from ...render.markdown import to_markdown
 from ...show.comparison import label
 from ...source import Source
 from ..interrupts import stopped, what_is_saved
-from ..measuring import Measuring, measured, refuse_options, time_budget_option
-from ..network import Checkpoint, Settings
+from ..latency_options import LatencyOptions, measured, refuse_options, time_budget_option
+from ..network import Settings, WeightsOptions
 from ..options import SourcesArgument, measuring_option, on_option, opened, output_option
 from ..output import Output, check_writable, chosen_format, emit_text, file_option, format_option, write
 from ..runs import encoded, failed, was_interrupted, with_readings
@@ -40,8 +40,8 @@ _QUICK_S: Final = 20.0
 _FULL_S: Final = 120.0
 
 
-class ReportMeasuring(Measuring, frozen=True):
-    """Measuring with the defaults of a report."""
+class ReportLatencyOptions(LatencyOptions, frozen=True):
+    """LatencyOptions with the defaults of a report."""
 
     on: Annotated[str | None, on_option("all except cpu-compile, or all with --full")] = None
     time_budget: Annotated[float | None, time_budget_option(f"{_QUICK_S:g}, or {_FULL_S:g} with --full")] = (
@@ -59,10 +59,10 @@ class Rendered(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Check the suffix before anything is measured."""
-        self.form  # noqa: B018
+        self.output_format  # noqa: B018
 
     @property
-    def form(self) -> str:
+    def output_format(self) -> str:
         """--format, or the format of the file's suffix."""
         suffixes = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
         return chosen_format(self.format, self.output, suffixes, "html")
@@ -81,8 +81,8 @@ def report(
     ] = False,
     no_latency: Annotated[bool, measuring_option("--no-latency", help="Do not measure latency.")] = False,
     open_it: Annotated[bool, output_option("--open", help="Open the report in the browser.")] = False,
-    measuring: ReportMeasuring,
-    checkpoint: Checkpoint,
+    latency_options: ReportLatencyOptions,
+    weights_options: WeightsOptions,
     settings: Settings,
     rendered: Rendered,
 ) -> None:
@@ -95,15 +95,15 @@ def report(
     Example: mnv3prof report large --quick
     """
     given = [opened(source) for source in sources or (None,)]
-    form = rendered.form
-    changed = full or no_latency or (measuring, settings) != (ReportMeasuring(), Settings())
-    _refuse(given, checkpoint, changed)
-    if open_it and form != "html":
-        raise InputError(f"--open and --format {form} cannot be combined; --open requires html")
-    if rendered.output or form == "html":
+    chosen = rendered.output_format
+    changed = full or no_latency or (latency_options, settings) != (ReportLatencyOptions(), Settings())
+    _refuse(given, weights_options, changed)
+    if open_it and chosen != "html":
+        raise InputError(f"--open and --format {chosen} cannot be combined; --open requires html")
+    if rendered.output or chosen == "html":
         check_writable(rendered.output or _reports() / "report.html")
     new = {
-        place: _measured(checkpoint.network(source, settings), measuring, full, no_latency)
+        place: _measured(weights_options.subject(source, settings), latency_options, full, no_latency)
         for place, source in enumerate(given)
         if not _is_shown(source)
     }
@@ -114,7 +114,7 @@ def report(
     ]
     evidence = [one for source in given if source for one in source.evidence]
     path: Path | None
-    if form == "html":
+    if chosen == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
         write(path, _page(runs, evidence))
         screen = sys.stdout is not None and sys.stdout.isatty()
@@ -122,8 +122,8 @@ def report(
         if open_it:
             typer.launch(path.resolve().as_uri())
     else:
-        path = rendered.output if form == "json" else None
-        text = to_markdown(summary_sheets(runs)) if form == "md" else _only(runs)
+        path = rendered.output if chosen == "json" else None
+        text = to_markdown(summary_sheets(runs)) if chosen == "md" else _only(runs)
         emit_text(text, rendered.output)
     if interrupted := [run for run in new.values() if was_interrupted(run)]:
         raise stopped(what_is_saved(interrupted[0].timings, path, ""))
@@ -154,7 +154,7 @@ def _is_shown(source: Source | None) -> TypeGuard[Source]:
     return source is not None and source.network is None
 
 
-def _refuse(given: Sequence[Source | None], checkpoint: Checkpoint, changed: bool) -> None:
+def _refuse(given: Sequence[Source | None], weights_options: WeightsOptions, changed: bool) -> None:
     """Raise InputError if there is nothing to show, or if options would change saved runs.
 
     changed: whether any option of measuring or of the network except --weights was given.
@@ -164,28 +164,28 @@ def _refuse(given: Sequence[Source | None], checkpoint: Checkpoint, changed: boo
         return
     if not any(source.runs for source in shown):
         raise InputError(f"{shown[0].text}: holds only findings; expected also a run or a table")
-    refuse_options(shown[0].text, checkpoint, changed)
+    refuse_options(shown[0].text, weights_options, changed)
 
 
-def _measured(subject: Subject, measuring: Measuring, full: bool, no_latency: bool) -> Run:
+def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_latency: bool) -> Run:
     from ...bench.profile import quick_here, usable_here
     from ...mobilenetv3.variants import vary
 
     subjects = {"": subject}
     if full and not no_latency and subject.weights is None and subject.table.conv == "separable":
         subjects[STANDARD] = subject.varied(vary(subject.table, standard_conv=True))
-    if measuring.time_budget is None:
-        measuring = replace(measuring, time_budget=_FULL_S if full else _QUICK_S)
+    if latency_options.time_budget is None:
+        latency_options = replace(latency_options, time_budget=_FULL_S if full else _QUICK_S)
     notes = []
-    if measuring.on is None:
+    if latency_options.on is None:
         names = usable_here() if full else quick_here()
         left_out = [name for name in usable_here() if name not in names]
         if left_out and not no_latency:
             notes.append(
                 f"Not measured in the quick pass: {', '.join(left_out)}. Use --full or --on to measure them."
             )
-        measuring = replace(measuring, on=",".join(names))
-    request = measuring.request(subjects)
+        latency_options = replace(latency_options, on=",".join(names))
+    request = latency_options.request(subjects)
     if no_latency:
         request = request._replace(targets=())
     run = measured(request, Output())
@@ -197,12 +197,12 @@ def _page(runs: Sequence[Run], saved: Sequence[Evidence]) -> str:
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     hosts = ", ".join(dict.fromkeys(run.processors for run in runs))
     created = ", ".join(dict.fromkeys(run.created for run in runs))
-    tried = [Tried(label(one.subject.graph), judge(one), one.trials) for one in saved]
+    claim_runs = [ClaimRun(label(one.subject.graph), judge(one), one.trials) for one in saved]
     documents = [
         *map(run_document, runs),
         *(findings_document(one, judge(one), runs[0].created) for one in saved),
     ]
-    shown = sections(runs, [claims_section(tried)] if tried else [])
+    shown = sections(runs, [claims_section(claim_runs)] if claim_runs else [])
     return page(title, f"on {hosts}, {created}", shown, list(map(msgspec.json.encode, documents)), _assets())
 
 

@@ -23,7 +23,7 @@ from ..progress import progress
 from ..spread import spread
 
 if TYPE_CHECKING:
-    from ...train.data import Data, Hear
+    from ...train.data import Data, OnProgress
     from ...train.recipe import Recipe
 
 _DIGITS_SIZE = (32, 32)
@@ -129,7 +129,9 @@ def train(
         images = _data(data, size, on_progress)
         if settings.classes is None:
             network = vary(network, classes=len(images.classes))
-        trained = train_network(network, images, recipe, hear=on_progress, checkpoint=path, resume=resume)
+        trained = train_network(
+            network, images, recipe, on_progress=on_progress, checkpoint=path, resume=resume
+        )
     training = Training(
         table=network, input=size, data=images.name, classes=images.classes,
         trained_on=len(images.train_labels), held_out=len(images.held_labels), skipped=images.skipped,
@@ -170,7 +172,7 @@ def _checkpoint_path(path: Path | None) -> Path:
     return path
 
 
-def _data(place: Path | None, size: tuple[int, int], on_progress: "Hear") -> "Data":
+def _data(place: Path | None, size: tuple[int, int], on_progress: "OnProgress") -> "Data":
     from ...train.data import digits, image_folder
 
     return digits(size) if place is None else image_folder(place, size, on_progress)

@@ -57,7 +57,7 @@ def _run(tool: ModuleType, make: Callable[[], nn.Module], graph: Graph) -> list[
         installed = version(tool.PACKAGE)
     except PackageNotFoundError:
         reason = f"{tool.PACKAGE} is not installed: pip install 'mnv3prof[counters]'"
-        return [Reading(figure, None, "absent", reason) for figure in tool.FIGURES]
+        return [Reading(figure, None, "not available", reason) for figure in tool.FIGURES]
     try:
         with _quiet(), _unpatched(), torch.random.fork_rng(devices=[]), torch.no_grad():
             printed = tool.read(make().eval(), torch.zeros(1, *graph.inputs[0].shape))

@@ -3,7 +3,7 @@
 The stem of the file is the backend's name, with - for _. Each module defines
     WHAT: a description; DTYPES: the dtypes it supports; FORMAT: the format it reads ("" for none);
     PACKAGE: the package it needs, as pip names it ("" for none);
-    ROOF: the device whose measured peaks are its limits ("" for none);
+    PEAK: the device whose measured peaks are its limits ("" for none);
     IMPORTS: modules to import before anything is timed;
     prepare(job): load a part and return a Call;
 and may define

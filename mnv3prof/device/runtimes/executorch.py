@@ -13,7 +13,7 @@ WHAT = "ExecuTorch (mobile runtime) with XNNPACK"
 DTYPES = ("fp32", "int8")
 FORMAT = "executorch"
 PACKAGE = "executorch"
-ROOF = "cpu"
+PEAK = "cpu"
 IMPORTS = ("torch", "executorch.extension.pybindings.portable_lib")
 
 _OUTER = ("Method::", "Program::", "DELEGATE_CALL", "OPERATOR_CALL")

@@ -16,7 +16,7 @@ WHAT = "LiteRT (mobile runtime) with XNNPACK, converted by litert-torch"
 DTYPES = ("fp32", "int8")
 FORMAT = "litert"
 PACKAGE = "ai-edge-litert"
-ROOF = "cpu"
+PEAK = "cpu"
 IMPORTS = ("ai_edge_litert.interpreter",)
 ALIASES = ("tflite",)
 

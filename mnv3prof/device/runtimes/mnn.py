@@ -14,7 +14,7 @@ WHAT = "MNN (mobile runtime)"
 DTYPES = ("fp32",)
 FORMAT = "mnn"
 PACKAGE = "MNN"
-ROOF = "cpu"
+PEAK = "cpu"
 IMPORTS = ("MNN",)
 
 

@@ -10,7 +10,7 @@ WHAT = "ncnn (mobile runtime), converted by pnnx"
 DTYPES = ("fp32", "fp16", "bf16")
 FORMAT = "ncnn"
 PACKAGE = "ncnn"
-ROOF = "cpu"
+PEAK = "cpu"
 IMPORTS = ("ncnn",)
 
 

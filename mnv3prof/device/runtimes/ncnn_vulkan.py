@@ -14,7 +14,7 @@ WHAT = "ncnn (mobile runtime) on Vulkan"
 DTYPES = ("fp32", "fp16")
 FORMAT = "ncnn"
 PACKAGE = "ncnn"
-ROOF = ""
+PEAK = ""
 IMPORTS = ("ncnn",)
 SIMULATED = "llvmpipe"
 

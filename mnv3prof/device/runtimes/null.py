@@ -19,7 +19,7 @@ WHAT = "no runtime: waits a known time, to test the measurement"
 DTYPES = ("fp32",)
 FORMAT = ""
 PACKAGE = ""
-ROOF = ""
+PEAK = ""
 IMPORTS = ()
 SIMULATED = "cpu"
 

@@ -17,7 +17,7 @@ WHAT = "ONNX Runtime, CPU provider"
 DTYPES = ("fp32", "int8")
 FORMAT = "onnx"
 PACKAGE = "onnxruntime"
-ROOF = "cpu"
+PEAK = "cpu"
 IMPORTS = ("onnxruntime",)
 ALIASES = ("ort",)
 

@@ -13,7 +13,7 @@ WHAT = "OpenVINO, CPU plugin"
 DTYPES = ("fp32", "fp16", "bf16", "int8")
 FORMAT = "openvino"
 PACKAGE = "openvino"
-ROOF = "cpu"
+PEAK = "cpu"
 IMPORTS = ("openvino",)
 
 _PRECISION = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}

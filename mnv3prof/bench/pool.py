@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
-from ..device.protocol import Piece, Prepared
+from ..device.protocol import PartKey, Prepared
 from ..record.target import Target
 from .convert import loading
 from .requests import Subjects
@@ -19,7 +19,7 @@ STARTS: Final = 3
 _Answer = TypeVar("_Answer")
 
 
-class Fleet:
+class WorkerPool:
     """Workers by target.
 
     folder: of the cache. timeout_s: time limit per request, after which the worker is killed.
@@ -50,10 +50,10 @@ class Fleet:
         """Send a request to the target's worker and return its answer."""
         return self.workers[target].ask(request, kind, min(self.timeout_s, within_s))
 
-    def prepare(self, target: Target, piece: Piece, within_s: float = inf) -> Prepared | Failed:
+    def prepare(self, target: Target, part: PartKey, within_s: float = inf) -> Prepared | Failed:
         """Load a part on the target."""
         begin = perf_counter()
-        request = loading(piece, target, self.subjects, self.folder)
+        request = loading(part, target, self.subjects, self.folder)
         answer = request if isinstance(request, Failed) else self.ask(target, request, Prepared, within_s)
         self.launch_s[target] += perf_counter() - begin
         return answer

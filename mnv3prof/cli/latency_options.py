@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, lookup, shown
+from ..graph.errors import InputError, lookup, quote
 from ..mobilenetv3.table import row_names
 from ..record.run import NET, Run, Subject
 from ..record.target import MOST, Target
 from .interrupts import stopping
-from .network import Checkpoint
+from .network import WeightsOptions
 from .options import NoCacheOption, backend_names, listed, measuring_option, on_option
-from .output import Output, form_of, write
+from .output import Output, output_format, write
 from .progress import progress
 from .runs import encoded
 from .streams import say
@@ -42,7 +42,7 @@ def time_budget_option(default: str) -> Any:
 TimeBudgetOption = Annotated[float | None, time_budget_option(f"{_BUDGET_S:g}")]
 
 
-class Measuring(msgspec.Struct, frozen=True):
+class LatencyOptions(msgspec.Struct, frozen=True):
     """Which parts to time on which targets, and for how long."""
 
     on: Annotated[str | None, on_option("cpu")] = None
@@ -139,7 +139,7 @@ def _count(text: str, option: str) -> int:
 
 
 def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[+-]?[0-9.]{1,20}", text, re.ASCII) else shown(text)
+    return text if re.fullmatch(r"[+-]?[0-9.]{1,20}", text, re.ASCII) else quote(text)
 
 
 def budget_of(time_budget: float | None) -> float:
@@ -153,7 +153,7 @@ def seconds_in_range(value: float, option: str) -> None:
     """Raise InputError unless 0 < `value` ≤ _MOST_SECONDS."""
     if not 0 < value <= _MOST_SECONDS:
         expected = f"expected a number above 0, at most {_MOST_SECONDS:,.0f}"
-        raise InputError(f"{option}: {shown(value)} is not allowed; {expected}")
+        raise InputError(f"{option}: {quote(value)} is not allowed; {expected}")
 
 
 def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -165,19 +165,19 @@ def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
         low, _, high = (end.strip() for end in item.partition("-"))
         ends = (low, high or low)
         if not all(e.isascii() and e.isdecimal() and len(e) < 6 and 1 <= int(e) <= count for e in ends):
-            raise InputError(f"--rows: {shown(text)} is not allowed; {expected}")
+            raise InputError(f"--rows: {quote(text)} is not allowed; {expected}")
         selected |= dict.fromkeys(names[int(ends[0]) - 1 : int(ends[1])])
     if not selected:
-        raise InputError(f"--rows: {shown(text)} names no row; {expected}")
+        raise InputError(f"--rows: {quote(text)} names no row; {expected}")
     return tuple(selected)
 
 
-def refuse_options(source: str, checkpoint: Checkpoint, changed: bool) -> None:
+def refuse_options(source: str, weights_options: WeightsOptions, changed: bool) -> None:
     """Raise InputError if options would change the saved run that `source` holds.
 
     changed: whether any option of measuring or of the network except --weights was given.
     """
-    if checkpoint.weights is not None:
+    if weights_options.weights is not None:
         raise InputError(f"--weights: {source} is a saved run, whose weights cannot be changed")
     if changed:
         raise InputError(
@@ -193,7 +193,7 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
     known_targets = {timing.target for timing in known.timings if timing.status == "ok"} if known else set()
     if known_targets.isdisjoint(request.targets):
         require_one(request.targets, "--on")
-    path = output.output if output.output and form_of(output) == "json" else None
+    path = output.output if output.output and output_format(output) == "json" else None
 
     def store(run: Run) -> None:
         if path is not None:
@@ -201,4 +201,4 @@ def measured(request: "Request", output: Output, known: Run | None = None) -> Ru
 
     left = f"{path} is unchanged" if known else "nothing is saved"
     with stopping(lambda: f"nothing was measured yet, {left}"), progress() as on_progress:
-        return profile(request, known=known, hear=on_progress, store=store)
+        return profile(request, known=known, on_progress=on_progress, on_update=store)

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ..record.findings import Finding, Trial, Verdict
-from ..render.sheet import words
+from ..record.findings import ClaimVerdict, Finding, Trial
+from ..render.sheet import join_words
 from ..show.claims import claims_sheets
 from .charts import Chart, Trace, colour, label
 from .report import Panel, Section
 
 
-class Tried(NamedTuple):
+class ClaimRun(NamedTuple):
     """Findings and trainings of one network. what: the network and its input."""
 
     what: str
@@ -19,25 +19,27 @@ class Tried(NamedTuple):
     trials: tuple[Trial, ...] = ()
 
 
-def claims_section(tried: Sequence[Tried]) -> Section:
+def claims_section(claim_runs: Sequence[ClaimRun]) -> Section:
     """Return a panel per network that the claims were tested on."""
-    panels = tuple(_panel(one, f"claims{number}", len(tried) > 1) for number, one in enumerate(tried))
+    panels = tuple(
+        _panel(run, f"claims{number}", len(claim_runs) > 1) for number, run in enumerate(claim_runs)
+    )
     return Section("claims", "Claims of an article on MobileNetV3", panels)
 
 
-def _panel(tried: Tried, key: str, several: bool) -> Panel:
-    table, *rest = claims_sheets(tried.findings, tried.what, tried.trials)
+def _panel(run: ClaimRun, key: str, several: bool) -> Panel:
+    table, *rest = claims_sheets(run.findings, run.what, run.trials)
     charts = [
         curve_chart(finding, f"{key}c{number}")
-        for number, finding in enumerate(f for f in tried.findings if f.series)
+        for number, finding in enumerate(f for f in run.findings if f.series)
     ]
     return Panel(
-        tried.what if several else "", (verdicts(tried.findings),), charts=tuple(charts), sheets=tuple(rest),
+        run.what if several else "", (verdicts(run.findings),), charts=tuple(charts), sheets=tuple(rest),
         open_sheets=(table,),
     )  # fmt: skip
 
 
-_WORSE: Final[tuple[Verdict, ...]] = (
+_WORSE: Final[tuple[ClaimVerdict, ...]] = (
     "holds", "holds if", "not testable here", "no evidence", "hidden by noise", "does not hold",
 )  # fmt: skip
 
@@ -45,7 +47,7 @@ _WORSE: Final[tuple[Verdict, ...]] = (
 def verdicts(findings: Sequence[Finding]) -> str:
     """Count the verdicts, one per claim, in one sentence."""
     counts = Counter(_of_statements(findings))
-    forms: dict[Verdict, tuple[str, str]] = {
+    forms: dict[ClaimVerdict, tuple[str, str]] = {
         "holds": ("holds", "hold"), "holds if": ("holds on a condition", "hold on a condition"),
         "does not hold": ("does not hold", "do not hold"),
         "hidden by noise": ("is hidden by noise", "are hidden by noise"),
@@ -56,13 +58,13 @@ def verdicts(findings: Sequence[Finding]) -> str:
         f"{counts[verdict]} {form[counts[verdict] > 1]}" for verdict, form in forms.items() if counts[verdict]
     ]
     many = counts.total()
-    return f"Of {many} claim{'' if many == 1 else 's'} of the article, {words(each)}."
+    return f"Of {many} claim{'' if many == 1 else 's'} of the article, {join_words(each)}."
 
 
-def _of_statements(findings: Sequence[Finding]) -> list[Verdict]:
+def _of_statements(findings: Sequence[Finding]) -> list[ClaimVerdict]:
     """Return one verdict per claim: of several findings on its statement, the last one in _WORSE."""
     first: dict[str, Finding] = {}
-    worst: dict[str, Verdict] = {}
+    worst: dict[str, ClaimVerdict] = {}
     for finding in findings:
         if finding.sentence == first.setdefault(finding.claim, finding).sentence:
             known = worst.get(finding.claim, finding.verdict)
