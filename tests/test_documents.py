@@ -100,11 +100,11 @@ def test_the_table_document_says_what_follows():
 
 def test_the_memory_document():
     found_arena, found_peaks = arena(LARGE.graph), peaks(LARGE.graph)
-    verdict = fit(found_arena, found_peaks.folded, LARGE.graph.block_names, 4_000_000)
+    verdict = fit(found_arena, found_peaks.fused, LARGE.graph.block_names, 4_000_000)
     weights = total(count(LARGE.graph)).weight_bytes
     found = _json(document.memory_document(LARGE, "fp32", 1, found_peaks, found_arena, weights, verdict))
     assert found["peaks"]["eager"]["bytes"] == found_peaks.eager.bytes
-    assert found["peaks"]["folded"]["bytes"] == max(found["peaks"]["folded"]["blocks"].values()) == 4_014_080
+    assert found["peaks"]["fused"]["bytes"] == max(found["peaks"]["fused"]["blocks"].values()) == 4_014_080
     for peak in found["peaks"].values():
         assert sum(tensor["bytes"] for tensor in peak["alive"]) == peak["bytes"]
         assert list(peak["blocks"]) == list(LARGE.graph.block_names)

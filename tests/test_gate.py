@@ -47,7 +47,7 @@ def test_budgets_are_read_as_a_person_writes_them():
         macs = "220M"
         params = 5_500_000
         weights = "22MiB"
-        peak.folded = ["4MiB", { limit = "3MiB", level = "warn" }]
+        peak.fused = ["4MiB", { limit = "3MiB", level = "warn" }]
         arena = { limit = "1MiB", dtype = "int8" }
         latency.litert = "8ms"
         latency.cpu-compile = { limit = "+5%", level = "warn" }
@@ -56,8 +56,8 @@ def test_budgets_are_read_as_a_person_writes_them():
         ("macs", "220M", 220_000_000, None, "error", None),
         ("params", "5500000", 5_500_000, None, "error", None),
         ("weights", "22MiB", 22 * 2**20, None, "error", None),
-        ("peak.folded", "4MiB", 4 * 2**20, None, "error", None),
-        ("peak.folded", "3MiB", 3 * 2**20, None, "warn", None),
+        ("peak.fused", "4MiB", 4 * 2**20, None, "error", None),
+        ("peak.fused", "3MiB", 3 * 2**20, None, "warn", None),
         ("arena", "1MiB", 2**20, None, "error", "int8"),
         ("latency.litert", "8ms", 0.008, None, "error", None),
         ("latency.cpu-compile", "+5%", None, Fraction(1, 20), "warn", None),
@@ -73,7 +73,7 @@ def test_budgets_are_read_as_a_person_writes_them():
             "budget 'latency.litertt': backend: 'litertt' is not known; did you mean litert?",
         ),
         ('latency = "8ms"', "the budget 'latency' is unknown; did you mean latency."),
-        ('peak = "4MiB"', "did you mean peak.eager or peak.liveness or peak.folded?"),
+        ('peak = "4MiB"', "did you mean peak.eager or peak.unfused or peak.fused?"),
         ('"" = "1"', "the budget '' is unknown"),
         ('macs = "220 MACs"', "budget macs: '220 MACs' is not allowed; expected a count"),
         ("macs = true", "budget macs: 'True' is not allowed"),
@@ -122,11 +122,11 @@ def test_figures_are_the_published_and_hand_worked_ones():
     assert set(found) == set(NAMES)
     # The paper's Table 2 by torchvision's published counts; the peak is block 2's 64 + 16 channels of 112².
     assert (found["macs"].value, found["params"].value) == (216_589_760, 5_483_032)
-    assert found["peak.folded"].value == 4 * 112 * 112 * (64 + 16) == 4_014_080
+    assert found["peak.fused"].value == 4 * 112 * 112 * (64 + 16) == 4_014_080
     assert sum(found["macs"].blocks.values()) == found["macs"].value
-    assert max(found["peak.folded"].blocks.values()) == found["peak.folded"].value
-    assert figures(LARGE.subject.graph, "int8")["peak.folded"].value == 112 * 112 * (64 + 16)
-    assert figures(LARGE.subject.graph, batch=3)["peak.folded"].value == 3 * 4_014_080
+    assert max(found["peak.fused"].blocks.values()) == found["peak.fused"].value
+    assert figures(LARGE.subject.graph, "int8")["peak.fused"].value == 112 * 112 * (64 + 16)
+    assert figures(LARGE.subject.graph, batch=3)["peak.fused"].value == 3 * 4_014_080
     assert figures(LARGE.subject.graph, "int8")["peak.eager"].reason == "PyTorch eager does not run int8"
 
 

@@ -303,7 +303,7 @@ def test_a_norm_that_does_not_fold_runs_by_itself():
     assert (norm.flops, norm.params, norm.weight_bytes) == (2 * 256, 8, 4 * 16)
     assert (norm.read_bytes, norm.write_bytes) == (4 * 256 + 4 * 16, 4 * 256)
     assert norm.fused_into == ""
-    assert peaks(graph).folded.bytes == 4 * 2 * 256  # a buffer of its own
+    assert peaks(graph).fused.bytes == 4 * 2 * 256  # a buffer of its own
     (alone, _) = subtotals(graph, count(graph), "layer")
     assert alone.intensity == 512 / (2 * 4 * 256 + 64)
 
@@ -356,9 +356,9 @@ def test_two_inputs_and_two_outputs_stay_alive():
     graph = _graph(layers, {"x": (4, 8, 8), "y": (4, 8, 8)}, ["s", "t"], [1, 2])
     found = peaks(graph)
     assert found.eager.bytes == found.eager.layers[1] == 4 * (3 * 256 + 64)
-    assert found.liveness.layers == (4 * 768, 4 * (256 + 64), 4 * (256 + 64 + 64))
-    assert found.liveness.blocks == (4 * 768, 4 * (256 + 64 + 64))
-    assert found.liveness.block == "part.0"
+    assert found.unfused.layers == (4 * 768, 4 * (256 + 64), 4 * (256 + 64 + 64))
+    assert found.unfused.blocks == (4 * 768, 4 * (256 + 64 + 64))
+    assert found.unfused.block == "part.0"
     assert arena(graph).bytes == 4 * 768
     assert arena(graph, image=False).bytes == 4 * (256 + 128)
 
@@ -390,7 +390,7 @@ def test_a_chain_in_place_is_one_storage():
 
 def test_a_view_that_is_not_known_has_no_buffer():
     layers = [_conv("c", "x"), _layer("p", "permute", "c", (8, 8, 4), storage="c")]
-    assert peaks(_graph(layers, IMAGE)).liveness.layers == (2048, 1024)
+    assert peaks(_graph(layers, IMAGE)).unfused.layers == (2048, 1024)
 
 
 # ---------------------------------------------------------------- blocks
@@ -534,7 +534,7 @@ def test_a_block_that_begins_with_squeeze_excite_has_it():
     assert graph.block("1").layers[0].name == "features.1.block.0.avgpool"
     assert [layer.role for layer in graph.block("stem").layers] == ["stem", "stem_norm", "activation"]
     # 16 · 112² and its half after SE: the multiply reads one map and writes another.
-    assert peaks(graph).folded.blocks[1] == 4 * (2 * 16 * 112 * 112 + 16)
+    assert peaks(graph).fused.blocks[1] == 4 * (2 * 16 * 112 * 112 + 16)
 
 
 # ---------------------------------------------------------------- the table of operations

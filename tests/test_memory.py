@@ -36,7 +36,7 @@ def _mem_tracker(table, size, batch, dtype=torch.float32):
 
 
 @pytest.mark.parametrize(
-    ("name", "eager", "liveness", "folded", "naive"),
+    ("name", "eager", "unfused", "fused", "naive"),
     [
         ("large", 7_827_456, 6_422_528, 4_014_080, 22_333_920),
         ("small", 2_609_152, 1_806_336, 1_404_928, 7_639_072),
@@ -45,13 +45,13 @@ def _mem_tracker(table, size, batch, dtype=torch.float32):
 def test_published_peaks(name, eager, liveness, folded, naive):
     graph = _graph(name)
     found, planned = peaks(graph), arena(graph)
-    assert (found.eager.bytes, found.liveness.bytes, found.folded.bytes) == (eager, liveness, folded)
+    assert (found.eager.bytes, found.unfused.bytes, found.fused.bytes) == (eager, liveness, folded)
     assert (planned.naive_bytes, planned.bytes, planned.lower_bound) == (naive, folded, folded)
 
 
 def test_without_the_image():
-    assert peaks(_graph("large"), image=False).folded.bytes == 4_014_080
-    assert peaks(_graph("small"), image=False).folded.bytes == 1_128_960
+    assert peaks(_graph("large"), image=False).fused.bytes == 4_014_080
+    assert peaks(_graph("small"), image=False).fused.bytes == 1_128_960
     assert arena(_graph("large"), image=False).naive_bytes == 21_731_808
     assert arena(_graph("small"), image=False).bytes == 1_128_960
 
@@ -77,7 +77,7 @@ def test_presets_eager_peak_is_memtrackers(name):
 def test_int8_has_no_eager_peak_and_a_quarter_of_the_bytes():
     found = peaks(_graph("small"), "int8")
     assert found.eager is None
-    assert found.folded.bytes == 1_404_928 // 4
+    assert found.fused.bytes == 1_404_928 // 4
     assert arena(_graph("small"), "int8", batch=3).bytes == 1_404_928 // 4 * 3
 
 
@@ -175,8 +175,8 @@ def _traced_liveness(table, size, folded):
 @settings(max_examples=120)
 def test_liveness_is_that_of_the_traced_module(table, size):
     found = peaks(expand(table, size))
-    assert found.liveness.bytes == _traced_liveness(table, size, folded=False)
-    assert found.folded.bytes == _traced_liveness(table, size, folded=True)
+    assert found.unfused.bytes == _traced_liveness(table, size, folded=False)
+    assert found.fused.bytes == _traced_liveness(table, size, folded=True)
 
 
 def test_pisarchyk_and_lees_example():
@@ -303,20 +303,20 @@ def test_no_two_tensors_alive_together_share_a_byte(tensors, alignment):
 
 @given(tables, small_sizes, st.booleans())
 @settings(max_examples=150)
-def test_the_arenas_bound_is_the_folded_peak(table, size, image):
+def test_the_arenas_bound_is_the_fused_peak(table, size, image):
     graph = expand(table, size)
-    assert arena(graph, image=image).lower_bound == peaks(graph, image=image).folded.bytes
+    assert arena(graph, image=image).lower_bound == peaks(graph, image=image).fused.bytes
 
 
 def test_what_must_shrink():
     graph = _graph("small")
     found, planned = peaks(graph, "int8"), arena(graph, "int8")
-    tight = fit(planned, found.folded, graph.block_names, 270_000)
+    tight = fit(planned, found.fused, graph.block_names, 270_000)
     assert not tight.fits
     # stem: 3 × 224 × 224 + 16 × 112 × 112; block 2, depthwise: 72 × 56 × 56 + 72 × 28 × 28
     assert [(b.block, b.alive_bytes, b.excess_bytes) for b in tight.blocks] == [
         ("stem", 351_232, 81_232),
         ("2", 282_240, 12_240),
     ]
-    roomy = fit(planned, found.folded, graph.block_names, 351_232)
+    roomy = fit(planned, found.fused, graph.block_names, 351_232)
     assert (roomy.fits, roomy.blocks) == (True, ())

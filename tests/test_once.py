@@ -90,7 +90,7 @@ def test_a_command_computes_nothing_twice(command, saved, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     path, timings = saved
     (tmp_path / "budgets.toml").write_text(
-        'macs = "1G"\narena = "9MiB"\npeak.folded = "9MiB"\n', encoding="utf-8"
+        'macs = "1G"\narena = "9MiB"\npeak.fused = "9MiB"\n', encoding="utf-8"
     )
     runs = command.count("RUN")
     found = _calls([{"RUN": path, "BUDGETS": "budgets.toml"}.get(word, word) for word in command])

@@ -86,7 +86,7 @@ def _figures(old: Found, new: Found, variant: str) -> Iterator[FigureChange]:
         yield FigureChange(
             variant=variant, name=name, unit=a.unit, old_block="", new_block="", old=a.value, new=b.value
         )
-        if name != "arena":  # its blocks are equal to those of peak.folded
+        if name != "arena":  # its blocks are equal to those of peak.fused
             yield from _blocks(variant, name, a, b, joined(graphs))
 
 

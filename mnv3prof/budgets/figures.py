@@ -25,7 +25,7 @@ _COSTS: Final[dict[str, tuple[str, Unit]]] = {
     "read": ("read_bytes", "bytes"),
     "written": ("write_bytes", "bytes"),
 }
-_PEAKS: Final = ("eager", "liveness", "folded")
+_PEAKS: Final = ("eager", "unfused", "fused")
 NAMES: Final = (*_COSTS, *(f"peak.{name}" for name in _PEAKS), "arena")
 """Names of the metrics that are computed from a table, without measuring."""
 
@@ -81,7 +81,7 @@ def figures(graph: Graph, dtype: Dtype = "fp32", batch: int = 1) -> dict[str, Fi
     metrics = {name: _cost(field, unit, groups, whole) for name, (field, unit) in _COSTS.items()}
     by_definition = peaks(graph, dtype, batch)
     metrics |= {f"peak.{name}": _peak(graph, getattr(by_definition, name)) for name in _PEAKS}
-    metrics["arena"] = Figure("bytes", arena(graph, dtype, batch).bytes, metrics["peak.folded"].blocks)
+    metrics["arena"] = Figure("bytes", arena(graph, dtype, batch).bytes, metrics["peak.fused"].blocks)
     return metrics
 
 

@@ -54,7 +54,7 @@ def budgets_from(
 
 
 def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Yield dotted names such as peak.folded, which TOML nests, with their values."""
+    """Yield dotted names such as peak.fused, which TOML nests, with their values."""
     for name, value in document.items():
         if f"{name}." in {"peak.", LATENCY} and isinstance(value, Mapping):
             yield from ((f"{name}.{rest}", each) for rest, each in value.items())

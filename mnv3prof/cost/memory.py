@@ -3,8 +3,8 @@
 eager: PyTorch eager mode, where each open module call keeps its input. It is exact if each tensor is read
     by the next call or by an enclosing call, as in the networks of layer tables. Other references in a
     forward() and the workspace of kernels are not counted.
-liveness (unfused peak): every operation has its own buffer, from its execution to its last reader's.
-folded (fused peak): liveness with batch norm and activation fused into the layer before them, as in a
+unfused: every operation has its own buffer, from its execution to its last reader's.
+fused: the unfused peak with batch norm and activation fused into the layer before them, as in a
     deployed runtime; a lower bound of a planned arena.
 """
 
@@ -41,8 +41,8 @@ class Peaks(msgspec.Struct, frozen=True):
     """The three peaks. eager: None at int8, which PyTorch eager does not support."""
 
     eager: Peak | None
-    liveness: Peak
-    folded: Peak
+    unfused: Peak
+    fused: Peak
 
 
 class Lifetime(msgspec.Struct, frozen=True):
@@ -105,14 +105,14 @@ class Fit(msgspec.Struct, frozen=True):
 def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True) -> Peaks:
     """Return the three peaks in bytes for `batch` images at `dtype`. Raises InputError.
 
-    image: include the network's inputs in liveness and folded. Eager always includes them, since the
+    image: include the network's inputs in unfused and fused. Eager always includes them, since the
     caller holds them.
     """
     sizes = _sizes(graph, dtype, batch)
     return Peaks(
         eager=None if dtype == "int8" else _eager(graph, sizes),
-        liveness=_liveness_peak(graph, _lifetimes(graph, sizes, (), image=image)),
-        folded=_liveness_peak(graph, _lifetimes(graph, sizes, graph.fused, image=image)),
+        unfused=_liveness_peak(graph, _lifetimes(graph, sizes, (), image=image)),
+        fused=_liveness_peak(graph, _lifetimes(graph, sizes, graph.fused, image=image)),
     )
 
 
@@ -134,9 +134,9 @@ def _at_least_1(value: int, what: str) -> None:
         raise InputError(f"{what}: {quote(value)} is not allowed; expected an integer of at least 1")
 
 
-def fit(arena: Arena, folded: Peak, blocks: Sequence[str], budget: int) -> Fit:
+def fit(arena: Arena, fused: Peak, blocks: Sequence[str], budget: int) -> Fit:
     """Check if `arena` fits into `budget` bytes, and list the blocks over it, largest excess first."""
-    short = [Shortfall(b, alive, alive - budget) for b, alive in zip(blocks, folded.blocks, strict=True)]
+    short = [Shortfall(b, alive, alive - budget) for b, alive in zip(blocks, fused.blocks, strict=True)]
     over = sorted((s for s in short if s.excess_bytes > 0), key=lambda s: -s.excess_bytes)
     return Fit(budget, arena.bytes <= budget, tuple(over))
 

@@ -182,7 +182,7 @@ def roofline_chart(view: View, key: str) -> Chart:
 
 def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
     """Live bytes in each layer, by definition of the peak."""
-    named = (("PyTorch eager", peaks.eager), ("unfused", peaks.liveness), ("fused", peaks.folded))
+    named = (("PyTorch eager", peaks.eager), ("unfused", peaks.unfused), ("fused", peaks.fused))
     names = [layer.name for layer in view.graph.layers]
     data: list[Trace] = [
         {"type": "scatter", "mode": "lines", "name": name, "x": list(range(len(names))),
@@ -193,7 +193,7 @@ def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
         for number, (name, peak) in enumerate(named)
         if peak is not None
     ]  # fmt: skip
-    top = peaks.folded
+    top = peaks.fused
     data.append({
         "type": "scatter", "mode": "markers", "name": "fused peak", "showlegend": False,
         "x": [top.layers.index(top.bytes)], "y": [top.bytes / 2**20], "text": [top.layer],

@@ -87,7 +87,7 @@ def _headline(view: View, key: str) -> Panel:
         Tile("FLOPs", at_least(cost) + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
         Tile(
-            "Peak memory", format_value(memory_peaks.folded.bytes, "bytes"), f"fused, {dtype}, batch {batch}"
+            "Peak memory", format_value(memory_peaks.fused.bytes, "bytes"), f"fused, {dtype}, batch {batch}"
         ),
     ]
     tiles += _latency_tiles(view)

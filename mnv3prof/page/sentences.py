@@ -210,7 +210,7 @@ def roofline(view: View) -> str:
 
 def memory(view: View, peaks: Peaks) -> str:
     """State the fused peak, its largest live tensors and the PyTorch eager peak."""
-    fused = peaks.folded
+    fused = peaks.fused
     largest = sorted(fused.alive, key=lambda pair: -pair[1])[:2]
     tensors = join_words([f"{tensor} ({format_value(size, 'bytes')})" for tensor, size in largest])
     sentence = (

@@ -61,7 +61,7 @@ def _computed(view: View, paper: Published | None) -> list[tuple[object, ...]]:
         ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
         (f"weights, {dtype}", format_value(cost.weight_bytes, "bytes"), None),
         *eager,
-        ("fused peak memory", format_value(memory_peaks.folded.bytes, "bytes"), None),
+        ("fused peak memory", format_value(memory_peaks.fused.bytes, "bytes"), None),
         ("planned arena", format_value(plan.bytes, "bytes"), None),
     ]
 

@@ -89,7 +89,7 @@ def memory_document(
     subject: Subject, dtype: Dtype, batch: int, peaks: Peaks, arena: Arena, weight_bytes: int, fit: Fit | None
 ) -> dict[str, Any]:
     """Return the peaks with the live bytes of each block, and the arena."""
-    named = {"eager": peaks.eager, "liveness": peaks.liveness, "folded": peaks.folded}
+    named = {"eager": peaks.eager, "unfused": peaks.unfused, "fused": peaks.fused}
     return {
         **table_head(subject),
         "dtype": dtype,
@@ -117,7 +117,7 @@ def comparison_document(subjects: Sequence[Subject], networks: Sequence[NetworkC
                 "totals": _totals(network.totals),
                 "blocks": _blocks(network.blocks.values()),
                 "eager_peak_bytes": network.peaks.eager and network.peaks.eager.bytes,
-                "folded_peak_bytes": network.peaks.folded.bytes,
+                "fused_peak_bytes": network.peaks.fused.bytes,
                 "arena_bytes": network.arena.bytes,
                 "ratios": _ratios(network.totals, networks[0].totals),
             }

@@ -30,7 +30,7 @@ def totals_sheet(networks: Sequence[NetworkCosts]) -> Sheet:
         "read, bytes": [n.totals.read_bytes for n in networks],
         "written, bytes": [n.totals.write_bytes for n in networks],
         "PyTorch eager peak, bytes": [n.peaks.eager.bytes if n.peaks.eager else None for n in networks],
-        "fused peak, bytes": [n.peaks.folded.bytes for n in networks],
+        "fused peak, bytes": [n.peaks.fused.bytes for n in networks],
         "planned arena, bytes": [n.arena.bytes for n in networks],
     }
     columns = (

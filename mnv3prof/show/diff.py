@@ -15,10 +15,10 @@ from .timing_notes import NOISY_MARK
 
 TITLES: Final = {
     "macs": "MACs", "flops": "FLOPs", "params": "Params", "weights": "Weights", "read": "Read",
-    "written": "Written", "peak.eager": "Eager peak", "peak.liveness": "Unfused peak",
-    "peak.folded": "Fused peak", "arena": "Arena",
+    "written": "Written", "peak.eager": "Eager peak", "peak.unfused": "Unfused peak",
+    "peak.fused": "Fused peak", "arena": "Arena",
 }  # fmt: skip
-_IMPORTANCE: Final = ("macs", "params", "peak.folded", "flops", "weights", "written", "read")
+_IMPORTANCE: Final = ("macs", "params", "peak.fused", "flops", "weights", "written", "read")
 
 
 def diff_sheets(diff: Diff) -> tuple[Sheet, ...]:

@@ -10,13 +10,13 @@ from ..render.sheet import Column, Sheet, format_value, join_words
 from .costs import titled
 
 EAGER: Final = "PyTorch eager peak"
-LIVENESS: Final = "unfused peak"
-FOLDED: Final = "fused peak"
+UNFUSED: Final = "unfused peak"
+FUSED: Final = "fused peak"
 
 _MEANING: Final = {
     EAGER: "PyTorch eager, in which every open module call keeps its input",
-    LIVENESS: "every operation has its own output buffer, kept until its last reader",
-    FOLDED: "batch norm and activation fused into the layer before",
+    UNFUSED: "every operation has its own output buffer, kept until its last reader",
+    FUSED: "batch norm and activation fused into the layer before",
 }
 
 
@@ -56,15 +56,15 @@ def blocks_sheet(graph: Graph, peaks: Peaks) -> Sheet:
     columns = (
         Column("block", "Block", "text"),
         Column("share", "Fused / its peak", "share"),
-        Column("folded_bytes", "Fused"),
-        Column("liveness_bytes", "Unfused", importance=1),
+        Column("fused_bytes", "Fused"),
+        Column("unfused_bytes", "Unfused", importance=1),
         Column("eager_bytes", "PyTorch eager", importance=2),
     )
     eager = peaks.eager.blocks if peaks.eager else (None,) * len(graph.blocks)
     rows = tuple(
-        (block, folded / peaks.folded.bytes, folded, live, held)
-        for block, folded, live, held in zip(
-            graph.block_names, peaks.folded.blocks, peaks.liveness.blocks, eager, strict=True
+        (block, fused / peaks.fused.bytes, fused, unfused, eager_bytes)
+        for block, fused, unfused, eager_bytes in zip(
+            graph.block_names, peaks.fused.blocks, peaks.unfused.blocks, eager, strict=True
         )
     )
     return Sheet("Most live bytes in each block", columns, rows)
@@ -157,4 +157,4 @@ def _fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
 
 
 def _named(peaks: Peaks) -> Sequence[tuple[str, Peak | None]]:
-    return (EAGER, peaks.eager), (LIVENESS, peaks.liveness), (FOLDED, peaks.folded)
+    return (EAGER, peaks.eager), (UNFUSED, peaks.unfused), (FUSED, peaks.fused)

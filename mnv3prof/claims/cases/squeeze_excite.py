@@ -75,7 +75,7 @@ def _size(subject: Subject) -> Finding:
     se = cost_of(graph, chain.from_iterable(inside.values()), "squeeze-excite")
     added = {name: _more(getattr(whole, name), getattr(rest, name)) for name in ("params", "macs", "flops")}
     pairs = {
-        "fused peak": (peaks(graph).folded.bytes, peaks(bare).folded.bytes),
+        "fused peak": (peaks(graph).fused.bytes, peaks(bare).fused.bytes),
         "arena": (arena(graph).bytes, arena(bare).bytes),
         "weights": (whole.weight_bytes, rest.weight_bytes),
     }
@@ -109,7 +109,7 @@ def _block_line(graph: Graph, block: str, inside: Sequence[Layer]) -> str:
 
 def _memory_lines(graph: Graph, bare: Graph) -> list[str]:
     """Compare the most bytes of live activations in each block with SE and without."""
-    with_se, without = (dict(zip(g.block_names, peaks(g).folded.blocks, strict=True)) for g in (graph, bare))
+    with_se, without = (dict(zip(g.block_names, peaks(g).fused.blocks, strict=True)) for g in (graph, bare))
     return [
         f"block {block}, live bytes: {with_se[block]:,} / {without[block]:,} − 1 "
         f"= {_more(with_se[block], without[block]):+.2%}"

@@ -89,8 +89,8 @@ def check(
     latency.onnxruntime = "+5%", or { limit = "8ms", level = "warn", dtype = "int8" }. A list holds
     several limits.
 
-    Names: macs, flops, params, weights, read, written, arena, peak.eager, peak.liveness,
-    peak.folded, and latency.BACKEND for a call of the whole network. A limit with a sign is relative
+    Names: macs, flops, params, weights, read, written, arena, peak.eager, peak.unfused,
+    peak.fused, and latency.BACKEND for a call of the whole network. A limit with a sign is relative
     to --baseline. Without a dtype, a limit holds for every dtype and batch of the run. A budget that
     was not measured is an error. A relative latency limit is exceeded if the whole 95 % interval of
     the change is above it; limits below +5 % are treated as +5 %.

@@ -77,7 +77,7 @@ def memory(
     peaks = cost.peaks(graph, dtype, batch, image=image)
     arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)
     weights = total(count(graph, dtype)).weight_bytes
-    verdict = None if budget is None else cost.fit(arena, peaks.folded, graph.block_names, budget)
+    verdict = None if budget is None else cost.fit(arena, peaks.fused, graph.block_names, budget)
 
     detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
     summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
