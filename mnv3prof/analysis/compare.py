@@ -14,7 +14,7 @@ from ..record.timing import Timing
 from .load import Clock, has_cpu_time
 
 MARGIN: Final = 0.05
-"""A smaller change does not count: runs of one thing in a row may differ by this share (MLPerf Mobile)."""
+"""Smaller changes do not count. MLPerf Mobile accepts this difference between repeated runs."""
 
 RUN_SD: Final = 0.005
 """Standard deviation of the logarithm of a median between runs, beyond what launches differ by, ..."""
@@ -25,10 +25,10 @@ VERDICTS: Final = (
     f"Ratio with its 95 % interval. Faster or slower: all of the interval is beyond {MARGIN:.0%} and beyond "
     "its own half-width; same: all of it is within; else unclear."
 )
-"""What the verdicts mean."""
+"""Meaning of the verdicts."""
 
 _EXACT: Final = 1000
-"""Above so many pairs of bursts the rank of the limit comes from the normal approximation."""
+"""Largest number of pairs of bursts for exact limits; above it the normal approximation is used."""
 
 Verdict = Literal["faster", "slower", "same", "unclear", "not comparable"]
 
@@ -174,7 +174,7 @@ def _not_comparable(old: Timing, new: Timing, before: Run, after: Run) -> str:
 
 
 def other_machine(old: Timing, new: Timing, before: Run, after: Run) -> str:
-    """Why these timings of two runs cannot be compared; "" where they can.
+    """Return why timings of two runs cannot be compared, or "".
 
     Times of another machine cannot, unless the devices are what is compared. Versions may differ: they
     are what a change of time is often about.
@@ -196,7 +196,7 @@ def other_machine(old: Timing, new: Timing, before: Run, after: Run) -> str:
 
 
 def state(timing: Timing) -> str:
-    """What keeps it from having a time: its status, and the reason for it."""
+    """Return why a timing has no time: its status and the reason."""
     if timing.status == "ok":
         return "without a sample"
     status = "a mismatch" if timing.status == "mismatch" else timing.status

@@ -1,4 +1,4 @@
-"""Timings by part and target, and what follows from them: rates, and shares of the peak rates."""
+"""Timings by part and target, their rates, and their shares of the peak rates."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
@@ -13,12 +13,12 @@ from .load import clock_of, summary_by
 
 
 def timings_of(run: Run, variant: str) -> list[Timing]:
-    """The timings of one network, "" for the run's main one."""
+    """Return the timings of one variant."""
     return [t for t in run.timings if t.variant == variant]
 
 
 def part_costs(graph: Graph, dtype: Dtype = "fp32", timings: Iterable[Timing] = ()) -> dict[str, Totals]:
-    """What each block, the whole network, and each module that was timed by its path cost, by part."""
+    """Return the costs of each block, of the whole network, and of each module that was timed, by part."""
     found = dict(_block_costs(graph, dtype))
     for path in {timing.part for timing in timings} - found.keys():
         found[path] = cost_of(graph, graph.under(path), path, dtype)
@@ -32,7 +32,7 @@ def _block_costs(graph: Graph, dtype: Dtype) -> dict[str, Totals]:
 
 
 def cost_of(graph: Graph, layers: Iterable[Layer], name: str, dtype: Dtype = "fp32") -> Totals:
-    """What some of the graph's layers cost together, under a name."""
+    """Return the total cost of some layers, under a name."""
     costs = _by_layer(graph, dtype)
     return total((costs[layer.name] for layer in layers), name)
 
@@ -43,8 +43,8 @@ def _by_layer(graph: Graph, dtype: Dtype) -> dict[str, Cost]:
 
 
 class Grid(NamedTuple):
-    """Timings by part and target. same: each part's first that is identical. labels: what its columns are
-    called, each target by what differs among them.
+    """Timings by part and target. same: the first identical block of each part. labels: column titles, by
+    what differs among the targets.
     """
 
     parts: list[str]
@@ -54,14 +54,12 @@ class Grid(NamedTuple):
     labels: dict[Target, str]
 
     def at(self, part: str, target: Target) -> Timing | None:
-        """The timing that stands for the part, its own or that of an identical block."""
+        """Return the timing of the part, or of the identical block that was measured."""
         return self.cells.get((self.same[part], target))
 
 
 def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
-    """The timings of one network; parts in the network's order, the whole last, and after it the modules
-    that were timed by their path.
-    """
+    """Return the timings of one network as a grid: blocks in order, the whole network, then modules."""
     measured = dict.fromkeys(timing.part for timing in timings)
     same = {**{part: part for part in measured}, **identical_blocks(graph)}
     parts = [part for part in (*graph.block_names, NET) if same[part] in measured]

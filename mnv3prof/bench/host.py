@@ -1,4 +1,4 @@
-"""What machine this is, and with what it measures."""
+"""Description of this machine and of its runtimes."""
 
 import os
 import platform
@@ -48,7 +48,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's name, as its maker gives it where the operating system tells."""
+    """Return the model name of the CPU, if the operating system reports it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""From networks to a Run: what to time, on what, kept as it comes in."""
+"""Measure networks on targets and assemble the run."""
 
 import shlex
 import sys
@@ -26,9 +26,9 @@ from .schedule import BenchPlan, Callbacks, Progress, measure
 
 
 class Request(NamedTuple):
-    """What to measure. parts: of each network, blocks, NET or modules' paths; folder: the cache's, None
-    for one that is not kept; operators: whether to ask the runtimes for theirs too; ready_s: how long
-    converting and loading the parts may take; peaks: whether the machine's peak rates are measured too.
+    """What to measure. parts: by variant, blocks, NET or paths of modules. folder: of the cache, None for a
+    temporary one. operators: also profile operators. ready_s: limit of converting and loading. peaks: also
+    measure peak rates.
     """
 
     subjects: Mapping[str, Subject]
@@ -43,13 +43,13 @@ class Request(NamedTuple):
 
 
 def usable_here() -> tuple[str, ...]:
-    """The backends that can run here, but for those whose times mean nothing: null, software Vulkan."""
+    """Return the backends that work here, without simulated ones: null, and Vulkan on a software device."""
     found = {name: usable(name) for name in names()}
     return tuple(name for name, what in found.items() if what.ok and not is_simulated(name, what.chip))
 
 
 def quick_here() -> tuple[str, ...]:
-    """The backends of usable_here() that get ready within seconds."""
+    """Return the backends of usable_here() that do not compile while loading."""
     return tuple(name for name in usable_here() if not compiles(name))
 
 
@@ -57,9 +57,9 @@ def profile(
     request: Request, *, known: Run | None = None, on_progress: Callable[[Progress], None] = lambda _: None,
     on_update: Callable[[Run], None] = lambda _: None,
 ) -> Run:  # fmt: skip
-    """Measure what is asked for and not in `known`; `on_update` is given the run whenever there is more.
+    """Measure what is requested and not in `known`. on_update is called with the run as it grows.
 
-    Identical parts are measured once, under the first one's name.
+    Identical blocks are measured once, under the name of the first.
     """
     run = known or _begun(request)
     before, load = run.timings, OtherLoad(other_load())
@@ -110,8 +110,9 @@ def _backends(request: Request) -> tuple[str, ...]:
 
 
 def _missing_peaks(run: Run, request: Request) -> list[Device]:
-    """Return what the targets' rates are compared with, if the run has no peak rates of it. No device has
-    those of int8: PyTorch's int8 product is not the fastest.
+    """Return the devices that the targets' rates are compared with and whose peak rates are not known.
+
+    int8 has none: PyTorch's int8 product is not the fastest.
     """
     known = {(peak.name, peak.dtype, peak.threads) for peak in run.host.peak_rates}
     running = [target for target in request.targets if target.dtype != "int8" and not obstacle(target)]
@@ -120,7 +121,7 @@ def _missing_peaks(run: Run, request: Request) -> list[Device]:
 
 
 def _parts(request: Request) -> tuple[PartKey, ...]:
-    """Each part that is asked for by the name of the first one that is identical."""
+    """Return the requested parts, each by the name of the first identical block."""
     found: dict[PartKey, None] = {}
     for variant, subject in request.subjects.items():
         same = identical_blocks(subject.graph)
@@ -129,8 +130,8 @@ def _parts(request: Request) -> tuple[PartKey, ...]:
 
 
 def _merged(before: Sequence[Timing], now: Sequence[Timing]) -> tuple[Timing, ...]:
-    """Both, in the order in which they were first asked for; of one part and target the newer one, if it has
-    a burst or a reason for having none yet.
+    """Return all timings in the order of the first request; a newer one replaces an older one of the same
+    part and target if it has bursts or a failure.
     """
     known = {(timing.variant, timing.part, timing.target): timing for timing in before}
     for timing in now:

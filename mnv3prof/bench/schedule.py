@@ -1,4 +1,4 @@
-"""Parts × targets in interleaved rounds of random order: a machine that drifts hurts all alike."""
+"""Schedule of bursts: rounds over parts × targets in random order, so that drift affects all equally."""
 
 import random
 from collections import Counter
@@ -26,27 +26,26 @@ from .tolerances import how_wrong
 from .workers import Failed, Worker, runtime_worker
 
 CONVERGED: Final = 0.02
-"""Sampling ends where the 95 % confidence interval of the median is within this share of it, which takes
-LEAST_BURSTS bursts at the least."""
+"""Sampling of a part ends when the 95 % interval of its median reaches at most this share to a side."""
 _ROUNDS: Final = 20
-"""The budget is for so many bursts of everything; what has converged sooner leaves its share to the rest."""
+"""Bursts of each part that the budget is for; a part that converges earlier leaves its share to others."""
 _LEAST_BURST_S: Final = 0.02
 _MOST_BURST_S: Final = 0.2
 _LAUNCH_ROUNDS: Final = 2
-"""Each process of a runtime times its parts in so many rounds at least; then another one does ..."""
+"""A process of a runtime is replaced after at least this number of rounds ..."""
 _LAUNCH_SHARE: Final = 0.2
-"""... where starting them costs no more than this share of the budget."""
+"""... if all starts together take at most this share of the budget."""
 _LOOK_S: Final = 0.5
 _GRACE_S: Final = 10.0
-"""What a part may take beyond the time that getting ready may take."""
+"""Extra time for a part beyond the limit of conversion and loading."""
 
 
 class BenchPlan(NamedTuple):
-    """What to time. parts: of the subjects; budget_s: of sampling over all of it.
+    """What to time, and for how long.
 
-    timeout_s: how long one request may take before its worker is ended. folder: of the cache.
-    ready_s: how long converting and loading may take, converting at most half of it; parts that are
-        left are rows with that reason.
+    budget_s: sampling time of all parts together. timeout_s: limit of one request, after which its worker
+    is killed. folder: of the cache. ready_s: limit of converting and loading, half of it for converting;
+    parts that exceed it become timings with that reason.
     """
 
     subjects: Subjects
@@ -59,7 +58,7 @@ class BenchPlan(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What is being done. share: how much of the sampling is done, left_s: seconds until it ends."""
+    """The current step. share: part of the sampling that is done; left_s: seconds until it ends."""
 
     what: str
     share: float | None = None
@@ -67,17 +66,14 @@ class Progress(NamedTuple):
 
 
 class Callbacks(NamedTuple):
-    """Called with each step, and with the timings so far whenever there are more."""
+    """on_progress is called with each step, on_update with the timings so far when there are new ones."""
 
     on_progress: Callable[[Progress], None] = lambda _: None
     on_update: Callable[[tuple[Timing, ...]], None] = lambda _: None
 
 
 class _Cell(msgspec.Struct):
-    """What is known so far of one part on one target; the only thing here that changes.
-
-    launches: the bursts of each process that had the part ready.
-    """
+    """State of one part on one target. launches: bursts of each process that has loaded the part."""
 
     timing: Timing
     launches: list[list[Burst]] = msgspec.field(default_factory=list)
@@ -147,8 +143,9 @@ def _measure(
 def _get_ready(
     plan: BenchPlan, ready_s: float, pool: WorkerPool, cells: _Cells, callbacks: Callbacks
 ) -> None:
-    """Start every runtime and load every open part. One that compiles as it loads takes longer than
-    all others together, and does so beside them; nothing is sampled before all are ready.
+    """Start the runtimes and load all open parts.
+
+    Runtimes that compile while loading do so in a thread, since they take longer than all others together.
     """
     end = perf_counter() + ready_s
     called = labels(plan.targets)
@@ -184,7 +181,7 @@ def _get_ready(
 
 
 def _compile(pool: WorkerPool, target: Target, parts: list[PartKey], end: float, answers: _Answers) -> None:
-    """Find what becomes of each part, until its worker ends or it is too late."""
+    """Load parts, until the worker ends or the time is up."""
     if failed := pool.start(target):
         answers |= dict.fromkeys(parts, failed)
         return
@@ -198,7 +195,7 @@ def _compile(pool: WorkerPool, target: Target, parts: list[PartKey], end: float,
 def _load(
     plan: BenchPlan, end: float, targets: list[Target], pool: WorkerPool, cells: _Cells, callbacks: Callbacks
 ) -> None:
-    """Every open part, target by target; each target has its share of the time that is left."""
+    """Load all open parts; the remaining time is shared equally by the targets."""
     for number, target in enumerate(targets):
         now = perf_counter()
         until = now + (end - now) / (len(targets) - number)
@@ -230,7 +227,7 @@ def _open(cells: _Cells) -> list[Target]:
 
 
 def _parts_of(cells: _Cells, target: Target) -> list[PartKey]:
-    """Those of the target that are not done."""
+    """Return the parts of the target that are not done."""
     return [part for (other, part), cell in cells.items() if other == target and not cell.done]
 
 
@@ -249,7 +246,7 @@ def _leave_out_what_cannot_run(cells: _Cells) -> None:
 
 
 def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
-    """Let every open cell's target find its file of the part in the cache."""
+    """Convert all open parts into the cache."""
     kinds = {target: file_kind(target) for target in _open(cells)}
     wanted: dict[FileKind, dict[PartKey, None]] = {}
     for target, part in _open_cells(cells):
@@ -277,7 +274,7 @@ def _prepare(pool: WorkerPool, cells: _Cells, target: Target, part: PartKey, wit
 
 
 def _bring_back(pool: WorkerPool, cells: _Cells, target: Target, before: PartKey | None = None) -> None:
-    """Where the worker has ended, another one with the parts that were ready and are not done."""
+    """Restart a dead worker and reload its unfinished parts."""
     while pool.revive(target):
         for (other, part), cell in cells.items():
             if other == target and part == before:
@@ -347,12 +344,12 @@ def _sample(
 
 
 def _rounds_each(launches: int) -> int:
-    """Return the rounds for each of so many processes."""
+    """Return the number of rounds per process."""
     return max(_LAUNCH_ROUNDS, ceil(_ROUNDS / launches))
 
 
 def _relaunch(pool: WorkerPool, cells: _Cells, target: Target) -> None:
-    """Go on in a new process: one keeps its memory layout, and with it a part of its speed, for life."""
+    """Continue in a new process: memory layout, and so a part of the speed, is fixed per process."""
     if failed := pool.relaunch(target):
         _fail(cells, target, failed)
     for part in _parts_of(cells, target):

@@ -1,4 +1,4 @@
-"""Allowed errors of an output, against PyTorch eager in fp32."""
+"""Tolerances of outputs, compared with PyTorch eager in fp32."""
 
 from typing import Final, NamedTuple
 
@@ -8,8 +8,8 @@ from ..record.run import NET
 
 
 class Tolerance(NamedTuple):
-    """rms: root mean square of the error by that of the output, for a part; net_rms: for the whole
-    network, where the blocks' roundings add up; largest: the largest error by the largest magnitude.
+    """Largest accepted errors. rms: RMS of the error ÷ RMS of the output, of a part; net_rms: of the whole
+    network, which accumulates rounding errors; largest: largest error ÷ largest magnitude.
     """
 
     rms: float
@@ -23,14 +23,14 @@ TOLERANCES: Final[dict[Dtype, Tolerance]] = {
     "bf16": Tolerance(0.025, 0.15, 0.2),
     "int8": Tolerance(0.1, 0.4, 0.6),
 }
-"""About twice or more what right outputs were seen to be off, over the presets at 32 to 224 pixels. fp32:
+"""At least about twice the error of correct outputs, over the presets at 32 to 224 pixels. fp32:
 3e-6, but 1.7e-4 (9e-4 at the largest) where MNN multiplies k×k convolutions by Winograd's method; fp16:
 0.001 (net 0.008); bf16: 0.008 (0.06); int8: 0.044 (0.29), and 0.3 at the largest where a runtime cuts
 ranges to fit the bulk. An output of zeros is 1 off."""
 
 
 def how_wrong(prepared: Prepared, dtype: Dtype, part: str) -> str:
-    """Return what is wrong with the output of a part, or ""."""
+    """Return by how much the output of a part is outside its tolerance, or ""."""
     allowed = TOLERANCES[dtype]
     rms = allowed.net_rms if part == NET else allowed.rms
     if prepared.max_rel_err is None or prepared.rms_rel_err is None:

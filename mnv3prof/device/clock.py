@@ -12,21 +12,21 @@ from typing import Callable
 from .samples import median, outliers, thinned
 
 KEPT = 9
-"""So many order statistics of a burst are kept: an odd number has the median among them."""
+"""Order statistics that a burst keeps: an odd number, so that the median is one of them."""
 
 OTHERS = "other_processes"
-"""In a burst's state: the share of the machine's CPUs that other processes used during it, at least."""
+"""Key of a burst's state: lower bound of the share of the CPUs that other processes used during it."""
 
 _STAT = "/proc/stat"
 _STEP_S = 0.015
-"""The system's count of CPU time may be off by a step of 10 ms and a tick."""
+"""Largest error of the system's CPU time: a step of 10 ms and a tick."""
 _WINDOW = 3
 _CONVERGED = 0.05
 _WARM_SHARE = 0.5
-"""A burst spends at most this share of its time on warming up."""
+"""Largest share of a burst's time that is spent on warm-up."""
 _DIGITS = 9
 _GOLDEN = 0.618034
-"""Its multiples spread evenly over the unit interval, however many there are."""
+"""Multiples of the golden ratio, modulo 1, are spread evenly over the unit interval."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ def burst(
 
 
 class _Others:
-    """What other processes use from now on."""
+    """CPU time of other processes since the object was made."""
 
     def __init__(self, cpu_clock: Callable[[], float]) -> None:
         self._cpu_clock = cpu_clock
         self._machine, self._own = _machine_cpu_s(), cpu_clock()
 
     def state(self, seconds: float) -> dict[str, float]:
-        """Return the part of a burst's state that tells of other processes; {} where it is not known."""
+        """Return the state entry of other processes; {} if it is not known."""
         machine = _machine_cpu_s()
         if machine is None or self._machine is None:
             return {}
@@ -97,7 +97,7 @@ class _Others:
 
 
 def _machine_cpu_s() -> float | None:
-    """Return the CPU time of all processes since the start of the machine; None where it is not known.
+    """Return the CPU time of all processes since boot; None if it is not known.
 
     Source: proc(5), user, nice, system, irq, softirq and steal of all CPUs.
     """
@@ -108,7 +108,7 @@ def _machine_cpu_s() -> float | None:
 
 
 def _involuntary_switches() -> int | None:
-    """Return how often the system took a processor from this process; None where it does not tell."""
+    """Return the involuntary context switches of this process; None if the system does not count them."""
     with suppress(ImportError):  # Windows has no such count
         import resource
 
@@ -117,7 +117,7 @@ def _involuntary_switches() -> int | None:
 
 
 def _warm_up(call: Callable[[], object], until: float, clock: Callable[[], float]) -> None:
-    """Call until the last few calls are as fast as the few before them, at most `until`."""
+    """Call until the last calls are as fast as those before them, at the latest until `until`."""
     times: list[float] = []
     now = clock()
     while now < until:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HELLO = b"\0mnv3prof-1\n"
-"""Written by a worker once it can read frames. Output before it is not part of the protocol."""
+"""Written by a worker once it can read frames; output before it is ignored."""
 
 _LENGTHS = struct.Struct(">II")
 _MOST_JSON = 64 * 2**20

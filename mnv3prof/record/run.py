@@ -1,4 +1,4 @@
-"""What was measured, on what machine: one document, which can be shown again and gone on with."""
+"""A run: what was measured, on which machine. It can be re-rendered and resumed."""
 
 from functools import cached_property
 from typing import Annotated, Final
@@ -19,16 +19,16 @@ NET: Final = "net"
 """The part that is the whole network."""
 
 SCHEMA: Final = 2
-"""Raised when a field changes its name or meaning; new fields do not raise it."""
+"""Incremented when a field changes its name or meaning, not when fields are added."""
 
 ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
-"""The note of a run that was ended there."""
+"""Note of a run that was interrupted while operators were profiled."""
 
 HERE: Final = ""
-"""The device that is the machine on which the run was made."""
+"""Device name of the machine on which the run was made."""
 
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1e21)]
-"""What a peak rate can be; a document that holds another is damaged."""
+"""Range of a valid peak rate."""
 
 CPUs = Annotated[float, msgspec.Meta(ge=0, le=2**20)]
 
@@ -84,7 +84,7 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Weights(msgspec.Struct, frozen=True):
-    """Trained weights. file: as it was called; sha256: the file's, in hexadecimal.
+    """Trained weights. file: its name; sha256: of the file, in hexadecimal.
 
     data: what they were trained on, accuracy: the share of its held-out part that they get right;
     "" and None where the file does not tell.
@@ -97,7 +97,7 @@ class Weights(msgspec.Struct, frozen=True):
 
 
 class Subject(msgspec.Struct, frozen=True, dict=True):
-    """A network that was measured. weights: None for random ones from a fixed seed."""
+    """A network at an input size. weights: None for random weights from a fixed seed."""
 
     table: Table
     input: tuple[int, int]
@@ -105,11 +105,11 @@ class Subject(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def graph(self) -> Graph:
-        """Its layers."""
+        """The graph of the table at this input."""
         return expand(self.table, self.input)
 
     def varied(self, table: Table) -> "Subject":
-        """Another table at the same input, with random weights."""
+        """Return another table at the same input, with random weights."""
         if table == self.table and self.weights is None:
             return self
         return self._varied.setdefault(table, Subject(table, self.input))
@@ -120,11 +120,10 @@ class Subject(msgspec.Struct, frozen=True, dict=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one run. created: when, in UTC, ISO 8601. command: as it was typed.
+    """A run. created: UTC time in ISO 8601. command: the command line.
 
-    hosts: the machines by device, of which HERE is one; subjects: the networks by variant, the main one
-    as "". readings: what the field's counters print for the main network; plans: the arenas that
-    runtimes plan for it.
+    hosts: machines by device, including HERE; subjects: networks by variant, the main one as "". readings:
+    results of other FLOP counters for the main network; plans: arenas that runtimes plan for it.
     """
 
     created: str
@@ -154,44 +153,42 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The targets of its timings, in the order in which they were asked for."""
+        """The targets of the timings, in the order of the request."""
         return tuple(dict.fromkeys(timing.target for timing in self.timings))
 
     @property
     def measured_as(self) -> tuple[Dtype, int]:
-        """The dtype and batch of its first target, for which its bytes are given."""
+        """Dtype and batch of the first target, for which bytes are given."""
         return self.sizes[0]
 
     @property
     def sizes(self) -> tuple[tuple[Dtype, int], ...]:
-        """Each dtype and batch that something was timed with, in the order in which they were asked for;
-        what was asked for, where nothing was timed.
-        """
+        """Each dtype and batch that was timed, or requested if nothing was timed."""
         timed = dict.fromkeys(timing.target for timing in self.timings if timing.bursts)
         sizes = dict.fromkeys((target.dtype, target.batch) for target in timed or self.targets)
         return tuple(sizes) or (("fp32", 1),)
 
     @property
     def processors(self) -> str:
-        """The processors of the machines on which its times were taken."""
+        """CPUs of the machines that the timings are from."""
         devices = dict.fromkeys(target.device for target in self.targets) or {HERE: None}
         return ", ".join(dict.fromkeys(self.hosts[device].cpu for device in devices))
 
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-        """The plans of the network at this dtype and batch."""
+        """Return the plans of the network at this dtype and batch."""
         return tuple(plan for plan in self.plans if (plan.dtype, plan.batch) == (dtype, batch))
 
 
 @once
 def identical_blocks(graph: Graph) -> dict[str, str]:
-    """Each part, with the first that has the very same operations at the same shapes (often itself)."""
+    """Return for each block the first one of equal structure, which may be itself, and NET for NET."""
     first: dict[str, str] = {}
     return {**{name: first.setdefault(key, name) for name, key in graph.keys.items()}, NET: NET}
 
 
 def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
-    """The layers that a part runs: a block's, all of them (NET), or those of the module at a path;
-    none where the network has no such part. A functional operation is no module, so no part.
+    """Return the layers of a block, of the whole network (NET), or of the module at a path; none if the
+    network has no such part. Functional operations are not modules, so not parts.
     """
     if part == NET:
         return graph.layers

@@ -13,22 +13,22 @@ import msgspec
 from ..device.samples import median, quantile
 
 LEAST_BURSTS: Final = 6
-"""Fewer have no 95 % confidence interval of their median: of 5, the extremes bound it with 93.75 %."""
+"""Fewer bursts have no 95 % interval of the median: the extremes of 5 cover it with 93.75 %."""
 
 LAUNCH_SD: Final = 0.012
-"""Standard deviation of the logarithm of a median between launches, as it is usually: eight fresh processes
+"""Usual standard deviation of the logarithm of a median between launches: eight fresh processes
 of MobileNetV3-Large on ncnn, onnxruntime and litert differed by 1.5 %, 0.8 % and 0.6 %."""
 _LAUNCH_FREEDOM: Final = 4
-"""LAUNCH_SD counts as much as so many differences between launches that were seen (a moderated variance:
+"""Weight of LAUNCH_SD, in degrees of freedom, beside the differences that were seen (moderated variance:
 Smyth, Linear models and empirical Bayes methods, 2004)."""
 
 NOISY_SPREAD: Final = 0.10
-"""A timing is noisy where half of p90 − p10 exceeds this share of the median ..."""
+"""A timing is noisy if half of p90 − p10 exceeds this share of the median ..."""
 NOISY_INTERVAL: Final = 0.05
-"""... or the 95 % confidence interval of the median reaches further than this share to a side."""
+"""... or if the 95 % interval of the median reaches further than this share to a side."""
 
 DRIFT: Final = 0.10
-"""A timing drifts where its last bursts differ from its first by more than this share of the median."""
+"""A timing drifts if its last bursts differ from its first by more than this share of the median."""
 
 _Z95: Final = 1.959964
 _LEAST_STRETCH: Final = 5
@@ -63,7 +63,7 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def noise(self) -> float:
-        """The spread as it is shown: half of p90 − p10, as a share of the median."""
+        """The spread that is shown after ±: half of p90 − p10, as a share of the median."""
         return (self.p90 - self.p10) / 2 / self.median if self.median else 0.0
 
     @property

@@ -1,4 +1,4 @@
-"""One part timed on one target: bursts of calls, and the statistics that follow from them."""
+"""Timing of one part on one target: bursts of calls and their statistics."""
 
 from functools import cached_property
 from itertools import chain
@@ -13,7 +13,7 @@ from .target import Target
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-"""What a figure of a run can be; a document that holds another is damaged."""
+"""Range of a valid time."""
 
 LEAST_CPU_SHARE: Final = 0.95
 """A burst at one thread is contended where the system took the CPU from it, and its process had less than
@@ -52,7 +52,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, float] = {}
 
     def __post_init__(self) -> None:
-        """Raise ValueError for times that cannot be."""
+        """Raise ValueError for impossible times."""
         if len(self.wall_s) > self.calls or list(self.wall_s) != sorted(self.wall_s):
             raise ValueError("a burst's wall_s must be ascending, and no more than its calls")
         if max((1 - 1e-9) * self.mean_s, self.wall_s[-1]) > self.max_s:
@@ -77,24 +77,21 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """One process of the runtime, with its bursts in the order in which they were taken. A timing has
-    another one where its process ended and was started again.
-    """
+    """One process of the runtime, with its bursts in order."""
 
     bursts: tuple[Burst, ...] = ()
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One part on one target. Median, quantiles and noise are derived, never stored.
+    """One part on one target. Median, quantiles and noise are derived, not stored.
 
-    variant: "" is the run's main network, else a name in its graphs. part: a block's name, "net", or the
-    path of a module of the network.
-    status and reason: why there are no bursts, or why they count for nothing ("mismatch": the output is
-    not PyTorch's). launches: one for each process that timed the part.
-    convert_s: converting the part, file_bytes: its size; load_s, first_s: loading it and its first run, in
-    the last launch.
-    max_abs_err, max_rel_err: against PyTorch eager's output, relative to its largest magnitude;
-    rms_rel_err: root mean square by root mean square. stopped: why sampling ended; "" where it has not.
+    variant: "" for the run's main network, else a name in its graphs. part: a block's name, "net", or the
+    path of a module. status, reason: why there are no bursts, or why they are not used ("mismatch": the
+    output is outside its tolerance). launches: one for each process that timed the part. convert_s: time
+    of the conversion; file_bytes: its size; load_s, first_s: times of loading and of the first call, in the
+    last launch. max_abs_err, max_rel_err: largest error of the output compared with PyTorch eager, and
+    relative to its largest magnitude; rms_rel_err: RMS of the error ÷ RMS of the output. stopped: why
+    sampling ended, "" if it has not.
     """
 
     variant: str = ""
@@ -137,7 +134,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def kept(self) -> tuple[Burst, ...]:
-        """The bursts but for the contended ones; all of them where fewer than LEAST_BURSTS would be left."""
+        """The bursts without contended ones, or all of them if fewer than LEAST_BURSTS would remain."""
         return tuple(chain.from_iterable(self._by_launch))
 
     @property
@@ -172,8 +169,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return summarize(launches) if sum(map(len, launches)) == len(self.bursts) > 0 else None
 
     def medians(self, *, cpu: bool = False) -> list[list[float]]:
-        """A time per image for each burst of each launch: the median wall time of the kept bursts, or the
-        median CPU time of all bursts, which other load delays less.
+        """Return the time per image of each burst, by launch: the median wall time of kept bursts, or the
+        median CPU time of all bursts.
         """
         batch = self.target.batch
         if cpu:
@@ -186,29 +183,29 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def uncut_median(self) -> float | None:
-        """The median of a call over all bursts, excluded ones too."""
+        """Median time of a call over all bursts, including excluded ones."""
         return median([s for burst in self.bursts for s in burst.wall_s]) if self.bursts else None
 
     @property
     def seconds(self) -> float | None:
-        """The median of a call, where the output was right."""
+        """Median time of a call, if the output was right."""
         found = self.summary if self.status == "ok" else None
         return found.median if found else None
 
     @property
     def per_image(self) -> float | None:
-        """The median of a call by the images in it, where the output was right."""
+        """Median time of a call ÷ its images, if the output was right."""
         return None if self.seconds is None else self.seconds / self.target.batch
 
     @property
     def cpu_per_wall(self) -> float | None:
-        """Processor time by wall time over all calls; None where no time was measured."""
+        """CPU time ÷ wall time over all calls; None if no time was measured."""
         wall = sum(burst.calls * burst.mean_s for burst in self.bursts)
         return sum(burst.calls * burst.cpu_s for burst in self.bursts) / wall if wall else None
 
     @property
     def final(self) -> bool:
-        """Whether measuring it again would find nothing that is missing."""
+        """True if measuring it again would add nothing."""
         return self.status != "not available" and (
             self.status != "ok" or self.stopped in ("converged", "budget")
         )
