@@ -158,8 +158,10 @@ def test_the_block_that_is_least_efficient_is_named():
 def test_additivity_says_by_how_much_the_parts_differ_from_the_whole():
     # cpu: 14 × 1 ms against 20 ms; fast: 13 × 1 + 5 = 18 ms against 10.
     said = sentences.additivity(_view(made_run()))
-    assert said == (
-        "Sum of the blocks' latencies, compared with the whole network's: −30.0% on cpu and +80.0% on fast."
+    assert re.fullmatch(
+        r"Sum of the blocks' latencies ÷ the whole network's: ×0\.7 \(0\.6\d+ to 0\.7\d+\) on cpu and "
+        r"×1\.8 \(1\.7\d+ to 1\.8\d+\) on fast\.",
+        said,
     )
 
 

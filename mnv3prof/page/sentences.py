@@ -1,9 +1,10 @@
 """Sentences of the report, which state the results that its charts show."""
 
 from collections.abc import Mapping, Sequence
+from math import log
 from statistics import median
 
-from ..analysis.compare import Change
+from ..analysis.compare import Change, compare_sums
 from ..analysis.grid import Rates
 from ..analysis.load import Clock, clock_of, summary_by
 from ..analysis.savings import measured_changes, standard_ratios, standard_variant
@@ -173,19 +174,20 @@ def matrix(view: View) -> str:
 
 
 def additivity(view: View) -> str:
-    """State the smallest and the largest difference between the sum of the blocks and the whole network."""
-    gaps = {}
-    for target, net in view.ranking():
-        times = [view.per_image(block, target) for block in view.graph.block_names]
-        if all(times) and all(view.is_clear(part, target) for part in (*view.graph.block_names, NET)):
-            gaps[view.called(target)] = sum(t for t in times if t) / net - 1
+    """State the smallest and the largest ratio of the sum of the blocks to the whole network."""
+    changes = {}
+    for target in view.grid.targets:
+        blocks = [view.timing(block, target) for block in view.graph.block_names]
+        net = view.timing(NET, target)
+        if net and all(view.is_clear(part, target) for part in (*view.graph.block_names, NET)):
+            changes[view.called(target)] = compare_sums([net], [block for block in blocks if block])
+    gaps = {name: abs(log(change.ratio)) for name, change in changes.items() if change.ratio}
     if not gaps:
         why = f"no {view.kind} measured all of them without noise"
         return f"The sum of the blocks' latencies is not compared with the whole network's: {why}."
-    near = min(gaps, key=lambda name: abs(gaps[name]))
-    far = max(gaps, key=lambda name: abs(gaps[name]))
-    sums = [f"{gaps[name]:+.1%} on {name}".replace("-", "−") for name in dict.fromkeys((near, far))]
-    return f"Sum of the blocks' latencies, compared with the whole network's: {' and '.join(sums)}."
+    ends = dict.fromkeys([min(gaps, key=lambda name: gaps[name]), max(gaps, key=lambda name: gaps[name])])
+    told = join_words([f"{changes[name]} on {name}" for name in ends])
+    return f"Sum of the blocks' latencies ÷ the whole network's: {told}."
 
 
 def roofline(view: View) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
+from ..analysis.compare import compare_sums
 from ..analysis.grid import Grid, grid_of, part_costs, peak_of, rates
 from ..analysis.load import clock_of
 from ..cost.counts import Totals
@@ -147,14 +148,18 @@ def _additivity(
 
 
 def _sums(graph: Graph, grid: Grid, target: Target) -> tuple[str | None, str | None, str | None]:
-    timings = {part: grid.at(part, target) for part in (*graph.block_names, NET)}
-    seconds = {part: t.seconds for part, t in timings.items() if t and t.seconds is not None}
-    if len(seconds) < len(timings) or not seconds[NET]:
+    blocks = [grid.at(part, target) for part in graph.block_names]
+    net, timed = grid.at(NET, target), [block for block in blocks if block]
+    if net is None or len(timed) < len(blocks):
         return None, None, None
-    net = seconds.pop(NET)
-    parts = sum(seconds.values())
+    whole, parts = net.seconds, [block.seconds for block in timed]
+    if whole is None or None in parts:
+        return None, None, None
+    total = sum(seconds for seconds in parts if seconds)
+    ratio = compare_sums([net], timed)
     pad = " " * 9  # aligns the sums with the medians, which have their spread on the right
-    return f"{parts * 1e3:.3f}{pad}", f"{(net - parts) * 1e3:+.3f}{pad}", f"×{parts / net:.3f}{pad}"
+    told = str(ratio) if ratio.ratio else None
+    return f"{total * 1e3:.3f}{pad}", f"{(whole - total) * 1e3:+.3f}{pad}", told
 
 
 def _alarms(grid: Grid) -> frozenset[int]:
