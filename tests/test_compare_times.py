@@ -119,6 +119,12 @@ def test_one_launch_a_side_is_bounded_by_what_launches_usually_differ_by():
     assert launch_reach([[1.0] * 9]) == pytest.approx(2.776 * LAUNCH_SD, rel=1e-3)
 
 
+def test_runs_differ_by_a_share_of_what_launches_differ_by():
+    """Variances 2 of the launches and 2 × 0.25 of the runs, in units of LAUNCH_SD², and 0.01² more."""
+    reach = launch_reach([[1.0] * 9], [[1.0] * 9], extra_variance=0.01**2, run_share=0.25)
+    assert reach == pytest.approx(2.776 * (2.5 * LAUNCH_SD**2 + 0.01**2) ** 0.5, rel=1e-3)
+
+
 def test_launches_that_differ_widen_the_interval_by_hand():
     """Four launches at e^±0.1 with 7 degrees of freedom: t is 2.365."""
     side = [[exp(0.1)] * 2, [exp(-0.1)] * 2] * 2

@@ -16,10 +16,12 @@ from .load import Clock, has_cpu_time
 MARGIN: Final = 0.05
 """Smaller changes do not count. MLPerf Mobile accepts this difference between repeated runs."""
 
+RUN_SHARE: Final = 0.25
+"""Variance of a median's logarithm between runs, as a share of that between launches ..."""
 RUN_SD: Final = 0.005
-"""Standard deviation of the logarithm of a median between runs, beyond what launches differ by, ..."""
+"""... and its standard deviation beyond that, on a quiet machine ..."""
 BUSY_SD: Final = 0.10
-"""... and that of a median for which contended bursts had to be kept."""
+"""... and where contended bursts had to be kept."""
 
 VERDICTS: Final = (
     f"Ratio with its 95 % interval. Faster or slower: all of the interval is beyond {MARGIN:.0%} and beyond "
@@ -64,7 +66,7 @@ def compare(old: Timing, new: Timing, before: Run, after: Run) -> Change:
 
     The interval is the wider of two. With bursts as replicates: Hodges and Lehmann's estimate and the exact
     limits of Mann and Whitney's test, on logarithms. With launches as replicates: a t interval around the
-    same estimate, wider by RUN_SD or BUSY_SD of each side between runs. Verdict: by_interval.
+    same estimate, wider by what runs differ by if there are two. Verdict: by_interval.
     """
     if reason := _not_comparable(old, new, before, after):
         return Change("not comparable", reason=reason)
@@ -72,7 +74,7 @@ def compare(old: Timing, new: Timing, before: Run, after: Run) -> Change:
     if clock == "CPU" and not (has_cpu_time(old, before) and has_cpu_time(new, after)):
         return Change("unclear", reason="the machine was too busy")
     first, second = (timing.medians(cpu=clock == "CPU") for timing in (old, new))
-    run_variance = 0.0 if before is after else _run_variance(old) + _run_variance(new)
+    run_variance = None if before is after else _run_variance(old) + _run_variance(new)
     for which, launches in (("old", first), ("new", second)):
         if (bursts := sum(map(len, launches))) < LEAST_BURSTS:
             return Change("unclear", reason=f"the {which} one has {bursts} bursts, {LEAST_BURSTS} are needed")
@@ -113,16 +115,21 @@ def compare_sums(olds: Sequence[Timing], news: Sequence[Timing]) -> Change:
     return by_interval(b / a, b_low / a_high, b_high / a_low)
 
 
-def ratio_interval(old: Launches, new: Launches, run_variance: float = 0.0) -> tuple[float, float, float]:
+def ratio_interval(
+    old: Launches, new: Launches, run_variance: float | None = None
+) -> tuple[float, float, float]:
     """Return the ratio new / old and its 95 % interval, from positive times of at least LEAST_BURSTS bursts a
-    side. run_variance: of the logarithm of the ratio, between runs.
+    side. run_variance: of the logarithm of the ratio, beyond RUN_SHARE; None within one run.
     """
     first, second = ([log(time) for launch in side for time in launch] for side in (old, new))
     differences = sorted(b - a for a in first for b in second)
     middle = len(differences) // 2
     ratio = (differences[middle] + differences[-1 - middle]) / 2
     rank = limit_rank(len(first), len(second))
-    reach = launch_reach(old, new, extra_variance=run_variance)
+    if run_variance is None:
+        reach = launch_reach(old, new)
+    else:
+        reach = launch_reach(old, new, extra_variance=run_variance, run_share=RUN_SHARE)
     low = min(differences[rank - 1], ratio - reach)
     high = max(differences[-rank], ratio + reach)
     return exp(ratio), exp(low), exp(high)

@@ -117,13 +117,13 @@ def median_interval(count: int) -> tuple[int, int]:
     return max(low, 0), min(high, count - 1)
 
 
-def launch_reach(*sides: Launches, extra_variance: float = 0.0) -> float:
+def launch_reach(*sides: Launches, extra_variance: float = 0.0, run_share: float = 0.0) -> float:
     """Return how far the 95 % interval reaches that has launches as replicates, on the logarithmic scale.
 
     Of one side it is the interval of its median, of two that of their ratio. The variance between launches
     is that of the launches' medians (of an even number of bursts the lower: other load makes times longer),
-    on all sides together, moderated by LAUNCH_SD: one launch tells nothing of it. extra_variance: what is
-    added to the variance of the ratio.
+    on all sides together, moderated by LAUNCH_SD: one launch tells nothing of it. extra_variance: added to the
+    variance of the ratio. run_share: variance between runs as a share of that between launches.
     """
     squares, freedom, shares = _LAUNCH_FREEDOM * LAUNCH_SD**2, _LAUNCH_FREEDOM, 0.0
     for launches in sides:
@@ -132,7 +132,8 @@ def launch_reach(*sides: Launches, extra_variance: float = 0.0) -> float:
         squares += sum((middle - mean) ** 2 for middle in middles)
         freedom += len(middles) - 1
         shares += 1 / _effective(map(len, launches))
-    return student(freedom) * sqrt(squares / freedom * shares + extra_variance)
+    variance = squares / freedom * (shares + run_share * len(sides)) + extra_variance
+    return student(freedom) * sqrt(variance)
 
 
 def _effective(sizes: Iterable[int]) -> float:
