@@ -122,8 +122,8 @@ def launch_reach(*sides: Launches, extra_variance: float = 0.0, run_share: float
 
     Of one side it is the interval of its median, of two that of their ratio. The variance between launches
     is that of the launches' medians (of an even number of bursts the lower: other load makes times longer),
-    on all sides together, moderated by LAUNCH_SD: one launch tells nothing of it. extra_variance: added to the
-    variance of the ratio. run_share: variance between runs as a share of that between launches.
+    on all sides together, moderated by LAUNCH_SD: one launch tells nothing of it. extra_variance: added to
+    the variance of the ratio. run_share: variance between runs as a share of that between launches.
     """
     squares, freedom, shares = _LAUNCH_FREEDOM * LAUNCH_SD**2, _LAUNCH_FREEDOM, 0.0
     for launches in sides:
