@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mnv3prof.device import clock
-from mnv3prof.device.clock import OTHERS, burst
+from mnv3prof.device.clock import OTHERS, WAITS, burst
 
 
 class Machine:
@@ -68,13 +68,16 @@ def test_an_outlier_does_not_move_the_median_and_is_counted():
 def test_a_process_that_has_its_processor_taken_counts_how_often(monkeypatch):
     from mnv3prof.device import clock
 
-    counts = iter([3, 10])
-    monkeypatch.setattr(clock, "_involuntary_switches", lambda: next(counts))
-    assert Machine(0.01).burst(0.1).switches == 7
-    monkeypatch.setattr(clock, "_involuntary_switches", lambda: None)
-    assert Machine(0.01).burst(0.1).switches is None
+    counts = iter([(1, 3), (6, 10)])
+    monkeypatch.setattr(clock, "_switches", lambda: next(counts))
+    found = Machine(0.01).burst(0.1)
+    assert (found.switches, found.state[WAITS]) == (7, 5)
+    monkeypatch.setattr(clock, "_switches", lambda: (None, None))
+    found = Machine(0.01).burst(0.1)
+    assert found.switches is None
+    assert WAITS not in found.state
     monkeypatch.undo()
-    assert clock._involuntary_switches() >= 0
+    assert min(clock._switches()) >= 0
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_what_other_processes_used_is_all_that_the_burst_did_not(machine_s, shar
 
 def test_a_system_that_counts_no_cpu_time_tells_nothing(monkeypatch):
     monkeypatch.setattr(clock, "_STAT", "/nowhere")
-    assert Machine(0.01).burst(0.1).state == {}
+    assert OTHERS not in Machine(0.01).burst(0.1).state
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the count is Linux's")

@@ -4,7 +4,7 @@ import pytest
 from made_runs import HOST
 from msgspec.structs import replace
 from subjects import subject
-from timings import burst, run_of, timing
+from timings import run_of, timing
 
 from mnv3prof.analysis.load import Load, clock_of, load_of
 from mnv3prof.device.clock import OTHERS
@@ -28,7 +28,7 @@ def test_the_share_of_a_cpu_is_that_of_all_bursts():
     clear, starved = timing("cpu", "1", [1.0] * 6), timing("cpu", "2", [3.0] * 6, cpu=1 / 3)
     assert load_of(_run(clear, starved), HERE).share == pytest.approx(12 / 24)
     assert load_of(_run(clear), HERE).share == 1
-    assert load_of(_run(), HERE) == Load(None, None, HOST.cores)
+    assert load_of(_run(), HERE) == Load(None, None, False, HOST.cores)
 
 
 @pytest.mark.parametrize("fields", [{"threads": 2}, {"backend": "gpu"}])
@@ -41,11 +41,13 @@ def test_what_waits_or_has_several_threads_has_no_share(fields):
 
 
 def test_other_processes_are_counted_where_they_used_most():
+    """Before and after sampling as far as in both, else during it."""
     quiet = timing("cpu", "1", [1.0] * 6)
-    assert load_of(_run(quiet, loads=(OtherLoad(0.3, 0.1), OtherLoad(0.2))), HERE).others == 0.3
+    assert load_of(_run(quiet, loads=(OtherLoad(0.3, 0.1), OtherLoad(0.2))), HERE).other_cpus == 0.2
+    assert load_of(_run(quiet, loads=(OtherLoad(1.9, 0.1),)), HERE).other_cpus == 0.1
     half = _shared(timing("cpu", "2", [2.0] * 6), 0.45)
     none = _shared(quiet, 0.0)
-    assert load_of(_run(none, half, loads=(OtherLoad(0.3),)), HERE).others == pytest.approx(
+    assert load_of(_run(none, half, loads=(OtherLoad(0.2),)), HERE).other_cpus == pytest.approx(
         HOST.cores * 0.45 * 12 / 18
     )
 
@@ -53,12 +55,13 @@ def test_other_processes_are_counted_where_they_used_most():
 @pytest.mark.parametrize(
     ("load", "busy"),
     [
-        (Load(0.94, 0.0, 2), True),
-        (Load(0.95, 0.0, 2), False),
-        (Load(None, 0.2, 2), True),
-        (Load(1.0, 0.19, 2), False),
-        (Load(1.0, 0.2, 64), False),
-        (Load(None, None, 2), False),
+        (Load(0.94, 0.0, False, 2), True),
+        (Load(0.95, 0.0, False, 2), False),
+        (Load(None, 0.2, False, 2), True),
+        (Load(1.0, 0.19, False, 2), False),
+        (Load(1.0, 0.2, False, 64), False),
+        (Load(1.0, 0.0, True, 64), True),
+        (Load(None, None, False, 2), False),
     ],
 )
 def test_a_machine_is_busy_by_either(load, busy):
@@ -70,9 +73,9 @@ def test_a_busy_machine_is_said_to_be_busy():
     run = _run(starved, loads=(OtherLoad(1.94, 1.2),))
     assert clock_of(starved, run) == "CPU"
     assert busy_note(run) == (
-        "This machine was busy: the timed processes got 30% of a CPU and other processes used up to 1.9 of 2 CPUs. "
-        "0 of 1 times are noisy, and CPU time per call is shown beside wall time. "
-        "Close other programs, or measure for longer."
+        "The machine was busy: the timed processes got 30% of a CPU and other processes used 1.2 of 2 CPUs. "
+        "1 of 1 times is noisy, and CPU time per call is shown beside wall time. "
+        "Close other programs and measure again."
     )
     (sheet,) = busy_sheets(run)
     assert sheet.notes == (busy_note(run),)
@@ -87,4 +90,3 @@ def test_nothing_is_said_of_a_quiet_one():
 def test_one_noisy_time_is_noisy():
     run = _run(timing("cpu", NET, [1.0, 2.0] * 6), loads=(OtherLoad(1.0),))
     assert "1 of 1 times is noisy." in busy_note(run)
-    assert burst([1.0]).state == {}

@@ -7,7 +7,7 @@ from scipy import stats as scipy_stats
 from timings import burst, launches, timing
 
 from mnv3prof.bench.schedule import CONVERGED
-from mnv3prof.device.clock import OTHERS
+from mnv3prof.device.clock import OTHERS, WAITS
 from mnv3prof.device.samples import median, outliers, quantile, thinned
 from mnv3prof.record.stats import LAUNCH_SD, drifts, median_interval, summarize
 from mnv3prof.record.timing import Launch
@@ -171,8 +171,10 @@ def test_where_too_few_would_be_left_all_bursts_are_kept_and_called_contended():
         ({"cpu_s": 0.95, "mean_s": 1.0, "max_s": 2.0}, 1, False),
         ({"switches": 0}, 1, False),  # it waits for a GPU
         ({"switches": None}, 1, False),  # nobody counted
-        ({"switches": 424}, 2, True),  # of 3 calls of 1.4 s
-        ({"switches": 410}, 2, False),
+        ({"switches": 848}, 2, True),  # of 3 calls of 1.4 s, each thread 100 times a second
+        ({"switches": 820}, 2, False),
+        ({"cpu_s": 0.1, "switches": 1, "state": {WAITS: 3.0}}, 1, False),  # it waits for a GPU
+        ({"cpu_s": 0.1, "switches": 1, "state": {WAITS: 2.0}}, 1, True),
         ({"switches": 0, "state": {OTHERS: 0.10}}, 1, True),
         ({"switches": 0, "state": {OTHERS: 0.10}}, 2, True),
         ({"switches": 0, "state": {OTHERS: 0.099, "celsius": 60.0}}, 1, False),

@@ -1,47 +1,66 @@
-"""How busy a machine was while a run was measured, and the CPU times that this hardly changes."""
+"""Other load on a machine while a run was measured, and which clock gives the times of the work."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ..device.clock import OTHERS
 from ..record.run import Run
 from ..record.stats import Summary
 from ..record.timing import LEAST_CPU_SHARE, MOST_OTHERS, Timing
 
+MOST_CPUS: Final = 1.15
+"""CPU time per wall time at one thread; more is that of other threads of the runtime."""
+
 Clock = Literal["wall", "CPU"]
 
 
 class Load(NamedTuple):
-    """Other load on a device. share: of a CPU, which the processes timed at one thread got; others: how many
-    CPUs other processes used before, during or after sampling, whichever is most; None where not known.
-    cpus: of the device.
+    """Other load on a device while it was measured.
+
+    share: of a CPU, that the processes timed at one thread got; other_cpus: CPUs that other processes used,
+    at least; None where not known. contended: True if a timing had to keep contended bursts. cpus: of the
+    device.
     """
 
     share: float | None
-    others: float | None
+    other_cpus: float | None
+    contended: bool
     cpus: int
 
     @property
+    def starved(self) -> bool:
+        """True if the timed processes did not get their CPU."""
+        return self.share is not None and self.share < LEAST_CPU_SHARE
+
+    @property
+    def shared(self) -> bool:
+        """True if other processes used many CPUs."""
+        return self.other_cpus is not None and self.other_cpus >= MOST_OTHERS * self.cpus
+
+    @property
     def busy(self) -> bool:
-        """True if the timed processes did not get their CPU, or others used many."""
-        starved = self.share is not None and self.share < LEAST_CPU_SHARE
-        return starved or (self.others is not None and self.others >= MOST_OTHERS * self.cpus)
+        """True if other load may have changed the times."""
+        return self.starved or self.shared or self.contended
 
 
 def load_of(run: Run, device: str) -> Load:
-    """Return the load of a device while the run's timings were taken on it."""
+    """Return the load of a device while the run's timings were taken on it.
+
+    Load before and after sampling counts as far as it is in both: a command may just have ended.
+    """
     host = run.hosts[device]
     timings = [timing for timing in run.timings if timing.target.device == device]
-    seen = [value for load in host.other_loads for value in (load.before, load.after) if value is not None]
-    told = [
+    seen = [load.before if load.after is None else min(load.before, load.after) for load in host.other_loads]
+    shares = [
         (burst.calls * burst.mean_s, burst.state[OTHERS])
         for timing in timings
         for burst in timing.bursts
         if OTHERS in burst.state
     ]
-    if told:
-        seen.append(host.cores * sum(wall * share for wall, share in told) / sum(wall for wall, _ in told))
-    return Load(_share_of_cpu(timings, run), max(seen, default=None), host.cores)
+    if shares:
+        seen.append(host.cores * sum(w * share for w, share in shares) / sum(w for w, _ in shares))
+    contended = any(timing.contended for timing in timings)
+    return Load(_share_of_cpu(timings, run), max(seen, default=None), contended, host.cores)
 
 
 def _share_of_cpu(timings: Sequence[Timing], run: Run) -> float | None:
@@ -56,8 +75,9 @@ def has_cpu_time(timing: Timing, run: Run) -> bool:
     the CPU.
     """
     runtime = run.hosts[timing.target.device].runtimes.get(timing.target.backend)
+    on_one_cpu = (timing.cpu_per_wall or 0.0) <= MOST_CPUS
     on_cpu = runtime is not None and runtime.chip == "cpu"
-    return timing.target.threads == 1 and on_cpu and timing.cpu_summary is not None
+    return timing.target.threads == 1 and on_cpu and on_one_cpu and timing.cpu_summary is not None
 
 
 def clock_of(timing: Timing, run: Run) -> Clock:

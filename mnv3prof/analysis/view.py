@@ -89,7 +89,7 @@ class View(NamedTuple):
     def is_clear(self, part: str, target: Target) -> bool:
         """Return True if the part was timed on the target, neither noisy nor contended."""
         timing = self.timing(part, target)
-        return bool(timing and timing.summary and not timing.summary.noisy and not timing.contended)
+        return bool(timing and timing.summary and not timing.noisy)
 
     def change(self, part: str, old: Target, new: Target) -> Change:
         """Return the change of the part's latency from one target to another."""

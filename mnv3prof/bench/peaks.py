@@ -22,8 +22,10 @@ _PRODUCT_S: Final = 0.12
 _COPY_S: Final = 0.04
 _LEAST_BURSTS: Final = 3
 _SHARE: Final = 0.1
-"""Beyond _LEAST_BURSTS, peaks take at most this share of the sampling time."""
-_TIMEOUT_S: Final = 120.0
+"""Beyond _LEAST_BURSTS, bursts of peaks take at most this share of the sampling time, evenly over ..."""
+_ROUNDS: Final = 20
+"""... this number of rounds."""
+_TIMEOUT_S: Final = 60.0
 
 
 class Device(NamedTuple):
@@ -48,8 +50,9 @@ class PeakMeter:
 
     def __init__(self, devices: Iterable[Device], sampling_s: float, worker: Worker | None = None) -> None:
         self._bursts: dict[Device, list[PeakBurst]] = {device: [] for device in devices}
-        self._left_s = _SHARE * sampling_s
-        self._worker = worker or pytorch_worker(starts=1)
+        self._failed: set[Device] = set()
+        self._round_s, self._left_s = _SHARE * sampling_s / _ROUNDS, 0.0
+        self._worker = worker or pytorch_worker(starts=1 + len(self._bursts))
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -60,16 +63,20 @@ class PeakMeter:
         self._worker.end()
 
     def burst(self) -> None:
-        """Measure each device once, unless the time for it is used up. One that fails has no rates."""
-        start = perf_counter()
+        """Measure each device once if it is due. One that fails is not tried again, and has no rates."""
+        self._left_s += self._round_s
         for device, bursts in self._bursts.items():
-            if len(bursts) < _LEAST_BURSTS or self._left_s > 0:
-                answer = self._worker.ask(MeasurePeak(*device), PeakBurst, _TIMEOUT_S)
-                bursts.extend([answer] if isinstance(answer, PeakBurst) else [])
-        self._left_s -= perf_counter() - start
+            if device in self._failed or (len(bursts) >= _LEAST_BURSTS and self._left_s <= 0):
+                continue
+            answer = self._worker.ask(MeasurePeak(*device), PeakBurst, _TIMEOUT_S)
+            if isinstance(answer, PeakBurst):
+                bursts.append(answer)
+                self._left_s -= _PRODUCT_S + _COPY_S
+            else:
+                self._failed.add(device)
 
     def rates(self) -> tuple[PeakRates, ...]:
-        """Return the rates of the best bursts so far, by the median call of each."""
+        """Return the rates of the best bursts, by the median call of each, of devices with enough bursts."""
         return tuple(
             PeakRates(
                 *device,
@@ -77,8 +84,13 @@ class PeakMeter:
                 bursts[0].bytes / _fastest([each.copy for each in bursts], device.threads),
             )
             for device, bursts in self._bursts.items()
-            if bursts
+            if len(bursts) >= _LEAST_BURSTS
         )
+
+    def complete(self) -> None:
+        """Measure until every device that works has enough bursts."""
+        while any(len(b) < _LEAST_BURSTS for device, b in self._bursts.items() if device not in self._failed):
+            self.burst()
 
 
 def _fastest(bursts: Sequence[Burst], threads: int) -> float:
@@ -122,15 +134,15 @@ _TORCH_NAMES: Final = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 def _best(calls: Iterable[tuple[int, Callable[[], object]]]) -> tuple[float, _Call]:
     """Return the highest rate among calls of growing amounts, and that call with its amount."""
-    best: tuple[float, _Call] | None = None
+    found: tuple[float, _Call] | None = None
     for amount, call in calls:
-        seconds = min(_timed(call) for _ in range(3))
-        if best is None or amount / seconds > best[0]:
-            best = amount / seconds, (call, amount)
-        if seconds > _MOST_CALL_S / 4:
+        if found and amount / found[0] > _MOST_CALL_S:
             break
-    assert best
-    return best
+        rate = amount / min(_timed(call) for _ in range(3))
+        if found is None or rate > found[0]:
+            found = rate, (call, amount)
+    assert found
+    return found
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -62,14 +62,16 @@ def profile(
     Identical blocks are measured once, under the name of the first.
     """
     run = known or _begun(request)
-    before, load = run.timings, OtherLoad(other_load())
+    before = run.timings
+    load = OtherLoad(other_load()) if request.targets else None
     backends = tuple(dict.fromkeys([*run.host.runtimes, *_backends(request)]))
     host = run.host if backends == tuple(run.host.runtimes) else describe(backends, run.host)
     devices = _missing_peaks(run, request) if request.peaks else ()
 
-    def with_timings(timings: tuple[Timing, ...], load: OtherLoad) -> Run:
-        peaks, loads = (*host.peak_rates, *meter.rates()), (*host.other_loads, load)
-        now = replace(host, peak_rates=peaks, other_loads=loads)
+    def with_timings(timings: tuple[Timing, ...], load: OtherLoad | None) -> Run:
+        new = load is not None and any(timing.bursts and timing not in before for timing in timings)
+        loads = (*host.other_loads, load) if new else host.other_loads
+        now = replace(host, peak_rates=(*host.peak_rates, *meter.rates()), other_loads=loads)
         return replace(run, hosts={**run.hosts, HERE: now}, timings=_merged(before, timings))
 
     with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
@@ -83,8 +85,12 @@ def profile(
         callbacks = Callbacks(on_progress, lambda timings: on_update(with_timings(timings, load)))
         callbacks.on_update(())
         timings = measure(plan, callbacks, before, before_round=meter.burst)
-        run = with_timings(timings, replace(load, after=other_load()))
-        if request.operators and not any(timing.stopped == "interrupted" for timing in timings):
+        interrupted = any(timing.stopped == "interrupted" for timing in timings)
+        if load and not interrupted:
+            meter.complete()
+            load = replace(load, after=other_load())
+        run = with_timings(timings, load)
+        if request.operators and not interrupted:
             operators, reasons = profile_operators(
                 request.subjects, timings, folder, request.timeout_s, on_progress
             )

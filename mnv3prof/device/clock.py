@@ -14,8 +14,10 @@ from .samples import median, outliers, thinned
 KEPT = 9
 """Order statistics that a burst keeps: an odd number, so that the median is one of them."""
 
-OTHERS = "other_processes"
+OTHERS = "other_cpu_share"
 """Key of a burst's state: lower bound of the share of the CPUs that other processes used during it."""
+WAITS = "voluntary_switches"
+"""Key of a burst's state: how often the process waited, e.g. for a GPU, which needs no CPU time."""
 
 _STAT = "/proc/stat"
 _STEP_S = 0.015
@@ -57,7 +59,7 @@ def burst(
     _warm_up(call, start + _WARM_SHARE * seconds, clock)
     samples: list[float] = []
     cpu_samples: list[float] = []
-    switches = _involuntary_switches()
+    waits, switches = _switches()
     now, cpu_now = clock(), cpu_clock()
     while not samples or now - start < seconds:
         begin = clock()
@@ -66,7 +68,7 @@ def burst(
         cpu_before, cpu_now = cpu_now, cpu_clock()
         samples.append(now - begin)
         cpu_samples.append(cpu_now - cpu_before)
-    after = _involuntary_switches()
+    waits_after, switches_after = _switches()
     return Burst(
         calls=len(samples),
         wall_s=tuple(round(sample, _DIGITS) for sample in thinned(samples, KEPT, number * _GOLDEN % 1)),
@@ -75,8 +77,11 @@ def burst(
         outliers=outliers(samples),
         cpu_s=round(sum(cpu_samples) / len(samples), _DIGITS),
         cpu_median_s=round(median(cpu_samples), _DIGITS),
-        switches=None if switches is None or after is None else after - switches,
-        state=others.state(clock() - start),
+        switches=None if switches is None or switches_after is None else switches_after - switches,
+        state={
+            **others.state(clock() - start),
+            **({} if waits is None or waits_after is None else {WAITS: float(waits_after - waits)}),
+        },
     )
 
 
@@ -107,13 +112,14 @@ def _machine_cpu_s() -> float | None:
     return None
 
 
-def _involuntary_switches() -> int | None:
-    """Return the involuntary context switches of this process; None if the system does not count them."""
+def _switches() -> tuple[int | None, int | None]:
+    """Return the voluntary and involuntary context switches of this process; None where not counted."""
     with suppress(ImportError):  # Windows has no such count
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-    return None
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_nvcsw, usage.ru_nivcsw
+    return None, None
 
 
 def _warm_up(call: Callable[[], object], until: float, clock: Callable[[], float]) -> None:

@@ -307,7 +307,7 @@ def _cell(timing: Timing | None) -> str:
     s = timing.summary
     if timing.status != "ok" or s is None:
         return timing.status if timing.status != "ok" else ""
-    return f"{milliseconds(s.median)} ±{s.noise:.0%}{' ~' if s.noisy else ''}"
+    return f"{milliseconds(s.median)} ±{s.noise:.0%}{' ~' if timing.noisy else ''}"
 
 
 def _hover(timing: Timing | None, share: float | None) -> str:
@@ -315,7 +315,7 @@ def _hover(timing: Timing | None, share: float | None) -> str:
     if timing is None or s is None:
         return "not measured"
     text = f"{milliseconds(s.median)}, p10 {milliseconds(s.p10)}, p90 {milliseconds(s.p90)}"
-    text += "<br>noisy" if s.noisy else ""
+    text += "<br>noisy" if timing.noisy else ""
     if timing.target.batch > 1:
         text += f"<br>{milliseconds(s.median / timing.target.batch)} per image"
     return text if share is None else f"{text}<br>{share:.1%} of the blocks' sum"

@@ -105,8 +105,10 @@ def _latency_tiles(view: View) -> list[Tile]:
     if not ranking:
         return []
     target = ranking[0][0]
-    alone = len(ranking) == 1 or sentences.as_fast(view, target)
-    tiles = [_latency_tile(view, "Lowest latency" if alone else "Fastest", target, view.called(target))]
+    title = "Lowest latency" if sentences.as_fast(view, target) else "Fastest"
+    if len(ranking) == 1 or not view.is_clear(NET, target):
+        title = "Latency"
+    tiles = [_latency_tile(view, title, target, view.called(target))]
     eager = view.eager(target)
     if eager and eager[0] != target:
         change = view.change(NET, target, eager[0])
@@ -117,9 +119,9 @@ def _latency_tiles(view: View) -> list[Tile]:
 
 def _latency_tile(view: View, title: str, target: Target, detail: str) -> Tile:
     times = sentences.latency(view, target)
-    value, _, spread = times["wall"].partition(" ±")
-    cpu = [f"CPU time {times['CPU']}"] if "CPU" in times else []
-    return Tile(title, value, ", ".join([f"±{spread}", *cpu, detail]))
+    value, spread = times["wall"]
+    cpu = [f"CPU time {' '.join(times['CPU'])}"] if "CPU" in times else []
+    return Tile(title, value, ", ".join([spread, *cpu, detail]))
 
 
 def _network(view: View, key: str) -> Panel:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from math import log
 from statistics import median
 
-from ..analysis.compare import Change, compare_sums
+from ..analysis.compare import Change, compare, compare_sums
 from ..analysis.grid import Rates
-from ..analysis.load import Clock, clock_of, summary_by
+from ..analysis.load import Clock, clock_of
 from ..analysis.savings import measured_changes, standard_ratios, standard_variant
 from ..analysis.side_by_side import compared_times
 from ..analysis.view import View
@@ -18,7 +18,7 @@ from ..record.target import Target
 from ..render.numbers import compact, milliseconds
 from ..render.sheet import format_value, join_words
 from ..show.costs import at_least
-from ..show.times import spread_of
+from ..show.times import ABOVE_PEAK, spread_of
 
 _NOTABLE_SHARE = 0.03
 """Blocks below this share of the latency are not mentioned ..."""
@@ -56,6 +56,8 @@ def as_fast(view: View, target: Target) -> list[Target]:
 
 def _others(view: View, target: Target, others: Sequence[Target]) -> str:
     """State which other targets may be as fast as the one with the lowest latency."""
+    if not view.is_clear(NET, target):
+        return ""
     level = as_fast(view, target)
     if not level:
         return f", the fastest of {len(others) + 1} {view.kind}s"
@@ -69,19 +71,20 @@ def time(view: View, seconds: float) -> str:
     return f"{milliseconds(seconds)}{' per image' if several else ''}"
 
 
-def latency(view: View, target: Target) -> dict[Clock, str]:
-    """Format the whole network's time per image with its spread, by clock: CPU time too where the machine
-    was too busy for wall time.
+def latency(view: View, target: Target) -> dict[Clock, tuple[str, str]]:
+    """Format the whole network's time per image and its spread, by clock: CPU time too where the machine was
+    too busy for wall time.
     """
     timing = view.timing(NET, target)
-    if timing is None:
+    if timing is None or timing.summary is None:
         return {}
-    clocks: list[Clock] = ["wall", "CPU"] if clock_of(timing, view.run) == "CPU" else ["wall"]
-    summaries = {clock: summary for clock in clocks if (summary := summary_by(clock, timing))}
-    return {
-        clock: f"{time(view, summary.median / target.batch)} {spread_of(summary)}"
-        for clock, summary in summaries.items()
+    median = timing.summary.median / target.batch
+    found: dict[Clock, tuple[str, str]] = {
+        "wall": (time(view, median), spread_of(timing.summary, noisy=timing.noisy))
     }
+    if clock_of(timing, view.run) == "CPU" and (cpu := timing.cpu_summary):
+        found["CPU"] = time(view, cpu.median / target.batch), spread_of(cpu, noisy=cpu.noisy)
+    return found
 
 
 def eager_name(view: View, eager: Target, other: Target) -> str:
@@ -136,11 +139,12 @@ def shares(view: View) -> str:
         return f"Noise hides the blocks' shares of latency on {view.called(fastest)}."
     top, where = _top(times), view.called(fastest)
     block, factor = _least_efficient(macs, clear)
-    named = [("Slowest", top, "")] if top in clear else []
+    slowest = "Among the slowest" if _as_slow(view, top, fastest) else "Slowest"
+    named = [(slowest, top, "")] if top in clear else []
     if factor >= _NOTABLE_FACTOR:
         named.append(("Least efficient", block, f", {factor:.1f}×"))
         if named[0][1] == block and top in clear:
-            named = [("Slowest and least efficient", block, f", {factor:.1f}×")]
+            named = [(f"{slowest} and least efficient", block, f", {factor:.1f}×")]
     if not named:
         return f"No block's share of latency on {where} is above its share of MACs."
     return " ".join(
@@ -148,6 +152,18 @@ def shares(view: View) -> str:
         f"({macs[part]:.1%} of MACs{more})."
         for what, part, more in named
     )
+
+
+def _as_slow(view: View, top: str, target: Target) -> list[str]:
+    """Return the blocks, other than identical ones, that a block is not shown to be slower than."""
+    slowest = view.timing(top, target)
+    others = dict.fromkeys(view.grid.same[block] for block in view.graph.block_names)
+    timings = [view.timing(part, target) for part in others if part != view.grid.same[top]]
+    return [
+        timing.part
+        for timing in timings
+        if timing and slowest and compare(timing, slowest, view.run, view.run).verdict != "slower"
+    ]
 
 
 def matrix(view: View) -> str:
@@ -183,7 +199,7 @@ def additivity(view: View) -> str:
             changes[view.called(target)] = compare_sums([net], [block for block in blocks if block])
     gaps = {name: abs(log(change.ratio)) for name, change in changes.items() if change.ratio}
     if not gaps:
-        why = f"no {view.kind} measured all of them without noise"
+        why = f"no {view.kind} has a time without noise of each"
         return f"The sum of the blocks' latencies is not compared with the whole network's: {why}."
     ends = dict.fromkeys([min(gaps, key=lambda name: gaps[name]), max(gaps, key=lambda name: gaps[name])])
     told = join_words([f"{changes[name]} on {name}" for name in ends])
@@ -194,12 +210,12 @@ def roofline(view: View) -> str:
     """State how many timings compute and memory limit, and the range of shares of the roofline."""
     rates: dict[tuple[str, str], Rates] = {}
     for target in view.grid.targets:
-        for part in view.grid.parts:
+        for part in dict.fromkeys(view.grid.same[each] for each in view.grid.parts):
             rate = view.rates(part, target)
             if rate and rate.of_roofline is not None and view.is_clear(part, target):
                 rates[part, view.called(target)] = rate
     if not rates:
-        return "No rate is compared with this machine's peak rates: none was measured without noise."
+        return "No rate could be compared with the machine's peak rates."
     shares = {at: rate.of_roofline or 0.0 for at, rate in rates.items()}
     ends = [min(shares, key=lambda at: shares[at]), max(shares, key=lambda at: shares[at])]
     told = [f"{shares[at]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
@@ -207,6 +223,7 @@ def roofline(view: View) -> str:
     return (
         f"Timings limited by compute: {limits.count('compute')} of {len(rates)}; by memory: "
         f"{limits.count('memory')} of {len(rates)}. Share of the roofline: {' to '.join(told)}."
+        f"{f' {ABOVE_PEAK}' if max(shares.values()) > 1 else ''}"
     )
 
 
@@ -298,7 +315,7 @@ def _largest_difference(
 
 def _noisy(view: View, part: str, target: Target) -> str:
     timing = view.timing(part, target)
-    return " (noisy)" if timing and timing.summary and timing.summary.noisy else ""
+    return " (noisy)" if timing and timing.noisy else ""
 
 
 def _top(shares: Mapping[str, float]) -> str:

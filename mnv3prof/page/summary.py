@@ -30,9 +30,9 @@ def headline_sheet(view: View) -> Sheet:
     columns = [Column("measure", "Metric", "text"), Column("here", "Value", "figure")]
     rows: list[tuple[object, ...]] = list(_computed(view, paper))
     for target, _ in view.ranking():
-        for clock, text in sentences.latency(view, target).items():
+        for clock, (text, spread) in sentences.latency(view, target).items():
             what = "latency" if clock == "wall" else "CPU time"
-            rows.append((f"{what}, {view.called(target)}", text, None))
+            rows.append((f"{what}, {view.called(target)}", f"{text} {spread}", None))
     notes = []
     if paper:
         columns.append(Column("published", "Published", "figure"))

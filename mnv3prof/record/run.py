@@ -60,7 +60,7 @@ class Runtime(msgspec.Struct, frozen=True):
 
 
 class OtherLoad(msgspec.Struct, frozen=True):
-    """How many CPUs other processes kept busy before sampling and after it; None if it was interrupted."""
+    """CPUs that other processes used before sampling and after it; None if sampling was interrupted."""
 
     before: CPUs
     after: CPUs | None = None

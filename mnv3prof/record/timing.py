@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ..device.clock import KEPT, OTHERS
+from ..device.clock import KEPT, OTHERS, WAITS
 from ..device.samples import median
 from .stats import LEAST_BURSTS, Summary, summarize
 from .target import Target
@@ -19,9 +19,9 @@ LEAST_CPU_SHARE: Final = 0.95
 """A burst at one thread is contended where the system took the CPU from it, and its process had less than
 this share of the wall time; one at several threads ..."""
 MOST_SWITCHES: Final = 100
-"""... where the system took a CPU from it more often than so many times a second. Any is contended ..."""
+"""... where the system took a CPU from it more often than this, per thread and second. Any is ..."""
 MOST_OTHERS: Final = 0.10
-"""... where other processes used at least this share of the machine's CPUs: they share caches and memory."""
+"""... where other processes, which share caches and memory, used at least this share of the CPUs."""
 
 _Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 _Error = Annotated[float, msgspec.Meta(ge=0)]
@@ -66,14 +66,15 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
         return median(self.wall_s)
 
     def is_contended(self, threads: int) -> bool:
-        """Return True if other load slowed the burst. What waits for a GPU loses no CPU to others."""
+        """Return True if other load slowed the burst. Calls that wait, e.g. for a GPU, need no CPU time."""
         if self.state.get(OTHERS, 0.0) >= MOST_OTHERS:
             return True
         if not self.switches:
             return False
         if threads == 1:
-            return self.cpu_s < LEAST_CPU_SHARE * self.mean_s
-        return self.switches > max(1, MOST_SWITCHES * self.calls * self.mean_s)
+            waits = self.state.get(WAITS, 0.0) >= self.calls
+            return not waits and self.cpu_s < LEAST_CPU_SHARE * self.mean_s
+        return self.switches > max(1, MOST_SWITCHES * threads * self.calls * self.mean_s)
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -141,6 +142,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def contended(self) -> bool:
         """True if contended bursts had to be kept: the machine was too busy to measure wall times."""
         return any(burst.is_contended(self.target.threads) for burst in self.kept)
+
+    @property
+    def noisy(self) -> bool:
+        """True if the median is uncertain: by its spread, its interval, or contended bursts."""
+        return self.contended or (self.summary is not None and self.summary.noisy)
 
     @property
     def excluded(self) -> int:

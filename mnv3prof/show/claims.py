@@ -10,7 +10,7 @@ from ..render.sheet import Column, Sheet, join_words
 _COLUMNS: Final = (
     Column("sentence", "Statement", "prose"),
     Column("claim", "Claim", "text"),
-    Column("verdict", "ClaimVerdict", "prose"),
+    Column("verdict", "Verdict", "prose"),
     Column("found", "Result", "prose"),
     Column("how", "Method", "prose", importance=2),
     Column("article", "In the article", "prose", importance=3),

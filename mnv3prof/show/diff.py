@@ -120,7 +120,7 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     )  # fmt: skip
     rows = tuple(
         (_named_part(t), *_targets(t), _ms(t.old), _ms(t.new),
-         t.change.ratio, _interval(t.change), t.change.verdict)
+         t.change.ratio, _interval(t.change), _verdict(t.change))
         for t in times
     )  # fmt: skip
     verdicts = [t.change.verdict for t in times]
@@ -164,15 +164,18 @@ def _ms(timing: Timing | None) -> str | None:
     if timing is None or timing.status != "ok" or summary is None:
         return timing.status if timing and timing.status != "ok" else None
     batch = timing.target.batch
-    return spread_ms(summary) + (f" ({summary.median / batch * 1e3:.3f} per image)" if batch > 1 else "")
+    return spread_ms(summary, noisy=timing.noisy) + (
+        f" ({summary.median / batch * 1e3:.3f} per image)" if batch > 1 else ""
+    )
 
 
 def _interval(change: Change) -> str | None:
-    """Write the interval, with the clock if it is not wall time."""
-    if change.low is None or change.high is None:
-        return None
-    clock = "" if change.clock == "wall" else f", {change.clock} time"
-    return f"{change.low:.3f} to {change.high:.3f}{clock}"
+    return None if change.low is None else f"{change.low:.3f} to {change.high:.3f}"
+
+
+def _verdict(change: Change) -> str:
+    """Write the verdict, with the clock if it is not wall time."""
+    return change.verdict if change.clock == "wall" else f"{change.verdict} ({change.clock} time)"
 
 
 def _reasons(times: Sequence[TimeChange], several: bool) -> list[str]:

@@ -6,6 +6,7 @@ from msgspec.structs import astuple
 
 from ..analysis.compare import VERDICTS, compare
 from ..analysis.grid import grid_of, part_costs, rates, timings_of
+from ..analysis.load import clock_of
 from ..graph.align import aligned
 from ..graph.graph import Graph
 from ..record.run import NET, Run
@@ -45,7 +46,8 @@ def samples_sheet(run: Run) -> Sheet:
         Column("per_image_s", "Median per image, s", "number"),
         Column("uncut_median_s", "Median with excluded bursts, s", "number"), Column("calls", "Calls"),
         Column("launches", "Launches"), Column("bursts", "Bursts"), Column("excluded", "Excluded"),
-        Column("contended", "Contended", "text"), Column("noisy", "Noisy", "text"),
+        Column("contended", "Contended", "text"), Column("clock", "Clock of the rates", "text"),
+        Column("noisy", "Noisy", "text"),
         Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
         Column("stopped", "Stopped", "text"), Column("gmacs_per_s", "GMAC/s", "number"),
         Column("of_peak", "% of peak", "percent"),
@@ -65,8 +67,12 @@ def samples_sheet(run: Run) -> Sheet:
         target, s = t.target, t.summary
         cost = costs[t.variant, target.dtype][t.part]
         spread = (s.median, s.p10, s.p90, s.iqr, s.low, s.high, s.median / target.batch) if s else (None,) * 7
-        steadiness = (_yes(s.noisy), _yes(drifted(t)), t.outliers) if s else (None,) * 3
-        bursts = (len(t.launches), len(t.bursts), t.excluded, _yes(t.contended)) if t.bursts else (None,) * 4
+        steadiness = (_yes(t.noisy), _yes(drifted(t)), t.outliers) if s else (None,) * 3
+        bursts = (
+            (len(t.launches), len(t.bursts), t.excluded, _yes(t.contended), clock_of(t, run))
+            if t.bursts
+            else (None,) * 5
+        )
         rate = rates(t, cost, run)
         rows.append((
             t.variant, t.part, *astuple(target), t.status, t.reason, cost.macs,

@@ -2,7 +2,6 @@
 
 from ..analysis.load import Load, clock_of, load_of
 from ..record.run import HERE, Run
-from ..record.timing import LEAST_CPU_SHARE, MOST_OTHERS
 from ..render.sheet import Sheet, join_words
 
 
@@ -13,13 +12,11 @@ def busy_note(run: Run) -> str:
     if not told:
         return ""
     timed = [timing for timing in run.timings if timing.summary]
-    noisy = sum(t.summary.noisy for t in timed if t.summary)
+    noisy = sum(timing.noisy for timing in timed)
     sentence = f"{noisy} of {len(timed)} times {'is' if noisy == 1 else 'are'} noisy"
     if any(clock_of(timing, run) == "CPU" for timing in timed):
         sentence += ", and CPU time per call is shown beside wall time"
-    return (
-        f"{' '.join(told)} {sentence[0].upper()}{sentence[1:]}. Close other programs, or measure for longer."
-    )
+    return f"{' '.join(told)} {sentence[0].upper()}{sentence[1:]}. Close other programs and measure again."
 
 
 def busy_sheets(run: Run | None, which: str = "") -> tuple[Sheet, ...]:
@@ -34,8 +31,10 @@ def busy_sheets(run: Run | None, which: str = "") -> tuple[Sheet, ...]:
 
 def _told(device: str, load: Load) -> str:
     parts = []
-    if load.share is not None and load.share < LEAST_CPU_SHARE:
+    if load.starved:
         parts.append(f"the timed processes got {load.share:.0%} of a CPU")
-    if load.others is not None and load.others >= MOST_OTHERS * load.cpus:
-        parts.append(f"other processes used up to {load.others:.1f} of {load.cpus} CPUs")
-    return f"{'This machine' if device == HERE else device} was busy: {join_words(parts)}."
+    if load.shared:
+        parts.append(f"other processes used {load.other_cpus:.1f} of {load.cpus} CPUs")
+    if not parts:
+        parts.append("other processes took CPUs from the timed ones")
+    return f"{'The machine' if device == HERE else device} was busy: {join_words(parts)}."

@@ -18,15 +18,16 @@ from .costs import titled
 from .timing_notes import NOISY_MARK, timing_notes
 
 _ADDITIVITY: Final = (
-    "The sum of parts differs from the whole network: a part that runs alone finds its data in the CPU's "
-    "cache, and every call has a fixed overhead, such as allocation."
+    "The sum of parts can differ from the whole network: a part that runs alone finds its data in caches, "
+    "and every call has a fixed overhead, such as allocation."
 )
 
 
-_ABOVE_PEAK: Final = (
-    "More than 100 % of peak: the runtime does fewer multiplications than are counted (e.g. in a Winograd "
-    "convolution), computes in another dtype, or multiplies faster than PyTorch."
+ABOVE_PEAK: Final = (
+    "More than 100 % of peak is possible: a runtime may do fewer multiplications than are counted (e.g. in a "
+    "Winograd convolution), compute in another dtype, or multiply faster than PyTorch."
 )
+_BY_CPU_TIME: Final = "In rows with CPU time, GMAC/s, % of peak and ms per image are those of CPU time."
 
 
 class _Cells(NamedTuple):
@@ -68,7 +69,8 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
     above = any(each.of_peak and each.of_peak > 1 for each in cells.values())
     notes = (
         *timing_notes(grid, timings, run),
-        *([_ABOVE_PEAK] if above else []),
+        *([ABOVE_PEAK] if above else []),
+        *([_BY_CPU_TIME] if any(each.cpu_ms for each in cells.values()) else []),
         *([_ADDITIVITY] if additive else []),
     )
     return Sheet(
@@ -115,14 +117,14 @@ def _measured_targets(grid: Grid) -> list[Target]:
     return [target for target in grid.targets if target in timed] or grid.targets
 
 
-def spread_ms(s: Summary) -> str:
-    """Format the median in ms, its spread, and NOISY_MARK if it is noisy."""
-    return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if s.noisy else ' '}"
+def spread_ms(s: Summary, *, noisy: bool) -> str:
+    """Format a median in ms, its spread, and NOISY_MARK if it is noisy."""
+    return f"{s.median * 1e3:.3f} ±{s.noise:4.1%} {NOISY_MARK if noisy else ' '}"
 
 
-def spread_of(s: Summary) -> str:
+def spread_of(s: Summary, *, noisy: bool) -> str:
     """Format the spread of a median, and NOISY_MARK if it is noisy."""
-    return f"±{s.noise:.1%}{f' {NOISY_MARK}' if s.noisy else ''}"
+    return f"±{s.noise:.1%}{f' {NOISY_MARK}' if noisy else ''}"
 
 
 def _cells(timing: Timing | None, costs: Totals, run: Run) -> _Cells:
@@ -132,8 +134,10 @@ def _cells(timing: Timing | None, costs: Totals, run: Run) -> _Cells:
     cpu = timing.cpu_summary if clock_of(timing, run) == "CPU" else None
     rate = rates(timing, costs, run)
     per_image = f"{(cpu or s).median / timing.target.batch * 1e3:.3f}"
-    cpu_ms = spread_ms(cpu) if cpu else None
-    return _Cells(spread_ms(s), cpu_ms, per_image, rate.gmacs, rate.of_peak, rate.limited_by)
+    cpu_ms = spread_ms(cpu, noisy=cpu.noisy) if cpu else None
+    return _Cells(
+        spread_ms(s, noisy=timing.noisy), cpu_ms, per_image, rate.gmacs, rate.of_peak, rate.limited_by
+    )
 
 
 def _additivity(

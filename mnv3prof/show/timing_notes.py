@@ -21,7 +21,7 @@ def timing_notes(grid: Grid, timings: Sequence[Timing], run: Run) -> tuple[str, 
     return (
         f"Median in ms ± half the distance from p10 to p90, in % of the median. {NOISY_MARK} is noisy: this "
         f"spread is above {NOISY_SPREAD:.0%}, the median's 95 % confidence interval is wider than "
-        f"±{NOISY_INTERVAL:.0%}, or there are fewer than {LEAST_BURSTS} bursts.",
+        f"±{NOISY_INTERVAL:.0%}, other load slowed bursts, or there are fewer than {LEAST_BURSTS} bursts.",
         *_peak_notes(timings, run),
         *_identical_notes(grid),
         *_chip_notes(grid.targets, run),
@@ -63,7 +63,7 @@ def _peak_note(peak: PeakRates, device: str) -> str:
     where = f"{peak.name}@{device}" if device else peak.name
     return (
         f"Peak of {where} at {peak.dtype}, {threads_of(peak.threads)}: {peak.macs_per_s / 1e9:,.1f} GMAC/s "
-        f"in the fastest matrix product, {peak.bytes_per_s / 1e9:,.1f} GB/s in the fastest copy."
+        f"in the best matrix product, {peak.bytes_per_s / 1e9:,.1f} GB/s in the best copy (1 to 64 MiB)."
     )
 
 
@@ -85,7 +85,7 @@ def _noise_notes(timings: Sequence[Timing], names: Mapping[Target, str]) -> list
     measured = [t for t in timings if t.bursts]
     if not measured:
         return []
-    noisy = sum(t.summary.noisy for t in measured if t.summary)
+    noisy = sum(t.noisy for t in measured)
     notes = [f"{noisy} of {len(measured)} times {_is(noisy)} noisy"]
     if excluded := sum(t.excluded for t in measured):
         bursts = sum(len(t.bursts) for t in measured)
