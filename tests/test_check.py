@@ -154,8 +154,8 @@ def test_a_run_against_a_run(old, tmp_path, capsys):
     (broken,) = _verdicts([*arguments, "--budget", "latency.cpu=+5%"], capsys, 1)
     assert kept_one["status"] == "within"
     assert broken["status"] == "exceeded"
-    assert broken["spenders"][0]["block"] == "3"
-    assert len(broken["spenders"]) == 3
+    assert broken["contributors"][0]["block"] == "3"
+    assert len(broken["contributors"]) == 3
     assert run(["check", *arguments, "--budget", "latency.cpu=+5%"]) == 1
     printed = capsys.readouterr().out
     assert re.search(r"^latency.cpu ≤ \+5% .* exceeded$", printed, re.MULTILINE)
@@ -173,7 +173,7 @@ def test_the_csv_is_a_row_a_verdict(capsys):
         ("params", "3000000", "2542856", "457144", "within"),
         ("latency.litert", "0.008", "", "", "not measured"),
     ]
-    assert rows[0]["spenders"] == "10 11 2"
+    assert rows[0]["contributors"] == "10 11 2"
 
 
 def test_junit(tmp_path, capsys):

@@ -23,7 +23,7 @@ _Size = tuple[Dtype, int]
 BudgetStatus = Literal["within", "exceeded", "not measured", "not comparable"]
 
 
-class Spender(msgspec.Struct, frozen=True):
+class Contributor(msgspec.Struct, frozen=True):
     """A contributor: a block, its value, its share of the network's value, its baseline value."""
 
     block: str
@@ -38,7 +38,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     target, baseline_target: of a latency and its baseline. dtype, batch: of a metric in bytes, if several
     are checked or the budget names one. baseline_dtype, baseline_batch: those of the baseline, if they
     differ. limit, value, baseline: in `unit`, or None. reason: why the budget was not checked, or why a
-    latency above the limit is within it. spenders: top contributors to an exceeded budget.
+    latency above the limit is within it. contributors: top contributors to an exceeded budget.
     """
 
     budget: Budget
@@ -54,7 +54,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     value: int | float | None = None
     baseline: int | float | None = None
     reason: str = ""
-    spenders: tuple[Spender, ...] = ()
+    contributors: tuple[Contributor, ...] = ()
 
     @property
     def measured_as(self) -> str:
@@ -166,7 +166,11 @@ def _judge_time(budget: Budget, new: Timing, checked: Found, baseline: Found | N
     if new.seconds is None:
         return _judgement(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
-        return _limited(_judgement(budget, new), _blocks(checked, new), {})
+        judgement = _limited(_judgement(budget, new), _blocks(checked, new), {})
+        if judgement.status == "exceeded" and new.contended:
+            why = "above the limit, but the machine was busy; measure again"
+            return replace(judgement, status="not measured", reason=why, contributors=())
+        return judgement
     before, reason = _of_backend(baseline, new.target.backend, budget)
     pairs = paired(targets_of(baseline.run), targets_of(checked.run)).pairs
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
@@ -189,9 +193,9 @@ def _judge_time(budget: Budget, new: Timing, checked: Found, baseline: Found | N
     known = _blocks(baseline, old)
     same = aligned(baseline.subject.graph, checked.subject.graph)
     earlier = {block: scale * known[was] for block, was in same.items() if was in known}
-    spenders = _top(_blocks(checked, new), new.seconds, earlier)
+    contributors = _top(_blocks(checked, new), new.seconds, earlier)
     reason = f"{how}the change is {moved}" if how else ""
-    return replace(judgement, status="exceeded", reason=reason, spenders=spenders)
+    return replace(judgement, status="exceeded", reason=reason, contributors=contributors)
 
 
 def _of_backend(checked: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:
@@ -221,7 +225,7 @@ def _judgement(
 def _limited(judgement: Judgement, new: Mapping[str, float], old: Mapping[str, float]) -> Judgement:
     if judgement.value is None or judgement.limit is None or judgement.value <= judgement.limit:
         return judgement
-    return replace(judgement, status="exceeded", spenders=_top(new, judgement.value, old))
+    return replace(judgement, status="exceeded", contributors=_top(new, judgement.value, old))
 
 
 def _blocks(checked: Found, like: Timing) -> dict[str, float]:
@@ -237,9 +241,9 @@ def _blocks(checked: Found, like: Timing) -> dict[str, float]:
     }
 
 
-def _top(new: Mapping[str, float], whole: float, old: Mapping[str, float]) -> tuple[Spender, ...]:
+def _top(new: Mapping[str, float], whole: float, old: Mapping[str, float]) -> tuple[Contributor, ...]:
     """Return the top contributors. new, old: values of the blocks; whole: the network's."""
     return tuple(
-        Spender(block, new[block], new[block] / whole if whole else None, old.get(block))
+        Contributor(block, new[block], new[block] / whole if whole else None, old.get(block))
         for block in sorted(new, key=lambda block: -new[block])[:_MOST_LISTED]
     )

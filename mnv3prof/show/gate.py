@@ -17,10 +17,10 @@ def gate_sheets(checked: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...
 def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
     """Return a row per verdict, unrounded, for CSV."""
     keys = ("budget", "written", "level", "measured_as", "unit", "limit", "value", "margin", "baseline",
-            "status", "breach", "reason", "spenders")  # fmt: skip
+            "status", "breach", "reason", "contributors")  # fmt: skip
     rows = tuple(
         (j.budget.name, j.budget.written, j.budget.level, j.measured_as, j.unit, j.limit, j.value, j.margin,
-         j.baseline, j.status, j.breach, j.reason, " ".join(s.block for s in j.spenders))
+         j.baseline, j.status, j.breach, j.reason, " ".join(s.block for s in j.contributors))
         for j in judged
     )  # fmt: skip
     return Sheet("verdicts", tuple(Column(key, key, "text") for key in keys), rows)
@@ -48,7 +48,11 @@ def sentence(judgement: Judgement) -> str:
     if j.status == "within":
         why = f", {j.reason}" if j.reason else ""
         return f"{name} is {value}, {margin} {'above' if j.reason else 'below'} the limit of {limit}{why}."
-    blocks = join_words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.spenders]) if j.spenders else ""
+    blocks = (
+        join_words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.contributors])
+        if j.contributors
+        else ""
+    )
     top = f"Top contributors: {blocks}." if blocks else "No block was measured."
     return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}). {top}"
 
@@ -96,7 +100,7 @@ def _are_several(judged: Sequence[Judgement]) -> bool:
 
 
 def _contributors_sheet(judged: Sequence[Judgement]) -> Sheet:
-    compared = any(s.baseline is not None for j in judged for s in j.spenders)
+    compared = any(s.baseline is not None for j in judged for s in j.contributors)
     columns = [
         Column("budget", "Budget", "text"), Column("block", "Block", "text"),
         Column("share", "Share of the network", "share", importance=1), Column("value", "Value", "figure"),
@@ -106,9 +110,9 @@ def _contributors_sheet(judged: Sequence[Judgement]) -> Sheet:
     rows = tuple(
         (limit_of(j), s.block, s.share, amount(s.value, j.unit), amount(s.baseline, j.unit))[: len(columns)]
         for j in judged
-        for s in j.spenders
+        for s in j.contributors
     )
-    memory = any(j.budget.name.startswith(("peak", "arena")) and j.spenders for j in judged)
+    memory = any(j.budget.name.startswith(("peak", "arena")) and j.contributors for j in judged)
     notes = (
         ("Memory of a block: the most live bytes while it runs; the values do not add up.",) if memory else ()
     )
