@@ -199,7 +199,7 @@ def test_a_size_is_judged_by_each_plan_and_the_worst_decides(plans, capsys):
         assert found["planned_fit"] == [{"planner": "litert", "bytes": 65_537, "fits": False, "reason": ""}]
     plans["litert"], plans["mnn"] = 1_000, "it is not told"
     assert run([*asked, "--fit", "64KiB"]) == 1  # what is not known does not pass
-    assert "not known with the plan of mnn" in capsys.readouterr().out
+    assert "unknown with the plan of mnn" in capsys.readouterr().out
     assert run([*asked]) == 0
     plans["litert"] = "crashed"
     assert run([*asked]) == 1  # nothing was learnt

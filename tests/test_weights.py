@@ -128,7 +128,7 @@ def test_people_read_the_epochs_and_what_the_accuracy_means(here, capsys):
         == 0
     )
     text = capsys.readouterr().out
-    assert "Every second epoch is shown; --format csv has all." in text
+    assert "Every second epoch is shown; CSV has all." in text
     assert [line.split()[0] for line in text.splitlines()[3:18]] == [str(n) for n in range(2, 31, 2)]
 
 

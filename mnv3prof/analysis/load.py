@@ -77,7 +77,8 @@ def has_cpu_time(timing: Timing, run: Run) -> bool:
     runtime = run.hosts[timing.target.device].runtimes.get(timing.target.backend)
     on_one_cpu = (timing.cpu_per_wall or 0.0) <= MOST_CPUS
     on_cpu = runtime is not None and runtime.chip == "cpu"
-    return timing.target.threads == 1 and on_cpu and on_one_cpu and timing.cpu_summary is not None
+    known = bool(timing.bursts) and all(burst.cpu_median_s for burst in timing.bursts)
+    return timing.target.threads == 1 and on_cpu and on_one_cpu and known
 
 
 def clock_of(timing: Timing, run: Run) -> Clock:

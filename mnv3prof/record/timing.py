@@ -174,6 +174,12 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         ]
         return summarize(launches) if sum(map(len, launches)) == len(self.bursts) > 0 else None
 
+    @property
+    def cpu_median(self) -> float | None:
+        """Median of the bursts' median CPU times; None if one was not taken."""
+        times = [burst.cpu_median_s for burst in self.bursts if burst.cpu_median_s]
+        return median(times) if len(times) == len(self.bursts) > 0 else None
+
     def medians(self, *, cpu: bool = False) -> list[list[float]]:
         """Return the time per image of each burst, by launch: the median wall time of kept bursts, or the
         median CPU time of all bursts.

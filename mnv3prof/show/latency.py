@@ -79,7 +79,7 @@ def samples_sheet(run: Run) -> Sheet:
             *spread, t.uncut_median, t.calls, *bursts, *steadiness, t.stopped,
             rate.gmacs, rate.of_peak, rate.of_bandwidth, rate.limited_by,
             t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
-            t.cpu_per_wall, t.cpu_summary and t.cpu_summary.median,
+            t.cpu_per_wall, t.cpu_median,
         ))  # fmt: skip
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
 
