@@ -23,7 +23,7 @@ from mnv3prof.analysis.compare import (
     ratio_interval,
 )
 from mnv3prof.device.clock import OTHERS
-from mnv3prof.record.run import NET, Runtime
+from mnv3prof.record.run import NET, PeakRates, Runtime
 from mnv3prof.record.stats import LAUNCH_SD, launch_reach, student
 from mnv3prof.record.timing import Launch
 
@@ -188,6 +188,21 @@ def test_runs_differ_by_more_than_launches_of_one_run():
     within, across = compare(old, new, RUN, RUN), compare(old, new, RUN, made())
     assert across.ratio == within.ratio
     assert across.high / across.low > within.high / within.low
+
+
+def test_a_machine_whose_peak_was_lower_in_one_run_hides_a_change_of_a_seventh():
+    """Load that no count of the system shows: the machine's own product was 6 % slower too."""
+
+    def run(peak):
+        rates = (PeakRates("cpu", "fp32", 1, peak, 5e10),)
+        runtimes = {"cpu": Runtime("1.0", "cpu", "cpu")}
+        return made(host=replace(HOST, runtimes=runtimes, peak_rates=rates))
+
+    old, new = _launched(0.01), _launched(0.0114, seed=1)
+    assert compare(old, new, run(80e9), run(80e9)).verdict == "slower"
+    assert compare(old, new, run(80e9), run(75e9)).verdict == "unclear"
+    other = replace(new, target=replace(new.target, threads=2))
+    assert compare(old, other, run(80e9), run(75e9)).verdict == "slower"  # no peak rates at two threads
 
 
 def test_sums_are_compared_by_the_sums_of_their_limits():

@@ -11,6 +11,7 @@ import msgspec
 from ..record.run import Run
 from ..record.stats import LEAST_BURSTS, Launches, launch_reach
 from ..record.timing import Timing
+from .grid import peak_of
 from .load import Clock, has_cpu_time
 
 MARGIN: Final = 0.05
@@ -22,6 +23,10 @@ RUN_SD: Final = 0.005
 """... and its standard deviation beyond that, on a quiet machine ..."""
 BUSY_SD: Final = 0.10
 """... and where contended bursts had to be kept."""
+PEAK_SHARE: Final = 2.0
+"""Standard deviation of the same, per logarithm of the ratio of the machine's peak rates in the two runs.
+Load that the system does not see, e.g. of other virtual machines, lowers the peak by up to 7 %, and slowed
+parts by up to twice that in six runs of one network."""
 
 VERDICTS: Final = (
     f"Ratio with its 95 % interval. Faster or slower: all of the interval is beyond {MARGIN:.0%} and beyond "
@@ -74,7 +79,9 @@ def compare(old: Timing, new: Timing, before: Run, after: Run) -> Change:
     if clock == "CPU" and not (has_cpu_time(old, before) and has_cpu_time(new, after)):
         return Change("unclear", reason="the machine was too busy")
     first, second = (timing.medians(cpu=clock == "CPU") for timing in (old, new))
-    run_variance = None if before is after else _run_variance(old) + _run_variance(new)
+    run_variance = None
+    if before is not after:
+        run_variance = _run_variance(old) + _run_variance(new) + _peak_variance(old, new, before, after)
     for which, launches in (("old", first), ("new", second)):
         if (bursts := sum(map(len, launches))) < LEAST_BURSTS:
             return Change("unclear", reason=f"the {which} one has {bursts} bursts, {LEAST_BURSTS} are needed")
@@ -83,6 +90,16 @@ def compare(old: Timing, new: Timing, before: Run, after: Run) -> Change:
 
 def _run_variance(timing: Timing) -> float:
     return BUSY_SD**2 if timing.contended else RUN_SD**2
+
+
+def _peak_variance(old: Timing, new: Timing, before: Run, after: Run) -> float:
+    """Return the variance by how much the machine itself was slower in one of two runs."""
+    first, second = peak_of(old, before), peak_of(new, after)
+    if first is None or second is None or old.target.dtype != new.target.dtype:
+        return 0.0
+    if (first.name, first.threads) != (second.name, second.threads):
+        return 0.0
+    return (PEAK_SHARE * log(second.macs_per_s / first.macs_per_s)) ** 2
 
 
 def by_interval(ratio: float, low: float, high: float) -> Change:
