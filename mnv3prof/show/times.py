@@ -102,7 +102,7 @@ def _columns(name: str, target: Target, fields: Sequence[str]) -> list[Column]:
         "per_image": Column(f"{name}_ms_per_image", "ms per image", "figure"),
         "gmacs": Column(f"{name}_gmacs", "GMAC/s", "number"),
         "of_peak": Column(f"{name}_of_peak", "% of peak", "percent"),
-        "limited_by": Column(f"{name}_limited_by", "Limited by", "text"),
+        "limited_by": Column(f"{name}_limited_by", f"Limited by ({name})", "text"),
     }
     return [columns[field] for field in fields]
 
