@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mnv3prof.device import clock
-from mnv3prof.device.clock import OTHERS, WAITS, burst
+from mnv3prof.device.clock import CANARY, OTHERS, WAITS, burst
 
 
 class Machine:
@@ -109,3 +109,9 @@ def test_the_cpu_time_of_the_machine_is_psutils():
     times = psutil.cpu_times()
     busy = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
     assert clock._machine_cpu_s() == pytest.approx(busy, abs=2)
+
+
+def test_the_slower_of_two_canaries_is_kept(monkeypatch):
+    times = iter([0.002, 0.001, 0.003, 0.004])
+    monkeypatch.setattr(clock, "canary_s", lambda: next(times))
+    assert [Machine(0.01).burst(0.1).state[CANARY] for _ in range(2)] == [0.002, 0.004]

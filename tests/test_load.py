@@ -7,7 +7,7 @@ from subjects import subject
 from timings import run_of, timing
 
 from mnv3prof.analysis.load import Load, clock_of, load_of
-from mnv3prof.device.clock import OTHERS
+from mnv3prof.device.clock import CANARY, OTHERS
 from mnv3prof.record.run import HERE, NET, OtherLoad, Runtime
 from mnv3prof.record.timing import Launch
 from mnv3prof.show.load import busy_note, busy_sheets
@@ -28,7 +28,7 @@ def test_the_share_of_a_cpu_is_that_of_all_bursts():
     clear, starved = timing("cpu", "1", [1.0] * 6), timing("cpu", "2", [3.0] * 6, cpu=1 / 3)
     assert load_of(_run(clear, starved), HERE).share == pytest.approx(12 / 24)
     assert load_of(_run(clear), HERE).share == 1
-    assert load_of(_run(), HERE) == Load(None, None, False, HOST.cores)
+    assert load_of(_run(), HERE) == Load(None, None, False, False, HOST.cores)
 
 
 @pytest.mark.parametrize("fields", [{"threads": 2}, {"backend": "gpu"}])
@@ -55,13 +55,13 @@ def test_other_processes_are_counted_where_they_used_most():
 @pytest.mark.parametrize(
     ("load", "busy"),
     [
-        (Load(0.94, 0.0, False, 2), True),
-        (Load(0.95, 0.0, False, 2), False),
-        (Load(None, 0.2, False, 2), True),
-        (Load(1.0, 0.19, False, 2), False),
-        (Load(1.0, 0.2, False, 64), False),
-        (Load(1.0, 0.0, True, 64), True),
-        (Load(None, None, False, 2), False),
+        (Load(0.94, 0.0, False, False, 2), True),
+        (Load(0.95, 0.0, False, False, 2), False),
+        (Load(None, 0.2, False, False, 2), True),
+        (Load(1.0, 0.19, False, False, 2), False),
+        (Load(1.0, 0.2, False, False, 64), False),
+        (Load(1.0, 0.0, True, False, 64), True),
+        (Load(None, None, False, False, 2), False),
     ],
 )
 def test_a_machine_is_busy_by_either(load, busy):
@@ -90,3 +90,12 @@ def test_nothing_is_said_of_a_quiet_one():
 def test_one_noisy_time_is_noisy():
     run = _run(timing("cpu", NET, [1.0, 2.0] * 6), loads=(OtherLoad(1.0),))
     assert "1 of 1 times is noisy." in busy_note(run)
+
+
+def test_a_machine_that_is_slowed_from_outside_is_busy():
+    """Three of eight bursts are clear, so that all have to be kept."""
+    timed = timing("cpu", "1", [1.0] * 8)
+    bursts = [replace(b, state={CANARY: 1e-4 if n < 3 else 2e-4}) for n, b in enumerate(timed.bursts)]
+    run = _run(replace(timed, launches=(Launch(tuple(bursts)),)))
+    assert load_of(run, HERE).slowed
+    assert busy_note(run).startswith("The machine was busy: its CPUs were slower at times: ")

@@ -74,7 +74,7 @@ def test_a_run_holds_costs_memory_and_timings(kept):
             assert 0 < burst["wall_s"][0] <= burst["mean_s"] <= burst["max_s"]
             assert 0 <= burst["cpu_s"] < 2 * burst["mean_s"] + 0.011  # a clock of 10 ms
             assert burst["switches"] >= 0
-            assert set(burst["state"]) <= {"other_cpu_share", "voluntary_switches"}
+            assert set(burst["state"]) <= {"other_cpu_share", "voluntary_switches", "canary_s"}
             assert 0 <= burst["state"].get("other_cpu_share", 0) <= 1
 
 

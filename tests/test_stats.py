@@ -7,7 +7,7 @@ from scipy import stats as scipy_stats
 from timings import burst, launches, timing
 
 from mnv3prof.bench.schedule import CONVERGED
-from mnv3prof.device.clock import OTHERS, WAITS
+from mnv3prof.device.clock import CANARY, OTHERS, WAITS
 from mnv3prof.device.samples import median, outliers, quantile, thinned
 from mnv3prof.record.stats import LAUNCH_SD, drifts, median_interval, summarize
 from mnv3prof.record.timing import Launch
@@ -183,6 +183,19 @@ def test_where_too_few_would_be_left_all_bursts_are_kept_and_called_contended():
 def test_a_burst_is_contended_where_other_load_took_the_cpu(fields, threads, contended):
     found = _crowded(1, threads=threads, **{"wall_s": (0.9,), "calls": 3, "switches": 9, **fields})
     assert found.bursts[0].is_contended(threads) is contended
+
+
+def test_a_burst_is_excluded_beside_which_the_cpu_itself_was_slower():
+    taken = [
+        replace(burst([1.0] * 3), state={CANARY: seconds}) for seconds in [1e-4] * 5 + [1.39e-4, 1.41e-4]
+    ]
+    found = replace(timing("x", "1"), launches=(Launch(tuple(taken[:3])), Launch(tuple(taken[3:]))))
+    assert found.excluded == 1
+    assert [found.is_slowed(each) for each in found.bursts] == [False] * 6 + [True]
+    assert not found.contended
+    kept = replace(found, launches=(Launch(tuple(taken[2:])),))
+    assert kept.contended
+    assert kept.excluded == 0
 
 
 def test_the_interval_is_that_of_bursts_whose_calls_are_alike():

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Callable
 
+from .canary import canary_s
 from .samples import median, outliers, thinned
 
 KEPT = 9
@@ -18,6 +19,8 @@ OTHERS = "other_cpu_share"
 """Key of a burst's state: lower bound of the share of the CPUs that other processes used during it."""
 WAITS = "voluntary_switches"
 """Key of a burst's state: how often the process waited, e.g. for a GPU, which needs no CPU time."""
+CANARY = "canary_s"
+"""Key of a burst's state: time of the canary, the longer of those before and after the burst."""
 
 _STAT = "/proc/stat"
 _STEP_S = 0.015
@@ -55,6 +58,7 @@ def burst(
     The caches hold the data of other processes at first, so each burst warms up. It times at least one
     call. number: of the burst among those of its part; it selects which ranks are kept.
     """
+    canary = canary_s()
     start, others = clock(), _Others(cpu_clock)
     _warm_up(call, start + _WARM_SHARE * seconds, clock)
     samples: list[float] = []
@@ -80,6 +84,7 @@ def burst(
         switches=None if switches is None or switches_after is None else switches_after - switches,
         state={
             **others.state(clock() - start),
+            CANARY: round(max(canary, canary_s()), _DIGITS),
             **({} if waits is None or waits_after is None else {WAITS: float(waits_after - waits)}),
         },
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ..device.clock import KEPT, OTHERS, WAITS
+from ..device.clock import CANARY, KEPT, OTHERS, WAITS
 from ..device.samples import median
 from .stats import LEAST_BURSTS, Summary, summarize
 from .target import Target
@@ -21,7 +21,11 @@ this share of the wall time; one at several threads ..."""
 MOST_SWITCHES: Final = 100
 """... where the system took a CPU from it more often than this, per thread and second. Any is ..."""
 MOST_OTHERS: Final = 0.10
-"""... where other processes, which share caches and memory, used at least this share of the CPUs."""
+"""... where other processes, which share caches and memory, used at least this share of the CPUs ..."""
+MOST_CANARY: Final = 1.4
+"""... and where the canary beside it took more than this multiple of the part's fastest one: the CPU itself
+was slower. On a server where other virtual machines ran on the same cores, at times, it took 1.9 times as
+long beside bursts of up to twice the time; bursts without them agreed to 1 %."""
 
 _Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 _Error = Annotated[float, msgspec.Meta(ge=0)]
@@ -66,7 +70,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
         return median(self.wall_s)
 
     def is_contended(self, threads: int) -> bool:
-        """Return True if other load slowed the burst. Calls that wait, e.g. for a GPU, need no CPU time."""
+        """Return True if other processes slowed it. Calls that wait, e.g. for a GPU, need no CPU time."""
         if self.state.get(OTHERS, 0.0) >= MOST_OTHERS:
             return True
         if not self.switches:
@@ -129,7 +133,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _by_launch(self) -> tuple[tuple[Burst, ...], ...]:
         """The kept bursts of each launch that has any."""
         every = [launch.bursts for launch in self.launches]
-        clear = [tuple(b for b in bursts if not b.is_contended(self.target.threads)) for bursts in every]
+        clear = [tuple(b for b in bursts if not self._is_contended(b)) for bursts in every]
         enough = sum(map(len, clear)) >= LEAST_BURSTS
         return tuple(filter(None, clear if enough else every))
 
@@ -141,7 +145,18 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def contended(self) -> bool:
         """True if contended bursts had to be kept: the machine was too busy to measure wall times."""
-        return any(burst.is_contended(self.target.threads) for burst in self.kept)
+        return any(map(self._is_contended, self.kept))
+
+    def is_slowed(self, burst: Burst) -> bool:
+        """Return True if the CPU itself was slower beside this burst than beside another one."""
+        return burst.state.get(CANARY, 0.0) > MOST_CANARY * self._fastest_canary
+
+    @cached_property
+    def _fastest_canary(self) -> float:
+        return min((burst.state[CANARY] for burst in self.bursts if CANARY in burst.state), default=0.0)
+
+    def _is_contended(self, burst: Burst) -> bool:
+        return burst.is_contended(self.target.threads) or self.is_slowed(burst)
 
     @property
     def noisy(self) -> bool:

@@ -35,6 +35,8 @@ def _told(device: str, load: Load) -> str:
         parts.append(f"the timed processes got {load.share:.0%} of a CPU")
     if load.shared:
         parts.append(f"other processes used {load.other_cpus:.1f} of {load.cpus} CPUs")
+    if not parts and load.slowed:
+        parts.append("its CPUs were slower at times: other virtual machines, or a lower clock rate")
     if not parts:
         parts.append("other processes took CPUs from the timed ones")
     return f"{'The machine' if device == HERE else device} was busy: {join_words(parts)}."
