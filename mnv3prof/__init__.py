@@ -28,9 +28,21 @@ if TYPE_CHECKING:
     from .source import read_table
 
 __all__ = [
-    "InputError", "Row", "Table", "arena", "build", "count", "expand", "frame", "parts", "peaks",
-    "read_table", "subtotals", "total", "vary",
-]  # fmt: skip
+    "InputError",
+    "Row",
+    "Table",
+    "arena",
+    "build",
+    "count",
+    "expand",
+    "frame",
+    "parts",
+    "peaks",
+    "read_table",
+    "subtotals",
+    "total",
+    "vary",
+]
 
 _HOMES: Final = {
     "InputError": ".graph.errors",

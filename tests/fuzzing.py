@@ -23,12 +23,54 @@ from mnv3prof.train.recipe import Recipe, make_optimizer
 TABLE = b'name="t"\nstem=8\nlast=16\nclasses=10\nrows=[[8,8,3,1,false,"RE"],[24,16,3,2,true,"HS"]]\n'
 BUDGETS = b'[tool.mnv3prof.budgets]\nmacs = "60M"\narena = ["2MiB", { limit = "1MiB", dtype = "int8" }]\nparams = ["3M", "+5%"]\n'
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\u202e\u2066\x9b"
-TEXTS = ("", "x" * 3_000, ESCAPES, "=cmd|' /C calc'!A0", "+1", "-1", "@x", "\t=1", "\n::error::x", "[/red]", "../..",
-         "\x00", "nan", "1e999", "0x10", "٣", "-0", "null", "a,b;c", "%s{}", "💥" * 99, "</script>", "net", "int8")  # fmt: skip
+TEXTS = (
+    "",
+    "x" * 3_000,
+    ESCAPES,
+    "=cmd|' /C calc'!A0",
+    "+1",
+    "-1",
+    "@x",
+    "\t=1",
+    "\n::error::x",
+    "[/red]",
+    "../..",
+    "\x00",
+    "nan",
+    "1e999",
+    "0x10",
+    "٣",
+    "-0",
+    "null",
+    "a,b;c",
+    "%s{}",
+    "💥" * 99,
+    "</script>",
+    "net",
+    "int8",
+)
 NUMBERS = (0, -1, 1, 2**31, 2**53, 2**63, 2**64, 10**30, 10**400, 0.0, -0.5, 1e308, 5e-324, math.pi)
 VALUES = (*TEXTS, *NUMBERS, None, True, False, [], {}, [[]], [None], {"": {}}, [1] * 50, {"a": [1, {"b": 2}]})
-TOKENS = (*(text.encode("utf-8", "surrogatepass") for text in TEXTS), b"[" * 200, b"{" * 200, b"\xff\xfe", b"\r", b'"""',
-          b"a." * 40, b"=", b"9" * 400, b"-", b"1e5", b"true", b"\xef\xbb\xbf", b",,,", b"#", b"[[a]]\n", b"<", b"&#0;")  # fmt: skip
+TOKENS = (
+    *(text.encode("utf-8", "surrogatepass") for text in TEXTS),
+    b"[" * 200,
+    b"{" * 200,
+    b"\xff\xfe",
+    b"\r",
+    b'"""',
+    b"a." * 40,
+    b"=",
+    b"9" * 400,
+    b"-",
+    b"1e5",
+    b"true",
+    b"\xef\xbb\xbf",
+    b",,,",
+    b"#",
+    b"[[a]]\n",
+    b"<",
+    b"&#0;",
+)
 
 
 class Material:
@@ -59,13 +101,21 @@ def _checkpoint():
     model(torch.ones(2, 3, 8, 8)).sum().backward()
     optimizer.step()
     return {
-        "mnv3prof": 1, "table": msgspec.json.encode(table).decode(), "state_dict": model.state_dict(),
-        "input": (8, 8), "classes": ("a", "b"), "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "data": "made",
-        "digest": "0" * 64, "images": torch.zeros(2, 3, 8, 8), "accuracy": 0.5,
+        "mnv3prof": 1,
+        "table": msgspec.json.encode(table).decode(),
+        "state_dict": model.state_dict(),
+        "input": (8, 8),
+        "classes": ("a", "b"),
+        "mean": (0.0, 0.0, 0.0),
+        "std": (1.0, 1.0, 1.0),
+        "data": "made",
+        "digest": "0" * 64,
+        "images": torch.zeros(2, 3, 8, 8),
+        "accuracy": 0.5,
         "recipe": msgspec.json.encode(recipe).decode(),
         "history": '[{"number":1,"lr":0.01,"loss":1.0,"accuracy":0.5,"seconds":1.0}]',
         "optimizer": optimizer.state_dict(),
-    }  # fmt: skip
+    }
 
 
 def damaged_bytes(data, chance):
@@ -119,11 +169,17 @@ def damaged_values(document, chance):
 
 
 TENSORS = (
-    lambda: torch.tensor(1.0), lambda: torch.zeros(0), lambda: torch.ones(2, dtype=torch.complex64),
-    lambda: torch.ones(3).to_sparse(), lambda: torch.ones(1).expand(10**9), lambda: torch.ones(2, device="meta"),
-    lambda: torch.full((3,), math.nan), lambda: torch.ones(2, dtype=torch.bool),
-    lambda: torch.quantize_per_tensor(torch.ones(2), 1.0, 0, torch.qint8), lambda: torch.ones(1, 3, 8, 8),
-)  # fmt: skip
+    lambda: torch.tensor(1.0),
+    lambda: torch.zeros(0),
+    lambda: torch.ones(2, dtype=torch.complex64),
+    lambda: torch.ones(3).to_sparse(),
+    lambda: torch.ones(1).expand(10**9),
+    lambda: torch.ones(2, device="meta"),
+    lambda: torch.full((3,), math.nan),
+    lambda: torch.ones(2, dtype=torch.bool),
+    lambda: torch.quantize_per_tensor(torch.ones(2), 1.0, 0, torch.qint8),
+    lambda: torch.ones(1, 3, 8, 8),
+)
 
 
 def damaged_checkpoint(document, chance):
@@ -155,12 +211,23 @@ OPTIONS = {
     "--dtype": ("int8", "fp8", *TEXTS),
     "--batch": ("2", "0", "9" * 20, *TEXTS),
     "--fit": ("64KiB", "1B", "-1", "9" * 99 + "GiB", *TEXTS),
-    "--budget": ("macs=1M", "macs", "=", "arena=1KiB", "x=1", "latency.cpu=1ms", *(f"macs={text}" for text in TEXTS)),
+    "--budget": (
+        "macs=1M",
+        "macs",
+        "=",
+        "arena=1KiB",
+        "x=1",
+        "latency.cpu=1ms",
+        *(f"macs={text}" for text in TEXTS),
+    ),
     "--by": ("layer", "op", *TEXTS),
     "--as": ("thop", *TEXTS),
-    "--reduced-tail": (None,), "--dilated": (None,), "--standard-conv": (None,), "--without-se": (None,),
+    "--reduced-tail": (None,),
+    "--dilated": (None,),
+    "--standard-conv": (None,),
+    "--without-se": (None,),
     "--nope": (None,),
-}  # fmt: skip
+}
 
 
 def options(chance, most=3):
@@ -175,8 +242,10 @@ def options(chance, most=3):
 def case(number, material, folder):
     """The command line of a case; its files are in `folder`."""
     chance = random.Random(f"case {number}")
-    kind = chance.choices(("table", "run", "page", "budgets", "findings", "weights", "checkpoint", "options"),
-                          (25, 20, 8, 12, 8, 14, 1, 25))[0]  # fmt: skip
+    kind = chance.choices(
+        ("table", "run", "page", "budgets", "findings", "weights", "checkpoint", "options"),
+        (25, 20, 8, 12, 8, 14, 1, 25),
+    )[0]
     return _CASES[kind](chance, material, folder)
 
 
@@ -202,10 +271,18 @@ def _run_case(chance, material, folder):
     data = json.dumps(document).encode()
     path.write_bytes(damaged_bytes(data, chance) if chance.random() < 0.2 else data)
     other.write_text(json.dumps(material.runs[0]), encoding="utf-8")
-    command = chance.choice((
-        ["latency"], ["latency"], ["flops"], ["memory"], ["diff", str(other)], ["compare", str(other)],
-        ["check", "--budget", "latency.cpu=1ms"], ["check", "--budget", "macs=+5%", "--baseline", str(other)],
-    ))  # fmt: skip
+    command = chance.choice(
+        (
+            ["latency"],
+            ["latency"],
+            ["flops"],
+            ["memory"],
+            ["diff", str(other)],
+            ["compare", str(other)],
+            ["check", "--budget", "latency.cpu=1ms"],
+            ["check", "--budget", "macs=+5%", "--baseline", str(other)],
+        )
+    )
     return [*command, str(path), *_form(chance)]
 
 
@@ -277,9 +354,14 @@ def _options_case(chance, _, folder):
 
 
 _CASES = {
-    "table": _table_case, "run": _run_case, "page": _page_case, "budgets": _budgets_case,
-    "findings": _findings_case, "weights": _weights_case, "checkpoint": _checkpoint_case,
+    "table": _table_case,
+    "run": _run_case,
+    "page": _page_case,
+    "budgets": _budgets_case,
+    "findings": _findings_case,
+    "weights": _weights_case,
+    "checkpoint": _checkpoint_case,
     "options": _options_case,
-}  # fmt: skip
+}
 
 NUMBER = re.compile(r"[-+]?([0-9.]+(e[-+]?[0-9]+)?|inf|nan)", re.IGNORECASE)

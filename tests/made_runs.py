@@ -11,10 +11,15 @@ from mnv3prof.record.run import NET, Host, Runtime, Subject, identical_blocks
 from mnv3prof.source import read_table
 
 HOST = Host(
-    cpu="Made CPU", cores=2, memory_bytes=1, gpu="", os="Linux-6.1.0-x86_64", python="3.12.0",
+    cpu="Made CPU",
+    cores=2,
+    memory_bytes=1,
+    gpu="",
+    os="Linux-6.1.0-x86_64",
+    python="3.12.0",
     versions={"torch": "2.9.0", "onnxruntime": "1.20.0"},
     runtimes={name: Runtime("1.0", "cpu", "cpu") for name in ("cpu", "onnxruntime", "litert")},
-)  # fmt: skip
+)
 
 
 def samples(median, noise=0.01, count=50, seed=0):
@@ -24,9 +29,18 @@ def samples(median, noise=0.01, count=50, seed=0):
 
 
 def made(
-    table="small", size=(32, 32), backends=("cpu", "onnxruntime"), slower=None, seed=0, host=HOST, noise=0.01,
-    count=50, how=None, subject=None, **fields,
-):  # fmt: skip
+    table="small",
+    size=(32, 32),
+    backends=("cpu", "onnxruntime"),
+    slower=None,
+    seed=0,
+    host=HOST,
+    noise=0.01,
+    count=50,
+    how=None,
+    subject=None,
+    **fields,
+):
     """A run of every part. slower: factors of the time, by part. how: other fields of the timings."""
     subject = subject or Subject(read_table(table), size)
     graph = subject.graph

@@ -8,10 +8,16 @@ from mnv3prof.record.run import NET, Host, PeakRates, Runtime, Subject
 from mnv3prof.source import read_table
 
 HOST = Host(
-    cpu="a processor", cores=2, memory_bytes=8 * 2**30, gpu="", os="an OS", python="3.11", versions={"torch": "2"},
+    cpu="a processor",
+    cores=2,
+    memory_bytes=8 * 2**30,
+    gpu="",
+    os="an OS",
+    python="3.11",
+    versions={"torch": "2"},
     runtimes={name: Runtime("1", "cpu", "cpu") for name in ("cpu", "fast", "slow")},
     peak_rates=(PeakRates("cpu", "fp32", 1, 50e9, 20e9),),
-)  # fmt: skip
+)
 
 
 def samples(median):
@@ -41,6 +47,11 @@ def made_run(
         timings += [timing("fast", NET, 40e-3, variant=name), timing("fast", "2", 3e-3, variant=name)]
     printed = [Reading(tool, "1", "ok", printed=sum(counted_as(graph, tool))) for tool in list(COUNTERS)[:4]]
     return made.run_of(
-        subject, timings, {name: dense} if standard else {}, HOST, created="2026-01-02T03:04:05+00:00",
-        command=f"mnv3prof report {net}", readings=tuple(printed) if readings else (),
-    )  # fmt: skip
+        subject,
+        timings,
+        {name: dense} if standard else {},
+        HOST,
+        created="2026-01-02T03:04:05+00:00",
+        command=f"mnv3prof report {net}",
+        readings=tuple(printed) if readings else (),
+    )

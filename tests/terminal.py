@@ -20,9 +20,13 @@ def on_terminal(arguments: list[str], columns: int, **environment: str) -> tuple
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
-        [SCRIPT, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
+        [SCRIPT, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
         env={**inherited, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **environment},
-    )  # fmt: skip
+    )
     os.close(theirs)
     read = b""
     while True:

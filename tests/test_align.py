@@ -13,11 +13,17 @@ from mnv3prof.source import read_table
 
 rows = st.lists(
     st.builds(
-        Row, st.sampled_from([16, 32]), st.just(16), st.sampled_from([3, 5]), st.just(1), st.booleans(),
+        Row,
+        st.sampled_from([16, 32]),
+        st.just(16),
+        st.sampled_from([3, 5]),
+        st.just(1),
+        st.booleans(),
         st.just("RE"),
     ),
-    min_size=1, max_size=8,
-)  # fmt: skip
+    min_size=1,
+    max_size=8,
+)
 
 
 def _graph(rows):
@@ -73,9 +79,21 @@ def test_large_and_small_are_aligned_by_the_size_of_their_outputs():
     9 to 11. Large's 1 and the stem alone are of one structure with Small's: the stem.
     """
     expected = {
-        "stem": "stem", "1": "2", "2": "4", "3": "5", "4": "7", "5": "8", "6": "9", "7": "10", "8": "11",
-        "9": "13", "10": "14", "11": "15", "head": "head", "classifier": "classifier",
-    }  # fmt: skip
+        "stem": "stem",
+        "1": "2",
+        "2": "4",
+        "3": "5",
+        "4": "7",
+        "5": "8",
+        "6": "9",
+        "7": "10",
+        "8": "11",
+        "9": "13",
+        "10": "14",
+        "11": "15",
+        "head": "head",
+        "classifier": "classifier",
+    }
     large, small = subject("large").graph, subject("small").graph
     assert aligned(large, small) == expected
     assert aligned(small, large) == {old: new for new, old in expected.items()}

@@ -57,17 +57,26 @@ def test_what_is_no_size_is_refused(size):
     ("call", "sentence"),
     [
         (lambda: mnv3prof.count(GRAPH, "float32"), "dtype: 'float32' is not allowed; expected fp32"),
-        (lambda: mnv3prof.count(GRAPH, batch_norm="fold"), "batch norm: 'fold' is not allowed; expected folded"),
-        (lambda: mnv3prof.subtotals(GRAPH, COSTS, "operation"), "by: 'operation' is not allowed; expected layer"),
+        (
+            lambda: mnv3prof.count(GRAPH, batch_norm="fold"),
+            "batch norm: 'fold' is not allowed; expected folded",
+        ),
+        (
+            lambda: mnv3prof.subtotals(GRAPH, COSTS, "operation"),
+            "by: 'operation' is not allowed; expected layer",
+        ),
         (lambda: mnv3prof.peaks(GRAPH, "fp64"), "dtype: 'fp64' is not allowed"),
-        (lambda: mnv3prof.peaks(GRAPH, batch=0), "batch: 0 is not allowed; expected an integer of at least 1"),
+        (
+            lambda: mnv3prof.peaks(GRAPH, batch=0),
+            "batch: 0 is not allowed; expected an integer of at least 1",
+        ),
         (lambda: mnv3prof.arena(GRAPH, batch=-1), "batch: -1 is not allowed"),
         (lambda: mnv3prof.arena(GRAPH, alignment=0), "alignment: 0 is not allowed"),
         (lambda: mnv3prof.vary(TABLE, activation=7), "activation: 7 is not allowed"),
         (lambda: mnv3prof.Table(name="x", rows=((8, 8, 3, 1, False, "RE"),)), "expected a tuple of Row"),
         (lambda: mnv3prof.Table(name="x", rows=list(TABLE.rows)), "expected a tuple of Row"),
     ],
-)  # fmt: skip
+)
 def test_a_misspelt_choice_is_refused_and_never_another_figure(call, sentence):
     with pytest.raises(mnv3prof.InputError) as refused:
         call()
@@ -76,9 +85,12 @@ def test_a_misspelt_choice_is_refused_and_never_another_figure(call, sentence):
 
 def test_a_frame_of_anything():
     for data, index in [
-        (TABLE.rows, "expand"), (GRAPH.layers, "name"), (COSTS, "layer"),
-        (mnv3prof.subtotals(GRAPH, COSTS), "name"), (mnv3prof.arena(GRAPH).placements, "tensor"),
-    ]:  # fmt: skip
+        (TABLE.rows, "expand"),
+        (GRAPH.layers, "name"),
+        (COSTS, "layer"),
+        (mnv3prof.subtotals(GRAPH, COSTS), "name"),
+        (mnv3prof.arena(GRAPH).placements, "tensor"),
+    ]:
         frame = mnv3prof.frame(data)
         assert len(frame) == len(data)
         assert list(frame[index]) == [getattr(item, index) for item in data]

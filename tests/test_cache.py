@@ -64,10 +64,15 @@ def test_everything_that_matters_is_in_the_key(monkeypatch):
         return cache.key(net, part, form, dtype, batch)
 
     keys = [
-        key(), key(part="2"), key(form="openvino"), key(dtype="int8"), key(batch=2),
-        key(subject("small", 33)), key(subject("small-minimal", 32)),
+        key(),
+        key(part="2"),
+        key(form="openvino"),
+        key(dtype="int8"),
+        key(batch=2),
+        key(subject("small", 33)),
+        key(subject("small-minimal", 32)),
         key(subject("small", 32, Weights("w.pt", "0" * 64))),
-    ]  # fmt: skip
+    ]
     assert len(set(keys)) == len(keys)
     assert key() == keys[0]
     monkeypatch.setattr(cache, "installed", lambda package: "another" if package == "torch" else "1")
@@ -188,9 +193,18 @@ def test_a_damaged_entry_that_cannot_be_removed_is_put_aside(tmp_path, monkeypat
     assert (tmp_path / "k" / "main").read_bytes() == b"right"
 
 
-@pytest.mark.parametrize("manifest", [b"", b"{}", b"[" * 10_000, b'{"main":"a","seconds":1,"bytes":1,"digests":{"/dev/zero":""}}',
-                                      b'{"main":"a","seconds":1,"bytes":1,"digests":{"pipe":""}}',
-                                      b'{"main":"../etc/passwd","seconds":1,"bytes":1,"digests":{}}', None])  # fmt: skip
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b"{}",
+        b"[" * 10_000,
+        b'{"main":"a","seconds":1,"bytes":1,"digests":{"/dev/zero":""}}',
+        b'{"main":"a","seconds":1,"bytes":1,"digests":{"pipe":""}}',
+        b'{"main":"../etc/passwd","seconds":1,"bytes":1,"digests":{}}',
+        None,
+    ],
+)
 def test_an_entry_of_any_content_is_no_entry(manifest, tmp_path):
     place = tmp_path / "k"
     place.mkdir()

@@ -111,11 +111,17 @@ def test_a_file_without_budgets_is_refused_in_one_sentence(content, says, tmp_pa
         (["small", "--budget", "macs=1", "--baseline", "nope"], "nope: no such file or preset"),
         (["nope.json", "--budget", "macs=1"], "nope.json: no such file"),
         (["small", "--budget", "macs=1", "--format", "xml"], "expected table, json, csv, md, junit, github"),
-        (["old.json", "--budget", "macs=1", "--width", "0.5"], "old.json: options of the network cannot change a saved run"),
-        (["old.json", "--baseline", "old.json", "--budget", "macs=1", "--width", "0.5"], "options of the network cannot change a saved run"),
+        (
+            ["old.json", "--budget", "macs=1", "--width", "0.5"],
+            "old.json: options of the network cannot change a saved run",
+        ),
+        (
+            ["old.json", "--baseline", "old.json", "--budget", "macs=1", "--width", "0.5"],
+            "options of the network cannot change a saved run",
+        ),
         (["--budgets", "."], ".: is a directory; expected budgets in TOML"),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_is_refused_in_one_sentence(arguments, says, old, capsys):
     assert says in _refused(arguments, capsys)
 
@@ -182,11 +188,15 @@ def test_junit(tmp_path, capsys):
     (suite,) = root
     assert (root.tag, suite.tag) == ("testsuites", "testsuite")
     assert {k: suite.get(k) for k in ("tests", "failures", "errors")} == {
-        "tests": "3", "failures": "1", "errors": "1",
-    }  # fmt: skip
+        "tests": "3",
+        "failures": "1",
+        "errors": "1",
+    }
     assert [(case.get("name"), [child.tag for child in case]) for case in suite] == [
-        ("macs ≤ 50M", ["failure"]), ("params ≤ 3M", ["system-out"]), ("latency.litert ≤ 8ms", ["error"]),
-    ]  # fmt: skip
+        ("macs ≤ 50M", ["failure"]),
+        ("params ≤ 3M", ["system-out"]),
+        ("latency.litert ≤ 8ms", ["error"]),
+    ]
     assert all(case.get("classname") for case in suite)
     assert (
         suite[0][0].get("message").startswith("macs is 56,510,400, 6,510,400 above the limit of 50,000,000")
@@ -217,11 +227,7 @@ def _nasty():
     """A run with a reason full of characters that could break formats."""
     net = made(backends=("cpu",), how={"status": "crashed", "reason": NASTY})
     found = Found(NASTY, Subject(net.subject.table, (32, 32)), "fp32", 1, net)
-    return found, judge(
-        budgets_from({"latency.cpu": "1s", "latency.litert": "1s"}, "x", str),
-        found,
-        None,
-    )
+    return found, judge(budgets_from({"latency.cpu": "1s", "latency.litert": "1s"}, "x", str), found, None)
 
 
 def test_no_reason_breaks_out_of_its_annotation():

@@ -43,13 +43,16 @@ def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), no
     subjects = {"": net, **{request.variant: request.subject for request in requests}}
     timings = tuple(
         timing(
-            backend, request.part, _samples(seconds(request.variant, request.part, backend), noise), dtype=dtype,
+            backend,
+            request.part,
+            _samples(seconds(request.variant, request.part, backend), noise),
+            dtype=dtype,
             variant=request.variant,
         )
         for request in requests
         for backend in backends
         for dtype in request.dtypes
-    )  # fmt: skip
+    )
     run = run_of(subjects.pop(""), timings, subjects, _host(os))
     return Evidence(subject=net, runs=(run,))
 
@@ -110,8 +113,7 @@ def test_k1_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("outs", "verdict"),
-    [((72, 80, 1024), "holds"), ((71, 16), "does not hold"), ((71, 72), "holds if")],
+    ("outs", "verdict"), [((72, 80, 1024), "holds"), ((71, 16), "does not hold"), ((71, 72), "holds if")]
 )
 def test_k1_follows_the_table(outs, verdict):
     assert _computed("K1", _rows(*outs), 16).verdict == verdict
@@ -345,8 +347,9 @@ def test_a_claim_on_mobile_chips_is_not_decided_on_a_desktop(name):
     said = [_measured(name, _timed((name,), _seconds(slow, by))) for by in (holding, failing)]
     assert [f.verdict for f in said] == ["not testable here"] * 2
     assert [f.why for f in said] == [
-        "no mobile CPU; on a processor it holds", "no mobile CPU; on a processor it does not hold"
-    ]  # fmt: skip
+        "no mobile CPU; on a processor it holds",
+        "no mobile CPU; on a processor it does not hold",
+    ]
 
 
 def test_the_widths_are_a_curve():
@@ -403,9 +406,13 @@ def test_the_forms_change_h_swish_only():
 def _trained(**accuracies):
     """Evidence of trainings: by ablation, an accuracy (or accuracy and that in 8 bits) for each seed."""
     names = {
-        "base": accuracy.BASE, "relu": "ReLU everywhere", "bare": "the bare pair", "adam": "Adam at 0.001",
-        "unsmoothed": "no label smoothing", "without": "without SE",
-    }  # fmt: skip
+        "base": accuracy.BASE,
+        "relu": "ReLU everywhere",
+        "bare": "the bare pair",
+        "adam": "Adam at 0.001",
+        "unsmoothed": "no label smoothing",
+        "without": "without SE",
+    }
     trials = []
     for key, values in accuracies.items():
         for seed, value in enumerate(values):

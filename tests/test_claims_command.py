@@ -99,7 +99,7 @@ def test_a_table_and_settings_are_those_of_other_commands(capsys, tmp_path):
         (["--measure", "--threads", "0"], "--threads: 0 is not allowed"),
         (["--measure", "--time-budget", "0"], "--time-budget: 0.0 is not allowed"),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys):
     assert run(["claims", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -127,10 +127,12 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
         (variant, part, backend)
         for backend in ("cpu", "onnxruntime")
         for variant, part in (
-            ("pair 32→64", "1"), ("pair 32→64, standard conv", "1"),
-            ("", "features.2.block.2"), ("linear SE", "features.2.block.2"),
+            ("pair 32→64", "1"),
+            ("pair 32→64, standard conv", "1"),
+            ("", "features.2.block.2"),
+            ("linear SE", "features.2.block.2"),
         )
-    }  # fmt: skip
+    }
     for each in found.timings:
         assert (each.status, each.reason) == ("ok", "")
         assert each.bursts
@@ -164,8 +166,9 @@ def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
     ]
     runs = measure.measure(net, wanted, measure.MeasureOptions(("cpu", "onnxruntime"), budget_s=2))
     assert [{(t.target.backend, t.target.dtype) for t in r.timings} for r in runs] == [
-        {("cpu", "fp32"), ("onnxruntime", "fp32")}, {("onnxruntime", "int8")}
-    ]  # fmt: skip
+        {("cpu", "fp32"), ("onnxruntime", "fp32")},
+        {("onnxruntime", "int8")},
+    ]
     assert {(t.status, t.reason) for r in runs for t in r.timings} == {("ok", "")}
     (found,) = judge(Evidence(subject=net, runs=runs), ("K4",))
     assert found.how.startswith("measured on cpu fp32, onnxruntime fp32, onnxruntime int8; ")

@@ -142,10 +142,12 @@ def test_help_of_on_lists_the_backends():
 @pytest.mark.parametrize(
     ("command", "option", "default"),
     [
-        ("latency", "--time-budget", "60"), ("report", "--time-budget", "20, or 120 with --full"),
-        ("flops", "--input", "224, or that of a saved run"), ("train", "--input", "32 for digits, 224 with --data"),
+        ("latency", "--time-budget", "60"),
+        ("report", "--time-budget", "20, or 120 with --full"),
+        ("flops", "--input", "224, or that of a saved run"),
+        ("train", "--input", "32 for digits, 224 with --data"),
     ],
-)  # fmt: skip
+)
 def test_help_says_the_default_of_that_command(command, option, default, capsys):
     assert run([command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -167,9 +169,19 @@ def test_help_loads_no_large_package(command):
 def test_every_analysis_command_takes_the_networks_options_and_the_outputs(command):
     flags = {flag for parameter in _parameters(command) for flag in parameter.opts}
     assert flags >= {
-        "--input", "--width", "--width-rule", "--reduced-tail", "--dilated", "--classes", "--standard-conv",
-        "--dense-depthwise", "--without-se", "--activation", "--format", "--output",
-    }  # fmt: skip
+        "--input",
+        "--width",
+        "--width-rule",
+        "--reduced-tail",
+        "--dilated",
+        "--classes",
+        "--standard-conv",
+        "--dense-depthwise",
+        "--without-se",
+        "--activation",
+        "--format",
+        "--output",
+    }
 
 
 @pytest.mark.parametrize("command", PAPER)
@@ -224,8 +236,24 @@ BAD = [
     (["flops", "--nope"], "--nope"),
     (["flops", "--input"], "--input"),
     (["flops", "large", "small"], "unexpected extra argument"),
-    *((["flops", "--input", size], "each side from 1 to 16,384 pixels") for size in
-      ["0", "-5", "abc", "1e3", "", "224x", "x224", "1x2x3", "16385", "100000000000000000000", "9" * 5000, "２２４", "2.5"]),
+    *(
+        (["flops", "--input", size], "each side from 1 to 16,384 pixels")
+        for size in [
+            "0",
+            "-5",
+            "abc",
+            "1e3",
+            "",
+            "224x",
+            "x224",
+            "1x2x3",
+            "16385",
+            "100000000000000000000",
+            "9" * 5000,
+            "２２４",
+            "2.5",
+        ]
+    ),
     *((["flops", "--width", width], "width: ") for width in ["0", "-1", "nan", "inf", "101"]),
     (["flops", "--width", "wide"], "'wide' is not a number"),
     (["flops", "--width", "1e-300", "--width-rule", "other"], "expected paper, torchvision"),
@@ -252,12 +280,15 @@ BAD = [
     (["memory", "--batch", "1000001"], "1 to 1,000,000"),
     (["memory", "--alignment", "0"], "--alignment: 0 is not allowed"),
     (["memory", "--by", "layer"], "expected block, tensor"),
-    *((["memory", "--fit", size], "--fit: ") for size in ["0", "-1", "320KiBs", "", "KiB", "1e9", "9" * 40, "0.1", "٣٢٠"]),
+    *(
+        (["memory", "--fit", size], "--fit: ")
+        for size in ["0", "-1", "320KiBs", "", "KiB", "1e9", "9" * 40, "0.1", "٣٢٠"]
+    ),
     (["compare"], "nothing to compare"),
     (["compare", "large"], "nothing to compare"),
     (["compare", "large", "huge"], "huge: no such file"),
     (["compare", *["large"] * 27], "27 networks are too many"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -338,8 +369,9 @@ def test_compare_says_what_it_compares(capsys):
         ("Large, standard conv", 96, 96),
     ]
     assert _names(["small", "--dense-depthwise", "--width", "0.5"], capsys) == [
-        ("Small, width 0.5", 224, 224), ("Small, width 0.5, dense depthwise", 224, 224)
-    ]  # fmt: skip
+        ("Small, width 0.5", 224, 224),
+        ("Small, width 0.5, dense depthwise", 224, 224),
+    ]
     # Options beside several tables change all.
     three = _names(["large", "small", "large-minimal", "--width", "0.75"], capsys)
     assert [name for name, *_ in three] == [
@@ -487,9 +519,14 @@ def test_structs_on_the_command_line_keep_their_fields_order():
 def test_standard_output_is_written_whole_or_that_is_said(unbuffered, arguments, tmp_path):
     """A file system that takes 20,480 bytes and then no more writes the first part without an error."""
     done = subprocess.run(
-        f"ulimit -f 20; '{SCRIPT}' {arguments} > '{tmp_path}/x'", shell=True, capture_output=True, text=True,
-        check=False, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, executable="/bin/bash",
-    )  # fmt: skip
+        f"ulimit -f 20; '{SCRIPT}' {arguments} > '{tmp_path}/x'",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        executable="/bin/bash",
+    )
     assert (done.returncode, done.stderr) == (
         2,
         "mnv3prof: standard output: cannot be written (File too large)\n",
@@ -536,9 +573,11 @@ def test_a_message_is_one_printable_line_of_300_letters(arguments, capsys):
 def test_several_interrupts_at_any_time_end_it_without_a_word(after_s):
     process = subprocess.Popen(
         [sys.executable, "-c", "import mnv3prof.cli.main as m; print(1, flush=True); m.main()", "flops"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+    )
     process.stdout.readline()  # from here on interrupts are its own
     time.sleep(after_s)
     for _ in range(5):
@@ -561,10 +600,7 @@ def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (
-            "flops t.toml --width 100",
-            "t.toml with --width 100: t at width 100: last: 6000000 is not allowed",
-        ),
+        ("flops t.toml --width 100", "t.toml with --width 100: t at width 100: last: 6000000 is not allowed"),
         ("check t.toml --budget macs=1 --classes 0", "t.toml with --classes 0: classes: 0 is not allowed"),
         (
             "latency t.toml --on null --dilated",

@@ -138,12 +138,18 @@ def test_launches_that_differ_widen_the_interval_by_hand():
 @pytest.mark.parametrize(
     ("interval", "verdict"),
     [
-        ((1.10, 1.0501, 1.15), "slower"), ((1.10, 1.05, 1.15), "unclear"), ((0.9, 0.86, 0.94), "faster"),
-        ((0.9, 0.86, 0.953), "unclear"), ((1.0, 0.96, 1.04), "same"), ((1.0, 0.95, 1.04), "unclear"),
-        ((1.0, 0.5, 2.0), "unclear"), ((5.0, 2.0, 9.0), "unclear"), ((2.0, 1.5, 2.6), "slower"),
+        ((1.10, 1.0501, 1.15), "slower"),
+        ((1.10, 1.05, 1.15), "unclear"),
+        ((0.9, 0.86, 0.94), "faster"),
+        ((0.9, 0.86, 0.953), "unclear"),
+        ((1.0, 0.96, 1.04), "same"),
+        ((1.0, 0.95, 1.04), "unclear"),
+        ((1.0, 0.5, 2.0), "unclear"),
+        ((5.0, 2.0, 9.0), "unclear"),
+        ((2.0, 1.5, 2.6), "slower"),
         ((1.2, 1.07, 1.34), "unclear"),
     ],
-)  # fmt: skip
+)
 def test_the_verdict_is_that_of_the_whole_interval(interval, verdict):
     assert by_interval(*interval).verdict == verdict
 

@@ -33,8 +33,14 @@ def _column(sheet, key):
 @pytest.mark.parametrize(
     ("kernel", "out", "times"),
     # MobileNets, section 3.1: 8 to 9 times for 3×3; k² as N grows.
-    [(3, 16, Fraction(144, 25)), (3, 64, Fraction(576, 73)), (3, 1024, Fraction(9216, 1033)), (5, 40, Fraction(200, 13)), (1, 1, Fraction(1, 2))],
-)  # fmt: skip
+    [
+        (3, 16, Fraction(144, 25)),
+        (3, 64, Fraction(576, 73)),
+        (3, 1024, Fraction(9216, 1033)),
+        (5, 40, Fraction(200, 13)),
+        (1, 1, Fraction(1, 2)),
+    ],
+)
 def test_the_saving_by_hand(kernel, out, times):
     assert pair_saving(Row(8, out, kernel, 1, False, "RE")) == pytest.approx(float(times), rel=1e-15)
 
@@ -118,9 +124,10 @@ def test_blocks_add_up_to_the_totals_and_absent_ones_are_said(several, size):
         ]
     by_name = {row[0]: row[1:] for row in totals_sheet(networks).rows}
     for name, values in (
-        ("MACs", [n.totals.macs for n in networks]), ("weights", [n.totals.weight_bytes for n in networks]),
+        ("MACs", [n.totals.macs for n in networks]),
+        ("weights", [n.totals.weight_bytes for n in networks]),
         ("planned arena", [n.arena.bytes for n in networks]),
-    ):  # fmt: skip
+    ):
         shown, ratios = by_name[name][: len(letters)], by_name[name][len(letters) :]
         assert ratios == tuple(value / values[0] for value in values[1:])
         assert all(

@@ -111,10 +111,16 @@ def _strided(channels, height, width):
 # for channels C and an image of C × H × W.
 OPERATIONS = {
     "conv": (lambda c: nn.Conv2d(c, 7, 3, 2, 1, bias=False), None, _strided),
-    "depthwise": (lambda c: nn.Conv2d(c, c, 5, 1, 2, groups=c, bias=False), None, lambda c, h, w: c * 25 * h * w),
+    "depthwise": (
+        lambda c: nn.Conv2d(c, c, 5, 1, 2, groups=c, bias=False),
+        None,
+        lambda c, h, w: c * 25 * h * w,
+    ),
     "pointwise": (lambda c: nn.Conv2d(c, 7, 1, bias=False), None, lambda c, h, w: 7 * c * h * w),
     "conv_bias": (
-        lambda c: nn.Conv2d(c, 7, 1), lambda c: nn.Conv2d(c, 7, 1, bias=False), lambda c, h, w: 7 * h * w,
+        lambda c: nn.Conv2d(c, 7, 1),
+        lambda c: nn.Conv2d(c, 7, 1, bias=False),
+        lambda c, h, w: 7 * h * w,
     ),
     "batch_norm": (nn.BatchNorm2d, nn.Identity, _elements),
     "relu": (lambda c: nn.ReLU(), nn.Identity, _elements),
@@ -127,7 +133,7 @@ OPERATIONS = {
     "hardsigmoid_relu6": (lambda c: HardSigmoid(), nn.Identity, _elements),
     "sigmoid": (lambda c: nn.Sigmoid(), nn.Identity, _elements),
     "mul": (_Multiply, nn.Identity, _elements),
-}  # fmt: skip
+}
 IMAGES = [(3, 6, 5), (8, 4, 4), (5, 1, 9)]
 
 

@@ -25,10 +25,17 @@ CLASSES = {
     "average pool": (9, 5_016, 0),
 }
 _NAMES = {
-    "conv": "standard conv", "depthwise": "depthwise conv", "linear": "linear", "batch_norm": "batch norm",
-    "relu": "ReLU", "hardswish": "h-swish", "hardsigmoid": "h-sigmoid", "mul": "SE multiply",
-    "add": "residual add", "avg_pool": "average pool",
-}  # fmt: skip
+    "conv": "standard conv",
+    "depthwise": "depthwise conv",
+    "linear": "linear",
+    "batch_norm": "batch norm",
+    "relu": "ReLU",
+    "hardswish": "h-swish",
+    "hardsigmoid": "h-sigmoid",
+    "mul": "SE multiply",
+    "add": "residual add",
+    "avg_pool": "average pool",
+}
 
 
 def _class(layer):
@@ -68,12 +75,17 @@ def test_totals(name, totals):
 def test_flops_of_large_from_the_classes():
     m = 216_589_760
     others = (
-        5_080 + 2_280  # biases
+        5_080
+        + 2_280  # biases
         + 4_399_808  # the shift that folding leaves of batch norm
-        + 2_315_392 + 5 * 1_511_264 + 4 * 4_056  # ReLU, h-swish, h-sigmoid
-        + 597_408 + 423_360  # multiply, add
-        + 644_448 + 5_016  # pooling: inputs and outputs
-    )  # fmt: skip
+        + 2_315_392
+        + 5 * 1_511_264
+        + 4 * 4_056  # ReLU, h-swish, h-sigmoid
+        + 597_408
+        + 423_360  # multiply, add
+        + 644_448
+        + 5_016  # pooling: inputs and outputs
+    )
     assert total(count(expand(read_table("large")))).flops == 2 * m + others
     assert (
         total(count(expand(read_table("large")), batch_norm="separate")).flops == 2 * m + others + 4_399_808

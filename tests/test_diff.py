@@ -106,10 +106,13 @@ def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
 @pytest.mark.parametrize(
     ("new", "reason"),
     [
-        (made(host=replace(HOST, cpu="Another")), "measured on different machines: processor Made CPU and Another"),
+        (
+            made(host=replace(HOST, cpu="Another")),
+            "measured on different machines: processor Made CPU and Another",
+        ),
         (made(how={"status": "mismatch", "reason": "off"}), "the new one is a mismatch: off"),
     ],
-)  # fmt: skip
+)
 def test_what_was_measured_differently_is_not_compared(new, reason):
     found = diff(_found(OLD), _found(new)).times
     assert {(t.change.verdict, t.change.reason) for t in found} == {("not comparable", reason)}
@@ -120,16 +123,26 @@ def test_what_was_measured_differently_is_not_compared(new, reason):
 @pytest.mark.parametrize(
     ("how", "notes", "targets"),
     [
-        ({"dtype": "int8"}, ["Times for fp32 in the old run are compared with times for int8 in the new run."],
-         ("cpu", "fp32, batch 1, 1 thread → int8, batch 1, 1 thread")),
-        ({"threads": 4}, ["Times for 1 thread in the old run are compared with times for 4 threads in the new run."],
-         ("cpu", "fp32, batch 1, 1 thread → fp32, batch 1, 4 threads")),
-        ({"dtype": "int8", "batch": 4},
-         ["Times for fp32 in the old run are compared with times for int8 in the new run.",
-          "Times for batch 1 in the old run are compared with times for batch 4 in the new run, per image."],
-         ("cpu", "fp32, batch 1, 1 thread → int8, batch 4, 1 thread")),
+        (
+            {"dtype": "int8"},
+            ["Times for fp32 in the old run are compared with times for int8 in the new run."],
+            ("cpu", "fp32, batch 1, 1 thread → int8, batch 1, 1 thread"),
+        ),
+        (
+            {"threads": 4},
+            ["Times for 1 thread in the old run are compared with times for 4 threads in the new run."],
+            ("cpu", "fp32, batch 1, 1 thread → fp32, batch 1, 4 threads"),
+        ),
+        (
+            {"dtype": "int8", "batch": 4},
+            [
+                "Times for fp32 in the old run are compared with times for int8 in the new run.",
+                "Times for batch 1 in the old run are compared with times for batch 4 in the new run, per image.",
+            ],
+            ("cpu", "fp32, batch 1, 1 thread → int8, batch 4, 1 thread"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(how, notes, targets):
     found = diff(_found(OLD), _found(made(seed=1, how=how, slower={NET: 4.0})))
     batch = how.get("batch", 1)
@@ -208,9 +221,20 @@ def test_blocks_behind_one_that_was_put_in_keep_their_counterparts():
     new = made("small", subject=Subject(more, OLD.subject.input))
     found = {t.part: t for t in diff(_found(OLD), _found(new)).times if t.new.target.backend == "cpu"}
     assert {part: t.counterpart for part, t in found.items()} == {
-        "stem": "stem", "1": "1", "2": "2", "3": "3", "5": "4", "6": "5", "8": "7", "9": "8", "10": "9", "11": "10",
-        "head": "head", "classifier": "classifier", NET: NET,
-    }  # fmt: skip
+        "stem": "stem",
+        "1": "1",
+        "2": "2",
+        "3": "3",
+        "5": "4",
+        "6": "5",
+        "8": "7",
+        "9": "8",
+        "10": "9",
+        "11": "10",
+        "head": "head",
+        "classifier": "classifier",
+        NET: NET,
+    }
     (sheet,) = [sheet for sheet in diff_sheets(diff(_found(OLD), _found(new))) if sheet.title == "Latency"]
     assert "4 → 5" in {row[0] for row in sheet.rows}
 
@@ -219,8 +243,10 @@ def test_what_only_one_run_has_is_told():
     other = made(backends=("litert",))
     found = diff(_found(OLD), _found(other)).times  # which of the two litert stands for, nobody can tell
     assert {((t.new or t.old).target.backend, t.change.reason) for t in found} == {
-        ("cpu", "not in the new run"), ("onnxruntime", "not in the new run"), ("litert", "not in the old run"),
-    }  # fmt: skip
+        ("cpu", "not in the new run"),
+        ("onnxruntime", "not in the new run"),
+        ("litert", "not in the old run"),
+    }
 
 
 def test_another_input_other_versions_and_variants_are_noted():
@@ -287,14 +313,17 @@ def test_a_table_beside_a_run_has_its_input(files, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["old.json", "new.json", "--width", "0.5"], "old.json and new.json: options of the network cannot change a saved run"),
+        (
+            ["old.json", "new.json", "--width", "0.5"],
+            "old.json and new.json: options of the network cannot change a saved run",
+        ),
         (["old.json", "nope.json"], "nope.json: no such file"),
         (["large"], "missing argument"),
         (["large", "small", "large"], "unexpected extra argument"),
         (["large", "small", "--format", "junit"], "expected table, json, csv, md"),
         (["large", "small", "--input", "0"], "is not an image size"),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_is_refused_in_one_sentence(arguments, says, files, capsys):
     assert run(["diff", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -306,18 +335,9 @@ HOSTILE = {
     "an older schema": ({"schema": 0}, "has the schema 0; this version reads 2"),
     "no schema": ({"schema": None}, "has the schema null"),
     "no host": ({"hosts": None}, "is damaged"),
-    "a part that is not there": (
-        {"timings": [as_saved(part="<script>")]},
-        "which is not in its network",
-    ),
-    "a huge time": (
-        {"timings": [as_saved(convert_s=1e308)]},
-        "is damaged",
-    ),
-    "a text for a time": (
-        {"timings": [as_saved(convert_s="1")]},
-        "is damaged",
-    ),
+    "a part that is not there": ({"timings": [as_saved(part="<script>")]}, "which is not in its network"),
+    "a huge time": ({"timings": [as_saved(convert_s=1e308)]}, "is damaged"),
+    "a text for a time": ({"timings": [as_saved(convert_s="1")]}, "is damaged"),
     "a negative batch": ({"timings": [as_saved(target={"backend": "cpu", "batch": -1})]}, "batch"),
     "a huge batch": ({"timings": [as_saved(target={"backend": "cpu", "batch": 10**30})]}, "run.json"),
     "no threads": ({"timings": [as_saved(target={"backend": "cpu", "threads": 0})]}, "threads"),

@@ -29,15 +29,20 @@ def _json(found):
 
 def test_the_cost_document_has_the_promised_fields():
     found = _json(document.cost_document(LARGE, count(LARGE.graph)))
-    assert list(found) == [
-        "schema", "table", "input", "dtype", "batch_norm", "totals", "blocks", "layers"
-    ]  # fmt: skip
+    assert list(found) == ["schema", "table", "input", "dtype", "batch_norm", "totals", "blocks", "layers"]
     assert found["schema"] == 2
     assert found["input"] == [224, 224]
     assert found["table"]["name"] == "MobileNetV3-Large"
     assert found["table"]["rows"][3] == {
-        "expand": 72, "out": 40, "kernel": 5, "stride": 2, "se": True, "activation": "RE", "dilation": 1, "identity": True
-    }  # fmt: skip
+        "expand": 72,
+        "out": 40,
+        "kernel": 5,
+        "stride": 2,
+        "se": True,
+        "activation": "RE",
+        "dilation": 1,
+        "identity": True,
+    }
     assert (found["totals"]["macs"], found["totals"]["params"]) == (216_589_760, 5_483_032)
     assert [block["block"] for block in found["blocks"]] == [
         "stem",
@@ -46,10 +51,17 @@ def test_the_cost_document_has_the_promised_fields():
         "classifier",
     ]
     first = found["layers"][0]
-    assert {key: first[key] for key in ("name", "block", "op", "in_shape", "out_shape", "macs", "params")} == {
-        "name": "features.0.0", "block": "stem", "op": "conv", "in_shape": [3, 224, 224],
-        "out_shape": [16, 112, 112], "macs": 16 * 112 * 112 * 27, "params": 16 * 27,
-    }  # fmt: skip
+    assert {
+        key: first[key] for key in ("name", "block", "op", "in_shape", "out_shape", "macs", "params")
+    } == {
+        "name": "features.0.0",
+        "block": "stem",
+        "op": "conv",
+        "in_shape": [3, 224, 224],
+        "out_shape": [16, 112, 112],
+        "macs": 16 * 112 * 112 * 27,
+        "params": 16 * 27,
+    }
 
 
 def test_documents_say_at_what_type_their_bytes_are_counted():

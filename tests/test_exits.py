@@ -31,16 +31,24 @@ ABSENT = "PyTorch found no Metal device"
         (["report", "small", "--on", "mps", "-o", "run.html"], f"mps: {ABSENT}"),
         (["compare", "large", "small", "--latency", "--on", "mps"], f"mps: {ABSENT}"),
         (["claims", "K2", "--measure", "--on", "mps"], f"mps: {ABSENT}"),
-        (["latency", "small", "--on", "mnn,cpu", "--dtype", "int8"],
-         "mnn: it supports fp32, not int8; cpu: it supports fp32, fp16, bf16, not int8"),
+        (
+            ["latency", "small", "--on", "mnn,cpu", "--dtype", "int8"],
+            "mnn: it supports fp32, not int8; cpu: it supports fp32, fp16, bf16, not int8",
+        ),
         (["latency", "small", "--on", "onnxruntime", "--dtype", "fp16"], "it supports fp32, int8, not fp16"),
-        (["latency", "small", "--on", "ncnn", "--batch", "2,4"], "it supports batch 1, not 2; ncnn: it supports batch 1, not 4"),
-        (["latency", "small", "--on", "mnn,null,mps", "--dtype", "int8"], "mnn, null: it supports fp32, not int8; mps: "),
+        (
+            ["latency", "small", "--on", "ncnn", "--batch", "2,4"],
+            "it supports batch 1, not 2; ncnn: it supports batch 1, not 4",
+        ),
+        (
+            ["latency", "small", "--on", "mnn,null,mps", "--dtype", "int8"],
+            "mnn, null: it supports fp32, not int8; mps: ",
+        ),
         (["memory", "small", "--on", "cpu,null"], "cpu, null: the runtime's memory plan cannot be read"),
         (["memory", "small", "--on", "executorch", "--dtype", "int8"], "its plan cannot be read at int8"),
         (["claims", "K4", "--measure", "--on", "mps,cpu-compile", "--threads", "1"], ABSENT),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_run_here_is_refused_before_anything_is_done(
     arguments, says, capsys, tmp_path, monkeypatch
 ):
@@ -99,10 +107,11 @@ def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(command, capsy
     monkeypatch.setenv("NULL_FAULT", "raise")  # in part 1
     path = tmp_path / "run.json"
     how = {
-        "latency": ["--format", "json", "-o", str(path)], "profile": ["-o", str(path)],
+        "latency": ["--format", "json", "-o", str(path)],
+        "profile": ["-o", str(path)],
         "report": ["--format", "json", "-o", str(path)],
         "compare": ["small", "--latency", "--format", "json", "-o", str(path)],
-    }[command]  # fmt: skip
+    }[command]
     rows = ["--input", "32", "--rows", "1", "--on", "null,mps", "--time-budget", "0.2"]
     assert run([command, "small", *how, *rows]) == 1
     assert {t["status"] for t in json.loads(path.read_text())["timings"]} == {"crashed", "not available"}
@@ -111,8 +120,26 @@ def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(command, capsy
     assert "told to fail" in capsys.readouterr().out
     if command == "profile":
         monkeypatch.delenv("NULL_FAULT")
-        assert run(["profile", "small", "--input", "32", "--rows", "2", "--on", "null,mps", "--time-budget", "0.2",
-                    "--resume", "-o", str(path)]) == 0  # fmt: skip
+        assert (
+            run(
+                [
+                    "profile",
+                    "small",
+                    "--input",
+                    "32",
+                    "--rows",
+                    "2",
+                    "--on",
+                    "null,mps",
+                    "--time-budget",
+                    "0.2",
+                    "--resume",
+                    "-o",
+                    str(path),
+                ]
+            )
+            == 0
+        )
 
 
 def test_what_failed_is_told_by_the_times_that_were_tried():
@@ -137,8 +164,7 @@ def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(capsys, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("at", "says"),
-    [("convert", "the conversion failed: no"), ("run", "the converted file does not run: no")],
+    ("at", "says"), [("convert", "the conversion failed: no"), ("run", "the converted file does not run: no")]
 )
 def test_an_export_that_fails_exits_with_1_and_writes_nothing(at, says, capsys, tmp_path, monkeypatch):
     class Refusing:

@@ -36,9 +36,15 @@ PIPED = {
 }
 ON_SCREEN = {
     f"{name}-{columns}.screen": (command, columns)
-    for name, command in {"flops": "flops", "memory": "memory", "compare": "compare --standard-conv", "table": "table", "diff": "diff large small"}.items()
+    for name, command in {
+        "flops": "flops",
+        "memory": "memory",
+        "compare": "compare --standard-conv",
+        "table": "table",
+        "diff": "diff large small",
+    }.items()
     for columns in (60, 80)
-}  # fmt: skip
+}
 SUMS = {"macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes"}
 
 

@@ -107,11 +107,25 @@ rows = [
 ]
 """
     assert read_table(_write(tmp_path, "net.TOML", text)) == Table(
-        name="all", stem=8, head=40, last=24, classes=3, dropout=0, stem_activation="R6", head_activation="SW",
-        conv="dense-depthwise", norm_between=False, se_ratio=16, se_form="linear", se_activation="relu6",
-        se_gate="sigmoid", divisor=4, bn_eps=1e-5, bn_momentum=0.1,
+        name="all",
+        stem=8,
+        head=40,
+        last=24,
+        classes=3,
+        dropout=0,
+        stem_activation="R6",
+        head_activation="SW",
+        conv="dense-depthwise",
+        norm_between=False,
+        se_ratio=16,
+        se_form="linear",
+        se_activation="relu6",
+        se_gate="sigmoid",
+        divisor=4,
+        bn_eps=1e-5,
+        bn_momentum=0.1,
         rows=(Row(16, 8, 3, 1, True, "HS-CLAMP", 2), Row(16, 8, 5, 1, False, "R6", 1, False)),
-    )  # fmt: skip
+    )
 
 
 @given(tables)
@@ -129,51 +143,135 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.toml", 'rows = [[0, 16, 3, 1, false, "RE"]]', "row 1, column expand: 0 is not allowed; expected an integer from 1 to 65,536"),
-        ("a.toml", 'rows = [[16, 16, 3, 1, false, "RE"], [16, -8, 3, 1, false, "RE"]]', "row 2, column out: -8 is not allowed; expected an integer from 1 to 65,536"),
-        ("a.toml", 'rows = [[16, 16, 4, 1, false, "RE"]]', "row 1, column kernel: 4 is not allowed; expected an odd integer from 1 to 63"),
-        ("a.toml", 'rows = [[16, 16, 3, 3, false, "RE"]]', "row 1, column stride: 3 is not allowed; expected 1 or 2"),
-        ("a.toml", 'rows = [[70000, 16, 3, 1, false, "RE"]]', "row 1, column expand: 70000 is not allowed; expected an integer from 1 to 65,536"),
-        ("a.toml", 'rows = [[16, 16, 3, 1, false, "GELU"]]', "row 1, column activation: 'GELU' is not allowed; expected RE (relu)"),
-        ("a.toml", 'rows = [["x", 16, 3, 1, false, "RE"]]', "row 1, column expand: 'x' is not allowed; expected an integer"),
-        ("a.toml", 'rows = [[nan, 16, 3, 1, false, "RE"]]', "row 1, column expand: nan is not allowed; expected an integer"),
-        ("a.toml", "rows = [[16, 16, 3, 1, false]]", "row 1: has 5 values; expected [expand, out, kernel, stride, se, activation]"),
+        (
+            "a.toml",
+            'rows = [[0, 16, 3, 1, false, "RE"]]',
+            "row 1, column expand: 0 is not allowed; expected an integer from 1 to 65,536",
+        ),
+        (
+            "a.toml",
+            'rows = [[16, 16, 3, 1, false, "RE"], [16, -8, 3, 1, false, "RE"]]',
+            "row 2, column out: -8 is not allowed; expected an integer from 1 to 65,536",
+        ),
+        (
+            "a.toml",
+            'rows = [[16, 16, 4, 1, false, "RE"]]',
+            "row 1, column kernel: 4 is not allowed; expected an odd integer from 1 to 63",
+        ),
+        (
+            "a.toml",
+            'rows = [[16, 16, 3, 3, false, "RE"]]',
+            "row 1, column stride: 3 is not allowed; expected 1 or 2",
+        ),
+        (
+            "a.toml",
+            'rows = [[70000, 16, 3, 1, false, "RE"]]',
+            "row 1, column expand: 70000 is not allowed; expected an integer from 1 to 65,536",
+        ),
+        (
+            "a.toml",
+            'rows = [[16, 16, 3, 1, false, "GELU"]]',
+            "row 1, column activation: 'GELU' is not allowed; expected RE (relu)",
+        ),
+        (
+            "a.toml",
+            'rows = [["x", 16, 3, 1, false, "RE"]]',
+            "row 1, column expand: 'x' is not allowed; expected an integer",
+        ),
+        (
+            "a.toml",
+            'rows = [[nan, 16, 3, 1, false, "RE"]]',
+            "row 1, column expand: nan is not allowed; expected an integer",
+        ),
+        (
+            "a.toml",
+            "rows = [[16, 16, 3, 1, false]]",
+            "row 1: has 5 values; expected [expand, out, kernel, stride, se, activation]",
+        ),
         ("a.toml", "rows = [7]", "row 1: 7 is not a row; expected a list of values"),
         ("a.toml", "rows = []", "key rows: 0 rows are not allowed; expected 1 to 1,000"),
         ("a.toml", 'name = "x"', "the key rows is missing; expected a list of rows"),
         ("a.toml", "rows = 3", "the key rows is 3; expected a list of rows"),
         ("a.toml", TOML + "steem = 16", "the key 'steem' is unknown; did you mean stem?"),
         ("a.toml", TOML + "zzz = 16", "the key 'zzz' is unknown; expected name, stem"),
-        ("a.toml", TOML + "classes = 0", "key classes: 0 is not allowed; expected an integer from 1 to 65,536"),
-        ("a.toml", TOML + "head_activation = 'GELU'", "key head_activation: 'GELU' is not allowed; expected RE (relu)"),
+        (
+            "a.toml",
+            TOML + "classes = 0",
+            "key classes: 0 is not allowed; expected an integer from 1 to 65,536",
+        ),
+        (
+            "a.toml",
+            TOML + "head_activation = 'GELU'",
+            "key head_activation: 'GELU' is not allowed; expected RE (relu)",
+        ),
         ("a.toml", "rows = [", "is not valid TOML"),
-        ("a.toml", 'rows = [{expand=16, out=16, kernel=3, stride=1, se=false, activation="RE", kernl=3}]', "row 1: the column 'kernl' is unknown; did you mean kernel?"),
-        ("a.toml", 'rows = [{expand=16, out=16, kernel=3, stride=1, se=false}]', "row 1: the column activation is missing"),
+        (
+            "a.toml",
+            'rows = [{expand=16, out=16, kernel=3, stride=1, se=false, activation="RE", kernl=3}]',
+            "row 1: the column 'kernl' is unknown; did you mean kernel?",
+        ),
+        (
+            "a.toml",
+            "rows = [{expand=16, out=16, kernel=3, stride=1, se=false}]",
+            "row 1: the column activation is missing",
+        ),
         ("a.toml", b"rows = \xff\xfe", "line 1: the bytes are not UTF-8"),
         ("a.toml", b"# fine\nname = '\xe9'", "line 2: the bytes are not UTF-8"),
         ("a.csv", "", "is empty; expected the header expand,out"),
         ("a.csv", HEADER, "key rows: 0 rows are not allowed"),
         ("a.csv", "expand,out,kernel,stride,SE\n1,1,3,1,no\n", "header: the column activation is missing"),
-        ("a.csv", "expand,out,kernel,stride,SE,activaton\n1,1,3,1,no,RE\n", "header: the column 'activaton' is unknown; did you mean activation?"),
+        (
+            "a.csv",
+            "expand,out,kernel,stride,SE,activaton\n1,1,3,1,no,RE\n",
+            "header: the column 'activaton' is unknown; did you mean activation?",
+        ),
         ("a.csv", "expand,out,out,kernel,stride,SE,activation\n", "header: the column out is there twice"),
-        ("a.csv", HEADER + "16,16,3,1,no,RE\n16,16,3,1,no\n", "row 2: has 5 cells; expected 6, as in the header"),
-        ("a.csv", HEADER + "16,16,3,1,no,RE\nsix,16,3,1,no,RE\n", "row 2, column expand: 'six' is not allowed; expected an integer"),
+        (
+            "a.csv",
+            HEADER + "16,16,3,1,no,RE\n16,16,3,1,no\n",
+            "row 2: has 5 cells; expected 6, as in the header",
+        ),
+        (
+            "a.csv",
+            HEADER + "16,16,3,1,no,RE\nsix,16,3,1,no,RE\n",
+            "row 2, column expand: 'six' is not allowed; expected an integer",
+        ),
         ("a.csv", HEADER + "16.5,16,3,1,no,RE\n", "row 1, column expand: '16.5' is not allowed"),
         ("a.csv", HEADER + ",16,3,1,no,RE\n", "row 1, column expand: '' is not allowed"),
-        ("a.csv", HEADER + "16,16,3,1,maybe,RE\n", "row 1, column SE: 'maybe' is not allowed; expected true or false"),
+        (
+            "a.csv",
+            HEADER + "16,16,3,1,maybe,RE\n",
+            "row 1, column SE: 'maybe' is not allowed; expected true or false",
+        ),
         ("a.csv", HEADER + '16,16,3,1,no,"RE\n', "is not valid CSV: unexpected end of data"),
-        ("a.csv", HEADER + "16,16,3,1,no,RE,\n16,16,3,1,no,RE,HS\n", "row 1: has 7 cells; expected 6, as in the header"),
-        ("a.csv", HEADER + "?,16,3,1,no,RE\n" * 1001, "key rows: 1,001 rows are not allowed; expected 1 to 1,000"),
+        (
+            "a.csv",
+            HEADER + "16,16,3,1,no,RE,\n16,16,3,1,no,RE,HS\n",
+            "row 1: has 7 cells; expected 6, as in the header",
+        ),
+        (
+            "a.csv",
+            HEADER + "?,16,3,1,no,RE\n" * 1001,
+            "key rows: 1,001 rows are not allowed; expected 1 to 1,000",
+        ),
         ("a.csv", "# stem = x\n" + HEADER + "16,16,3,1,no,RE\n", "is not valid TOML"),
         ("a.json", "[1, 2]", "holds no table; expected an object with the key rows"),
         ("a.json", '{"rows": [[16, 16, 3, 1, false, "RE"]', "is not valid JSON"),
-        ("a.json", '{"rows": [{"expand": 16, "Expand": 17, "out": 16, "kernel": 3, "stride": 1, "SE": false, "activation": "RE"}]}', "row 1: the column expand is there twice"),
-        ("a.json", '{"table": {"rows": [[16, 16, 3, 1, null, "RE"]]}}', "row 1, column SE: None is not allowed"),
+        (
+            "a.json",
+            '{"rows": [{"expand": 16, "Expand": 17, "out": 16, "kernel": 3, "stride": 1, "SE": false, "activation": "RE"}]}',
+            "row 1: the column expand is there twice",
+        ),
+        (
+            "a.json",
+            '{"table": {"rows": [[16, 16, 3, 1, null, "RE"]]}}',
+            "row 1, column SE: None is not allowed",
+        ),
         ("a.json", "[" * 100_000 + "]" * 100_000, "is nested too deeply"),
         ("a.yaml", "rows:", "is not a file of a known type; expected .toml, .csv, .json or .html"),
         ("a.toml", b"#" * 10_000_001, "is too large; expected at most 262,144 bytes"),
     ],
-)  # fmt: skip
+)
 def test_what_makes_no_network_is_refused_in_one_sentence(tmp_path, name, content, sentence):
     path = _write(tmp_path, name, content)
     with pytest.raises(InputError) as refused:
@@ -283,7 +381,18 @@ def test_what_is_no_file_name(source):
         read_table(source)
 
 
-@pytest.mark.parametrize(("name", "code"), [("relu", "RE"), ("RE", "RE"), ("hswish", "HS"), ("hard_swish", "HS"), ("Hard-Swish", "HS"),
-                                           ("silu", "SW"), ("hs-relu6", "HS-RELU6"), (" relu6 ", "R6")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("relu", "RE"),
+        ("RE", "RE"),
+        ("hswish", "HS"),
+        ("hard_swish", "HS"),
+        ("Hard-Swish", "HS"),
+        ("silu", "SW"),
+        ("hs-relu6", "HS-RELU6"),
+        (" relu6 ", "R6"),
+    ],
+)
 def test_activations_by_code_and_by_name(name, code):
     assert activation_code(name) == code

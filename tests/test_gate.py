@@ -85,15 +85,9 @@ def test_budgets_are_read_as_a_person_writes_them():
         ("latency.cpu = 8", "expected a time with a unit"),
         ('latency.cpu = "-5%"', "expected +0% or more for a latency"),
         ('macs = "+5"', "expected a change with a sign"),
-        (
-            'macs = { limit = "1M", lvl = "warn" }',
-            "the key 'lvl' is unknown; did you mean level?",
-        ),
+        ('macs = { limit = "1M", lvl = "warn" }', "the key 'lvl' is unknown; did you mean level?"),
         ('macs = { level = "warn" }', "the key limit is missing"),
-        (
-            'macs = { limit = "1M", level = "fatal" }',
-            "level: 'fatal' is not allowed; expected error, warn",
-        ),
+        ('macs = { limit = "1M", level = "fatal" }', "level: 'fatal' is not allowed; expected error, warn"),
         ('macs = { limit = "1M", level = ["warn"] }', "level: ['warn'] is not allowed"),
         (
             'macs = { limit = "1M", dtype = "fp8" }',
@@ -138,8 +132,10 @@ def test_a_budget_on_paper_is_kept_to_the_last_unit():
     assert (kept.status, kept.margin, kept.breach, kept.contributors) == ("within", 0, None, ())
     assert (broken.status, broken.margin, broken.breach) == ("exceeded", -1, "error")
     assert [(s.block, s.value) for s in broken.contributors] == [
-        ("12", 30_914_688), ("13", 21_069_216), ("2", 19_468_288),
-    ]  # fmt: skip
+        ("12", 30_914_688),
+        ("13", 21_069_216),
+        ("2", 19_468_288),
+    ]
     assert broken.contributors[0].share == 30_914_688 / 216_589_760
 
 
@@ -286,9 +282,15 @@ def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, s
         (_at(2, 4), "error", "not measured", "error", "was not measured at fp32, batch 1, 1 thread"),
         (_at(2, 4), "warn", "not measured", "error", "was not measured at fp32, batch 1, 1 thread"),
         (made(backends=("litert",)), "warn", "not measured", "error", "old.json was not measured on cpu"),
-        (made(how={"status": "mismatch", "reason": "off"}), "error", "not measured", "error", "it is a mismatch: off"),
+        (
+            made(how={"status": "mismatch", "reason": "off"}),
+            "error",
+            "not measured",
+            "error",
+            "it is a mismatch: off",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_compared_is_no_pass(old, level, status, breach, says):
     (found,) = _judged(
         f'latency.cpu = {{ limit = "+5%", level = "{level}" }}', _found(RUN), _found(old, "old.json")
@@ -324,8 +326,9 @@ def test_a_whole_network_without_a_right_time_is_an_error(fields, says):
 def test_a_run_of_two_types_is_judged_in_both_or_in_the_one_asked_for():
     both = replace(RUN, timings=RUN.timings + made(how={"dtype": "int8"}).timings)
     assert [j.measured_as for j in _judged('latency.cpu = "1s"', _found(both))] == [
-        "fp32, batch 1, 1 thread", "int8, batch 1, 1 thread",
-    ]  # fmt: skip
+        "fp32, batch 1, 1 thread",
+        "int8, batch 1, 1 thread",
+    ]
     (int8,) = _judged('latency.cpu = { limit = "1s", dtype = "int8" }', _found(both))
     assert int8.measured_as == "int8, batch 1, 1 thread"
     (none,) = _judged('latency.cpu = { limit = "1s", dtype = "bf16" }', _found(both))

@@ -79,8 +79,10 @@ def test_a_linear_layer_counts_every_token():
     assert cost.flops == 2 * 116_195_328 + 197 * 768
     assert cost.params == 768 * 768 + 768
     assert (cost.weight_bytes, cost.read_bytes, cost.write_bytes) == (
-        4 * 590_592, 4 * (151_296 + 590_592), 4 * 151_296,
-    )  # fmt: skip
+        4 * 590_592,
+        4 * (151_296 + 590_592),
+        4 * 151_296,
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,14 +104,21 @@ def test_convolutions_of_any_dimension_are_what_flop_counter_mode_counts(module,
     size = tuple(module.weight.shape)
     transposed = isinstance(module, nn.ConvTranspose2d)
     layer = _layer(
-        "c", "conv", "x", out, contraction=0 if transposed else torch.Size(size[1:]).numel(),
+        "c",
+        "conv",
+        "x",
+        out,
+        contraction=0 if transposed else torch.Size(size[1:]).numel(),
         known_macs=torch.Size(shape).numel() * torch.Size(size[1:]).numel() if transposed else None,
         weights=tuple(Tensor(name, tuple(p.shape)) for name, p in module.named_parameters()),
         geometry=Geometry(
-            module.kernel_size, module.stride, tuple((p, p) for p in module.padding), module.dilation,
+            module.kernel_size,
+            module.stride,
+            tuple((p, p) for p in module.padding),
+            module.dilation,
             module.groups,
         ),
-    )  # fmt: skip
+    )
     (cost,) = count(_graph([layer], {"x": shape}))
     assert 2 * cost.macs == counter.get_total_flops()
     assert cost.params == sum(p.numel() for p in module.parameters())
@@ -117,9 +126,16 @@ def test_convolutions_of_any_dimension_are_what_flop_counter_mode_counts(module,
 
 @pytest.mark.parametrize(
     ("channels", "groups", "kernel", "name"),
-    [(16, 16, (3, 3), "depthwise"), (16, 16, (1, 1), "depthwise"), (16, 1, (1, 1), "pointwise"),
-     (16, 1, (1, 3), "conv"), (16, 4, (1, 1), "conv"), (1, 1, (3, 3), "conv"), (1, 1, (1, 1), "pointwise")],
-)  # fmt: skip
+    [
+        (16, 16, (3, 3), "depthwise"),
+        (16, 16, (1, 1), "depthwise"),
+        (16, 1, (1, 1), "pointwise"),
+        (16, 1, (1, 3), "conv"),
+        (16, 4, (1, 1), "conv"),
+        (1, 1, (3, 3), "conv"),
+        (1, 1, (1, 1), "pointwise"),
+    ],
+)
 def test_what_a_convolution_is_called_follows_from_its_geometry(channels, groups, kernel, name):
     assert convolution(channels, groups, kernel) == name
 
@@ -210,8 +226,9 @@ def test_weights_that_two_layers_share_are_counted_once():
 def test_a_shared_kernel_with_a_bias_of_its_own_stores_the_bias(dtype, stored):
     """A tied output layer: 8 × 5 weights are the first layer's, its 8 biases its own."""
     first = _linear("up", "x", (3,), 5, 8)
-    tied = replace(first, name="to", path="to", storage="to",
-                   weights=(first.weights[0], Tensor("to.bias", (8,))))  # fmt: skip
+    tied = replace(
+        first, name="to", path="to", storage="to", weights=(first.weights[0], Tensor("to.bias", (8,)))
+    )
     costs = count(_graph([first, tied], {"x": (3, 5)}), dtype)
     assert [cost.params for cost in costs] == [48, 8]
     assert [cost.weight_bytes for cost in costs] == stored
@@ -252,10 +269,14 @@ def test_a_priced_mlp_by_hand():
 
 def _conv(name, source, channels=4, side=8):
     return _layer(
-        name, "conv", source, (channels, side, side), contraction=channels * 9,
+        name,
+        "conv",
+        source,
+        (channels, side, side),
+        contraction=channels * 9,
         weights=(Tensor(f"{name}.weight", (channels, channels, 3, 3)),),
         geometry=Geometry((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
-    )  # fmt: skip
+    )
 
 
 def _norm(name, source, channels=4, side=8):
@@ -291,7 +312,7 @@ IMAGE = {"x": (4, 8, 8)}
         # A second norm finds no convolution before it.
         ([_conv("c", "x"), _norm("n", "c"), _norm("m", "n")], ["m"], {"n": "c"}),
     ],
-)  # fmt: skip
+)
 def test_what_folds_into_what(layers, outputs, wanted):
     assert _graph(layers, IMAGE, outputs).fused == wanted
 
@@ -382,9 +403,11 @@ def test_eager_ends_a_call_when_another_begins():
 def test_a_chain_in_place_is_one_storage():
     """r writes into h, which wrote into c."""
     layers = [
-        _conv("c", "x"), _layer("h", "hardswish", "c", (4, 8, 8), storage="c"),
-        _layer("r", "relu", "h", (4, 8, 8), storage="h"), _layer("s", "add", "r x", (4, 8, 8)),
-    ]  # fmt: skip
+        _conv("c", "x"),
+        _layer("h", "hardswish", "c", (4, 8, 8), storage="c"),
+        _layer("r", "relu", "h", (4, 8, 8), storage="h"),
+        _layer("s", "add", "r x", (4, 8, 8)),
+    ]
     assert peaks(_graph(layers, IMAGE)).eager.alive == (("x", 1024), ("c", 1024), ("s", 1024))
 
 
@@ -398,11 +421,13 @@ def test_a_view_that_is_not_known_has_no_buffer():
 
 def _renamed(layer, prefix):
     return replace(
-        layer, name=prefix + layer.name, path=prefix + layer.path,
+        layer,
+        name=prefix + layer.name,
+        path=prefix + layer.path,
         inputs=tuple(n if n == "x" else prefix + n for n in layer.inputs),
         storage=layer.storage if layer.storage == "x" else prefix + layer.storage,
         weights=tuple(Tensor(prefix + t.name, t.shape) for t in layer.weights),
-    )  # fmt: skip
+    )
 
 
 def _keys(layers, blocks=None, outputs=None):
@@ -423,10 +448,11 @@ def test_blocks_of_one_kind_in_a_row_have_one_key():
     layers, source = [], "x"
     for n in range(3):
         layers += [
-            _layer(f"r{n}", "relu", source, (4, 8, 8), storage=source), _conv(f"c{n}", f"r{n}"),
+            _layer(f"r{n}", "relu", source, (4, 8, 8), storage=source),
+            _conv(f"c{n}", f"r{n}"),
             _norm(f"n{n}", f"c{n}"),
             _layer(f"s{n}", "add", f"n{n} {source}", (4, 8, 8), storage=f"n{n}"),
-        ]  # fmt: skip
+        ]
         source = f"s{n}"
     assert len(set(_keys(layers, [4, 4, 4]))) == 1
 
@@ -441,15 +467,20 @@ def test_blocks_of_one_kind_in_a_row_have_one_key():
         RESIDUAL[:2],
         [replace(RESIDUAL[0], geometry=Geometry((3, 3), (1, 1), ((0, 2), (1, 1)), (1, 1))), *RESIDUAL[1:]],
     ],
-)  # fmt: skip
+)
 def test_another_structure_has_another_key(other):
     assert _keys(other) != _keys(RESIDUAL)
 
 
 def test_blocks_that_fuse_differently_have_other_keys():
     """The first convolution's output is read again, so its batch norm cannot be fused into it."""
-    layers = [_conv("c", "x"), _norm("n", "c"), _conv("d", "n"), _norm("m", "d"),
-              _layer("s", "add", "m c", (4, 8, 8))]  # fmt: skip
+    layers = [
+        _conv("c", "x"),
+        _norm("n", "c"),
+        _conv("d", "n"),
+        _norm("m", "d"),
+        _layer("s", "add", "m c", (4, 8, 8)),
+    ]
     first, second, _ = _keys(layers, [2, 2, 1])
     assert first != second
     # An activation at the head of a block is fused into the block before it, or runs by itself.
@@ -516,9 +547,11 @@ def test_a_block_in_a_few_words():
     assert block_summary(_mlp().blocks[0]) == "768→3072→768"
     assert block_summary(_graph([_layer("s", "add", "x x", (4, 8, 8))], IMAGE).blocks[0]) == "add"
     tall = replace(
-        _conv("c", "x"), out_shape=(4, 4, 8), weights=(Tensor("c.weight", (4, 4, 5, 3)),),
+        _conv("c", "x"),
+        out_shape=(4, 4, 8),
+        weights=(Tensor("c.weight", (4, 4, 5, 3)),),
         geometry=Geometry((5, 3), (2, 1), ((2, 2), (1, 1)), (1, 1)),
-    )  # fmt: skip
+    )
     assert block_summary(_graph([tall], IMAGE).blocks[0]) == "4→4, 5×3 /2×1"
     flat = [
         _conv("c", "x"),

@@ -29,10 +29,16 @@ GRAPH = SMALL.graph
 
 
 HOST = Host(
-    cpu="a machine", cores=2, memory_bytes=1, gpu="", os="", python="", versions={},
+    cpu="a machine",
+    cores=2,
+    memory_bytes=1,
+    gpu="",
+    os="",
+    python="",
+    versions={},
     runtimes={"a": Runtime("1", "cpu", "cpu"), "b": Runtime("1", "a chip", "")},
     peak_rates=(PeakRates("cpu", "fp32", 1, 10e9, 5e9),),
-)  # fmt: skip
+)
 
 
 def _run(*timings, variants=None):
@@ -318,9 +324,15 @@ def test_an_absent_backend_says_how_to_get_it(monkeypatch, capsys):
 
 def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
     row = {
-        "name": "x", "what": "y", "version": None, "chip": None, "dtypes": ("fp32", "int8"),
-        "usable": False, "reason": "z", "check": None,
-    }  # fmt: skip
+        "name": "x",
+        "what": "y",
+        "version": None,
+        "chip": None,
+        "dtypes": ("fp32", "int8"),
+        "usable": False,
+        "reason": "z",
+        "check": None,
+    }
     sheet = backends_sheet([row])
     assert "check" not in [column.key for column in sheet.columns]
     assert sheet.rows == (("x", "no", None, None, "fp32 int8", "y"),)

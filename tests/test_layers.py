@@ -24,9 +24,26 @@ def test_sizes_are_height_by_width(text, size):
 
 @pytest.mark.parametrize(
     "text",
-    ["0", "-5", "abc", str(10**20), "16385", "", "x", "224x", "x224", "1x2x3", "224.0", "²²⁴", "٢٢٤", "1e2", "+5",
-     "0x0", "1" * 5000],
-)  # fmt: skip
+    [
+        "0",
+        "-5",
+        "abc",
+        str(10**20),
+        "16385",
+        "",
+        "x",
+        "224x",
+        "x224",
+        "1x2x3",
+        "224.0",
+        "²²⁴",
+        "٢٢٤",
+        "1e2",
+        "+5",
+        "0x0",
+        "1" * 5000,
+    ],
+)
 def test_what_is_no_size(text):
     with pytest.raises(InputError, match="expected 224 or 192x256") as refused:
         image_size(text)

@@ -153,8 +153,9 @@ def test_a_worker_that_ends_too_often_takes_its_parts_with_it():
 
     found, links, _ = timed(script, parts=("1", "2", "3", "4"))
     assert [timing.reason for timing in found.values()] == [
-        *["its process ended with SIGSEGV"] * 3, "its worker has ended too often",
-    ]  # fmt: skip
+        *["its process ended with SIGSEGV"] * 3,
+        "its worker has ended too often",
+    ]
     assert len(links) == 3
 
 

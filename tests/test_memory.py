@@ -119,16 +119,27 @@ def _closed_form(table, size):
 
 multiples = st.integers(1, 12).map(lambda n: 4 * n)
 plain_rows = st.builds(
-    Row, expand=multiples, out=multiples, kernel=st.sampled_from([1, 3, 5]), stride=st.sampled_from([1, 2]),
-    se=st.booleans(), activation=st.sampled_from(["RE", "HS"]),
-)  # fmt: skip
+    Row,
+    expand=multiples,
+    out=multiples,
+    kernel=st.sampled_from([1, 3, 5]),
+    stride=st.sampled_from([1, 2]),
+    se=st.booleans(),
+    activation=st.sampled_from(["RE", "HS"]),
+)
 
 
 @given(
-    st.builds(Table, name=st.just("plain"), rows=st.lists(plain_rows, min_size=1, max_size=6).map(tuple),
-              stem=multiples, last=multiples, classes=multiples),
+    st.builds(
+        Table,
+        name=st.just("plain"),
+        rows=st.lists(plain_rows, min_size=1, max_size=6).map(tuple),
+        stem=multiples,
+        last=multiples,
+        classes=multiples,
+    ),
     sizes,
-)  # fmt: skip
+)
 @settings(max_examples=200)
 def test_eager_peak_is_the_closed_form(table, size):
     assert peaks(expand(table, size)).eager.bytes == _closed_form(table, size)
@@ -225,8 +236,15 @@ def test_mobilenet_v1():
     assert _published(planned.naive_bytes - tensors[0].bytes) == 19.24
 
 
-MOBILENET_V2 = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
-                (6, 320, 1, 1)]  # fmt: skip
+MOBILENET_V2 = [
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+]
 
 
 def _mobilenet_v2():

@@ -51,10 +51,12 @@ def test_one_seed_gives_torchvisions_weights(name):
         ({"reduced_tail": True}, {"reduced_tail": True}),
         ({"dilated": True}, {"dilated": True}),
         ({"classes": 10}, {"num_classes": 10}),
-        ({"width": 0.75, "width_rule": "torchvision", "reduced_tail": True, "dilated": True},
-         {"width_mult": 0.75, "reduced_tail": True, "dilated": True}),
+        (
+            {"width": 0.75, "width_rule": "torchvision", "reduced_tail": True, "dilated": True},
+            {"width_mult": 0.75, "reduced_tail": True, "dilated": True},
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_torchvision_checkpoint_loads_and_the_outputs_are_equal(name, changes, options):
     ours, theirs = build(vary(read_table(name), **changes)), _oracle(name, **options)
     for module in theirs.modules():  # batch norm that does something
@@ -108,9 +110,16 @@ def test_counted_parameters_are_the_modules(table):
 @pytest.mark.parametrize("name", ["large", "small", "large-minimal", "small-minimal"])
 @pytest.mark.parametrize(
     "changes",
-    [{"standard_conv": True}, {"dense_depthwise": True}, {"without_se": True}, {"activation": "relu"},
-     {"activation": "swish"}, {"width": 0.35}, {"width": 1.25, "standard_conv": True}],
-)  # fmt: skip
+    [
+        {"standard_conv": True},
+        {"dense_depthwise": True},
+        {"without_se": True},
+        {"activation": "relu"},
+        {"activation": "swish"},
+        {"width": 0.35},
+        {"width": 1.25, "standard_conv": True},
+    ],
+)
 def test_variants_build_with_exactly_the_counted_parameters(name, changes):
     table = vary(read_table(name), **changes)
     with torch.device("meta"):
@@ -175,17 +184,30 @@ def test_functional_layers_are_what_the_forward_pass_calls(table, size):
 
 def test_options_of_the_table_reach_the_module():
     table = Table(
-        name="options", stem=8, rows=(Row(24, 8, 3, 1, True, "HS"),), dropout=0.5, bn_eps=1e-4,
-        bn_momentum=0.3, se_form="linear", se_activation="relu6", se_gate="sigmoid", head_activation="SW",
-        stem_activation="RE", last=12, classes=3, head=20,
-    )  # fmt: skip
+        name="options",
+        stem=8,
+        rows=(Row(24, 8, 3, 1, True, "HS"),),
+        dropout=0.5,
+        bn_eps=1e-4,
+        bn_momentum=0.3,
+        se_form="linear",
+        se_activation="relu6",
+        se_gate="sigmoid",
+        head_activation="SW",
+        stem_activation="RE",
+        last=12,
+        classes=3,
+        head=20,
+    )
     model = build(table)
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-4, 0.3)}
     excite = model.features[1].block[2]
     assert (type(excite.fc1), type(excite.activation), type(excite.scale_activation)) == (
-        nn.Linear, nn.ReLU6, nn.Sigmoid,
-    )  # fmt: skip
+        nn.Linear,
+        nn.ReLU6,
+        nn.Sigmoid,
+    )
     assert model.classifier[2].p == 0.5
     assert [type(model.features[0][2]), type(model.classifier[1])] == [nn.ReLU, nn.SiLU]
     assert model(torch.zeros(2, 3, 9, 7)).shape == (2, 3)

@@ -30,14 +30,25 @@ def _joined(part, *ops):
 @pytest.mark.parametrize(
     ("kind", "name", "found"),
     [
-        ("Conv", "", "weighted"), ("FusedConv", "", "weighted"), ("Gemm", "", "weighted"),
-        ("Fully Connected (NC, F32) GEMM #1", "", "weighted"), ("aten::conv2d", "", "weighted"),
-        ("ReorderInput", "", ""), ("Transpose (ND, X32) #1", "", ""), ("Raster", "/block/Mul_output_0", ""),
-        ("GlobalAveragePool", "", "pool"), ("ReduceMean", "", "pool"), ("aten::batch_norm", "", "norm"),
-        ("HardSwish", "", "activation"), ("ReLU6", "", "activation"), ("BinaryOp", "/a/Mul_output_0", "mul"),
-        ("Subgraph", "/a/block.2/Mul", "mul"), ("BinaryOp", "BinaryOp11", ""), ("aten::add_", "", "add"),
+        ("Conv", "", "weighted"),
+        ("FusedConv", "", "weighted"),
+        ("Gemm", "", "weighted"),
+        ("Fully Connected (NC, F32) GEMM #1", "", "weighted"),
+        ("aten::conv2d", "", "weighted"),
+        ("ReorderInput", "", ""),
+        ("Transpose (ND, X32) #1", "", ""),
+        ("Raster", "/block/Mul_output_0", ""),
+        ("GlobalAveragePool", "", "pool"),
+        ("ReduceMean", "", "pool"),
+        ("aten::batch_norm", "", "norm"),
+        ("HardSwish", "", "activation"),
+        ("ReLU6", "", "activation"),
+        ("BinaryOp", "/a/Mul_output_0", "mul"),
+        ("Subgraph", "/a/block.2/Mul", "mul"),
+        ("BinaryOp", "BinaryOp11", ""),
+        ("aten::add_", "", "add"),
     ],
-)  # fmt: skip
+)
 def test_kinds_of_operators(kind, name, found):
     assert class_of(RuntimeOp(name, kind, 1.0)) == found
 
@@ -53,9 +64,11 @@ def test_names_are_module_paths():
         ("4.block.0.0", "name")
     ]
     assert _joined("stem", RuntimeOp("/0/Conv", "Conv", 1.0))[0][0] == "0.0"
-    assert _joined("head", RuntimeOp("/0/0.0/Conv", "Conv", 1.0), RuntimeOp("/1/GlobalAveragePool", "GlobalAveragePool", 1.0)) == [
-        ("16.0", "name"), ("avgpool", "name"),
-    ]  # fmt: skip
+    assert _joined(
+        "head",
+        RuntimeOp("/0/0.0/Conv", "Conv", 1.0),
+        RuntimeOp("/1/GlobalAveragePool", "GlobalAveragePool", 1.0),
+    ) == [("16.0", "name"), ("avgpool", "name")]
     assert _joined("classifier", RuntimeOp("/0/Gemm", "Gemm", 1.0)) == [("classifier.0", "name")]
 
 
@@ -66,9 +79,9 @@ def test_a_fused_operator_that_took_its_activations_name_is_the_convolution():
 
 
 def test_shapes_join_what_fusion_renamed():
-    assert _joined("4", RuntimeOp("y", "Conv", 1.0, (40, 28, 28)), RuntimeOp("z", "Conv", 1.0, (72, 56, 56))) == [
-        ("4.block.3.0", "shape"), ("4.block.0.0", "shape"),
-    ]  # fmt: skip
+    assert _joined(
+        "4", RuntimeOp("y", "Conv", 1.0, (40, 28, 28)), RuntimeOp("z", "Conv", 1.0, (72, 56, 56))
+    ) == [("4.block.3.0", "shape"), ("4.block.0.0", "shape")]
 
 
 def test_order_joins_where_as_many_are_left():

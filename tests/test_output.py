@@ -28,13 +28,7 @@ def _umask_022():
 
 
 @pytest.mark.parametrize(
-    ("name", "begins"),
-    [
-        ("x.json", "{"),
-        ("x.csv", "block,"),
-        ("x.md", "### "),
-        ("X.JSON", "{"),
-    ],
+    ("name", "begins"), [("x.json", "{"), ("x.csv", "block,"), ("x.md", "### "), ("X.JSON", "{")]
 )
 def test_the_suffix_decides_the_format(name, begins, tmp_path, capsys):
     path = tmp_path / name
@@ -170,9 +164,11 @@ def test_a_pipe_gets_every_column_and_no_color():
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_an_encoding_without_our_symbols_gets_ascii(encoding):
     done = subprocess.run(
-        [SCRIPT, "compare", "--standard-conv"], capture_output=True, check=True,
+        [SCRIPT, "compare", "--standard-conv"],
+        capture_output=True,
+        check=True,
         env={**os.environ, "PYTHONIOENCODING": encoding},
-    )  # fmt: skip
+    )
     text = done.stdout.decode("ascii")
     assert "x5.760" in text  # row 1: 1 / (1/16 + 1/9)
     assert "1/(1/N + 1/k^2)" in text
@@ -207,28 +203,55 @@ def test_json_is_one_document_and_csv_one_table(capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("flops small -o x.xlsx", "x.xlsx: the suffix '.xlsx' is unknown; expected .json, .csv, .md, or --format"),
+        (
+            "flops small -o x.xlsx",
+            "x.xlsx: the suffix '.xlsx' is unknown; expected .json, .csv, .md, or --format",
+        ),
         ("flops small -o x.txt", "x.txt: the suffix '.txt' is unknown"),
         ("memory small -o x", "x: has no suffix; expected .json, .csv, .md, or --format"),
-        ("flops small -o x.json --format csv", "x.json: --format csv contradicts the suffix '.json'; expected .csv"),
-        ("table small -o x.xlsx --format csv", "x.xlsx: --format csv contradicts the suffix '.xlsx'; expected .csv"),
-        ("compare large small -o x.md --format table", "--format table contradicts the suffix '.md'; expected .txt"),
+        (
+            "flops small -o x.json --format csv",
+            "x.json: --format csv contradicts the suffix '.json'; expected .csv",
+        ),
+        (
+            "table small -o x.xlsx --format csv",
+            "x.xlsx: --format csv contradicts the suffix '.xlsx'; expected .csv",
+        ),
+        (
+            "compare large small -o x.md --format table",
+            "--format table contradicts the suffix '.md'; expected .txt",
+        ),
         ("diff large small -o x.MD --format json", "x.MD: --format json contradicts the suffix '.md'"),
         ("latency small --on null -o x.pt", "x.pt: the suffix '.pt' is unknown"),
         ("profile small --on null -o x.csv", "profile: --output FILE.json is required"),
         ("claims --measure --train -o x.html", "x.html: the suffix '.html' is unknown"),
         ("claims --train -o none/x.json", "none/x.json: cannot be written (No such file or directory)"),
-        ("memory small --on litert -o none/x.json", "none/x.json: cannot be written (No such file or directory)"),
+        (
+            "memory small --on litert -o none/x.json",
+            "none/x.json: cannot be written (No such file or directory)",
+        ),
         ("export small -o none/x.onnx", "none/x.onnx: cannot be written (No such file or directory)"),
         ("backends --check -o x.yaml", "x.yaml: the suffix '.yaml' is unknown"),
         ("cache -o x.csv --format md", "x.csv: --format md contradicts the suffix '.csv'"),
         ("report small -o x.txt", "x.txt: the suffix '.txt' is unknown; expected .html, .htm, .md, .json"),
-        ("report small -o x.md --format html", "x.md: --format html contradicts the suffix '.md'; expected .html"),
-        ("check small --budget macs=1M -o x.xml --format json", "--format json contradicts the suffix '.xml'"),
-        ("check small --budget macs=1M -o x.json --format junit", "contradicts the suffix '.json'; expected .xml"),
-        ("check small --budget macs=1M -o x.json --format github", "contradicts the suffix '.json'; expected .txt"),
+        (
+            "report small -o x.md --format html",
+            "x.md: --format html contradicts the suffix '.md'; expected .html",
+        ),
+        (
+            "check small --budget macs=1M -o x.xml --format json",
+            "--format json contradicts the suffix '.xml'",
+        ),
+        (
+            "check small --budget macs=1M -o x.json --format junit",
+            "contradicts the suffix '.json'; expected .xml",
+        ),
+        (
+            "check small --budget macs=1M -o x.json --format github",
+            "contradicts the suffix '.json'; expected .txt",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_suffix_that_means_no_format_or_another_is_refused_before_anything_is_done(
     arguments, says, tmp_path, monkeypatch, capsys
 ):

@@ -16,9 +16,14 @@ from mnv3prof.record.document import run_document
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WIDTHS = [360, 768, 1440]
 HOSTILE = "<script>window.taken = 1</script><img src=x onerror='window.taken = 1'>\"'&"
 
@@ -67,9 +72,14 @@ def _hostile():
     bad = msgspec.structs.replace(run.timings[0], status="crashed", reason=HOSTILE)
     readings = [msgspec.structs.replace(r, version=HOSTILE, reason=HOSTILE) for r in run.readings]
     return run_of(
-        msgspec.structs.replace(run.subject, table=table), (bad, *run.timings[1:]), host=host, created=HOSTILE,
-        command=HOSTILE, readings=tuple(readings), notes=(HOSTILE,),
-    )  # fmt: skip
+        msgspec.structs.replace(run.subject, table=table),
+        (bad, *run.timings[1:]),
+        host=host,
+        created=HOSTILE,
+        command=HOSTILE,
+        readings=tuple(readings),
+        notes=(HOSTILE,),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -31,9 +31,24 @@ def test_a_row_for_each_class_a_column_for_each_tool(sheet):
     assert [column.key for column in sheet.columns] == ["term", "quantity", *(r.tool for r in READINGS)]
     assert [row[0] for row in sheet.rows] == [
         TERMS[term]
-        for term in ("conv", "depthwise", "pointwise", "linear", "conv_bias", "linear_bias", "batch_norm",
-                     "batch_norm_channels", "relu", "hardswish", "hardsigmoid", "pool_in", "pool_out", "mul", "add")
-    ]  # fmt: skip
+        for term in (
+            "conv",
+            "depthwise",
+            "pointwise",
+            "linear",
+            "conv_bias",
+            "linear_bias",
+            "batch_norm",
+            "batch_norm_channels",
+            "relu",
+            "hardswish",
+            "hardsigmoid",
+            "pool_in",
+            "pool_out",
+            "mul",
+            "add",
+        )
+    ]
     norm = next(row for row in sheet.rows if row[0] == TERMS["batch_norm"])
     assert norm[2:] == (None, 2, None, 2, 4)
 

@@ -92,9 +92,12 @@ def test_the_budgets_in_the_readme_are_some(tmp_path, capsys, monkeypatch):
     assert run(["check", "large", "--baseline", "large", "--format", "json"]) == 1
     verdicts = json.loads(capsys.readouterr().out)["verdicts"]
     assert {v["budget"]: v["status"] for v in verdicts} == {
-        "macs": "within", "params": "within", "arena": "within", "latency.litert": "not measured",
+        "macs": "within",
+        "params": "within",
+        "arena": "within",
+        "latency.litert": "not measured",
         "latency.onnxruntime": "not measured",
-    }  # fmt: skip
+    }
 
 
 def test_the_workflow_in_the_readme_is_five_lines_and_names_inputs_that_there_are():

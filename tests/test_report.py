@@ -464,10 +464,15 @@ def test_a_heat_map_without_shares_still_shows_its_figures():
 @pytest.mark.parametrize(
     ("value", "kind", "key"),
     [
-        ("1.0e-06", "figure", "1.0e-06"), ("12.5 ±3.0% ~", "figure", "12.5"), ("crashed", "figure", ""),
-        ("+1,234.5", "figure", "1234.5"), (None, "text", ""), (None, "figure", ""), (0.25, "share", "0.25"),
+        ("1.0e-06", "figure", "1.0e-06"),
+        ("12.5 ±3.0% ~", "figure", "12.5"),
+        ("crashed", "figure", ""),
+        ("+1,234.5", "figure", "1234.5"),
+        (None, "text", ""),
+        (None, "figure", ""),
+        (0.25, "share", "0.25"),
     ],
-)  # fmt: skip
+)
 def test_cells_sort_by_their_numbers_and_what_is_absent_by_none(value, kind, key):
     sheet = Sheet("t", (Column("a", "A", "text"), Column("b", "B", kind)), (("x", value),))
     section = Section("s", "S", (Panel("", (), sheets=(sheet,)),))
@@ -509,11 +514,14 @@ def _broken(change):
         (_broken(lambda d: d.pop("hosts")), "is damaged: Object missing required field `hosts`"),
         (_broken(lambda d: d.pop("timings")), "is damaged: Object missing required field `timings`"),
         (_broken(lambda d: d.update(hosts=3)), "is damaged"),
-        (_broken(lambda d: d.update(readings=[{"tool": "x", "version": None, "status": "ok"}])), "is not known"),
+        (
+            _broken(lambda d: d.update(readings=[{"tool": "x", "version": None, "status": "ok"}])),
+            "is not known",
+        ),
         (_broken(lambda d: _burst(d).update(wall_s=[float("nan")])), "is not valid JSON"),
         ('{"created": "2026"', "is not valid JSON"),
     ],
-)  # fmt: skip
+)
 def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
     path = tmp_path / "run.json"
     path.write_text(text, encoding="utf-8")

@@ -10,9 +10,23 @@ import mnv3prof
 HOUSE = Path(mnv3prof.__file__).parent
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
 ROOMS = [
-    "device", "graph", "registry", "mobilenetv3", "cost", "record", "source", "analysis", "budgets", "bench",
-    "train", "render", "show", "page", "claims", "cli",
-]  # fmt: skip
+    "device",
+    "graph",
+    "registry",
+    "mobilenetv3",
+    "cost",
+    "record",
+    "source",
+    "analysis",
+    "budgets",
+    "bench",
+    "train",
+    "render",
+    "show",
+    "page",
+    "claims",
+    "cli",
+]
 """From the ground up."""
 PAPER_ROOMS = ROOMS[1 : ROOMS.index("bench")]
 SHOWING = ["render", "show", "page"]

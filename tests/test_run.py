@@ -178,9 +178,13 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
     command = ["profile", "small", "--on", "null", "--input", "32", "--time-budget", "60", "-o", str(path)]
     environment = {**os.environ, "NULL_SECONDS": "0.02"}
     process = subprocess.Popen(
-        [SCRIPT, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        [SCRIPT, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
         start_new_session=True,
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (
         path.exists() and any(t["launches"] for t in _document(path)["timings"])
@@ -310,7 +314,7 @@ def _damaged(kept, change):
         (_graph(table={"rows": []}), "allowed"),
         (_graph(a={"table": 1}), "missing required field `input` - at `$.graphs[...]`"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_run_is_refused_in_one_sentence(change, says, kept, tmp_path, capsys):
     path = tmp_path / "run.json"
     path.write_text(json.dumps(_damaged(kept, change)), encoding="utf-8")
@@ -346,7 +350,7 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
     command = ["latency", "small", "--on", "executorch,litert", "--parts", "net", "--no-cache"]
     process = subprocess.Popen(
         [SCRIPT, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
+    )
     time.sleep(4)
     converters = psutil.Process(process.pid).children(recursive=True)
     assert converters
@@ -361,13 +365,21 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("latency", "stopped; 0 of 1 times were measured and none is saved; use --output FILE.json to save them"),
-        ("latency -o run.json",
-         "stopped; 0 of 1 times are saved in run.json; continue with mnv3prof profile, the same options and --resume"),
-        ("profile -o run.json", "stopped; 0 of 1 times are saved in run.json; continue with the same command and --resume"),
+        (
+            "latency",
+            "stopped; 0 of 1 times were measured and none is saved; use --output FILE.json to save them",
+        ),
+        (
+            "latency -o run.json",
+            "stopped; 0 of 1 times are saved in run.json; continue with mnv3prof profile, the same options and --resume",
+        ),
+        (
+            "profile -o run.json",
+            "stopped; 0 of 1 times are saved in run.json; continue with the same command and --resume",
+        ),
         ("report --format json", "stopped; 0 of 1 times were measured and none is saved"),
     ],
-)  # fmt: skip
+)
 def test_an_interrupt_says_what_is_saved_and_how_to_continue(command, says, monkeypatch, tmp_path, capsys):
     from mnv3prof.bench import schedule
 

@@ -120,7 +120,7 @@ def test_every_part_runs_on_pytorch_and_agrees_with_it():
         ("memory", "crashed", "MemoryError"),
         ("hang", "timeout", "no answer within 25 s"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_is_a_row_and_the_others_go_on(fault, status, reason, monkeypatch):
     monkeypatch.setenv("NULL_FAULT", fault)
     timings = measure(

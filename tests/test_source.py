@@ -352,8 +352,9 @@ def test_every_command_takes_what_was_saved(command, source, here, typed, capsys
         assert open_source("out.html").run == read_run("run.json")
     else:
         assert (_network(json.loads(out))["table"]["name"], _network(json.loads(out))["input"]) == (
-            "MobileNetV3-Small", [32, 32]
-        )  # fmt: skip
+            "MobileNetV3-Small",
+            [32, 32],
+        )
 
 
 def _network(document):
@@ -608,8 +609,13 @@ def test_many_values_or_rows_are_refused_before_they_are_read(folder, tmp_path, 
     monkeypatch.setattr(read, "MAX_ROWS", 4_500)
     values = json.dumps({**document, "notes": ["a"] * 1_600_000}).encode()
     names = ("rows.json", "rows.html", "values.json", "values.html", "together.html")
-    data = (json.dumps(many).encode(), embedded.embed(json.dumps(many).encode()).encode(), values,
-            embedded.embed(values).encode(), embedded.embed(small).encode() * 7)  # fmt: skip
+    data = (
+        json.dumps(many).encode(),
+        embedded.embed(json.dumps(many).encode()).encode(),
+        values,
+        embedded.embed(values).encode(),
+        embedded.embed(small).encode() * 7,
+    )
     for name, content in zip(names, data, strict=True):
         (tmp_path / name).write_bytes(content)
         begin = process_time()

@@ -20,11 +20,34 @@ TABLE = {"name": "net", "rows": (Row(**ROW),)}
 
 @pytest.mark.parametrize(
     ("value", "divisor", "width"),
-    [(16, 8, 16), (4, 8, 8), (12, 8, 16), (11, 8, 16), (11.9, 8, 16), (18, 8, 24), (20, 8, 24), (19, 8, 24),
-     (40 * 0.75, 8, 32), (112 * 0.35, 8, 40), (16 * 0.35, 8, 8), (40 * 0.35, 8, 16), (72 / 4, 8, 24),
-     (120 / 4, 8, 32), (480 / 4, 8, 120), (672 / 4, 8, 168), (960 / 4, 8, 240), (0.1, 8, 8), (7, 1, 7),
-     (10, 4, 12), (9, 4, 12), (8.9, 4, 12), (8.8, 4, 8), (36, 16, 48), (35, 16, 32)],
-)  # fmt: skip
+    [
+        (16, 8, 16),
+        (4, 8, 8),
+        (12, 8, 16),
+        (11, 8, 16),
+        (11.9, 8, 16),
+        (18, 8, 24),
+        (20, 8, 24),
+        (19, 8, 24),
+        (40 * 0.75, 8, 32),
+        (112 * 0.35, 8, 40),
+        (16 * 0.35, 8, 8),
+        (40 * 0.35, 8, 16),
+        (72 / 4, 8, 24),
+        (120 / 4, 8, 32),
+        (480 / 4, 8, 120),
+        (672 / 4, 8, 168),
+        (960 / 4, 8, 240),
+        (0.1, 8, 8),
+        (7, 1, 7),
+        (10, 4, 12),
+        (9, 4, 12),
+        (8.9, 4, 12),
+        (8.8, 4, 8),
+        (36, 16, 48),
+        (35, 16, 32),
+    ],
+)
 def test_make_divisible_as_worked_out_by_hand(value, divisor, width):
     assert make_divisible(value, divisor) == width
 
@@ -82,14 +105,36 @@ def test_a_row_refuses_a_number_for_se():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", ""), ("name", "x" * 201), ("name", "a\x1b[31mb"), ("name", 3), ("stem", 0), ("stem", None),
-        ("head", 0), ("head", 65_537), ("last", -1), ("classes", 65_537), ("classes", 1e3), ("dropout", 1),
-        ("dropout", -0.1), ("dropout", math.nan), ("dropout", True), ("conv", "dense"), ("conv", None),
-        ("norm_between", 0), ("se_ratio", 0), ("se_form", "fc"), ("se_activation", "swish"), ("se_gate", "relu"),
-        ("divisor", 0), ("bn_eps", 0), ("bn_eps", math.inf), ("bn_momentum", 1), ("stem_activation", "silu"),
+        ("name", ""),
+        ("name", "x" * 201),
+        ("name", "a\x1b[31mb"),
+        ("name", 3),
+        ("stem", 0),
+        ("stem", None),
+        ("head", 0),
+        ("head", 65_537),
+        ("last", -1),
+        ("classes", 65_537),
+        ("classes", 1e3),
+        ("dropout", 1),
+        ("dropout", -0.1),
+        ("dropout", math.nan),
+        ("dropout", True),
+        ("conv", "dense"),
+        ("conv", None),
+        ("norm_between", 0),
+        ("se_ratio", 0),
+        ("se_form", "fc"),
+        ("se_activation", "swish"),
+        ("se_gate", "relu"),
+        ("divisor", 0),
+        ("bn_eps", 0),
+        ("bn_eps", math.inf),
+        ("bn_momentum", 1),
+        ("stem_activation", "silu"),
         ("head_activation", 1),
     ],
-)  # fmt: skip
+)
 def test_a_table_refuses(field, value):
     with pytest.raises(InputError, match=f"^{field}: .* is not allowed; expected "):
         Table(**{**TABLE, field: value})

@@ -90,8 +90,14 @@ def test_a_batch_is_timed_per_call_and_per_image():
     (sheet, *_) = latency_sheets(found)
     titles = [column.title for column in sheet.columns]
     assert titles[2:] == [
-        "batch 1, ms", "GMAC/s", "% of peak", "batch 4, ms per call", "ms per image", "GMAC/s", "% of peak",
-    ]  # fmt: skip
+        "batch 1, ms",
+        "GMAC/s",
+        "% of peak",
+        "batch 4, ms per call",
+        "ms per image",
+        "GMAC/s",
+        "% of peak",
+    ]
     (row,) = sheet.rows
     assert row[5].split()[0] == "4.000"
     assert row[6] == "1.000"
@@ -144,8 +150,9 @@ def test_side_by_side_two_runs_are_compared_in_what_differs():
     int8 = msgspec.structs.replace(fp32, timings=tuple(timings))
     found = compared_times(views([fp32, int8]))
     assert [(row.label, row.times, [each.ratio for each in row.changes]) for row in found] == [
-        ("cpu, fp32 → cpu, int8", [0.02, 0.02], [1.0]), ("fast, fp32 → fast, int8", [0.01, 0.01], [1.0]),
-    ]  # fmt: skip
+        ("cpu, fp32 → cpu, int8", [0.02, 0.02], [1.0]),
+        ("fast, fp32 → fast, int8", [0.01, 0.01], [1.0]),
+    ]
 
 
 def test_side_by_side_another_processor_has_no_ratio_and_a_reason():
@@ -232,9 +239,9 @@ def test_a_document_names_the_target_of_each_timing():
     assert list(found["hosts"]) == [""]
     assert [[len(launch["bursts"]) for launch in t["launches"]] for t in found["timings"]] == [[2, 2, 2]] * 2
     (first, _) = found["timings"]
-    assert {key: first["summary"][key] for key in ("median", "uncut_median", "bursts", "launches", "excluded")} == {
-        "median": 0.002, "uncut_median": 0.002, "bursts": 6, "launches": 3, "excluded": 0,
-    }  # fmt: skip
+    assert {
+        key: first["summary"][key] for key in ("median", "uncut_median", "bursts", "launches", "excluded")
+    } == {"median": 0.002, "uncut_median": 0.002, "bursts": 6, "launches": 3, "excluded": 0}
 
 
 def test_so_many_combinations_are_refused(capsys):
@@ -293,8 +300,9 @@ def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
     assert [row.times for row in found] == [[0.02] * 3, [0.01, None, None], [None, 0.02, 0.02]]
     empty = msgspec.structs.replace(runs[0], timings=())
     assert [row.times for row in compared_times(views([empty, runs[0], runs[0]]))] == [
-        [None, 0.02, 0.02], [None, 0.01, 0.01],
-    ]  # fmt: skip
+        [None, 0.02, 0.02],
+        [None, 0.01, 0.01],
+    ]
 
 
 def test_of_three_runs_the_same_targets_stand_together():
@@ -303,8 +311,9 @@ def test_of_three_runs_the_same_targets_stand_together():
     small = subject("small")
     found = compared_times(views([run_of(small, each) for each in (one, four, [*one, *four])]))
     assert [(row.label, row.times) for row in found] == [
-        ("cpu, batch 1", [0.002, None, 0.002]), ("cpu, batch 4", [None, 0.001, 0.001]),
-    ]  # fmt: skip
+        ("cpu, batch 1", [0.002, None, 0.002]),
+        ("cpu, batch 4", [None, 0.001, 0.001]),
+    ]
 
 
 def test_too_few_bursts_have_no_ratio_side_by_side_either():

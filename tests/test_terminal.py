@@ -206,8 +206,16 @@ def test_values_are_written_for_people(value, kind, text, ascii_text):
 
 @pytest.mark.parametrize(
     ("share", "drawn", "ascii_drawn"),
-    [(0, "", ""), (0.0125, "▏", ""), (0.5, "█████", "#####"), (0.55, "█████▌", "######"), (1, "█" * 10, "#" * 10), (1.7, "█" * 10, "#" * 10), (-1, "", "")],
-)  # fmt: skip
+    [
+        (0, "", ""),
+        (0.0125, "▏", ""),
+        (0.5, "█████", "#####"),
+        (0.55, "█████▌", "######"),
+        (1, "█" * 10, "#" * 10),
+        (1.7, "█" * 10, "#" * 10),
+        (-1, "", ""),
+    ],
+)
 def test_bars(share, drawn, ascii_drawn):
     assert bar(share) == drawn
     assert bar(share, ascii_only=True) == ascii_drawn

@@ -23,9 +23,13 @@ from mnv3prof.train.data import Data
 from mnv3prof.train.recipe import Recipe, accuracy, learning_rate, make_optimizer, train
 
 TINY = Table(
-    name="tiny", stem=8, last=16, classes=3, bn_momentum=0.1,
+    name="tiny",
+    stem=8,
+    last=16,
+    classes=3,
+    bn_momentum=0.1,
     rows=(Row(8, 8, 3, 1, True, "RE"), Row(16, 8, 3, 2, False, "HS")),
-)  # fmt: skip
+)
 PLAIN = Recipe(epochs=3, batch=8, autoaugment=False)
 
 
@@ -245,7 +249,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path):
     heard = []
     resumed = train(
         TINY, tiny_data(48), killed_recipe(), on_progress=heard.append, checkpoint=path, resume=True
-    )  # fmt: skip
+    )
     assert heard[0].what.startswith("epoch 2 of 3")
     unbroken = train(TINY, tiny_data(48), killed_recipe())
     assert _states_equal(resumed.model.state_dict(), unbroken.model.state_dict())

@@ -168,8 +168,9 @@ def test_train_on_the_command_line_for_real(capsys, tmp_path):
     assert run([*command, "-o", str(path)]) == 0
     (evidence,) = open_source(str(path)).evidence
     assert [(t.ablation, t.seed, t.epochs, t.held) for t in evidence.trials] == [
-        (BASE.name, 0, 1, 359), (BARE.name, 0, 1, 359)
-    ]  # fmt: skip
+        (BASE.name, 0, 1, 359),
+        (BARE.name, 0, 1, 359),
+    ]
     assert all(0 <= t.accuracy <= 1 and t.seconds > 0 for t in evidence.trials)
     (finding,) = json.loads(path.read_text(encoding="utf-8"))["findings"]
     assert finding["verdict"] == "no evidence"

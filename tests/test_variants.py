@@ -79,11 +79,13 @@ def test_squeeze_excite_holds_1_512_280_parameters_of_large():
     [
         ({"reduced_tail": True}, {"reduced_tail": True}),
         ({"dilated": True}, {"dilated": True}),
-        ({"reduced_tail": True, "dilated": True, "width": 0.6, "width_rule": "torchvision"},
-         {"reduced_tail": True, "dilated": True, "width_mult": 0.6}),
+        (
+            {"reduced_tail": True, "dilated": True, "width": 0.6, "width_rule": "torchvision"},
+            {"reduced_tail": True, "dilated": True, "width_mult": 0.6},
+        ),
         ({"width": 1.7, "width_rule": "torchvision"}, {"width_mult": 1.7}),
     ],
-)  # fmt: skip
+)
 def test_torchvisions_options_give_torchvisions_counts(name, changes, options):
     import torch
     import torchvision_oracle

@@ -93,10 +93,20 @@ def test_every_switch_reaches_the_recipe(here, capsys):
     arguments = ["train", "net.toml", "--input", "8", "--no-autoaugment", *switches, "--batch-size", "600"]
     found = _json([*arguments, "--epochs", "1", "--lr", "0.003", "-o", "adam.pt"], capsys)
     assert found["recipe"] == {
-        "epochs": 1, "batch": 600, "optimizer": "adam", "lr": 0.003, "warmup_epochs": 0, "cosine": False,
-        "alpha": 0.9, "eps": 1e-3, "momentum": 0.0, "label_smoothing": 0.0, "autoaugment": False, "seed": 3,
+        "epochs": 1,
+        "batch": 600,
+        "optimizer": "adam",
+        "lr": 0.003,
+        "warmup_epochs": 0,
+        "cosine": False,
+        "alpha": 0.9,
+        "eps": 1e-3,
+        "momentum": 0.0,
+        "label_smoothing": 0.0,
+        "autoaugment": False,
+        "seed": 3,
         "threads": 1,
-    }  # fmt: skip
+    }
     assert found["steps"] == 2
 
 
@@ -171,10 +181,7 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
     ("arguments", "says"),
     [
         ([], "train: --output FILE.pt is required"),
-        (
-            ["-o", "x.json"],
-            "x.json: is not a file of weights; expected a name that ends in .pt or .pth",
-        ),
+        (["-o", "x.json"], "x.json: is not a file of weights; expected a name that ends in .pt or .pth"),
         (["-o", "no/x.pt"], "no/x.pt: the folder no does not exist"),
         (
             ["-o", "x.pt", "--data", "missing"],
@@ -223,16 +230,33 @@ def _edited(here, **change):
 @pytest.mark.parametrize(
     "change",
     [
-        {"input": torch.ones(3)}, {"input": "x"}, {"input": [0, 5]}, {"input": None}, {"data": 7},
-        {"data": "x" * 10_000}, {"accuracy": "0.5"}, {"accuracy": 7.0}, {"accuracy": None}, {"table": b"{}"},
-        {"table": "{}"}, {"table": "[" * 9_999}, {"state_dict": {}}, {"state_dict": {1: torch.ones(1)}},
-        {"state_dict": {"\x1b]0;owned\x07\x1b[2J": torch.ones(1)}}, {"images": "x"}, {"images": torch.ones(3)},
-        {"images": torch.ones(1, 3, 16, 16, dtype=torch.int64)}, {"images": torch.full((1, 3, 16, 16), torch.nan)},
-        {"images": torch.ones(1).expand(10**6, 3, 16, 16)}, {"classes": 3}, {"mean": "x"}, {"recipe": 1},
+        {"input": torch.ones(3)},
+        {"input": "x"},
+        {"input": [0, 5]},
+        {"input": None},
+        {"data": 7},
+        {"data": "x" * 10_000},
+        {"accuracy": "0.5"},
+        {"accuracy": 7.0},
+        {"accuracy": None},
+        {"table": b"{}"},
+        {"table": "{}"},
+        {"table": "[" * 9_999},
+        {"state_dict": {}},
+        {"state_dict": {1: torch.ones(1)}},
+        {"state_dict": {"\x1b]0;owned\x07\x1b[2J": torch.ones(1)}},
+        {"images": "x"},
+        {"images": torch.ones(3)},
+        {"images": torch.ones(1, 3, 16, 16, dtype=torch.int64)},
+        {"images": torch.full((1, 3, 16, 16), torch.nan)},
+        {"images": torch.ones(1).expand(10**6, 3, 16, 16)},
+        {"classes": 3},
+        {"mean": "x"},
+        {"recipe": 1},
         {"state_dict": {"a": torch.ones(2).to_sparse()}},
     ],
     ids=range(24),
-)  # fmt: skip
+)
 def test_a_checkpoint_of_any_content_is_one_sentence(change, here, capsys):
     _edited(here, **change)
     said = _refused(["latency", "--weights", "edited.pt", *NULL], capsys)
@@ -277,11 +301,14 @@ def test_weights_that_are_of_no_table_name_their_file(state, says, here, capsys)
     assert says in _refused(["latency", "--weights", "x.pt", *NULL], capsys)
 
 
-@pytest.mark.parametrize("wrap", [
-    lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
-    lambda state: {"model": state, "epoch": 3},
-    lambda state: {"state_dict": {f"_orig_mod.module.{name}": t for name, t in state.items()}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"model": state, "epoch": 3},
+        lambda state: {"state_dict": {f"_orig_mod.module.{name}": t for name, t in state.items()}},
+    ],
+)
 def test_what_others_put_around_a_state_dict_is_taken_off(wrap, here):
     state = _trained(here / "net.pt")[1].state
     torch.save(wrap(state), here / "x.pt")

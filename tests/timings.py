@@ -15,10 +15,15 @@ def burst(samples, cpu=1.0, number=0):
     """A burst of calls that took `samples`. cpu: CPU time / wall time, small under other load."""
     mean = sum(samples) / len(samples)
     return Burst(
-        calls=len(samples), wall_s=thinned(samples, KEPT, number * 0.618034 % 1), mean_s=mean, max_s=max(samples),
-        outliers=outliers(samples), cpu_s=cpu * mean, cpu_median_s=cpu * quantile(sorted(samples), 0.5),
+        calls=len(samples),
+        wall_s=thinned(samples, KEPT, number * 0.618034 % 1),
+        mean_s=mean,
+        max_s=max(samples),
+        outliers=outliers(samples),
+        cpu_s=cpu * mean,
+        cpu_median_s=cpu * quantile(sorted(samples), 0.5),
         switches=0 if cpu >= 0.95 else 9,
-    )  # fmt: skip
+    )
 
 
 def launches(samples, calls=None, cpu=1.0, each=2):
@@ -34,9 +39,20 @@ def launches(samples, calls=None, cpu=1.0, each=2):
 
 
 def timing(
-    backend, part, samples=(), *, device="", dtype="fp32", batch=1, threads=1, calls=None, cpu=1.0, each=2,
-    stopped="converged", **fields,
-):  # fmt: skip
+    backend,
+    part,
+    samples=(),
+    *,
+    device="",
+    dtype="fp32",
+    batch=1,
+    threads=1,
+    calls=None,
+    cpu=1.0,
+    each=2,
+    stopped="converged",
+    **fields,
+):
     """One part on one target."""
     target = Target(device=device, backend=backend, dtype=dtype, batch=batch, threads=threads)
     taken = launches(samples, calls, cpu, each) if len(samples) else ()
@@ -45,10 +61,16 @@ def timing(
 
 def run_of(subject, timings=(), variants=None, host=HOST, **fields):
     """A run on one machine."""
-    return Run(**{
-        "created": "", "command": "", "hosts": {HERE: host}, "subjects": {"": subject, **(variants or {})},
-        "timings": tuple(timings), **fields,
-    })  # fmt: skip
+    return Run(
+        **{
+            "created": "",
+            "command": "",
+            "hosts": {HERE: host},
+            "subjects": {"": subject, **(variants or {})},
+            "timings": tuple(timings),
+            **fields,
+        }
+    )
 
 
 def as_saved(backend="cpu", part="net", **fields):

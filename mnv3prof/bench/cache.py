@@ -65,7 +65,7 @@ def default_folder() -> Path:
 
 def key(
     subject: Subject, part: str, format_name: str, dtype: Dtype, batch: int, *, exact: bool = False
-) -> str:  # fmt: skip
+) -> str:
     """Return the name of an entry, the digest of all that the conversion depends on.
 
     For timing, parts of equal structure share an entry, whatever network they are in, since their times
@@ -199,9 +199,10 @@ def opened(folder: Path | None) -> Iterator[Path]:
 def _items(folder: Path) -> list[_Item]:
     """Return entries, drafts, trainings and inductor's files. Raises OSError."""
     places = [
-        place for place in _children(folder)
+        place
+        for place in _children(folder)
         if place.name.startswith((_DRAFT, TRIALS)) or (place / _MANIFEST).is_file()
-    ]  # fmt: skip
+    ]
     items = []
     for place in (*places, *_children(folder / _INDUCTOR)):
         with suppress(FileNotFoundError):  # another run has removed it

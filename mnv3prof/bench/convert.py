@@ -27,10 +27,15 @@ Conversions = dict[tuple[FileKind, PartKey], "tuple[str, cache.Entry] | Failed"]
 
 
 def convert(
-    parts: Mapping[FileKind, Sequence[PartKey]], subjects: Subjects, folder: Path, *,
-    timeout_s: float = _LEAST_TIMEOUT_S, on_progress: Callable[[str], None] = lambda _: None,
-    within_s: float = inf, exact: bool = False,
-) -> Conversions:  # fmt: skip
+    parts: Mapping[FileKind, Sequence[PartKey]],
+    subjects: Subjects,
+    folder: Path,
+    *,
+    timeout_s: float = _LEAST_TIMEOUT_S,
+    on_progress: Callable[[str], None] = lambda _: None,
+    within_s: float = inf,
+    exact: bool = False,
+) -> Conversions:
     """Convert parts to kinds of files and cache them. parts: the parts by kind.
 
     Parts that are in the cache in `folder` are not converted again. Kinds are converted in parallel, as
@@ -72,9 +77,13 @@ def loading(part: PartKey, target: Target, subjects: Subjects, folder: Path) -> 
 
 
 def _convert_missing(
-    missing: Mapping[FileKind, Mapping[PartKey, str]], subjects: Subjects, folder: Path, timeout_s: float,
-    on_progress: Callable[[str], None], until: float,
-) -> Conversions:  # fmt: skip
+    missing: Mapping[FileKind, Mapping[PartKey, str]],
+    subjects: Subjects,
+    folder: Path,
+    timeout_s: float,
+    on_progress: Callable[[str], None],
+    until: float,
+) -> Conversions:
     """Convert the kinds in parallel. missing: keys by kind and part."""
     done: Conversions = {}
     stop = Event()
@@ -106,9 +115,15 @@ def _parallel_converters() -> int:
 
 
 def _convert_all(
-    kind: FileKind, keys: Mapping[PartKey, str], subjects: Subjects, folder: Path, timeout_s: float,
-    on_progress: Callable[[str], None], stop: Event, until: float,
-) -> Conversions:  # fmt: skip
+    kind: FileKind,
+    keys: Mapping[PartKey, str],
+    subjects: Subjects,
+    folder: Path,
+    timeout_s: float,
+    on_progress: Callable[[str], None],
+    stop: Event,
+    until: float,
+) -> Conversions:
     done: Conversions = {}
     with pytorch_worker(Open(subjects, kind.batch)) as worker:
         for number, (part, key) in enumerate(keys.items(), 1):

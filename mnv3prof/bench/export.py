@@ -37,9 +37,14 @@ class Exported(NamedTuple):
 
 
 def export(
-    subject: Subject, part: str, to: str, dtype: Dtype, batch: int, folder: Path,
+    subject: Subject,
+    part: str,
+    to: str,
+    dtype: Dtype,
+    batch: int,
+    folder: Path,
     on_progress: Callable[[str], None] = lambda _: None,
-) -> Exported:  # fmt: skip
+) -> Exported:
     """Convert a part to the format called `to`, and run it.
 
     folder: of the cache. on_progress: is called with each step. Raises InputError if the format, dtype, batch

@@ -30,11 +30,17 @@ def describe(backends: Iterable[str], known: Host | None = None) -> Host:
         packages |= set(get_format(backend(name).FORMAT).PACKAGES if backend(name).FORMAT else ())
     chips = {runtime.chip for runtime in runtimes.values()} - {"cpu", ""}
     return Host(
-        cpu=processor(), cores=os.cpu_count() or 1, memory_bytes=psutil.virtual_memory().total,
-        gpu=", ".join(sorted(chips)), os=platform.platform(), python=platform.python_version(),
-        versions=_versions(packages), runtimes=runtimes,
-        peak_rates=known.peak_rates if known else (), other_loads=known.other_loads if known else (),
-    )  # fmt: skip
+        cpu=processor(),
+        cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=", ".join(sorted(chips)),
+        os=platform.platform(),
+        python=platform.python_version(),
+        versions=_versions(packages),
+        runtimes=runtimes,
+        peak_rates=known.peak_rates if known else (),
+        other_loads=known.other_loads if known else (),
+    )
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ def obstacle(target: Target) -> Failed | None:
 
 def require_one(
     targets: Iterable[Target], where: str, obstacle: Callable[[Target], Failed | None] = obstacle
-) -> None:  # fmt: skip
+) -> None:
     """Raise InputError about `where` with all reasons if no target can run."""
     reasons: dict[str, dict[str, None]] = {}
     for target in targets:

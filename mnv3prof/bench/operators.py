@@ -18,9 +18,12 @@ _CALLS: Final = 50
 
 
 def profile_operators(
-    subjects: Subjects, timings: Sequence[Timing], folder: Path, timeout_s: float,
+    subjects: Subjects,
+    timings: Sequence[Timing],
+    folder: Path,
+    timeout_s: float,
     on_progress: Callable[[Progress], None] = lambda _: None,
-) -> tuple[list[Operator], list[str]]:  # fmt: skip
+) -> tuple[list[Operator], list[str]]:
     """Profile the operators of each part in `timings`, in one process per target.
 
     Return the operators, and a sentence for each part that has none. After an interrupt, the operators
@@ -46,7 +49,7 @@ def profile_operators(
 
 def _profile(
     worker: Worker, timing: Timing, subjects: Subjects, folder: Path, timeout_s: float
-) -> list[Operator] | Failed:  # fmt: skip
+) -> list[Operator] | Failed:
     part, target = PartKey(timing.variant, timing.part), timing.target
     ready = loading(part, target, subjects, folder)
     if isinstance(ready, Failed):
@@ -57,8 +60,14 @@ def _profile(
         return answer
     return [
         Operator(
-            variant=timing.variant, part=timing.part, target=target, name=op.name, kind=op.kind,
-            seconds=op.seconds, layer=layer.name if layer else "", joined=how,
+            variant=timing.variant,
+            part=timing.part,
+            target=target,
+            name=op.name,
+            kind=op.kind,
+            seconds=op.seconds,
+            layer=layer.name if layer else "",
+            joined=how,
         )
         for op, layer, how in join(subjects[timing.variant].graph, timing.part, answer.operators)
-    ]  # fmt: skip
+    ]

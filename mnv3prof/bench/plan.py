@@ -31,9 +31,14 @@ class _Planned(msgspec.Struct):
 
 
 def runtime_plans(
-    subject: Subject, backends: Sequence[str], dtype: Dtype, batch: int, folder: Path,
-    on_progress: Callable[[Progress], None] = lambda _: None, timeout_s: float = _TIMEOUT_S,
-) -> tuple[RuntimePlan, ...]:  # fmt: skip
+    subject: Subject,
+    backends: Sequence[str],
+    dtype: Dtype,
+    batch: int,
+    folder: Path,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    timeout_s: float = _TIMEOUT_S,
+) -> tuple[RuntimePlan, ...]:
     """Read the arena of each backend for the whole network, or the reason for none.
 
     folder: of the cache.
@@ -64,7 +69,7 @@ def plan_obstacle(target: Target) -> Failed | None:
 
 def _plan(
     target: Target, subject: Subject, folder: Path, on_progress: Callable[[Progress], None], timeout_s: float
-) -> _Planned | Failed:  # fmt: skip
+) -> _Planned | Failed:
     subjects, kind = {"": subject}, file_kind(target)
     if failed := plan_obstacle(target):
         return failed
@@ -82,7 +87,7 @@ def _plans_ahead(kind: FileKind) -> bool:
 
 def _runtime_plan(
     target: Target, kind: FileKind, subjects: Subjects, folder: Path, timeout_s: float
-) -> _Planned | Failed:  # fmt: skip
+) -> _Planned | Failed:
     converted = convert({kind: (_NET_KEY,)}, subjects, folder, timeout_s=timeout_s)[kind, _NET_KEY]
     ready = converted if isinstance(converted, Failed) else loading(_NET_KEY, target, subjects, folder)
     if isinstance(ready, Failed):

@@ -27,7 +27,7 @@ class WorkerPool:
 
     def __init__(
         self, workers: Mapping[Target, Worker], subjects: Subjects, folder: Path, timeout_s: float
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.workers, self.subjects, self.folder, self.timeout_s = workers, subjects, folder, timeout_s
         self.launch_s = dict.fromkeys(workers, 0.0)
         """Seconds of each target's last launch: starting the process and loading parts."""
@@ -46,7 +46,7 @@ class WorkerPool:
 
     def ask(
         self, target: Target, request: Any, kind: type[_Answer], within_s: float = inf
-    ) -> _Answer | Failed:  # fmt: skip
+    ) -> _Answer | Failed:
         """Send a request to the target's worker and return its answer."""
         return self.workers[target].ask(request, kind, min(self.timeout_s, within_s))
 

@@ -54,9 +54,12 @@ def quick_here() -> tuple[str, ...]:
 
 
 def profile(
-    request: Request, *, known: Run | None = None, on_progress: Callable[[Progress], None] = lambda _: None,
+    request: Request,
+    *,
+    known: Run | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
     on_update: Callable[[Run], None] = lambda _: None,
-) -> Run:  # fmt: skip
+) -> Run:
     """Measure what is requested and not in `known`. on_update is called with the run as it grows.
 
     Identical blocks are measured once, under the name of the first.
@@ -76,9 +79,14 @@ def profile(
 
     with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
         plan = BenchPlan(
-            request.subjects, _parts(request), request.targets, folder, request.budget_s,
-            request.timeout_s, request.ready_s,
-        )  # fmt: skip
+            request.subjects,
+            _parts(request),
+            request.targets,
+            folder,
+            request.budget_s,
+            request.timeout_s,
+            request.ready_s,
+        )
         if devices:
             on_progress(Progress("measuring the machine's peak rates"))
         meter.burst()

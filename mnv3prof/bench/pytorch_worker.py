@@ -102,7 +102,10 @@ def main() -> None:
     settle()
     networks = _Networks()
     handlers: Handlers = {
-        **Runner(backend, networks.job).handlers, Open: networks.open, Convert: networks.convert,
-        PlanAhead: networks.plan_ahead, MeasurePeak: _peak,
-    }  # fmt: skip
+        **Runner(backend, networks.job).handlers,
+        Open: networks.open,
+        Convert: networks.convert,
+        PlanAhead: networks.plan_ahead,
+        MeasurePeak: _peak,
+    }
     serve(Line(), handlers, _read)

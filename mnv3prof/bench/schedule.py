@@ -86,10 +86,12 @@ _Answers = dict[PartKey, Prepared | Failed]
 
 
 def measure(
-    plan: BenchPlan, callbacks: Callbacks = Callbacks(), known: Sequence[Timing] = (),  # noqa: B008
+    plan: BenchPlan,
+    callbacks: Callbacks = Callbacks(),  # noqa: B008
+    known: Sequence[Timing] = (),
     worker: Callable[[Target, Subjects], Worker] = partial(runtime_worker, starts=STARTS),  # noqa: B008
     before_round: Callable[[], None] = lambda: None,
-) -> tuple[Timing, ...]:  # fmt: skip
+) -> tuple[Timing, ...]:
     """Time each part on each target, one at a time.
 
     known: timings of an earlier run; those that are final are not measured again. worker: returns the
@@ -124,9 +126,12 @@ def _cells(plan: BenchPlan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(
-    plan: BenchPlan, cells: _Cells, callbacks: Callbacks, worker: Callable[[Target, Subjects], Worker],
+    plan: BenchPlan,
+    cells: _Cells,
+    callbacks: Callbacks,
+    worker: Callable[[Target, Subjects], Worker],
     before_round: Callable[[], None],
-) -> None:  # fmt: skip
+) -> None:
     _leave_out_what_cannot_run(cells)
     begin = perf_counter()
     _convert(plan, cells, callbacks)
@@ -203,9 +208,14 @@ def _load(
 
 
 def _load_parts(
-    plan: BenchPlan, until: float, target: Target, parts: list[PartKey], pool: WorkerPool, cells: _Cells,
+    plan: BenchPlan,
+    until: float,
+    target: Target,
+    parts: list[PartKey],
+    pool: WorkerPool,
+    cells: _Cells,
     callbacks: Callbacks,
-) -> None:  # fmt: skip
+) -> None:
     where = labels(plan.targets)[target]
     for part in parts:
         if cells[target, part].done:  # its worker has gone meanwhile
@@ -253,10 +263,13 @@ def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
         if kind := kinds[target]:
             wanted.setdefault(kind, {})[part] = None
     conversions = convert(
-        {kind: tuple(parts) for kind, parts in wanted.items()}, plan.subjects, plan.folder,
-        timeout_s=plan.timeout_s, on_progress=lambda sentence: callbacks.on_progress(Progress(sentence)),
+        {kind: tuple(parts) for kind, parts in wanted.items()},
+        plan.subjects,
+        plan.folder,
+        timeout_s=plan.timeout_s,
+        on_progress=lambda sentence: callbacks.on_progress(Progress(sentence)),
         within_s=plan.ready_s / 2,
-    )  # fmt: skip
+    )
     for target, part in _open_cells(cells):
         cell, kind = cells[target, part], kinds[target]
         if kind is None:
@@ -289,10 +302,13 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
         return
     cell.launches.append([])
     cell.timing = replace(
-        cell.timing, load_s=answer.load_s, first_s=answer.first_s,
-        max_abs_err=answer.max_abs_err, max_rel_err=answer.max_rel_err,
+        cell.timing,
+        load_s=answer.load_s,
+        first_s=answer.first_s,
+        max_abs_err=answer.max_abs_err,
+        max_rel_err=answer.max_rel_err,
         rms_rel_err=answer.rms_rel_err,
-    )  # fmt: skip
+    )
     if reason := how_wrong(answer, cell.timing.target.dtype, cell.timing.part):
         cell.timing = replace(cell.timing, status="mismatch", reason=reason)
 

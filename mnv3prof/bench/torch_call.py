@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
 
 def torch_call(
-    job: Job, device: str = "cpu", wait: Callable[[], object] | None = None,
+    job: Job,
+    device: str = "cpu",
+    wait: Callable[[], object] | None = None,
     change: "Callable[[nn.Module], Any] | None" = None,
-) -> Call:  # fmt: skip
+) -> Call:
     """Move the part's module and input to `device`, and return the call.
 
     wait: returns when the device has finished all its work; without it, only the launch would be timed.

@@ -43,9 +43,7 @@ class Worker:
     Another thread may call end() at any time; the worker is then not restarted.
     """
 
-    def __init__(
-        self, open_link: Callable[[], Link], first: Sequence[Any] = (), starts: float = inf
-    ) -> None:  # fmt: skip
+    def __init__(self, open_link: Callable[[], Link], first: Sequence[Any] = (), starts: float = inf) -> None:
         self._open_link, self._first, self._starts = open_link, first, starts
         self._link: Link | None = None
         self._unfit: Failed | None = None
@@ -88,7 +86,7 @@ class Worker:
 
     def ask(
         self, request: Any, kind: type[_Answer], within_s: float = inf, stop: Event | None = None
-    ) -> _Answer | Failed:  # fmt: skip
+    ) -> _Answer | Failed:
         """Send a request and return the answer, decoded as `kind`.
 
         Return Failed if the worker refuses the request, crashes or exceeds the time limit, or `stop` is
@@ -119,9 +117,7 @@ class Worker:
         if link:
             link.end()
 
-    def _exchange(
-        self, request: Any, kind: Any, within_s: float, until: float, stop: Event | None
-    ) -> Any:  # fmt: skip
+    def _exchange(self, request: Any, kind: Any, within_s: float, until: float, stop: Event | None) -> Any:
         link, left_s = self._link, until - monotonic()
         if link is None:
             return Failed("crashed", "its worker was closed")

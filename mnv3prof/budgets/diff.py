@@ -70,11 +70,12 @@ def diff(old: Found, new: Found) -> Diff:
     shared = [name for name in old.subjects if name in new.subjects]
     times = tuple(each for name in shared for each in _times(old, new, name))
     return Diff(
-        old, new,
+        old,
+        new,
         tuple(each for name in shared for each in _figures(old, new, name)),
         times,
         tuple(_notes(old, new, times)),
-    )  # fmt: skip
+    )
 
 
 def _figures(old: Found, new: Found, variant: str) -> Iterator[FigureChange]:
@@ -92,12 +93,17 @@ def _figures(old: Found, new: Found, variant: str) -> Iterator[FigureChange]:
 
 def _blocks(
     variant: str, name: str, old: Figure, new: Figure, rows: Sequence[tuple[str | None, ...]]
-) -> Iterator[FigureChange]:  # fmt: skip
+) -> Iterator[FigureChange]:
     for before, after in rows:
         yield FigureChange(
-            variant=variant, name=name, unit=old.unit, old_block=before, new_block=after,
-            old=old.blocks.get(before or ""), new=new.blocks.get(after or ""),
-        )  # fmt: skip
+            variant=variant,
+            name=name,
+            unit=old.unit,
+            old_block=before,
+            new_block=after,
+            old=old.blocks.get(before or ""),
+            new=new.blocks.get(after or ""),
+        )
 
 
 def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:

@@ -51,30 +51,47 @@ def _found(found: Found) -> dict[str, Any]:
     run = found.run
     when = {"created": run.created, "hosts": run.hosts} if run else {}
     return {
-        "source": found.source, "table": table_fields(found.subject.table), "input": found.subject.input,
-        "dtype": found.dtype, "batch": found.batch, **when,
-    }  # fmt: skip
+        "source": found.source,
+        "table": table_fields(found.subject.table),
+        "input": found.subject.input,
+        "dtype": found.dtype,
+        "batch": found.batch,
+        **when,
+    }
 
 
 def _figure_change(each: FigureChange) -> dict[str, Any]:
     place = {"block": each.new_block, "old_block": each.old_block} if each.block else {}
     return {
-        "variant": each.variant, "figure": each.name, **place, "unit": each.unit, "old": each.old,
-        "new": each.new, "ratio": each.new / each.old if each.old and each.new is not None else None,
-    }  # fmt: skip
+        "variant": each.variant,
+        "figure": each.name,
+        **place,
+        "unit": each.unit,
+        "old": each.old,
+        "new": each.new,
+        "ratio": each.new / each.old if each.old and each.new is not None else None,
+    }
 
 
 def _time_change(each: TimeChange) -> dict[str, Any]:
     return {
-        "variant": each.variant, "part": each.part, "old_part": each.counterpart,
-        "old": _time(each.old), "new": _time(each.new), **asdict(each.change),
-    }  # fmt: skip
+        "variant": each.variant,
+        "part": each.part,
+        "old_part": each.counterpart,
+        "old": _time(each.old),
+        "new": _time(each.new),
+        **asdict(each.change),
+    }
 
 
 def _time(timing: Timing | None) -> dict[str, Any] | None:
     if timing is None:
         return None
     return {
-        "part": timing.part, "target": timing.target, "status": timing.status, "seconds": timing.seconds,
-        "seconds_per_image": timing.per_image, "summary": summary_document(timing),
-    }  # fmt: skip
+        "part": timing.part,
+        "target": timing.target,
+        "status": timing.status,
+        "seconds": timing.seconds,
+        "seconds_per_image": timing.per_image,
+        "summary": summary_document(timing),
+    }

@@ -127,14 +127,19 @@ def _baseline_size(size: _Size, budget: Budget, checked: Found, baseline: Found)
 
 def _judge_figure(
     budget: Budget, size: _Size, several: bool, checked: Found, baseline: Found | None
-) -> Judgement:  # fmt: skip
+) -> Judgement:
     """several: True if the budget is checked at other sizes too."""
     new = figures(checked.subject.graph, *size)[budget.name]
     dtype, batch = size if several else (budget.dtype, None)
     judgement = Judgement(
-        budget=budget, unit=new.unit, status="within", dtype=dtype, batch=batch, limit=budget.limit,
+        budget=budget,
+        unit=new.unit,
+        status="within",
+        dtype=dtype,
+        batch=batch,
+        limit=budget.limit,
         value=new.value,
-    )  # fmt: skip
+    )
     known: Mapping[str, int] = {}
     if budget.change is not None and baseline is not None:
         was = _baseline_size(size, budget, checked, baseline)
@@ -217,9 +222,14 @@ def _judgement(
     budget: Budget, timing: Timing | None, status: BudgetStatus = "within", reason: str = ""
 ) -> Judgement:
     return Judgement(
-        budget=budget, unit=unit_of(budget.name), status=status, target=timing.target if timing else None,
-        limit=budget.limit, value=timing.seconds if timing else None, reason=reason,
-    )  # fmt: skip
+        budget=budget,
+        unit=unit_of(budget.name),
+        status=status,
+        target=timing.target if timing else None,
+        limit=budget.limit,
+        value=timing.seconds if timing else None,
+        reason=reason,
+    )
 
 
 def _limited(judgement: Judgement, new: Mapping[str, float], old: Mapping[str, float]) -> Judgement:

@@ -37,7 +37,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 def budgets_from(
     document: Mapping[str, Any], where: str, backend_of: Callable[[str], str]
-) -> tuple[Budget, ...]:  # fmt: skip
+) -> tuple[Budget, ...]:
     """Return the budgets in a decoded TOML table. Raises InputError about `where`.
 
     Each is a limit, a table { limit, level, dtype }, or a list of these. backend_of: returns the name of

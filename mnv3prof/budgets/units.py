@@ -13,9 +13,13 @@ _BYTES: Final = {"": 1, "b": 1} | {
 """256K, 256KB and 256KiB are the same size."""
 _COUNTS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _SECONDS: Final = {
-    "s": Fraction(1), "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6), "µs": Fraction(1, 10**6),
-    "μs": Fraction(1, 10**6), "ns": Fraction(1, 10**9),
-}  # fmt: skip
+    "s": Fraction(1),
+    "ms": Fraction(1, 10**3),
+    "us": Fraction(1, 10**6),
+    "µs": Fraction(1, 10**6),
+    "μs": Fraction(1, 10**6),
+    "ns": Fraction(1, 10**9),
+}
 _MOST: Final = 2**60
 _MOST_SECONDS: Final = 86_400
 

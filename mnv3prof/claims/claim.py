@@ -118,14 +118,31 @@ def place(claim: str) -> tuple[str, int]:
 
 
 def finding(
-    claim: Claim, verdict: ClaimVerdict, *, found: str = "", how: str, why: str = "",
-    working: tuple[str, ...] = (), series: tuple[Series, ...] = (), sentence: str = "", rule: str = "",
-) -> Finding:  # fmt: skip
+    claim: Claim,
+    verdict: ClaimVerdict,
+    *,
+    found: str = "",
+    how: str,
+    why: str = "",
+    working: tuple[str, ...] = (),
+    series: tuple[Series, ...] = (),
+    sentence: str = "",
+    rule: str = "",
+) -> Finding:
     """Make a finding on `claim`. sentence: the statement that is judged, by default the claim's."""
     return Finding(
-        claim=claim.id, sentence=sentence or claim.sentence, article=claim.article, source=claim.source,
-        found=found, how=how, verdict=verdict, why=why, rule=rule, working=working, series=series,
-    )  # fmt: skip
+        claim=claim.id,
+        sentence=sentence or claim.sentence,
+        article=claim.article,
+        source=claim.source,
+        found=found,
+        how=how,
+        verdict=verdict,
+        why=why,
+        rule=rule,
+        working=working,
+        series=series,
+    )
 
 
 def points_at(x: float, change: Change) -> list[tuple[float, float, float, float]]:

@@ -96,16 +96,25 @@ def _backends(how: MeasureOptions, share: _RunShare) -> list[str]:
 
 
 def _request(
-    subject: Subject, requests: Sequence[TimingRequest], backends: tuple[str, ...], dtype: Dtype,
-    how: MeasureOptions, sampled_s: float, ready_s: float,
-) -> Request:  # fmt: skip
+    subject: Subject,
+    requests: Sequence[TimingRequest],
+    backends: tuple[str, ...],
+    dtype: Dtype,
+    how: MeasureOptions,
+    sampled_s: float,
+    ready_s: float,
+) -> Request:
     subjects: dict[str, Subject] = {"": subject}
     parts: dict[str, dict[str, None]] = {"": {}}
     for request in requests:
         subjects.setdefault(request.variant, request.subject)
         parts.setdefault(request.variant, {})[request.part] = None
     return Request(
-        subjects, {variant: tuple(names) for variant, names in parts.items()},
+        subjects,
+        {variant: tuple(names) for variant, names in parts.items()},
         tuple(Target(backend=name, dtype=dtype, threads=how.threads) for name in backends),
-        budget_s=sampled_s, folder=how.folder, ready_s=ready_s, peaks=False,
-    )  # fmt: skip
+        budget_s=sampled_s,
+        folder=how.folder,
+        ready_s=ready_s,
+        peaks=False,
+    )

@@ -67,9 +67,11 @@ def trained_table() -> Table:
 
 
 def train_ablations(
-    plan: AblationPlan, known: Sequence[Trial] = (), on_progress: OnProgress = lambda _: None,
+    plan: AblationPlan,
+    known: Sequence[Trial] = (),
+    on_progress: OnProgress = lambda _: None,
     on_update: Callable[[tuple[Trial, ...]], None] = lambda _: None,
-) -> AblationResult:  # fmt: skip
+) -> AblationResult:
     """Train every ablation with every seed that is not in `known`.
 
     on_update: called with all trainings after each. An interrupt or the limit ends the training.
@@ -121,9 +123,12 @@ def recipe_of(ablation: Ablation, seed: int, epochs: int, threads: int) -> "Reci
     from ..train.recipe import Recipe
 
     article = {
-        "epochs": epochs, "warmup_epochs": min(_WARMUP, epochs // 4), "autoaugment": False, "seed": seed,
+        "epochs": epochs,
+        "warmup_epochs": min(_WARMUP, epochs // 4),
+        "autoaugment": False,
+        "seed": seed,
         "threads": threads,
-    }  # fmt: skip
+    }
     return msgspec.convert({**article, **ablation.recipe}, Recipe)
 
 
@@ -149,11 +154,17 @@ def _trial(
         on_progress(Progress("in 8 bits"))
         int8, reason = in_8_bits(trained.model, data)
     return Trial(
-        ablation=ablation.name, seed=seed, data=data.name, epochs=epochs, int8=int8,
+        ablation=ablation.name,
+        seed=seed,
+        data=data.name,
+        epochs=epochs,
+        int8=int8,
         network=f"{trained_table().name} at {INPUT[0]}×{INPUT[1]}",
-        held=len(data.held_labels), seconds=monotonic() - begin, reason=reason,
+        held=len(data.held_labels),
+        seconds=monotonic() - begin,
+        reason=reason,
         accuracy=trained.accuracy if isfinite(trained.accuracy) and not trained.stopped else None,
-    )  # fmt: skip
+    )
 
 
 def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:

@@ -94,9 +94,14 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         budget = budget_of(self.time_budget)
         seconds_in_range(self.timeout, "--timeout")
         return Request(
-            subjects, {variant: self.parts_of(subject) for variant, subject in subjects.items()},
-            targets, budget, self.timeout, None if self.no_cache else usable_folder(say), self.ops,
-        )  # fmt: skip
+            subjects,
+            {variant: self.parts_of(subject) for variant, subject in subjects.items()},
+            targets,
+            budget,
+            self.timeout,
+            None if self.no_cache else usable_folder(say),
+            self.ops,
+        )
 
     def targets(self) -> tuple[Target, ...]:
         """Return all combinations of backend, dtype, batch and threads. Raises InputError."""

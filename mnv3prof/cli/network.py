@@ -45,8 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
         bool, network_option("--dilated", help="Replace the last stride of 2 by dilation 2.")
     ] = False
     classes: Annotated[
-        int | None,
-        network_option("--classes", help="Number of classes.", show_default="those of the source"),
+        int | None, network_option("--classes", help="Number of classes.", show_default="those of the source")
     ] = None
     standard_conv: Annotated[
         bool,
@@ -55,8 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
         ),
     ] = False
     dense_depthwise: Annotated[
-        bool,
-        network_option("--dense-depthwise", help="Replace each depthwise convolution by a dense one."),
+        bool, network_option("--dense-depthwise", help="Replace each depthwise convolution by a dense one.")
     ] = False
     without_se: Annotated[bool, network_option("--without-se", help="Remove every squeeze-excite.")] = False
     activation: Annotated[
@@ -72,10 +70,17 @@ class Settings(msgspec.Struct, frozen=True):
         """Return `known` with these changes, at --input. source: its name in an InputError."""
         with about(f"{source or known.table.name} with {self._as_options()}"):
             table = vary(
-                known.table, width=self.width, width_rule=self.width_rule, reduced_tail=self.reduced_tail,
-                dilated=self.dilated, classes=self.classes, standard_conv=self.standard_conv,
-                dense_depthwise=self.dense_depthwise, without_se=self.without_se, activation=self.activation,
-            )  # fmt: skip
+                known.table,
+                width=self.width,
+                width_rule=self.width_rule,
+                reduced_tail=self.reduced_tail,
+                dilated=self.dilated,
+                classes=self.classes,
+                standard_conv=self.standard_conv,
+                dense_depthwise=self.dense_depthwise,
+                without_se=self.without_se,
+                activation=self.activation,
+            )
         size = known.input if self.input is None else image_size(self.input, "--input")
         return known.varied(table) if size == known.input else Subject(table, size)
 

@@ -64,10 +64,16 @@ def encoded(run: Run) -> str:
 
 
 def emit_run(
-    run: Run, output: Output, before: tuple[Sheet, ...] = (), also: Mapping[str, Any] | None = None,
-    *, again: bool = False, tried: Sequence[Timing] | None = None, saved: Path | None = None,
+    run: Run,
+    output: Output,
+    before: tuple[Sheet, ...] = (),
+    also: Mapping[str, Any] | None = None,
+    *,
+    again: bool = False,
+    tried: Sequence[Timing] | None = None,
+    saved: Path | None = None,
     resume: str = "",
-) -> None:  # fmt: skip
+) -> None:
     """Print or write the run. Exit with 1 if it failed(), with 130 if it was interrupted.
 
     before: sheets above those of the run. also: more keys of its document. again: True for a saved run,

@@ -23,10 +23,14 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             continue
         annotations = get_type_hints(structs[name], include_extras=True)
         parameters += [
-            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY,
-                              default=field.default, annotation=annotations[field.name])
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=annotations[field.name],
+            )
             for field in msgspec.structs.fields(structs[name])
-        ]  # fmt: skip
+        ]
 
     @wraps(command)
     def spread_command(**values: Any) -> None:

@@ -80,18 +80,22 @@ _BIASES: Final = {"conv_bias": 1, "linear_bias": 1}
 COUNTERS: Final[Mapping[str, Counter]] = {
     "torch": Counter("FLOPs", "2.13.0", _TWICE),
     "fvcore": Counter("flops", "0.1.5.post20221221", {**_MACS, "batch_norm": 2, "pool_in": 1}),
-    "thop": Counter(
-        "macs", "0.1.1.post2209072238", {**_MACS, "batch_norm": 4, "pool_in": 1, "pool_out": 1}
-    ),
+    "thop": Counter("macs", "0.1.1.post2209072238", {**_MACS, "batch_norm": 4, "pool_in": 1, "pool_out": 1}),
     "ptflops-aten": Counter("MACs", "0.7.5", {**_MACS, **_BIASES}),
     "ptflops-pytorch": Counter(
         "MACs",
         "0.7.5",
         {
-            **_MACS, **_BIASES,
+            **_MACS,
+            **_BIASES,
             # Batch norm, ReLU and pooling are counted by the module's hook and by the patched functional.
-            "batch_norm": 2, "relu": 2, "pool_in": 2,
-            "relu6": 1, "hardswish_relu6": 1, "hardsigmoid_relu6": 1, "swish": 1,
+            "batch_norm": 2,
+            "relu": 2,
+            "pool_in": 2,
+            "relu6": 1,
+            "hardswish_relu6": 1,
+            "hardsigmoid_relu6": 1,
+            "swish": 1,
         },
     ),
     "torchinfo": Counter("mult-adds", "1.8.0", {**_MACS, **_BIASES, "batch_norm_channels": 2}),
@@ -100,30 +104,44 @@ COUNTERS: Final[Mapping[str, Counter]] = {
         "FLOPs",
         "0.3.2",
         {
-            **_TWICE, "conv_bias": 1, "batch_norm": 2, "pool_in": 1,
-            "relu": 1, "hardswish_relu6": 1, "hardsigmoid_relu6": 1, "swish": 1,
+            **_TWICE,
+            "conv_bias": 1,
+            "batch_norm": 2,
+            "pool_in": 1,
+            "relu": 1,
+            "hardswish_relu6": 1,
+            "hardsigmoid_relu6": 1,
+            "swish": 1,
         },
     ),
     "torchprofile": Counter(
         "MACs",
         "0.1.0",
-        {
-            **_MACS, "batch_norm": 1, "pool_out": 1, "mul": 1,
-            "hardswish_relu6": 1, "hardswish_clamp": 1,
-        },
+        {**_MACS, "batch_norm": 1, "pool_out": 1, "mul": 1, "hardswish_relu6": 1, "hardswish_clamp": 1},
     ),
     "onnx-tool": Counter(
         "MACs",
         "1.0.1",
         {
-            **_MACS, **_BIASES,
+            **_MACS,
+            **_BIASES,
             "batch_norm": 1,  # the exporter folds it into the convolution, which gets a bias
-            "relu": 1, "relu6": 2, "hardswish": 5, "hardswish_relu6": 8, "hardswish_clamp": 8,
-            "hardsigmoid": 4, "hardsigmoid_relu6": 7, "sigmoid": 32, "swish": 33,
-            "pool_in": 1, "pool_out": 4, "mul": 1, "add": 1,
+            "relu": 1,
+            "relu6": 2,
+            "hardswish": 5,
+            "hardswish_relu6": 8,
+            "hardswish_clamp": 8,
+            "hardsigmoid": 4,
+            "hardsigmoid_relu6": 7,
+            "sigmoid": 32,
+            "swish": 33,
+            "pool_in": 1,
+            "pool_out": 4,
+            "mul": 1,
+            "add": 1,
         },
     ),
-}  # fmt: skip
+}
 """The counters by name, in display order."""
 
 

@@ -50,9 +50,12 @@ class Burst:
 
 
 def burst(
-    call: Callable[[], object], seconds: float, number: int = 0, clock: Callable[[], float] = perf_counter,
+    call: Callable[[], object],
+    seconds: float,
+    number: int = 0,
+    clock: Callable[[], float] = perf_counter,
     cpu_clock: Callable[[], float] = process_time,
-) -> Burst:  # fmt: skip
+) -> Burst:
     """Time calls of `call`, which returns when its output is ready, for about `seconds`.
 
     The caches hold the data of other processes at first, so each burst warms up. It times at least one

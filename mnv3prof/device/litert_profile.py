@@ -24,10 +24,16 @@ class _Memory(ctypes.Structure):
 
 class _Event(ctypes.Structure):
     _fields_ = (
-        ("tag", c_char_p), ("kind", c_int), ("start_us", c_uint64), ("elapsed_us", c_uint64),
-        ("before", _Memory), ("after", _Memory), ("metadata1", c_uint64), ("metadata2", c_uint64),
+        ("tag", c_char_p),
+        ("kind", c_int),
+        ("start_us", c_uint64),
+        ("elapsed_us", c_uint64),
+        ("before", _Memory),
+        ("after", _Memory),
+        ("metadata1", c_uint64),
+        ("metadata2", c_uint64),
         ("source", c_int),
-    )  # fmt: skip
+    )
 
 
 _KEEP = ctypes.CFUNCTYPE(None, c_void_p)(lambda payload: None)

@@ -58,9 +58,12 @@ class Runner:
     def handlers(self) -> Handlers:
         """Handlers of requests, by class."""
         return {
-            Begin: self.begin, Prepare: self.prepare, Sample: self.sample,
-            Operators: self.operators, PlanMemory: self.planned,
-        }  # fmt: skip
+            Begin: self.begin,
+            Prepare: self.prepare,
+            Sample: self.sample,
+            Operators: self.operators,
+            PlanMemory: self.planned,
+        }
 
     def begin(self, request: Begin) -> Begun:
         """Import the runtime."""

@@ -228,13 +228,19 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                     structure.append(self.shapes[name])
             names = (*layer.inputs, layer.name)
             into = self.fused.get(layer.name)
-            structure.append([
-                layer.op, layer.out_shape, layer.geometry, layer.contraction, layer.known_macs,
-                [tensor.shape for tensor in layer.weights],
-                [tensors.setdefault(name, len(tensors)) for name in names],
-                [memory.setdefault(self._storage[name], len(memory)) for name in names],
-                into if into is None else tensors[into] if into in inside else "outside",
-            ])  # fmt: skip
+            structure.append(
+                [
+                    layer.op,
+                    layer.out_shape,
+                    layer.geometry,
+                    layer.contraction,
+                    layer.known_macs,
+                    [tensor.shape for tensor in layer.weights],
+                    [tensors.setdefault(name, len(tensors)) for name in names],
+                    [memory.setdefault(self._storage[name], len(memory)) for name in names],
+                    into if into is None else tensors[into] if into in inside else "outside",
+                ]
+            )
         return hashlib.blake2b(msgspec.json.encode(structure), digest_size=16).hexdigest()
 
     def block(self, name: str) -> Block | None:

@@ -42,13 +42,29 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _activation(
-    name: str, code: str, title: str, flops: int, torch: str = "", runtime: str = "",
-    aliases: tuple[str, ...] = (), *, in_place: bool = False,
-) -> Op:  # fmt: skip
+    name: str,
+    code: str,
+    title: str,
+    flops: int,
+    torch: str = "",
+    runtime: str = "",
+    aliases: tuple[str, ...] = (),
+    *,
+    in_place: bool = False,
+) -> Op:
     return Op(
-        name=name, kind="activation", title=title, flops=flops, folds=True, in_place=in_place,
-        temporaries=0 if torch else 1, code=code, torch=torch, runtime=runtime, aliases=aliases,
-    )  # fmt: skip
+        name=name,
+        kind="activation",
+        title=title,
+        flops=flops,
+        folds=True,
+        in_place=in_place,
+        temporaries=0 if torch else 1,
+        code=code,
+        torch=torch,
+        runtime=runtime,
+        aliases=aliases,
+    )
 
 
 def _product(name: str, kind: Kind, title: str, runtime: str = "") -> Op:
@@ -67,8 +83,7 @@ _ROWS: Final = (
     _product("matmul", "matmul", "matrix product", "matmul"),
     _product("einsum", "matmul", "Einstein sum"),
     # Scale and shift; folded into a convolution, only the shift: 1.
-    Op(name="batch_norm", kind="norm", title="batch norm", flops=2, folds=True,
-       runtime="batch.?norm"),
+    Op(name="batch_norm", kind="norm", title="batch norm", flops=2, folds=True, runtime="batch.?norm"),
     # One clamp; two clamps.
     _activation("relu", "RE", "ReLU", 1, "ReLU", "relu|clamp|clip|hardtanh|minimum", in_place=True),
     _activation("relu6", "R6", "ReLU6", 2, "ReLU6", in_place=True),
@@ -83,14 +98,13 @@ _ROWS: Final = (
     _activation("hardsigmoid_relu6", "", "h-sigmoid by ReLU6", 4),
     # Negate, exponential, add, divide.
     _activation("sigmoid", "", "sigmoid", 4, "Sigmoid"),
-    Op(name="avg_pool", kind="pool", title="average pool", flops=1,
-       runtime="pool|mean|reduce"),
+    Op(name="avg_pool", kind="pool", title="average pool", flops=1, runtime="pool|mean|reduce"),
     Op(name="mul", kind="elementwise", title="multiply", flops=1, runtime="mul"),
     Op(name="add", kind="elementwise", title="add", flops=1, runtime="add"),
     _view("flatten"),
     _view("unflatten"),
     _view("dropout"),
-)  # fmt: skip
+)
 
 OPS: Final = {op.name: op for op in _ROWS}
 """All known operations by name."""

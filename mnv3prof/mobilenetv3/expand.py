@@ -151,9 +151,17 @@ class _Builder:
         self._add(path, op, (self.last.name,), self.last.out_shape, path, owner, role)
 
     def _conv(
-        self, path: str, role: str, out: int, kernel: int = 1, stride: int = 1, dilation: int = 1,
-        groups: int = 1, *, bias: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        path: str,
+        role: str,
+        out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        *,
+        bias: bool = False,
+    ) -> None:
         channels, height, width = self.last.out_shape
         # With padding d · (k − 1) / 2 and k odd, a side n becomes ceil(n / stride).
         shape = (out, -(-height // stride), -(-width // stride))
@@ -177,9 +185,18 @@ class _Builder:
         self._add(name, op, (self.last.name,), shape, path, self.last.storage, op)
 
     def _add(
-        self, name: str, op: str, inputs: tuple[str, ...], shape: Shape, path: str, storage: str, role: str,
-        geometry: Geometry | None = None, contraction: int = 0, weights: tuple[Tensor, ...] = (),
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        op: str,
+        inputs: tuple[str, ...],
+        shape: Shape,
+        path: str,
+        storage: str,
+        role: str,
+        geometry: Geometry | None = None,
+        contraction: int = 0,
+        weights: tuple[Tensor, ...] = (),
+    ) -> None:
         layer = Layer(name, op, inputs, shape, path, storage, role, geometry, contraction, weights)
         self.last = layer
         self.layers.append(layer)

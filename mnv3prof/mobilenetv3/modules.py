@@ -25,11 +25,23 @@ from .table import (
 )
 
 __all__ = [
-    "Bottleneck", "ConvNorm", "DepthwiseStage", "ExpandConv", "HardSigmoid",
-    "HardSwish", "HardSwishDeployed", "LinearProjection", "MobileNetV3", "SeparableConv",
-    "SqueezeExcite", "activation_module", "depthwise_conv", "make_divisible", "pointwise_conv",
+    "Bottleneck",
+    "ConvNorm",
+    "DepthwiseStage",
+    "ExpandConv",
+    "HardSigmoid",
+    "HardSwish",
+    "HardSwishDeployed",
+    "LinearProjection",
+    "MobileNetV3",
+    "SeparableConv",
+    "SqueezeExcite",
+    "activation_module",
+    "depthwise_conv",
+    "make_divisible",
+    "pointwise_conv",
     "standard_conv",
-]  # fmt: skip
+]
 
 Norm = Callable[[int], nn.Module]
 PAPER_NORM: Final[Norm] = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
@@ -121,9 +133,16 @@ class DepthwiseStage(ConvNorm):
     """
 
     def __init__(
-        self, channels: int, kernel: int, stride: int = 1, dilation: int = 1, activation: str = "HS",
-        norm: Norm | None = PAPER_NORM, *, dense: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        channels: int,
+        kernel: int,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: str = "HS",
+        norm: Norm | None = PAPER_NORM,
+        *,
+        dense: bool = False,
+    ) -> None:
         groups = 1 if dense else channels
         conv = standard_conv(channels, channels, kernel, stride, dilation, groups=groups)
         super().__init__(conv, activation, norm)
@@ -143,9 +162,15 @@ class SeparableConv(nn.Sequential):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1,
-        activation: str = "HS", *, norm_between: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        activation: str = "HS",
+        *,
+        norm_between: bool = True,
+    ) -> None:
         super().__init__(
             DepthwiseStage(in_channels, kernel, stride, 1, activation, PAPER_NORM if norm_between else None),
             ConvNorm(pointwise_conv(in_channels, out_channels), activation),
@@ -161,9 +186,13 @@ class SqueezeExcite(nn.Module):
     """
 
     def __init__(
-        self, channels: int, squeeze: int, form: str = "conv", activation: str = "relu",
+        self,
+        channels: int,
+        squeeze: int,
+        form: str = "conv",
+        activation: str = "relu",
         gate: str = "hardsigmoid",
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         layer: Callable[[int, int], nn.Module] = (
             partial(nn.Conv2d, kernel_size=1) if form == "conv" else nn.Linear

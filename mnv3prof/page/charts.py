@@ -68,39 +68,61 @@ def net_chart(view: View, key: str) -> Chart:
     summaries = [(s, target.batch) for target, _ in ranking if (s := _summary(view.timing(NET, target)))]
     several = any(target.batch > 1 for target, _ in ranking)
     bars = {
-        "type": "bar", "orientation": "h", "name": "network",
+        "type": "bar",
+        "orientation": "h",
+        "name": "network",
         "y": [f"{label(view.called(target))}, {milliseconds(seconds)}" for target, seconds in ranking],
         "x": [seconds * 1e3 for _, seconds in ranking],
-        "hovertemplate": "%{y}: %{x:.3f} ms<extra></extra>", "marker": {"color": "var:time"},
+        "hovertemplate": "%{y}: %{x:.3f} ms<extra></extra>",
+        "marker": {"color": "var:time"},
         "error_x": {
-            "type": "data", "symmetric": False, "color": "var:ink", "thickness": 1.2, "width": 4,
+            "type": "data",
+            "symmetric": False,
+            "color": "var:ink",
+            "thickness": 1.2,
+            "width": 4,
             "array": [(s.p90 - s.median) / batch * 1e3 for s, batch in summaries],
             "arrayminus": [(s.median - s.p10) / batch * 1e3 for s, batch in summaries],
         },
-    }  # fmt: skip
+    }
     unit = "ms per image" if several else "ms"
-    layout = {"xaxis": {"title": {"text": f"{unit}; whiskers p10 to p90"}, "rangemode": "tozero"},
-              "yaxis": {"automargin": True}, "showlegend": False}  # fmt: skip
+    layout = {
+        "xaxis": {"title": {"text": f"{unit}; whiskers p10 to p90"}, "rangemode": "tozero"},
+        "yaxis": {"automargin": True},
+        "showlegend": False,
+    }
     alt = f"Latency of {view.name} on {len(ranking)} targets"
     return Chart(key, alt, [bars], layout, len(ranking), 90 + 34 * len(ranking))
 
 
 def shares_chart(view: View, key: str) -> Chart:
     """Share of MACs, parameters, activation bytes, and latency on the fastest target by block."""
-    series = {"MACs": view.mac_shares(), "parameters": view.param_shares(),
-              "activation bytes": view.byte_shares()}  # fmt: skip
+    series = {
+        "MACs": view.mac_shares(),
+        "parameters": view.param_shares(),
+        "activation bytes": view.byte_shares(),
+    }
     fastest = view.fastest()
     if fastest and (times := view.time_shares(fastest)):
         series[f"latency on {view.called(fastest)}"] = times
     blocks = list(view.graph.block_names)
     data = [
-        {"type": "bar", "name": label(name), "x": blocks, "y": [shares[block] for block in blocks],
-         "marker": {"color": f"var:{token}"},
-         "hovertemplate": "%{x}: %{y:.1%}<extra>%{fullData.name}</extra>"}
+        {
+            "type": "bar",
+            "name": label(name),
+            "x": blocks,
+            "y": [shares[block] for block in blocks],
+            "marker": {"color": f"var:{token}"},
+            "hovertemplate": "%{x}: %{y:.1%}<extra>%{fullData.name}</extra>",
+        }
         for token, (name, shares) in zip(_SERIES, series.items(), strict=False)
-    ]  # fmt: skip
-    layout = {"barmode": "group", "bargap": 0.25, "xaxis": _categories(blocks),
-              "yaxis": {"title": {"text": "share of the network"}, "tickformat": ".0%"}}  # fmt: skip
+    ]
+    layout = {
+        "barmode": "group",
+        "bargap": 0.25,
+        "xaxis": _categories(blocks),
+        "yaxis": {"title": {"text": "share of the network"}, "tickformat": ".0%"},
+    }
     alt = f"Shares of {view.name} by block: {', '.join(series)}"
     return Chart(key, alt, data, layout, len(blocks) * len(series), 400, 38 * len(blocks))
 
@@ -123,17 +145,32 @@ def matrix_chart(view: View, key: str) -> Chart:
     if not shown:  # plotly draws neither cells nor texts without numbers
         z = [[0.0 if words else None for words in row] for row in text]
     trace = {
-        "type": "heatmap", "x": names, "y": parts, "z": z,
+        "type": "heatmap",
+        "x": names,
+        "y": parts,
+        "z": z,
         "text": text,
-        "customdata": hover, "texttemplate": "%{text}", "xgap": 2, "ygap": 2, "showscale": shown,
-        "zmin": 0.0, "zmax": max((share for row in z for share in row if share), default=1.0),
+        "customdata": hover,
+        "texttemplate": "%{text}",
+        "xgap": 2,
+        "ygap": 2,
+        "showscale": shown,
+        "zmin": 0.0,
+        "zmax": max((share for row in z for share in row if share), default=1.0),
         "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
-        "colorscale": [[0, "var:low"], [1, "var:high"]], "textfont": {"color": "var:ink"},
+        "colorscale": [[0, "var:low"], [1, "var:high"]],
+        "textfont": {"color": "var:ink"},
         "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
-    }  # fmt: skip
-    layout = {"xaxis": {"side": "top", "type": "category", "showgrid": False},
-              "yaxis": {**_categories(parts), "autorange": "reversed", "title": {"text": "part"},
-                        "showgrid": False}}  # fmt: skip
+    }
+    layout = {
+        "xaxis": {"side": "top", "type": "category", "showgrid": False},
+        "yaxis": {
+            **_categories(parts),
+            "autorange": "reversed",
+            "title": {"text": "part"},
+            "showgrid": False,
+        },
+    }
     alt = f"Latency of each part of {view.name} on each target"
     marks = sum(bool(words) for row in text for words in row)
     lines = max((name.count("<br>") for name in names), default=0)
@@ -154,15 +191,24 @@ def roofline_chart(view: View, key: str) -> Chart:
         points = _points(view, target)
         if points:
             marks += len(points)
-            data.append({
-                "type": "scatter", "mode": "markers", "name": label(view.called(target)),
-                "x": [r.intensity for _, r in points], "y": [r.gmacs for _, r in points],
-                "text": [part for part, _ in points],
-                "marker": {"color": colour(number), "size": 8, "symbol": symbol(number),
-                           "line": {"width": 1, "color": "var:paper"}},
-                "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte"
-                                 "<extra>%{fullData.name}</extra>",
-            })  # fmt: skip
+            data.append(
+                {
+                    "type": "scatter",
+                    "mode": "markers",
+                    "name": label(view.called(target)),
+                    "x": [r.intensity for _, r in points],
+                    "y": [r.gmacs for _, r in points],
+                    "text": [part for part, _ in points],
+                    "marker": {
+                        "color": colour(number),
+                        "size": 8,
+                        "symbol": symbol(number),
+                        "line": {"width": 1, "color": "var:paper"},
+                    },
+                    "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte"
+                    "<extra>%{fullData.name}</extra>",
+                }
+            )
     peaks = dict.fromkeys(
         peak for t in view.grid.cells.values() if (peak := peak_of(t, view.run)) is not None
     )
@@ -170,13 +216,21 @@ def roofline_chart(view: View, key: str) -> Chart:
     for peak in peaks:
         ridge = peak.macs_per_s / peak.bytes_per_s
         ends = [min([*reach, ridge]) / 2, ridge, max([*reach, ridge]) * 2]
-        data.append({
-            "type": "scatter", "mode": "lines", "name": label(_roofline_name(peak, [*peaks])), "x": ends,
-            "y": [min(x * peak.bytes_per_s, peak.macs_per_s) / 1e9 for x in ends],
-            "line": {"color": "var:ink", "width": 1.5, "dash": "dot"}, "hoverinfo": "skip",
-        })  # fmt: skip
-    layout = {"xaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "MAC per byte moved"}},
-              "yaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "GMAC/s"}}}  # fmt: skip
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": label(_roofline_name(peak, [*peaks])),
+                "x": ends,
+                "y": [min(x * peak.bytes_per_s, peak.macs_per_s) / 1e9 for x in ends],
+                "line": {"color": "var:ink", "width": 1.5, "dash": "dot"},
+                "hoverinfo": "skip",
+            }
+        )
+    layout = {
+        "xaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "MAC per byte moved"}},
+        "yaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "GMAC/s"}},
+    }
     return Chart(key, f"Roofline: rates of the parts of {view.name}", data, layout, marks, 440)
 
 
@@ -185,21 +239,34 @@ def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
     named = (("PyTorch eager", peaks.eager), ("unfused", peaks.unfused), ("fused", peaks.fused))
     names = [layer.name for layer in view.graph.layers]
     data: list[Trace] = [
-        {"type": "scatter", "mode": "lines", "name": name, "x": list(range(len(names))),
-         "y": [size / 2**20 for size in peak.layers], "text": names,
-         "line": {"shape": "hvh", "width": 2 if name == "fused" else 1.2, "color": colour(number)},
-         "fill": "tozeroy" if name == "fused" else "none",
-         "hovertemplate": "%{text}: %{y:.2f} MiB<extra>%{fullData.name}</extra>"}
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "x": list(range(len(names))),
+            "y": [size / 2**20 for size in peak.layers],
+            "text": names,
+            "line": {"shape": "hvh", "width": 2 if name == "fused" else 1.2, "color": colour(number)},
+            "fill": "tozeroy" if name == "fused" else "none",
+            "hovertemplate": "%{text}: %{y:.2f} MiB<extra>%{fullData.name}</extra>",
+        }
         for number, (name, peak) in enumerate(named)
         if peak is not None
-    ]  # fmt: skip
+    ]
     top = peaks.fused
-    data.append({
-        "type": "scatter", "mode": "markers", "name": "fused peak", "showlegend": False,
-        "x": [top.layers.index(top.bytes)], "y": [top.bytes / 2**20], "text": [top.layer],
-        "marker": {"color": "var:time", "size": 10, "symbol": "diamond"},
-        "hovertemplate": "peak at %{text}: %{y:.2f} MiB<extra></extra>",
-    })  # fmt: skip
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "fused peak",
+            "showlegend": False,
+            "x": [top.layers.index(top.bytes)],
+            "y": [top.bytes / 2**20],
+            "text": [top.layer],
+            "marker": {"color": "var:time", "size": 10, "symbol": "diamond"},
+            "hovertemplate": "peak at %{text}: %{y:.2f} MiB<extra></extra>",
+        }
+    )
     layout = {"xaxis": _layers_axis(view), "yaxis": {"title": {"text": "live MiB"}, "rangemode": "tozero"}}
     alt = f"Activation memory of {view.name} by layer"
     return Chart(key, alt, data, layout, len(names) * (len(data) - 1) + 1, 380, _wide(view))
@@ -209,16 +276,28 @@ def arena_chart(view: View, arena: Arena, key: str) -> Chart:
     """Planned arena: offset of each tensor (upwards) over its lifetime in layers (to the right)."""
     placed = arena.placements
     bars = {
-        "type": "bar", "name": "tensors", "x": [(p.first + p.last) / 2 for p in placed],
-        "width": [p.last - p.first + 0.94 for p in placed], "base": [p.offset / 2**20 for p in placed],
-        "y": [p.bytes / 2**20 for p in placed], "text": [p.tensor for p in placed], "textposition": "none",
+        "type": "bar",
+        "name": "tensors",
+        "x": [(p.first + p.last) / 2 for p in placed],
+        "width": [p.last - p.first + 0.94 for p in placed],
+        "base": [p.offset / 2**20 for p in placed],
+        "y": [p.bytes / 2**20 for p in placed],
+        "text": [p.tensor for p in placed],
+        "textposition": "none",
         "customdata": [[p.offset, p.bytes] for p in placed],
-        "marker": {"color": [colour(n) for n in range(len(placed))], "opacity": 0.85,
-                   "line": {"width": 0.5, "color": "var:paper"}},
+        "marker": {
+            "color": [colour(n) for n in range(len(placed))],
+            "opacity": 0.85,
+            "line": {"width": 0.5, "color": "var:paper"},
+        },
         "hovertemplate": "%{text}<br>%{customdata[1]:,} bytes at offset %{customdata[0]:,}<extra></extra>",
-    }  # fmt: skip
-    layout = {"xaxis": _layers_axis(view), "showlegend": False, "barmode": "overlay",
-              "yaxis": {"title": {"text": "offset in the arena, MiB"}, "rangemode": "tozero"}}  # fmt: skip
+    }
+    layout = {
+        "xaxis": _layers_axis(view),
+        "showlegend": False,
+        "barmode": "overlay",
+        "yaxis": {"title": {"text": "offset in the arena, MiB"}, "rangemode": "tozero"},
+    }
     alt = f"Placement of the tensors of {view.name} in its arena"
     return Chart(key, alt, [bars], layout, len(placed), 380, _wide(view))
 
@@ -232,23 +311,43 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
     blocks = list(row_names(table))
     exact = standard_ratios(view)
     data: list[Trace] = [
-        {"type": "bar", "name": "MACs", "x": blocks, "y": [exact[block] for block in blocks],
-         "marker": {"color": "var:macs"}, "hovertemplate": "%{x}: ×%{y:.2f}<extra>MACs</extra>"},
-        {"type": "scatter", "mode": "markers", "name": "the pair alone, 1/(1/N + 1/k²)", "x": blocks,
-         "y": [pair_saving(row) for row in table.rows],
-         "marker": {"color": "var:ink", "symbol": "line-ew-open", "size": 14},
-         "hovertemplate": "%{x}: ×%{y:.2f}<extra>pair</extra>"},
-    ]  # fmt: skip
+        {
+            "type": "bar",
+            "name": "MACs",
+            "x": blocks,
+            "y": [exact[block] for block in blocks],
+            "marker": {"color": "var:macs"},
+            "hovertemplate": "%{x}: ×%{y:.2f}<extra>MACs</extra>",
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "the pair alone, 1/(1/N + 1/k²)",
+            "x": blocks,
+            "y": [pair_saving(row) for row in table.rows],
+            "marker": {"color": "var:ink", "symbol": "line-ew-open", "size": 14},
+            "hovertemplate": "%{x}: ×%{y:.2f}<extra>pair</extra>",
+        },
+    ]
     for number, (target, changes) in enumerate(measured_changes(view, dense).items()):
         rows = {part: changes[part] for part in blocks if part in changes and changes[part].ratio is not None}
-        data.append({
-            "type": "scatter", "mode": "markers", "name": f"latency on {label(view.called(target))}",
-            "x": list(rows), "y": [change.ratio for change in rows.values()],
-            "customdata": [change.told for change in rows.values()],
-            "marker": {"color": colour(number), "size": 9, "symbol": symbol(number),
-                       "line": {"width": 1, "color": "var:paper"}},
-            "hovertemplate": "%{x}: %{customdata}<extra>%{fullData.name}</extra>",
-        })  # fmt: skip
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"latency on {label(view.called(target))}",
+                "x": list(rows),
+                "y": [change.ratio for change in rows.values()],
+                "customdata": [change.told for change in rows.values()],
+                "marker": {
+                    "color": colour(number),
+                    "size": 9,
+                    "symbol": symbol(number),
+                    "line": {"width": 1, "color": "var:paper"},
+                },
+                "hovertemplate": "%{x}: %{customdata}<extra>%{fullData.name}</extra>",
+            }
+        )
     layout = {
         "xaxis": _categories(blocks),
         "yaxis": {"title": {"text": "standard ÷ separable"}, "rangemode": "tozero"},
@@ -267,13 +366,21 @@ def counters_chart(reconciliation: Reconciliation, key: str) -> Chart:
     }
     counted = {term: values for term, values in stacks.items() if any(values)}
     data = [
-        {"type": "bar", "name": TERMS[term], "x": tools, "y": [v / 1e6 for v in values],
-         "marker": {"color": colour(number), "pattern": {"shape": _PATTERNS[number // _PALETTE % 3]}},
-         "hovertemplate": "%{x}: %{y:.2f} M<extra>%{fullData.name}</extra>"}
+        {
+            "type": "bar",
+            "name": TERMS[term],
+            "x": tools,
+            "y": [v / 1e6 for v in values],
+            "marker": {"color": colour(number), "pattern": {"shape": _PATTERNS[number // _PALETTE % 3]}},
+            "hovertemplate": "%{x}: %{y:.2f} M<extra>%{fullData.name}</extra>",
+        }
         for number, (term, values) in enumerate(counted.items())
-    ]  # fmt: skip
-    layout = {"barmode": "stack", "yaxis": {"title": {"text": "millions counted"}},
-              "xaxis": _categories(tools)}  # fmt: skip
+    ]
+    layout = {
+        "barmode": "stack",
+        "yaxis": {"title": {"text": "millions counted"}},
+        "xaxis": _categories(tools),
+    }
     return Chart(
         key, "What each FLOP counter counts", data, layout, len(tools) * len(counted), 440, 70 * len(tools)
     )
@@ -337,5 +444,11 @@ def _layers_axis(view: View) -> dict[str, Any]:
         layers.setdefault(block.name, []).append(number)
     middles = [(places[0] + places[-1]) / 2 for places in layers.values()]
     names = [name if len(name) <= _TICK else f"{name[: _TICK - 1]}…" for name in layers]
-    return {"tickmode": "array", "tickvals": middles, "ticktext": names, "showgrid": False,
-            "title": {"text": "layers in execution order, by block"}, "tickangle": 0}  # fmt: skip
+    return {
+        "tickmode": "array",
+        "tickvals": middles,
+        "ticktext": names,
+        "showgrid": False,
+        "title": {"text": "layers in execution order, by block"},
+        "tickangle": 0,
+    }

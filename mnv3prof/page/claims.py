@@ -34,26 +34,35 @@ def _panel(run: ClaimRun, key: str, several: bool) -> Panel:
         for number, finding in enumerate(f for f in run.findings if f.series)
     ]
     return Panel(
-        run.what if several else "", (verdicts(run.findings),), charts=tuple(charts), sheets=tuple(rest),
+        run.what if several else "",
+        (verdicts(run.findings),),
+        charts=tuple(charts),
+        sheets=tuple(rest),
         open_sheets=(table,),
-    )  # fmt: skip
+    )
 
 
 _WORSE: Final[tuple[ClaimVerdict, ...]] = (
-    "holds", "holds if", "not testable here", "no evidence", "hidden by noise", "does not hold",
-)  # fmt: skip
+    "holds",
+    "holds if",
+    "not testable here",
+    "no evidence",
+    "hidden by noise",
+    "does not hold",
+)
 
 
 def verdicts(findings: Sequence[Finding]) -> str:
     """Count the verdicts, one per claim, in one sentence."""
     counts = Counter(_of_statements(findings))
     forms: dict[ClaimVerdict, tuple[str, str]] = {
-        "holds": ("holds", "hold"), "holds if": ("holds on a condition", "hold on a condition"),
+        "holds": ("holds", "hold"),
+        "holds if": ("holds on a condition", "hold on a condition"),
         "does not hold": ("does not hold", "do not hold"),
         "hidden by noise": ("is hidden by noise", "are hidden by noise"),
         "not testable here": ("cannot be tested here", "cannot be tested here"),
         "no evidence": ("has no evidence", "have no evidence"),
-    }  # fmt: skip
+    }
     each = [
         f"{counts[verdict]} {form[counts[verdict] > 1]}" for verdict, form in forms.items() if counts[verdict]
     ]
@@ -77,10 +86,16 @@ def curve_chart(finding: Finding, key: str) -> Chart:
     first = finding.series[0]
     data: list[Trace] = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": label(series.name),
-            "x": [point[0] for point in series.points], "y": [point[1] for point in series.points],
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": label(series.name),
+            "x": [point[0] for point in series.points],
+            "y": [point[1] for point in series.points],
             "error_y": {
-                "type": "data", "symmetric": False, "thickness": 1, "width": 3,
+                "type": "data",
+                "symmetric": False,
+                "thickness": 1,
+                "width": 3,
                 "array": [high - y for _, y, _, high in series.points],
                 "arrayminus": [y - low for _, y, low, _ in series.points],
             },
@@ -88,7 +103,7 @@ def curve_chart(finding: Finding, key: str) -> Chart:
             "marker": {"color": colour(number), "size": 7, "symbol": number % 8},
         }
         for number, series in enumerate(finding.series)
-    ]  # fmt: skip
+    ]
     layout = {
         "xaxis": {"title": {"text": label(first.x)}},
         "yaxis": {"title": {"text": label(first.y)}, "rangemode": "tozero"},

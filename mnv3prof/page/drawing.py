@@ -107,9 +107,13 @@ def _parts(cost: Cost) -> dict[str, float]:
 
 
 def _row(
-    block: Block, stages: list[_Stage], scale: float, peaks: Mapping[str, float], time: float,
+    block: Block,
+    stages: list[_Stage],
+    scale: float,
+    peaks: Mapping[str, float],
+    time: float,
     shares: Mapping[str, Mapping[str, float]],
-) -> str:  # fmt: skip
+) -> str:
     values = "".join(
         f'<span class="by-{metric}">{format_value(by_block[block.name], "share").strip()}</span>'
         for metric, by_block in shares.items()

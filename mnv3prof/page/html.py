@@ -38,25 +38,27 @@ def page(
     charts = [chart for section in sections for panel in section.panels for chart in panel.charts]
     scripts = (assets.plotly, assets.js)
     nav = "".join(f'<li><a href="#{s.key}">{escape(s.title)}</a></li>' for s in sections)
-    return "\n".join((
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="generator" content="mnv3prof">',
-        f"<title>{escape(title)}</title><style>{assets.css}</style></head><body>",
-        '<a class="skip" href="#main">Skip to the content</a>',
-        f"<header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p>"
-        '<button type="button" class="tool" id="theme">Dark theme</button></header>',
-        _NO_SCRIPT,
-        f'<nav aria-label="Sections"><ul>{nav}</ul></nav><main id="main">',
-        *map(_section, sections),
-        '</main><footer><p>Made by mnv3prof.</p></footer><p id="told" class="hidden" role="status"></p>',
-        *map(embed, runs),
-        f'<script type="application/json" id="charts">{_charts(charts)}</script>',
-        *(f"<script>{script}</script>" for script in scripts),
-        "</body></html>\n",
-    ))  # fmt: skip
+    return "\n".join(
+        (
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="generator" content="mnv3prof">',
+            f"<title>{escape(title)}</title><style>{assets.css}</style></head><body>",
+            '<a class="skip" href="#main">Skip to the content</a>',
+            f"<header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p>"
+            '<button type="button" class="tool" id="theme">Dark theme</button></header>',
+            _NO_SCRIPT,
+            f'<nav aria-label="Sections"><ul>{nav}</ul></nav><main id="main">',
+            *map(_section, sections),
+            '</main><footer><p>Made by mnv3prof.</p></footer><p id="told" class="hidden" role="status"></p>',
+            *map(embed, runs),
+            f'<script type="application/json" id="charts">{_charts(charts)}</script>',
+            *(f"<script>{script}</script>" for script in scripts),
+            "</body></html>\n",
+        )
+    )
 
 
 def _policy(scripts: Sequence[str]) -> str:

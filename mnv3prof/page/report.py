@@ -94,9 +94,13 @@ def _headline(view: View, key: str) -> Panel:
     shown = (charts.net_chart(view, key),) if view.ranking() else ()
     said = (busy_note(view.run), sentences.headline(view))
     return Panel(
-        view.label, tuple(filter(None, said)), tuple(tiles), charts=shown,
-        open_sheets=(headline_sheet(view),), beside=True,
-    )  # fmt: skip
+        view.label,
+        tuple(filter(None, said)),
+        tuple(tiles),
+        charts=shown,
+        open_sheets=(headline_sheet(view),),
+        beside=True,
+    )
 
 
 def _latency_tiles(view: View) -> list[Tile]:
@@ -160,9 +164,11 @@ def _memory(view: View, key: str) -> Panel:
     shown = (charts.memory_chart(view, memory_peaks, f"{key}m"), charts.arena_chart(view, plan, f"{key}a"))
     sheets = (
         summary_sheet(view.graph, memory_peaks, plan, weights, dtype, batch, image=True),
-        blocks_sheet(view.graph, memory_peaks), alive_sheet(memory_peaks), arena_sheet(view.graph, plan),
+        blocks_sheet(view.graph, memory_peaks),
+        alive_sheet(memory_peaks),
+        arena_sheet(view.graph, plan),
         *plan_sheets(view.run.planned(dtype, batch), plan),
-    )  # fmt: skip
+    )
     size = (f"{dtype}, batch {batch}",) if len(view.sizes) > 1 else ()
     return Panel(", ".join(filter(None, (view.label, *size))), said, charts=shown, sheets=sheets)
 
@@ -225,10 +231,13 @@ def _run_panel(run: Run, several: bool) -> Panel:
 
 def _machine(host: Host) -> list[tuple[str, str]]:
     return [
-        ("CPU", host.cpu), ("cores", str(host.cores)),
-        ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"), ("GPU", host.gpu or "none used"),
-        ("operating system", host.os), ("Python", host.python),
-    ]  # fmt: skip
+        ("CPU", host.cpu),
+        ("cores", str(host.cores)),
+        ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"),
+        ("GPU", host.gpu or "none used"),
+        ("operating system", host.os),
+        ("Python", host.python),
+    ]
 
 
 def _definitions() -> Section:
@@ -237,17 +246,11 @@ def _definitions() -> Section:
         ("FLOPs", "2 × MACs plus all other arithmetic: bias, batch norm, activation, pooling, add."),
         ("parameters", "Trainable values of the state_dict."),
         ("weights", "Bytes of the deployed form, with batch norm folded."),
-        (
-            "latency",
-            "Time of one call, from input ready to output ready; not the first call.",
-        ),
+        ("latency", "Time of one call, from input ready to output ready; not the first call."),
         ("±", "Half the distance from the 10th to the 90th percentile, in % of the median."),
         ("~", "Noisy: the notes under the table of latencies give the limits."),
         ("excluded", "Bursts that other load slowed; they do not count."),
-        (
-            "PyTorch eager peak",
-            "Most bytes that PyTorch eager holds at a time, without parameters.",
-        ),
+        ("PyTorch eager peak", "Most bytes that PyTorch eager holds at a time, without parameters."),
         ("unfused peak", "Peak if every operation has its own output buffer, kept until its last reader."),
         ("fused peak", "Unfused peak, with batch norm and activation fused into the layer before."),
         ("arena", "One buffer for all activations of the fused network, placed greedily by size."),

@@ -301,7 +301,7 @@ def _least_efficient(macs: Mapping[str, float], times: Mapping[str, float]) -> t
 
 def _largest_difference(
     view: View, complete: Mapping[Target, Mapping[str, float]]
-) -> tuple[Target, str, float] | None:  # fmt: skip
+) -> tuple[Target, str, float] | None:
     """Target, block and the others' median share, where the share is furthest above it."""
     differences: list[tuple[float, Target, str, float]] = []
     for target, times in complete.items():

@@ -71,8 +71,11 @@ def _shares_sheet(view: View) -> Sheet:
     fastest = view.fastest()
     times = view.time_shares(fastest) if fastest else {}
     macs = view.mac_shares()
-    columns = [Column("block", "Block", "text"), Column("macs_share", "Share of MACs", "share"),
-               Column("macs", "MACs")]  # fmt: skip
+    columns = [
+        Column("block", "Block", "text"),
+        Column("macs_share", "Share of MACs", "share"),
+        Column("macs", "MACs"),
+    ]
     rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.block_names]
     if fastest and times:
         columns += [

@@ -21,10 +21,15 @@ def table_document(subject: Subject) -> dict[str, Any]:
     table, graph = subject.table, subject.graph
     sizes = {block.name: block.layers[-1].out_shape[1:] for block in graph.blocks}
     rows = [
-        {"block": name, "in": width, "ratio": row.expand / width, "out_size": sizes[name],
-         "identity": adds_identity(row, width)}
+        {
+            "block": name,
+            "in": width,
+            "ratio": row.expand / width,
+            "out_size": sizes[name],
+            "identity": adds_identity(row, width),
+        }
         for name, row, width in zip(row_names(table), table.rows, in_widths(table), strict=True)
-    ]  # fmt: skip
+    ]
     return {**table_head(subject), "rows": rows}
 
 
@@ -154,9 +159,11 @@ def summary_document(timing: Timing) -> dict[str, Any] | None:
     if timing.summary is None:
         return None
     return {
-        **asdict(timing.summary), "excluded": timing.excluded, "contended": timing.contended,
+        **asdict(timing.summary),
+        "excluded": timing.excluded,
+        "contended": timing.contended,
         "uncut_median": timing.uncut_median,
-    }  # fmt: skip
+    }
 
 
 def training_document(training: Training) -> dict[str, Any]:

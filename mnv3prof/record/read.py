@@ -85,11 +85,16 @@ class RunDocument(msgspec.Struct, kw_only=True):
                 )
         refuse_many_rows(self.graphs.values(), where)
         run = Run(
-            created=self.created, command=self.command, hosts=self.hosts,
+            created=self.created,
+            command=self.command,
+            hosts=self.hosts,
             subjects={name: each.subject(_named(where, name)) for name, each in self.graphs.items()},
-            timings=self.timings, operators=self.operators, readings=self.readings, plans=self.plans,
+            timings=self.timings,
+            operators=self.operators,
+            readings=self.readings,
+            plans=self.plans,
             notes=self.notes,
-        )  # fmt: skip
+        )
         _check(run, where)
         return run
 

@@ -77,9 +77,12 @@ def shared_settings(targets: Iterable[Target]) -> str:
 def named_field(target: Target, field: str) -> str:
     """Return a field's value as text: "int8", "batch 4", "pi"."""
     return {
-        "device": target.device or "the run's own machine", "backend": target.backend, "dtype": target.dtype,
-        "batch": f"batch {target.batch}", "threads": threads_of(target.threads),
-    }[field]  # fmt: skip
+        "device": target.device or "the run's own machine",
+        "backend": target.backend,
+        "dtype": target.dtype,
+        "batch": f"batch {target.batch}",
+        "threads": threads_of(target.threads),
+    }[field]
 
 
 def paired(old: Collection[Target], new: Collection[Target]) -> Pairing:

@@ -53,9 +53,14 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
     roomy = [_least(n, column, room) for n, column in zip(natural, sheet.columns, strict=True)]
     widest = max(_span(spans if width else roomy, part) for part in parts)
     console = Console(
-        file=out, width=max(widest, width or 0, 20), force_terminal=color, highlight=False, emoji=False,
-        color_system="auto" if color else None, legacy_windows=False,
-    )  # fmt: skip
+        file=out,
+        width=max(widest, width or 0, 20),
+        force_terminal=color,
+        highlight=False,
+        emoji=False,
+        color_system="auto" if color else None,
+        legacy_windows=False,
+    )
     console.print(_wrapped(sheet.title, width, ascii_only), style="bold", markup=False, soft_wrap=True)
     for number, part in enumerate(parts if sheet.columns else []):
         if number:
@@ -81,19 +86,30 @@ def _wrapped(sentence: str, width: int | None, ascii_only: bool) -> str:
 
 
 def _table(
-    sheet: Sheet, heads: list[Text], body: list[list[Text]], feet: list[list[Text]], kept: list[int],
-    spans: list[int], ascii_only: bool,
-) -> RichTable:  # fmt: skip
+    sheet: Sheet,
+    heads: list[Text],
+    body: list[list[Text]],
+    feet: list[list[Text]],
+    kept: list[int],
+    spans: list[int],
+    ascii_only: bool,
+) -> RichTable:
     table = RichTable(
-        box=_ASCII_BOX if ascii_only else _BOX, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0),
-        header_style="bold", show_lines=sum(sheet.columns[n].kind == "prose" for n in kept) > 1,
-    )  # fmt: skip
+        box=_ASCII_BOX if ascii_only else _BOX,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, _GAP - 1, 0, 0),
+        header_style="bold",
+        show_lines=sum(sheet.columns[n].kind == "prose" for n in kept) > 1,
+    )
     for n in kept:
         kind = sheet.columns[n].kind
         table.add_column(
-            heads[n], justify="right" if kind in NUMERIC else "left", no_wrap=kind != "prose",
+            heads[n],
+            justify="right" if kind in NUMERIC else "left",
+            no_wrap=kind != "prose",
             min_width=spans[n] if kind == "prose" else None,
-        )  # fmt: skip
+        )
     for number, row in enumerate(body):
         style = "bold red" if number in sheet.alarms else None
         table.add_row(*(row[n] for n in kept), style=style, end_section=number == len(body) - 1)

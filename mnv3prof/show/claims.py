@@ -55,11 +55,14 @@ def _row(group: Sequence[Finding]) -> tuple[object, ...]:
     statements = [f"{_method(f).capitalize()}: {f.sentence}" for f in others if f.sentence != first.sentence]
     results = [f"{label.capitalize()}{f.found}" for label, f in zip(labels, group, strict=True) if f.found]
     return (
-        " ".join([first.sentence, *statements]), first.claim,
+        " ".join([first.sentence, *statements]),
+        first.claim,
         "; ".join(f"{label}{f.outcome}" for label, f in zip(labels, group, strict=True)),
-        " ".join(results) or None, "; ".join(dict.fromkeys(f.how for f in group)), first.article,
+        " ".join(results) or None,
+        "; ".join(dict.fromkeys(f.how for f in group)),
+        first.article,
         first.source or None,
-    )  # fmt: skip
+    )
 
 
 def _method(f: Finding) -> str:
@@ -114,11 +117,14 @@ def _working(f: Finding) -> Sheet:
 def trials_sheet(trials: Sequence[Trial]) -> Sheet:
     """Return a row per training; notes say what its accuracy can show."""
     columns = (
-        Column("ablation", "Training", "text"), Column("seed", "Seed"), Column("epochs", "Epochs"),
-        Column("accuracy", "Held-out accuracy", "percent"), Column("int8", "8-bit accuracy", "percent"),
+        Column("ablation", "Training", "text"),
+        Column("seed", "Seed"),
+        Column("epochs", "Epochs"),
+        Column("accuracy", "Held-out accuracy", "percent"),
+        Column("int8", "8-bit accuracy", "percent"),
         Column("seconds", "Seconds", "number", importance=1),
         Column("reason", "Reason", "text", importance=2),
-    )  # fmt: skip
+    )
     rows = tuple(
         (t.ablation, t.seed, t.epochs, t.accuracy, t.int8, t.seconds, t.reason or None) for t in trials
     )

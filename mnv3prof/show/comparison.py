@@ -67,10 +67,13 @@ def blocks_sheet(networks: Sequence[NetworkCosts], saved: Mapping[str, float]) -
             columns.append(Column("pair", "1/(1/N + 1/k²)", "ratio"))
     names = joined([network.graph for network in networks])
     rows = [
-        _row(_named(row), [n.blocks.get(b or "") for n, b in zip(networks, row, strict=True)],
-             [saved.get(row[0] or "")] if saved else [])
+        _row(
+            _named(row),
+            [n.blocks.get(b or "") for n, b in zip(networks, row, strict=True)],
+            [saved.get(row[0] or "")] if saved else [],
+        )
         for row in names
-    ]  # fmt: skip
+    ]
     total_row = _row("total", [n.totals for n in networks], [None] if saved else [])
     notes = [f"{MAC}."]
     if any(len(set(row)) > 1 for row in names):

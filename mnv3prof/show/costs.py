@@ -40,9 +40,17 @@ _COST_COLUMNS: Final = (
 )
 
 _OPTIONS: Final = (
-    "conv", "norm_between", "se_ratio", "se_form", "se_activation", "se_gate", "divisor", "dropout",
-    "bn_eps", "bn_momentum",
-)  # fmt: skip
+    "conv",
+    "norm_between",
+    "se_ratio",
+    "se_form",
+    "se_activation",
+    "se_gate",
+    "divisor",
+    "dropout",
+    "bn_eps",
+    "bn_momentum",
+)
 
 MAC: Final = "1 MAC = one multiply-accumulate of a convolution, linear layer or matrix product"
 NORMS: Final[dict[BatchNorm, str]] = {
@@ -82,10 +90,23 @@ def table_sheet(subject: Subject) -> Sheet:
         after = _out_size(block)
         squeeze = squeeze_width(table, row) if row.se else None
         identity = "yes" if adds_identity(row, width) else ""
-        rows.append((
-            block.name, width, row.expand, row.out, (row.kernel, row.kernel), row.stride, row.dilation,
-            squeeze, row.activation, row.expand / width, before, after, identity,
-        ))  # fmt: skip
+        rows.append(
+            (
+                block.name,
+                width,
+                row.expand,
+                row.out,
+                (row.kernel, row.kernel),
+                row.stride,
+                row.dilation,
+                squeeze,
+                row.activation,
+                row.expand / width,
+                before,
+                after,
+                identity,
+            )
+        )
         before = after
     head = head_width(table)
     last = table.rows[-1].out
@@ -139,9 +160,14 @@ def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
 def _figures(group: Totals, whole: Totals) -> tuple[object, ...]:
     share = group.macs / whole.macs if whole.macs else 0.0
     return (
-        None if whole.unpriced else share, *products(group), group.params,
-        group.weight_bytes, group.read_bytes, group.write_bytes, group.intensity,
-    )  # fmt: skip
+        None if whole.unpriced else share,
+        *products(group),
+        group.params,
+        group.weight_bytes,
+        group.read_bytes,
+        group.write_bytes,
+        group.intensity,
+    )
 
 
 Lead = tuple[tuple[Column, ...], list[tuple[object, ...]]]
@@ -188,10 +214,14 @@ def block_summary(block: Block) -> str:
     words = ["→".join(map(str, widths)), *_moves([x.geometry for x in main if x.geometry])]
     roles = {layer.role for layer in block.layers}
     activation = next((x.operation for x in block.layers if x.role == "activation"), None)
-    return ", ".join([
-        *words, *(["SE"] if "se_scale" in roles else []), *([activation.code] if activation else []),
-        *(["pool"] if "pool" in roles else []),
-    ])  # fmt: skip
+    return ", ".join(
+        [
+            *words,
+            *(["SE"] if "se_scale" in roles else []),
+            *([activation.code] if activation else []),
+            *(["pool"] if "pool" in roles else []),
+        ]
+    )
 
 
 def _moves(geometries: Sequence[Geometry]) -> list[str]:

@@ -14,10 +14,17 @@ from .times import spread_ms
 from .timing_notes import NOISY_MARK
 
 TITLES: Final = {
-    "macs": "MACs", "flops": "FLOPs", "params": "Params", "weights": "Weights", "read": "Read",
-    "written": "Written", "peak.eager": "Eager peak", "peak.unfused": "Unfused peak",
-    "peak.fused": "Fused peak", "arena": "Arena",
-}  # fmt: skip
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "params": "Params",
+    "weights": "Weights",
+    "read": "Read",
+    "written": "Written",
+    "peak.eager": "Eager peak",
+    "peak.unfused": "Unfused peak",
+    "peak.fused": "Fused peak",
+    "arena": "Arena",
+}
 _IMPORTANCE: Final = ("macs", "params", "peak.fused", "flops", "weights", "written", "read")
 
 
@@ -36,30 +43,80 @@ def diff_sheets(diff: Diff) -> tuple[Sheet, ...]:
 
 def changes_sheet(diff: Diff) -> Sheet:
     """Return totals, changed metrics of blocks, and all latencies, one per row and unrounded, for CSV."""
-    keys = ("variant", "what", "part", "old_part", *FIELDS, "unit", "old", "new", "old_per_image",
-            "new_per_image", "ratio", "low", "high", "clock", "verdict", "reason")  # fmt: skip
+    keys = (
+        "variant",
+        "what",
+        "part",
+        "old_part",
+        *FIELDS,
+        "unit",
+        "old",
+        "new",
+        "old_per_image",
+        "new_per_image",
+        "ratio",
+        "low",
+        "high",
+        "clock",
+        "verdict",
+        "reason",
+    )
     rows: list[tuple[object, ...]] = []
     for f in diff.figures:
         if f.differs or not f.block:
             verdict = "changed" if f.differs else "same"
-            rows.append((
-                f.variant, f.name, f.new_block, f.old_block, *[None for _ in FIELDS], f.unit, f.old, f.new,
-                None, None, _ratio(f.old, f.new), None, None, None, verdict, None,
-            ))  # fmt: skip
+            rows.append(
+                (
+                    f.variant,
+                    f.name,
+                    f.new_block,
+                    f.old_block,
+                    *[None for _ in FIELDS],
+                    f.unit,
+                    f.old,
+                    f.new,
+                    None,
+                    None,
+                    _ratio(f.old, f.new),
+                    None,
+                    None,
+                    None,
+                    verdict,
+                    None,
+                )
+            )
     for t in diff.times:
-        rows.append((
-            t.variant, "time", t.part, t.counterpart, *_fields(t), "seconds", t.old and t.old.seconds,
-            t.new and t.new.seconds, t.old and t.old.per_image, t.new and t.new.per_image, t.change.ratio,
-            t.change.low, t.change.high, t.change.clock, t.change.verdict, t.change.reason,
-        ))  # fmt: skip
+        rows.append(
+            (
+                t.variant,
+                "time",
+                t.part,
+                t.counterpart,
+                *_fields(t),
+                "seconds",
+                t.old and t.old.seconds,
+                t.new and t.new.seconds,
+                t.old and t.old.per_image,
+                t.new and t.new.per_image,
+                t.change.ratio,
+                t.change.low,
+                t.change.high,
+                t.change.clock,
+                t.change.verdict,
+                t.change.reason,
+            )
+        )
     return Sheet("changes", tuple(Column(key, key, "text") for key in keys), tuple(rows))
 
 
 def _totals(diff: Diff, variant: str, figures: Sequence[FigureChange]) -> Sheet:
     columns = (
-        Column("figure", "Total", "text"), Column("old", "Old"), Column("new", "New"),
-        Column("change", "Change", "figure"), Column("ratio", "New/old", "ratio", importance=1),
-    )  # fmt: skip
+        Column("figure", "Total", "text"),
+        Column("old", "Old"),
+        Column("new", "New"),
+        Column("change", "Change", "figure"),
+        Column("ratio", "New/old", "ratio", importance=1),
+    )
     rows = tuple(
         (_named(f), f.old, f.new, _signed(f.old, f.new), _ratio(f.old, f.new)) for f in figures if not f.block
     )
@@ -111,18 +168,27 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     images = any(timing.target.batch > 1 for t in times for timing in (t.old, t.new) if timing)
     unit = "ms per call" if images else "ms"
     columns = (
-        Column("part", "Part", "text"), Column("place", "Backend", "text"),
+        Column("part", "Part", "text"),
+        Column("place", "Backend", "text"),
         Column("how", "Settings", "text", importance=0 if several or arrows else 5),
         Column("old_ms", f"Old, {unit}", "figure", importance=2),
-        Column("new_ms", f"New, {unit}", "figure", importance=1), Column("ratio", "New/old", "ratio"),
+        Column("new_ms", f"New, {unit}", "figure", importance=1),
+        Column("ratio", "New/old", "ratio"),
         Column("interval", "95 % interval", "figure", importance=3),
         Column("verdict", "Verdict", "text"),
-    )  # fmt: skip
+    )
     rows = tuple(
-        (_named_part(t), *_targets(t), _ms(t.old), _ms(t.new),
-         t.change.ratio, _interval(t.change), _verdict(t.change))
+        (
+            _named_part(t),
+            *_targets(t),
+            _ms(t.old),
+            _ms(t.new),
+            t.change.ratio,
+            _interval(t.change),
+            _verdict(t.change),
+        )
         for t in times
-    )  # fmt: skip
+    )
     verdicts = [t.change.verdict for t in times]
     counts = [f"{verdicts.count(v)} {v}" for v in get_args(Verdict) if v in verdicts]
     notes = (

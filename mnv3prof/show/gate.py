@@ -16,13 +16,39 @@ def gate_sheets(checked: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...
 
 def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
     """Return a row per verdict, unrounded, for CSV."""
-    keys = ("budget", "written", "level", "measured_as", "unit", "limit", "value", "margin", "baseline",
-            "status", "breach", "reason", "contributors")  # fmt: skip
+    keys = (
+        "budget",
+        "written",
+        "level",
+        "measured_as",
+        "unit",
+        "limit",
+        "value",
+        "margin",
+        "baseline",
+        "status",
+        "breach",
+        "reason",
+        "contributors",
+    )
     rows = tuple(
-        (j.budget.name, j.budget.written, j.budget.level, j.measured_as, j.unit, j.limit, j.value, j.margin,
-         j.baseline, j.status, j.breach, j.reason, " ".join(s.block for s in j.contributors))
+        (
+            j.budget.name,
+            j.budget.written,
+            j.budget.level,
+            j.measured_as,
+            j.unit,
+            j.limit,
+            j.value,
+            j.margin,
+            j.baseline,
+            j.status,
+            j.breach,
+            j.reason,
+            " ".join(s.block for s in j.contributors),
+        )
         for j in judged
-    )  # fmt: skip
+    )
     return Sheet("verdicts", tuple(Column(key, key, "text") for key in keys), rows)
 
 
@@ -76,17 +102,26 @@ def _verdicts_sheet(checked: Found, judged: Sequence[Judgement]) -> Sheet:
     columns = (
         Column("budget", "Budget", "text"),
         Column("measured_as", "Settings", "text", importance=0 if _are_several(judged) else 3),
-        Column("limit", "Limit", "figure", importance=1), Column("value", "Value", "figure"),
-        Column("margin", "Margin", "figure"), Column("share", "% of limit", "percent", importance=2),
-        Column("level", "Level", "text", importance=1), Column("verdict", "Verdict", "text"),
-    )  # fmt: skip
+        Column("limit", "Limit", "figure", importance=1),
+        Column("value", "Value", "figure"),
+        Column("margin", "Margin", "figure"),
+        Column("share", "% of limit", "percent", importance=2),
+        Column("level", "Level", "text", importance=1),
+        Column("verdict", "Verdict", "text"),
+    )
     rows = tuple(
-        (limit_of(j), j.measured_as or None, amount(j.limit, j.unit), amount(j.value, j.unit, batch_of(j)),
-         amount(j.margin, j.unit),
-         j.value / j.limit if j.value is not None and j.limit else None, j.breach or j.budget.level,
-         j.status)
+        (
+            limit_of(j),
+            j.measured_as or None,
+            amount(j.limit, j.unit),
+            amount(j.value, j.unit, batch_of(j)),
+            amount(j.margin, j.unit),
+            j.value / j.limit if j.value is not None and j.limit else None,
+            j.breach or j.budget.level,
+            j.status,
+        )
         for j in judged
-    )  # fmt: skip
+    )
     notes = [sentence(j) for j in judged if j.reason]
     if any(j.baseline_target and j.baseline_target.batch != batch_of(j) for j in judged):
         notes.append("Times of different batches are compared per image; limits are per call.")
@@ -102,9 +137,11 @@ def _are_several(judged: Sequence[Judgement]) -> bool:
 def _contributors_sheet(judged: Sequence[Judgement]) -> Sheet:
     compared = any(s.baseline is not None for j in judged for s in j.contributors)
     columns = [
-        Column("budget", "Budget", "text"), Column("block", "Block", "text"),
-        Column("share", "Share of the network", "share", importance=1), Column("value", "Value", "figure"),
-    ]  # fmt: skip
+        Column("budget", "Budget", "text"),
+        Column("block", "Block", "text"),
+        Column("share", "Share of the network", "share", importance=1),
+        Column("value", "Value", "figure"),
+    ]
     if compared:
         columns.append(Column("baseline", "Baseline", "figure", importance=2))
     rows = tuple(

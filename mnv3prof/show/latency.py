@@ -35,29 +35,48 @@ def latency_sheets(run: Run) -> tuple[Sheet, ...]:
 def samples_sheet(run: Run) -> Sheet:
     """Return a row per part and target with all metrics unrounded, for CSV."""
     columns = (
-        Column("variant", "Variant", "text"), Column("part", "Part", "text"),
-        Column("device", "Device", "text"), Column("backend", "Backend", "text"),
-        Column("dtype", "Dtype", "text"), Column("batch", "Batch"),
-        Column("threads", "Threads"), Column("status", "Status", "text"), Column("reason", "Reason", "text"),
+        Column("variant", "Variant", "text"),
+        Column("part", "Part", "text"),
+        Column("device", "Device", "text"),
+        Column("backend", "Backend", "text"),
+        Column("dtype", "Dtype", "text"),
+        Column("batch", "Batch"),
+        Column("threads", "Threads"),
+        Column("status", "Status", "text"),
+        Column("reason", "Reason", "text"),
         Column("macs", "MACs"),
-        Column("median_s", "Median, s", "number"), Column("p10_s", "p10, s", "number"),
-        Column("p90_s", "p90, s", "number"), Column("iqr_s", "IQR, s", "number"),
-        Column("low_s", "Interval from, s", "number"), Column("high_s", "to, s", "number"),
+        Column("median_s", "Median, s", "number"),
+        Column("p10_s", "p10, s", "number"),
+        Column("p90_s", "p90, s", "number"),
+        Column("iqr_s", "IQR, s", "number"),
+        Column("low_s", "Interval from, s", "number"),
+        Column("high_s", "to, s", "number"),
         Column("per_image_s", "Median per image, s", "number"),
-        Column("uncut_median_s", "Median with excluded bursts, s", "number"), Column("calls", "Calls"),
-        Column("launches", "Launches"), Column("bursts", "Bursts"), Column("excluded", "Excluded"),
-        Column("contended", "Contended", "text"), Column("clock", "Clock of the rates", "text"),
+        Column("uncut_median_s", "Median with excluded bursts, s", "number"),
+        Column("calls", "Calls"),
+        Column("launches", "Launches"),
+        Column("bursts", "Bursts"),
+        Column("excluded", "Excluded"),
+        Column("contended", "Contended", "text"),
+        Column("clock", "Clock of the rates", "text"),
         Column("noisy", "Noisy", "text"),
-        Column("drifts", "Drifts", "text"), Column("outliers", "Outliers"),
-        Column("stopped", "Stopped", "text"), Column("gmacs_per_s", "GMAC/s", "number"),
+        Column("drifts", "Drifts", "text"),
+        Column("outliers", "Outliers"),
+        Column("stopped", "Stopped", "text"),
+        Column("gmacs_per_s", "GMAC/s", "number"),
         Column("of_peak", "% of peak", "percent"),
         Column("of_bandwidth", "% of peak bandwidth", "percent"),
-        Column("limited_by", "Limited by", "text"), Column("convert_s", "Convert, s", "number"),
-        Column("load_s", "Load, s", "number"), Column("first_s", "First call, s", "number"),
-        Column("file_bytes", "File, bytes"), Column("max_abs_err", "Max abs error", "number"),
-        Column("max_rel_err", "Max rel error", "number"), Column("rms_rel_err", "RMS rel error", "number"),
-        Column("cpu_per_wall", "CPU/wall", "number"), Column("cpu_median_s", "Median CPU time, s", "number"),
-    )  # fmt: skip
+        Column("limited_by", "Limited by", "text"),
+        Column("convert_s", "Convert, s", "number"),
+        Column("load_s", "Load, s", "number"),
+        Column("first_s", "First call, s", "number"),
+        Column("file_bytes", "File, bytes"),
+        Column("max_abs_err", "Max abs error", "number"),
+        Column("max_rel_err", "Max rel error", "number"),
+        Column("rms_rel_err", "RMS rel error", "number"),
+        Column("cpu_per_wall", "CPU/wall", "number"),
+        Column("cpu_median_s", "Median CPU time, s", "number"),
+    )
     costs = {
         (variant, dtype): part_costs(run.subjects[variant].graph, dtype, timings_of(run, variant))
         for variant, dtype in {(t.variant, t.target.dtype) for t in run.timings}
@@ -74,13 +93,35 @@ def samples_sheet(run: Run) -> Sheet:
             else (None,) * 5
         )
         rate = rates(t, cost, run)
-        rows.append((
-            t.variant, t.part, *astuple(target), t.status, t.reason, cost.macs,
-            *spread, t.uncut_median, t.calls, *bursts, *steadiness, t.stopped,
-            rate.gmacs, rate.of_peak, rate.of_bandwidth, rate.limited_by,
-            t.convert_s, t.load_s, t.first_s, t.file_bytes, t.max_abs_err, t.max_rel_err, t.rms_rel_err,
-            t.cpu_per_wall, t.cpu_median,
-        ))  # fmt: skip
+        rows.append(
+            (
+                t.variant,
+                t.part,
+                *astuple(target),
+                t.status,
+                t.reason,
+                cost.macs,
+                *spread,
+                t.uncut_median,
+                t.calls,
+                *bursts,
+                *steadiness,
+                t.stopped,
+                rate.gmacs,
+                rate.of_peak,
+                rate.of_bandwidth,
+                rate.limited_by,
+                t.convert_s,
+                t.load_s,
+                t.first_s,
+                t.file_bytes,
+                t.max_abs_err,
+                t.max_rel_err,
+                t.rms_rel_err,
+                t.cpu_per_wall,
+                t.cpu_median,
+            )
+        )
     return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
 
 
@@ -91,13 +132,18 @@ def _yes(value: bool) -> str:
 def _loading_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
     """Return a row per target: conversion and load time of its largest part, and the largest errors."""
     columns = (
-        Column("target", "Target", "text"), Column("part", "Part", "text"),
-        Column("convert_s", "Conversion, s", "number"), Column("file_bytes", "File", "bytes"),
-        Column("load_ms", "Load, ms", "number"), Column("first_ms", "First call, ms", "number"),
-        Column("max_abs_err", "Max abs error", "figure"), Column("max_rel_err", "Max rel error", "figure"),
-        Column("rms_rel_err", "RMS rel error", "figure"), Column("worst", "Largest in", "text"),
+        Column("target", "Target", "text"),
+        Column("part", "Part", "text"),
+        Column("convert_s", "Conversion, s", "number"),
+        Column("file_bytes", "File", "bytes"),
+        Column("load_ms", "Load, ms", "number"),
+        Column("first_ms", "First call, ms", "number"),
+        Column("max_abs_err", "Max abs error", "figure"),
+        Column("max_rel_err", "Max rel error", "figure"),
+        Column("rms_rel_err", "RMS rel error", "figure"),
+        Column("worst", "Largest in", "text"),
         Column("cpu_per_wall", "CPU/wall", "number"),
-    )  # fmt: skip
+    )
     rows = []
     for target, name in labels((t.target for t in timings), with_backend=True).items():
         loaded = [t for t in timings if t.target == target and t.first_s is not None]
@@ -109,11 +155,19 @@ def _loading_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
             max((getattr(t, key) for t in loaded if getattr(t, key) is not None), default=None)
             for key in ("max_abs_err", "max_rel_err", "rms_rel_err")
         ]
-        rows.append((
-            name, largest.part, largest.convert_s, largest.file_bytes, _ms(largest.load_s),
-            _ms(largest.first_s), *(None if e is None else f"{e:.1e}" for e in errors), worst and worst.part,
-            largest.cpu_per_wall,
-        ))  # fmt: skip
+        rows.append(
+            (
+                name,
+                largest.part,
+                largest.convert_s,
+                largest.file_bytes,
+                _ms(largest.load_s),
+                _ms(largest.first_s),
+                *(None if e is None else f"{e:.1e}" for e in errors),
+                worst and worst.part,
+                largest.cpu_per_wall,
+            )
+        )
     note = (
         "Errors are the largest of all parts, compared with PyTorch eager in fp32. Max rel error: relative "
         "to the largest magnitude of the output; RMS rel error: RMS of the difference ÷ RMS of the output; "

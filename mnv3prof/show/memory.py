@@ -116,9 +116,11 @@ def _size(size: int) -> str:
 
 def _plans_fit_sheet(graph: Graph, budget: int, fits: Sequence[Fits]) -> Sheet:
     columns = (
-        Column("planner", "Planned by", "text"), Column("bytes", "Arena", "bytes"),
-        Column("left", "Left", "bytes"), Column("fits", "Verdict", "text"),
-    )  # fmt: skip
+        Column("planner", "Planned by", "text"),
+        Column("bytes", "Arena", "bytes"),
+        Column("left", "Left", "bytes"),
+        Column("fits", "Verdict", "text"),
+    )
     verdicts = {True: "fits", False: "does not fit", None: "unknown"}
     rows = tuple(
         (one.planner, one.bytes, None if one.bytes is None else budget - one.bytes, verdicts[one.fits])

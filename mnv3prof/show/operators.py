@@ -32,11 +32,15 @@ def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
     macs = {cost.layer: cost.macs for cost in count(graph)}
     total = sum(operator.seconds for operator in operators)
     columns = (
-        Column("layer", "Layer", "text"), Column("operator", "Operator", "text", importance=2),
-        Column("kind", "Kind", "text", importance=1), Column("joined", "Joined by", "text", importance=3),
-        Column("us", "µs", "number"), Column("share", "Share", "share"), Column("macs", "MACs", importance=1),
+        Column("layer", "Layer", "text"),
+        Column("operator", "Operator", "text", importance=2),
+        Column("kind", "Kind", "text", importance=1),
+        Column("joined", "Joined by", "text", importance=3),
+        Column("us", "µs", "number"),
+        Column("share", "Share", "share"),
+        Column("macs", "MACs", importance=1),
         Column("gmacs", "GMAC/s", "number"),
-    )  # fmt: skip
+    )
     place = {layer.name: n for n, layer in enumerate(graph.layers)}
     ordered = sorted(operators, key=lambda operator: place.get(operator.layer, len(place)))
     rows = tuple(_row(operator, macs.get(operator.layer), total) for operator in ordered)
@@ -57,9 +61,15 @@ def _place(of: Operator | Timing) -> tuple[object, ...]:
 def _row(operator: Operator, macs: int | None, total: float) -> tuple[object, ...]:
     share = operator.seconds / total if total else 0.0
     return (
-        operator.layer or None, _short(operator.name), operator.kind[:40], operator.joined or "not joined",
-        operator.seconds * 1e6, share, macs, _rate(macs, operator),
-    )  # fmt: skip
+        operator.layer or None,
+        _short(operator.name),
+        operator.kind[:40],
+        operator.joined or "not joined",
+        operator.seconds * 1e6,
+        share,
+        macs,
+        _rate(macs, operator),
+    )
 
 
 def _rate(macs: int | None, operator: Operator) -> float | None:

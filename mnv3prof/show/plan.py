@@ -20,9 +20,11 @@ def plan_sheets(plans: Sequence[RuntimePlan], ours: Arena) -> tuple[Sheet, ...]:
 
 def _arenas(plans: Sequence[RuntimePlan], ours: Arena) -> Sheet:
     columns = (
-        Column("who", "Planned by", "text"), Column("bytes", "Arena", "bytes"),
-        Column("ratio", "/ ours", "ratio"), Column("tensors", "Tensors"),
-    )  # fmt: skip
+        Column("who", "Planned by", "text"),
+        Column("bytes", "Arena", "bytes"),
+        Column("ratio", "/ ours", "ratio"),
+        Column("tensors", "Tensors"),
+    )
     rows: list[tuple[object, ...]] = [
         ("lower bound", ours.lower_bound, ours.lower_bound / ours.bytes, None),
         ("mnv3prof, fused", ours.bytes, 1.0, len(ours.placements)),
@@ -34,10 +36,13 @@ def _arenas(plans: Sequence[RuntimePlan], ours: Arena) -> Sheet:
 
 def _tensors(plan: RuntimePlan, ours: Arena) -> Sheet:
     columns = (
-        Column("shape", "Shape", "shape"), Column("bytes", "Bytes each", "bytes"),
-        Column("theirs", f"Tensors in {plan.backend}"), Column("ours", "Tensors in ours"),
-        Column("excess", "Difference", "bytes"), Column("example", "Example in ours: output of", "text"),
-    )  # fmt: skip
+        Column("shape", "Shape", "shape"),
+        Column("bytes", "Bytes each", "bytes"),
+        Column("theirs", f"Tensors in {plan.backend}"),
+        Column("ours", "Tensors in ours"),
+        Column("excess", "Difference", "bytes"),
+        Column("example", "Example in ours: output of", "text"),
+    )
     differing = differences(plan, ours)
     rows = tuple(
         (d.shape or None, d.bytes, d.theirs, d.ours, (d.theirs - d.ours) * d.bytes, d.example or None)

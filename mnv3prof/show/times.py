@@ -74,9 +74,14 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         *([_ADDITIVITY] if additive else []),
     )
     return Sheet(
-        titled(graph, how), tuple(columns), rows, _additivity(graph, grid, shown) if additive else (),
-        notes, _alarms(grid), stacked=True,
-    )  # fmt: skip
+        titled(graph, how),
+        tuple(columns),
+        rows,
+        _additivity(graph, grid, shown) if additive else (),
+        notes,
+        _alarms(grid),
+        stacked=True,
+    )
 
 
 def _fields(target: Target, timings: Sequence[Timing], run: Run) -> list[str]:

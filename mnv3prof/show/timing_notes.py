@@ -116,10 +116,12 @@ def _by_target(timings: Sequence[Timing], names: Mapping[Target, str], *, load: 
     parts: dict[str, list[str]] = {}
     for t in timings:
         parts.setdefault(names[t.target], []).append(f"{t.part} ({t.cpu_per_wall:.2f})" if load else t.part)
-    return join_words([
-        f"{join_words(each) if len(each) <= _MOST_NAMED else f'{len(each)} parts'} on {name}"
-        for name, each in parts.items()
-    ])  # fmt: skip
+    return join_words(
+        [
+            f"{join_words(each) if len(each) <= _MOST_NAMED else f'{len(each)} parts'} on {name}"
+            for name, each in parts.items()
+        ]
+    )
 
 
 def failures(timings: Iterable[Timing], names: Mapping[Target, str]) -> list[str]:

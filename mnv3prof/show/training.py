@@ -23,9 +23,7 @@ def training_sheet(training: Training) -> Sheet:
     step = -(-len(history) // _MOST_ROWS) or 1
     shown = tuple(epoch for epoch in history if (len(history) - epoch.number) % step == 0)
     every = (f"Every {_ordinal(step)} epoch is shown; CSV has all.",) if step > 1 else ()
-    rows = tuple(
-        (str(e.number), f"{e.lr:.6f}", f"{e.loss:.4f}", e.accuracy, e.seconds) for e in shown
-    )  # fmt: skip
+    rows = tuple((str(e.number), f"{e.lr:.6f}", f"{e.loss:.4f}", e.accuracy, e.seconds) for e in shown)
     return Sheet(_title(training), _COLUMNS, rows, notes=(*every, *_notes(training)))
 
 

@@ -99,9 +99,15 @@ def digits(size: tuple[int, int]) -> Data:
     images = ((large - mean) / std).expand(-1, 3, -1, -1)
     names = tuple(str(name) for name in loaded.target_names)
     return Data(
-        "scikit-learn's digits", names, images[train], labels[train], images[held], labels[held],
-        (mean,) * 3, (std,) * 3,
-    )  # fmt: skip
+        "scikit-learn's digits",
+        names,
+        images[train],
+        labels[train],
+        images[held],
+        labels[held],
+        (mean,) * 3,
+        (std,) * 3,
+    )
 
 
 def image_folder(path: Path, size: tuple[int, int], on_progress: OnProgress = lambda _: None) -> Data:
@@ -124,9 +130,16 @@ def image_folder(path: Path, size: tuple[int, int], on_progress: OnProgress = la
     train, held = _split(labels)
     images = [Pixels(pixels[which], _IMAGENET_MEAN, _IMAGENET_STD) for which in (train, held)]
     return Data(
-        printable(path.resolve().name), tuple(map(printable, classes)),
-        images[0], labels[train], images[1], labels[held], _IMAGENET_MEAN, _IMAGENET_STD, skipped,
-    )  # fmt: skip
+        printable(path.resolve().name),
+        tuple(map(printable, classes)),
+        images[0],
+        labels[train],
+        images[1],
+        labels[held],
+        _IMAGENET_MEAN,
+        _IMAGENET_STD,
+        skipped,
+    )
 
 
 def _not_installed(what: str, package: str) -> str:

@@ -102,9 +102,14 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
 
 
 def train(
-    table: Table, data: Data, recipe: Recipe, *, on_progress: OnProgress = lambda _: None,
-    checkpoint: Path | None = None, resume: bool = False,
-) -> Trained:  # fmt: skip
+    table: Table,
+    data: Data,
+    recipe: Recipe,
+    *,
+    on_progress: OnProgress = lambda _: None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+) -> Trained:
     """Train the network of `table`; randomness depends on seed, epoch and step only.
 
     checkpoint: replaced after each epoch. resume: continue from the checkpoint, if it exists; the weights
@@ -167,9 +172,12 @@ def accuracy(model: torch.nn.Module, images: Images, labels: Tensor) -> float:
 
 
 def _train_epoch(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, rate: float, recipe: Recipe,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    recipe: Recipe,
     batches: Iterator[Batch],
-) -> float:  # fmt: skip
+) -> float:
     """Train for an epoch and return the mean loss, or inf if a loss is not finite."""
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -215,27 +223,49 @@ def _diverged(epoch: int) -> str:
 
 
 def _checkpoint(
-    table: Table, data: Data, digest: str, recipe: Recipe, history: tuple[Epoch, ...], model: MobileNetV3,
+    table: Table,
+    data: Data,
+    digest: str,
+    recipe: Recipe,
+    history: tuple[Epoch, ...],
+    model: MobileNetV3,
     optimizer: torch.optim.Optimizer,
-) -> Checkpoint:  # fmt: skip
+) -> Checkpoint:
     count = min(_KEPT_IMAGES, len(data.train_labels))
     images = data.train_images[torch.linspace(0, len(data.train_labels) - 1, count).long()]
     return Checkpoint(
-        table, (images.shape[2], images.shape[3]), data.classes, data.mean, data.std, data.name, digest,
-        images, _last(history), _json(recipe), _json(history), model.state_dict(), optimizer.state_dict(),
-    )  # fmt: skip
+        table,
+        (images.shape[2], images.shape[3]),
+        data.classes,
+        data.mean,
+        data.std,
+        data.name,
+        digest,
+        images,
+        _last(history),
+        _json(recipe),
+        _json(history),
+        model.state_dict(),
+        optimizer.state_dict(),
+    )
 
 
 def _resume(
-    path: Path, table: Table, recipe: Recipe, digest: str, model: MobileNetV3,
+    path: Path,
+    table: Table,
+    recipe: Recipe,
+    digest: str,
+    model: MobileNetV3,
     optimizer: torch.optim.Optimizer,
-) -> tuple[Epoch, ...]:  # fmt: skip
+) -> tuple[Epoch, ...]:
     """Load the checkpoint into model and optimizer, and return its epochs."""
     known = read_checkpoint(path)
     known_recipe = decode(known.recipe.encode(), Recipe, f"{path}: recipe")
     for what, before, now in (
-        ("network", known.table, table), ("data", known.digest, digest), ("recipe", known_recipe, recipe)
-    ):  # fmt: skip
+        ("network", known.table, table),
+        ("data", known.digest, digest),
+        ("recipe", known_recipe, recipe),
+    ):
         if before != now:
             how = _difference(what, before, now)
             raise InputError(f"{path}: was trained {how}; resume requires the same network, data and recipe")
@@ -257,14 +287,21 @@ def _fits(state: object, model: MobileNetV3, recipe: Recipe) -> bool:
     if recipe.optimizer == "rmsprop" and recipe.momentum:
         names.add("momentum_buffer")
     shapes = {number: parameter.shape for number, parameter in enumerate(model.parameters())}
-    return isinstance(state, dict) and state.keys() == shapes.keys() and all(
-        isinstance(tensors, dict) and tensors.keys() == names and all(
-            is_plain(tensor) and tensor.is_floating_point()
-            and tensor.shape == (() if name == "step" else shapes[number])
-            for name, tensor in tensors.items()
+    return (
+        isinstance(state, dict)
+        and state.keys() == shapes.keys()
+        and all(
+            isinstance(tensors, dict)
+            and tensors.keys() == names
+            and all(
+                is_plain(tensor)
+                and tensor.is_floating_point()
+                and tensor.shape == (() if name == "step" else shapes[number])
+                for name, tensor in tensors.items()
+            )
+            for number, tensors in state.items()
         )
-        for number, tensors in state.items()
-    )  # fmt: skip
+    )
 
 
 def _difference(what: str, before: Any, now: Any) -> str:

@@ -19,12 +19,13 @@ from mnv3prof.source import read_table
 FLOPS = [SCRIPT, "flops", "--input", "224"]
 IMPORTS = [sys.executable, "-c", "import typer, rich.table, msgspec"]
 FVCORE = [
-    sys.executable, "-c",
+    sys.executable,
+    "-c",
     "import torch\nfrom fvcore.nn import FlopCountAnalysis, flop_count_table\n"
     "from mnv3prof import build, read_table\n"
     "model = build(read_table('large')).eval()\n"
     "print(flop_count_table(FlopCountAnalysis(model, torch.zeros(1, 3, 224, 224))))",
-]  # fmt: skip
+]
 PAIRS = 20
 
 

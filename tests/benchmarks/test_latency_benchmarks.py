@@ -96,9 +96,12 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
         else [_LOOP.format(prepare=_LOOPS[name]), str(place / request.main), str(place / "given.npy")]
     )
     peer = subprocess.Popen(
-        [sys.executable, "-c", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     ours, theirs = [], []
 
     def pair():

@@ -28,9 +28,12 @@ VARIANT = ("--width", "0.8")
 def _run(path, *arguments, **environment):
     command = [SCRIPT, "profile", *arguments, "-o", str(path)]
     subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
     return open_source(str(path)).run
 
 

@@ -31,9 +31,14 @@ def _quantize(part: Part, file: Path) -> None:
 
     quantized = file.with_name("part.int8.onnx")
     quantize_static(
-        file, quantized, _Reader(part), quant_format=QuantFormat.QDQ,
-        per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-    )  # fmt: skip
+        file,
+        quantized,
+        _Reader(part),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
     quantized.replace(file)
 
 

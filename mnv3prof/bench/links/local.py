@@ -30,9 +30,13 @@ class Local:
         # The same search path, so that the same installation is imported in any folder.
         code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, process_group=0, cwd=None if _has_folder() else Path("/"),
-        )  # fmt: skip
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+            cwd=None if _has_folder() else Path("/"),
+        )
         self._requests: SimpleQueue[Frame | None] = SimpleQueue()
         self._answers: SimpleQueue[Frame | None] = SimpleQueue()
         self._ready = False

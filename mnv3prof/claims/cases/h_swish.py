@@ -15,15 +15,18 @@ from ..claim import Claim, TimingRequest, finding, not_measured
 from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, saves
 
 K4: Final = Claim(
-    "K4", "h-swish instead of swish makes inference on mobile chips 15 to 20 % faster.",
+    "K4",
+    "h-swish instead of swish makes inference on mobile chips 15 to 20 % faster.",
     "15 to 20 % faster",
     "Searching for MobileNetV3, section 5.2 and Table 5 (Pixel 1): h-swish 51.4 ms, not optimised 57.5 ms, "
     "all ReLU 50.5 ms; swish is not timed",
-)  # fmt: skip
+)
 K5: Final = Claim(
-    "K5", "h-swish in its deployment form, x · clamp(x + 3, 0, 6) / 6, is faster than the plain one.",
-    "faster", "Searching for MobileNetV3, section 6: an optimised h-swish saves 6 ms of 57.5",
-)  # fmt: skip
+    "K5",
+    "h-swish in its deployment form, x · clamp(x + 3, 0, 6) / 6, is faster than the plain one.",
+    "faster",
+    "Searching for MobileNetV3, section 6: an optimised h-swish saves 6 ms of 57.5",
+)
 CLAIMS: Final = (K4, K5)
 
 FORMS: Final = {
@@ -33,9 +36,7 @@ FORMS: Final = {
     "ReLU for h-swish": "RE",
 }
 """Replacement of nn.Hardswish by name of the network."""
-GATES: Final = {
-    "sigmoid gate": "sigmoid", "h-sigmoid by ReLU6": "hardsigmoid_relu6",
-}  # fmt: skip
+GATES: Final = {"sigmoid gate": "sigmoid", "h-sigmoid by ReLU6": "hardsigmoid_relu6"}
 """Replacement of nn.Hardsigmoid in squeeze-excite by name of the network."""
 _SAVED: Final = 0.15
 _RULE: Final = (
@@ -120,10 +121,14 @@ def _against_swish(evidence: Evidence) -> Finding:
     verdict, why = on_a_mobile_chip(verdict, why, evidence)
     results = ", ".join(f"{_percent(r)} on {where}" for where, r in nets.items())
     return finding(
-        K4, verdict, found=f"Latency of the network with nn.Hardswish instead of swish: {results}.", why=why,
-        how=measured_on(evidence, nets), rule=_RULE,
+        K4,
+        verdict,
+        found=f"Latency of the network with nn.Hardswish instead of swish: {results}.",
+        why=why,
+        how=measured_on(evidence, nets),
+        rule=_RULE,
         working=(*_lines(evidence, "", ("swish", "ReLU for h-swish", "h-swish by ReLU6")), *_gate(evidence)),
-    )  # fmt: skip
+    )
 
 
 def _deployed(evidence: Evidence) -> Finding:
@@ -136,12 +141,14 @@ def _deployed(evidence: Evidence) -> Finding:
     verdict, why = overall({where: is_faster(r) for where, r in changes.items()})
     results = "; ".join(f"{_percent(r)} on {where}" for where, r in changes.items())
     return finding(
-        K5, verdict, found=f"Latency by clamp instead of ReLU6: {results}.", why=why, rule=FASTER,
+        K5,
+        verdict,
+        found=f"Latency by clamp instead of ReLU6: {results}.",
+        why=why,
+        rule=FASTER,
         how=measured_on(evidence, [where.partition(",")[0] for where in changes]),
-        working=(
-            *_lines(evidence, "h-swish by clamp", ("h-swish by ReLU6", "")), *_fusion(evidence),
-        ),
-    )  # fmt: skip
+        working=(*_lines(evidence, "h-swish by clamp", ("h-swish by ReLU6", "")), *_fusion(evidence)),
+    )
 
 
 def _percent(r: Change) -> str:

@@ -10,9 +10,11 @@ from ..accuracy import BASE, finding_on_accuracy
 from ..claim import Ablation, Claim
 
 K8: Final = Claim(
-    "K8", "Batch norm and activation between depthwise and pointwise work better than the bare pair.",
-    "better", "MobileNets, section 3.2: batch norm and ReLU follow both layers; no comparison is given",
-)  # fmt: skip
+    "K8",
+    "Batch norm and activation between depthwise and pointwise work better than the bare pair.",
+    "better",
+    "MobileNets, section 3.2: batch norm and ReLU follow both layers; no comparison is given",
+)
 CLAIMS: Final = (K8,)
 
 BARE: Final = "the bare pair"

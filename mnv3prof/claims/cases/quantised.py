@@ -8,11 +8,12 @@ from ..accuracy import BASE, AccuracyDelta, learnt_too_little, lost_in_8_bits, t
 from ..claim import Ablation, Claim, finding, not_trained
 
 K6: Final = Claim(
-    "K6", "8-bit quantisation costs less than 1 % of accuracy with h-swish, more than 3 % with ReLU.",
+    "K6",
+    "8-bit quantisation costs less than 1 % of accuracy with h-swish, more than 3 % with ReLU.",
     "under 1 % with h-swish, over 3 % with ReLU",
     "Searching for MobileNetV3, Tables 3 and 4, on ImageNet with h-swish: Large 75.2 to 73.8 %, Small 67.5 "
     "to 64.9 %",
-)  # fmt: skip
+)
 CLAIMS: Final = (K6,)
 
 RELU: Final = "ReLU everywhere"
@@ -32,11 +33,14 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     verdict, why = _verdict(swish, relu, learnt_too_little(evidence.trials))
     return (
         finding(
-            K6, verdict, found=f"Accuracy lost in 8 bits with h-swish: {swish}; with ReLU: {relu}.", why=why,
+            K6,
+            verdict,
+            found=f"Accuracy lost in 8 bits with h-swish: {swish}; with ReLU: {relu}.",
+            why=why,
             how=f"{trained_on(evidence.trials, BASE, RELU)}; static 8-bit quantisation on ONNX Runtime",
             working=(*swish.working, *relu.working),
         ),
-    )  # fmt: skip
+    )
 
 
 def _verdict(swish: AccuracyDelta, relu: AccuracyDelta, too_little: str) -> tuple[ClaimVerdict, str]:

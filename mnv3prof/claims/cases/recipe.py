@@ -7,13 +7,17 @@ from ..accuracy import BASE, finding_on_accuracy
 from ..claim import NOT_IN_PAPER, Ablation, Claim
 
 K10: Final = Claim(
-    "K10", "RMSprop at 0.01 trains to a better accuracy than Adam.", "better",
+    "K10",
+    "RMSprop at 0.01 trains to a better accuracy than Adam.",
+    "better",
     "Searching for MobileNetV3, section 6.1: RMSprop with momentum 0.9 at 0.1, batch 4,096; no Adam",
-)  # fmt: skip
+)
 K11: Final = Claim(
-    "K11", "Label smoothing of 0.1 gains 0.3 to 0.5 % of accuracy.", "+0.3 to 0.5 %",
+    "K11",
+    "Label smoothing of 0.1 gains 0.3 to 0.5 % of accuracy.",
+    "+0.3 to 0.5 %",
     f"{NOT_IN_PAPER}; Inception v3 (arXiv 1512.00567), section 7: about 0.2 % on ImageNet",
-)  # fmt: skip
+)
 CLAIMS: Final = (K10, K11)
 
 ADAM: Final = "Adam at 0.001"

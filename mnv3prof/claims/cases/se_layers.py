@@ -12,9 +12,11 @@ from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall
 from .squeeze_excite import modules
 
 K7: Final = Claim(
-    "K7", "1×1 convolutions in squeeze-excite use optimised libraries better than linear layers on mobile.",
-    "better on mobile", f"{NOT_IN_PAPER}; torchvision and timm use 1×1 convolutions",
-)  # fmt: skip
+    "K7",
+    "1×1 convolutions in squeeze-excite use optimised libraries better than linear layers on mobile.",
+    "better on mobile",
+    f"{NOT_IN_PAPER}; torchvision and timm use 1×1 convolutions",
+)
 CLAIMS: Final = (K7,)
 
 LINEAR: Final = "linear SE"
@@ -58,7 +60,12 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     results = ", ".join(f"{r} on {name}" for name, r in sums.items())
     return (
         finding(
-            K7, verdict, how=measured_on(evidence, sums), why=why, working=tuple(working), rule=FASTER,
+            K7,
+            verdict,
+            how=measured_on(evidence, sums),
+            why=why,
+            working=tuple(working),
+            rule=FASTER,
             found=f"Time of all SE modules, 1×1 convolutions ÷ linear layers: {results}.",
         ),
-    )  # fmt: skip
+    )

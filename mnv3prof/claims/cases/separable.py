@@ -20,13 +20,17 @@ from ..claim import COMPUTED, Claim, TimingRequest, finding, not_measured, point
 from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums, ratios
 
 K1: Final = Claim(
-    "K1", "A separable 3×3 pair needs 8 to 9 times fewer operations than a standard convolution.",
-    "8 to 9 times", "MobileNets (arXiv 1704.04861), section 3.1: 8 to 9 times, at 1/N + 1/k²",
-)  # fmt: skip
+    "K1",
+    "A separable 3×3 pair needs 8 to 9 times fewer operations than a standard convolution.",
+    "8 to 9 times",
+    "MobileNets (arXiv 1704.04861), section 3.1: 8 to 9 times, at 1/N + 1/k²",
+)
 K2: Final = Claim(
-    "K2", "From 32 to 64 channels a standard 3×3 convolution has 18,432 weights, the separable pair 2,816.",
-    "18,432 and 2,816", "",
-)  # fmt: skip
+    "K2",
+    "From 32 to 64 channels a standard 3×3 convolution has 18,432 weights, the separable pair 2,816.",
+    "18,432 and 2,816",
+    "",
+)
 CLAIMS: Final = (K1, K2)
 
 LOW: Final = 8
@@ -83,11 +87,14 @@ def savings(subject: Subject) -> tuple[Saving, ...]:
     rows = zip(row_names(subject.table), subject.table.rows, strict=True)
     return tuple(
         Saving(
-            name, row.kernel, row.out, _macs(separable, name, ("depthwise", "project")),
+            name,
+            row.kernel,
+            row.out,
+            _macs(separable, name, ("depthwise", "project")),
             _macs(standard, name, ("standard",)),
         )
         for name, row in rows
-    )  # fmt: skip
+    )
 
 
 def _macs(graph: Graph, block: str, roles: tuple[str, ...]) -> int:
@@ -188,10 +195,12 @@ def _saved_time(evidence: Evidence) -> Finding:
         sums[name] = whole
         series.append(
             Series(
-                name, "block", "latency, standard ÷ separable",
+                name,
+                "block",
+                "latency, standard ÷ separable",
                 tuple(point for b, r in changes.items() for point in points_at(float(blocks[b]), r)),
             )
-        )  # fmt: skip
+        )
         net = ratio(*(evidence.measured(v, NET, name) for v in (STANDARD, "")))
         working += [f"{name}, whole network: latency {net}"] if net else []
         working += [f"{name}, block {b}: latency {r}" for b, r in changes.items()]
@@ -200,10 +209,16 @@ def _saved_time(evidence: Evidence) -> Finding:
     verdict, why = overall({name: at_least(r, LOW) for name, r in sums.items()})
     results = ", ".join(f"{r} on {name}" for name, r in sums.items())
     return finding(
-        K1, verdict, found=f"Latency of all 3×3 blocks, standard ÷ separable: {results}.", sentence=sentence,
-        rule=_rule(LOW), how=measured_on(evidence, sums), why=why,
-        working=(*_whole(evidence.subject), *working), series=tuple(series),
-    )  # fmt: skip
+        K1,
+        verdict,
+        found=f"Latency of all 3×3 blocks, standard ÷ separable: {results}.",
+        sentence=sentence,
+        rule=_rule(LOW),
+        how=measured_on(evidence, sums),
+        why=why,
+        working=(*_whole(evidence.subject), *working),
+        series=tuple(series),
+    )
 
 
 def _rule(least: float) -> str:
@@ -248,11 +263,15 @@ def _example_time(evidence: Evidence) -> Finding:
     verdict, why = overall({name: at_least(r, float(saving.ratio)) for name, r in changes.items()})
     results = ", ".join(f"{r} on {name}" for name, r in changes.items())
     return finding(
-        K2, verdict, how=measured_on(evidence, changes), why=why, sentence=sentence,
+        K2,
+        verdict,
+        how=measured_on(evidence, changes),
+        why=why,
+        sentence=sentence,
         rule=_rule(float(saving.ratio)),
         found=f"MACs ×{float(saving.ratio):.2f}; latency with batch norms and h-swish: {results}.",
         working=tuple(f"{name}: latency, standard ÷ pair {r}" for name, r in changes.items()),
-    )  # fmt: skip
+    )
 
 
 def _weights(graph: Graph, *roles: str) -> list[int]:

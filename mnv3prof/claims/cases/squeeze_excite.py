@@ -17,11 +17,12 @@ from ..claim import COMPUTED, Ablation, Claim, TimingRequest, finding, not_measu
 from ..compared import is_slower, measured_on, overall, ratio, ratios
 
 K3: Final = Claim(
-    "K3", "Squeeze-excite makes the model 0.5 % larger and gains 1.2 % top-1.",
+    "K3",
+    "Squeeze-excite makes the model 0.5 % larger and gains 1.2 % top-1.",
     "+0.5 % size, +1.2 % top-1",
     "Searching for MobileNetV3 (arXiv 1905.02244 v5), section 5.3: more accurate at a modest increase of "
     "parameters and no discernible latency cost",
-)  # fmt: skip
+)
 CLAIMS: Final = (K3,)
 
 WITHOUT: Final = "without SE"
@@ -139,9 +140,16 @@ def _time(evidence: Evidence) -> Finding:
         series.append(Series(name, "block", "SE's share of the block's latency", tuple(points)))
     results = ", ".join(f"{r} on {name}" for name, r in changes.items())
     return finding(
-        K3, verdict, found=f"Latency of the network, with SE ÷ without: {results}.", why=why, rule=_RULE,
-        how=measured_on(evidence, changes), sentence=_NO_COST, working=tuple(working), series=tuple(series),
-    )  # fmt: skip
+        K3,
+        verdict,
+        found=f"Latency of the network, with SE ÷ without: {results}.",
+        why=why,
+        rule=_RULE,
+        how=measured_on(evidence, changes),
+        sentence=_NO_COST,
+        working=tuple(working),
+        series=tuple(series),
+    )
 
 
 def _numbered(evidence: Evidence) -> list[tuple[int, tuple[str, str]]]:

@@ -14,17 +14,23 @@ from ...record.run import Subject
 from ..claim import COMPUTED, Claim, finding
 
 T1: Final = Claim(
-    "T1", "The listing's hidden_dim = in_channels · expansion builds the network of the table.",
-    "hidden_dim = in_channels · expansion", "the paper's Table 1: that column (exp size) is absolute",
-)  # fmt: skip
+    "T1",
+    "The listing's hidden_dim = in_channels · expansion builds the network of the table.",
+    "hidden_dim = in_channels · expansion",
+    "the paper's Table 1: that column (exp size) is absolute",
+)
 T2: Final = Claim(
-    "T2", "The listing's bottleneck has the activation that the table gives each row.",
-    "nl is passed to a bottleneck that has no such parameter", "the paper's Table 1: RE in the first rows",
-)  # fmt: skip
+    "T2",
+    "The listing's bottleneck has the activation that the table gives each row.",
+    "nl is passed to a bottleneck that has no such parameter",
+    "the paper's Table 1: RE in the first rows",
+)
 T3: Final = Claim(
-    "T3", "A convolution's bias in front of batch norm changes nothing.",
-    "nn.Conv2d with its default bias", "every release: bias=False where batch norm follows",
-)  # fmt: skip
+    "T3",
+    "A convolution's bias in front of batch norm changes nothing.",
+    "nn.Conv2d with its default bias",
+    "every release: bias=False where batch norm follows",
+)
 CLAIMS: Final = (T1, T2, T3)
 
 
@@ -92,7 +98,7 @@ def _hidden(subject: Subject) -> Finding:
             )
         ),
         f"total: {params:,} parameters, not {ours.params:,}; {products:,} MACs, not {ours.macs:,}",
-    )  # fmt: skip
+    )
     same = all(r.hidden == row.expand for r, row in zip(rows, table.rows, strict=True))
     found = (
         f"The widest row has {max(r.hidden for r in rows):,} channels, the network {params:,} "
@@ -155,6 +161,10 @@ def bias_finding(graph: Graph, found: Biases) -> Finding:
         f"additions before folding: their output elements = {found.flops:,}; MACs stay {ours.macs:,}",
     )
     return finding(
-        T3, "does not hold" if found.params else "holds", found=result, how=COMPUTED,
-        why="the output is the same, the size differs" if found.params else "", working=working,
-    )  # fmt: skip
+        T3,
+        "does not hold" if found.params else "holds",
+        found=result,
+        how=COMPUTED,
+        why="the output is the same, the size differs" if found.params else "",
+        working=working,
+    )

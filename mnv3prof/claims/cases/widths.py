@@ -11,9 +11,11 @@ from ..claim import Claim, TimingRequest, finding, not_measured
 from ..compared import SLOWER, is_slower, measured_on, on_a_mobile_chip, overall
 
 K9: Final = Claim(
-    "K9", "Channel counts that are divisible by 8 suit mobile acceleration.", "suit it",
+    "K9",
+    "Channel counts that are divisible by 8 suit mobile acceleration.",
+    "suit it",
     "not in the paper's text; make_divisible(v, 8) in TF-slim's code of it",
-)  # fmt: skip
+)
 CLAIMS: Final = (K9,)
 
 MIDDLE: Final = 112
@@ -61,7 +63,11 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     results = ", ".join(f"{r} on {name}" for name, r in changes.items())
     return (
         finding(
-            K9, verdict, how=measured_on(evidence, curves), why=why, rule=SLOWER,
+            K9,
+            verdict,
+            how=measured_on(evidence, curves),
+            why=why,
+            rule=SLOWER,
             found=f"Time per MAC, other widths ÷ multiples of 8: {results}.",
             working=tuple(_line(name, p) for name, points in curves.items() for p in points),
             series=tuple(
@@ -69,7 +75,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
                 for name, points in curves.items()
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def products(width: int) -> int:

@@ -44,12 +44,17 @@ def backends(
     checked = _check([name for name, (_, here) in backends.items() if here.ok]) if check else {}
     rows: list[dict[str, Any]] = [
         {
-            "name": name, "what": what.WHAT, "version": here.version or None,
-            "chip": here.chip or None, "dtypes": what.DTYPES,
-            "usable": here.ok, "reason": here.reason, "check": _verdict(checked.get(name)),
+            "name": name,
+            "what": what.WHAT,
+            "version": here.version or None,
+            "chip": here.chip or None,
+            "dtypes": what.DTYPES,
+            "usable": here.ok,
+            "reason": here.reason,
+            "check": _verdict(checked.get(name)),
         }
         for name, (what, here) in backends.items()
-    ]  # fmt: skip
+    ]
     sheet = backends_sheet(rows)
     emit(Result((sheet,), sheet, lambda: {"backends": rows}), output)
     if any(timing.status != "ok" for timing in checked.values()):

@@ -80,9 +80,13 @@ def export(
     what = name if part == NET else f"part {part} of {name}"
     sheet = _sheet(exported, sizes, f"{what} for {to}, {dtype}", subject.weights)
     document = {
-        "files": sizes, "ran_on": exported.backend, "max_abs_err": exported.max_abs_err,
-        "max_rel_err": exported.max_rel_err, "wrong": exported.wrong, "weights": subject.weights,
-    }  # fmt: skip
+        "files": sizes,
+        "ran_on": exported.backend,
+        "max_abs_err": exported.max_abs_err,
+        "max_rel_err": exported.max_rel_err,
+        "wrong": exported.wrong,
+        "weights": subject.weights,
+    }
     emit(Result((sheet,), sheet, lambda: document), Output(format=output.format))
     if exported.wrong:
         raise typer.Exit(1)

@@ -52,8 +52,7 @@ class Switches(msgspec.Struct, frozen=True):
     eps: Annotated[float, recipe_option("--eps", help="Term added to RMSprop's denominator.")] = 1e-3
     momentum: Annotated[float, recipe_option("--momentum", help="Momentum of RMSprop.")] = 0.0
     warmup: Annotated[
-        bool,
-        recipe_option("--warmup/--no-warmup", help="Linear warm-up of the learning rate over 5 epochs."),
+        bool, recipe_option("--warmup/--no-warmup", help="Linear warm-up of the learning rate over 5 epochs.")
     ] = True
     cosine: Annotated[
         bool,
@@ -73,12 +72,20 @@ class Switches(msgspec.Struct, frozen=True):
         from ...train.recipe import Recipe
 
         return Recipe(
-            epochs=self.epochs, batch=self.batch_size, optimizer=self.optimizer, lr=self.lr,
-            alpha=self.alpha, eps=self.eps, momentum=self.momentum,
-            warmup_epochs=5 if self.warmup else 0, cosine=self.cosine,
-            label_smoothing=0.1 if self.label_smoothing else 0.0, autoaugment=self.autoaugment,
-            seed=self.seed, threads=self.threads,
-        )  # fmt: skip
+            epochs=self.epochs,
+            batch=self.batch_size,
+            optimizer=self.optimizer,
+            lr=self.lr,
+            alpha=self.alpha,
+            eps=self.eps,
+            momentum=self.momentum,
+            warmup_epochs=5 if self.warmup else 0,
+            cosine=self.cosine,
+            label_smoothing=0.1 if self.label_smoothing else 0.0,
+            autoaugment=self.autoaugment,
+            seed=self.seed,
+            threads=self.threads,
+        )
 
 
 @spread
@@ -133,12 +140,20 @@ def train(
             network, images, recipe, on_progress=on_progress, checkpoint=path, resume=resume
         )
     training = Training(
-        table=network, input=size, data=images.name, classes=images.classes,
-        trained_on=len(images.train_labels), held_out=len(images.held_labels), skipped=images.skipped,
-        recipe=asdict(recipe), steps=len(trained.history) * steps_of(images, recipe.batch),
-        history=trained.history, accuracy=trained.accuracy, stopped=trained.stopped,
+        table=network,
+        input=size,
+        data=images.name,
+        classes=images.classes,
+        trained_on=len(images.train_labels),
+        held_out=len(images.held_labels),
+        skipped=images.skipped,
+        recipe=asdict(recipe),
+        steps=len(trained.history) * steps_of(images, recipe.batch),
+        history=trained.history,
+        accuracy=trained.accuracy,
+        stopped=trained.stopped,
         checkpoint=printable(str(path)),
-    )  # fmt: skip
+    )
     result = Result((training_sheet(training),), history_sheet(training), lambda: training_document(training))
     emit(result, Output(format=output.format))
     if trained.stopped:

@@ -39,9 +39,12 @@ def compiled(job: Job, *, count: bool = False) -> Any:
     if needed and needed not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise Unsupported(f"OpenVINO does not compute in {job.dtype} on this CPU")
     hints = {
-        "INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": _PRECISION[job.dtype], "PERF_COUNT": count,
-    }  # fmt: skip
+        "INFERENCE_NUM_THREADS": job.threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": _PRECISION[job.dtype],
+        "PERF_COUNT": count,
+    }
     return core.compile_model(core.read_model(job.model), "CPU", hints)
 
 
