@@ -1,14 +1,13 @@
-"""Cost and memory of every block of a MobileNetV3 layer table, and its PyTorch module.
+"""Cost, memory and latency of every block of a network, from its MobileNetV3 layer table.
 
     import mnv3prof
 
-    table = mnv3prof.vary(mnv3prof.read_table("large"), width=0.75)
-    graph = mnv3prof.expand(table, 224)
-    costs = mnv3prof.count(graph)
-    print(mnv3prof.total(costs).macs)              # 154560624
-    print(mnv3prof.frame(mnv3prof.subtotals(graph, costs)))
+    net = mnv3prof.load("large", 224)
+    costs = mnv3prof.count(net.graph)
+    print(mnv3prof.total(costs).macs)              # 216589760
+    print(mnv3prof.frame(mnv3prof.subtotals(net.graph, costs)))
 
-Names are imported at first use: only `build` and `parts` import torch, only `frame` imports pandas.
+Names are imported at first use: only `build`, `parts` and `measure` need torch, only `frame` imports pandas.
 """
 
 from __future__ import annotations
@@ -17,56 +16,109 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from .cost.counts import count, subtotals, total
-    from .cost.memory import arena, peaks
+    from .analysis.compare import Change
+    from .budgets.diff import Diff
+    from .budgets.judge import Judgement
+    from .cost.counts import Cost, Totals, count, subtotals, total
+    from .cost.memory import Arena, Peak, Peaks, Placement, arena, peaks
     from .graph.errors import InputError
+    from .graph.graph import Block, Geometry, Graph, Layer, Tensor
+    from .interface.measuring import measure
+    from .interface.networks import load, read_run
+    from .interface.results import Check, Comparison, check, compare, diff, frame, report, tables
     from .mobilenetv3.expand import expand
     from .mobilenetv3.network import build, parts
     from .mobilenetv3.table import Row, Table
     from .mobilenetv3.variants import vary
-    from .render.frames import frame
+    from .record.run import Host, Run, Subject
+    from .record.target import Target
+    from .record.timing import Timing
+    from .render.sheet import Sheet
     from .source import read_table
 
+    __version__: str
+
 __all__ = [
+    "Arena",
+    "Block",
+    "Change",
+    "Check",
+    "Comparison",
+    "Cost",
+    "Diff",
+    "Geometry",
+    "Graph",
+    "Host",
     "InputError",
+    "Judgement",
+    "Layer",
+    "Peak",
+    "Peaks",
+    "Placement",
     "Row",
+    "Run",
+    "Sheet",
+    "Subject",
     "Table",
+    "Target",
+    "Tensor",
+    "Timing",
+    "Totals",
+    "__version__",
     "arena",
     "build",
+    "check",
+    "compare",
     "count",
+    "diff",
     "expand",
     "frame",
+    "load",
+    "measure",
     "parts",
     "peaks",
+    "read_run",
     "read_table",
+    "report",
     "subtotals",
+    "tables",
     "total",
     "vary",
 ]
 
 _HOMES: Final = {
-    "InputError": ".graph.errors",
-    "Row": ".mobilenetv3.table",
-    "Table": ".mobilenetv3.table",
-    "arena": ".cost.memory",
-    "build": ".mobilenetv3.network",
-    "count": ".cost.counts",
-    "expand": ".mobilenetv3.expand",
-    "frame": ".render.frames",
-    "parts": ".mobilenetv3.network",
-    "peaks": ".cost.memory",
-    "read_table": ".source",
-    "subtotals": ".cost.counts",
-    "total": ".cost.counts",
-    "vary": ".mobilenetv3.variants",
+    ".analysis.compare": ("Change",),
+    ".budgets.diff": ("Diff",),
+    ".budgets.judge": ("Judgement",),
+    ".cost.counts": ("Cost", "Totals", "count", "subtotals", "total"),
+    ".cost.memory": ("Arena", "Peak", "Peaks", "Placement", "arena", "peaks"),
+    ".graph.errors": ("InputError",),
+    ".graph.graph": ("Block", "Geometry", "Graph", "Layer", "Tensor"),
+    ".interface.measuring": ("measure",),
+    ".interface.networks": ("load", "read_run"),
+    ".interface.results": ("Check", "Comparison", "check", "compare", "diff", "frame", "report", "tables"),
+    ".mobilenetv3.expand": ("expand",),
+    ".mobilenetv3.network": ("build", "parts"),
+    ".mobilenetv3.table": ("Row", "Table"),
+    ".mobilenetv3.variants": ("vary",),
+    ".record.run": ("Host", "Run", "Subject"),
+    ".record.target": ("Target",),
+    ".record.timing": ("Timing",),
+    ".render.sheet": ("Sheet",),
+    ".source": ("read_table",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(__name__)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home, __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return __all__

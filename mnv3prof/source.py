@@ -2,13 +2,14 @@
 
 import codecs
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from .graph.errors import InputError, did_you_mean, printable
 from .mobilenetv3.expand import DEFAULT_SIZE
@@ -97,8 +98,20 @@ def open_source(text: str) -> Source:
     return _source(printable(text), _bytes(path, printable(text)), suffix, printable(path.stem)[:200])
 
 
+def at_one_input(sources: Sequence[Source]) -> Iterator[tuple[Subject, ...]]:
+    """Yield the networks of each source; that of a table is at the input of the first saved run, if any."""
+    size = next((run.subject.input for source in sources for run in source.runs), None)
+    for source in sources:
+        subjects = source.subjects
+        yield subjects if source.runs or size is None else tuple(replace(s, input=size) for s in subjects)
+
+
 def read_table(source: str | Path) -> Table:
-    """Read the layer table of a source: a preset, a file, or "-". Raises InputError."""
+    """Read the layer table of a source: a preset, a file, or "-" for standard input. Raises InputError.
+
+    >>> mnv3prof.read_table("large").rows[0]
+    Row(expand=16, out=16, kernel=3, stride=1, se=False, activation='RE', dilation=1, identity=True)
+    """
     return open_source(str(source)).subject.table
 
 

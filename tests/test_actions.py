@@ -1,7 +1,10 @@
 """The workflow and the action: valid by GitHub's schemas and bash, and our own budgets."""
 
+import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,21 @@ def test_it_is_what_github_allows(file, tmp_path):
     text = (ROOT / file).read_text(encoding="utf-8")
     wrong.write_text(text.replace("steps:", "stpes:"), encoding="utf-8")
     assert _checked(wrong, SCHEMAS[file]).returncode == 1
+
+
+@pytest.mark.parametrize("file", SCHEMAS)
+def test_actions_of_others_are_pinned_by_commit(file):
+    used = re.findall(r"uses: ([^.\s]\S+)", (ROOT / file).read_text(encoding="utf-8"))
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", each) for each in used)
+
+
+def test_pythons_are_those_of_the_classifiers():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    classified = [each.rpartition(" ")[2] for each in project["classifiers"] if "Python :: 3." in each]
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert f"python-version: {json.dumps(classified)}" in workflow
+    assert project["requires-python"] == f">={classified[0]}"
 
 
 def _scripts(file):

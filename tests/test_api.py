@@ -1,15 +1,23 @@
 """What `import mnv3prof` offers, used as its user would, and pandas frames of all of it."""
 
+import doctest
 import inspect
+import re
 import subprocess
 import sys
+import typing
 
 import msgspec
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import mnv3prof
+from mnv3prof.bench.schedule import Progress
+from mnv3prof.cli.main import run
+from mnv3prof.cli.runs import encoded
+from mnv3prof.mobilenetv3.modules import MobileNetV3
 from mnv3prof.render.sheet import Column, Sheet
 
 TABLE = mnv3prof.read_table("large")
@@ -17,10 +25,59 @@ GRAPH = mnv3prof.expand(TABLE)
 COSTS = mnv3prof.count(GRAPH)
 
 
-def test_about_ten_names_each_documented():
-    assert 8 <= len(mnv3prof.__all__) <= 15
+FUNCTIONS = sorted(name for name in mnv3prof.__all__ if inspect.isfunction(getattr(mnv3prof, name)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with run.json, a run of Small on the null backend."""
+    place = tmp_path_factory.mktemp("api")
+    run = mnv3prof.measure("small", "null", parts="net", budget_s=0.1)
+    (place / "run.json").write_text(encoded(run), encoding="utf-8")
+    return place
+
+
+def test_each_name_is_documented_and_listed():
+    assert dir(mnv3prof) == mnv3prof.__all__ == sorted(mnv3prof.__all__)
     for name in mnv3prof.__all__:
         assert len(inspect.getdoc(getattr(mnv3prof, name))) > 30, name
+    assert re.fullmatch(r"\d+\.\d+\.\d+", mnv3prof.__version__)
+    with pytest.raises(AttributeError, match="no attribute 'laod'"):
+        mnv3prof.laod  # noqa: B018
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_has_an_example_that_is_true_and_says_what_it_raises(name, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    text = inspect.getdoc(inspect.unwrap(getattr(mnv3prof, name)))
+    assert "InputError" in text
+    assert not text.partition("\n")[0].startswith(">>>")
+    test = doctest.DocTestParser().get_doctest(text, {"mnv3prof": mnv3prof}, name, None, None)
+    assert test.examples
+    printed = []
+    failures, _ = doctest.DocTestRunner().run(test, out=printed.append)
+    assert not failures, "".join(printed)
+
+
+def test_every_type_that_a_signature_names_is_exported():
+    """Types of the package, in annotations of the functions and fields of what they return."""
+    exported = {getattr(mnv3prof, name) for name in mnv3prof.__all__}
+    for name in FUNCTIONS:
+        hints = typing.get_type_hints(inspect.unwrap(getattr(mnv3prof, name)), localns=_LOCAL)
+        for kind in _types_of(*hints.values()):
+            assert kind in exported, (name, kind)
+
+
+_LOCAL = {"pd": pd, "Table": mnv3prof.Table, "MobileNetV3": MobileNetV3, "Progress": Progress}
+
+
+def _types_of(*hints):
+    """The package's data types that hints name."""
+    for hint in hints:
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            yield hint
+        elif not isinstance(hint, type):
+            yield from _types_of(*typing.get_args(hint))
 
 
 def test_the_docstrings_example_is_true():
@@ -29,6 +86,135 @@ def test_the_docstrings_example_is_true():
     printed, *rest = done.stdout.splitlines()
     assert f"# {printed}\n" in mnv3prof.__doc__
     assert "classifier" in "\n".join(rest)
+
+
+def test_a_network_from_whatever_holds_one(folder):
+    run = mnv3prof.read_run(folder / "run.json")
+    small = mnv3prof.load("small")
+    table = mnv3prof.read_table("small")
+    for source in ("small", table, small, run, folder / "run.json", mnv3prof.build(table)):
+        assert mnv3prof.load(source) == small
+    assert mnv3prof.load(run, "192x256").input == mnv3prof.load("small", (192, 256)).input == (192, 256)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (nn.Linear(2, 2), "load: Linear is not a network; expected a preset, a file, a Table"),
+        (None, "load: None is not a network"),
+        (GRAPH, "load: Graph is not a network"),
+        ("larg", "larg: no such file or preset; did you mean large"),
+    ],
+)
+def test_what_is_no_network_is_refused(given, says):
+    with pytest.raises(mnv3prof.InputError, match=says):
+        mnv3prof.load(given)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"on": "nul"}, "did you mean null"),
+        ({"on": []}, r"measure: \[\] is empty; expected at least one value"),
+        ({"on": 3}, "on: 3 is not a str; expected names of backends"),
+        ({"dtype": "float32"}, "dtype: 'float32' is not allowed; expected fp32"),
+        ({"batch": 0}, "batch: 0 is not allowed; expected an integer from 1 to 1,024"),
+        ({"threads": [1, "2"]}, "threads: '2' is not allowed"),
+        ({"parts": "17"}, "parts: '17' is not a part of MobileNetV3-Small; expected net, blocks, all, stem"),
+        ({"parts": ["net", 3]}, "parts: 3 is not a part of"),
+        ({"budget_s": 0}, "budget_s: 0 is not allowed; expected a number above 0"),
+        ({"timeout_s": "1"}, "timeout_s: '1' is not allowed"),
+        ({"batch": [*range(1, 66)]}, "65 combinations are too many; expected at most 64"),
+        ({"dtype": "int8"}, "on: no target can run here; null: it supports fp32"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is(options, says):
+    with pytest.raises(mnv3prof.InputError, match=says) as refused:
+        mnv3prof.measure("small", **{"on": "null", **options})
+    assert "--" not in str(refused.value)
+
+
+def test_a_measurement_from_python_is_that_of_the_command_line(capsys, tmp_path):
+    seen = []
+    made = mnv3prof.measure(
+        "small",
+        ["null"],
+        batch=[1, 2],
+        parts=["net", "3", "features.1"],
+        budget_s=0.2,
+        variants={"wide": mnv3prof.vary(mnv3prof.read_table("small"), width=1.25)},
+        on_progress=seen.append,
+    )
+    assert [target.batch for target in made.targets] == [1, 2]
+    assert {timing.part for timing in made.timings} == {"net", "3", "features.1"}
+    assert {timing.variant for timing in made.timings} == {"", "wide"}
+    assert {timing.status for timing in made.timings} == {"ok"}
+    assert seen
+    path = tmp_path / "run.json"
+    path.write_text(encoded(made), encoding="utf-8")
+    assert run(["latency", str(path), "--format", "csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(made.timings) == 1 + len(mnv3prof.frame(made))
+
+
+def test_results_as_tables_of_a_notebook_and_as_frames(folder):
+    old = mnv3prof.read_run(folder / "run.json")
+    comparison = mnv3prof.compare("large", "small")
+    difference = mnv3prof.diff(old, folder / "run.json")
+    verdicts = mnv3prof.check(old, {"macs": "+5%", "latency.null": "1s"}, baseline="small")
+    assert verdicts.passed
+    assert [each.status for each in verdicts.judgements] == ["within", "within"]
+    for result in (GRAPH, mnv3prof.load("small"), old, comparison, difference, verdicts):
+        shown = mnv3prof.tables(result)
+        assert shown
+        assert all(table._repr_html_().startswith('<div class="sheet">') for table in shown)
+        assert all("<button" not in table._repr_html_() for table in shown)
+        assert str(shown[0]).startswith("### ")
+    for result in (old, difference, verdicts, mnv3prof.tables(comparison)[1]):
+        assert len(mnv3prof.frame(result))
+    assert [each.change.verdict for each in difference.times] in (["same"], ["unclear"])
+    with pytest.raises(mnv3prof.InputError, match="tables: Table has no tables; expected a Graph"):
+        mnv3prof.tables(TABLE)
+    with pytest.raises(mnv3prof.InputError, match="compare: 1 networks; expected 2 to 26"):
+        mnv3prof.compare("large")
+    with pytest.raises(mnv3prof.InputError, match=r"macs: \+5% is relative; expected also a baseline"):
+        mnv3prof.check("large", {"macs": "+5%"})
+
+
+def test_a_report_from_python_is_one_that_can_be_read_again(folder, tmp_path):
+    path = tmp_path / "page.html"
+    text = mnv3prof.report(folder / "run.json", mnv3prof.read_run(folder / "run.json"), output=path)
+    assert path.read_text(encoding="utf-8") == text
+    assert mnv3prof.load(f"{path}#2") == mnv3prof.load("small")
+    for given, says in (((), "report: no run is given"), (("large",), "report: large holds no run")):
+        with pytest.raises(mnv3prof.InputError, match=says):
+            mnv3prof.report(*given)
+
+
+def test_representations_are_short(folder):
+    run = mnv3prof.read_run(folder / "run.json")
+    plan, most = mnv3prof.arena(GRAPH), mnv3prof.peaks(GRAPH)
+    for value in (
+        TABLE,
+        GRAPH,
+        GRAPH.layers[0],
+        GRAPH.blocks[3],
+        COSTS[0],
+        plan,
+        plan.placements[0],
+        most,
+        most.fused,
+        run,
+        run.host,
+        run.timings[0],
+        run.timings[0].launches,
+        run.subject,
+        mnv3prof.compare("large", "small"),
+        mnv3prof.diff("large", "small"),
+        mnv3prof.check("small", {"macs": "60M"}),
+        mnv3prof.tables(run)[0],
+    ):
+        assert len(repr(value)) <= 250, type(value)
+        assert repr(value).startswith((type(value).__name__, "("))
 
 
 def test_a_table_made_by_hand():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from subjects import subject
 
-from mnv3prof.bench.backends import backend, names, usable
+from mnv3prof.bench.backends import backend, names, needs_pytorch, usable
 from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert, file_kind, loading
 from mnv3prof.bench.formats import get_format, stored_dtype
@@ -200,10 +200,9 @@ EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 
 
 @pytest.mark.parametrize("name", names())
-def test_each_backend_is_an_extra_of_the_same_name(name):
-    assert name in EXTRAS
-    if packages := EXTRAS[name]:
-        assert not any(package.startswith("torch>") for package in packages)  # it is always there
+def test_each_backend_that_needs_more_than_pytorch_is_an_extra_of_the_same_name(name):
+    assert (name in EXTRAS) == (bool(backend(name).PACKAGE) and not needs_pytorch(name))
+    assert not any(package.startswith("torch>") for package in EXTRAS.get(name, ()))  # it is always there
 
 
 def test_extras_hold_what_they_promise():
@@ -211,8 +210,9 @@ def test_extras_hold_what_they_promise():
     assert EXTRAS["runtimes"] == ["mnv3prof[light,litert,executorch]"]
     (tests_own,) = (entry for entry in EXTRAS["test"] if entry.startswith("mnv3prof["))
     assert "runtimes" in tests_own
-    needing = {name for name in names() if EXTRAS[name]}
+    needing = {name for name in names() if name in EXTRAS}
     assert needing == {"onnxruntime", "openvino", "ncnn", "ncnn-vulkan", "mnn", "litert", "executorch"}
+    assert all(EXTRAS.values())
 
 
 @pytest.mark.parametrize(

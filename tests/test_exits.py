@@ -1,11 +1,13 @@
 """Exit codes of measuring commands: 2 if known to be impossible, 1 if all failed, else 0."""
 
 import json
+import sys
 from time import perf_counter
 
 import pytest
 from subjects import subject
 from timings import run_of, timing
+from typer.core import TyperOption
 
 from mnv3prof.bench import convert as conversion
 from mnv3prof.bench import export as exporting
@@ -242,3 +244,27 @@ def test_the_plans_of_a_saved_run_are_judged_too(capsys, tmp_path):
     assert run(["memory", str(path), "--fit", "900KiB"]) == 1
     assert "does not fit with the plan of litert" in capsys.readouterr().out
     assert run(["memory", str(path), "--fit", "1MiB"]) == 0
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
+    with monkeypatch.context() as ours, pytest.raises(ModuleNotFoundError):  # a fault, to be seen
+        ours.setitem(sys.modules, "mnv3prof.show.memory", None)
+        ours.delitem(sys.modules, "mnv3prof.cli.commands.memory", raising=False)
+        run(["memory", "small"])
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "mnv3prof.mobilenetv3.network", raising=False)
+    monkeypatch.delitem(sys.modules, "mnv3prof.mobilenetv3.modules", raising=False)
+    assert run(["flops", "small", "--cross-check"]) == 2
+    assert capsys.readouterr().err == "mnv3prof: torch is not installed: pip install mnv3prof\n"
+
+
+def test_a_typer_that_moved_what_is_used_is_refused_with_a_sentence(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "mnv3prof.cli.command", raising=False)
+    for kind in TyperOption.__mro__:
+        if "process_value" in vars(kind):
+            monkeypatch.delattr(kind, "process_value")
+    assert run(["flops", "small"]) == 2
+    assert capsys.readouterr().err == (
+        "mnv3prof: typer: this version cannot be used (it has no TyperOption.process_value); "
+        "pip install -U mnv3prof\n"
+    )

@@ -79,10 +79,14 @@ def test_the_table_in_the_readme_is_one(tmp_path, capsys):
     assert "my net" in capsys.readouterr().out
 
 
-def test_the_python_in_the_readme_runs(capsys):
+def test_the_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
-    assert "classifier 2203880" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "classifier 2203880" in printed
+    assert re.search(r"^onnxruntime (×|unclear)", printed, re.MULTILINE)
+    assert (tmp_path / "large.html").stat().st_size > 1e6
 
 
 def test_the_budgets_in_the_readme_are_some(tmp_path, capsys, monkeypatch):

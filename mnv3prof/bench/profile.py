@@ -1,7 +1,5 @@
 """Measure networks on targets and assemble the run."""
 
-import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
@@ -11,7 +9,6 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ..device.protocol import PartKey
-from ..graph.errors import printable
 from ..record.run import HERE, OtherLoad, Run, Subject, identical_blocks
 from ..record.target import Target
 from ..record.timing import Timing
@@ -28,7 +25,7 @@ from .schedule import BenchPlan, Callbacks, Progress, measure
 class Request(NamedTuple):
     """What to measure. parts: by variant, blocks, NET or paths of modules. folder: of the cache, None for a
     temporary one. operators: also profile operators. ready_s: limit of converting and loading. peaks: also
-    measure peak rates.
+    measure peak rates. command: what asked for it, as its user wrote it.
     """
 
     subjects: Mapping[str, Subject]
@@ -40,6 +37,7 @@ class Request(NamedTuple):
     operators: bool = False
     ready_s: float = inf
     peaks: bool = True
+    command: str = ""
 
 
 def usable_here() -> tuple[str, ...]:
@@ -113,7 +111,7 @@ def profile(
 def _begun(request: Request) -> Run:
     return Run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=printable(shlex.join(["mnv3prof", *sys.argv[1:]])),
+        command=request.command,
         hosts={HERE: describe(_backends(request))},
         subjects=dict(request.subjects),
     )

@@ -58,6 +58,11 @@ class Diff(msgspec.Struct, frozen=True):
     times: tuple[TimeChange, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        changed = sum(each.differs for each in self.figures)
+        counts = f"{changed} metrics changed, {len(self.times)} times"
+        return f"Diff({self.old.source!r}, {self.new.source!r}, {counts})"
+
 
 def diff(old: Found, new: Found) -> Diff:
     """Compare `old` with `new`: the network, and the variants that both have.

@@ -1,5 +1,6 @@
 """The metrics that budgets limit and diffs compare, by name."""
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from ..graph.once import once
 from ..record.run import Run, Subject, identical_blocks
 from ..record.target import Target
 from ..record.timing import Timing
+from ..source import Source, at_one_input
 
 Unit = Literal["count", "bytes", "seconds"]
 
@@ -51,6 +53,24 @@ class Found(msgspec.Struct, frozen=True):
     def subjects(self) -> dict[str, Subject]:
         """The network as "", and a run's variants by name."""
         return {"": self.subject} if self.run is None else self.run.subjects
+
+
+def found(
+    *sources: Source, change: Callable[[Subject, str], Subject] = lambda subject, _: subject
+) -> tuple[Found, ...]:
+    """Return each source as a saved run, or as a network.
+
+    A network that stands beside a run gets the run's dtype, batch and input. change: applied to each such
+    network, with the source's name. Raises InputError for a source of several networks.
+    """
+    runs = [source.run for source in sources]
+    dtype_and_batch = next((run.measured_as for run in runs if run), ("fp32", 1))
+    return tuple(
+        Found(source.text, run.subject, *run.measured_as, run)
+        if run
+        else Found(source.text, change(subject, source.text), *dtype_and_batch)
+        for source, run, (subject,) in zip(sources, runs, at_one_input(sources), strict=True)
+    )
 
 
 class Figure(msgspec.Struct, frozen=True):

@@ -37,12 +37,13 @@ _READY_LEAST: Final = 10.0
 
 
 class MeasureOptions(NamedTuple):
-    """How to measure. folder: of the cache; None for a temporary one."""
+    """How to measure. folder: of the cache; None for a temporary one. command: what asked for it."""
 
     backends: tuple[str, ...]
     threads: int = 1
     budget_s: float = 60.0
     folder: Path | None = None
+    command: str = ""
 
 
 def measure(
@@ -117,4 +118,5 @@ def _request(
         folder=how.folder,
         ready_s=ready_s,
         peaks=False,
+        command=how.command,
     )

@@ -10,13 +10,24 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from ..graph.errors import suggestion
 from .options import SECTIONS
 
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
+
+_USED: Final = (
+    (TyperCommand, ("get_params", "parse_args", "format_options")),
+    (TyperOption, ("process_value", "get_help_record", "param_type_name")),
+)
+"""What Typer inherits from its own copy of Click, without documenting it."""
+
+for _kind, _names in _USED:
+    for _name in _names:
+        if not hasattr(_kind, _name):
+            raise ImportError(f"it has no {_kind.__name__}.{_name}")
 
 _EXPECTED: Final[dict[type, str]] = {int: "an integer", float: "a number", str: "text", Path: "a path"}
 

@@ -2,29 +2,27 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, lookup, quote
+from ..graph.errors import InputError, about, lookup, quote
 from ..mobilenetv3.table import row_names
 from ..record.run import NET, Run, Subject
-from ..record.target import MOST, Target
+from ..record.target import MOST, Target, combinations
 from .interrupts import stopping
 from .network import WeightsOptions
 from .options import NoCacheOption, backend_names, listed, measuring_option, on_option
 from .output import Output, output_format, write
 from .progress import progress
 from .runs import encoded
-from .streams import say
+from .streams import command_line, say
 
 if TYPE_CHECKING:
     from ..bench.profile import Request
 
 _MOST_SECONDS: Final = 86_400.0
-_MOST_TARGETS: Final = 64
 _BUDGET_S: Final = 60.0
 _LIST: Final = "LIST"
 
@@ -101,6 +99,7 @@ class LatencyOptions(msgspec.Struct, frozen=True):
             self.timeout,
             None if self.no_cache else usable_folder(say),
             self.ops,
+            command=command_line(),
         )
 
     def targets(self) -> tuple[Target, ...]:
@@ -109,16 +108,8 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         batches = listed(self.batch, "--batch", _count)
         threads = listed(self.threads, "--threads", _count)
         names = backend_names("cpu" if self.on is None else self.on)
-        combinations = len(names) * len(dtypes) * len(batches) * len(threads)
-        if combinations > _MOST_TARGETS:
-            raise InputError(
-                f"--on, --dtype, --batch and --threads: {combinations:,} combinations are too many; "
-                f"expected at most {_MOST_TARGETS}, since each runs in its own process"
-            )
-        return tuple(
-            Target(backend=name, dtype=dtype, batch=batch, threads=many)
-            for name, dtype, batch, many in product(names, dtypes, batches, threads)
-        )
+        with about("--on, --dtype, --batch and --threads"):
+            return combinations(names, dtypes, batches, threads)
 
     def parts_of(self, subject: Subject) -> tuple[str, ...]:
         """Return the names of the parts to time."""

@@ -27,7 +27,10 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
     """Return the command line with the commands called `names`, and load only those."""
     import typer
 
-    from .command import Command, Group
+    try:
+        from .command import Command, Group
+    except ImportError as error:
+        raise InputError(f"typer: this version cannot be used ({error}); pip install -U mnv3prof") from None
 
     def root(
         version: Annotated[
@@ -95,6 +98,10 @@ def run(arguments: list[str]) -> int:
         return _print_error(str(error))
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mnv3prof"):
+            raise
+        return _print_error(f"{error.name} is not installed: pip install mnv3prof")
     except OSError as error:
         return _print_error(_os_error(error))
     except SystemExit as exit_:

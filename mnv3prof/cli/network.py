@@ -1,13 +1,12 @@
 """Options that select and change the network, and its weights."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec.structs import asdict, replace
 
-from ..budgets.figures import Found
+from ..budgets.figures import Found, found
 from ..graph.errors import InputError, about
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.variants import WidthRule, vary
@@ -107,25 +106,10 @@ class Settings(msgspec.Struct, frozen=True):
         A network compared with a run gets the run's dtype and batch, and its input unless --input is given.
         Raises InputError if these settings would change a saved run.
         """
-        runs = [source.run for source in sources]
-        if None not in runs and self != Settings():
+        if all(source.runs for source in sources) and self != Settings():
             names = " and ".join(source.text for source in sources)
             raise InputError(f"{names}: options of the network cannot change a saved run")
-        dtype_and_batch = next((run.measured_as for run in runs if run), ("fp32", 1))
-        return tuple(
-            Found(source.text, run.subject, *run.measured_as, run)
-            if run
-            else Found(source.text, self.variant(subject, source.text), *dtype_and_batch)
-            for source, run, (subject,) in zip(sources, runs, at_one_input(sources), strict=True)
-        )
-
-
-def at_one_input(sources: Sequence[Source]) -> Iterator[tuple[Subject, ...]]:
-    """Yield the networks of each source; that of a table is at the input of the first saved run, if any."""
-    size = next((run.subject.input for source in sources for run in source.runs), None)
-    for source in sources:
-        subjects = source.subjects
-        yield subjects if source.runs or size is None else tuple(replace(s, input=size) for s in subjects)
+        return found(*sources, change=self.variant)
 
 
 class WeightsOptions(msgspec.Struct, frozen=True):

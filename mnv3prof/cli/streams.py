@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import sys
 from typing import Any, Final, TextIO
 
@@ -31,6 +32,11 @@ def buffer_standard_output() -> None:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=raw.isatty()
     )
+
+
+def command_line() -> str:
+    """Return the command as it was written, in one printable line."""
+    return printable(shlex.join(["mnv3prof", *sys.argv[1:]]))
 
 
 def say(text: str) -> None:

@@ -78,6 +78,9 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
 
     dtype: of weights and activations. With batch_norm="separate" nothing is fused: batch norm costs
     2 FLOPs per element and has four vectors, and activations move their own bytes.
+
+    >>> mnv3prof.count(mnv3prof.load("large").graph)[0].macs  # the stem: 112 * 112 * 16 * 3 * 3 * 3
+    5419008
     """
     one_of(batch_norm, get_args(BatchNorm), "batch norm")
     element = element_bytes(dtype)
@@ -103,7 +106,11 @@ def element_bytes(dtype: Dtype) -> int:
 
 
 def total(costs: Iterable[Cost], name: str = "total") -> Totals:
-    """Return the sum of `costs`, called `name`. Raises InputError."""
+    """Return the sum of `costs`, called `name`. Raises InputError.
+
+    >>> mnv3prof.total(mnv3prof.count(mnv3prof.load("large").graph)).params
+    5483032
+    """
     require(costs, Iterable, "total", "what mnv3prof.count returns")
     layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
     unpriced: list[str] = []
@@ -129,7 +136,12 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
 
 
 def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:
-    """Return the sums by block, operation or layer, in execution order. Raises InputError."""
+    """Return the sums by block, operation or layer, in execution order. Raises InputError.
+
+    >>> graph = mnv3prof.load("large").graph
+    >>> [(block.name, block.macs) for block in mnv3prof.subtotals(graph, mnv3prof.count(graph))[:2]]
+    [('stem', 5419008), ('1', 5017600)]
+    """
     one_of(by, get_args(By), "by")
     require(graph, Graph, "subtotals", "what mnv3prof.expand returns")
     costs = tuple(costs)

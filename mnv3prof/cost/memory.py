@@ -36,6 +36,9 @@ class Peak(msgspec.Struct, frozen=True):
     blocks: tuple[int, ...]
     layers: tuple[int, ...]
 
+    def __repr__(self) -> str:
+        return f"Peak({self.bytes:,} bytes, in block {self.block!r})"
+
 
 class Peaks(msgspec.Struct, frozen=True):
     """The three peaks. eager: None at int8, which PyTorch eager does not support."""
@@ -75,6 +78,9 @@ class Arena(msgspec.Struct, frozen=True):
     naive_bytes: int
     placements: tuple[Placement, ...]
 
+    def __repr__(self) -> str:
+        return f"Arena({self.bytes:,} bytes, {len(self.placements)} tensors)"
+
 
 class Shortfall(msgspec.Struct, frozen=True):
     """A block with more live bytes than the budget, by `excess_bytes`."""
@@ -107,6 +113,9 @@ def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = 
 
     image: include the network's inputs in unfused and fused. Eager always includes them, since the
     caller holds them.
+
+    >>> mnv3prof.peaks(mnv3prof.load("large").graph, "int8").fused.bytes  # 64 * 112 * 112 + 16 * 112 * 112
+    1003520
     """
     sizes = _sizes(graph, dtype, batch)
     return Peaks(
@@ -123,6 +132,9 @@ def arena(
     """Plan the activations of the fused network, greedily by size. Raises InputError.
 
     Offsets are multiples of `alignment` bytes. image: include the network's inputs.
+
+    >>> mnv3prof.arena(mnv3prof.load("large").graph, "int8").bytes
+    1003520
     """
     _at_least_1(alignment, "alignment")
     sizes = _sizes(graph, dtype, batch)

@@ -61,6 +61,9 @@ class Layer(msgspec.Struct, frozen=True):
     weights: tuple[Tensor, ...] = ()
     known_macs: int | None = None
 
+    def __repr__(self) -> str:
+        return f"Layer({self.name!r}, {self.op}, {'×'.join(map(str, self.out_shape))})"
+
     @property
     def operation(self) -> Op:
         """The operation's row in graph.ops."""
@@ -105,6 +108,9 @@ class Block(msgspec.Struct, frozen=True):
     layers: tuple[Layer, ...]
     modules: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Block({self.name!r}, {len(self.layers)} layers)"
+
 
 class Graph(msgspec.Struct, frozen=True, dict=True):
     """A network at one input size; its blocks contain all layers in execution order.
@@ -140,6 +146,9 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         for name in self.outputs:
             if name not in defined:
                 _refuse("the output", name)
+
+    def __repr__(self) -> str:
+        return f"Graph({self.name!r}, {self.size}, {len(self.blocks)} blocks, {len(self.layers)} layers)"
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

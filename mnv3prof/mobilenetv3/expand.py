@@ -50,6 +50,9 @@ def expand(table: Table, size: int | tuple[int, int] = DEFAULT_SIZE) -> Graph:
 
     It has the operations of mnv3prof.build(table), named by their module paths. Its blocks are the stem,
     one per row, the head (last convolution, pooling) and the classifier. Raises InputError.
+
+    >>> mnv3prof.expand(mnv3prof.read_table("small"), (192, 256))
+    Graph('MobileNetV3-Small', 192×256, 14 blocks, 157 layers)
     """
     require(table, Table, "expand", "what mnv3prof.read_table returns")
     image = Tensor(IMAGE, (3, *image_size(size)))

@@ -154,6 +154,9 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
                 f"head: 6 × the last out is {head_width(self):,} channels; expected {_CHANNELS.expected}"
             )
 
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, {len(self.rows)} rows)"
+
 
 def row_count_problem(count: int) -> str:
     """Return the message for a wrong number of rows."""

@@ -28,7 +28,15 @@ def vary(
 ) -> Table:
     """Return `table` with changes, which are appended to its name. Raises InputError.
 
+    width: multiplier of all widths, by width_rule (see with_width). reduced_tail, dilated: as for detection
+        and segmentation (paper, section 6.4). classes: of the output. standard_conv: one k×k convolution
+        instead of each depthwise + project pair. dense_depthwise: dense instead of depthwise convolutions.
+        without_se: no squeeze-excite. activation: one everywhere.
+
     The tail is reduced before widths are scaled, as in torchvision.
+
+    >>> mnv3prof.vary(mnv3prof.read_table("large"), width=0.75)
+    Table('MobileNetV3-Large, width 0.75', 15 rows)
     """
     require(table, Table, "vary", "what mnv3prof.read_table returns")
     if standard_conv and dense_depthwise:

@@ -8,10 +8,12 @@ from ..cost.conventions import reconcile
 from ..cost.memory import arena, peaks
 from ..mobilenetv3.published import Published, published
 from ..record.run import NET, Run
+from ..record.target import Target
 from ..render.numbers import milliseconds
 from ..render.sheet import Column, Sheet, format_value
 from ..show.costs import at_least
 from ..show.load import busy_sheets
+from ..show.times import spread_of
 from ..show.timing_notes import failures
 from . import sentences
 
@@ -83,7 +85,7 @@ def _shares_sheet(view: View) -> Sheet:
             Column("time", "Latency per call" if fastest.batch > 1 else "Latency", "figure"),
         ]
         rows = [
-            (*row, times[block], milliseconds(view.seconds(block, fastest) or 0.0))
+            (*row, times[block], _spread(view, block, fastest))
             for row, block in zip(rows, view.graph.block_names, strict=True)
         ]
     dtype, batch = view.dtype, view.batch
@@ -97,6 +99,14 @@ def _shares_sheet(view: View) -> Sheet:
     if view.run.readings:
         notes.append(sentences.counters(reconcile(view.graph, view.run.readings)))
     return Sheet("Cost breakdown by block", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def _spread(view: View, block: str, target: Target) -> str:
+    timing = view.timing(block, target)
+    assert timing is not None  # it has a share of the latency
+    assert timing.summary is not None
+    spread = spread_of(timing.summary, noisy=timing.noisy)
+    return f"{milliseconds(timing.summary.median)} {spread}"
 
 
 def side_by_side_sheet(seen: Sequence[View]) -> Sheet:

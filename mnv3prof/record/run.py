@@ -82,6 +82,9 @@ class Host(msgspec.Struct, frozen=True):
     peak_rates: tuple[PeakRates, ...] = ()
     other_loads: tuple[OtherLoad, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Host({self.cpu!r}, {self.cores} cores, {len(self.runtimes)} runtimes)"
+
 
 class Weights(msgspec.Struct, frozen=True):
     """Trained weights. file: its name; sha256: of the file, in hexadecimal.
@@ -102,6 +105,9 @@ class Subject(msgspec.Struct, frozen=True, dict=True):
     table: Table
     input: tuple[int, int]
     weights: Weights | None = None
+
+    def __repr__(self) -> str:
+        return f"Subject({self.table.name!r}, {self.input[0]}×{self.input[1]})"
 
     @cached_property
     def graph(self) -> Graph:
@@ -135,6 +141,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     readings: tuple[Reading, ...] = ()
     plans: tuple[RuntimePlan, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.timings)} timings, {len(self.targets)} targets"
+        return f"Run({self.subject.table.name!r}, {self.created}, {counts})"
 
     @property
     def host(self) -> Host:

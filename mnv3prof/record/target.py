@@ -1,14 +1,19 @@
 """Targets of timings: device, backend, dtype, batch and threads."""
 
 from collections.abc import Collection, Iterable
+from itertools import product
+from math import prod
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from ..cost.counts import Dtype
+from ..graph.errors import InputError
 
 MOST: Final = 1_024
 """Maximum of images per call, and of threads."""
+
+_MOST_TARGETS: Final = 64
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
@@ -47,6 +52,22 @@ class Pairing(NamedTuple):
 
     pairs: dict[Target, Target]
     differing: tuple[str, ...]
+
+
+def combinations(
+    backends: Collection[str], dtypes: Collection[Dtype], batches: Collection[int], threads: Collection[int]
+) -> tuple[Target, ...]:
+    """Return the targets of this machine with all combinations. Raises InputError for too many."""
+    fields = (backends, dtypes, batches, threads)
+    if (count := prod(map(len, fields))) > _MOST_TARGETS:
+        raise InputError(
+            f"{count:,} combinations are too many; expected at most {_MOST_TARGETS}, since each runs in its "
+            "own process"
+        )
+    return tuple(
+        Target(backend=name, dtype=dtype, batch=batch, threads=many)
+        for name, dtype, batch, many in product(*fields)
+    )
 
 
 def threads_of(number: int) -> str:

@@ -86,6 +86,9 @@ class Launch(msgspec.Struct, frozen=True):
 
     bursts: tuple[Burst, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Launch({len(self.bursts)} bursts)"
+
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One part on one target. Median, quantiles and noise are derived, not stored.
@@ -113,6 +116,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     max_rel_err: _Error | None = None
     rms_rel_err: _Error | None = None
     stopped: Stopped = ""
+
+    def __repr__(self) -> str:
+        time = self.status if self.seconds is None else f"{self.seconds * 1e3:.4g} ms"
+        return f"Timing({self.part!r}, {self.target.place}, {self.target.settings}: {time})"
 
     @cached_property
     def bursts(self) -> tuple[Burst, ...]:

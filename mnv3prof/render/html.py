@@ -17,13 +17,15 @@ def escape(text: str, *, quote: bool = True) -> str:
     return escape_html(printable(text), quote)
 
 
-def to_html(sheet: Sheet, *, sortable: bool = True) -> str:
-    """Return a table with a copy button, sortable columns and notes."""
+def to_html(sheet: Sheet, *, sortable: bool = True, interactive: bool = True) -> str:
+    """Return a table with notes. sortable: by its columns; interactive: also with a copy button, which needs
+    the report's script.
+    """
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in sheet.notes)
     title = escape(sheet.title)
     if not sheet.columns:
         return f'<div class="sheet"><p class="title">{title}</p>{notes}</div>'
-    head = "".join(_head(column, sortable=sortable) for column in sheet.columns)
+    head = "".join(_head(column, sortable=sortable and interactive) for column in sheet.columns)
     body = "".join(_row(row, sheet.columns, number in sheet.alarms) for number, row in enumerate(sheet.rows))
     foot = "".join(
         _row(row, sheet.columns, number in sheet.alarms)
@@ -31,6 +33,7 @@ def to_html(sheet: Sheet, *, sortable: bool = True) -> str:
     )
     foot = f"<tfoot>{foot}</tfoot>" if foot else ""
     copy = f'<button type="button" class="copy tool" aria-label="Copy the table: {title}">Copy</button>'
+    copy = copy if interactive else ""
     return (
         f'<div class="sheet"><div class="bar"><p class="title">{title}</p>{copy}</div>'
         f'<div class="scroll" tabindex="0" role="group" aria-label="{title}, scrollable"><table>'

@@ -50,6 +50,21 @@ class Sheet(msgspec.Struct, frozen=True):
     alarms: frozenset[int] = frozenset()
     stacked: bool = False
 
+    def __repr__(self) -> str:
+        return f"Sheet({self.title!r}, {len(self.rows)} rows, {len(self.columns)} columns)"
+
+    def __str__(self) -> str:
+        """Return the sheet in Markdown."""
+        from .markdown import to_markdown
+
+        return to_markdown([self])
+
+    def _repr_html_(self) -> str:
+        """Return the sheet as a notebook shows it."""
+        from .html import to_html
+
+        return to_html(self, interactive=False)
+
 
 class AtLeast(int):
     """A lower bound of a count, written with ≥."""

@@ -6,14 +6,17 @@ from ..budgets.figures import Found
 from ..budgets.judge import Judgement
 from ..graph.errors import printable
 from .gate import headline, limit_of, sentence
+from .load import busy_note
 
 
 def to_annotations(checked: Found, judged: Sequence[Judgement], file: str = "") -> str:
     """Write a command per exceeded budget, then the other verdicts and the headline as plain lines.
 
-    file: defines the budgets, and is annotated.
+    file: defines the budgets, and is annotated. A busy machine is the first command.
     """
-    commands = [_command(j, file) for j in judged if j.breach]
+    note = busy_note(checked.run) if checked.run else ""
+    busy = [f"::warning title=mnv3prof%3A busy machine::{_data(note)}"] if note else []
+    commands = [*busy, *(_command(j, file) for j in judged if j.breach)]
     plain = [_plain(f"{limit_of(j)}: {sentence(j)}") for j in judged if not j.breach]
     return "".join(f"{line}\n" for line in (*commands, *plain, _plain(headline(checked, judged))))
 

@@ -8,10 +8,14 @@ from ..budgets.judge import Judgement
 from ..graph.errors import printable
 from .comparison import label
 from .gate import limit_of, sentence
+from .load import busy_note
 
 
 def to_junit(checked: Found, judged: Sequence[Judgement]) -> str:
-    """Write a test per budget: exceeded is a failure, not checked an error; warnings pass."""
+    """Write a test per budget: exceeded is a failure, not checked an error; warnings pass.
+
+    What is said of a busy machine is the suite's output.
+    """
     failures = [j for j in judged if _kind(j) == "failure"]
     errors = [j for j in judged if _kind(j) == "error"]
     counts = {"tests": len(judged), "failures": len(failures), "errors": len(errors)}
@@ -21,6 +25,8 @@ def to_junit(checked: Found, judged: Sequence[Judgement]) -> str:
     suite = Xml.SubElement(root, "testsuite", {"name": name, **attributes})
     for judgement in judged:
         suite.append(_case(judgement))
+    if checked.run and (note := busy_note(checked.run)):
+        Xml.SubElement(suite, "system-out").text = printable(note)
     Xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
 

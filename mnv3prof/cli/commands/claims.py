@@ -37,7 +37,7 @@ from ..output import Output, Result, emit, output_format
 from ..progress import progress
 from ..runs import nothing_timed
 from ..spread import spread
-from ..streams import say
+from ..streams import command_line, say
 
 if TYPE_CHECKING:
     from ...claims.trials import AblationPlan
@@ -150,7 +150,7 @@ def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tup
     budget = budget_of(trying.time_budget)
     backends = BACKENDS if trying.on is None else backend_names(trying.on)
     folder = None if trying.no_cache else usable_folder(say)
-    options = MeasureOptions(backends, trying.threads, budget, folder)
+    options = MeasureOptions(backends, trying.threads, budget, folder, command_line())
     wanted = timing_requests(evidence.subject, names)
     if wanted and not targets(wanted, options):
         raise InputError(f"--on: {', '.join(backends)} cannot time these claims; expected e.g. cpu")

@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeGuard
 
@@ -11,20 +10,12 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
-from ...analysis.view import views
 from ...claims.cases.separable import STANDARD
-from ...claims.claim import judge
 from ...graph.errors import InputError, printable
-from ...page import html
-from ...page.claims import ClaimRun, claims_section
-from ...page.html import Assets, page
-from ...page.report import sections
+from ...interface.pages import page_of
 from ...page.summary import summary_sheets
-from ...record.document import run_document
-from ...record.findings import Evidence, findings_document
 from ...record.run import Run, Subject
 from ...render.markdown import to_markdown
-from ...show.comparison import label
 from ...source import Source
 from ..interrupts import stopped, what_is_saved
 from ..latency_options import LatencyOptions, measured, refuse_options, time_budget_option
@@ -116,7 +107,7 @@ def report(
     path: Path | None
     if chosen == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
-        write(path, _page(runs, evidence))
+        write(path, page_of(runs, evidence))
         screen = sys.stdout is not None and sys.stdout.isatty()
         emit_text(f"{printable(str(path)) if screen else path}\n", None)
         if open_it:
@@ -190,32 +181,6 @@ def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_
         request = request._replace(targets=())
     run = measured(request, Output())
     return with_readings(replace(run, notes=(*run.notes, *notes)))
-
-
-def _page(runs: Sequence[Run], saved: Sequence[Evidence]) -> str:
-    names = list(dict.fromkeys(view.name for view in views(runs)))
-    title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    hosts = ", ".join(dict.fromkeys(run.processors for run in runs))
-    created = ", ".join(dict.fromkeys(run.created for run in runs))
-    claim_runs = [ClaimRun(label(one.subject.graph), judge(one), one.trials) for one in saved]
-    documents = [
-        *map(run_document, runs),
-        *(findings_document(one, judge(one), runs[0].created) for one in saved),
-    ]
-    shown = sections(runs, [claims_section(claim_runs)] if claim_runs else [])
-    return page(title, f"on {hosts}, {created}", shown, list(map(msgspec.json.encode, documents)), _assets())
-
-
-def _assets() -> Assets:
-    """Return the style and script of the page, and the script of plotly."""
-    here = Path(html.__file__).parent
-    spec = find_spec("plotly")  # importing plotly is slow
-    folder = Path(((spec and spec.submodule_search_locations) or [""])[0])
-    files = (here / "page.css", here / "page.js", folder / "package_data" / "plotly.min.js")
-    try:
-        return Assets(*(file.read_text(encoding="utf-8") for file in files))
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); reinstall plotly") from None
 
 
 def _named(runs: Sequence[Run]) -> str:
