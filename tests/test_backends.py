@@ -10,21 +10,21 @@ import pytest
 import torch
 from subjects import subject
 
-from mnv3prof.bench.backends import backend, names, needs_pytorch, usable
-from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert, file_kind, loading
-from mnv3prof.bench.formats import get_format, stored_dtype
-from mnv3prof.bench.parts import make_parts
 from mnv3prof.bench.schedule import BenchPlan, measure
 from mnv3prof.bench.tolerances import TOLERANCES, how_wrong
-from mnv3prof.bench.torch_call import torch_call
-from mnv3prof.bench.workers import runtime_worker
 from mnv3prof.device.agreement import errors
 from mnv3prof.device.protocol import PartKey, Prepared, Sample
 from mnv3prof.device.runtimes import Job
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
+from mnv3prof.workers.backends import backend, names, needs_pytorch, usable
+from mnv3prof.workers.cache import default_folder
+from mnv3prof.workers.formats import get_format, stored_dtype
+from mnv3prof.workers.parts import make_parts
+from mnv3prof.workers.torch_call import torch_call
+from mnv3prof.workers.worker import runtime_worker
 
 SMALL = subject("small", 64)
 HERE = [name for name in names() if name not in ("null", "cuda", "mps")]

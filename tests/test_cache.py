@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from subjects import subject
 
-from mnv3prof.bench import cache, cache_folder
 from mnv3prof.bench.convert import convert
-from mnv3prof.bench.requests import FileKind
-from mnv3prof.bench.workers import Failed
 from mnv3prof.cli.main import run
 from mnv3prof.device.protocol import PartKey
 from mnv3prof.record.run import Weights
+from mnv3prof.workers import cache, cache_folder
+from mnv3prof.workers.requests import FileKind
+from mnv3prof.workers.worker import Failed
 
 SMALL = subject("small", 32)
 ONNX = FileKind("onnx", "fp32", 1)

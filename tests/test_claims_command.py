@@ -14,7 +14,6 @@ from subjects import subject
 from terminal import on_terminal, without_escapes
 from timings import run_of, timing
 
-from mnv3prof.bench.parts import inner_part, make_network
 from mnv3prof.claims import measure
 from mnv3prof.claims.claim import judge, timing_requests
 from mnv3prof.cli.main import run
@@ -25,6 +24,7 @@ from mnv3prof.record.run import NET, part_layers
 from mnv3prof.show.claims import claims_sheets
 from mnv3prof.show.latency import latency_sheets, samples_sheet
 from mnv3prof.source import open_source, read_table
+from mnv3prof.workers.parts import inner_part, make_network
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "pydantic"}
 SMALL_ROWS = """

@@ -14,13 +14,13 @@ import pytest
 import typer.main
 from terminal import SCRIPT, on_terminal, without_escapes
 
-from mnv3prof.bench.backends import names
 from mnv3prof.cli import commands as folder
 from mnv3prof.cli.main import application, run
 from mnv3prof.cli.options import SECTIONS
 from mnv3prof.cost import counters
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 from mnv3prof.registry import stems
+from mnv3prof.workers.backends import names
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
 COMMANDS = stems(folder.__file__)

@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 from subjects import subject
 
 import mnv3prof
-from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert, file_kind, loading
-from mnv3prof.bench.workers import _frame
 from mnv3prof.device import clock, protocol
 from mnv3prof.device.protocol import (
     HELLO,
@@ -35,6 +33,8 @@ from mnv3prof.device.protocol import (
 from mnv3prof.device.worker import read_request
 from mnv3prof.record import timing
 from mnv3prof.record.target import Target
+from mnv3prof.workers.cache import default_folder
+from mnv3prof.workers.worker import _frame
 
 PACKAGE = Path(mnv3prof.__file__).parent / "device"
 MODULES = [

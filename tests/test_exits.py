@@ -12,15 +12,15 @@ from typer.core import TyperOption
 from mnv3prof.bench import convert as conversion
 from mnv3prof.bench import export as exporting
 from mnv3prof.bench import plan as planning
-from mnv3prof.bench.backends import backend, usable
 from mnv3prof.bench.obstacles import obstacle
-from mnv3prof.bench.workers import Failed
 from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import failed
 from mnv3prof.cost.memory import arena
 from mnv3prof.record.plan import RuntimePlan
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
+from mnv3prof.workers.backends import backend, usable
+from mnv3prof.workers.worker import Failed
 
 ABSENT = "PyTorch found no Metal device"
 
@@ -96,7 +96,7 @@ def test_one_that_can_run_is_enough(monkeypatch):
 
 def test_without_pytorch_a_backend_says_how_to_get_it(monkeypatch):
     """Every converter reads PyTorch modules."""
-    from mnv3prof.bench import backends
+    from mnv3prof.workers import backends
 
     monkeypatch.setattr(backends, "installed", lambda package: "" if package == "torch" else "1")
     for name in ("cpu", "onnxruntime", "litert", "ncnn"):

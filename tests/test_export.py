@@ -5,8 +5,8 @@ import json
 import pytest
 from subjects import subject
 
-from mnv3prof.bench.formats import get_format, names
 from mnv3prof.cli.main import run
+from mnv3prof.workers.formats import get_format, names
 
 
 @pytest.mark.parametrize("to", names())
@@ -41,7 +41,7 @@ def test_a_block_is_written_in_every_form_and_runs(to, tmp_path, capsys):
 def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
     import onnxruntime
 
-    from mnv3prof.bench.parts import make_parts
+    from mnv3prof.workers.parts import make_parts
 
     path = tmp_path / "net.onnx"
     assert run(["export", "small", "--input", "64", "-o", str(path)]) == 0

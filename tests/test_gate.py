@@ -10,7 +10,6 @@ from made_runs import HOST, made
 from msgspec.structs import replace
 from timings import run_of, timing
 
-from mnv3prof.bench.backends import name_of
 from mnv3prof.budgets.figures import NAMES, Found, figures
 from mnv3prof.budgets.judge import judge
 from mnv3prof.budgets.limits import Budget, budgets_from
@@ -18,6 +17,7 @@ from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.run import NET, Subject
 from mnv3prof.source import read_table
+from mnv3prof.workers.backends import name_of
 
 LARGE = Found("large", Subject(read_table("large"), (224, 224)))
 SMALL = Found("small", Subject(read_table("small"), (224, 224)))

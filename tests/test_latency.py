@@ -11,8 +11,6 @@ from subjects import subject
 from terminal import on_terminal, without_escapes
 from timings import run_of, timing
 
-from mnv3prof.bench.backends import backend, names, usable
-from mnv3prof.bench.formats import get_format
 from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import encoded
@@ -20,6 +18,8 @@ from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.run import NET, Host, PeakRates, Runtime, identical_blocks
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
+from mnv3prof.workers.backends import backend, names, usable
+from mnv3prof.workers.formats import get_format
 
 TESTED = ["cpu", "cpu-compile", "onnxruntime", "openvino", "ncnn", "mnn", "litert", "executorch"]
 SLOW = ["cpu-compile", "litert", "executorch"]

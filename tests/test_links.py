@@ -14,17 +14,17 @@ import pytest
 from msgspec.structs import replace
 from subjects import subject
 
-from mnv3prof.bench.backends import backend
-from mnv3prof.bench.links import Broken
-from mnv3prof.bench.links.fake import Fake
-from mnv3prof.bench.links.local import Local
 from mnv3prof.bench.pool import WorkerPool
 from mnv3prof.bench.schedule import BenchPlan, Callbacks, measure
-from mnv3prof.bench.workers import Failed, Worker
 from mnv3prof.device.clock import OTHERS
 from mnv3prof.device.protocol import Begin, Begun, Frame, PartKey, Prepared
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
+from mnv3prof.workers.backends import backend
+from mnv3prof.workers.links import Broken
+from mnv3prof.workers.links.fake import Fake
+from mnv3prof.workers.links.local import Local
+from mnv3prof.workers.worker import Failed, Worker
 
 SMALL = subject("small", 64)
 NULL = Target(backend="null")
@@ -454,7 +454,7 @@ def test_a_worker_that_nobody_waits_for_any_more_ends_itself(monkeypatch):
 
 _PARENT = """
 import threading, time
-from mnv3prof.bench.links.local import Local
+from mnv3prof.workers.links.local import Local
 from mnv3prof.device.protocol import Frame
 link = Local("talker")
 request = Frame(b'{"do": "Begin", "within_s": null, "runtime": "x"}')

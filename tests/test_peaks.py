@@ -6,10 +6,11 @@ from msgspec.structs import replace
 from timings import burst
 from torch.utils.benchmark import Timer
 
-from mnv3prof.bench.links.fake import Fake
-from mnv3prof.bench.peaks import Device, PeakBurst, PeakMeter, measure_peak
-from mnv3prof.bench.workers import Worker
+from mnv3prof.bench.peaks import PeakMeter
 from mnv3prof.device.clock import OTHERS
+from mnv3prof.workers.links.fake import Fake
+from mnv3prof.workers.peak_burst import Device, PeakBurst, measure_peak
+from mnv3prof.workers.worker import Worker
 
 CPU = Device("cpu", "fp32", 1)
 HALF = Device("cpu", "bf16", 2)

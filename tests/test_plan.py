@@ -9,7 +9,7 @@ from mnv3prof.analysis.plans import Difference, differences
 from mnv3prof.cli.main import run
 from mnv3prof.cost.memory import Lifetime, plan
 from mnv3prof.record.plan import Held, RuntimePlan
-from mnv3prof.show.plan import plan_sheets
+from mnv3prof.show.memory import plan_sheets
 
 OURS = plan([Lifetime("a", 100, 0, 1), Lifetime("b", 60, 1, 2), Lifetime("c", 60, 2, 3)], 4)
 THEIRS = RuntimePlan("x", 300, (Held((1, 25), 0, 100), Held((1, 25), 100, 100), Held((5, 10), 200, 50)))

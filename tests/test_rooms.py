@@ -19,6 +19,7 @@ ROOMS = [
     "source",
     "analysis",
     "budgets",
+    "workers",
     "bench",
     "train",
     "render",
@@ -29,7 +30,7 @@ ROOMS = [
     "cli",
 ]
 """From the ground up."""
-PAPER_ROOMS = ROOMS[1 : ROOMS.index("bench")]
+PAPER_ROOMS = ROOMS[1 : ROOMS.index("workers")]
 SHOWING = ["render", "show", "page"]
 MAY_SHOW = {"device", *PAPER_ROOMS, *SHOWING} - {"source"}
 """What is shown is there already: no room that shows it measures, trains or reads files."""
@@ -40,6 +41,7 @@ FILE_READERS = (
     "device/",
     "source.py",
     "bench/",
+    "workers/",
     "train/",
     "cli/",
     "interface/",

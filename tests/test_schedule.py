@@ -6,8 +6,6 @@ import psutil
 import pytest
 from subjects import subject
 
-from mnv3prof.bench.backends import backend, name_of, names, usable
-from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.schedule import CONVERGED, BenchPlan, Callbacks
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.device.protocol import PartKey
@@ -15,6 +13,8 @@ from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
+from mnv3prof.workers.backends import backend, name_of, names, usable
+from mnv3prof.workers.cache import default_folder
 
 SMALL = subject("small", 64)
 

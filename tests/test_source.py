@@ -20,7 +20,6 @@ from report_runs import made_run
 from subjects import no_regular_file, read_run, subject
 from timings import timing
 
-from mnv3prof.bench.formats import name_of
 from mnv3prof.cli.main import run
 from mnv3prof.cli.options import backend_names
 from mnv3prof.graph.errors import InputError
@@ -30,6 +29,7 @@ from mnv3prof.record import embedded, read
 from mnv3prof.record.document import run_document, table_document
 from mnv3prof.record.run import Subject
 from mnv3prof.source import Source, open_source, read_table
+from mnv3prof.workers.formats import name_of
 
 TOML = b"""
 name = "mine"

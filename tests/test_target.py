@@ -14,9 +14,7 @@ from timings import run_of, timing
 from mnv3prof.analysis.compare import Change
 from mnv3prof.analysis.side_by_side import compared_times
 from mnv3prof.analysis.view import views
-from mnv3prof.bench.cache import key
 from mnv3prof.bench.convert import convert
-from mnv3prof.bench.requests import FileKind
 from mnv3prof.cli.main import run
 from mnv3prof.device.protocol import PartKey
 from mnv3prof.mobilenetv3.table import Row, Table
@@ -28,6 +26,8 @@ from mnv3prof.record.findings import Evidence
 from mnv3prof.record.run import NET
 from mnv3prof.record.target import FIELDS, Target, labels, paired, shared_settings
 from mnv3prof.show.latency import latency_sheets, samples_sheet
+from mnv3prof.workers.cache import key
+from mnv3prof.workers.requests import FileKind
 
 CPU, ORT = Target(backend="cpu"), Target(backend="onnxruntime")
 INT8 = Target(backend="onnxruntime", dtype="int8")

@@ -141,7 +141,7 @@ def test_8_bits_are_run_for_real(shift, right):
 
 
 def test_8_bits_without_the_runtime_are_a_reason(monkeypatch):
-    from mnv3prof.bench.backends import backend
+    from mnv3prof.workers.backends import backend
 
     monkeypatch.setattr(backend("onnxruntime"), "PACKAGE", "no-such-package")
     reason = "no-such-package is not installed: pip install 'mnv3prof[onnxruntime]'"

@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 from subjects import no_regular_file, read_run, subject
 
-from mnv3prof.bench import cache
-from mnv3prof.bench.parts import make_parts
-from mnv3prof.bench.weights import read_weights
 from mnv3prof.cli.main import run
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.run import Weights
 from mnv3prof.source import read_table
 from mnv3prof.train import data
+from mnv3prof.workers import cache
+from mnv3prof.workers.parts import make_parts
+from mnv3prof.workers.weights import read_weights
 
 TABLE = """
 name = "tiny"

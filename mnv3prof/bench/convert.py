@@ -10,11 +10,11 @@ from typing import Final
 
 from ..device.protocol import PartKey, Prepare
 from ..record.target import Target
-from . import cache
-from .backends import backend
-from .formats import stored_dtype
-from .requests import Convert, FileKind, Open, Subjects
-from .workers import Failed, pytorch_worker
+from ..workers import cache
+from ..workers.backends import backend
+from ..workers.formats import stored_dtype
+from ..workers.requests import Convert, FileKind, Open, Subjects
+from ..workers.worker import Failed, pytorch_worker
 
 _MEMORY_BYTES: Final = 2 * 2**30
 """Memory per converter; the largest measured was 1.2 GB, for Large at 224."""

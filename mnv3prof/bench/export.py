@@ -9,15 +9,15 @@ from ..device.protocol import PartKey, Prepare, Prepared
 from ..graph.errors import InputError, quote
 from ..record.run import NET, Subject, part_layers
 from ..record.target import Target
-from . import cache
-from .backends import backend
-from .backends import names as backend_names
+from ..workers import cache
+from ..workers.backends import backend
+from ..workers.backends import names as backend_names
+from ..workers.formats import get_format
+from ..workers.requests import FileKind
+from ..workers.worker import Failed, runtime_worker
 from .convert import convert
-from .formats import get_format
 from .obstacles import obstacle
-from .requests import FileKind
 from .tolerances import how_wrong
-from .workers import Failed, runtime_worker
 
 _TIMEOUT_S: Final = 600.0
 

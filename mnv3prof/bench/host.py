@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from ..record.run import Host, Runtime
-from .backends import backend, compiles, usable
-from .formats import get_format
+from ..workers.backends import backend, compiles, usable
+from ..workers.formats import get_format
 
 _ALWAYS: Final = ("mnv3prof", "torch", "numpy")
 

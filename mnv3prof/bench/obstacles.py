@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 from ..graph.errors import InputError, shortened
 from ..record.target import Target
-from .backends import backend, usable
-from .formats import get_format
-from .workers import Failed
+from ..workers.backends import backend, usable
+from ..workers.formats import get_format
+from ..workers.worker import Failed
 
 
 def obstacle(target: Target) -> Failed | None:

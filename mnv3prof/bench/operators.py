@@ -9,10 +9,10 @@ from ..device.protocol import Operators, OperatorTimes, PartKey
 from ..record.run import ASKING_INTERRUPTED
 from ..record.target import labels
 from ..record.timing import Operator, Timing
+from ..workers.requests import Subjects
+from ..workers.worker import Failed, Worker, runtime_worker
 from .convert import loading
-from .requests import Subjects
 from .schedule import Progress
-from .workers import Failed, Worker, runtime_worker
 
 _CALLS: Final = 50
 

@@ -11,13 +11,13 @@ from ..device.protocol import PartKey, PlanMemory
 from ..record.plan import Held, RuntimePlan, Size
 from ..record.run import NET, Subject
 from ..record.target import Target
-from .backends import backend
+from ..workers.backends import backend
+from ..workers.formats import Planner, get_format
+from ..workers.requests import FileKind, Open, PlanAhead, Subjects
+from ..workers.worker import Failed, pytorch_worker, runtime_worker
 from .convert import convert, file_kind, loading
-from .formats import Planner, get_format
 from .obstacles import obstacle
-from .requests import FileKind, Open, PlanAhead, Subjects
 from .schedule import Progress
-from .workers import Failed, pytorch_worker, runtime_worker
 
 _TIMEOUT_S: Final = 600.0
 _NET_KEY: Final = PartKey("", NET)

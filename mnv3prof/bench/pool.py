@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 from ..device.protocol import PartKey, Prepared
 from ..record.target import Target
+from ..workers.requests import Subjects
+from ..workers.worker import Failed, Worker
 from .convert import loading
-from .requests import Subjects
-from .workers import Failed, Worker
 
 STARTS: Final = 3
 """Maximum of starts per worker."""

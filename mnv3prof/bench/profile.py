@@ -12,13 +12,14 @@ from ..device.protocol import PartKey
 from ..record.run import HERE, OtherLoad, Run, Subject, identical_blocks
 from ..record.target import Target
 from ..record.timing import Timing
-from . import cache
-from .backends import backend, compiles, is_simulated, names, usable
+from ..workers import cache
+from ..workers.backends import backend, compiles, is_simulated, names, usable
+from ..workers.peak_burst import Device
 from .host import describe
 from .load import other_load
 from .obstacles import obstacle
 from .operators import profile_operators
-from .peaks import Device, PeakMeter
+from .peaks import PeakMeter
 from .schedule import BenchPlan, Callbacks, Progress, measure
 
 

@@ -17,13 +17,13 @@ from msgspec.structs import replace
 from ..device.protocol import PartKey, Prepared, Sample
 from ..record.target import Target, labels
 from ..record.timing import Burst, Launch, Stopped, Timing
-from .backends import compiles
+from ..workers.backends import compiles
+from ..workers.requests import FileKind, Subjects
+from ..workers.worker import Failed, Worker, runtime_worker
 from .convert import convert, file_kind
 from .obstacles import obstacle
 from .pool import STARTS, WorkerPool
-from .requests import FileKind, Subjects
 from .tolerances import how_wrong
-from .workers import Failed, Worker, runtime_worker
 
 CONVERGED: Final = 0.02
 """Sampling of a part ends when the 95 % interval of its median reaches at most this share to a side."""

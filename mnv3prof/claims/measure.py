@@ -5,12 +5,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
-from ..bench.backends import backend, compiles
 from ..bench.profile import Request, profile
 from ..bench.schedule import Progress
 from ..cost.counts import Dtype
 from ..record.run import Run, Subject
 from ..record.target import Target
+from ..workers.backends import backend, compiles
 from .claim import TimingRequest
 
 BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")

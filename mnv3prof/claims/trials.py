@@ -174,8 +174,8 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
     """
     import torch
 
-    from ..bench.backends import usable
-    from ..bench.formats import Part, get_format
+    from ..workers.backends import usable
+    from ..workers.formats import Part, get_format
 
     if not (onnxruntime := usable("onnxruntime")).ok:
         return None, onnxruntime.reason

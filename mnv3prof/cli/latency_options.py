@@ -85,8 +85,8 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
     def request(self, subjects: Mapping[str, Subject]) -> "Request":
         """Return what to measure. subjects: by variant. Raises InputError for invalid options."""
-        from ..bench.cache_folder import usable_folder
         from ..bench.profile import Request
+        from ..workers.cache_folder import usable_folder
 
         targets = self.targets()
         budget = budget_of(self.time_budget)

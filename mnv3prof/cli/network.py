@@ -134,7 +134,7 @@ class WeightsOptions(msgspec.Struct, frozen=True):
         known = (source or open_source(DEFAULT_SOURCE)).subject
         if self.weights is None:
             return settings.variant(known, source.text if source else "")
-        from ..bench.weights import misfit, read_weights
+        from ..workers.weights import misfit, read_weights
 
         checkpoint = read_weights(self.weights)
         table = checkpoint.table if source is None and checkpoint.table else known.table

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from .. import bench
+from .. import workers
 from ..cost.counts import Dtype
 from ..device import runtimes
 from ..graph.errors import InputError, about, quote
@@ -28,10 +28,10 @@ SOURCE_HELP = (
     f"A preset ({', '.join(PRESETS)}), a layer table (.toml, .csv, .json, or - for standard input), a saved "
     "run or findings (.json), or a report (.html)."
 )
-# By file name: importing bench.backends would delay every help text by 20 ms.
+# By file name: importing workers.backends would delay every help text by 20 ms.
 _BACKENDS: Final = sorted(
     name
-    for init in (runtimes.__file__, f"{Path(bench.__file__).parent}/backends/__init__.py")
+    for init in (runtimes.__file__, f"{Path(workers.__file__).parent}/backends/__init__.py")
     for name in file_names(init)
 )
 
@@ -85,8 +85,8 @@ NoCacheOption = Annotated[
 
 def backend_names(on: str) -> tuple[str, ...]:
     """Return the backends that the value of --on names. Raises InputError for an unknown one."""
-    from ..bench.backends import name_of
     from ..bench.profile import usable_here
+    from ..workers.backends import name_of
 
     with about("--on"):
         names = [

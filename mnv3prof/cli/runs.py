@@ -42,8 +42,8 @@ def with_readings(run: Run) -> Run:
 
 def with_plans(run: Run, request: "Request") -> Run:
     """Return the run with the memory plans of its backends; plans that it already has are kept."""
-    from ..bench import cache
     from ..bench.plan import runtime_plans
+    from ..workers import cache
 
     wanted = {(t.dtype, t.batch, t.backend): None for t in request.targets}
     known = {(p.dtype, p.batch, p.backend): p for p in run.plans}

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
-from ..bench.backends import name_of
-from ..bench.cache_folder import usable_folder
 from ..bench.obstacles import require_one
 from ..bench.profile import Request, profile, usable_here
 from ..cost.counts import DTYPE_BYTES, Dtype
@@ -15,6 +13,8 @@ from ..graph.errors import InputError, about, one_of, quote, require
 from ..graph.graph import Graph
 from ..record.run import NET, Run, part_layers
 from ..record.target import MOST, combinations
+from ..workers.backends import name_of
+from ..workers.cache_folder import usable_folder
 from .networks import Loadable, load
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..bench.backends import name_of
 from ..budgets.diff import Diff
 from ..budgets.diff import diff as changes
 from ..budgets.figures import Found, found
@@ -29,6 +28,7 @@ from ..show.diff import changes_sheet, diff_sheets
 from ..show.gate import gate_sheets, verdicts_data
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.load import busy_sheets
+from ..workers.backends import name_of
 from .networks import Loadable, load, source_of
 from .pages import page_of
 

@@ -21,9 +21,8 @@ from ..show.comparison import blocks_sheet as compared_blocks
 from ..show.costs import MAC, at_least, cost_sheet
 from ..show.latency import latency_sheets
 from ..show.load import busy_note
-from ..show.memory import alive_sheet, arena_sheet, blocks_sheet, summary_sheet
+from ..show.memory import alive_sheet, arena_sheet, blocks_sheet, plan_sheets, summary_sheet
 from ..show.operators import operator_sheets
-from ..show.plan import plan_sheets
 from ..show.readings import reconciliation_sheet
 from ..show.timing_notes import weights_notes
 from . import charts, sentences

@@ -8,10 +8,10 @@ import msgspec
 import torch
 from msgspec.structs import asdict
 
-from ..bench.weights import load, read_facts, read_state
 from ..graph.errors import InputError
 from ..mobilenetv3.table import Table
 from ..record.atomic import replace_file
+from ..workers.weights import load, read_facts, read_state
 
 _FORM: Final = 1
 

@@ -13,7 +13,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..bench.schedule import Progress
-from ..bench.weights import Loaded, is_plain, refuse_misfit
 from ..graph.errors import InputError, quote
 from ..mobilenetv3.modules import MobileNetV3
 from ..mobilenetv3.network import build
@@ -21,6 +20,7 @@ from ..mobilenetv3.table import Table
 from ..record.read import decode
 from ..record.run import Weights
 from ..record.training import Epoch
+from ..workers.weights import Loaded, is_plain, refuse_misfit
 from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .data import Data, Images, OnProgress

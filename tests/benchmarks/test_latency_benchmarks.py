@@ -12,14 +12,14 @@ import psutil
 import pytest
 from terminal import SCRIPT
 
-from mnv3prof.bench.cache import default_folder
 from mnv3prof.bench.convert import convert, file_kind, loading
-from mnv3prof.bench.workers import runtime_worker
 from mnv3prof.device.protocol import PartKey, Prepared, Sample
 from mnv3prof.record.run import Subject
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
 from mnv3prof.source import open_source, read_table
+from mnv3prof.workers.cache import default_folder
+from mnv3prof.workers.worker import runtime_worker
 
 CPU_SIDE = "cpu,cpu-compile,onnxruntime,openvino,litert,executorch,ncnn,mnn"
 LARGE = Subject(read_table("large"), (224, 224))
@@ -28,7 +28,7 @@ PART = PartKey("", "4")
 _TORCH = """
 import sys, torch
 from torch.utils.benchmark import Timer
-from mnv3prof.bench.parts import make_parts
+from mnv3prof.workers.parts import make_parts
 from mnv3prof.source import open_source, read_table
 from mnv3prof.record.run import Subject
 torch.set_num_threads(1)

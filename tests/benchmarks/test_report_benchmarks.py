@@ -12,8 +12,8 @@ from terminal import SCRIPT
 from test_page import CHROMIUM, QUIET
 from timings import launches
 
-from mnv3prof.bench.backends import names
 from mnv3prof.record.document import run_document
+from mnv3prof.workers.backends import names
 
 CALLS = 20 * 9
 MOST_BYTES = 5_500_000

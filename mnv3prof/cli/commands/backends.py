@@ -4,10 +4,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ...bench.backends import backend, compiles, names, usable
-from ...bench.cache import opened
-from ...bench.cache_folder import usable_folder
-from ...bench.formats import get_format
 from ...bench.schedule import BenchPlan, Callbacks, measure
 from ...device.protocol import PartKey
 from ...mobilenetv3.table import Row, Table
@@ -15,6 +11,10 @@ from ...record.run import Subject
 from ...record.target import Target
 from ...record.timing import Timing
 from ...show.latency import backends_sheet
+from ...workers.backends import backend, compiles, names, usable
+from ...workers.cache import opened
+from ...workers.cache_folder import usable_folder
+from ...workers.formats import get_format
 from ..interrupts import stopped
 from ..options import measuring_option
 from ..output import Output, Result, emit

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from msgspec.structs import replace
 
-from ...bench.cache import MOST_BYTES, clear, contents, default_folder
 from ...graph.errors import InputError
 from ...render.sheet import Column, Sheet
+from ...workers.cache import MOST_BYTES, clear, contents, default_folder
 from ..options import measuring_option
 from ..output import Output, Result, emit
 from ..spread import spread

@@ -154,7 +154,7 @@ def _refuse_relative(budgets: Sequence[Budget]) -> None:
 
 def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budget, ...], Path | None]:
     """Return the budgets, and the file that holds them."""
-    from ...bench.backends import name_of
+    from ...workers.backends import name_of
 
     if given and file is not None:
         raise InputError("--budget and --budgets cannot be combined; expected one of them")

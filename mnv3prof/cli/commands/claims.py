@@ -141,10 +141,10 @@ def _evidence(source: str, settings: Settings) -> Evidence:
 
 
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:
-    from ...bench.cache_folder import usable_folder
     from ...bench.obstacles import require_one
     from ...claims.measure import BACKENDS, MeasureOptions, targets
     from ...claims.measure import measure as measure_requests
+    from ...workers.cache_folder import usable_folder
 
     in_range(trying.threads, "--threads", 1, MOST)
     budget = budget_of(trying.time_budget)
@@ -185,9 +185,9 @@ def _trials_path(plan: "AblationPlan") -> Path:
     import hashlib
     from importlib.metadata import version
 
-    from ...bench.cache import TRIALS
-    from ...bench.cache_folder import usable_folder
     from ...claims.trials import FORM, trained_table
+    from ...workers.cache import TRIALS
+    from ...workers.cache_folder import usable_folder
 
     key = [FORM, trained_table(), plan.epochs, plan.limit_s, version("torch"), version("mnv3prof")]
     digest = hashlib.blake2b(msgspec.json.encode(key), digest_size=8).hexdigest()

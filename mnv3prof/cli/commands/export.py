@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from ...bench.cache import opened as opened_cache
-from ...bench.cache_folder import usable_folder
 from ...bench.export import Exported
 from ...bench.export import export as export_part
-from ...bench.formats import get_format, name_of, names
 from ...bench.schedule import Progress
 from ...graph.errors import InputError, about, printable
 from ...record.atomic import replace_file
 from ...record.run import NET, Weights
 from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
+from ...workers.cache import opened as opened_cache
+from ...workers.cache_folder import usable_folder
+from ...workers.formats import get_format, name_of, names
 from ..interrupts import stopping
 from ..network import Settings, WeightsOptions
 from ..options import (

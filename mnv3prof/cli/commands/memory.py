@@ -12,7 +12,6 @@ from ...record.plan import RuntimePlan
 from ...record.run import Subject
 from ...record.target import Target
 from ...show import memory as show
-from ...show.plan import plan_sheets
 from ...source import Source, open_source
 from ..interrupts import stopping
 from ..network import Settings
@@ -84,7 +83,7 @@ def memory(
     plans = _saved_plans(given, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
     planned = () if budget is None else tuple(_judged(plan, budget) for plan in plans if on or plan.bytes)
     fits = () if verdict is None else show.fit_sheets(graph, arena, verdict, planned)
-    sheets = (summary, detail, show.alive_sheet(peaks), *fits, *plan_sheets(plans, arena))
+    sheets = (summary, detail, show.alive_sheet(peaks), *fits, *show.plan_sheets(plans, arena))
 
     def document() -> object:
         memory = memory_document(subject, dtype, batch, peaks, arena, weights, verdict)
@@ -113,10 +112,10 @@ def _saved_plans(source: Source, subject: Subject, dtype: Dtype, batch: int) -> 
 
 
 def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
-    from ...bench.cache import opened
-    from ...bench.cache_folder import usable_folder
     from ...bench.obstacles import require_one
     from ...bench.plan import plan_obstacle, runtime_plans
+    from ...workers.cache import opened
+    from ...workers.cache_folder import usable_folder
     from ..progress import progress
     from ..streams import say
 

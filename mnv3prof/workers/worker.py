@@ -164,7 +164,7 @@ def runtime_worker(target: Target, subjects: Subjects, starts: float = inf) -> W
 
 def pytorch_worker(*first: Any, starts: float = inf) -> Worker:
     """Return a worker with PyTorch."""
-    return Worker(lambda: Local("mnv3prof.bench.pytorch_worker"), first, starts)
+    return Worker(lambda: Local("mnv3prof.workers.pytorch_worker"), first, starts)
 
 
 def _frame(request: Any, within_s: float) -> Frame:

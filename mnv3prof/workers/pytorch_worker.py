@@ -83,7 +83,7 @@ def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
 
 
 def _peak(request: MeasurePeak) -> dict[str, Any]:
-    from .peaks import Device, measure_peak
+    from .peak_burst import Device, measure_peak
 
     return _fields(measure_peak(Device(request.name, request.dtype, request.threads)))
 
