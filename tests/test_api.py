@@ -166,7 +166,7 @@ def test_results_as_tables_of_a_notebook_and_as_frames(folder):
     for result in (GRAPH, mnv3prof.load("small"), old, comparison, difference, verdicts):
         shown = mnv3prof.tables(result)
         assert shown
-        assert all(table._repr_html_().startswith('<div class="sheet">') for table in shown)
+        assert all(table._repr_html_().startswith("<style>") for table in shown)
         assert all("<button" not in table._repr_html_() for table in shown)
         assert str(shown[0]).startswith("### ")
     for result in (old, difference, verdicts, mnv3prof.tables(comparison)[1]):

@@ -10,6 +10,12 @@ from .sheet import NUMERIC, Column, Sheet, format_value
 
 _LONG: Final = 60
 """Longer texts are wrapped in their cells."""
+_NOTEBOOK: Final = (
+    ".sheet table{border-collapse:collapse;margin:.3em 0} .sheet .n{text-align:right}"
+    " .sheet th,.sheet td{padding:.1em .7em;white-space:nowrap} .sheet .wrap{white-space:normal}"
+    " .sheet tbody th,.sheet tfoot th{text-align:left} .sheet .title{font-weight:bold}"
+    " .sheet .note{max-width:60em} .sheet .scroll{overflow-x:auto}"
+)
 
 
 def escape(text: str, *, quote: bool = True) -> str:
@@ -39,6 +45,11 @@ def to_html(sheet: Sheet, *, sortable: bool = True, interactive: bool = True) ->
         f'<div class="scroll" tabindex="0" role="group" aria-label="{title}, scrollable"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>{notes}</div>"
     )
+
+
+def for_notebook(sheet: Sheet) -> str:
+    """Return a table with notes and its own style, without anything that needs the report's script."""
+    return f"<style>{_NOTEBOOK}</style>{to_html(sheet, interactive=False)}"
 
 
 def _head(column: Column, *, sortable: bool) -> str:

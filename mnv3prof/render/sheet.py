@@ -61,9 +61,9 @@ class Sheet(msgspec.Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         """Return the sheet as a notebook shows it."""
-        from .html import to_html
+        from .html import for_notebook
 
-        return to_html(self, interactive=False)
+        return for_notebook(self)
 
 
 class AtLeast(int):
