@@ -99,3 +99,10 @@ def test_a_machine_that_is_slowed_from_outside_is_busy():
     run = _run(replace(timed, launches=(Launch(tuple(bursts)),)))
     assert load_of(run, HERE).slowed
     assert busy_note(run).startswith("The machine was busy: its CPUs were slower at times: ")
+
+
+def test_a_run_is_from_its_cpu_and_the_gpu_that_it_used():
+    host = replace(HOST, runtimes={"cpu": Runtime("1", "cpu", "cpu"), "cuda": Runtime("1", "a GPU", "cuda")})
+    timed = [timing(name, NET, [1.0] * 6) for name in ("cuda", "cpu")]
+    assert run_of(subject("small", 32), timed, host=host).processors == f"{HOST.cpu}, a GPU"
+    assert run_of(subject("small", 32), timed[1:], host=host).processors == HOST.cpu

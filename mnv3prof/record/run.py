@@ -180,9 +180,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def processors(self) -> str:
-        """CPUs of the machines that the timings are from."""
+        """CPUs of the machines that the timings are from, and the GPUs that were used."""
         devices = dict.fromkeys(target.device for target in self.targets) or {HERE: None}
-        return ", ".join(dict.fromkeys(self.hosts[device].cpu for device in devices))
+        cpus = [self.hosts[device].cpu for device in devices]
+        runtimes = [self.hosts[target.device].runtimes.get(target.backend) for target in self.targets]
+        gpus = [runtime.chip for runtime in runtimes if runtime and runtime.chip != "cpu"]
+        return ", ".join(dict.fromkeys((*cpus, *gpus)))
 
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
         """Return the plans of the network at this dtype and batch."""
