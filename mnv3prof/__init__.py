@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .analysis.compare import Change
+    from .bench.schedule import Progress
     from .budgets.diff import Diff
     from .budgets.judge import Judgement
     from .cost.counts import Cost, Totals, count, subtotals, total
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .interface.networks import load, read_run
     from .interface.results import Check, Comparison, check, compare, diff, frame, report, tables
     from .mobilenetv3.expand import expand
+    from .mobilenetv3.modules import MobileNetV3
     from .mobilenetv3.network import build, parts
     from .mobilenetv3.table import Row, Table
     from .mobilenetv3.variants import vary
@@ -52,9 +54,11 @@ __all__ = [
     "InputError",
     "Judgement",
     "Layer",
+    "MobileNetV3",
     "Peak",
     "Peaks",
     "Placement",
+    "Progress",
     "Row",
     "Run",
     "Sheet",
@@ -88,6 +92,7 @@ __all__ = [
 
 _HOMES: Final = {
     ".analysis.compare": ("Change",),
+    ".bench.schedule": ("Progress",),
     ".budgets.diff": ("Diff",),
     ".budgets.judge": ("Judgement",),
     ".cost.counts": ("Cost", "Totals", "count", "subtotals", "total"),
@@ -98,6 +103,7 @@ _HOMES: Final = {
     ".interface.networks": ("load", "read_run"),
     ".interface.results": ("Check", "Comparison", "check", "compare", "diff", "frame", "report", "tables"),
     ".mobilenetv3.expand": ("expand",),
+    ".mobilenetv3.modules": ("MobileNetV3",),
     ".mobilenetv3.network": ("build", "parts"),
     ".mobilenetv3.table": ("Row", "Table"),
     ".mobilenetv3.variants": ("vary",),
