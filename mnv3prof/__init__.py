@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .graph.errors import InputError
     from .graph.graph import Block, Geometry, Graph, Layer, Tensor
     from .interface.measuring import measure
-    from .interface.networks import load, read_run
+    from .interface.networks import load, read_run, save
     from .interface.results import Check, Comparison, check, compare, diff, frame, report, tables
     from .mobilenetv3.expand import expand
     from .mobilenetv3.modules import MobileNetV3
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .record.run import Host, Run, Subject
     from .record.target import Target
     from .record.timing import Timing
-    from .render.sheet import Sheet
+    from .render.sheet import Sheet, Sheets
     from .source import read_table
 
     __version__: str
@@ -62,6 +62,7 @@ __all__ = [
     "Row",
     "Run",
     "Sheet",
+    "Sheets",
     "Subject",
     "Table",
     "Target",
@@ -84,6 +85,7 @@ __all__ = [
     "read_run",
     "read_table",
     "report",
+    "save",
     "subtotals",
     "tables",
     "total",
@@ -100,7 +102,7 @@ _HOMES: Final = {
     ".graph.errors": ("InputError",),
     ".graph.graph": ("Block", "Geometry", "Graph", "Layer", "Tensor"),
     ".interface.measuring": ("measure",),
-    ".interface.networks": ("load", "read_run"),
+    ".interface.networks": ("load", "read_run", "save"),
     ".interface.results": ("Check", "Comparison", "check", "compare", "diff", "frame", "report", "tables"),
     ".mobilenetv3.expand": ("expand",),
     ".mobilenetv3.modules": ("MobileNetV3",),
@@ -110,7 +112,7 @@ _HOMES: Final = {
     ".record.run": ("Host", "Run", "Subject"),
     ".record.target": ("Target",),
     ".record.timing": ("Timing",),
-    ".render.sheet": ("Sheet",),
+    ".render.sheet": ("Sheet", "Sheets"),
     ".source": ("read_table",),
 }
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from .graph.errors import InputError, did_you_mean, printable
+from .graph.errors import InputError, did_you_mean, printable, require
 from .mobilenetv3.expand import DEFAULT_SIZE
 from .mobilenetv3.files import MAX_TABLE_BYTES, PRESET_ALIASES, PRESETS, parse_table, preset
 from .mobilenetv3.table import Table
@@ -78,6 +78,10 @@ class Source(msgspec.Struct, frozen=True):
         """The networks, one per run."""
         return tuple(run.subject for run in self.runs) or (self.subject,)
 
+    def at(self, size: tuple[int, int]) -> "Source":
+        """Return the source with the network of a table at an input size; a run has its own."""
+        return self if self.network is None else replace(self, network=replace(self.network, input=size))
+
 
 def open_source(text: str) -> Source:
     """Read a source: a preset, a file, or "-" for standard input. Raises InputError.
@@ -98,12 +102,10 @@ def open_source(text: str) -> Source:
     return _source(printable(text), _bytes(path, printable(text)), suffix, printable(path.stem)[:200])
 
 
-def at_one_input(sources: Sequence[Source]) -> Iterator[tuple[Subject, ...]]:
-    """Yield the networks of each source; that of a table is at the input of the first saved run, if any."""
+def at_one_input(sources: Sequence[Source]) -> list[Source]:
+    """Return the sources with the networks of tables at the input of the first saved run, if there is one."""
     size = next((run.subject.input for source in sources for run in source.runs), None)
-    for source in sources:
-        subjects = source.subjects
-        yield subjects if source.runs or size is None else tuple(replace(s, input=size) for s in subjects)
+    return [source if size is None else source.at(size) for source in sources]
 
 
 def read_table(source: str | Path) -> Table:
@@ -112,6 +114,7 @@ def read_table(source: str | Path) -> Table:
     >>> mnv3prof.read_table("large").rows[0]
     Row(expand=16, out=16, kernel=3, stride=1, se=False, activation='RE', dilation=1, identity=True)
     """
+    require(source, (str, Path), "read_table", "a preset or a file")
     return open_source(str(source)).subject.table
 
 

@@ -8,6 +8,7 @@ import sys
 import typing
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,8 +17,9 @@ from torch import nn
 import mnv3prof
 from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
-from mnv3prof.cli.runs import encoded
+from mnv3prof.interface.networks import Built
 from mnv3prof.mobilenetv3.modules import MobileNetV3
+from mnv3prof.record.document import encoded
 from mnv3prof.render.sheet import Column, Sheet
 
 TABLE = mnv3prof.read_table("large")
@@ -65,7 +67,7 @@ def test_every_type_that_a_signature_names_is_exported():
     for name in FUNCTIONS:
         hints = typing.get_type_hints(inspect.unwrap(getattr(mnv3prof, name)), localns=_LOCAL)
         for kind in _types_of(*hints.values()):
-            assert kind in exported, (name, kind)
+            assert kind in {*exported, Built}, (name, kind)  # a Built is a MobileNetV3
 
 
 _LOCAL = {"pd": pd, "Table": mnv3prof.Table, "MobileNetV3": MobileNetV3, "Progress": Progress}
@@ -117,15 +119,23 @@ def test_what_is_no_network_is_refused(given, says):
     ("options", "says"),
     [
         ({"on": "nul"}, "did you mean null"),
-        ({"on": []}, r"measure: \[\] is empty; expected at least one value"),
-        ({"on": 3}, "on: 3 is not a str; expected names of backends"),
+        ({"on": []}, r"on: \[\] is empty; expected at least one value"),
+        ({"on": 3}, "on: 3 is not a str; expected names, e.g."),
         ({"dtype": "float32"}, "dtype: 'float32' is not allowed; expected fp32"),
         ({"batch": 0}, "batch: 0 is not allowed; expected an integer from 1 to 1,024"),
         ({"threads": [1, "2"]}, "threads: '2' is not allowed"),
-        ({"parts": "17"}, "parts: '17' is not a part of MobileNetV3-Small; expected net, blocks, all, stem"),
+        (
+            {"parts": "17"},
+            "parts: '17' is not a part of MobileNetV3-Small; expected all, blocks, or a list of net, stem",
+        ),
         ({"parts": ["net", 3]}, "parts: 3 is not a part of"),
         ({"budget_s": 0}, "budget_s: 0 is not allowed; expected a number above 0"),
         ({"timeout_s": "1"}, "timeout_s: '1' is not allowed"),
+        ({"parts": []}, r"parts: \[\] is empty"),
+        ({"parts": None}, "parts: None is not a part"),
+        ({"on": b"null"}, "on: bytes is not a str"),
+        ({"variants": "large"}, "variants: 'large' is not a Mapping"),
+        ({"on_progress": 1}, "on_progress: 1 cannot be called"),
         ({"batch": [*range(1, 66)]}, "65 combinations are too many; expected at most 64"),
         ({"dtype": "int8"}, "on: no target can run here; null: it supports fp32"),
     ],
@@ -168,6 +178,7 @@ def test_results_as_tables_of_a_notebook_and_as_frames(folder):
     for result in (GRAPH, mnv3prof.load("small"), old, comparison, difference, verdicts):
         shown = mnv3prof.tables(result)
         assert shown
+        assert shown._repr_html_() == "".join(table._repr_html_() for table in shown)
         assert all(table._repr_html_().startswith("<style>") for table in shown)
         assert all("<button" not in table._repr_html_() for table in shown)
         assert str(shown[0]).startswith("### ")
@@ -176,20 +187,123 @@ def test_results_as_tables_of_a_notebook_and_as_frames(folder):
     assert [each.change.verdict for each in difference.times] in (["same"], ["unclear"])
     with pytest.raises(mnv3prof.InputError, match="tables: Table has no tables; expected a Graph"):
         mnv3prof.tables(TABLE)
-    with pytest.raises(mnv3prof.InputError, match="compare: 1 networks; expected 2 to 26"):
+    with pytest.raises(mnv3prof.InputError, match="compare: 1 given; expected 2 to 26 networks"):
         mnv3prof.compare("large")
     with pytest.raises(mnv3prof.InputError, match=r"macs: \+5% is relative; expected also a baseline"):
         mnv3prof.check("large", {"macs": "+5%"})
 
 
-def test_a_report_from_python_is_one_that_can_be_read_again(folder, tmp_path):
-    path = tmp_path / "page.html"
-    text = mnv3prof.report(folder / "run.json", mnv3prof.read_run(folder / "run.json"), output=path)
-    assert path.read_text(encoding="utf-8") == text
-    assert mnv3prof.load(f"{path}#2") == mnv3prof.load("small")
-    for given, says in (((), "report: no run is given"), (("large",), "report: large holds no run")):
-        with pytest.raises(mnv3prof.InputError, match=says):
-            mnv3prof.report(*given)
+def test_what_is_written_from_python_can_be_read_again(folder, tmp_path):
+    run = mnv3prof.read_run(folder / "run.json")
+    page = mnv3prof.report(folder / "run.json", run, output=tmp_path / "page.html")
+    assert page == tmp_path / "page.html"
+    assert mnv3prof.load(f"{page}#2") == mnv3prof.load("small")
+    saved = mnv3prof.save(run, str(tmp_path / "copy.json"))
+    assert mnv3prof.read_run(saved) == run
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda run: mnv3prof.report(output="x.html"), "report: no run is given"),
+        (lambda run: mnv3prof.report("large", output="x.html"), "report: large holds no run"),
+        (
+            lambda run: mnv3prof.report([run], output="x.html"),
+            "report: list is not a Run; expected what measure",
+        ),
+        (
+            lambda run: mnv3prof.report(run, output="run.json"),
+            "report: 'run.json' is not allowed; expected a path",
+        ),
+        (
+            lambda run: mnv3prof.report(run, output=""),
+            "report: '' is not allowed; expected a path that ends in .html",
+        ),
+        (lambda run: mnv3prof.report(run, output="no/x.html"), "'no/x.html' cannot be written .No such file"),
+        (lambda run: mnv3prof.report(run, output="a\0.html"), "cannot be written .*null"),
+        (lambda run: mnv3prof.report(run, output=5), "report: 5 is not a str; expected a path"),
+        (
+            lambda run: mnv3prof.save(run, "x.html"),
+            "save: 'x.html' is not allowed; expected a path that ends in .json",
+        ),
+        (lambda run: mnv3prof.save("run.json", "x.json"), "save: 'run.json' is not a Run"),
+        (lambda run: mnv3prof.read_run("no.json"), "read_run: 'no.json': no such file; expected a saved run"),
+        (mnv3prof.read_run, "read_run: Run is not a str; expected the path"),
+        (lambda run: mnv3prof.check(run, None), "check: None is not a Mapping; expected limits by name"),
+        (lambda run: mnv3prof.check(run, {1: "1G"}), "check: 1 is not a str; expected the name of a budget"),
+        (lambda run: mnv3prof.check(None, {"macs": "1G"}), "check: None is not a network"),
+        (lambda run: mnv3prof.compare("small", None), "compare: None is not a network"),
+        (lambda run: mnv3prof.compare(["small", "large"]), "compare: 1 given; expected 2 to 26 networks"),
+        (
+            lambda run: mnv3prof.frame(mnv3prof.tables(run)),
+            "frame: Sheets has no columns; expected one sheet",
+        ),
+        (
+            lambda run: mnv3prof.frame(COSTS + TABLE.rows),
+            "frame: Row is not a Cost; expected items of one type",
+        ),
+        (lambda run: mnv3prof.frame(""), "frame: str has no columns"),
+        (lambda run: mnv3prof.subtotals(GRAPH, COSTS[::-1]), "costs are not those of [0-9]+ layers"),
+        (lambda run: mnv3prof.subtotals(GRAPH, None), "subtotals: None is not an Iterable"),
+        (lambda run: mnv3prof.count(GRAPH, ["fp32"]), r"dtype: \['fp32'\] is not allowed"),
+        (lambda run: mnv3prof.peaks(GRAPH, batch=[]), r"batch: \[\] is not allowed"),
+        (lambda run: mnv3prof.arena(GRAPH, image="no"), "image: 'no' is not allowed; expected True or False"),
+        (lambda run: mnv3prof.vary(TABLE, standard_conv="no"), "standard_conv: 'no' is not allowed"),
+        (lambda run: mnv3prof.vary(TABLE, width=True), "width: True is not allowed"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_the_arguments_name(call, says, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mnv3prof.InputError, match=says) as refused:
+        call(mnv3prof.read_run(folder / "run.json"))
+    assert "--" not in str(refused.value)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_is_refused_stays_refused_when_its_equal_was_computed():
+    graph = mnv3prof.expand(TABLE, 32)
+    assert mnv3prof.arena(graph, batch=1) == mnv3prof.arena(graph)
+    for wrong in (True, 1.0):
+        with pytest.raises(mnv3prof.InputError, match="batch: "):
+            mnv3prof.arena(graph, batch=wrong)
+
+
+def test_networks_without_a_size_take_that_of_the_first_that_has_one(folder):
+    small, half = mnv3prof.load("small", 96), mnv3prof.vary(mnv3prof.read_table("small"), width=0.5)
+    assert [each.input for each in mnv3prof.compare(half, small, "large").subjects] == [(96, 96)] * 3
+    difference = mnv3prof.diff(small, half)
+    assert difference.new.subject.input == (96, 96)
+    assert next(each.new for each in difference.figures if each.name == "macs") == (
+        mnv3prof.total(mnv3prof.count(mnv3prof.expand(half, 96))).macs
+    )
+    assert not mnv3prof.check(small, {"macs": "+0%"}, baseline=half)
+    run = mnv3prof.measure(small, "null", parts="net", budget_s=0.1, variants={"half": half})
+    assert run.variants["half"].input == (96, 96)
+    sized = mnv3prof.diff(mnv3prof.read_run(folder / "run.json"), mnv3prof.load("small", 64))
+    assert (sized.old.subject.input, sized.new.subject.input) == ((224, 224), (64, 64))
+
+
+@pytest.mark.parametrize("name", ["", 1, None, "two\nlines", "x" * 201])
+def test_names_of_variants_are_those_that_a_table_could_have(name):
+    with pytest.raises(mnv3prof.InputError, match=r"variants: the name .* is not allowed; expected a text"):
+        mnv3prof.measure("small", "null", variants={name: "large"})
+
+
+def test_a_module_that_was_changed_is_not_taken_for_its_table():
+    changed = mnv3prof.build(TABLE)
+    changed.classifier[3] = nn.Linear(1280, 10)
+    own = type("Own", (MobileNetV3,), {"forward": lambda self, x: x})(TABLE)
+    for module in (changed, own):
+        with pytest.raises(mnv3prof.InputError, match="load: the module was changed; expected one as"):
+            mnv3prof.load(module)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert mnv3prof.load("large", np.int64(192)) == mnv3prof.load("large", "192×192")
+    for width in np.linspace(0.5, 1, 3):
+        assert mnv3prof.vary(TABLE, width=width) == mnv3prof.vary(TABLE, width=float(width))
+    run = mnv3prof.measure("small", "null", parts="net", batch=np.arange(1, 3), budget_s=np.float64(0.1))
+    assert [target.batch for target in run.targets] == [1, 2]
 
 
 def test_representations_are_short(folder):
@@ -247,7 +361,7 @@ def test_what_is_no_size_is_refused(size):
         (lambda: mnv3prof.count(GRAPH, "float32"), "dtype: 'float32' is not allowed; expected fp32"),
         (
             lambda: mnv3prof.count(GRAPH, batch_norm="fold"),
-            "batch norm: 'fold' is not allowed; expected folded",
+            "batch_norm: 'fold' is not allowed; expected folded",
         ),
         (
             lambda: mnv3prof.subtotals(GRAPH, COSTS, "operation"),
@@ -354,10 +468,10 @@ THEIRS = mnv3prof.expand(TABLE_OF_SMALL)
         (lambda: mnv3prof.subtotals("x", ()), "subtotals: 'x' is not a Graph"),
         (lambda: mnv3prof.subtotals(THEIRS, ()), "subtotals: 0 costs are not those of [0-9]+ layers"),
         (lambda: mnv3prof.total([1]), "total: 1 is not a Cost; expected what mnv3prof.count returns"),
-        (lambda: mnv3prof.total(THEIRS), "total: Graph is not a Iterable"),
+        (lambda: mnv3prof.total(THEIRS), "total: Graph is not an Iterable"),
         (lambda: mnv3prof.frame([1]), "frame: 1 is not a Struct; expected rows, layers, costs or the like"),
-        (lambda: mnv3prof.frame(mnv3prof.peaks(THEIRS)), "frame: Peaks is not a Iterable"),
-        (lambda: mnv3prof.read_table(3), "3: no such file or preset"),
+        (lambda: mnv3prof.frame(mnv3prof.peaks(THEIRS)), "frame: Peaks is not an Iterable"),
+        (lambda: mnv3prof.read_table(3), "read_table: 3 is not a str; expected a preset or a file"),
     ],
 )
 def test_what_a_function_cannot_take_is_an_input_error_that_says_what_it_takes(call, says):

@@ -235,7 +235,7 @@ def test_a_size_is_judged_by_each_plan_and_the_worst_decides(plans, capsys):
 
 
 def test_the_plans_of_a_saved_run_are_judged_too(capsys, tmp_path):
-    from mnv3prof.cli.runs import encoded
+    from mnv3prof.record.document import encoded
 
     small = subject("small", 96)
     plan = RuntimePlan("litert", 1_000_000), RuntimePlan("cpu", reason="it is not told")

@@ -13,9 +13,9 @@ from timings import run_of, timing
 
 from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
-from mnv3prof.cli.runs import encoded
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
+from mnv3prof.record.document import encoded
 from mnv3prof.record.run import NET, Host, PeakRates, Runtime, identical_blocks
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 from mnv3prof.workers.backends import backend, names, usable

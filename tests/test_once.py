@@ -8,11 +8,11 @@ from subjects import subject
 from timings import run_of, timing
 
 from mnv3prof.cli.main import run
-from mnv3prof.cli.runs import encoded
 from mnv3prof.cost import counts, memory
 from mnv3prof.graph.once import once
 from mnv3prof.mobilenetv3 import expand
 from mnv3prof.record import read, stats
+from mnv3prof.record.document import encoded
 from mnv3prof.record.run import NET
 
 SMALL = subject("small", 64)

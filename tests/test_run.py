@@ -15,7 +15,7 @@ from timings import as_saved, run_of
 from timings import timing as made_timing
 
 from mnv3prof.cli.main import run
-from mnv3prof.cli.runs import encoded
+from mnv3prof.record.document import encoded
 from mnv3prof.record.run import NET, SCHEMA
 from mnv3prof.record.timing import Operator
 

@@ -12,7 +12,7 @@ from ..graph.once import once
 from ..record.run import Run, Subject, identical_blocks
 from ..record.target import Target
 from ..record.timing import Timing
-from ..source import Source, at_one_input
+from ..source import Source
 
 Unit = Literal["count", "bytes", "seconds"]
 
@@ -60,16 +60,16 @@ def found(
 ) -> tuple[Found, ...]:
     """Return each source as a saved run, or as a network.
 
-    A network that stands beside a run gets the run's dtype, batch and input. change: applied to each such
-    network, with the source's name. Raises InputError for a source of several networks.
+    A network that stands beside a run gets the run's dtype and batch. change: applied to each network, with
+    the source's name. Raises InputError for a source of several networks.
     """
     runs = [source.run for source in sources]
     dtype_and_batch = next((run.measured_as for run in runs if run), ("fp32", 1))
     return tuple(
         Found(source.text, run.subject, *run.measured_as, run)
         if run
-        else Found(source.text, change(subject, source.text), *dtype_and_batch)
-        for source, run, (subject,) in zip(sources, runs, at_one_input(sources), strict=True)
+        else Found(source.text, change(source.subject, source.text), *dtype_and_batch)
+        for source, run in zip(sources, runs, strict=True)
     )
 
 

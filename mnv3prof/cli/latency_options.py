@@ -9,6 +9,7 @@ import msgspec
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, about, lookup, quote
 from ..mobilenetv3.table import row_names
+from ..record.document import encoded
 from ..record.run import NET, Run, Subject
 from ..record.target import MOST, Target, combinations
 from .interrupts import stopping
@@ -16,7 +17,6 @@ from .network import WeightsOptions
 from .options import NoCacheOption, backend_names, listed, measuring_option, on_option
 from .output import Output, output_format, write
 from .progress import progress
-from .runs import encoded
 from .streams import command_line, say
 
 if TYPE_CHECKING:

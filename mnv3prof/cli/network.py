@@ -11,7 +11,7 @@ from ..graph.errors import InputError, about
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.variants import WidthRule, vary
 from ..record.run import Subject
-from ..source import Source, open_source
+from ..source import Source, at_one_input, open_source
 from .options import DEFAULT_SOURCE, network_option
 
 
@@ -109,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True):
         if all(source.runs for source in sources) and self != Settings():
             names = " and ".join(source.text for source in sources)
             raise InputError(f"{names}: options of the network cannot change a saved run")
-        return found(*sources, change=self.variant)
+        return found(*at_one_input(sources), change=self.variant)
 
 
 class WeightsOptions(msgspec.Struct, frozen=True):

@@ -58,11 +58,6 @@ def with_plans(run: Run, request: "Request") -> Run:
     return msgspec.structs.replace(run, plans=(*known.values(), *plans))
 
 
-def encoded(run: Run) -> str:
-    """Return the run as JSON."""
-    return msgspec.json.format(msgspec.json.encode(run_document(run)), indent=1).decode() + "\n"
-
-
 def emit_run(
     run: Run,
     output: Output,

@@ -82,7 +82,7 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
     >>> mnv3prof.count(mnv3prof.load("large").graph)[0].macs  # the stem: 112 * 112 * 16 * 3 * 3 * 3
     5419008
     """
-    one_of(batch_norm, get_args(BatchNorm), "batch norm")
+    one_of(batch_norm, get_args(BatchNorm), "batch_norm")
     element = element_bytes(dtype)
     sizes = _Sizes(graph.elements, element, 4 if dtype == "int8" else element)  # int8: biases of 32 bits
     fused = graph.fused if batch_norm == "folded" else {}
@@ -144,8 +144,11 @@ def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[To
     """
     one_of(by, get_args(By), "by")
     require(graph, Graph, "subtotals", "what mnv3prof.expand returns")
+    require(costs, Iterable, "subtotals", "what mnv3prof.count returns")
     costs = tuple(costs)
-    if len(costs) != len(graph.layers):
+    for cost in costs:
+        require(cost, Cost, "subtotals", "what mnv3prof.count returns")
+    if [cost.layer for cost in costs] != [layer.name for layer in graph.layers]:
         raise InputError(
             f"subtotals: {len(costs)} costs are not those of {len(graph.layers)} layers; "
             "expected what mnv3prof.count returns of the same graph"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..graph.errors import InputError, quote
+from ..graph.errors import InputError, quote, require_boolean
 from ..graph.graph import Graph
 from ..graph.once import once
 from .counts import Dtype, element_bytes
@@ -117,6 +117,7 @@ def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = 
     >>> mnv3prof.peaks(mnv3prof.load("large").graph, "int8").fused.bytes  # 64 * 112 * 112 + 16 * 112 * 112
     1003520
     """
+    require_boolean(image, "image")
     sizes = _sizes(graph, dtype, batch)
     return Peaks(
         eager=None if dtype == "int8" else _eager(graph, sizes),
@@ -136,6 +137,7 @@ def arena(
     >>> mnv3prof.arena(mnv3prof.load("large").graph, "int8").bytes
     1003520
     """
+    require_boolean(image, "image")
     _at_least_1(alignment, "alignment")
     sizes = _sizes(graph, dtype, batch)
     return plan(_lifetimes(graph, sizes, graph.fused, image=image), len(graph.layers), alignment)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral, Real
 from types import NoneType
 from typing import Final, TypeVar
 
@@ -21,11 +22,29 @@ class InputError(ValueError):
         super().__init__(one_line(message))
 
 
-def require(value: object, kind: type, where: str, expected: str) -> None:
-    """Raise InputError about `where` unless `value` is a `kind`. expected: what makes one."""
+def require(value: object, kind: type | tuple[type, ...], where: str, expected: str) -> None:
+    """Raise InputError about `where` unless `value` is of a kind, or of one of several.
+
+    expected: what makes one.
+    """
     if not isinstance(value, kind):
         given = quote(value) if isinstance(value, (str, int, float, NoneType)) else type(value).__name__
-        raise InputError(f"{where}: {given} is not a {kind.__name__}; expected {expected}")
+        name = kind.__name__ if isinstance(kind, type) else kind[0].__name__
+        article = "an" if name[0] in "AEIOU" else "a"
+        raise InputError(f"{where}: {given} is not {article} {name}; expected {expected}")
+
+
+def require_boolean(value: object, where: str) -> None:
+    """Raise InputError about `where` unless `value` is True or False."""
+    if type(value) is not bool:
+        raise InputError(f"{where}: {quote(value)} is not allowed; expected True or False")
+
+
+def as_number(value: object) -> object:
+    """Return a number of another library, e.g. NumPy's, as Python's, and anything else as it is."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, (bool, int)) else value
 
 
 def one_of(value: object, options: Collection[str], where: str) -> None:

@@ -28,7 +28,11 @@ def once(
         bound = parameters.bind(graph, *args, **kwargs)
         bound.apply_defaults()
         _, *others = bound.arguments.values()
-        key: tuple[Any, ...] = (function, *others)
+        key: tuple[Any, ...] = (function, *others, *map(type, others))  # True is 1, and not the same
+        try:
+            hash(key)
+        except TypeError:
+            return function(graph, *args, **kwargs)  # which refuses such arguments
         if key not in graph.derived:
             graph.derived[key] = function(graph, *args, **kwargs)
         result: _Result = graph.derived[key]

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, cast
 
 from ..bench.obstacles import require_one
 from ..bench.profile import Request, profile, usable_here
+from ..bench.schedule import Progress
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, about, one_of, quote, require
+from ..graph.errors import InputError, as_number, one_of, quote, require
 from ..graph.graph import Graph
+from ..mobilenetv3.table import TABLE_RULES
 from ..record.run import NET, Run, part_layers
-from ..record.target import MOST, combinations
+from ..record.target import MOST, Target, combinations
 from ..workers.backends import name_of
 from ..workers.cache_folder import usable_folder
-from .networks import Loadable, load
+from .networks import Loadable, sources_of
 
-if TYPE_CHECKING:
-    from ..bench.schedule import Progress
-
-_Value = TypeVar("_Value")
 _MOST_SECONDS: Final = 86_400.0
 
 
@@ -35,16 +33,16 @@ def measure(
     budget_s: float = 60.0,
     timeout_s: float = 300.0,
     variants: Mapping[str, Loadable] | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Measure latency on every combination of backend, dtype, batch and threads.
 
     network: as of load(). on: backends, e.g. ["cpu", "onnxruntime"], or "all" for those that work here.
-    batch: images per call. threads: of the runtime. parts: the whole network ("net"), each block, both
-        ("all"), or names of blocks and paths of modules.
+    batch: images per call. threads: of the runtime. parts: "net" (the whole network), "blocks", "all"
+        (both), or a list of names: "net", blocks such as "stem" and "3", paths of modules.
     budget_s: total sampling time in seconds. timeout_s: of each conversion, load and burst, in seconds.
-    variants: other networks to measure interleaved with the first, by name.
-    on_progress: called with what is being done.
+    variants: other networks by name, measured in turns with the first; at its input size unless they have
+        their own. on_progress: called with what is being done.
 
     Each target has its own process, one of them is timed at a time, and each output is compared with
     PyTorch's. A target that fails has timings with a status and a reason. The README says how time is
@@ -54,77 +52,93 @@ def measure(
     >>> run.timings[0].status
     'ok'
     """
-    subjects = {"": load(network), **{name: load(each) for name, each in (variants or {}).items()}}
-    for name, value in (("budget_s", budget_s), ("timeout_s", timeout_s)):
-        if type(value) not in (int, float) or not 0 < value <= _MOST_SECONDS:
-            expected = f"expected a number above 0, at most {_MOST_SECONDS:,.0f}"
-            raise InputError(f"{name}: {quote(value)} is not allowed; {expected}")
-    with about("measure"):
-        targets = combinations(
-            _backends(on), _each(dtype, _dtype), _each(batch, _images), _each(threads, _threads)
-        )
-    require_one(targets, "on")
+    named = _variants(variants)
+    sources = sources_of([network, *named.values()], "measure")
+    subjects = {name: s.subject for name, s in zip(("", *named), sources, strict=True)}
+    targets = _targets(on, dtype, batch, threads)
+    if on_progress is not None and not callable(on_progress):
+        raise InputError(f"on_progress: {quote(on_progress)} cannot be called; expected a function, or None")
     request = Request(
         subjects,
         {name: _parts(subject.graph, parts) for name, subject in subjects.items()},
         targets,
-        budget_s,
-        timeout_s,
+        _seconds(budget_s, "budget_s"),
+        _seconds(timeout_s, "timeout_s"),
         usable_folder(_warn),
         command=f"mnv3prof.measure({subjects[''].table.name!r})",
     )
-    return profile(request, on_progress=on_progress)
+    require_one(targets, "on")
+    return profile(request, on_progress=on_progress or (lambda _: None))
 
 
-def _backends(on: str | Sequence[str]) -> tuple[str, ...]:
-    groups = [usable_here() if name == "all" else (name_of(name),) for name in _each(on, _text)]
-    return tuple(dict.fromkeys(name for group in groups for name in group))
+def _variants(given: Mapping[str, Loadable] | None) -> Mapping[str, Loadable]:
+    """Return the variants. Raises InputError for names that no table could have."""
+    if given is None:
+        return {}
+    require(given, Mapping, "variants", "networks by name")
+    rule = TABLE_RULES["name"]
+    for name in given:
+        if not rule.accepts(name):
+            raise InputError(f"variants: the name {quote(name)} is not allowed; expected {rule.expected}")
+    return given
 
 
-def _text(value: Any) -> str:
-    require(value, str, "on", 'names of backends, e.g. ["cpu", "onnxruntime"]')
-    return cast("str", value)
+def _targets(on: object, dtype: object, batch: object, threads: object) -> tuple[Target, ...]:
+    names = _each(on, "on", _text)
+    groups = [usable_here() if name == "all" else (name_of(name),) for name in names]
+    dtypes: tuple[Dtype, ...] = _each(dtype, "dtype", _dtype)
+    backends = tuple(dict.fromkeys(name for group in groups for name in group))
+    return combinations(backends, dtypes, _each(batch, "batch", _count), _each(threads, "threads", _count))
 
 
-def _each(given: _Value | Collection[_Value], parse: Callable[[Any], _Value]) -> tuple[_Value, ...]:
+def _each(given: object, what: str, parse: Callable[[Any, str], Any]) -> tuple[Any, ...]:
     """Return the distinct values of one or several. Raises InputError for none."""
-    several = isinstance(given, Collection) and not isinstance(given, str)
-    values = tuple(dict.fromkeys(map(parse, cast("Collection[_Value]", given) if several else [given])))
+    several = list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else [given]
+    values = tuple(dict.fromkeys(parse(value, what) for value in several))
     if not values:
-        raise InputError(f"{quote(given)} is empty; expected at least one value")
+        raise InputError(f"{what}: {quote(given)} is empty; expected at least one value")
     return values
 
 
-def _dtype(value: Any) -> Dtype:
-    one_of(value, DTYPE_BYTES, "dtype")
+def _text(value: Any, what: str) -> str:
+    require(value, str, what, 'names, e.g. ["cpu", "onnxruntime"]')
+    return cast("str", value)
+
+
+def _dtype(value: Any, what: str) -> Dtype:
+    one_of(value, DTYPE_BYTES, what)
     return cast("Dtype", value)
 
 
-def _images(value: Any) -> int:
-    return _count(value, "batch")
-
-
-def _threads(value: Any) -> int:
-    return _count(value, "threads")
-
-
 def _count(value: Any, what: str) -> int:
+    value = as_number(value)
     if type(value) is not int or not 1 <= value <= MOST:
         raise InputError(f"{what}: {quote(value)} is not allowed; expected an integer from 1 to {MOST:,}")
     return value
 
 
-def _parts(graph: Graph, parts: str | Sequence[str]) -> tuple[str, ...]:
+def _seconds(value: Any, what: str) -> float:
+    value = as_number(value)
+    if type(value) not in (int, float) or not 0 < value <= _MOST_SECONDS:
+        expected = f"expected a number above 0, at most {_MOST_SECONDS:,.0f}"
+        raise InputError(f"{what}: {quote(value)} is not allowed; {expected}")
+    return float(value)
+
+
+def _parts(graph: Graph, parts: object) -> tuple[str, ...]:
     """Return the names of the parts. Raises InputError for one that the network does not have."""
     groups = {"net": (NET,), "blocks": graph.block_names, "all": (*graph.block_names, NET)}
     if isinstance(parts, str) and parts in groups:
         return groups[parts]
-    names = tuple(dict.fromkeys([parts] if isinstance(parts, str) else parts))
-    for name in names:
+
+    def known(name: Any, what: str) -> str:
         if not isinstance(name, str) or not part_layers(graph, name):
-            expected = f"expected {', '.join([*groups, *graph.block_names[:3]])}, ..., or a module's path"
-            raise InputError(f"parts: {quote(name)} is not a part of {graph.name}; {expected}")
-    return names
+            names = ", ".join([NET, *graph.block_names[:3]])
+            expected = f"expected all, blocks, or a list of {names}, ... and paths of modules"
+            raise InputError(f"{what}: {quote(name)} is not a part of {graph.name}; {expected}")
+        return name
+
+    return _each(parts, "parts", known)
 
 
 def _warn(text: str) -> None:

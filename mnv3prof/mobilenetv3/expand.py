@@ -1,10 +1,9 @@
 """Expand a layer table to a graph of the operations that the built module runs."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from ..graph.errors import InputError, quote, require
+from ..graph.errors import InputError, as_number, quote, require
 from ..graph.graph import Block, Geometry, Graph, Layer, Shape, Tensor
 from ..graph.ops import OPS, convolution
 from .table import (
@@ -32,11 +31,12 @@ def image_size(given: object, what: str = "input") -> tuple[int, int]:
 
     given: "224", "192x256", an integer for both sides, or a pair.
     """
-    pair: Sequence[Any] = given if isinstance(given, (tuple, list)) else [given, given]
+    pair: list[Any] = list(given) if isinstance(given, (tuple, list)) else [given, given]
     if isinstance(given, str):
-        texts = given.strip().lower().split("x")
+        texts = given.strip().lower().replace("×", "x").split("x")
         sides = [int(s) if s.isascii() and s.isdecimal() and len(s) <= 20 else s for s in texts]
         pair = sides * 2 if len(sides) == 1 else sides
+    pair = [as_number(side) for side in pair]
     if len(pair) == 2 and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in pair):
         return pair[0], pair[1]
     raise InputError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import nn
 
 from ..graph.errors import require
@@ -20,6 +21,18 @@ def build(table: Table) -> MobileNetV3:
     """
     require(table, Table, "build", "what mnv3prof.read_table returns")
     return MobileNetV3(table)
+
+
+def is_as_built(model: MobileNetV3) -> bool:
+    """Return True if the module still has the layers of its table."""
+    with torch.device("meta"):
+        new = MobileNetV3(model.table)
+    return type(model) is MobileNetV3 and _outline(model) == _outline(new)
+
+
+def _outline(model: nn.Module) -> list[object]:
+    modules = [(name, type(each), each.extra_repr()) for name, each in model.named_modules()]
+    return [*modules, *((name, tuple(value.shape)) for name, value in model.state_dict().items())]
 
 
 def parts(model: MobileNetV3) -> Iterator[tuple[str, nn.Module]]:

@@ -1,11 +1,11 @@
 """Variants of a table: width, tail, dilation, classes, convolutions, activation."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
 from msgspec.structs import replace
 
-from ..graph.errors import InputError, one_of, quote, require
+from ..graph.errors import InputError, as_number, one_of, quote, require, require_boolean
 from .files import activation_code
 from .table import Row, Table, in_widths, make_divisible
 
@@ -41,15 +41,23 @@ def vary(
     require(table, Table, "vary", "what mnv3prof.read_table returns")
     if standard_conv and dense_depthwise:
         raise InputError("standard_conv and dense_depthwise cannot be combined; expected one of them")
-    one_of(width_rule, _WIDTH_RULES, "width rule")
+    one_of(width_rule, _WIDTH_RULES, "width_rule")
+    for name, value in (
+        ("reduced_tail", reduced_tail),
+        ("dilated", dilated),
+        ("standard_conv", standard_conv),
+        ("dense_depthwise", dense_depthwise),
+        ("without_se", without_se),
+    ):
+        require_boolean(value, name)
     if reduced_tail:
         table = with_reduced_tail(table)
     if dilated:
         table = with_dilation(table)
-    if width != 1.0:
+    if width != 1.0 or isinstance(width, bool):
         table = with_width(table, width, width_rule)
     if classes is not None and classes != table.classes:
-        table = replace(_named(table, f"{classes} classes"), classes=classes)
+        table = replace(_named(table, f"{classes} classes"), classes=cast("int", as_number(classes)))
     if standard_conv:
         table = replace(_named(table, "standard conv"), conv="standard")
     if dense_depthwise:
@@ -69,6 +77,7 @@ def with_width(table: Table, multiplier: float, rule: WidthRule = "paper") -> Ta
         block's input width; the hidden layer before the classes is not made narrower.
     torchvision: all absolute widths × multiplier, including the hidden layer.
     """
+    multiplier = cast("float", as_number(multiplier))
     if type(multiplier) not in (int, float) or not 0 < multiplier <= MAX_MULTIPLIER:
         expected = f"expected a number above 0, at most {MAX_MULTIPLIER:g}"
         raise InputError(f"width: {quote(multiplier)} is not allowed; {expected}")

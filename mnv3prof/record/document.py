@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from ..cost.comparison import NetworkCosts
@@ -217,3 +218,8 @@ def _layer(graph: Graph, block: Block, layer: Layer, cost: Cost) -> dict[str, An
     own = {**asdict(layer), "weights": [tensor._asdict() for tensor in layer.weights]}
     place = {"block": block.name, "in_shape": graph.in_shape(layer)}
     return {**own, **place, **{key: value for key, value in asdict(cost).items() if key != "layer"}}
+
+
+def encoded(run: Run) -> str:
+    """Return the run as JSON."""
+    return msgspec.json.format(msgspec.json.encode(run_document(run)), indent=1).decode() + "\n"

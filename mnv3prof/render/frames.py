@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..graph.errors import require
-from .sheet import Sheet
+from ..graph.errors import InputError, require
+from .sheet import Sheet, Sheets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,10 +25,13 @@ def frame(data: Sheet | Iterable[msgspec.Struct]) -> pd.DataFrame:
     if isinstance(data, Sheet):
         columns = [column.key for column in data.columns]
         return pd.DataFrame.from_records(list(data.rows), columns=columns).convert_dtypes()
+    if isinstance(data, (str, Sheets)):
+        raise InputError(f"frame: {type(data).__name__} has no columns; expected one sheet, e.g. the first")
     require(data, Iterable, "frame", "rows, layers, costs or the like")
     structs = list(data)
     for item in structs:
         require(item, msgspec.Struct, "frame", "rows, layers, costs or the like")
+        require(item, type(structs[0]), "frame", "items of one type")
     fields = structs[0].__struct_fields__ if structs else ()
     records = [_record(item) for item in structs]
     return pd.DataFrame.from_records(records, columns=list(fields))

@@ -66,6 +66,20 @@ class Sheet(msgspec.Struct, frozen=True):
         return for_notebook(self)
 
 
+class Sheets(tuple[Sheet, ...]):
+    """Sheets in the order in which they are shown."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return the sheets in Markdown."""
+        return "\n".join(map(str, self))
+
+    def _repr_html_(self) -> str:
+        """Return the sheets as a notebook shows them."""
+        return "".join(sheet._repr_html_() for sheet in self)
+
+
 class AtLeast(int):
     """A lower bound of a count, written with ≥."""
 

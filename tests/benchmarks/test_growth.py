@@ -10,8 +10,8 @@ import pytest
 from terminal import SCRIPT
 from timings import run_of, timing
 
-from mnv3prof.cli.runs import encoded
 from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.record.document import encoded
 from mnv3prof.record.run import NET, Subject
 
 SIZES = (100, 1_000, 10_000)

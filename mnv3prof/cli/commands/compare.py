@@ -76,7 +76,7 @@ def _by_variant(subjects: Sequence[Subject]) -> dict[str, Subject]:
 
 
 def _subjects(sources: Sequence[Source], settings: Settings) -> list[Subject]:
-    known = [subject for subjects in at_one_input(sources) for subject in subjects]
+    known = [subject for source in at_one_input(sources) for subject in source.subjects]
     if len(known) > MOST_NETWORKS:
         raise InputError(f"compare: {len(known)} networks are too many; expected at most {MOST_NETWORKS}")
     if len(known) > 1:

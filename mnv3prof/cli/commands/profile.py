@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from ...graph.errors import InputError, quote
+from ...record.document import encoded
 from ...record.run import Run, Subject
 from ...source import open_source
 from ..interrupts import stopping, what_is_saved
@@ -11,7 +12,7 @@ from ..latency_options import LatencyOptions, measured
 from ..network import Settings, WeightsOptions
 from ..options import CrossCheckOption, ResumeOption, TrainedSourceArgument, measuring_option, opened
 from ..output import Output, file_option, output_format, write
-from ..runs import emit_run, encoded, with_plans, with_readings
+from ..runs import emit_run, with_plans, with_readings
 from ..spread import spread
 
 _RESUME: Final = "the same command and --resume"

@@ -14,6 +14,7 @@ from ...claims.cases.separable import STANDARD
 from ...graph.errors import InputError, printable
 from ...interface.pages import page_of
 from ...page.summary import summary_sheets
+from ...record.document import encoded
 from ...record.run import Run, Subject
 from ...render.markdown import to_markdown
 from ...source import Source
@@ -22,7 +23,7 @@ from ..latency_options import LatencyOptions, measured, refuse_options, time_bud
 from ..network import Settings, WeightsOptions
 from ..options import SourcesArgument, measuring_option, on_option, opened, output_option
 from ..output import Output, check_writable, chosen_format, emit_text, file_option, format_option, write
-from ..runs import encoded, failed, was_interrupted, with_readings
+from ..runs import failed, was_interrupted, with_readings
 from ..spread import spread
 
 _REPORTS: Final = Path("reports")
