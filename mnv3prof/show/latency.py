@@ -206,12 +206,9 @@ def _compilation_notes(timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
     loaded = dict.fromkeys(t.target for t in timings if t.first_s is not None)
     runtimes = {target: run.hosts[target.device].runtimes.get(target.backend) for target in loaded}
     compiled = list(dict.fromkeys(t.place for t, runtime in runtimes.items() if runtime and runtime.compiles))
-    several = len(loaded) > 1
-    return (
-        (f"Load times overlap with the compilation of {join_words(compiled)}.",)
-        if compiled and several
-        else ()
-    )
+    if not compiled or len(loaded) == 1:
+        return ()
+    return (f"Load times overlap with the compilation of {join_words(compiled)}.",)
 
 
 def _ms(seconds: float | None) -> float | None:
