@@ -49,6 +49,8 @@ FILE_READERS = (
 )
 ON_PAPER = [f for f in FILES if f.startswith(tuple(PAPER_ROOMS)) and not f.startswith(WITH_TORCH)]
 """What needs no PyTorch."""
+LONGEST_BODY = 40
+"""Lines of a function without its signature and docstring."""
 OVERRIDES = {"forward", "parse_args"}
 """Methods whose base class documents them."""
 OPENERS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink"}
@@ -104,6 +106,11 @@ def _public(body):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
             yield node.name, node
             yield from _public(node.body if isinstance(node, ast.ClassDef) else [])
+
+
+def _body_lines(function):
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return function.end_lineno - body[0].lineno + 1 if body else 0
 
 
 def test_the_reader_of_imports_sees_them():
@@ -190,3 +197,11 @@ def test_everything_public_is_documented(file):
     assert ast.get_docstring(tree)
     undocumented = [name for name, node in _public(tree.body) if not ast.get_docstring(node)]
     assert set(undocumented) <= OVERRIDES
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_function_is_long(file):
+    functions = [
+        node for node in ast.walk(_tree(file)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    assert [function.name for function in functions if _body_lines(function) > LONGEST_BODY] == []

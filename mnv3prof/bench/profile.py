@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ..device.protocol import PartKey
 from ..record.run import HERE, OtherLoad, Run, Subject, identical_blocks
 from ..record.target import Target
-from ..record.timing import Timing
+from ..record.timing import Operator, Timing
 from ..workers import cache
 from ..workers.backends import backend, compiles, is_simulated, names, usable
 from ..workers.peak_burst import Device
@@ -98,15 +98,20 @@ def profile(
             load = replace(load, after=other_load())
         run = with_timings(timings, load)
         if request.operators and not interrupted:
-            operators, reasons = profile_operators(
-                request.subjects, timings, folder, request.timeout_s, on_progress
-            )
-            anew = {(timing.variant, timing.part, timing.target) for timing in timings}
-            kept = tuple(o for o in run.operators if (o.variant, o.part, o.target) not in anew)
-            notes = (*run.notes, *reasons) if kept else tuple(reasons)
-            run = replace(run, operators=(*kept, *operators), notes=tuple(dict.fromkeys(notes)))
+            found = profile_operators(request.subjects, timings, folder, request.timeout_s, on_progress)
+            run = _with_operators(run, timings, *found)
             on_update(run)
     return run
+
+
+def _with_operators(
+    run: Run, timings: Sequence[Timing], operators: Sequence[Operator], reasons: Sequence[str]
+) -> Run:
+    """Return the run with the operators of `timings`, in place of those it had of the same timings."""
+    anew = {(timing.variant, timing.part, timing.target) for timing in timings}
+    kept = tuple(o for o in run.operators if (o.variant, o.part, o.target) not in anew)
+    notes = (*run.notes, *reasons) if kept else tuple(reasons)
+    return replace(run, operators=(*kept, *operators), notes=tuple(dict.fromkeys(notes)))
 
 
 def _begun(request: Request) -> Run:

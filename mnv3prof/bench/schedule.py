@@ -103,9 +103,7 @@ def measure(
     try:
         _measure(plan, cells, callbacks, worker, before_round)
     except KeyboardInterrupt:
-        for cell in cells.values():
-            if not cell.done:
-                _close(cell, "interrupted")
+        _close_open(cells, "interrupted")
     return _timings(cells)
 
 
@@ -317,13 +315,13 @@ def _sample(
     plan: BenchPlan, pool: WorkerPool, cells: _Cells, callbacks: Callbacks, before_round: Callable[[], None]
 ) -> None:
     chance = random.Random(0)
-    end = perf_counter() + plan.budget_s
-    round_number = 0
     share = plan.budget_s / _ROUNDS / max(1, len(_open_cells(cells)))
-    called = labels(plan.targets)
-    launched = Counter(_open(cells))
-    allowance = _LAUNCH_SHARE * plan.budget_s / max(1, len(_open(cells)))
     seconds = min(max(_LEAST_BURST_S, share), _MOST_BURST_S)
+    launched = Counter(_open(cells))
+    allowance = _LAUNCH_SHARE * plan.budget_s / max(1, len(launched))
+    called = labels(plan.targets)
+    round_number = 0
+    end = perf_counter() + plan.budget_s
 
     def report_progress(what: str) -> None:
         left = max(0.0, end - perf_counter())
@@ -353,9 +351,7 @@ def _sample(
             if cells[target, part].done:
                 callbacks.on_update(_timings(cells))
         callbacks.on_update(_timings(cells))
-    for cell in cells.values():
-        if not cell.done:
-            _close(cell, "budget")
+    _close_open(cells, "budget")
     callbacks.on_update(_timings(cells))
 
 
@@ -384,6 +380,11 @@ def _note_burst(cell: _Cell, answer: Burst | Failed) -> None:
         _close(cell, "converged")
 
 
+def _close_open(cells: _Cells, stopped: Stopped) -> None:
+    for key in _open_cells(cells):
+        _close(cells[key], stopped)
+
+
 def _close(cell: _Cell, stopped: Stopped) -> None:
     _keep_bursts(cell, stopped)
     cell.done = True
@@ -395,9 +396,8 @@ def _keep_bursts(cell: _Cell, stopped: Stopped) -> None:
 
 
 def _fail(cells: _Cells, target: Target, failed: Failed) -> None:
-    for (other, _), cell in cells.items():
-        if other == target and not cell.done:
-            _end_badly(cell, failed)
+    for part in _parts_of(cells, target):
+        _end_badly(cells[target, part], failed)
 
 
 def _end_badly(cell: _Cell, failed: Failed) -> None:

@@ -4,12 +4,13 @@ Colours are names of the page's style ("var:time"), so that a chart follows its 
 escaped, since plotly interprets some HTML.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from ..analysis.grid import Rates, peak_of
+from ..analysis.compare import Change
+from ..analysis.grid import peak_of
 from ..analysis.savings import measured_changes, standard_ratios
 from ..analysis.view import View
 from ..cost.conventions import COUNTERS, TERMS, Reconciliation
@@ -134,34 +135,11 @@ def matrix_chart(view: View, key: str) -> Chart:
     several = any(target.batch > 1 for target in columns)
     names = [_stacked(f"{view.called(target)}{', per call' if several else ''}") for target in columns]
     shares = {target: view.time_shares(target) for target in columns}
-    cells = [[view.timing(part, target) for target in columns] for part in parts]
     text = [[_cell(view.grid.at(part, target)) for target in columns] for part in parts]
     z = [[shares[target].get(part) for target in columns] for part in parts]
     hover = [
-        [_hover(timing, share) for timing, share in zip(*row, strict=True)]
-        for row in zip(cells, z, strict=True)
+        [_hover(view.timing(part, target), shares[target].get(part)) for target in columns] for part in parts
     ]
-    shown = any(shares.values())
-    if not shown:  # plotly draws neither cells nor texts without numbers
-        z = [[0.0 if words else None for words in row] for row in text]
-    trace = {
-        "type": "heatmap",
-        "x": names,
-        "y": parts,
-        "z": z,
-        "text": text,
-        "customdata": hover,
-        "texttemplate": "%{text}",
-        "xgap": 2,
-        "ygap": 2,
-        "showscale": shown,
-        "zmin": 0.0,
-        "zmax": max((share for row in z for share in row if share), default=1.0),
-        "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
-        "colorscale": [[0, "var:low"], [1, "var:high"]],
-        "textfont": {"color": "var:ink"},
-        "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
-    }
     layout = {
         "xaxis": {"side": "top", "type": "category", "showgrid": False},
         "yaxis": {
@@ -175,7 +153,32 @@ def matrix_chart(view: View, key: str) -> Chart:
     marks = sum(bool(words) for row in text for words in row)
     lines = max((name.count("<br>") for name in names), default=0)
     high = 110 + 18 * lines + 26 * len(parts)
+    trace = {"type": "heatmap", "x": names, "y": parts, **_heat(z, text, hover)}
     return Chart(key, alt, [trace], layout, marks, high, 130 + 126 * len(columns))
+
+
+def _heat(
+    shares: Sequence[Sequence[float | None]], text: Sequence[Sequence[str]], hover: Sequence[Sequence[str]]
+) -> Trace:
+    """Return the colours and the texts of the cells; of one colour if no share is known."""
+    known = [share for row in shares for share in row if share]
+    if not known:  # plotly draws neither cells nor texts without numbers
+        shares = [[0.0 if words else None for words in row] for row in text]
+    return {
+        "z": shares,
+        "text": text,
+        "customdata": hover,
+        "texttemplate": "%{text}",
+        "xgap": 2,
+        "ygap": 2,
+        "showscale": bool(known),
+        "zmin": 0.0,
+        "zmax": max(known, default=1.0),
+        "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
+        "colorscale": [[0, "var:low"], [1, "var:high"]],
+        "textfont": {"color": "var:ink"},
+        "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
+    }
 
 
 def _stacked(called: str) -> str:
@@ -185,53 +188,52 @@ def _stacked(called: str) -> str:
 
 def roofline_chart(view: View, key: str) -> Chart:
     """Rate of each part over its arithmetic intensity, and the roofline of the machine."""
-    data: list[Trace] = []
-    marks = 0
-    for number, target in enumerate(view.grid.targets):
-        points = _points(view, target)
-        if points:
-            marks += len(points)
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "markers",
-                    "name": label(view.called(target)),
-                    "x": [r.intensity for _, r in points],
-                    "y": [r.gmacs for _, r in points],
-                    "text": [part for part, _ in points],
-                    "marker": {
-                        "color": colour(number),
-                        "size": 8,
-                        "symbol": symbol(number),
-                        "line": {"width": 1, "color": "var:paper"},
-                    },
-                    "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte"
-                    "<extra>%{fullData.name}</extra>",
-                }
-            )
-    peaks = dict.fromkeys(
-        peak for t in view.grid.cells.values() if (peak := peak_of(t, view.run)) is not None
-    )
-    reach = [x for trace in data for x in trace["x"]]
-    for peak in peaks:
-        ridge = peak.macs_per_s / peak.bytes_per_s
-        ends = [min([*reach, ridge]) / 2, ridge, max([*reach, ridge]) * 2]
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": label(_roofline_name(peak, [*peaks])),
-                "x": ends,
-                "y": [min(x * peak.bytes_per_s, peak.macs_per_s) / 1e9 for x in ends],
-                "line": {"color": "var:ink", "width": 1.5, "dash": "dot"},
-                "hoverinfo": "skip",
-            }
-        )
+    points = [_rates_trace(view, target, number) for number, target in enumerate(view.grid.targets)]
+    reach = [x for trace in points for x in trace["x"]]
+    known = (peak_of(timing, view.run) for timing in view.grid.cells.values())
+    peaks = list(dict.fromkeys(peak for peak in known if peak is not None))
+    data = [trace for trace in points if trace["x"]] + [_roofline_trace(peak, peaks, reach) for peak in peaks]
     layout = {
         "xaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "MAC per byte moved"}},
         "yaxis": {"type": "log", "tickvals": _DECADES, "title": {"text": "GMAC/s"}},
     }
-    return Chart(key, f"Roofline: rates of the parts of {view.name}", data, layout, marks, 440)
+    return Chart(key, f"Roofline: rates of the parts of {view.name}", data, layout, len(reach), 440)
+
+
+def _rates_trace(view: View, target: Target, number: int) -> Trace:
+    found = ((part, view.rates(part, target)) for part in view.grid.parts)
+    points = [(part, rate) for part, rate in found if rate and rate.gmacs and rate.intensity]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": label(view.called(target)),
+        "x": [rate.intensity for _, rate in points],
+        "y": [rate.gmacs for _, rate in points],
+        "text": [part for part, _ in points],
+        "marker": _marker(number, 8),
+        "hovertemplate": "%{text}: %{y:.1f} GMAC/s at %{x:.2f} MAC/byte<extra>%{fullData.name}</extra>",
+    }
+
+
+def _roofline_trace(peak: PeakRates, peaks: Sequence[PeakRates], reach: Sequence[float]) -> Trace:
+    """Return the roofline of a device, from half of the lowest intensity to twice the highest."""
+    ridge = peak.macs_per_s / peak.bytes_per_s
+    ends = [min([*reach, ridge]) / 2, ridge, max([*reach, ridge]) * 2]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": label(_roofline_name(peak, peaks)),
+        "x": ends,
+        "y": [min(x * peak.bytes_per_s, peak.macs_per_s) / 1e9 for x in ends],
+        "line": {"color": "var:ink", "width": 1.5, "dash": "dot"},
+        "hoverinfo": "skip",
+    }
+
+
+def _marker(number: int, size: int) -> Trace:
+    """Return the style of a series' points."""
+    line = {"width": 1, "color": "var:paper"}
+    return {"color": colour(number), "size": size, "symbol": symbol(number), "line": line}
 
 
 def memory_chart(view: View, peaks: Peaks, key: str) -> Chart:
@@ -330,24 +332,8 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
         },
     ]
     for number, (target, changes) in enumerate(measured_changes(view, dense).items()):
-        rows = {part: changes[part] for part in blocks if part in changes and changes[part].ratio is not None}
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"latency on {label(view.called(target))}",
-                "x": list(rows),
-                "y": [change.ratio for change in rows.values()],
-                "customdata": [change.told for change in rows.values()],
-                "marker": {
-                    "color": colour(number),
-                    "size": 9,
-                    "symbol": symbol(number),
-                    "line": {"width": 1, "color": "var:paper"},
-                },
-                "hovertemplate": "%{x}: %{customdata}<extra>%{fullData.name}</extra>",
-            }
-        )
+        shown = {block: changes[block] for block in blocks if block in changes}
+        data.append(_changes_trace(label(view.called(target)), shown, number))
     layout = {
         "xaxis": _categories(blocks),
         "yaxis": {"title": {"text": "standard ÷ separable"}, "rangemode": "tozero"},
@@ -355,6 +341,20 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
     alt = f"Standard compared with depthwise-separable convolution in {view.name}"
     marks = sum(len(trace["x"]) for trace in data)
     return Chart(key, alt, data, layout, marks, 400, 34 * len(blocks))
+
+
+def _changes_trace(where: str, changes: Mapping[str, Change], number: int) -> Trace:
+    known = {block: change for block, change in changes.items() if change.ratio is not None}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"latency on {where}",
+        "x": list(known),
+        "y": [change.ratio for change in known.values()],
+        "customdata": [change.told for change in known.values()],
+        "marker": _marker(number, 9),
+        "hovertemplate": "%{x}: %{customdata}<extra>%{fullData.name}</extra>",
+    }
 
 
 def counters_chart(reconciliation: Reconciliation, key: str) -> Chart:
@@ -387,11 +387,6 @@ def counters_chart(reconciliation: Reconciliation, key: str) -> Chart:
 
 
 _PATTERNS: Final = ("", "/", "x")
-
-
-def _points(view: View, target: Target) -> list[tuple[str, Rates]]:
-    found = ((part, view.rates(part, target)) for part in view.grid.parts)
-    return [(part, rate) for part, rate in found if rate and rate.gmacs and rate.intensity]
 
 
 def _roofline_name(peak: PeakRates, peaks: Sequence[PeakRates]) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, subtotals, total
 from ..graph.graph import Block, Geometry, Graph
-from ..mobilenetv3.table import ACTIVATIONS, Table, adds_identity, head_width, in_widths, squeeze_width
+from ..mobilenetv3.table import ACTIVATIONS, Row, Table, adds_identity, head_width, in_widths, squeeze_width
 from ..record.run import Subject
 from ..render.sheet import AtLeast, Column, Sheet
 
@@ -80,46 +80,45 @@ def titled(graph: Graph, what: str) -> str:
 def table_sheet(subject: Subject) -> Sheet:
     """Return the layer table with derived shapes and expansion ratios."""
     table, graph = subject.table, subject.graph
-    stem, *blocks, head_block, classifier = graph.blocks
+    stem, *blocks, head, classifier = graph.blocks
     codes = (table.stem_activation, *(row.activation for row in table.rows), table.head_activation)
-    before = _out_size(stem)
-    rows: list[tuple[object, ...]] = [
-        (stem.name, 3, None, table.stem, (3, 3), 2, 1, None, codes[0], None, subject.input, before, "")
-    ]
-    for block, row, width in zip(blocks, table.rows, in_widths(table), strict=True):
-        after = _out_size(block)
-        squeeze = squeeze_width(table, row) if row.se else None
-        identity = "yes" if adds_identity(row, width) else ""
-        rows.append(
-            (
-                block.name,
-                width,
-                row.expand,
-                row.out,
-                (row.kernel, row.kernel),
-                row.stride,
-                row.dilation,
-                squeeze,
-                row.activation,
-                row.expand / width,
-                before,
-                after,
-                identity,
-            )
-        )
-        before = after
-    head = head_width(table)
-    last = table.rows[-1].out
-    rows.append((head_block.name, last, None, head, (1, 1), 1, 1, None, codes[-1], None, before, (1, 1), ""))
-    rows.append((classifier.name, head, table.last, table.classes, *[None] * 4, codes[-1], *[None] * 3, ""))
-    used = dict.fromkeys(codes)
-    legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in used)
+    wide, last = head_width(table), table.rows[-1].out
+    size, end = _out_size(stem), _out_size(blocks[-1])
+    befores = (stem, *blocks[:-1])
+    rows: tuple[tuple[object, ...], ...] = (
+        (stem.name, 3, None, table.stem, (3, 3), 2, 1, None, codes[0], None, subject.input, size, ""),
+        *(
+            _block_row(table, *each)
+            for each in zip(blocks, befores, table.rows, in_widths(table), strict=True)
+        ),
+        (head.name, last, None, wide, (1, 1), 1, 1, None, codes[-1], None, end, (1, 1), ""),
+        (classifier.name, wide, table.last, table.classes, *[None] * 4, codes[-1], *[None] * 3, ""),
+    )
+    legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in dict.fromkeys(codes))
     notes = (
         "Widths in channels, sizes height × width in pixels; SE is the squeezed width. "
         f"{legend}. The head ends in average pooling, the classifier's hidden width stands under Expand.",
         *_options(table),
     )
-    return Sheet(titled(graph, "layer table"), _TABLE_COLUMNS, tuple(rows), notes=notes)
+    return Sheet(titled(graph, "layer table"), _TABLE_COLUMNS, rows, notes=notes)
+
+
+def _block_row(table: Table, block: Block, before: Block, row: Row, width: int) -> tuple[object, ...]:
+    return (
+        block.name,
+        width,
+        row.expand,
+        row.out,
+        (row.kernel, row.kernel),
+        row.stride,
+        row.dilation,
+        squeeze_width(table, row) if row.se else None,
+        row.activation,
+        row.expand / width,
+        _out_size(before),
+        _out_size(block),
+        "yes" if adds_identity(row, width) else "",
+    )
 
 
 def _out_size(block: Block) -> tuple[int, ...]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, get_args
 
+from msgspec.structs import asdict
+
 from ..analysis.compare import VERDICTS, Change, Verdict
 from ..budgets.diff import Diff, FigureChange, TimeChange
 from ..budgets.figures import NAMES
@@ -41,72 +43,62 @@ def diff_sheets(diff: Diff) -> tuple[Sheet, ...]:
     return tuple(sheets)
 
 
+_CHANGES: Final = (
+    "variant",
+    "what",
+    "part",
+    "old_part",
+    *FIELDS,
+    "unit",
+    "old",
+    "new",
+    "old_per_image",
+    "new_per_image",
+    "ratio",
+    "low",
+    "high",
+    "clock",
+    "verdict",
+    "reason",
+)
+"""Columns of the CSV."""
+
+
 def changes_sheet(diff: Diff) -> Sheet:
     """Return totals, changed metrics of blocks, and all latencies, one per row and unrounded, for CSV."""
-    keys = (
-        "variant",
-        "what",
-        "part",
-        "old_part",
-        *FIELDS,
-        "unit",
-        "old",
-        "new",
-        "old_per_image",
-        "new_per_image",
-        "ratio",
-        "low",
-        "high",
-        "clock",
-        "verdict",
-        "reason",
-    )
-    rows: list[tuple[object, ...]] = []
-    for f in diff.figures:
-        if f.differs or not f.block:
-            verdict = "changed" if f.differs else "same"
-            rows.append(
-                (
-                    f.variant,
-                    f.name,
-                    f.new_block,
-                    f.old_block,
-                    *[None for _ in FIELDS],
-                    f.unit,
-                    f.old,
-                    f.new,
-                    None,
-                    None,
-                    _ratio(f.old, f.new),
-                    None,
-                    None,
-                    None,
-                    verdict,
-                    None,
-                )
-            )
-    for t in diff.times:
-        rows.append(
-            (
-                t.variant,
-                "time",
-                t.part,
-                t.counterpart,
-                *_fields(t),
-                "seconds",
-                t.old and t.old.seconds,
-                t.new and t.new.seconds,
-                t.old and t.old.per_image,
-                t.new and t.new.per_image,
-                t.change.ratio,
-                t.change.low,
-                t.change.high,
-                t.change.clock,
-                t.change.verdict,
-                t.change.reason,
-            )
-        )
-    return Sheet("changes", tuple(Column(key, key, "text") for key in keys), tuple(rows))
+    figures = [_of_figure(each) for each in diff.figures if each.differs or not each.block]
+    rows = tuple(tuple(map(row.get, _CHANGES)) for row in (*figures, *map(_of_time, diff.times)))
+    return Sheet("changes", tuple(Column(key, key, "text") for key in _CHANGES), rows)
+
+
+def _of_figure(f: FigureChange) -> dict[str, object]:
+    return {
+        "variant": f.variant,
+        "what": f.name,
+        "part": f.new_block,
+        "old_part": f.old_block,
+        "unit": f.unit,
+        "old": f.old,
+        "new": f.new,
+        "ratio": _ratio(f.old, f.new),
+        "verdict": "changed" if f.differs else "same",
+    }
+
+
+def _of_time(t: TimeChange) -> dict[str, object]:
+    return {
+        "variant": t.variant,
+        "what": "time",
+        "part": t.part,
+        "old_part": t.counterpart,
+        **_fields(t),
+        "unit": "seconds",
+        "old": t.old and t.old.seconds,
+        "new": t.new and t.new.seconds,
+        "old_per_image": t.old and t.old.per_image,
+        "new_per_image": t.new and t.new.per_image,
+        **asdict(t.change),
+    }
 
 
 def _totals(diff: Diff, variant: str, figures: Sequence[FigureChange]) -> Sheet:
@@ -208,10 +200,10 @@ def _targets(change: TimeChange) -> tuple[str, str]:
     return " → ".join(places), " → ".join(settings)
 
 
-def _fields(change: TimeChange) -> tuple[object, ...]:
+def _fields(change: TimeChange) -> dict[str, object]:
     """Return the fields of the target; "old → new" if they differ."""
     known = [timing.target for timing in (change.old, change.new) if timing]
-    return tuple(_one(field, known) for field in FIELDS)
+    return {field: _one(field, known) for field in FIELDS}
 
 
 def _one(field: str, targets: Sequence[Target]) -> object:

@@ -1,18 +1,18 @@
 """Sheets of `latency` and `backends`."""
 
-from collections.abc import Mapping, Sequence
-
-from msgspec.structs import astuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from ..analysis.compare import VERDICTS, compare
-from ..analysis.grid import grid_of, part_costs, rates, timings_of
-from ..analysis.load import clock_of
+from ..analysis.grid import Rates, grid_of, part_costs, rates, timings_of
+from ..analysis.load import Clock, clock_of
 from ..graph.align import aligned
 from ..graph.graph import Graph
 from ..record.run import NET, Run
+from ..record.stats import Summary
 from ..record.target import labels, shared_settings
 from ..record.timing import Timing
-from ..render.sheet import Column, Sheet, join_words
+from ..render.sheet import Column, Kind, Sheet, join_words
 from .costs import titled
 from .times import times_sheet
 from .timing_notes import drifted
@@ -32,149 +32,142 @@ def latency_sheets(run: Run) -> tuple[Sheet, ...]:
     return tuple(sheet for sheet in sheets if sheet.rows)
 
 
+class _Sample(NamedTuple):
+    """A timing with what its row of the CSV needs. timed: the timing if it has bursts, as `summary`."""
+
+    timing: Timing
+    timed: Timing | None
+    summary: Summary | None
+    macs: int
+    rates: Rates
+    clock: Clock
+
+
+_SAMPLES: Final[tuple[tuple[str, str, Kind, Callable[[_Sample], object]], ...]] = (
+    ("variant", "Variant", "text", lambda s: s.timing.variant),
+    ("part", "Part", "text", lambda s: s.timing.part),
+    ("device", "Device", "text", lambda s: s.timing.target.device),
+    ("backend", "Backend", "text", lambda s: s.timing.target.backend),
+    ("dtype", "Dtype", "text", lambda s: s.timing.target.dtype),
+    ("batch", "Batch", "count", lambda s: s.timing.target.batch),
+    ("threads", "Threads", "count", lambda s: s.timing.target.threads),
+    ("status", "Status", "text", lambda s: s.timing.status),
+    ("reason", "Reason", "text", lambda s: s.timing.reason),
+    ("macs", "MACs", "count", lambda s: s.macs),
+    ("median_s", "Median, s", "number", lambda s: s.summary and s.summary.median),
+    ("p10_s", "p10, s", "number", lambda s: s.summary and s.summary.p10),
+    ("p90_s", "p90, s", "number", lambda s: s.summary and s.summary.p90),
+    ("iqr_s", "IQR, s", "number", lambda s: s.summary and s.summary.iqr),
+    ("low_s", "Interval from, s", "number", lambda s: s.summary and s.summary.low),
+    ("high_s", "to, s", "number", lambda s: s.summary and s.summary.high),
+    (
+        "per_image_s",
+        "Median per image, s",
+        "number",
+        lambda s: s.summary and s.summary.median / s.timing.target.batch,
+    ),
+    ("uncut_median_s", "Median with excluded bursts, s", "number", lambda s: s.timing.uncut_median),
+    ("calls", "Calls", "count", lambda s: s.timing.calls),
+    ("launches", "Launches", "count", lambda s: s.timed and len(s.timed.launches)),
+    ("bursts", "Bursts", "count", lambda s: s.timed and len(s.timed.bursts)),
+    ("excluded", "Excluded", "count", lambda s: s.timed and s.timed.excluded),
+    ("contended", "Contended", "text", lambda s: s.timed and _yes(s.timed.contended)),
+    ("clock", "Clock of the rates", "text", lambda s: s.timed and s.clock),
+    ("noisy", "Noisy", "text", lambda s: s.timed and _yes(s.timed.noisy)),
+    ("drifts", "Drifts", "text", lambda s: s.timed and _yes(drifted(s.timed))),
+    ("outliers", "Outliers", "count", lambda s: s.timed and s.timed.outliers),
+    ("stopped", "Stopped", "text", lambda s: s.timing.stopped),
+    ("gmacs_per_s", "GMAC/s", "number", lambda s: s.rates.gmacs),
+    ("of_peak", "% of peak", "percent", lambda s: s.rates.of_peak),
+    ("of_bandwidth", "% of peak bandwidth", "percent", lambda s: s.rates.of_bandwidth),
+    ("limited_by", "Limited by", "text", lambda s: s.rates.limited_by),
+    ("convert_s", "Convert, s", "number", lambda s: s.timing.convert_s),
+    ("load_s", "Load, s", "number", lambda s: s.timing.load_s),
+    ("first_s", "First call, s", "number", lambda s: s.timing.first_s),
+    ("file_bytes", "File, bytes", "count", lambda s: s.timing.file_bytes),
+    ("max_abs_err", "Max abs error", "number", lambda s: s.timing.max_abs_err),
+    ("max_rel_err", "Max rel error", "number", lambda s: s.timing.max_rel_err),
+    ("rms_rel_err", "RMS rel error", "number", lambda s: s.timing.rms_rel_err),
+    ("cpu_per_wall", "CPU/wall", "number", lambda s: s.timing.cpu_per_wall),
+    ("cpu_median_s", "Median CPU time, s", "number", lambda s: s.timing.cpu_median),
+)
+"""Key, title and kind of each column, and how its values are read."""
+
+
 def samples_sheet(run: Run) -> Sheet:
     """Return a row per part and target with all metrics unrounded, for CSV."""
-    columns = (
-        Column("variant", "Variant", "text"),
-        Column("part", "Part", "text"),
-        Column("device", "Device", "text"),
-        Column("backend", "Backend", "text"),
-        Column("dtype", "Dtype", "text"),
-        Column("batch", "Batch"),
-        Column("threads", "Threads"),
-        Column("status", "Status", "text"),
-        Column("reason", "Reason", "text"),
-        Column("macs", "MACs"),
-        Column("median_s", "Median, s", "number"),
-        Column("p10_s", "p10, s", "number"),
-        Column("p90_s", "p90, s", "number"),
-        Column("iqr_s", "IQR, s", "number"),
-        Column("low_s", "Interval from, s", "number"),
-        Column("high_s", "to, s", "number"),
-        Column("per_image_s", "Median per image, s", "number"),
-        Column("uncut_median_s", "Median with excluded bursts, s", "number"),
-        Column("calls", "Calls"),
-        Column("launches", "Launches"),
-        Column("bursts", "Bursts"),
-        Column("excluded", "Excluded"),
-        Column("contended", "Contended", "text"),
-        Column("clock", "Clock of the rates", "text"),
-        Column("noisy", "Noisy", "text"),
-        Column("drifts", "Drifts", "text"),
-        Column("outliers", "Outliers"),
-        Column("stopped", "Stopped", "text"),
-        Column("gmacs_per_s", "GMAC/s", "number"),
-        Column("of_peak", "% of peak", "percent"),
-        Column("of_bandwidth", "% of peak bandwidth", "percent"),
-        Column("limited_by", "Limited by", "text"),
-        Column("convert_s", "Convert, s", "number"),
-        Column("load_s", "Load, s", "number"),
-        Column("first_s", "First call, s", "number"),
-        Column("file_bytes", "File, bytes"),
-        Column("max_abs_err", "Max abs error", "number"),
-        Column("max_rel_err", "Max rel error", "number"),
-        Column("rms_rel_err", "RMS rel error", "number"),
-        Column("cpu_per_wall", "CPU/wall", "number"),
-        Column("cpu_median_s", "Median CPU time, s", "number"),
-    )
+    columns = tuple(Column(key, title, kind) for key, title, kind, _ in _SAMPLES)
+    rows = tuple(tuple(read(sample) for *_, read in _SAMPLES) for sample in _samples(run))
+    return Sheet(titled(run.subject.graph, "latency"), columns, rows)
+
+
+def _samples(run: Run) -> Iterator[_Sample]:
     costs = {
         (variant, dtype): part_costs(run.subjects[variant].graph, dtype, timings_of(run, variant))
         for variant, dtype in {(t.variant, t.target.dtype) for t in run.timings}
     }
-    rows = []
     for t in run.timings:
-        target, s = t.target, t.summary
-        cost = costs[t.variant, target.dtype][t.part]
-        spread = (s.median, s.p10, s.p90, s.iqr, s.low, s.high, s.median / target.batch) if s else (None,) * 7
-        steadiness = (_yes(t.noisy), _yes(drifted(t)), t.outliers) if s else (None,) * 3
-        bursts = (
-            (len(t.launches), len(t.bursts), t.excluded, _yes(t.contended), clock_of(t, run))
-            if t.bursts
-            else (None,) * 5
-        )
-        rate = rates(t, cost, run)
-        rows.append(
-            (
-                t.variant,
-                t.part,
-                *astuple(target),
-                t.status,
-                t.reason,
-                cost.macs,
-                *spread,
-                t.uncut_median,
-                t.calls,
-                *bursts,
-                *steadiness,
-                t.stopped,
-                rate.gmacs,
-                rate.of_peak,
-                rate.of_bandwidth,
-                rate.limited_by,
-                t.convert_s,
-                t.load_s,
-                t.first_s,
-                t.file_bytes,
-                t.max_abs_err,
-                t.max_rel_err,
-                t.rms_rel_err,
-                t.cpu_per_wall,
-                t.cpu_median,
-            )
-        )
-    return Sheet(titled(run.subject.graph, "latency"), columns, tuple(rows))
+        cost = costs[t.variant, t.target.dtype][t.part]
+        timed = t if t.bursts else None
+        yield _Sample(t, timed, t.summary, cost.macs, rates(t, cost, run), clock_of(t, run))
 
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+_LOADING_COLUMNS: Final = (
+    Column("target", "Target", "text"),
+    Column("part", "Part", "text"),
+    Column("convert_s", "Conversion, s", "number"),
+    Column("file_bytes", "File", "bytes"),
+    Column("load_ms", "Load, ms", "number"),
+    Column("first_ms", "First call, ms", "number"),
+    Column("max_abs_err", "Max abs error", "figure"),
+    Column("max_rel_err", "Max rel error", "figure"),
+    Column("rms_rel_err", "RMS rel error", "figure"),
+    Column("worst", "Largest in", "text"),
+    Column("cpu_per_wall", "CPU/wall", "number"),
+)
+
+
 def _loading_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
     """Return a row per target: conversion and load time of its largest part, and the largest errors."""
-    columns = (
-        Column("target", "Target", "text"),
-        Column("part", "Part", "text"),
-        Column("convert_s", "Conversion, s", "number"),
-        Column("file_bytes", "File", "bytes"),
-        Column("load_ms", "Load, ms", "number"),
-        Column("first_ms", "First call, ms", "number"),
-        Column("max_abs_err", "Max abs error", "figure"),
-        Column("max_rel_err", "Max rel error", "figure"),
-        Column("rms_rel_err", "RMS rel error", "figure"),
-        Column("worst", "Largest in", "text"),
-        Column("cpu_per_wall", "CPU/wall", "number"),
+    rows = tuple(
+        _loading_row(name, loaded)
+        for target, name in labels((t.target for t in timings), with_backend=True).items()
+        if (loaded := [t for t in timings if t.target == target and t.first_s is not None])
     )
-    rows = []
-    for target, name in labels((t.target for t in timings), with_backend=True).items():
-        loaded = [t for t in timings if t.target == target and t.first_s is not None]
-        if not loaded:
-            continue
-        largest = next((t for t in loaded if t.part == NET), max(loaded, key=lambda t: t.file_bytes or 0))
-        worst = _largest_error(loaded)
-        errors = [
-            max((getattr(t, key) for t in loaded if getattr(t, key) is not None), default=None)
-            for key in ("max_abs_err", "max_rel_err", "rms_rel_err")
-        ]
-        rows.append(
-            (
-                name,
-                largest.part,
-                largest.convert_s,
-                largest.file_bytes,
-                _ms(largest.load_s),
-                _ms(largest.first_s),
-                *(None if e is None else f"{e:.1e}" for e in errors),
-                worst and worst.part,
-                largest.cpu_per_wall,
-            )
-        )
     note = (
         "Errors are the largest of all parts, compared with PyTorch eager in fp32. Max rel error: relative "
         "to the largest magnitude of the output; RMS rel error: RMS of the difference ÷ RMS of the output; "
         "Largest in: the part with the largest RMS rel error."
     )
     title = "Conversion and load time (not part of latency)"
-    return Sheet(title, columns, tuple(rows), notes=(note, *_compilation_notes(timings, run)))
+    return Sheet(title, _LOADING_COLUMNS, rows, notes=(note, *_compilation_notes(timings, run)))
+
+
+def _loading_row(name: str, loaded: Sequence[Timing]) -> tuple[object, ...]:
+    largest = next((t for t in loaded if t.part == NET), max(loaded, key=lambda t: t.file_bytes or 0))
+    worst = _largest_error(loaded)
+    return (
+        name,
+        largest.part,
+        largest.convert_s,
+        largest.file_bytes,
+        _ms(largest.load_s),
+        _ms(largest.first_s),
+        _largest(t.max_abs_err for t in loaded),
+        _largest(t.max_rel_err for t in loaded),
+        _largest(t.rms_rel_err for t in loaded),
+        worst and worst.part,
+        largest.cpu_per_wall,
+    )
+
+
+def _largest(errors: Iterable[float | None]) -> str | None:
+    known = [error for error in errors if error is not None]
+    return f"{max(known):.1e}" if known else None
 
 
 def _largest_error(timings: Sequence[Timing]) -> Timing | None:
@@ -213,12 +206,9 @@ def _compilation_notes(timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
     loaded = dict.fromkeys(t.target for t in timings if t.first_s is not None)
     runtimes = {target: run.hosts[target.device].runtimes.get(target.backend) for target in loaded}
     compiled = list(dict.fromkeys(t.place for t, runtime in runtimes.items() if runtime and runtime.compiles))
-    several = len(loaded) > 1
-    return (
-        (f"Load times overlap with the compilation of {join_words(compiled)}.",)
-        if compiled and several
-        else ()
-    )
+    if not compiled or len(loaded) == 1:
+        return ()
+    return (f"Load times overlap with the compilation of {join_words(compiled)}.",)
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -94,16 +94,15 @@ def report(
         raise InputError(f"--open and --format {chosen} cannot be combined; --open requires html")
     if rendered.output or chosen == "html":
         check_writable(rendered.output or _reports() / "report.html")
-    new = {
-        place: _measured(weights_options.subject(source, settings), latency_options, full, no_latency)
-        for place, source in enumerate(given)
-        if not _is_shown(source)
-    }
-    runs = [
-        run
-        for place, source in enumerate(given)
-        for run in (source.runs if _is_shown(source) else (new[place],))
-    ]
+    runs: list[Run] = []
+    new: list[Run] = []
+    for source in given:
+        if _is_shown(source):
+            runs += source.runs
+        else:
+            subject = weights_options.subject(source, settings)
+            new.append(_measured(subject, latency_options, full, no_latency))
+            runs.append(new[-1])
     evidence = [one for source in given if source for one in source.evidence]
     path: Path | None
     if chosen == "html":
@@ -117,7 +116,7 @@ def report(
         path = rendered.output if chosen == "json" else None
         text = to_markdown(summary_sheets(runs)) if chosen == "md" else _only(runs)
         emit_text(text, rendered.output)
-    if interrupted := [run for run in new.values() if was_interrupted(run)]:
+    if interrupted := [run for run in new if was_interrupted(run)]:
         raise stopped(what_is_saved(interrupted[0].timings, path, ""))
     if any(failed(run.timings) for run in runs):
         raise typer.Exit(1)
