@@ -11,9 +11,11 @@ from .view import View
 
 
 def standard_ratios(view: View) -> dict[str, float]:
-    """Return, by part, the MACs with standard convolutions divided by the view's."""
+    """Return, by part that both have, the MACs with standard convolutions divided by the view's."""
     costs = part_costs(standard(view).graph, view.dtype)
-    return {part: costs[part].macs / own.macs for part, own in view.costs.items() if own.macs}
+    return {
+        part: costs[part].macs / own.macs for part, own in view.costs.items() if own.macs and part in costs
+    }
 
 
 def standard(view: View) -> Subject:
