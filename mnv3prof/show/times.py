@@ -149,26 +149,23 @@ def _additivity(
     graph: Graph, grid: Grid, shown: Mapping[Target, Sequence[str]]
 ) -> tuple[tuple[object, ...], ...]:
     """Return the rows that compare the sum of the parts' medians with the whole network's."""
-    rows: list[list[object]] = [[title, None] for title in ("sum of parts", "net − sum", "sum / net")]
+    rows: list[list[object]] = [[title, None] for title in ("sum of parts", "sum / net")]
     for target, fields in shown.items():
         for n, text in enumerate(_sums(graph, grid, target)):
             rows[n] += _picked(_Cells(text), fields)
     return tuple(map(tuple, rows))
 
 
-def _sums(graph: Graph, grid: Grid, target: Target) -> tuple[str | None, str | None, str | None]:
+def _sums(graph: Graph, grid: Grid, target: Target) -> tuple[str | None, str | None]:
+    """Return the sum of the parts' medians, and its ratio to the whole network's, with their intervals."""
     blocks = [grid.at(part, target) for part in graph.block_names]
     net, timed = grid.at(NET, target), [block for block in blocks if block]
-    if net is None or len(timed) < len(blocks):
-        return None, None, None
-    whole, parts = net.seconds, [block.seconds for block in timed]
-    if whole is None or None in parts:
-        return None, None, None
-    total = sum(seconds for seconds in parts if seconds)
+    summaries = [block.summary for block in timed if block.status == "ok" and block.summary]
+    if net is None or net.seconds is None or len(summaries) < len(blocks):
+        return None, None
+    total, low, high = (sum(getattr(s, name) for s in summaries) * 1e3 for name in ("median", "low", "high"))
     ratio = compare_sums([net], timed)
-    pad = " " * 9  # aligns the sums with the medians, which have their spread on the right
-    told = str(ratio) if ratio.ratio else None
-    return f"{total * 1e3:.3f}{pad}", f"{(whole - total) * 1e3:+.3f}{pad}", told
+    return f"{total:.4g} ({low:.3g} to {high:.3g})", str(ratio) if ratio.ratio else None
 
 
 def _alarms(grid: Grid) -> frozenset[int]:
