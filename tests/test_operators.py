@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from runs import run_of, timing
 from subjects import subject
-from timings import run_of, timing
 
 from mnv3prof.analysis.operators import class_of, join
 from mnv3prof.cli.main import run
