@@ -293,12 +293,12 @@ def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
 
 
 def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_page(tmp_path, capsys):
-    run, kept, page, again = (tmp_path / name for name in ("run.json", "found.json", "a.html", "b.html"))
-    kept(reported("large"), tmp_path / "run.json")
+    findings, page, again = (tmp_path / name for name in ("found.json", "a.html", "b.html"))
+    run = kept(reported("large"), tmp_path / "run.json")
     assert run_command(["report", str(run), "-o", str(page)]) == 0
     assert "Claims" not in page.read_text(encoding="utf-8")
-    assert run_command(["claims", "small", "-o", str(kept)]) == 0
-    assert run_command(["report", str(run), str(kept), "-o", str(page)]) == 0
+    assert run_command(["claims", "small", "-o", str(findings)]) == 0
+    assert run_command(["report", str(run), str(findings), "-o", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert "18,432 and 2,336, ×7.89." in text
     assert "Claims of an article on MobileNetV3" in text
@@ -306,7 +306,7 @@ def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_pag
     assert run_command(["report", str(page), "-o", str(again)]) == 0
     assert page.read_bytes() == again.read_bytes()
     capsys.readouterr()
-    assert run_command(["report", str(kept)]) == 2
+    assert run_command(["report", str(findings)]) == 2
     assert "found.json: holds only findings; expected also a run or a table" in capsys.readouterr().err
 
 
