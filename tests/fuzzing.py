@@ -8,7 +8,7 @@ import re
 
 import msgspec
 import torch
-from made_runs import made
+from runs import made
 from subjects import subject
 
 from mnv3prof.claims.claim import judge

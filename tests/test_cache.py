@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +19,24 @@ from mnv3prof.workers.worker import Failed
 
 SMALL = subject("small", 32)
 ONNX = FileKind("onnx", "fp32", 1)
-COMMAND = ["latency", "small", "--input", "32", "--on", "onnxruntime", "--rows", "1", "--time-budget", "0.1"]
+COMMAND = ["export", "small", "--input", "32", "--part", "1"]
 PARTS = {ONNX: (PartKey("", "1"), PartKey("", "2"))}
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """A cache with both parts."""
+    folder = tmp_path_factory.mktemp("converted") / "kept"
+    found, heard = _heard(folder)
+    assert heard == ["converting to onnx: 1 of 2", "converting to onnx: 2 of 2"]
+    return folder, found
+
+
+@pytest.fixture
+def kept(converted, tmp_path):
+    """A copy of it, and the entries."""
+    folder, found = converted
+    return shutil.copytree(folder, tmp_path / "kept"), found
 
 
 def _heard(folder, subjects={"": SMALL}, parts=PARTS):  # noqa: B006
@@ -29,34 +46,36 @@ def _heard(folder, subjects={"": SMALL}, parts=PARTS):  # noqa: B006
     return found, heard
 
 
-def test_a_second_run_converts_nothing(tmp_path):
-    first, heard = _heard(tmp_path)
-    assert heard == ["converting to onnx: 1 of 2", "converting to onnx: 2 of 2"]
-    again, heard = _heard(tmp_path)
-    assert heard == []
-    assert again == first
+def test_a_second_run_converts_nothing(kept):
+    folder, found = kept
+    assert _heard(folder) == (found, [])
 
 
-@pytest.mark.parametrize("damage", ["truncated", "changed", "file gone", "manifest gone", "manifest torn"])
-def test_a_damaged_entry_is_made_again(damage, tmp_path):
-    first, _ = _heard(tmp_path)
-    key, entry = first[ONNX, PartKey("", "1")]
-    file, manifest = tmp_path / key / entry.main, tmp_path / key / "entry.json"
-    data = file.read_bytes()
-    match damage:
-        case "truncated":
-            file.write_bytes(data[:-1])
-        case "changed":
-            file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        case "file gone":
-            file.unlink()
-        case "manifest gone":
-            manifest.unlink()
-        case "manifest torn":
-            manifest.write_bytes(manifest.read_bytes()[:10])
-    again, heard = _heard(tmp_path)
-    assert len(heard) == 1
-    assert (tmp_path / again[ONNX, PartKey("", "1")][0] / entry.main).read_bytes() == data
+DAMAGES = {
+    "truncated": lambda file, _: file.write_bytes(file.read_bytes()[:-1]),
+    "changed": lambda file, _: file.write_bytes(file.read_bytes()[:-1] + bytes([file.read_bytes()[-1] ^ 1])),
+    "file gone": lambda file, _: file.unlink(),
+    "manifest gone": lambda _, manifest: manifest.unlink(),
+    "manifest torn": lambda _, manifest: manifest.write_bytes(manifest.read_bytes()[:10]),
+}
+
+
+def test_a_damaged_entry_is_made_again(kept):
+    """Each part is damaged in one way; those that are not damaged are not converted."""
+    folder, found = kept
+    parts = {ONNX: tuple(PartKey("", row) for row in "123457")}  # row 6 is identical to row 5
+    first, heard = _heard(folder, parts=parts)
+    assert len(heard) == len(parts[ONNX]) - len(found)
+    contents = {}
+    for (key, entry), damage in zip(first.values(), DAMAGES.values(), strict=False):
+        file = folder / key / entry.main
+        contents[file] = file.read_bytes()
+        damage(file, folder / key / "entry.json")
+    assert len(contents) == len(DAMAGES)
+    again, heard = _heard(folder, parts=parts)
+    assert len(heard) == len(DAMAGES)
+    assert {part: key for part, (key, _) in again.items()} == {part: key for part, (key, _) in first.items()}
+    assert {file: file.read_bytes() for file in contents} == contents
 
 
 def test_everything_that_matters_is_in_the_key(monkeypatch):
@@ -79,14 +98,14 @@ def test_everything_that_matters_is_in_the_key(monkeypatch):
     assert key() != keys[0]
 
 
-def test_what_was_used_least_recently_leaves_first(tmp_path):
-    found, _ = _heard(tmp_path)
+def test_what_was_used_least_recently_leaves_first(kept):
+    folder, found = kept
     (old, entry), (new, _) = found.values()
-    os.utime(tmp_path / old, (1, 1))
-    size = sum(file.stat().st_size for file in (tmp_path / new).iterdir())
-    cache.trim(tmp_path, most=size)
-    assert not (tmp_path / old).exists()
-    assert cache.find(tmp_path, new)
+    os.utime(folder / old, (1, 1))
+    size = sum(file.stat().st_size for file in (folder / new).iterdir())
+    cache.trim(folder, most=size)
+    assert not (folder / old).exists()
+    assert cache.find(folder, new)
     assert entry.bytes > 0
 
 
@@ -102,7 +121,7 @@ def test_a_failed_conversion_leaves_nothing(tmp_path):
 
 def test_the_command_tells_and_clears(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "kept"))
-    assert run(COMMAND) == 0
+    assert run([*COMMAND, "-o", str(tmp_path / "x.onnx")]) == 0
     capsys.readouterr()
     assert run(["cache", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -117,7 +136,7 @@ def test_the_command_tells_and_clears(tmp_path, monkeypatch, capsys):
 
 def test_no_cache_keeps_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "kept"))
-    assert run([*COMMAND, "--no-cache"]) == 0
+    assert run([*COMMAND, "--no-cache", "-o", str(tmp_path / "x.onnx")]) == 0
     assert not (tmp_path / "kept").exists()
 
 

@@ -7,7 +7,7 @@ import re
 from xml.etree import ElementTree as Xml
 
 import pytest
-from made_runs import changed, kept, made
+from runs import changed, kept, made
 from terminal import on_terminal, without_escapes
 
 from mnv3prof.budgets.figures import Found

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import torch
 from msgspec.structs import replace
+from runs import HOST, run_of, spread, timing
 from subjects import subject
-from timings import run_of, timing
 from torch.utils.flop_counter import FlopCounterMode
 
 from mnv3prof.analysis.compare import Change, by_interval
@@ -21,20 +21,11 @@ from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.findings import Evidence, Measured, Trial
-from mnv3prof.record.run import NET, Host
+from mnv3prof.record.run import NET
 from mnv3prof.source import read_table
 
 LARGE = subject("large")
 MADE = run_of(LARGE)
-
-
-def _host(os="Linux-x86_64"):
-    return Host(cpu="a processor", cores=2, memory_bytes=1, gpu="", os=os, python="", versions={})
-
-
-def _samples(seconds, noise=0.01, many=60):
-    """Evenly spread around `seconds`, which is their median."""
-    return tuple(seconds * (1 + noise * ((n * 37 % many) / (many - 1) - 0.5)) for n in range(many))
 
 
 def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), noise=0.01):
@@ -45,7 +36,7 @@ def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), no
         timing(
             backend,
             request.part,
-            _samples(seconds(request.variant, request.part, backend), noise),
+            spread(seconds(request.variant, request.part, backend), noise),
             dtype=dtype,
             variant=request.variant,
         )
@@ -53,7 +44,7 @@ def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), no
         for backend in backends
         for dtype in request.dtypes
     )
-    run = run_of(subjects.pop(""), timings, subjects, _host(os))
+    run = run_of(subjects.pop(""), timings, subjects, replace(HOST, os=os))
     return Evidence(subject=net, runs=(run,))
 
 
@@ -242,7 +233,7 @@ def test_t3_is_what_torch_builds():
 
 def test_a_ratio_is_the_comparison_of_two_times():
     slow, fast, wild = (
-        Measured(timing("a", NET, _samples(s, noise=noise)), MADE)
+        Measured(timing("a", NET, spread(s, noise=noise)), MADE)
         for s, noise in ((2.0, 0.01), (1.0, 0.01), (1.2, 3.0))
     )
     found = ratio(slow, fast)

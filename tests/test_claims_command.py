@@ -10,9 +10,9 @@ import sys
 import msgspec
 import pytest
 import torch
+from runs import run_of, timing
 from subjects import subject
 from terminal import on_terminal, without_escapes
-from timings import run_of, timing
 
 from mnv3prof.claims import measure
 from mnv3prof.claims.claim import judge, timing_requests

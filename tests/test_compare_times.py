@@ -8,10 +8,9 @@ from statistics import median
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import HOST, made
 from msgspec.structs import replace
+from runs import HOST, burst, made, timing
 from scipy import stats as scipy_stats
-from timings import burst, timing
 
 from mnv3prof.analysis.compare import (
     MARGIN,
@@ -285,7 +284,7 @@ def test_machines_are_the_same_by_processor_cores_system_and_chip():
         HOST, os="Linux-6.9.1-x86_64", python="3.13.0", versions={"torch": "3.0.0"}, memory_bytes=7
     )
     assert apart(HOST, newer) == ""
-    assert "processor Made CPU and Another" in apart(HOST, replace(HOST, cpu="Another"))
+    assert "processor a processor and Another" in apart(HOST, replace(HOST, cpu="Another"))
     assert "cores 2 and 8" in apart(HOST, replace(HOST, cores=8))
     assert "system Linux and Windows" in apart(HOST, replace(HOST, os="Windows-11"))
     gpu = replace(HOST, runtimes={"cpu": Runtime("1.0", "a GPU", "")})

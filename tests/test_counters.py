@@ -45,7 +45,7 @@ def test_published_figures_of_large_are_printed_and_explained():
 
 
 @given(tables, small_sizes)
-@settings(max_examples=50)
+@settings(max_examples=20)
 def test_nothing_is_left_unexplained_on_random_tables(table, size):
     graph = expand(table, size)
     found = reconcile(graph, _readings(table, graph))

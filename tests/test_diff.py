@@ -6,10 +6,9 @@ import json
 
 import msgspec
 import pytest
-from made_runs import HOST, changed, kept, made
 from msgspec.structs import replace
+from runs import HOST, as_saved, changed, kept, made
 from terminal import on_terminal, without_escapes
-from timings import as_saved
 
 from mnv3prof.budgets.diff import diff
 from mnv3prof.budgets.figures import NAMES, Found
@@ -108,7 +107,7 @@ def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
     [
         (
             made(host=replace(HOST, cpu="Another")),
-            "measured on different machines: processor Made CPU and Another",
+            "measured on different machines: processor a processor and Another",
         ),
         (made(how={"status": "mismatch", "reason": "off"}), "the new one is a mismatch: off"),
     ],

@@ -5,10 +5,11 @@ import sys
 from time import perf_counter
 
 import pytest
+from runs import run_of, timing
 from subjects import subject
-from timings import run_of, timing
 from typer.core import TyperOption
 
+from mnv3prof import show
 from mnv3prof.bench import convert as conversion
 from mnv3prof.bench import export as exporting
 from mnv3prof.bench import plan as planning
@@ -249,6 +250,7 @@ def test_the_plans_of_a_saved_run_are_judged_too(capsys, tmp_path):
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
     with monkeypatch.context() as ours, pytest.raises(ModuleNotFoundError):  # a fault, to be seen
         ours.setitem(sys.modules, "mnv3prof.show.memory", None)
+        ours.delattr(show, "memory", raising=False)  # which an earlier import leaves there
         ours.delitem(sys.modules, "mnv3prof.cli.commands.memory", raising=False)
         run(["memory", "small"])
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -18,7 +18,7 @@ def test_a_block_is_written_in_every_form_and_runs(to, tmp_path, capsys):
                 "export",
                 "small",
                 "--input",
-                "64",
+                "64x96",
                 "--to",
                 to,
                 "--part",

@@ -6,9 +6,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import HOST, made
 from msgspec.structs import replace
-from timings import run_of, timing
+from runs import HOST, made, run_of, timing
 
 from mnv3prof.budgets.figures import NAMES, Found, figures
 from mnv3prof.budgets.judge import judge

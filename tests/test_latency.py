@@ -7,16 +7,17 @@ import re
 import time
 
 import pytest
+from msgspec.structs import replace
+from runs import HOST, run_of, timing
 from subjects import subject
 from terminal import on_terminal, without_escapes
-from timings import run_of, timing
 
 from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.document import encoded
-from mnv3prof.record.run import NET, Host, PeakRates, Runtime, identical_blocks
+from mnv3prof.record.run import NET, PeakRates, Runtime, identical_blocks
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 from mnv3prof.workers.backends import backend, names, usable
 from mnv3prof.workers.formats import get_format
@@ -28,21 +29,15 @@ SMALL = subject("small")
 GRAPH = SMALL.graph
 
 
-HOST = Host(
-    cpu="a machine",
-    cores=2,
-    memory_bytes=1,
-    gpu="",
-    os="",
-    python="",
-    versions={},
+OURS = replace(
+    HOST,
     runtimes={"a": Runtime("1", "cpu", "cpu"), "b": Runtime("1", "a chip", "")},
     peak_rates=(PeakRates("cpu", "fp32", 1, 10e9, 5e9),),
 )
 
 
 def _run(*timings, variants=None):
-    return run_of(SMALL, timings, variants, HOST)
+    return run_of(SMALL, timings, variants, OURS)
 
 
 def test_a_saved_interrupt_is_over(tmp_path, capsys):

@@ -1,10 +1,9 @@
 """A busy machine: what is known of other load, by hand, and what is said of it."""
 
 import pytest
-from made_runs import HOST
 from msgspec.structs import replace
+from runs import HOST, run_of, timing
 from subjects import subject
-from timings import run_of, timing
 
 from mnv3prof.analysis.load import Load, clock_of, load_of
 from mnv3prof.device.clock import CANARY, OTHERS

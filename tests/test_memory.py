@@ -63,7 +63,7 @@ def test_larges_eager_peak_is_where_the_facts_say():
 
 
 @given(tables, sizes, st.integers(1, 3), st.sampled_from(["fp32", "fp32", "fp16", "bf16"]))
-@settings(max_examples=120)
+@settings(max_examples=30)
 def test_eager_peak_is_memtrackers(table, size, batch, dtype):
     found = peaks(expand(table, size), dtype, batch).eager.bytes
     assert found == _mem_tracker(table, size, batch, TORCH[dtype])
@@ -183,7 +183,7 @@ def _traced_liveness(table, size, folded):
 
 
 @given(tables, small_sizes)
-@settings(max_examples=120)
+@settings(max_examples=40)
 def test_liveness_is_that_of_the_traced_module(table, size):
     found = peaks(expand(table, size))
     assert found.unfused.bytes == _traced_liveness(table, size, folded=False)

@@ -86,7 +86,7 @@ def test_training_steps_as_torchvision_does(name):
 
 
 @given(tables, small_sizes)
-@settings(max_examples=80)
+@settings(max_examples=30)
 def test_parts_compose_to_the_whole(table, size):
     model = build(table).eval()
     images = torch.randn(1, 3, *size)
@@ -128,7 +128,7 @@ def test_variants_build_with_exactly_the_counted_parameters(name, changes):
 
 
 @given(tables, small_sizes)
-@settings(max_examples=150)
+@settings(max_examples=50)
 def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table, size):
     seen = {}
 

@@ -4,8 +4,8 @@ import sys
 from collections import Counter
 
 import pytest
+from runs import run_of, timing
 from subjects import subject
-from timings import run_of, timing
 
 from mnv3prof.cli.main import run
 from mnv3prof.cost import counts, memory

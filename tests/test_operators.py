@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from runs import run_of, timing
 from subjects import subject
-from timings import run_of, timing
 
 from mnv3prof.analysis.operators import class_of, join
 from mnv3prof.cli.main import run
@@ -108,7 +108,7 @@ def test_every_weighted_layer_is_found_in_what_the_runtime_tells(name, capsys):
         "latency",
         "small",
         "--input",
-        "96",
+        "64x96",
         "--ops",
         "--on",
         name,
@@ -119,7 +119,7 @@ def test_every_weighted_layer_is_found_in_what_the_runtime_tells(name, capsys):
     ]
     assert run([*arguments, "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)["operators"]
-    graph = expand(read_table("small"), 96)
+    graph = expand(read_table("small"), (64, 96))
     for part in ("4", "5"):
         ours = {layer.name for layer in graph.block(part).layers if layer.operation.weighted}
         theirs = [o for o in found if o["part"] == part]

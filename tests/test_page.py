@@ -8,11 +8,9 @@ import unicodedata
 
 import msgspec
 import pytest
-from report_runs import made_run
-from timings import run_of
+from runs import kept, reported, run_of
 
 from mnv3prof.cli.main import run as run_command
-from mnv3prof.record.document import run_document
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -30,10 +28,7 @@ HOSTILE = "<script>window.taken = 1</script><img src=x onerror='window.taken = 1
 
 def _page(folder, name, *runs):
     """The path of the page of `runs`."""
-    paths = []
-    for number, run in enumerate(runs):
-        paths.append(folder / f"{name}-{number}.json")
-        paths[-1].write_bytes(msgspec.json.encode(run_document(run)))
+    paths = [kept(run, folder / f"{name}-{number}.json") for number, run in enumerate(runs)]
     page = folder / f"{name}.html"
     assert run_command(["report", *map(str, paths), "-o", str(page)]) == 0
     return page
@@ -42,11 +37,11 @@ def _page(folder, name, *runs):
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    run = made_run("large", ("cpu", "fast", "slow"), standard=True)
+    run = reported("large", ("cpu", "fast", "slow"), standard=True)
     return {
         "one": _page(folder, "one", run),
-        "two": _page(folder, "two", made_run("large"), made_run("small", odd=("fast", "5"))),
-        "bare": _page(folder, "bare", msgspec.structs.replace(made_run(readings=False), timings=())),
+        "two": _page(folder, "two", reported("large"), reported("small", odd=("fast", "5"))),
+        "bare": _page(folder, "bare", msgspec.structs.replace(reported(readings=False), timings=())),
         "hostile": _page(folder, "hostile", _hostile()),
         "cut": _page(
             folder, "cut", msgspec.structs.replace(run, timings=_cut(run), subjects={"": run.subject})
@@ -64,7 +59,7 @@ def _cut(run):
 
 def _hostile():
     """A run with HTML that would inject scripts in every text."""
-    run = made_run("small", ("cpu", HOSTILE), odd=(HOSTILE, "3"))
+    run = reported("small", ("cpu", HOSTILE), odd=(HOSTILE, "3"))
     table = msgspec.structs.replace(run.subject.table, name=HOSTILE)
     host = msgspec.structs.replace(
         run.host, cpu=HOSTILE, os=HOSTILE, gpu=HOSTILE, versions={HOSTILE: HOSTILE}

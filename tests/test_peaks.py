@@ -3,7 +3,7 @@
 import pytest
 import torch
 from msgspec.structs import replace
-from timings import burst
+from runs import burst
 from torch.utils.benchmark import Timer
 
 from mnv3prof.bench.peaks import PeakMeter

@@ -37,13 +37,13 @@ def test_the_sheets_have_both_sides_and_what_could_not_be_read():
 
 @pytest.mark.parametrize("name", ["executorch", "litert"])
 def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(name, capsys):
-    assert run(["memory", "small", "--input", "64", "--on", f"{name},ncnn,mps", "--format", "json"]) == 0
+    assert run(["memory", "small", "--input", "64x96", "--on", f"{name},ncnn,mps", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     theirs, ncnn, mps = found["planned"]
     assert theirs["backend"] == name
     assert theirs["bytes"] >= max(tensor["offset"] + tensor["bytes"] for tensor in theirs["tensors"])
     assert theirs["bytes"] >= found["arena"]["lower_bound"]  # nothing runs in less than folding leaves
-    image = 4 * 3 * 64 * 64
+    image = 4 * 3 * 64 * 96
     assert image in {t["bytes"] for t in theirs["tensors"]}
     assert ncnn["reason"] == "the runtime's memory plan cannot be read"
     assert mps["bytes"] == 0
@@ -59,7 +59,7 @@ def test_a_type_that_has_no_plan_says_so(capsys):
 def profiled(tmp_path_factory):
     path = tmp_path_factory.mktemp("plans") / "run.json"
     made = ["--on", "litert,null", "--parts", "net", "--time-budget", "0.2", "--plans", "-o", str(path)]
-    assert run(["profile", "small", "--input", "32", *made]) == 0
+    assert run(["profile", "small", "--input", "64x96", *made]) == 0
     return path
 
 
@@ -68,7 +68,7 @@ def test_plans_are_kept_in_a_run_and_shown_again(profiled, capsys):
     assert (litert.backend, litert.dtype, litert.batch, null.backend) == ("litert", "fp32", 1, "null")
     assert litert.bytes == max(held.offset + held.bytes for held in litert.tensors) > 0
     assert null.reason == "the runtime's memory plan cannot be read"
-    assert run(["memory", "small", "--input", "32", "--on", "litert,null"]) == 0
+    assert run(["memory", "small", "--input", "64x96", "--on", "litert,null"]) == 0
     asked = capsys.readouterr().out
     assert run(["memory", str(profiled)]) == 0
     shown = capsys.readouterr().out
@@ -90,7 +90,7 @@ def test_plans_that_are_there_are_not_asked_for_again(profiled, tmp_path, monkey
     copy = tmp_path / "run.json"
     copy.write_bytes(profiled.read_bytes())
     again = ["--on", "litert,null", "--parts", "net", "--resume", "--plans", "-o", str(copy)]
-    assert run(["profile", "small", "--input", "32", *again]) == 0
+    assert run(["profile", "small", "--input", "64x96", *again]) == 0
     assert asked == [["null"]]
     assert [plan.backend for plan in read_run(copy).plans] == ["litert"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from made_runs import kept, made
+from runs import kept, made
 from terminal import on_terminal, without_escapes
 
 from mnv3prof.cli import commands

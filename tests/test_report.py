@@ -8,9 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from report_runs import made_run, timing
+from runs import exact, kept, launches, reported
 from subjects import read_run
-from timings import launches
 
 from mnv3prof.analysis.grid import part_costs
 from mnv3prof.analysis.view import views
@@ -41,24 +40,18 @@ def _view(run):
     return found
 
 
-def _written(tmp_path, run, name="run.json"):
-    path = tmp_path / name
-    path.write_bytes(msgspec.json.encode(run_document(run)))
-    return path
-
-
 def _charts(run):
     return [chart for section in sections([run]) for panel in section.panels for chart in panel.charts]
 
 
 def test_the_headline_names_the_fastest_backend_and_how_much_faster_than_eager_it_is():
-    said = sentences.headline(_view(made_run()))
+    said = sentences.headline(_view(reported()))
     assert "has 56.5 M MACs and 2.5 M parameters" in said
     assert "Latency: 10.0 ms on fast, the fastest of 2 backends; compared with PyTorch eager: ×0.5 (" in said
 
 
 def test_a_noisy_headline_says_so():
-    run = made_run()
+    run = reported()
     noisy = msgspec.structs.replace(run.timings[-1], launches=launches((5e-3, 6e-3, 10e-3, 11e-3, 30e-3)))
     run = msgspec.structs.replace(run, timings=(*run.timings[:-1], noisy))
     assert "ms on fast (noisy)" in sentences.headline(_view(run))
@@ -66,14 +59,14 @@ def test_a_noisy_headline_says_so():
 
 @pytest.mark.parametrize("block", ["3", "8", "classifier"])
 def test_two_runs_whose_outliers_differ_give_sentences_that_name_each_its_own(block):
-    said = sentences.matrix(_view(made_run(odd=("fast", block))))
+    said = sentences.matrix(_view(reported(odd=("fast", block))))
     named = f"Block {block}" if block.isdecimal() else f"The {block}"
     # 14 blocks of Small: 5 ms of 18 on fast, 1 of 14 on cpu.
     assert said == f"{named}: {5 / 18:.1%} of latency on fast, {1 / 14:.1%} on cpu."
 
 
 def test_backends_that_spend_alike_have_no_outlier():
-    said = sentences.matrix(_view(made_run(odd=("none", "3"))))
+    said = sentences.matrix(_view(reported(odd=("none", "3"))))
     assert said == (
         "All backends have a similar breakdown; the largest difference is the stem: 7.1% of latency on cpu, "
         "7.1% on fast."
@@ -81,18 +74,18 @@ def test_backends_that_spend_alike_have_no_outlier():
 
 
 def test_the_others_are_compared_by_their_median():
-    said = sentences.matrix(_view(made_run(backends=("cpu", "fast", "slow"))))
+    said = sentences.matrix(_view(reported(backends=("cpu", "fast", "slow"))))
     assert said.endswith(" on fast, 7.1% on the others (median).")
 
 
 def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_the_macs():
     """Of 41 blocks of 1 ms, one with 9 % of the MACs takes 2 ms: a high share, but not inefficient."""
-    run = made_run("small", backends=("fast",))
+    run = reported("small", backends=("fast",))
     table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[8:] * 13)
     graph = expand(table)
     macs = part_costs(graph, "fp32")
     slow = max((b for b in graph.block_names if b.isdecimal()), key=lambda b: macs[b].macs)
-    timings = tuple(timing("fast", b, 2e-3 if b == slow else 1e-3) for b in graph.block_names)
+    timings = tuple(exact("fast", b, 2e-3 if b == slow else 1e-3) for b in graph.block_names)
     view = _view(
         msgspec.structs.replace(run, subjects={"": Subject(table, (224, 224))}, timings=timings, readings=())
     )
@@ -105,11 +98,11 @@ def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_
 
 
 def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
-    run = made_run(backends=("cpu",), odd=("none", "1"))
+    run = reported(backends=("cpu",), odd=("none", "1"))
     table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[:1])
     graph = expand(table)
     # One standard 3x3 convolution, 16 to 16 channels, for depthwise and project, with SE or not.
-    timings = (timing("cpu", "1", 1e-3), timing("cpu", NET, 5e-3))
+    timings = (exact("cpu", "1", 1e-3), exact("cpu", NET, 5e-3))
     readings = (Reading("fvcore", "1", "ok", printed=sum(counted_as(graph, "fvcore"))),)
     subject = Subject(table, (224, 224))
     view = _view(msgspec.structs.replace(run, subjects={"": subject}, timings=timings, readings=readings))
@@ -126,7 +119,7 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
 
 
 def test_side_by_side_compares_the_last_with_the_first():
-    runs = [made_run(odd=("none", "1")) for _ in range(3)]
+    runs = [reported(odd=("none", "1")) for _ in range(3)]
     assert re.fullmatch(
         r"C has as many MACs as A\. Latency of C compared with A on fast: ×1 \(0\.9\d+ to 1\.0\d+\), same\.",
         sentences.side_by_side(views(runs)),
@@ -135,7 +128,7 @@ def test_side_by_side_compares_the_last_with_the_first():
 
 def test_noise_takes_the_sentences_that_it_hides():
     """With noise of 100 % there is no fastest backend, slowest block or difference between backends."""
-    run = made_run()
+    run = reported()
     loud = [
         msgspec.structs.replace(t, launches=launches([t.seconds * f for f in (0.5, 2, 0.6, 1.8, 0.7, 1.9)]))
         for t in run.timings
@@ -149,7 +142,7 @@ def test_noise_takes_the_sentences_that_it_hides():
 
 
 def test_the_block_that_is_least_efficient_is_named():
-    view = _view(made_run(odd=("fast", "1")))
+    view = _view(reported(odd=("fast", "1")))
     # Block 1 of Small has 1,254,400 - 46,144 + ... MACs, 2.2 %; 5 of 18 ms is 12.6 times that.
     said = sentences.shares(view)
     assert said == ("Slowest and least efficient: block 1, 27.8% of latency on fast (2.2% of MACs, 12.5×).")
@@ -157,7 +150,7 @@ def test_the_block_that_is_least_efficient_is_named():
 
 def test_additivity_says_by_how_much_the_parts_differ_from_the_whole():
     # cpu: 14 × 1 ms against 20 ms; fast: 13 × 1 + 5 = 18 ms against 10.
-    said = sentences.additivity(_view(made_run()))
+    said = sentences.additivity(_view(reported()))
     assert re.fullmatch(
         r"Sum of the blocks' latencies ÷ the whole network's: ×0\.7 \(0\.6\d+ to 0\.7\d+\) on cpu and "
         r"×1\.8 \(1\.7\d+ to 1\.8\d+\) on fast\.",
@@ -166,14 +159,14 @@ def test_additivity_says_by_how_much_the_parts_differ_from_the_whole():
 
 
 def test_the_saving_is_the_exact_ratio_and_the_measured_one():
-    said = sentences.saving(_view(made_run(standard=True)))
+    said = sentences.saving(_view(reported(standard=True)))
     assert f"convolutions: {410_116_352 / 56_510_400:.1f} times the MACs" in said  # as the paper has them
     assert re.search(r" Latency on fast: ×4 \(3\.\d+ to 4\.\d+\), slower\.$", said)
-    assert "was not measured" in sentences.saving(_view(made_run()))
+    assert "was not measured" in sentences.saving(_view(reported()))
 
 
 def test_what_was_not_measured_is_said_not_drawn():
-    run = msgspec.structs.replace(made_run(readings=False), timings=())
+    run = msgspec.structs.replace(reported(readings=False), timings=())
     text = json.dumps([p.sentences for s in sections([run]) for p in s.panels])
     for sentence in ("Latency was not measured", "counters were not run", "was not measured"):
         assert sentence in text
@@ -182,7 +175,7 @@ def test_what_was_not_measured_is_said_not_drawn():
 
 def test_every_chart_is_a_figure_that_plotly_accepts():
     go = pytest.importorskip("plotly.graph_objects")
-    for chart in _charts(made_run("large", standard=True)):
+    for chart in _charts(reported("large", standard=True)):
         text = re.sub(
             r'"var:[a-z0-9-]+"', '"#123456"', json.dumps({"data": chart.data, "layout": chart.layout})
         )
@@ -193,7 +186,7 @@ def test_every_chart_is_a_figure_that_plotly_accepts():
 
 def test_a_text_in_a_chart_is_no_markup():
     assert label("<b>&") == "&lt;b&gt;&amp;"
-    run = made_run(backends=("cpu", "<b>x</b>"))
+    run = reported(backends=("cpu", "<b>x</b>"))
     assert "<b>x" not in json.dumps([[c.data, c.layout] for c in _charts(run)])
 
 
@@ -233,16 +226,16 @@ def test_times_in_sentences(seconds, text):
 
 
 def test_published_figures_stand_beside_the_same_configuration_only():
-    run = made_run("large")
+    run = reported("large")
 
     def of(run):
         return published(run.subject.table, run.subject.input)
 
     assert of(run).madds_m == 217
-    assert of(made_run("large", width=0.75)).madds_m == 155
-    assert of(made_run("large", width=0.75, width_rule="torchvision")) is None
-    assert of(made_run("large", classes=10)) is None
-    assert of(made_run("large-minimal")) is None
+    assert of(reported("large", width=0.75)).madds_m == 155
+    assert of(reported("large", width=0.75, width_rule="torchvision")) is None
+    assert of(reported("large", classes=10)) is None
+    assert of(reported("large-minimal")) is None
 
 
 def test_every_published_count_is_the_exact_one_within_a_million():
@@ -259,9 +252,9 @@ def test_every_published_count_is_the_exact_one_within_a_million():
 
 
 def test_a_page_is_made_again_from_itself(tmp_path, capsys):
-    run = made_run("large", standard=True)
+    run = reported("large", standard=True)
     first, second = tmp_path / "a.html", tmp_path / "b.html"
-    assert run_command(["report", str(_written(tmp_path, run)), "-o", str(first)]) == 0
+    assert run_command(["report", str(kept(run, tmp_path / "run.json")), "-o", str(first)]) == 0
     assert run_command(["report", str(first), "-o", str(second)]) == 0
     assert capsys.readouterr().out.split() == [str(first), str(second)]
     assert first.read_bytes() == second.read_bytes()
@@ -270,9 +263,9 @@ def test_a_page_is_made_again_from_itself(tmp_path, capsys):
 
 
 def test_the_run_in_a_page_is_taken_out(tmp_path, capsys):
-    run = made_run()
+    run = reported()
     page, out = tmp_path / "a.html", tmp_path / "b.json"
-    path = str(_written(tmp_path, run))
+    path = str(kept(run, tmp_path / "run.json"))
     assert run_command(["report", path, "-o", str(page)]) == 0
     assert run_command(["report", str(page), "-o", str(out)]) == 0
     assert read_run(out) == run
@@ -282,7 +275,7 @@ def test_the_run_in_a_page_is_taken_out(tmp_path, capsys):
 
 def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    paths = [_written(tmp_path, made_run(net), f"{net}.json") for net in ("large", "small")]
+    paths = [kept(reported(net), tmp_path / f"{net}.json") for net in ("large", "small")]
     assert run_command(["report", *map(str, paths)]) == 0
     assert capsys.readouterr().out.strip() == str(Path("reports") / "large-224-and-small-224.html")
     text = (tmp_path / "reports" / "large-224-and-small-224.html").read_text(encoding="utf-8")
@@ -291,7 +284,7 @@ def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
 
 
 def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
-    assert run_command(["report", str(_written(tmp_path, made_run())), "--format", "md"]) == 0
+    assert run_command(["report", str(kept(reported(), tmp_path / "run.json")), "--format", "md"]) == 0
     out = capsys.readouterr().out
     assert "### MobileNetV3-Small at 224×224: metrics" in out
     assert "| stem | █ 9.6% | 5,419,008 |" in out
@@ -300,12 +293,12 @@ def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
 
 
 def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_page(tmp_path, capsys):
-    run, kept, page, again = (tmp_path / name for name in ("run.json", "found.json", "a.html", "b.html"))
-    _written(tmp_path, made_run("large"))
+    findings, page, again = (tmp_path / name for name in ("found.json", "a.html", "b.html"))
+    run = kept(reported("large"), tmp_path / "run.json")
     assert run_command(["report", str(run), "-o", str(page)]) == 0
     assert "Claims" not in page.read_text(encoding="utf-8")
-    assert run_command(["claims", "small", "-o", str(kept)]) == 0
-    assert run_command(["report", str(run), str(kept), "-o", str(page)]) == 0
+    assert run_command(["claims", "small", "-o", str(findings)]) == 0
+    assert run_command(["report", str(run), str(findings), "-o", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert "18,432 and 2,336, ×7.89." in text
     assert "Claims of an article on MobileNetV3" in text
@@ -313,7 +306,7 @@ def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_pag
     assert run_command(["report", str(page), "-o", str(again)]) == 0
     assert page.read_bytes() == again.read_bytes()
     capsys.readouterr()
-    assert run_command(["report", str(kept)]) == 2
+    assert run_command(["report", str(findings)]) == 2
     assert "found.json: holds only findings; expected also a run or a table" in capsys.readouterr().err
 
 
@@ -365,26 +358,26 @@ def test_a_table_is_measured_and_reported(tmp_path, capsys, monkeypatch):
 
 
 def test_a_wrong_output_is_shown_and_exits_with_1(tmp_path):
-    run = made_run()
+    run = reported()
     bad = msgspec.structs.replace(run.timings[0], status="mismatch", reason="it is off")
     run = msgspec.structs.replace(run, timings=(bad, *run.timings[1:]))
     path = tmp_path / "x.html"
-    assert run_command(["report", str(_written(tmp_path, run)), "-o", str(path)]) == 1
+    assert run_command(["report", str(kept(run, tmp_path / "run.json")), "-o", str(path)]) == 1
     assert "it is off" in path.read_text(encoding="utf-8")
 
 
 def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
-    run = made_run()
+    run = reported()
     cut = msgspec.structs.replace(run.timings[0], stopped="interrupted")
     run = msgspec.structs.replace(run, timings=(cut, *run.timings[1:]))
-    assert run_command(["report", str(_written(tmp_path, run)), "-o", str(tmp_path / "x.html")]) == 0
+    assert run_command(["report", str(kept(run, tmp_path / "run.json")), "-o", str(tmp_path / "x.html")]) == 0
 
 
 @pytest.mark.parametrize(
     "options", [["--input", "96"], ["--on", "cpu"], ["--full"], ["--no-latency"], ["--width", "0.5"]]
 )
 def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, options):
-    path = _written(tmp_path, made_run())
+    path = kept(reported(), tmp_path / "run.json")
     assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
     assert "is a saved run, which is only shown; expected only output options" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
@@ -423,16 +416,16 @@ def test_long_names_are_cut_to_make_a_files(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     paths = []
     for letter in "xy":
-        run = made_run()
+        run = reported()
         table = msgspec.structs.replace(run.subject.table, name=letter * 200)
         run = msgspec.structs.replace(run, subjects={"": Subject(table, run.subject.input)})
-        paths.append(str(_written(tmp_path, run, f"{letter}.json")))
+        paths.append(str(kept(run, tmp_path / f"{letter}.json")))
     assert run_command(["report", *paths]) == 0
     assert capsys.readouterr().out == f"reports/{'x' * 80}-224-and-{'y' * 80}-224.html\n"
 
 
 def test_operators_are_titled_with_the_target_that_they_were_timed_on():
-    run = made_run()
+    run = reported()
     targets = [msgspec.structs.replace(t.target, dtype="int8") for t in run.timings]
     int8 = [msgspec.structs.replace(t, target=target) for t, target in zip(run.timings, targets, strict=True)]
     told = [
@@ -452,7 +445,7 @@ def test_no_two_backends_look_alike():
 
 
 def test_a_heat_map_without_shares_still_shows_its_figures():
-    run = made_run(backends=("fast",))
+    run = reported(backends=("fast",))
     run = msgspec.structs.replace(run, timings=run.timings[:3])
     chart = next(c for c in _charts(run) if c.key == "latency0m")
     (trace,) = chart.data
@@ -481,7 +474,7 @@ def test_cells_sort_by_their_numbers_and_what_is_absent_by_none(value, kind, key
 
 
 def _document():
-    return json.loads(msgspec.json.encode(run_document(made_run())))
+    return json.loads(msgspec.json.encode(run_document(reported())))
 
 
 def _burst(document):
@@ -569,8 +562,8 @@ def test_a_source_that_is_not_there_is_named(name, capsys):
 
 def test_gaps_are_named_in_the_report():
     """The report names missing parts and backends that are not available."""
-    run = made_run()
-    missing = timing("slow", "1", 1e-3, status="not available", reason="it is not installed")
+    run = reported()
+    missing = exact("slow", "1", 1e-3, status="not available", reason="it is not installed")
     missing = msgspec.structs.replace(missing, launches=())
     partial = tuple(
         t for t in run.timings if (t.target.backend, t.part) not in {("fast", "2"), ("cpu", "net")}

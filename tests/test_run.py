@@ -9,10 +9,9 @@ import time
 
 import psutil
 import pytest
+from runs import as_saved, exact, run_of
 from subjects import read_run, subject
 from terminal import SCRIPT
-from timings import as_saved, run_of
-from timings import timing as made_timing
 
 from mnv3prof.cli.main import run
 from mnv3prof.record.document import encoded
@@ -416,7 +415,7 @@ def test_a_resumed_run_that_is_interrupted_at_once_keeps_what_it_had(monkeypatch
     from mnv3prof.bench import schedule
 
     path = tmp_path / "run.json"
-    cut = made_timing("null", "1", [0.001] * 9, stopped="interrupted")
+    cut = exact("null", "1", 0.001, stopped="interrupted")
     path.write_text(encoded(run_of(subject("small", 32), [cut])), encoding="utf-8")
     monkeypatch.setattr(schedule, "_sample", _interrupt)
     monkeypatch.setattr("mnv3prof.cli.commands.profile._refuse_another", lambda *_: None)

@@ -14,11 +14,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_runs import kept, made
 from random_tables import tables
-from report_runs import made_run
+from runs import kept, made, reported, timing
 from subjects import no_regular_file, read_run, subject
-from timings import timing
 
 from mnv3prof.cli.main import run
 from mnv3prof.cli.options import backend_names
@@ -672,7 +670,7 @@ def test_report_of_a_page_and_a_table_measures_only_the_table(here, monkeypatch)
 def test_findings_in_a_page_are_judged_again(here, capsys, tmp_path):
     found, page = tmp_path / "found.json", tmp_path / "f.html"
     assert run(["claims", "small", "K1", "-o", str(found)]) == 0
-    (tmp_path / "r.json").write_bytes(msgspec.json.encode(run_document(made_run())))
+    kept(reported(), tmp_path / "r.json")
     assert run(["report", str(tmp_path / "r.json"), str(found), "-o", str(page)]) == 0
     capsys.readouterr()
     again = [_printed(["claims", str(path), "--format", "csv"], capsys) for path in (found, page)]
@@ -680,7 +678,7 @@ def test_findings_in_a_page_are_judged_again(here, capsys, tmp_path):
     assert run(["claims", str(page), "--width", "0.5"]) == 2
     assert "holds findings; options of the network cannot change them" in capsys.readouterr().err
     two = tmp_path / "two.html"
-    documents = [run_document(made_run()), *2 * [json.loads(found.read_bytes())]]
+    documents = [run_document(reported()), *2 * [json.loads(found.read_bytes())]]
     two.write_text("".join(embedded.embed(msgspec.json.encode(each)) for each in documents), encoding="utf-8")
     assert run(["claims", str(two)]) == 2
     assert "two.html: holds findings of 2 networks; expected one" in capsys.readouterr().err

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from runs import burst, launches, timing
 from scipy import stats as scipy_stats
-from timings import burst, launches, timing
 
 from mnv3prof.bench.schedule import CONVERGED
 from mnv3prof.device.clock import CANARY, OTHERS, WAITS

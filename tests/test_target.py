@@ -7,9 +7,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_runs import made_run
+from runs import reported, run_of, timing
 from subjects import read_run, subject
-from timings import run_of, timing
 
 from mnv3prof.analysis.compare import Change
 from mnv3prof.analysis.side_by_side import compared_times
@@ -128,7 +127,7 @@ def test_eager_is_the_one_that_is_most_like_the_fastest():
 
 
 def test_a_report_of_several_targets_has_a_column_for_each():
-    run_ = made_run(backends=("cpu", "fast"))
+    run_ = reported(backends=("cpu", "fast"))
     int8 = [
         msgspec.structs.replace(t, target=msgspec.structs.replace(t.target, dtype="int8"))
         for t in run_.timings
@@ -142,7 +141,7 @@ def test_a_report_of_several_targets_has_a_column_for_each():
 
 
 def test_side_by_side_two_runs_are_compared_in_what_differs():
-    fp32 = made_run(backends=("cpu", "fast"))
+    fp32 = reported(backends=("cpu", "fast"))
     timings = [
         msgspec.structs.replace(t, target=msgspec.structs.replace(t.target, dtype="int8"))
         for t in fp32.timings
@@ -156,7 +155,7 @@ def test_side_by_side_two_runs_are_compared_in_what_differs():
 
 
 def test_side_by_side_another_processor_has_no_ratio_and_a_reason():
-    here = made_run()
+    here = reported()
     there = msgspec.structs.replace(here, hosts={"": msgspec.structs.replace(here.host, cpu="Another")})
     sheet = side_by_side_sheet(views([here, there]))
     rows = {row[0]: row for row in sheet.rows}
@@ -289,7 +288,7 @@ def test_times_of_two_runs_are_held_against_each_other_at_one_target_only():
 
 
 def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
-    runs = [made_run(backends=names) for names in (("cpu", "fast"), ("cpu", "slow"), ("cpu", "slow"))]
+    runs = [reported(backends=names) for names in (("cpu", "fast"), ("cpu", "slow"), ("cpu", "slow"))]
     found = compared_times(views(runs))
     assert [row.label for row in found] == ["cpu", "fast", "slow"]
     assert [[each and each.ratio for each in row.changes] for row in found] == [

@@ -7,8 +7,8 @@ from statistics import median
 from time import perf_counter
 
 import pytest
+from runs import run_of, timing
 from terminal import SCRIPT
-from timings import run_of, timing
 
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.document import encoded

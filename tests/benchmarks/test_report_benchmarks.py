@@ -7,12 +7,10 @@ from statistics import median
 
 import msgspec
 import pytest
-from report_runs import made_run
+from runs import kept, launches, reported
 from terminal import SCRIPT
 from test_page import CHROMIUM, QUIET
-from timings import launches
 
-from mnv3prof.record.document import run_document
 from mnv3prof.workers.backends import names
 
 CALLS = 20 * 9
@@ -23,7 +21,7 @@ MOST_BYTES = 5_500_000
 def run_file(tmp_path_factory):
     """A run of Large on every backend there is, with as many bursts as a budget has, all different."""
     chance = random.Random(0)
-    run = made_run("large", tuple(names()))
+    run = reported("large", tuple(names()))
     timings = tuple(
         msgspec.structs.replace(
             t,
@@ -31,9 +29,7 @@ def run_file(tmp_path_factory):
         )
         for t in run.timings
     )
-    path = tmp_path_factory.mktemp("report") / "run.json"
-    path.write_bytes(msgspec.json.encode(run_document(msgspec.structs.replace(run, timings=timings))))
-    return path
+    return kept(msgspec.structs.replace(run, timings=timings), tmp_path_factory.mktemp("report") / "run.json")
 
 
 def _render(run_file):
