@@ -10,7 +10,7 @@ import pytest
 from runs import changed, kept, made
 from terminal import on_terminal, without_escapes
 
-from mnv3prof.budgets.figures import Found
+from mnv3prof.budgets.figures import Side
 from mnv3prof.budgets.judge import judge
 from mnv3prof.budgets.limits import budgets_from
 from mnv3prof.cli.main import run
@@ -226,7 +226,7 @@ NASTY = "a%b\r\n::error::x##[error]y\x00\x1b[31m]]><script>|`&\ud7ff\ufffe,:"
 def _nasty():
     """A run with a reason full of characters that could break formats."""
     net = made(backends=("cpu",), how={"status": "crashed", "reason": NASTY})
-    found = Found(NASTY, Subject(net.subject.table, (32, 32)), "fp32", 1, net)
+    found = Side(NASTY, Subject(net.subject.table, (32, 32)), "fp32", 1, net)
     return found, judge(budgets_from({"latency.cpu": "1s", "latency.litert": "1s"}, "x", str), found, None)
 
 

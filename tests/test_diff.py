@@ -11,7 +11,7 @@ from runs import HOST, as_saved, changed, kept, made
 from terminal import on_terminal, without_escapes
 
 from mnv3prof.budgets.diff import diff
-from mnv3prof.budgets.figures import NAMES, Found
+from mnv3prof.budgets.figures import NAMES, Side
 from mnv3prof.cli.main import run
 from mnv3prof.record.run import NET, Subject
 from mnv3prof.render.terminal import to_terminal
@@ -23,11 +23,11 @@ SLOWER = made(seed=1, slower={"3": 1.2, NET: 1.1}, backends=("cpu", "onnxruntime
 
 
 def _found(run, source="run.json"):
-    return Found(source, run.subject, *run.measured_as, run)
+    return Side(source, run.subject, *run.measured_as, run)
 
 
 def _table(name, size=(224, 224)):
-    return Found(name, Subject(read_table(name), size))
+    return Side(name, Subject(read_table(name), size))
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_blocks_add_up_to_the_totals():
 def test_a_changed_row_is_the_only_changed_block(tmp_path):
     table = read_table("small")
     rows = (*table.rows[:4], replace(table.rows[4], expand=120), *table.rows[5:])
-    found = diff(_table("small"), Found("my", Subject(replace(table, rows=rows), (224, 224))))
+    found = diff(_table("small"), Side("my", Subject(replace(table, rows=rows), (224, 224))))
     assert {f.block for f in found.figures if f.block and f.differs and f.name == "macs"} == {"5"}
     (sheet,) = (s for s in diff_sheets(found) if s.title == "Blocks that changed")
     assert [row[0] for row in sheet.rows] == ["5"]

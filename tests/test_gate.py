@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from runs import HOST, made, run_of, timing
 
-from mnv3prof.budgets.figures import NAMES, Found, figures
+from mnv3prof.budgets.figures import NAMES, Side, figures
 from mnv3prof.budgets.judge import judge
 from mnv3prof.budgets.limits import Budget, budgets_from
 from mnv3prof.graph.errors import InputError
@@ -18,8 +18,8 @@ from mnv3prof.record.run import NET, Subject
 from mnv3prof.source import read_table
 from mnv3prof.workers.backends import name_of
 
-LARGE = Found("large", Subject(read_table("large"), (224, 224)))
-SMALL = Found("small", Subject(read_table("small"), (224, 224)))
+LARGE = Side("large", Subject(read_table("large"), (224, 224)))
+SMALL = Side("small", Subject(read_table("small"), (224, 224)))
 
 
 def _timing(times, **fields):
@@ -27,7 +27,7 @@ def _timing(times, **fields):
 
 
 def _found(run, source="run.json"):
-    return Found(source, run.subject, *run.measured_as, run)
+    return Side(source, run.subject, *run.measured_as, run)
 
 
 def _budgets(text):
@@ -204,7 +204,7 @@ def test_a_baselines_memory_is_of_its_own_batch():
 
 
 def test_a_table_as_a_baseline_is_counted_as_the_run_was_measured():
-    table = Found("small", Subject(read_table("small"), (128, 128)))
+    table = Side("small", Subject(read_table("small"), (128, 128)))
     (same,) = _judged('weights = "+0%"', _sized("int8"), table)
     assert (same.status, same.baseline) == ("within", 2_569_704)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from mnv3prof.analysis.operators import join
 from mnv3prof.budgets.diff import diff
-from mnv3prof.budgets.figures import Found, figures
+from mnv3prof.budgets.figures import Side, figures
 from mnv3prof.budgets.judge import judge
 from mnv3prof.budgets.limits import budgets_from
 from mnv3prof.cost.comparison import network_costs
@@ -173,7 +173,7 @@ def test_a_lower_bound_can_break_a_budget_but_not_keep_one():
     assert found["macs"].value == 929_562_624
     assert found["macs"].reason == "no price is known for act, so it is a lower bound"
     assert found["params"].reason == ""
-    checked = Found("mlp", _subject_of(_mlp()))
+    checked = Side("mlp", _subject_of(_mlp()))
     over, within = judge(budgets_from({"macs": ["900M", "1G"]}, "here", ()), checked, None)
     assert (over.status, over.reason) == ("exceeded", "")
     assert (within.status, within.reason) == ("not measured", found["macs"].reason)
@@ -594,7 +594,7 @@ def test_a_layer_outside_of_its_blocks_modules_is_joined_by_its_own_name():
 
 
 def test_a_diff_says_that_its_figures_are_lower_bounds():
-    found = diff(Found("old", _subject_of(_mlp())), Found("new", _subject_of(_mlp("swish"))))
+    found = diff(Side("old", _subject_of(_mlp())), Side("new", _subject_of(_mlp("swish"))))
     assert "old: no price is known for gelu. MACs and FLOPs are lower bounds." in found.notes
     assert not any(note.startswith("new: no price") for note in found.notes)
 

@@ -159,7 +159,7 @@ def test_figures_of_the_sheet_by_hand():
     assert added[6] is additivity[6] is None  # nothing is added up where a part is missing
     assert "b crashed: boom (parts: net)." in sheet.notes
     assert "b runs on a chip." in sheet.notes
-    assert sheet.alarms == frozenset()
+    assert sheet.highlighted == frozenset()
     assert len(samples_sheet(_run(*timings)).rows) == len(timings)
 
 
@@ -331,7 +331,7 @@ def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
     assert "check" not in [column.key for column in sheet.columns]
     assert sheet.rows == (("x", "no", None, None, "fp32 int8", "y"),)
     checked = backends_sheet([row, {**row, "check": "FAIL: q"}])
-    assert checked.alarms == {1}
+    assert checked.highlighted == {1}
 
 
 def test_one_processor_where_more_threads_were_asked_for_is_named():

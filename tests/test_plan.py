@@ -8,11 +8,15 @@ from subjects import read_run
 from mnv3prof.analysis.plans import Difference, differences
 from mnv3prof.cli.main import run
 from mnv3prof.cost.memory import Lifetime, plan
-from mnv3prof.record.plan import Held, RuntimePlan
+from mnv3prof.record.plan import PlannedTensor, RuntimePlan
 from mnv3prof.show.memory import plan_sheets
 
 OURS = plan([Lifetime("a", 100, 0, 1), Lifetime("b", 60, 1, 2), Lifetime("c", 60, 2, 3)], 4)
-THEIRS = RuntimePlan("x", 300, (Held((1, 25), 0, 100), Held((1, 25), 100, 100), Held((5, 10), 200, 50)))
+THEIRS = RuntimePlan(
+    "x",
+    300,
+    (PlannedTensor((1, 25), 0, 100), PlannedTensor((1, 25), 100, 100), PlannedTensor((5, 10), 200, 50)),
+)
 
 
 def test_differences_by_hand():
@@ -22,7 +26,10 @@ def test_differences_by_hand():
         Difference(50, (5, 10), 1, 0, ""),
     ]
     assert (
-        differences(RuntimePlan("x", 1, tuple(Held((1,), 0, p.bytes) for p in OURS.placements)), OURS) == []
+        differences(
+            RuntimePlan("x", 1, tuple(PlannedTensor((1,), 0, p.bytes) for p in OURS.placements)), OURS
+        )
+        == []
     )
 
 

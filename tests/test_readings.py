@@ -58,9 +58,9 @@ def test_the_sums_meet_or_the_remainder_is_an_alarm(sheet):
     assert [row[0] for row in sheet.totals] == ["counter result", "reconciled", "remainder"]
     assert printed[3] + 3 == explained[3] == FVCORE
     assert remainder[2:] == (0, -3, None, None, None)
-    assert sheet.alarms == {len(sheet.rows) + 2}
+    assert sheet.highlighted == {len(sheet.rows) + 2}
     fine = reconciliation_sheet(GRAPH, reconcile(GRAPH, READINGS[:1]))
-    assert fine.alarms == frozenset()
+    assert fine.highlighted == frozenset()
 
 
 def test_each_missing_or_unlike_tool_is_said_once(sheet):

@@ -157,7 +157,7 @@ def test_text_from_a_file_is_shown_not_obeyed():
 
 def test_a_failed_check_is_red_in_color_only():
     sheet = SHEETS["cross-check"]
-    assert sheet.alarms == {len(sheet.rows) + 2}
+    assert sheet.highlighted == {len(sheet.rows) + 2}
     lines = to_terminal([sheet], 200, color=True).splitlines()
     (remainder,) = [line for line in lines if "remainder " in line and "is" not in without_escapes(line)]
     assert re.search(r"\x1b\[1;31m", remainder)

@@ -60,7 +60,7 @@ class Change(msgspec.Struct, frozen=True):
         return f"×{self.ratio:.3g} ({self.low:.3g} to {self.high:.3g})"
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """The ratio with its interval, if there is one, and the verdict."""
         clock = "" if self.clock == "wall" else f"{self.clock} time "
         return self.verdict if self.ratio is None else f"{clock}{self} {self.verdict}"

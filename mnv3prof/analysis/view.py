@@ -62,7 +62,7 @@ class View(NamedTuple):
             "backend" if len({target.place for target in self.grid.targets}) == len(self.names) else "target"
         )
 
-    def called(self, target: Target) -> str:
+    def label_of(self, target: Target) -> str:
         """Return the label of a target."""
         return self.names[target]
 

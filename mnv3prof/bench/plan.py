@@ -8,7 +8,7 @@ import msgspec
 
 from ..cost.counts import Dtype
 from ..device.protocol import PartKey, PlanMemory
-from ..record.plan import Held, RuntimePlan, Size
+from ..record.plan import PlannedTensor, RuntimePlan, Size
 from ..record.run import NET, Subject
 from ..record.target import Target
 from ..workers.backends import backend
@@ -27,7 +27,7 @@ class _Planned(msgspec.Struct):
     """The answer of a worker."""
 
     bytes: Size
-    tensors: tuple[Held, ...]
+    tensors: tuple[PlannedTensor, ...]
 
 
 def runtime_plans(

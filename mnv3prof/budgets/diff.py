@@ -10,7 +10,7 @@ from ..graph.align import aligned, joined
 from ..record.run import NET, Run
 from ..record.target import Target, named_field, paired
 from ..record.timing import Timing
-from .figures import NAMES, Figure, Found, Unit, figures, targets_of, timings_by_part
+from .figures import NAMES, Figure, Side, Unit, figures, targets_of, timings_by_part
 
 
 class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +52,8 @@ class TimeChange(msgspec.Struct, frozen=True, kw_only=True):
 class Diff(msgspec.Struct, frozen=True):
     """All compared metrics and latencies, changed or not. notes: other differences."""
 
-    old: Found
-    new: Found
+    old: Side
+    new: Side
     figures: tuple[FigureChange, ...]
     times: tuple[TimeChange, ...]
     notes: tuple[str, ...]
@@ -64,7 +64,7 @@ class Diff(msgspec.Struct, frozen=True):
         return f"Diff({self.old.source!r}, {self.new.source!r}, {counts})"
 
 
-def diff(old: Found, new: Found) -> Diff:
+def diff(old: Side, new: Side) -> Diff:
     """Compare `old` with `new`: the network, and the variants that both have.
 
     Bytes are for a dtype and batch that both were measured with, else for the first of each.
@@ -83,7 +83,7 @@ def diff(old: Found, new: Found) -> Diff:
     )
 
 
-def _figures(old: Found, new: Found, variant: str) -> Iterator[FigureChange]:
+def _figures(old: Side, new: Side, variant: str) -> Iterator[FigureChange]:
     graphs = [each.subjects[variant].graph for each in (old, new)]
     before = figures(graphs[0], old.dtype, old.batch)
     after = figures(graphs[1], new.dtype, new.batch)
@@ -111,7 +111,7 @@ def _blocks(
         )
 
 
-def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
+def _times(old: Side, new: Side, variant: str) -> Iterator[TimeChange]:
     """Compare the latencies of the parts that both networks have."""
     if old.run is None or new.run is None:
         return
@@ -127,7 +127,7 @@ def _times(old: Found, new: Found, variant: str) -> Iterator[TimeChange]:
             yield TimeChange(variant=variant, part=part, counterpart=counterpart, old=a, new=b, change=change)
 
 
-def _counterparts(old: Found, new: Found, variant: str) -> dict[str, str]:
+def _counterparts(old: Side, new: Side, variant: str) -> dict[str, str]:
     """Map each part of the new network to its counterpart in the old one.
 
     Blocks are aligned; modules have the same path; the whole network is compared with the whole network.
@@ -155,7 +155,7 @@ def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> 
     return compare(old, new, before, after)
 
 
-def _notes(old: Found, new: Found, times: Sequence[TimeChange]) -> Iterator[str]:
+def _notes(old: Side, new: Side, times: Sequence[TimeChange]) -> Iterator[str]:
     for each in (old, new):
         graph = each.subject.graph
         unpriced = {op.name: None for op in graph.operations if op.flops is None}
@@ -188,7 +188,7 @@ def _target_notes(old: Run, new: Run) -> Iterator[str]:
         yield f"Times for {a} in the old run are compared with times for {b} in the new run{how}."
 
 
-def _alignment_notes(old: Found, new: Found) -> Iterator[str]:
+def _alignment_notes(old: Side, new: Side) -> Iterator[str]:
     """Name the measured parts without a counterpart in the other network."""
     for variant in [name for name in old.subjects if name in new.subjects]:
         parts = _counterparts(old, new, variant)

@@ -9,7 +9,7 @@ from ..record.document import summary_document, table_fields
 from ..record.run import SCHEMA
 from ..record.timing import Timing
 from .diff import Diff, FigureChange, TimeChange
-from .figures import Found
+from .figures import Side
 from .judge import Judgement
 
 
@@ -26,7 +26,7 @@ def diff_document(diff: Diff) -> dict[str, Any]:
     }
 
 
-def gate_document(checked: Found, baseline: Found | None, judged: Sequence[Judgement]) -> dict[str, Any]:
+def gate_document(checked: Side, baseline: Side | None, judged: Sequence[Judgement]) -> dict[str, Any]:
     """Return what was checked, and the verdict on each budget with limit, value and margin."""
     return {
         "schema": SCHEMA,
@@ -47,7 +47,7 @@ def gate_document(checked: Found, baseline: Found | None, judged: Sequence[Judge
     }
 
 
-def _found(found: Found) -> dict[str, Any]:
+def _found(found: Side) -> dict[str, Any]:
     run = found.run
     when = {"created": run.created, "hosts": run.hosts} if run else {}
     return {

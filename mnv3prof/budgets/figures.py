@@ -32,7 +32,7 @@ NAMES: Final = (*_COSTS, *(f"peak.{name}" for name in _PEAKS), "arena")
 """Names of the metrics that are computed from a table, without measuring."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class Side(msgspec.Struct, frozen=True):
     """A network to check or compare.
 
     source: its name as given. dtype, batch: those of its byte values. run: None for a table.
@@ -55,9 +55,9 @@ class Found(msgspec.Struct, frozen=True):
         return {"": self.subject} if self.run is None else self.run.subjects
 
 
-def found(
+def sides(
     *sources: Source, change: Callable[[Subject, str], Subject] = lambda subject, _: subject
-) -> tuple[Found, ...]:
+) -> tuple[Side, ...]:
     """Return each source as a saved run, or as a network.
 
     A network that stands beside a run gets the run's dtype and batch. change: applied to each network, with
@@ -66,9 +66,9 @@ def found(
     runs = [source.run for source in sources]
     dtype_and_batch = next((run.measured_as for run in runs if run), ("fp32", 1))
     return tuple(
-        Found(source.text, run.subject, *run.measured_as, run)
+        Side(source.text, run.subject, *run.measured_as, run)
         if run
-        else Found(source.text, change(source.subject, source.text), *dtype_and_batch)
+        else Side(source.text, change(source.subject, source.text), *dtype_and_batch)
         for source, run in zip(sources, runs, strict=True)
     )
 

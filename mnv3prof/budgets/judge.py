@@ -12,7 +12,7 @@ from ..graph.align import aligned
 from ..record.run import NET
 from ..record.target import Target, paired
 from ..record.timing import Timing
-from .figures import LATENCY, Found, Unit, figures, targets_of, timings_by_part, unit_of
+from .figures import LATENCY, Side, Unit, figures, targets_of, timings_by_part, unit_of
 from .limits import Budget, Level
 
 _MOST_LISTED: Final = 3
@@ -88,7 +88,7 @@ def _named_size(dtype: Dtype | None, batch: int | None) -> str:
     return ", ".join([*([dtype] if dtype else []), *([f"batch {batch}"] if batch else [])])
 
 
-def judge(budgets: Iterable[Budget], checked: Found, baseline: Found | None) -> tuple[Judgement, ...]:
+def judge(budgets: Iterable[Budget], checked: Side, baseline: Side | None) -> tuple[Judgement, ...]:
     """Check every budget; a latency at each target that it was measured at.
 
     A relative budget needs the baseline.
@@ -103,7 +103,7 @@ def judge(budgets: Iterable[Budget], checked: Found, baseline: Found | None) -> 
     return tuple(judged)
 
 
-def _sizes(budget: Budget, checked: Found) -> list[_Size]:
+def _sizes(budget: Budget, checked: Side) -> list[_Size]:
     """Return the (dtype, batch) pairs to check a metric at: the budget's, or all measured ones."""
     if budget.dtype:
         return [(budget.dtype, checked.batch)]
@@ -114,7 +114,7 @@ def _sizes(budget: Budget, checked: Found) -> list[_Size]:
     return list({dtype: (dtype, batch) for dtype, batch in reversed(checked.sizes)}.values())[::-1]
 
 
-def _baseline_size(size: _Size, budget: Budget, checked: Found, baseline: Found) -> _Size:
+def _baseline_size(size: _Size, budget: Budget, checked: Side, baseline: Side) -> _Size:
     """Return the (dtype, batch) of a baseline's metric: a measured one; for a table, `size`."""
     if baseline.run is None or size in baseline.sizes:
         return size
@@ -126,7 +126,7 @@ def _baseline_size(size: _Size, budget: Budget, checked: Found, baseline: Found)
 
 
 def _judge_figure(
-    budget: Budget, size: _Size, several: bool, checked: Found, baseline: Found | None
+    budget: Budget, size: _Size, several: bool, checked: Side, baseline: Side | None
 ) -> Judgement:
     """several: True if the budget is checked at other sizes too."""
     new = figures(checked.subject.graph, *size)[budget.name]
@@ -159,7 +159,7 @@ def _judge_figure(
     return _limited(judgement, new.blocks, known)
 
 
-def _judge_times(budget: Budget, checked: Found, baseline: Found | None) -> list[Judgement]:
+def _judge_times(budget: Budget, checked: Side, baseline: Side | None) -> list[Judgement]:
     backend = budget.name.removeprefix(LATENCY)
     timings, reason = _of_backend(checked, backend, budget)
     if not timings:
@@ -167,7 +167,7 @@ def _judge_times(budget: Budget, checked: Found, baseline: Found | None) -> list
     return [_judge_time(budget, timing, checked, baseline) for timing in timings]
 
 
-def _judge_time(budget: Budget, new: Timing, checked: Found, baseline: Found | None) -> Judgement:
+def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | None) -> Judgement:
     if new.seconds is None:
         return _judgement(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
@@ -203,7 +203,7 @@ def _judge_time(budget: Budget, new: Timing, checked: Found, baseline: Found | N
     return replace(judgement, status="exceeded", reason=reason, contributors=contributors)
 
 
-def _of_backend(checked: Found, backend: str, budget: Budget) -> tuple[list[Timing], str]:
+def _of_backend(checked: Side, backend: str, budget: Budget) -> tuple[list[Timing], str]:
     """Return the whole network's timings on `backend`, or the reason why there are none."""
     if checked.run is None:
         return [], f"{checked.source} is a table, which has no times; profile it and check the run"
@@ -238,7 +238,7 @@ def _limited(judgement: Judgement, new: Mapping[str, float], old: Mapping[str, f
     return replace(judgement, status="exceeded", contributors=_top(new, judgement.value, old))
 
 
-def _blocks(checked: Found, like: Timing) -> dict[str, float]:
+def _blocks(checked: Side, like: Timing) -> dict[str, float]:
     """Return each measured block's seconds per call on the target of `like`."""
     if checked.run is None:
         return {}

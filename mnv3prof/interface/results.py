@@ -10,7 +10,7 @@ import msgspec
 
 from ..budgets.diff import Diff
 from ..budgets.diff import diff as changes
-from ..budgets.figures import Found, found
+from ..budgets.figures import Side, sides
 from ..budgets.judge import Judgement, judge
 from ..budgets.limits import budgets_from
 from ..cost.comparison import NetworkCosts, network_costs
@@ -48,7 +48,7 @@ class Comparison(msgspec.Struct, frozen=True):
 class Check(msgspec.Struct, frozen=True):
     """Verdicts on budgets. checked: the network or run; judgements: one per budget and target."""
 
-    checked: Found
+    checked: Side
     judgements: tuple[Judgement, ...]
 
     def __repr__(self) -> str:
@@ -94,7 +94,7 @@ def diff(old: Loadable, new: Loadable) -> Diff:
     >>> next(each.new - each.old for each in difference.figures if each.name == "params")
     -1512280
     """
-    return changes(*found(*sources_of([old, new], "diff")))
+    return changes(*sides(*sources_of([old, new], "diff")))
 
 
 def check(checked: Loadable, budgets: Mapping[str, Any], baseline: Loadable | None = None) -> Check:
@@ -114,7 +114,7 @@ def check(checked: Loadable, budgets: Mapping[str, Any], baseline: Loadable | No
     for name in budgets:
         require(name, str, "check", "the name of a budget")
     wanted = budgets_from(budgets, "check", name_of)
-    now, *before = found(*sources_of([checked] if baseline is None else [checked, baseline], "check"))
+    now, *before = sides(*sources_of([checked] if baseline is None else [checked, baseline], "check"))
     if not before and (relative := [each for each in wanted if each.change is not None]):
         name, limit = relative[0].name, relative[0].written
         raise InputError(f"check: {name}: {limit} is relative; expected also a baseline")

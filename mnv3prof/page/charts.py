@@ -72,7 +72,7 @@ def net_chart(view: View, key: str) -> Chart:
         "type": "bar",
         "orientation": "h",
         "name": "network",
-        "y": [f"{label(view.called(target))}, {milliseconds(seconds)}" for target, seconds in ranking],
+        "y": [f"{label(view.label_of(target))}, {milliseconds(seconds)}" for target, seconds in ranking],
         "x": [seconds * 1e3 for _, seconds in ranking],
         "hovertemplate": "%{y}: %{x:.3f} ms<extra></extra>",
         "marker": {"color": "var:time"},
@@ -105,7 +105,7 @@ def shares_chart(view: View, key: str) -> Chart:
     }
     fastest = view.fastest()
     if fastest and (times := view.time_shares(fastest)):
-        series[f"latency on {view.called(fastest)}"] = times
+        series[f"latency on {view.label_of(fastest)}"] = times
     blocks = list(view.graph.block_names)
     data = [
         {
@@ -133,7 +133,7 @@ def matrix_chart(view: View, key: str) -> Chart:
     parts = list(view.grid.parts)
     columns = view.grid.targets
     several = any(target.batch > 1 for target in columns)
-    names = [_stacked(f"{view.called(target)}{', per call' if several else ''}") for target in columns]
+    names = [_stacked(f"{view.label_of(target)}{', per call' if several else ''}") for target in columns]
     shares = {target: view.time_shares(target) for target in columns}
     text = [[_cell(view.grid.at(part, target)) for target in columns] for part in parts]
     z = [[shares[target].get(part) for target in columns] for part in parts]
@@ -206,7 +206,7 @@ def _rates_trace(view: View, target: Target, number: int) -> Trace:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": label(view.called(target)),
+        "name": label(view.label_of(target)),
         "x": [rate.intensity for _, rate in points],
         "y": [rate.gmacs for _, rate in points],
         "text": [part for part, _ in points],
@@ -333,7 +333,7 @@ def saving_chart(view: View, dense: str, key: str) -> Chart:
     ]
     for number, (target, changes) in enumerate(measured_changes(view, dense).items()):
         shown = {block: changes[block] for block in blocks if block in changes}
-        data.append(_changes_trace(label(view.called(target)), shown, number))
+        data.append(_changes_trace(label(view.label_of(target)), shown, number))
     layout = {
         "xaxis": _categories(blocks),
         "yaxis": {"title": {"text": "standard ÷ separable"}, "rangemode": "tozero"},
@@ -351,7 +351,7 @@ def _changes_trace(where: str, changes: Mapping[str, Change], number: int) -> Tr
         "name": f"latency on {where}",
         "x": list(known),
         "y": [change.ratio for change in known.values()],
-        "customdata": [change.told for change in known.values()],
+        "customdata": [change.described for change in known.values()],
         "marker": _marker(number, 9),
         "hovertemplate": "%{x}: %{customdata}<extra>%{fullData.name}</extra>",
     }

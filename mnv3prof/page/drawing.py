@@ -39,7 +39,7 @@ def network_drawing(view: View, key: str) -> str:
     """Return the table with its metric switch, as HTML. key: unique in the page."""
     fastest = view.fastest()
     times = view.time_shares(fastest) if fastest else {}
-    where = view.called(fastest) if fastest else ""
+    where = view.label_of(fastest) if fastest else ""
     metrics = [metric for metric in METRICS if metric != "time" or times]
     stages = _stages(view.graph)
     scale = (_WIDTH - _EDGE) / max(

@@ -111,12 +111,12 @@ def _latency_tiles(view: View) -> list[Tile]:
     title = "Lowest latency" if sentences.as_fast(view, target) else "Fastest"
     if len(ranking) == 1 or not view.is_clear(NET, target):
         title = "Latency"
-    tiles = [_latency_tile(view, title, target, view.called(target))]
+    tiles = [_latency_tile(view, title, target, view.label_of(target))]
     eager = view.eager(target)
     if eager and eager[0] != target:
         change = view.change(NET, target, eager[0])
         title = sentences.eager_name(view, eager[0], target)
-        tiles.append(_latency_tile(view, title, eager[0], change.told))
+        tiles.append(_latency_tile(view, title, eager[0], change.described))
     return tiles
 
 

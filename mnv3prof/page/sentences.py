@@ -37,7 +37,9 @@ def headline(view: View) -> str:
     if not ranking:
         return f"{costs}. The latency of the whole network was not measured."
     (target, seconds), *others = ranking
-    sentence = f"{costs}. Latency: {time(view, seconds)} on {view.called(target)}{_noisy(view, NET, target)}"
+    sentence = (
+        f"{costs}. Latency: {time(view, seconds)} on {view.label_of(target)}{_noisy(view, NET, target)}"
+    )
     if others:
         sentence += _others(view, target, [other for other, _ in others])
     eager = view.eager(target)
@@ -61,7 +63,7 @@ def _others(view: View, target: Target, others: Sequence[Target]) -> str:
     level = as_fast(view, target)
     if not level:
         return f", the fastest of {len(others) + 1} {view.kind}s"
-    names = join_words([view.called(other) for other in level])
+    names = join_words([view.label_of(other) for other in level])
     return f", the lowest of {len(others) + 1} {view.kind}s; {names} may be as fast"
 
 
@@ -90,7 +92,7 @@ def latency(view: View, target: Target) -> dict[Clock, tuple[str, str]]:
 def eager_name(view: View, eager: Target, other: Target) -> str:
     """Name PyTorch eager, with its target if that differs from the other in more than the backend."""
     alike = (eager.dtype, eager.batch, eager.threads) == (other.dtype, other.batch, other.threads)
-    return "PyTorch eager" if alike else f"PyTorch eager ({view.called(eager)})"
+    return "PyTorch eager" if alike else f"PyTorch eager ({view.label_of(eager)})"
 
 
 def side_by_side(seen: Sequence[View]) -> str:
@@ -136,8 +138,8 @@ def shares(view: View) -> str:
         return f"Most MACs: {_title(view, top)} ({macs[top]:.1%}). Not all blocks' latencies were measured."
     clear = {block: share for block, share in times.items() if view.is_clear(block, fastest)}
     if not clear:
-        return f"Noise hides the blocks' shares of latency on {view.called(fastest)}."
-    top, where = _top(times), view.called(fastest)
+        return f"Noise hides the blocks' shares of latency on {view.label_of(fastest)}."
+    top, where = _top(times), view.label_of(fastest)
     block, factor = _least_efficient(macs, clear)
     slowest = "Among the slowest" if _as_slow(view, top, fastest) else "Slowest"
     named = [(slowest, top, "")] if top in clear else []
@@ -174,14 +176,14 @@ def matrix(view: View) -> str:
     if len(complete) == 1:
         ((target, times),) = complete.items()
         top = _top(times)
-        only = f"{_title(view, top)}: {times[top]:.1%} of latency on {view.called(target)}"
+        only = f"{_title(view, top)}: {times[top]:.1%} of latency on {view.label_of(target)}"
         return f"{_capitalised(only)}, the only {view.kind} with latencies of all blocks."
     largest = _largest_difference(view, complete)
     if largest is None:
         return f"Noise hides the differences between the {view.kind}s in shares of latency."
     target, block, usual = largest
-    share, where = complete[target][block], view.called(target)
-    others = [view.called(other) for other in complete if other != target]
+    share, where = complete[target][block], view.label_of(target)
+    others = [view.label_of(other) for other in complete if other != target]
     against = f"on {others[0]}" if len(others) == 1 else "on the others (median)"
     difference = f"{_title(view, block)}: {share:.1%} of latency on {where}, {usual:.1%} {against}"
     if share - usual < _NOTABLE_GAP:
@@ -196,7 +198,7 @@ def additivity(view: View) -> str:
         blocks = [view.timing(block, target) for block in view.graph.block_names]
         net = view.timing(NET, target)
         if net and all(view.is_clear(part, target) for part in (*view.graph.block_names, NET)):
-            changes[view.called(target)] = compare_sums([net], [block for block in blocks if block])
+            changes[view.label_of(target)] = compare_sums([net], [block for block in blocks if block])
     gaps = {name: abs(log(change.ratio)) for name, change in changes.items() if change.ratio}
     if not gaps:
         why = f"no {view.kind} has a time without noise of each"
@@ -213,7 +215,7 @@ def roofline(view: View) -> str:
         for part in dict.fromkeys(view.grid.same[each] for each in view.grid.parts):
             rate = view.rates(part, target)
             if rate and rate.of_roofline is not None and view.is_clear(part, target):
-                rates[part, view.called(target)] = rate
+                rates[part, view.label_of(target)] = rate
     if not rates:
         return "No rate could be compared with the machine's peak rates."
     shares = {at: rate.of_roofline or 0.0 for at, rate in rates.items()}
@@ -262,7 +264,9 @@ def saving(view: View) -> str:
         spread = f"×{blocks[least]:.1f} in its one block"
     sentence = f"With standard convolutions: {ratios[NET]:.1f} times the MACs, {spread}."
     measured = measured_changes(view, standard_variant(view))
-    changes = [f"on {view.called(t)}: {_judged(parts[NET])}" for t, parts in measured.items() if NET in parts]
+    changes = [
+        f"on {view.label_of(t)}: {_judged(parts[NET])}" for t, parts in measured.items() if NET in parts
+    ]
     if not changes:
         return f"{sentence} Their latency was not measured; a full report measures it."
     return f"{sentence} Latency {'; '.join(changes)}."

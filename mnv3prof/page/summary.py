@@ -34,7 +34,7 @@ def headline_sheet(view: View) -> Sheet:
     for target, _ in view.ranking():
         for clock, (text, spread) in sentences.latency(view, target).items():
             what = "latency" if clock == "wall" else "CPU time"
-            rows.append((f"{what}, {view.called(target)}", f"{text} {spread}", None))
+            rows.append((f"{what}, {view.label_of(target)}", f"{text} {spread}", None))
     notes = []
     if paper:
         columns.append(Column("published", "Published", "figure"))
@@ -81,7 +81,7 @@ def _shares_sheet(view: View) -> Sheet:
     rows: list[tuple[object, ...]] = [(b, macs[b], view.costs[b].macs) for b in view.graph.block_names]
     if fastest and times:
         columns += [
-            Column("time_share", f"Share of latency, {view.called(fastest)}", "share"),
+            Column("time_share", f"Share of latency, {view.label_of(fastest)}", "share"),
             Column("time", "Latency per call" if fastest.batch > 1 else "Latency", "figure"),
         ]
         rows = [
@@ -127,7 +127,7 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
     for row in times:
         shown = [None if s is None else milliseconds(s) for s in row.times]
         title = f"latency{' per image' if several else ''}, {row.label}"
-        rows.append((title, *shown, *(change and change.told for change in row.changes)))
+        rows.append((title, *shown, *(change and change.described for change in row.changes)))
     changes = [change for row in times for change in row.changes if change and change.reason]
     reasons = dict.fromkeys(f"{change.verdict}: {change.reason}." for change in changes)
     notes = [*(f"{v.label}." for v in seen), *(f"{reason[0].upper()}{reason[1:]}" for reason in reasons)]

@@ -10,7 +10,7 @@ Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """Bytes, or a dimension of a shape."""
 
 
-class Held(msgspec.Struct, frozen=True):
+class PlannedTensor(msgspec.Struct, frozen=True):
     """A tensor in a runtime's arena, with the runtime's own order of axes."""
 
     shape: tuple[Size, ...]
@@ -26,7 +26,7 @@ class RuntimePlan(msgspec.Struct, frozen=True):
 
     backend: str
     bytes: Size = 0
-    tensors: tuple[Held, ...] = ()
+    tensors: tuple[PlannedTensor, ...] = ()
     reason: str = ""
     dtype: Dtype = "fp32"
     batch: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1

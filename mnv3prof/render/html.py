@@ -32,9 +32,11 @@ def to_html(sheet: Sheet, *, sortable: bool = True, interactive: bool = True) ->
     if not sheet.columns:
         return f'<div class="sheet"><p class="title">{title}</p>{notes}</div>'
     head = "".join(_head(column, sortable=sortable and interactive) for column in sheet.columns)
-    body = "".join(_row(row, sheet.columns, number in sheet.alarms) for number, row in enumerate(sheet.rows))
+    body = "".join(
+        _row(row, sheet.columns, number in sheet.highlighted) for number, row in enumerate(sheet.rows)
+    )
     foot = "".join(
-        _row(row, sheet.columns, number in sheet.alarms)
+        _row(row, sheet.columns, number in sheet.highlighted)
         for number, row in enumerate(sheet.totals, len(sheet.rows))
     )
     foot = f"<tfoot>{foot}</tfoot>" if foot else ""

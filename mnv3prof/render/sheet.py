@@ -39,7 +39,7 @@ class Sheet(msgspec.Struct, frozen=True):
     """Rows of values under columns, then `totals` rows, then `notes`, which are sentences.
 
     stacked: a narrow terminal shows all columns in several tables, each starting with the first column.
-    alarms: indices of highlighted rows, counted over rows and then totals.
+    highlighted: indices of highlighted rows, counted over rows and then totals.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Sheet(msgspec.Struct, frozen=True):
     rows: tuple[tuple[Any, ...], ...]
     totals: tuple[tuple[Any, ...], ...] = ()
     notes: tuple[str, ...] = ()
-    alarms: frozenset[int] = frozenset()
+    highlighted: frozenset[int] = frozenset()
     stacked: bool = False
 
     def __repr__(self) -> str:

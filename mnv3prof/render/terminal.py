@@ -111,10 +111,10 @@ def _table(
             min_width=spans[n] if kind == "prose" else None,
         )
     for number, row in enumerate(body):
-        style = "bold red" if number in sheet.alarms else None
+        style = "bold red" if number in sheet.highlighted else None
         table.add_row(*(row[n] for n in kept), style=style, end_section=number == len(body) - 1)
     for number, row in enumerate(feet, len(body)):
-        table.add_row(*(row[n] for n in kept), style="bold red" if number in sheet.alarms else "bold")
+        table.add_row(*(row[n] for n in kept), style="bold red" if number in sheet.highlighted else "bold")
     return table
 
 

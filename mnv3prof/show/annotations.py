@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from ..budgets.figures import Found
+from ..budgets.figures import Side
 from ..budgets.judge import Judgement
 from ..graph.errors import printable
 from .gate import headline, limit_of, sentence
 from .load import busy_note
 
 
-def to_annotations(checked: Found, judged: Sequence[Judgement], file: str = "") -> str:
+def to_annotations(checked: Side, judged: Sequence[Judgement], file: str = "") -> str:
     """Write a command per exceeded budget, then the other verdicts and the headline as plain lines.
 
     file: defines the budgets, and is annotated. A busy machine is the first command.

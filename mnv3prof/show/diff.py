@@ -189,7 +189,9 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
         *_reasons(times, several),
     )
     slower = frozenset(n for n, verdict in enumerate(verdicts) if verdict == "slower")
-    return Sheet(f"Latency{f' of {variant}' if variant else ''}", columns, rows, notes=notes, alarms=slower)
+    return Sheet(
+        f"Latency{f' of {variant}' if variant else ''}", columns, rows, notes=notes, highlighted=slower
+    )
 
 
 def _targets(change: TimeChange) -> tuple[str, str]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from ..budgets.figures import Found, Unit
+from ..budgets.figures import Side, Unit
 from ..budgets.judge import Judgement
 from ..render.sheet import Column, Sheet, join_words
 from .comparison import label
 
 
-def gate_sheets(checked: Found, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
+def gate_sheets(checked: Side, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
     """Return the verdicts, then the top contributors to exceeded budgets."""
     contributors = _contributors_sheet(judged)
     return (_verdicts_sheet(checked, judged), *([contributors] if contributors.rows else []))
@@ -52,7 +52,7 @@ def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
     return Sheet("verdicts", tuple(Column(key, key, "text") for key in keys), rows)
 
 
-def headline(checked: Found, judged: Sequence[Judgement]) -> str:
+def headline(checked: Side, judged: Sequence[Judgement]) -> str:
     """State the network, and how many budgets it is within."""
     within = sum(j.breach is None for j in judged)
     return f"{label(checked.subject.graph)}: within {within} of {len(judged)} budgets"
@@ -98,7 +98,7 @@ def amount(value: float | None, unit: Unit, batch: int = 1) -> str:
     return f"{value:,} B" if unit == "bytes" else f"{value:,}"
 
 
-def _verdicts_sheet(checked: Found, judged: Sequence[Judgement]) -> Sheet:
+def _verdicts_sheet(checked: Side, judged: Sequence[Judgement]) -> Sheet:
     columns = (
         Column("budget", "Budget", "text"),
         Column("measured_as", "Settings", "text", importance=0 if _are_several(judged) else 3),
@@ -125,8 +125,8 @@ def _verdicts_sheet(checked: Found, judged: Sequence[Judgement]) -> Sheet:
     notes = [sentence(j) for j in judged if j.reason]
     if any(j.baseline_target and j.baseline_target.batch != batch_of(j) for j in judged):
         notes.append("Times of different batches are compared per image; limits are per call.")
-    alarms = frozenset(n for n, j in enumerate(judged) if j.breach == "error")
-    return Sheet(headline(checked, judged), columns, rows, notes=tuple(notes), alarms=alarms)
+    highlighted = frozenset(n for n, j in enumerate(judged) if j.breach == "error")
+    return Sheet(headline(checked, judged), columns, rows, notes=tuple(notes), highlighted=highlighted)
 
 
 def _are_several(judged: Sequence[Judgement]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
-from ..budgets.figures import Found
+from ..budgets.figures import Side
 from ..budgets.judge import Judgement
 from ..graph.errors import printable
 from .comparison import label
@@ -11,7 +11,7 @@ from .gate import limit_of, sentence
 from .load import busy_note
 
 
-def to_junit(checked: Found, judged: Sequence[Judgement]) -> str:
+def to_junit(checked: Side, judged: Sequence[Judgement]) -> str:
     """Write a test per budget: exceeded is a failure, not checked an error; warnings pass.
 
     What is said of a busy machine is the suite's output.

@@ -229,7 +229,7 @@ def _saving_sheet(run: Run, variant: str) -> Sheet:
         if counterpart not in grids[1].parts or not costs[0][part].macs:
             continue
         pairs = [(grids[0].at(part, target), grids[1].at(counterpart, target)) for target in grids[0].targets]
-        changes = [compare(a, b, run, run).told if a and b else None for a, b in pairs]
+        changes = [compare(a, b, run, run).described if a and b else None for a, b in pairs]
         name = part if part == counterpart else f"{part} → {counterpart}"
         rows.append((name, costs[1][counterpart].macs / costs[0][part].macs, *changes))
     title = f"{variant}: MACs and latency, relative to {base.name}"
@@ -260,4 +260,4 @@ def backends_sheet(rows: Sequence[Mapping[str, object]]) -> Sheet:
         cells.append(tuple(texts[column.key] for column in columns))
     notes = [f"{row['name']}: {row['reason']}." for row in rows if not row["usable"]]
     failed = frozenset(n for n, row in enumerate(rows) if str(row["check"]).startswith("FAIL"))
-    return Sheet("Backends", columns, tuple(cells), notes=tuple(notes), alarms=failed)
+    return Sheet("Backends", columns, tuple(cells), notes=tuple(notes), highlighted=failed)

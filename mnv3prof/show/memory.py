@@ -136,7 +136,7 @@ def _plans_fit_sheet(graph: Graph, budget: int, fits: Sequence[Fits]) -> Sheet:
     )
     notes = tuple(f"{one.planner}: {one.reason}." for one in fits if one.reason)
     title = f"{graph.name} in {_size(budget)}: {where}"
-    return Sheet(title, columns, rows, notes=notes, alarms=frozenset(bad))
+    return Sheet(title, columns, rows, notes=notes, highlighted=frozenset(bad))
 
 
 def _fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
@@ -154,7 +154,7 @@ def _fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
         return Sheet(f"{name} fits: {arenas} leaves {left:,} of {budget}", (), ())
     title = f"{name} does not fit: {arenas} is {arena.bytes - fit.budget:,} over {budget}"
     if rows:
-        return Sheet(title, columns, rows, alarms=frozenset(range(len(rows))))
+        return Sheet(title, columns, rows, highlighted=frozenset(range(len(rows))))
     reason = (
         f"No single block exceeds it: the arena is {arena.bytes - arena.lower_bound:,} bytes above the lower "
         "bound."

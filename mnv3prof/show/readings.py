@@ -29,9 +29,9 @@ def reconciliation_sheet(graph: Graph, reconciliation: Reconciliation) -> Sheet:
         ("reconciled", None, *(tool.explained for tool in reconciliation.tools)),
         ("remainder", None, *(tool.remainder for tool in reconciliation.tools)),
     )
-    alarms = frozenset() if reconciliation.holds else frozenset({len(rows) + 2})
+    highlighted = frozenset() if reconciliation.holds else frozenset({len(rows) + 2})
     title = titled(graph, "what each FLOP counter counts")
-    return Sheet(title, columns, rows, totals, tuple(_notes(reconciliation)), alarms, stacked=True)
+    return Sheet(title, columns, rows, totals, tuple(_notes(reconciliation)), highlighted, stacked=True)
 
 
 def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:

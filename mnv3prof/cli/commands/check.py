@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from ...budgets.document import gate_document
-from ...budgets.figures import Found
+from ...budgets.figures import Side
 from ...budgets.judge import Judgement, judge
 from ...budgets.limits import Budget, budgets_from
 from ...graph.errors import InputError, quote
@@ -110,8 +110,8 @@ def check(
 
 
 def _emit(
-    new: Found,
-    old: Found | None,
+    new: Side,
+    old: Side | None,
     judged: Sequence[Judgement],
     where: Path | None,
     verdict_options: VerdictOptions,
