@@ -1,6 +1,8 @@
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,25 +14,27 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser: Any) -> None:
     parser.addoption(
         "--refresh", action="store_true", help="Write tests/expect/ anew from what is printed now."
     )
     parser.addoption("--fuzz", type=int, default=2_000, help="How many damaged files and options are tried.")
 
 
-def pytest_xdist_auto_num_workers(config):
+def pytest_xdist_auto_num_workers(config: Any) -> Any:
     """Two tests at a time; benchmarks run by themselves."""
     return 0 if config.option.benchmark_only else min(2, os.cpu_count() or 1)
 
 
-def _shared_by_workers(tmp_path_factory):
+def _shared_by_workers(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(autouse=True)
-def _others_wait_for_a_test_that_is_marked_alone(request, tmp_path_factory):
+def _others_wait_for_a_test_that_is_marked_alone(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """Run tests that are marked `alone` while no other test runs: they check times to a few percent."""
     with Path(_shared_by_workers(tmp_path_factory), "running").open("a") as file:
         alone = request.node.get_closest_marker("alone")
@@ -39,12 +43,12 @@ def _others_wait_for_a_test_that_is_marked_alone(request, tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _same_weights_in_every_test():
+def _same_weights_in_every_test() -> None:
     torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _a_cache_of_the_tests_own(tmp_path_factory):
+def _a_cache_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CI", raising=False)  # where progress is told in lines
         patch.setenv("MNV3PROF_CACHE", str(_shared_by_workers(tmp_path_factory) / "cache"))

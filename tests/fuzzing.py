@@ -5,6 +5,8 @@ import json
 import math
 import random
 import re
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -50,7 +52,20 @@ TEXTS = (
     "int8",
 )
 NUMBERS = (0, -1, 1, 2**31, 2**53, 2**63, 2**64, 10**30, 10**400, 0.0, -0.5, 1e308, 5e-324, math.pi)
-VALUES = (*TEXTS, *NUMBERS, None, True, False, [], {}, [[]], [None], {"": {}}, [1] * 50, {"a": [1, {"b": 2}]})
+VALUES: Any = (
+    *TEXTS,
+    *NUMBERS,
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    [None],
+    {"": {}},
+    [1] * 50,
+    {"a": [1, {"b": 2}]},
+)
 TOKENS = (
     *(text.encode("utf-8", "surrogatepass") for text in TEXTS),
     b"[" * 200,
@@ -76,7 +91,7 @@ TOKENS = (
 class Material:
     """Good files of each kind, made once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         runs = [made(seed=seed, count=20) for seed in (0, 1)]
         small = subject("small", 32)
         table = read_table("small")
@@ -91,7 +106,7 @@ class Material:
         self.checkpoint = _checkpoint()
 
 
-def _checkpoint():
+def _checkpoint() -> Any:
     table = msgspec.structs.replace(
         read_table("small-minimal"), rows=read_table("small-minimal").rows[:1], last=8
     )
@@ -118,7 +133,7 @@ def _checkpoint():
     }
 
 
-def damaged_bytes(data, chance):
+def damaged_bytes(data: Any, chance: Any) -> Any:
     """One to four bytes changed, cut out, doubled or put in, or the end cut off."""
     data = bytearray(data)
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
@@ -141,7 +156,7 @@ def damaged_bytes(data, chance):
     return bytes(data)
 
 
-def damaged_values(document, chance):
+def damaged_values(document: Any, chance: Any) -> Any:
     """One to three values anywhere in a document replaced, removed, doubled or renamed."""
     document = copy.deepcopy(document)
     for _ in range(chance.choice((1, 1, 1, 3))):
@@ -182,7 +197,7 @@ TENSORS = (
 )
 
 
-def damaged_checkpoint(document, chance):
+def damaged_checkpoint(document: Any, chance: Any) -> Any:
     """A checkpoint with entries, or tensors of its state, replaced by others."""
     document = {**document, "state_dict": dict(document["state_dict"])}
     for _ in range(chance.randint(1, 2)):
@@ -230,7 +245,7 @@ OPTIONS = {
 }
 
 
-def options(chance, most=3):
+def options(chance: Any, most: int = 3) -> Any:
     """Options with good and bad values."""
     found = []
     for name in chance.sample(list(OPTIONS), chance.randint(0, most)):
@@ -239,7 +254,7 @@ def options(chance, most=3):
     return found
 
 
-def case(number, material, folder):
+def case(number: Any, material: Any, folder: Path) -> Any:
     """The command line of a case; its files are in `folder`."""
     chance = random.Random(f"case {number}")
     kind = chance.choices(
@@ -249,7 +264,7 @@ def case(number, material, folder):
     return _CASES[kind](chance, material, folder)
 
 
-def _table_case(chance, material, folder):
+def _table_case(chance: Any, material: Any, folder: Path) -> Any:
     suffix, data = chance.choice(((".toml", TABLE), (".csv", material.csv), (".json", None)))
     if data is None:
         data = json.dumps(damaged_values(material.table, chance)).encode()
@@ -261,11 +276,11 @@ def _table_case(chance, material, folder):
     return [*command, str(path), *_form(chance)]
 
 
-def _form(chance):
+def _form(chance: Any) -> Any:
     return ["--format", form] if (form := chance.choice(("", "json", "csv", "md"))) else []
 
 
-def _run_case(chance, material, folder):
+def _run_case(chance: Any, material: Any, folder: Path) -> Any:
     path, other = folder / "r.json", folder / "s.json"
     document = damaged_values(chance.choice(material.runs), chance)
     data = json.dumps(document).encode()
@@ -286,7 +301,7 @@ def _run_case(chance, material, folder):
     return [*command, str(path), *_form(chance)]
 
 
-def _page_case(chance, material, folder):
+def _page_case(chance: Any, material: Any, folder: Path) -> Any:
     path = folder / "p.html"
     documents = [
         json.dumps(damaged_values(chance.choice(material.runs), chance)).encode()
@@ -298,7 +313,7 @@ def _page_case(chance, material, folder):
     return [*command, str(path) + chance.choice(("", "", "#1", "#2", "#x"))]
 
 
-def _budgets_case(chance, _, folder):
+def _budgets_case(chance: Any, _: Any, folder: Path) -> Any:
     path = folder / "b.toml"
     path.write_bytes(damaged_bytes(BUDGETS, chance))
     form = chance.choice(
@@ -307,13 +322,13 @@ def _budgets_case(chance, _, folder):
     return ["check", "small", "--budgets", str(path), "--baseline", "large", *form]
 
 
-def _findings_case(chance, material, folder):
+def _findings_case(chance: Any, material: Any, folder: Path) -> Any:
     path = folder / "f.json"
     path.write_bytes(json.dumps(damaged_values(material.findings, chance)).encode())
     return ["claims", *chance.choice(([], ["K3"], ["--explain", "K3"])), str(path), *_form(chance)]
 
 
-def _weights_case(chance, material, folder):
+def _weights_case(chance: Any, material: Any, folder: Path) -> Any:
     """An exported file must end in .onnx, which is found out once the weights are read."""
     _save(chance, material, folder / "w.pt")
     return [
@@ -326,14 +341,14 @@ def _weights_case(chance, material, folder):
     ]
 
 
-def _checkpoint_case(chance, material, folder):
+def _checkpoint_case(chance: Any, material: Any, folder: Path) -> Any:
     _save(chance, material, folder / "c.pt")
     (folder / "t.toml").write_bytes(TABLE)
     how = ["--input", "8", "--epochs", "1", "--no-autoaugment", "--no-warmup", "--resume"]
     return ["train", str(folder / "t.toml"), *how, "-o", str(folder / "c.pt")]
 
 
-def _save(chance, material, path):
+def _save(chance: Any, material: Any, path: Path) -> None:
     document = material.checkpoint if chance.random() < 0.5 else material.checkpoint["state_dict"]
     if document is material.checkpoint and chance.random() < 0.6:
         document = damaged_checkpoint(document, chance)
@@ -342,7 +357,7 @@ def _save(chance, material, path):
         path.write_bytes(damaged_bytes(path.read_bytes(), chance))
 
 
-def _options_case(chance, _, folder):
+def _options_case(chance: Any, _: Any, folder: Path) -> Any:
     known = ("flops", "table", "memory", "compare", "check", "diff")
     command = chance.choice((*known * 3, "backend", "flop s", ESCAPES))
     source = chance.choice((["small"], ["small"], [], [chance.choice(TEXTS).replace("\x00", "")]))

@@ -3,6 +3,8 @@
 import json
 import random
 from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -30,18 +32,18 @@ HOST = Host(
 )
 
 
-def around(median, noise=0.01, count=50, seed=0):
+def around(median: Any, noise: float = 0.01, count: int = 50, seed: Any = 0) -> Any:
     """Random times around `median` s; `noise` is their standard deviation as a share of it."""
     chance = random.Random(seed)
     return tuple(max(1e-9, chance.gauss(median, noise * median)) for _ in range(count))
 
 
-def spread(median, noise=0.01, count=60):
+def spread(median: Any, noise: float = 0.01, count: int = 60) -> Any:
     """Times evenly spread around `median` s; `noise` is their range as a share of it."""
     return tuple(median * (1 + noise * ((n * 37 % count) / (count - 1) - 0.5)) for n in range(count))
 
 
-def burst(samples, cpu=1.0, number=0):
+def burst(samples: Any, cpu: float = 1.0, number: int = 0) -> Any:
     """A burst of calls that took `samples`. cpu: CPU time / wall time, small under other load."""
     mean = sum(samples) / len(samples)
     return Burst(
@@ -56,7 +58,7 @@ def burst(samples, cpu=1.0, number=0):
     )
 
 
-def launches(samples, calls=None, cpu=1.0, each=2):
+def launches(samples: Any, calls: Any = None, cpu: float = 1.0, each: int = 2) -> Any:
     """Six bursts, or one a sample where there are fewer, in launches of two; calls: how many in each instead;
     each: how many bursts a launch has.
     """
@@ -69,27 +71,27 @@ def launches(samples, calls=None, cpu=1.0, each=2):
 
 
 def timing(
-    backend,
-    part,
-    samples=(),
+    backend: str,
+    part: str,
+    samples: Any = (),
     *,
-    device="",
-    dtype="fp32",
-    batch=1,
-    threads=1,
-    calls=None,
-    cpu=1.0,
-    each=2,
-    stopped="converged",
-    **fields,
-):
+    device: str = "",
+    dtype: Any = "fp32",
+    batch: int = 1,
+    threads: int = 1,
+    calls: Any = None,
+    cpu: float = 1.0,
+    each: int = 2,
+    stopped: Any = "converged",
+    **fields: Any,
+) -> Any:
     """One part on one target."""
     target = Target(device=device, backend=backend, dtype=dtype, batch=batch, threads=threads)
     taken = launches(samples, calls, cpu, each) if len(samples) else ()
     return Timing(part=part, target=target, launches=taken, stopped=stopped, **fields)
 
 
-def run_of(subject, timings=(), variants=None, host=HOST, **fields):
+def run_of(subject: Any, timings: Any = (), variants: Any = None, host: Any = HOST, **fields: Any) -> Any:
     """A run on one machine."""
     return Run(
         **{
@@ -104,18 +106,18 @@ def run_of(subject, timings=(), variants=None, host=HOST, **fields):
 
 
 def made(
-    table="small",
-    size=(32, 32),
-    backends=("cpu", "onnxruntime"),
-    slower=None,
-    seed=0,
-    host=HOST,
-    noise=0.01,
-    count=50,
-    how=None,
-    subject=None,
-    **fields,
-):
+    table: str = "small",
+    size: Any = (32, 32),
+    backends: Any = ("cpu", "onnxruntime"),
+    slower: Any = None,
+    seed: Any = 0,
+    host: Any = HOST,
+    noise: float = 0.01,
+    count: int = 50,
+    how: Any = None,
+    subject: Any = None,
+    **fields: Any,
+) -> Any:
     """A run of every part. slower: factors of the time, by part. how: other fields of the timings."""
     subject = subject or Subject(read_table(table), size)
     graph = subject.graph
@@ -131,15 +133,20 @@ def made(
     return run_of(subject, timings, host=host, **when, **fields)
 
 
-def exact(backend, part, seconds, **how):
+def exact(backend: str, part: str, seconds: float, **how: Any) -> Any:
     """A timing of nine calls around `seconds`, which is their median; none is noisy."""
     known = {"first_s": seconds, "load_s": 1e-3, "max_abs_err": 1e-6, "max_rel_err": 1e-6}
-    return timing(backend, part, spread(seconds, 0.008, 9), **known, **how)
+    return timing(backend, part, spread(seconds, 0.008, 9), **known, **how)  # type: ignore[arg-type]
 
 
 def reported(
-    net="small", backends=("cpu", "fast"), odd=("fast", "3"), readings=True, standard=False, **changes
-):
+    net: str = "small",
+    backends: Any = ("cpu", "fast"),
+    odd: Any = ("fast", "3"),
+    readings: bool = True,
+    standard: bool = False,
+    **changes: Any,
+) -> Any:
     """A run for reports. Each block takes 1 ms, except `odd`, 5 ms; the network takes 20 ms, on fast 10 ms."""
     subject = Subject(vary(read_table(net), **changes), (224, 224))
     graph, dense = subject.graph, subject.varied(vary(subject.table, standard_conv=True))
@@ -153,7 +160,7 @@ def reported(
     if standard:
         timings += [exact("fast", NET, 40e-3, variant=name), exact("fast", "2", 3e-3, variant=name)]
     runtimes = {name: Runtime("1.0", "cpu", "cpu") for name in ("cpu", "fast", "slow")}
-    printed = [Reading(tool, "1", "ok", printed=sum(counted_as(graph, tool))) for tool in list(COUNTERS)[:4]]
+    printed = [Reading(tool, "1", "ok", printed=sum(counted_as(graph, tool))) for tool in list(COUNTERS)[:4]]  # type: ignore[arg-type]
     return run_of(
         subject,
         timings,
@@ -165,13 +172,13 @@ def reported(
     )
 
 
-def kept(run, path):
+def kept(run: Any, path: Path) -> Any:
     """The run's file."""
     path.write_bytes(msgspec.json.encode(run_document(run)))
     return path
 
 
-def changed(path, target, **change):
+def changed(path: Path, target: Any, **change: Any) -> Any:
     """The run at `path` with other fields, at `target`."""
     target.write_text(
         json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8"
@@ -179,6 +186,6 @@ def changed(path, target, **change):
     return target
 
 
-def as_saved(backend="cpu", part="net", **fields):
+def as_saved(backend: str = "cpu", part: str = "net", **fields: Any) -> Any:
     """A timing as in a document."""
     return {"part": part, "target": {"backend": backend}, **fields}

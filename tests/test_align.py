@@ -1,5 +1,7 @@
 """Which blocks of two networks are compared."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -26,18 +28,20 @@ rows = st.lists(
 )
 
 
-def _graph(rows):
+def _graph(rows: Any) -> Any:
     return expand(Table(name="n", stem=16, rows=tuple(rows), last=8, classes=4), (16, 16))
 
 
 @given(rows)
-def test_a_network_is_aligned_with_itself(rows):
+def test_a_network_is_aligned_with_itself(rows: Any) -> None:
     graph = _graph(rows)
     assert aligned(graph, graph) == {name: name for name in graph.block_names}
 
 
 @given(rows, rows)
-def test_counterparts_are_one_to_one_in_order_and_complete_where_the_lengths_agree(old, new):
+def test_counterparts_are_one_to_one_in_order_and_complete_where_the_lengths_agree(
+    old: Any, new: Any
+) -> None:
     before, after = _graph(old), _graph(new)
     found = aligned(before, after)
     places = [before.block_names.index(name) for name in found.values()]
@@ -51,7 +55,7 @@ def test_counterparts_are_one_to_one_in_order_and_complete_where_the_lengths_agr
 
 
 @given(rows, st.integers(0, 7))
-def test_a_row_that_is_left_out_leaves_the_others_aligned(rows, place):
+def test_a_row_that_is_left_out_leaves_the_others_aligned(rows: Any, place: Any) -> None:
     place %= len(rows)
     found = aligned(_graph(rows), _graph([*rows[:place], *rows[place + 1 :]])) if len(rows) > 1 else {}
     graph = _graph(rows)
@@ -60,21 +64,21 @@ def test_a_row_that_is_left_out_leaves_the_others_aligned(rows, place):
     )
 
 
-def test_a_width_and_a_variant_change_blocks_in_their_place():
+def test_a_width_and_a_variant_change_blocks_in_their_place() -> None:
     large = subject("large").graph
     for changed in (vary(read_table("large"), width=0.75), vary(read_table("large"), standard_conv=True)):
         found = aligned(large, expand(changed, (224, 224)))
         assert found == {name: name for name in large.block_names}
 
 
-def test_a_changed_row_is_the_counterpart_of_what_it_was():
+def test_a_changed_row_is_the_counterpart_of_what_it_was() -> None:
     table = read_table("small")
     changed = replace(table, rows=(*table.rows[:5], replace(table.rows[5], expand=120), *table.rows[6:]))
     found = aligned(subject("small").graph, expand(changed, (224, 224)))
     assert found == {name: name for name in subject("small").graph.block_names}
 
 
-def test_large_and_small_are_aligned_by_the_size_of_their_outputs():
+def test_large_and_small_are_aligned_by_the_size_of_their_outputs() -> None:
     """Large has rows 1; 2, 3; 4 to 6; 7 to 12; 13 to 15 at 112, 56, 28, 14 and 7 pixels, Small none; 1; 2, 3; 4 to 8;
     9 to 11. Large's 1 and the stem alone are of one structure with Small's: the stem.
     """
@@ -100,7 +104,7 @@ def test_large_and_small_are_aligned_by_the_size_of_their_outputs():
     assert aligned(subject("large", 256).graph, subject("small", (160, 192)).graph) == expected
 
 
-def test_rows_that_are_taken_out_leave_the_others_beside_themselves():
+def test_rows_that_are_taken_out_leave_the_others_beside_themselves() -> None:
     """Without rows 8 to 12 row 13 reads 80 channels, not 112: another structure, but the same output."""
     large = subject("large")
     table = replace(large.table, rows=(*large.table.rows[:7], *large.table.rows[12:]))
@@ -111,7 +115,7 @@ def test_rows_that_are_taken_out_leave_the_others_beside_themselves():
     assert rows == [("stem", "stem"), *kept, *gone, *rest]
 
 
-def test_what_a_network_has_alone_stands_behind_what_it_follows():
+def test_what_a_network_has_alone_stands_behind_what_it_follows() -> None:
     small = subject("small")
     first, *others = small.table.rows
     table = replace(
@@ -128,7 +132,7 @@ def test_what_a_network_has_alone_stands_behind_what_it_follows():
 
 
 @given(st.lists(rows, min_size=1, max_size=4))
-def test_every_block_is_in_one_row_and_in_order(tables):
+def test_every_block_is_in_one_row_and_in_order(tables: Any) -> None:
     graphs = [_graph(each) for each in tables]
     found = joined(graphs)
     for place, graph in enumerate(graphs):
@@ -136,7 +140,7 @@ def test_every_block_is_in_one_row_and_in_order(tables):
     assert all(any(row) for row in found)
 
 
-def _longest_common(old, new):
+def _longest_common(old: Any, new: Any) -> Any:
     """The length of the longest common subsequence, by its definition."""
     if not old or not new:
         return 0
@@ -146,7 +150,7 @@ def _longest_common(old, new):
 
 
 @given(rows, rows)
-def test_as_many_equal_blocks_as_possible_are_counterparts(old, new):
+def test_as_many_equal_blocks_as_possible_are_counterparts(old: Any, new: Any) -> None:
     before, after = _graph(old), _graph(new)
     a, b = ([graph.keys[name] for name in graph.block_names] for graph in (before, after))
     found = aligned(before, after)

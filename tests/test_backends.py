@@ -3,6 +3,7 @@
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -33,7 +34,7 @@ GPUS = ["cuda", "mps"]
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_every_runtime_of_this_system_is_here(name):
+def test_every_runtime_of_this_system_is_here(name: str) -> None:
     """A missing runtime is a failure, not a skip."""
     found = usable(name)
     assert found.ok, found.reason
@@ -44,7 +45,7 @@ def test_every_runtime_of_this_system_is_here(name):
 @pytest.mark.parametrize(
     ("name", "dtype"), [(name, dtype) for name in HERE for dtype in backend(name).DTYPES if dtype != "fp32"]
 )
-def test_every_type_that_a_runtime_offers_runs(name, dtype):
+def test_every_type_that_a_runtime_offers_runs(name: str, dtype: Any) -> None:
     """The CPU may lack fp16 and bf16, but not int8."""
     plan = BenchPlan(
         {"": SMALL},
@@ -59,11 +60,11 @@ def test_every_type_that_a_runtime_offers_runs(name, dtype):
         assert timing.reason == f"OpenVINO does not compute in {dtype} on this CPU"
         return
     assert (timing.status, timing.reason) == ("ok", "")
-    assert 1e-6 < timing.rms_rel_err < TOLERANCES[dtype].rms  # rounded, not to nothing
+    assert 1e-6 < timing.rms_rel_err < TOLERANCES[dtype].rms  # type: ignore[operator] # rounded, not to nothing
 
 
 @pytest.mark.parametrize("name", GPUS)
-def test_a_gpu_runs_where_there_is_one(name):
+def test_a_gpu_runs_where_there_is_one(name: str) -> None:
     if not (found := usable(name)).ok:
         pytest.skip(found.reason)
     plan = BenchPlan(
@@ -72,7 +73,7 @@ def test_a_gpu_runs_where_there_is_one(name):
     assert {timing.status for timing in measure(plan)} == {"ok"}
 
 
-def test_vulkan_runs_the_network_as_pytorch_does():
+def test_vulkan_runs_the_network_as_pytorch_does() -> None:
     plan = BenchPlan(
         {"": SMALL},
         tuple(PartKey("", p) for p in ("1", "4", "net")),
@@ -82,39 +83,39 @@ def test_vulkan_runs_the_network_as_pytorch_does():
     )
     for timing in measure(plan):
         assert (timing.status, timing.reason) == ("ok", "")
-        assert timing.max_rel_err < 1e-4
+        assert timing.max_rel_err < 1e-4  # type: ignore[operator]
 
 
 class Device:
     """A device that returns at once and works for a known time, as a GPU does."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float) -> None:
         self.seconds, self.until, self.waited = seconds, 0.0, 0
 
-    def launch(self):
+    def launch(self) -> None:
         self.until = max(self.until, time.perf_counter()) + self.seconds
 
-    def wait(self):
+    def wait(self) -> None:
         self.waited += 1
         while time.perf_counter() < self.until:
             pass
 
 
-def _module_on(device):
+def _module_on(device: Any) -> Any:
     class Launches(torch.nn.Module):
-        def forward(self, x):
+        def forward(self, x: Any) -> Any:
             device.launch()
             return x
 
     return Launches()
 
 
-def _job(model):
+def _job(model: Any) -> Any:
     given = np.ones((1, 2), np.float32)
     return Job("1", model, given, given, "fp32", 1)
 
 
-def test_a_call_returns_when_the_device_is_done():
+def test_a_call_returns_when_the_device_is_done() -> None:
     device = Device(0.005)
     call = torch_call(_job(_module_on(device)), wait=device.wait)
     for _ in range(3):
@@ -124,7 +125,7 @@ def test_a_call_returns_when_the_device_is_done():
     assert device.waited == 4  # once for the input's way there
 
 
-def test_a_call_that_would_not_wait_would_be_seen():
+def test_a_call_that_would_not_wait_would_be_seen() -> None:
     device = Device(0.05)
     call = torch_call(_job(_module_on(device)))
     start = time.perf_counter()
@@ -133,22 +134,22 @@ def test_a_call_that_would_not_wait_would_be_seen():
 
 
 @pytest.mark.parametrize("name", GPUS)
-def test_gpu_backends_wait_for_their_own_device(name, monkeypatch):
+def test_gpu_backends_wait_for_their_own_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The backend itself, with the CPU instead of the device."""
     device = Device(0.002)
     module = backend(name)
     monkeypatch.setattr(getattr(torch, name), "synchronize", device.wait)
     monkeypatch.setattr(module, "torch_call", lambda job, where, wait: (where, torch_call(job, "cpu", wait)))
-    where, call = module.prepare(_job(_module_on(device)))
+    where, call = module.prepare(_job(_module_on(device)))  # type: ignore[misc]
     start = time.perf_counter()
-    call()
-    assert where == name
+    call()  # type: ignore[has-type]
+    assert where == name  # type: ignore[has-type]
     assert time.perf_counter() - start >= 0.002
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", HERE)
-def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(name, threads):
+def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(name: str, threads: int) -> None:
     """PyTorch copies large outputs with its own number of threads, not the runtime's."""
     target, subjects, part = Target(backend=name, threads=threads), {"": LARGE}, PartKey("", "1")
     if kind := file_kind(target):
@@ -170,7 +171,7 @@ def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(name,
     assert not process.is_running()
 
 
-def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
+def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled() -> None:
     """Without fullgraph it would silently run the ninth one in eager mode."""
     rows = tuple(Row(8 + n, 8, 3, 1, False, "RE") for n in range(9))  # each is compiled by itself
     net = subject(Table(name="nine rows", stem=8, rows=rows, last=8, classes=2), 32)
@@ -181,7 +182,7 @@ def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled():
     assert [(timing.status, timing.reason) for timing in timings] == [("ok", "")] * len(parts)
 
 
-def test_formats_are_converted_in_the_types_they_have():
+def test_formats_are_converted_in_the_types_they_have() -> None:
     assert stored_dtype("onnx", "int8") == "int8"
     assert stored_dtype("ncnn", "fp16") == "fp32"
     for name in names():
@@ -194,12 +195,12 @@ EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 
 
 @pytest.mark.parametrize("name", names())
-def test_each_backend_that_needs_more_than_pytorch_is_an_extra_of_the_same_name(name):
+def test_each_backend_that_needs_more_than_pytorch_is_an_extra_of_the_same_name(name: str) -> None:
     assert (name in EXTRAS) == (bool(backend(name).PACKAGE) and not needs_pytorch(name))
     assert not any(package.startswith("torch>") for package in EXTRAS.get(name, ()))  # it is always there
 
 
-def test_extras_hold_what_they_promise():
+def test_extras_hold_what_they_promise() -> None:
     assert EXTRAS["light"] == ["mnv3prof[onnxruntime,openvino,ncnn,mnn]"]
     assert EXTRAS["runtimes"] == ["mnv3prof[light,litert,executorch]"]
     (tests_own,) = (entry for entry in EXTRAS["test"] if entry.startswith("mnv3prof["))
@@ -220,13 +221,13 @@ def test_extras_hold_what_they_promise():
         ((None, None, None), "1", "its output is not finite where PyTorch's is"),
     ],
 )
-def test_how_far_an_output_in_8_bits_may_be_off(off, part, says):
+def test_how_far_an_output_in_8_bits_may_be_off(off: tuple[Any, ...], part: Any, says: str) -> None:
     found = how_wrong(Prepared(0.0, 0.0, *off), "int8", part)
     assert says in found
     assert bool(found) is bool(says)
 
 
-def test_errors_by_hand():
+def test_errors_by_hand() -> None:
     expected = np.array([3.0, -4.0], np.float32)  # a root mean square of 5 / sqrt 2
     assert errors(np.array([3.0, -3.0]), expected) == pytest.approx((1, 1 / 4, 1 / 5))
     assert errors(np.zeros(2), expected) == pytest.approx((4, 1, 1))
@@ -235,16 +236,16 @@ def test_errors_by_hand():
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
-def test_the_whole_network_in_8_bits_is_right_where_few_pixels_are_left(name):
+def test_the_whole_network_in_8_bits_is_right_where_few_pixels_are_left(name: str) -> None:
     """At 64 x 64 the last blocks have 2 x 2 pixels; ranges of other images gave errors of 50 %."""
     parts = tuple(PartKey("", part) for part in ("8", "head", "net"))
     plan = BenchPlan({"": SMALL}, parts, (Target(backend=name, dtype="int8"),), default_folder(), 0.2)
     for timing in measure(plan):
         assert (timing.status, timing.reason) == ("ok", "")
-        assert timing.rms_rel_err < (0.25 if timing.part == "net" else 0.05)
+        assert timing.rms_rel_err < (0.25 if timing.part == "net" else 0.05)  # type: ignore[operator]
 
 
-def test_activations_look_like_a_trained_networks():
+def test_activations_look_like_a_trained_networks() -> None:
     for part in make_parts(subject("large", 64)).values():
         largest = part.expected.abs().max().item()
         assert torch.isfinite(part.expected).all()

@@ -5,6 +5,8 @@ import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 from subjects import subject
@@ -24,7 +26,7 @@ PARTS = {ONNX: (PartKey("", "1"), PartKey("", "2"))}
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory):
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A cache with both parts."""
     folder = tmp_path_factory.mktemp("converted") / "kept"
     found, heard = _heard(folder)
@@ -33,20 +35,20 @@ def converted(tmp_path_factory):
 
 
 @pytest.fixture
-def kept(converted, tmp_path):
+def kept(converted: Any, tmp_path: Path) -> Any:
     """A copy of it, and the entries."""
     folder, found = converted
     return shutil.copytree(folder, tmp_path / "kept"), found
 
 
-def _heard(folder, subjects={"": SMALL}, parts=PARTS):  # noqa: B006
-    heard = []
+def _heard(folder: Path, subjects: Any = {"": SMALL}, parts: Any = PARTS) -> Any:  # noqa: B006
+    heard: list[Any] = []
     found = convert(parts, subjects, folder, on_progress=heard.append)
     assert not any(isinstance(entry, Failed) for entry in found.values())
     return found, heard
 
 
-def test_a_second_run_converts_nothing(kept):
+def test_a_second_run_converts_nothing(kept: Any) -> None:
     folder, found = kept
     assert _heard(folder) == (found, [])
 
@@ -60,7 +62,7 @@ DAMAGES = {
 }
 
 
-def test_a_damaged_entry_is_made_again(kept):
+def test_a_damaged_entry_is_made_again(kept: Any) -> None:
     """Each part is damaged in one way; those that are not damaged are not converted."""
     folder, found = kept
     parts = {ONNX: tuple(PartKey("", row) for row in "123457")}  # row 6 is identical to row 5
@@ -70,7 +72,7 @@ def test_a_damaged_entry_is_made_again(kept):
     for (key, entry), damage in zip(first.values(), DAMAGES.values(), strict=False):
         file = folder / key / entry.main
         contents[file] = file.read_bytes()
-        damage(file, folder / key / "entry.json")
+        damage(file, folder / key / "entry.json")  # type: ignore[no-untyped-call]
     assert len(contents) == len(DAMAGES)
     again, heard = _heard(folder, parts=parts)
     assert len(heard) == len(DAMAGES)
@@ -78,8 +80,10 @@ def test_a_damaged_entry_is_made_again(kept):
     assert {file: file.read_bytes() for file in contents} == contents
 
 
-def test_everything_that_matters_is_in_the_key(monkeypatch):
-    def key(net=SMALL, part="1", form="onnx", dtype="fp32", batch=1):
+def test_everything_that_matters_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(
+        net: Any = SMALL, part: str = "1", form: Any = "onnx", dtype: Any = "fp32", batch: int = 1
+    ) -> Any:
         return cache.key(net, part, form, dtype, batch)
 
     keys = [
@@ -98,7 +102,7 @@ def test_everything_that_matters_is_in_the_key(monkeypatch):
     assert key() != keys[0]
 
 
-def test_what_was_used_least_recently_leaves_first(kept):
+def test_what_was_used_least_recently_leaves_first(kept: Any) -> None:
     folder, found = kept
     (old, entry), (new, _) = found.values()
     os.utime(folder / old, (1, 1))
@@ -109,17 +113,19 @@ def test_what_was_used_least_recently_leaves_first(kept):
     assert entry.bytes > 0
 
 
-def test_a_failed_conversion_leaves_nothing(tmp_path):
-    def fail(draft):
+def test_a_failed_conversion_leaves_nothing(tmp_path: Path) -> None:
+    def fail(draft: Any) -> None:
         (draft / "half").write_bytes(b"x")
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        cache.keep(tmp_path, "k", fail)
+        cache.keep(tmp_path, "k", fail)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_tells_and_clears(tmp_path, monkeypatch, capsys):
+def test_the_command_tells_and_clears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "kept"))
     assert run([*COMMAND, "-o", str(tmp_path / "x.onnx")]) == 0
     capsys.readouterr()
@@ -134,21 +140,21 @@ def test_the_command_tells_and_clears(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["entries"] == 0
 
 
-def test_no_cache_keeps_nothing(tmp_path, monkeypatch):
+def test_no_cache_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "kept"))
     assert run([*COMMAND, "--no-cache", "-o", str(tmp_path / "x.onnx")]) == 0
     assert not (tmp_path / "kept").exists()
 
 
-def _made(folder, name, data=b"x" * 1_000_000):
-    def make(draft):
+def _made(folder: Path, name: str, data: Any = b"x" * 1_000_000) -> Any:
+    def make(draft: Any) -> Any:
         (draft / "main").write_bytes(data)
         return draft / "main", 1.0
 
     return cache.keep(folder, name, make)
 
 
-def test_everything_is_counted_trimmed_and_cleared(tmp_path):
+def test_everything_is_counted_trimmed_and_cleared(tmp_path: Path) -> None:
     """Entries, inductor's files and drafts of killed runs; other files in the folder stay."""
     _made(tmp_path, "k")
     (tmp_path / "other").write_bytes(b"x" * 100)
@@ -171,7 +177,7 @@ def test_everything_is_counted_trimmed_and_cleared(tmp_path):
     assert sorted(place.name for place in tmp_path.iterdir()) == ["inductor", "other"]
 
 
-def test_what_a_run_has_just_made_is_not_trimmed(tmp_path):
+def test_what_a_run_has_just_made_is_not_trimmed(tmp_path: Path) -> None:
     _made(tmp_path, "old")
     os.utime(tmp_path / "old", (1, 1))
     _made(tmp_path, "own")
@@ -180,8 +186,8 @@ def test_what_a_run_has_just_made_is_not_trimmed(tmp_path):
     assert [place.name for place in tmp_path.iterdir()] == ["own"]
 
 
-def test_several_that_keep_and_trim_do_not_disturb_each_other(tmp_path):
-    def keep_and_trim(name):
+def test_several_that_keep_and_trim_do_not_disturb_each_other(tmp_path: Path) -> None:
+    def keep_and_trim(name: str) -> Any:
         _made(tmp_path, name)
         cache.trim(tmp_path, most=3_100_000)
         cache.find(tmp_path, name)
@@ -193,8 +199,8 @@ def test_several_that_keep_and_trim_do_not_disturb_each_other(tmp_path):
     assert cache.contents(tmp_path).bytes <= 3_100_000
 
 
-def test_a_cache_that_cannot_be_changed_is_used(tmp_path, monkeypatch):
-    def refuse(*_, **__):
+def test_a_cache_that_cannot_be_changed_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise OSError(30, "Read-only file system")
 
     entry = _made(tmp_path, "k")
@@ -202,10 +208,12 @@ def test_a_cache_that_cannot_be_changed_is_used(tmp_path, monkeypatch):
     assert cache.find(tmp_path, "k") == entry
 
 
-def test_a_damaged_entry_that_cannot_be_removed_is_put_aside(tmp_path, monkeypatch):
+def test_a_damaged_entry_that_cannot_be_removed_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _made(tmp_path, "k")
     (tmp_path / "k" / "main").write_bytes(b"damaged")
-    monkeypatch.setattr(cache.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(cache.shutil, "rmtree", lambda *_, **__: None)  # type: ignore[attr-defined]
     assert cache.find(tmp_path, "k") is None
     entry = _made(tmp_path, "k", b"right")
     assert cache.find(tmp_path, "k") == entry
@@ -224,7 +232,7 @@ def test_a_damaged_entry_that_cannot_be_removed_is_put_aside(tmp_path, monkeypat
         None,
     ],
 )
-def test_an_entry_of_any_content_is_no_entry(manifest, tmp_path):
+def test_an_entry_of_any_content_is_no_entry(manifest: Any, tmp_path: Path) -> None:
     place = tmp_path / "k"
     place.mkdir()
     os.mkfifo(place / ("pipe" if manifest is not None else "entry.json"))
@@ -234,8 +242,8 @@ def test_an_entry_of_any_content_is_no_entry(manifest, tmp_path):
     assert not place.exists()
 
 
-def _told(monkeypatch, folder):
-    told = []
+def _told(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
+    told: list[Any] = []
     monkeypatch.setenv("MNV3PROF_CACHE", str(folder))
     cache_folder._usable.cache_clear()
     return cache_folder.usable_folder(told.append), told
@@ -243,8 +251,8 @@ def _told(monkeypatch, folder):
 
 @pytest.mark.parametrize("place", ["/dev/null/x", "file", "/proc/x"])
 def test_a_cache_that_cannot_be_made_is_a_temporary_folder_and_said_once(
-    place, tmp_path, monkeypatch, capsys
-):
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_bytes(b"kept")
     folder, told = _told(monkeypatch, tmp_path / place)
     assert [
@@ -257,7 +265,9 @@ def test_a_cache_that_cannot_be_made_is_a_temporary_folder_and_said_once(
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_entries_of_a_cache_that_cannot_be_written_are_used(tmp_path, monkeypatch):
+def test_entries_of_a_cache_that_cannot_be_written_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = _made(tmp_path / "kept", "k")
     _made(tmp_path / "kept", "damaged")
     (tmp_path / "kept" / "damaged" / "main").write_bytes(b"x")
@@ -272,13 +282,13 @@ def test_entries_of_a_cache_that_cannot_be_written_are_used(tmp_path, monkeypatc
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text")
-def test_a_name_that_is_not_text_is_a_reason(tmp_path, monkeypatch):
+def test_a_name_that_is_not_text_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, told = _told(monkeypatch, tmp_path / os.fsdecode(b"\xff"))
     assert "its name is not UTF-8" in told[0]
 
 
-def test_a_disk_that_is_full_is_a_reason(tmp_path, monkeypatch):
-    def full(*_):
+def test_a_disk_that_is_full_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
@@ -286,7 +296,9 @@ def test_a_disk_that_is_full_is_a_reason(tmp_path, monkeypatch):
     assert "No space left on device" in told[0]
 
 
-def test_an_entry_that_is_hidden_from_the_user_is_a_reason(tmp_path, monkeypatch):
+def test_an_entry_that_is_hidden_from_the_user_is_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _made(tmp_path, "k")
     (tmp_path / "k" / "main").write_bytes(b"x")
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -294,7 +306,9 @@ def test_an_entry_that_is_hidden_from_the_user_is_a_reason(tmp_path, monkeypatch
     assert "k in it can be neither used nor replaced" in told[0]
 
 
-def test_clear_says_what_is_left(tmp_path, monkeypatch, capsys):
+def test_clear_says_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path))
     _made(tmp_path, "k")
     monkeypatch.setattr(cache, "_remove", lambda _: None)
@@ -305,7 +319,7 @@ def test_clear_says_what_is_left(tmp_path, monkeypatch, capsys):
     assert "cannot be removed" in err
 
 
-def test_compiled_files_are_where_the_cache_is(tmp_path, monkeypatch):
+def test_compiled_files_are_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     with cache.opened(tmp_path):
         assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "inductor")

@@ -1,11 +1,14 @@
 """The article's claims: counts against hand calculations, every verdict against its inverse."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from msgspec.structs import replace
 from runs import HOST, run_of, spread, timing
+from some import some
 from subjects import subject
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -28,7 +31,15 @@ LARGE = subject("large")
 MADE = run_of(LARGE)
 
 
-def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), noise=0.01):
+def _timed(
+    claims: Any,
+    seconds: float,
+    net: Any = LARGE,
+    *,
+    os: str = "Linux-x86_64",
+    backends: Any = ("a",),
+    noise: float = 0.01,
+) -> Any:
     """Evidence as if each request had taken seconds(variant, part, backend)."""
     requests = room.timing_requests(net, claims)
     subjects = {"": net, **{request.variant: request.subject for request in requests}}
@@ -36,7 +47,7 @@ def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), no
         timing(
             backend,
             request.part,
-            spread(seconds(request.variant, request.part, backend), noise),
+            spread(seconds(request.variant, request.part, backend), noise),  # type: ignore[operator]
             dtype=dtype,
             variant=request.variant,
         )
@@ -48,29 +59,29 @@ def _timed(claims, seconds, net=LARGE, *, os="Linux-x86_64", backends=("a",), no
     return Evidence(subject=net, runs=(run,))
 
 
-def _measured(name, evidence):
+def _measured(name: str, evidence: Any) -> Any:
     (found,) = [f for f in room.judge(evidence, (name,)) if f.how.startswith("measured on")]
     return found
 
 
-def _computed(name, table, size=224):
+def _computed(name: str, table: Table, size: Any = 224) -> Any:
     (found,) = [f for f in room.judge(Evidence(subject=subject(table, size)), (name,)) if "computed" in f.how]
     return found
 
 
-def _rows(*outs, kernel=3, **how):
+def _rows(*outs: Any, kernel: int = 3, **how: Any) -> Any:
     rows = tuple(Row(16, out, kernel, 1, False, "RE", **how) for out in outs)
     return Table(name="t", rows=rows, last=16, classes=4)
 
 
-def test_every_claim_of_the_article_is_there_in_order():
+def test_every_claim_of_the_article_is_there_in_order() -> None:
     assert [c.id for c in room.claims()] == [*(f"K{n}" for n in range(1, 12)), "T1", "T2", "T3"]
     for claim in room.claims():
         assert claim.sentence.endswith(".")
         assert claim.article
 
 
-def test_nothing_is_decided_without_evidence():
+def test_nothing_is_decided_without_evidence() -> None:
     found = room.judge(Evidence(subject=LARGE))
     assert {f.claim for f in found} == {c.id for c in room.claims()}
     for f in found:
@@ -78,7 +89,7 @@ def test_nothing_is_decided_without_evidence():
     assert {f.claim for f in found if f.verdict != "no evidence"} == {"K1", "K2", "K3", "T1", "T2", "T3"}
 
 
-def test_an_unknown_claim_is_refused():
+def test_an_unknown_claim_is_refused() -> None:
     with pytest.raises(InputError, match=r"K12.* is not a claim; expected K1, K2,"):
         room.judge(Evidence(subject=LARGE), ("K12",))
 
@@ -86,7 +97,7 @@ def test_an_unknown_claim_is_refused():
 # ---------------------------------------------------------------- computed
 
 
-def test_k1_by_hand():
+def test_k1_by_hand() -> None:
     """N·k² / (k² + N): 16·9/25 = 5.76, 80·9/89, 112·9/121; 8 is reached at N = 72: 648/81."""
     found = _computed("K1", read_table("large"))
     assert found.outcome == "holds if the pair has 72 output channels or more"
@@ -106,21 +117,21 @@ def test_k1_by_hand():
 @pytest.mark.parametrize(
     ("outs", "verdict"), [((72, 80, 1024), "holds"), ((71, 16), "does not hold"), ((71, 72), "holds if")]
 )
-def test_k1_follows_the_table(outs, verdict):
+def test_k1_follows_the_table(outs: tuple[Any, ...], verdict: str) -> None:
     assert _computed("K1", _rows(*outs), 16).verdict == verdict
 
 
-def test_k1_needs_a_3x3_row():
+def test_k1_needs_a_3x3_row() -> None:
     assert _computed("K1", _rows(80, kernel=5), 16).verdict == "not testable here"
 
 
-def test_k1_is_the_same_for_a_table_that_is_standard_already():
+def test_k1_is_the_same_for_a_table_that_is_standard_already() -> None:
     assert _computed("K1", vary(read_table("large"), standard_conv=True)) == _computed(
         "K1", read_table("large")
     )
 
 
-def test_k2_by_hand():
+def test_k2_by_hand() -> None:
     found = _computed("K2", read_table("large"))
     assert found.verdict == "does not hold"
     assert found.found == "18,432 and 2,336, ×7.89."
@@ -134,7 +145,7 @@ def test_k2_by_hand():
     assert separable.example(32, 64, 3, said=(18_433, 2_336)).verdict == "does not hold"
 
 
-def test_k3_by_hand():
+def test_k3_by_hand() -> None:
     found = _computed("K3", read_table("large"))
     assert found.verdict == "does not hold"
     text = "\n".join((found.found, *found.working))
@@ -147,7 +158,7 @@ def test_k3_by_hand():
         assert line in text
 
 
-def test_k3_holds_where_se_is_small():
+def test_k3_holds_where_se_is_small() -> None:
     """2·16·8 + 8 + 16 = 280 parameters beside 65,536 · 16 and more of the last layer."""
     row = Row(16, 16, 3, 1, True, "RE")
     table = Table(name="t", rows=(row,), last=16, classes=65_536)
@@ -156,7 +167,7 @@ def test_k3_holds_where_se_is_small():
     assert (without.verdict, without.why) == ("not testable here", "the table has no squeeze-excite")
 
 
-def test_t1_by_hand():
+def test_t1_by_hand() -> None:
     """Row 15: 160 · 960 = 153,600 channels, squeezed to 38,400."""
     last = traps.rows_as_listed(LARGE)[-1]
     expand_and_norm, depthwise_and_norm = 160 * 153_600 + 2 * 153_600, 25 * 153_600 + 2 * 153_600
@@ -170,7 +181,7 @@ def test_t1_by_hand():
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_t1_is_what_torch_builds_where_it_can_be_built(stride):
+def test_t1_is_what_torch_builds_where_it_can_be_built(stride: int) -> None:
     rows = (Row(3, 6, 3, stride, True, "HS"), Row(4, 5, 5, 1, False, "RE"), Row(1, 5, 3, 2, True, "RE"))
     table = Table(name="t", stem=8, rows=rows, last=16, classes=4)
     literal = replace(
@@ -191,12 +202,12 @@ def test_t1_is_what_torch_builds_where_it_can_be_built(stride):
         assert 2 * found.macs == sum(counted[f"MobileNetV3.features.{number}"].values())
 
 
-def test_t1_holds_where_the_input_is_one_channel_wide():
+def test_t1_holds_where_the_input_is_one_channel_wide() -> None:
     table = Table(name="t", stem=1, rows=(Row(4, 1, 3, 1, False, "RE"),) * 2, last=8, classes=2)
     assert _computed("T1", table, 16).verdict == "holds"
 
 
-def test_t2_by_hand():
+def test_t2_by_hand() -> None:
     """2,315,392 ReLUs of which 1,024 stand in SE; h-swish costs 4 FLOPs more each."""
     found = _computed("T2", read_table("large"))
     assert found.verdict == "does not hold"
@@ -208,7 +219,7 @@ def test_t2_by_hand():
     assert _computed("T2", table).verdict == "holds"
 
 
-def test_t3_by_hand():
+def test_t3_by_hand() -> None:
     """The 46 batch norms have 24,400 parameters, 2 a channel, and 4,399,808 elements."""
     assert traps.biases(LARGE.graph) == (46, 12_200, 4_399_808)
     found = _computed("T3", read_table("large"))
@@ -217,7 +228,7 @@ def test_t3_by_hand():
     assert traps.bias_finding(LARGE.graph, traps.Biases(0, 0, 0)).verdict == "holds"
 
 
-def test_t3_is_what_torch_builds():
+def test_t3_is_what_torch_builds() -> None:
     table = _rows(24, 8)
     model, graph = build(table), expand(table, 20)
     convs = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.bias is None]
@@ -231,20 +242,20 @@ def test_t3_is_what_torch_builds():
 # ---------------------------------------------------------------- times
 
 
-def test_a_ratio_is_the_comparison_of_two_times():
+def test_a_ratio_is_the_comparison_of_two_times() -> None:
     slow, fast, wild = (
         Measured(timing("a", NET, spread(s, noise=noise)), MADE)
         for s, noise in ((2.0, 0.01), (1.0, 0.01), (1.2, 3.0))
     )
     found = ratio(slow, fast)
-    assert (found.ratio, found.verdict) == (pytest.approx(2.0, rel=1e-2), "slower")
-    assert found.low < 2 < found.high
-    assert ratio(fast, slow).verdict == "faster"
-    assert ratio(slow, slow).verdict == "same"
-    assert ratio(wild, fast).verdict == "unclear"
+    assert (some(found).ratio, some(found).verdict) == (pytest.approx(2.0, rel=1e-2), "slower")  # type: ignore[comparison-overlap]
+    assert some(found).low < 2 < some(found).high  # type: ignore[operator]
+    assert some(ratio(fast, slow)).verdict == "faster"
+    assert some(ratio(slow, slow)).verdict == "same"
+    assert some(ratio(wild, fast)).verdict == "unclear"
     assert ratio(slow, None) is None
     assert ratio(Measured(replace(slow.timing, status="mismatch"), MADE), fast) is None
-    assert ratio_of_sums([slow, fast], [fast, fast]).ratio == pytest.approx(1.5, rel=1e-2)
+    assert some(ratio_of_sums([slow, fast], [fast, fast])).ratio == pytest.approx(1.5, rel=1e-2)
     assert ratio_of_sums([slow, None], [fast, fast]) is None
 
 
@@ -259,7 +270,9 @@ def test_a_ratio_is_the_comparison_of_two_times():
         ((1.05, 0.97, 1.15), False, None),
     ],
 )
-def test_what_noise_hides_is_not_decided(interval, faster, slower):
+def test_what_noise_hides_is_not_decided(
+    interval: tuple[Any, ...], faster: bool | None, slower: bool | None
+) -> None:
     assert is_faster(by_interval(*interval)) is faster
     assert is_slower(by_interval(*interval)) is slower
 
@@ -267,24 +280,26 @@ def test_what_noise_hides_is_not_decided(interval, faster, slower):
 @pytest.mark.parametrize(
     "judged", [is_faster, is_slower, partial(saves, share=0.15), partial(at_least, limit=8)]
 )
-def test_nothing_follows_from_a_comparison_without_an_interval(judged):
+def test_nothing_follows_from_a_comparison_without_an_interval(judged: Any) -> None:
     assert judged(Change("unclear", reason="the machine was too busy")) is None
 
 
 @pytest.mark.parametrize(
     ("interval", "held"), [((5, 2, 9), None), ((9, 8, 10), True), ((7, 6, 7.99), False), ((8, 7.99, 9), None)]
 )
-def test_a_limit_is_reached_by_the_whole_interval_or_by_none_of_it(interval, held):
+def test_a_limit_is_reached_by_the_whole_interval_or_by_none_of_it(
+    interval: tuple[Any, ...], held: bool | None
+) -> None:
     assert at_least(by_interval(*interval), 8) is held
 
 
-def test_a_share_is_saved_by_the_whole_interval_or_by_none_of_it():
+def test_a_share_is_saved_by_the_whole_interval_or_by_none_of_it() -> None:
     assert saves(by_interval(0.9, 0.89, 0.91), 0.15) is False
     assert saves(by_interval(0.84, 0.83, 0.85), 0.15) is True
     assert saves(by_interval(0.84, 0.83, 0.86), 0.15) is None
 
 
-def test_one_verdict_over_several_places():
+def test_one_verdict_over_several_places() -> None:
     assert overall({"a": True, "b": True}) == ("holds", "")
     assert overall({"a": False}) == ("does not hold", "")
     assert overall({"a": True, "b": False, "c": None}) == ("holds if", "measured on a; hidden by noise on c")
@@ -292,7 +307,7 @@ def test_one_verdict_over_several_places():
     assert overall({}) == ("no evidence", "nothing was timed")
 
 
-def _seconds(slow, by, where=lambda part: True, backend="a"):
+def _seconds(slow: Any, by: Any, where: Callable[..., Any] = lambda part: True, backend: str = "a") -> Any:
     """A second for everything, `by` for the variants in `slow`."""
     return lambda variant, part, name: by if variant in slow and where(part) and name == backend else 1.0
 
@@ -309,11 +324,11 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("name", "slow", "holding", "failing"), TIMES)
-def test_inverted_times_get_the_inverted_verdict(name, slow, holding, failing):
+def test_inverted_times_get_the_inverted_verdict(name: str, slow: Any, holding: Any, failing: Any) -> None:
     mobile = {"os": "Linux-aarch64"}
-    assert _measured(name, _timed((name,), _seconds(slow, holding), **mobile)).verdict == "holds"
-    assert _measured(name, _timed((name,), _seconds(slow, failing), **mobile)).verdict == "does not hold"
-    both = _measured(name, _timed((name,), _seconds(slow, holding), backends=("a", "b"), **mobile))
+    assert _measured(name, _timed((name,), _seconds(slow, holding), **mobile)).verdict == "holds"  # type: ignore[arg-type]
+    assert _measured(name, _timed((name,), _seconds(slow, failing), **mobile)).verdict == "does not hold"  # type: ignore[arg-type]
+    both = _measured(name, _timed((name,), _seconds(slow, holding), backends=("a", "b"), **mobile))  # type: ignore[arg-type]
     if name == "K3":  # no difference on b either
         assert both.verdict == "holds"
     else:
@@ -323,7 +338,7 @@ def test_inverted_times_get_the_inverted_verdict(name, slow, holding, failing):
 
 
 @pytest.mark.parametrize(("name", "slow", "holding", "failing"), TIMES)
-def test_noise_leaves_a_verdict_open(name, slow, holding, failing):
+def test_noise_leaves_a_verdict_open(name: str, slow: Any, holding: Any, failing: Any) -> None:
     """±100 %: a difference of a few percent cannot be seen."""
     found = _measured(name, _timed((name,), _seconds(slow, 1.05), noise=2.0, os="Linux-aarch64"))
     if name in ("K1", "K2"):  # 1.05 is far from 8 even so
@@ -333,7 +348,7 @@ def test_noise_leaves_a_verdict_open(name, slow, holding, failing):
 
 
 @pytest.mark.parametrize("name", ["K4", "K7", "K9"])
-def test_a_claim_on_mobile_chips_is_not_decided_on_a_desktop(name):
+def test_a_claim_on_mobile_chips_is_not_decided_on_a_desktop(name: str) -> None:
     (_, slow, holding, failing) = next(case for case in TIMES if case[0] == name)
     said = [_measured(name, _timed((name,), _seconds(slow, by))) for by in (holding, failing)]
     assert [f.verdict for f in said] == ["not testable here"] * 2
@@ -343,8 +358,8 @@ def test_a_claim_on_mobile_chips_is_not_decided_on_a_desktop(name):
     ]
 
 
-def test_the_widths_are_a_curve():
-    found = _measured("K9", _timed(("K9",), lambda variant, *_: 1.0))
+def test_the_widths_are_a_curve() -> None:
+    found = _measured("K9", _timed(("K9",), lambda variant, *_: 1.0))  # type: ignore[arg-type]
     (curve,) = found.series
     assert [x for x, *_ in curve.points] == list(range(104, 121))
     # 14 · 14 · (9 · 112 + 112²) MACs in a second
@@ -352,7 +367,7 @@ def test_the_widths_are_a_curve():
     assert widths.products(112) == 2_656_192
 
 
-def test_what_is_timed_alone_is_the_networks_own():
+def test_what_is_timed_alone_is_the_networks_own() -> None:
     """Large's h-swish: 16·112² first, 1280 last; the part is a layer's name in every form."""
     assert [x.name for x in h_swish.alone(LARGE.graph)] == [
         "features.0.2",
@@ -371,14 +386,14 @@ def test_what_is_timed_alone_is_the_networks_own():
             assert layer.op != "hardswish"
 
 
-def test_a_table_without_h_swish_or_se_says_so():
+def test_a_table_without_h_swish_or_se_says_so() -> None:
     minimal = subject("large-minimal", 64)
     found = {f.claim: f for f in room.judge(Evidence(subject=minimal), ("K3", "K4", "K5", "K7"))}
     assert {f.verdict for n, f in found.items() if n != "K3"} == {"not testable here"}
     assert room.timing_requests(minimal, ("K3", "K4", "K5", "K7")) == ()
 
 
-def test_the_forms_change_h_swish_only():
+def test_the_forms_change_h_swish_only() -> None:
     """Large in ReLU for h-swish has the ReLU rows that it had, and as many MACs."""
     nets = {
         request.variant: request.subject
@@ -394,7 +409,7 @@ def test_the_forms_change_h_swish_only():
 # ---------------------------------------------------------------- trainings
 
 
-def _trained(**accuracies):
+def _trained(**accuracies: Any) -> Any:
     """Evidence of trainings: by ablation, an accuracy (or accuracy and that in 8 bits) for each seed."""
     names = {
         "base": accuracy.BASE,
@@ -422,7 +437,7 @@ def _trained(**accuracies):
     return Evidence(subject=LARGE, trials=tuple(trials))
 
 
-def _of(name, evidence):
+def _of(name: str, evidence: Any) -> Any:
     (found,) = [f for f in room.judge(evidence, (name,)) if "trained on" in f.how]
     return found
 
@@ -433,7 +448,7 @@ GOOD, BAD = (0.990, 0.991, 0.992), (0.980, 0.981, 0.983)
 @pytest.mark.parametrize(
     ("name", "other"), [("K3", "without"), ("K8", "bare"), ("K10", "adam"), ("K11", "unsmoothed")]
 )
-def test_inverted_accuracies_get_the_inverted_verdict(name, other):
+def test_inverted_accuracies_get_the_inverted_verdict(name: str, other: str) -> None:
     assert _of(name, _trained(base=GOOD, **{other: BAD})).verdict == "holds"
     assert _of(name, _trained(base=BAD, **{other: GOOD})).verdict == "does not hold"
     open_ = _of(name, _trained(base=(0.99, 0.97, 0.98), **{other: (0.97, 0.98, 0.99)}))
@@ -442,7 +457,7 @@ def test_inverted_accuracies_get_the_inverted_verdict(name, other):
     assert (one.verdict, one.why) == ("not testable here", "one seed has no interval")
 
 
-def test_k6_follows_what_8_bits_cost():
+def test_k6_follows_what_8_bits_cost() -> None:
     little, much = [(0.99, 0.988), (0.99, 0.987), (0.99, 0.989)], [(0.99, 0.94), (0.99, 0.941), (0.99, 0.942)]
     assert _of("K6", _trained(base=little, relu=much)).verdict == "holds"
     inverted = _of("K6", _trained(base=much, relu=little))
@@ -458,7 +473,7 @@ def test_k6_follows_what_8_bits_cost():
     assert hidden.verdict == "not testable here"
 
 
-def test_the_interval_over_seeds_is_students():
+def test_the_interval_over_seeds_is_students() -> None:
     """Of 1, 2, 3: 2 ± 4.303 · 1 / √3 (t of 2 degrees of freedom, from its table)."""
     found = accuracy.interval([1.0, 2.0, 3.0])
     assert (found.points, found.seeds) == (2.0, 3)
@@ -466,13 +481,13 @@ def test_the_interval_over_seeds_is_students():
     assert 2 - found.low == pytest.approx(4.303 / 3**0.5, rel=1e-3)
 
 
-def test_a_training_that_failed_counts_for_nothing():
+def test_a_training_that_failed_counts_for_nothing() -> None:
     evidence = _trained(base=GOOD, bare=(0.98, None, 0.982))
     assert "over 2 seeds" in _of("K8", evidence).found
     assert _of("K8", evidence).how.endswith(", 2 seeds")
 
 
-def test_arms_are_trained_once_and_quantised_where_one_claim_wants_it():
+def test_arms_are_trained_once_and_quantised_where_one_claim_wants_it() -> None:
     ablations = {ablation.name: ablation for ablation in room.ablations()}
     assert next(iter(ablations)) == accuracy.BASE
     assert len(ablations) == 6

@@ -6,6 +6,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,7 +42,7 @@ classes = 4
 """
 
 
-def test_claims_load_nothing_heavy():
+def test_claims_load_nothing_heavy() -> None:
     code = (
         "import sys; from mnv3prof.cli.main import run; "
         "code = run(['claims']); print(code, *{m.split('.')[0] for m in sys.modules}, file=sys.stderr)"
@@ -51,7 +54,7 @@ def test_claims_load_nothing_heavy():
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
-def test_a_terminal_of_any_width_shows_the_verdicts_whole(columns):
+def test_a_terminal_of_any_width_shows_the_verdicts_whole(columns: int) -> None:
     code, screen = on_terminal(["claims", "K2", "T1"], columns)
     lines = without_escapes(screen).splitlines()
     assert code == 0
@@ -61,7 +64,7 @@ def test_a_terminal_of_any_width_shows_the_verdicts_whole(columns):
     assert "153,600" in text
 
 
-def test_explain_prints_formulas_with_their_numbers(capsys):
+def test_explain_prints_formulas_with_their_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["claims", "k3", "--explain"]) == 0
     printed = capsys.readouterr().out
     assert "1,512,280 / 3,970,752" in printed
@@ -69,7 +72,9 @@ def test_explain_prints_formulas_with_their_numbers(capsys):
     assert "K4" not in printed
 
 
-def test_a_table_and_settings_are_those_of_other_commands(capsys, tmp_path):
+def test_a_table_and_settings_are_those_of_other_commands(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "net.toml"
     path.write_text(SMALL_ROWS, encoding="utf-8")
     assert run(["claims", str(path), "K1", "--input", "32", "--format", "json"]) == 0
@@ -100,7 +105,9 @@ def test_a_table_and_settings_are_those_of_other_commands(capsys, tmp_path):
         (["--measure", "--time-budget", "0"], "--time-budget: 0.0 is not allowed"),
     ],
 )
-def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys):
+def test_wrong_input_is_refused_in_one_sentence(
+    arguments: list[Any], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["claims", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -108,12 +115,14 @@ def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys):
     assert err.count("\n") == 1
 
 
-def _findings(path):
+def _findings(path: Path) -> Any:
     """Those in the document at `path`, as they were judged then."""
     return msgspec.convert(json.loads(path.read_bytes())["findings"], tuple[Finding, ...])
 
 
-def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatch):
+def test_what_was_measured_is_kept_and_judged_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Measures the pair of K2, and the SE module of a network of two rows, on two backends."""
     monkeypatch.setattr(measure, "_READY_S", 600.0)
     net, path = tmp_path / "net.toml", tmp_path / "found.json"
@@ -153,7 +162,7 @@ def test_what_was_measured_is_kept_and_judged_again(capsys, tmp_path, monkeypatc
     assert "cpu, features.2.block.2: time of 1×1 convolutions ÷ linear layers " in explained
 
 
-def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
+def test_h_swish_is_timed_in_both_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measures two variants; cpu does not support int8, compiled PyTorch has its own stage."""
     monkeypatch.setattr(measure, "_READY_S", 600.0)
     path = tmp_path / "net.toml"
@@ -174,12 +183,12 @@ def test_h_swish_is_timed_in_both_types(tmp_path, monkeypatch):
     assert found.how.startswith("measured on cpu fp32, onnxruntime fp32, onnxruntime int8; ")
 
 
-def test_a_module_is_given_what_really_reaches_it():
+def test_a_module_is_given_what_really_reaches_it() -> None:
     """Against the module's output in a run of the whole network."""
     whole = make_network(subject("small", 64))
     for path in ("features.0.2", "features.1.block.1", "features.4.block.3.0", "classifier.1", "features"):
         part = inner_part(whole, path)
-        seen = []
+        seen: list[Any] = []
         with whole.module.get_submodule(path).register_forward_hook(
             lambda *a, seen=seen: seen.append(a[2].clone())
         ):
@@ -195,17 +204,17 @@ def test_a_module_is_given_what_really_reaches_it():
     # Small's SE of block 1: 16 · 8 twice; row 4's expansion of 24 to 96 at 28².
     [("features.1.block.1", 256), ("features.4.block.0.0", 24 * 96 * 28 * 28), ("features.0.2", 0)],
 )
-def test_a_modules_macs_follow_from_its_path(part, macs):
+def test_a_modules_macs_follow_from_its_path(part: str, macs: Any) -> None:
     taken = timing("cpu", part, (1.0,) * 9)
     found = run_of(subject("small"), (taken,))
     (row,) = samples_sheet(found).rows
     assert row[[c.key for c in samples_sheet(found).columns].index("macs")] == macs
-    assert read_saved(msgspec.json.encode(run_document(found)), "here").timings == (taken,)
+    assert read_saved(msgspec.json.encode(run_document(found)), "here").timings == (taken,)  # type: ignore[union-attr]
     assert latency_sheets(found)[0].rows[0][:2] == (part, macs)
 
 
 @pytest.mark.parametrize("part", ["features.1.block.9", "features.1.block.1.mul", "flatten", "feat", ""])
-def test_what_is_no_module_is_no_part(part):
+def test_what_is_no_module_is_no_part(part: str) -> None:
     assert part_layers(expand(read_table("small")), part) == ()
 
 
@@ -223,7 +232,9 @@ def test_what_is_no_module_is_no_part(part):
         ),
     ],
 )
-def test_a_damaged_file_is_refused_in_one_sentence(change, says, capsys, tmp_path):
+def test_a_damaged_file_is_refused_in_one_sentence(
+    change: Callable[..., Any], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "found.json"
     assert run(["claims", "small", "K2", "-o", str(path)]) == 0
     document = change(json.loads(path.read_text(encoding="utf-8")))
@@ -237,7 +248,7 @@ def test_a_damaged_file_is_refused_in_one_sentence(change, says, capsys, tmp_pat
     assert "is not valid JSON" in capsys.readouterr().err
 
 
-def test_the_sheets_need_findings_only(tmp_path):
+def test_the_sheets_need_findings_only(tmp_path: Path) -> None:
     """What a report shows of a saved file, without judging again."""
     path = tmp_path / "found.json"
     assert run(["claims", "small", "-o", str(path)]) == 0

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 import typer.main
+from some import some
 from terminal import SCRIPT, on_terminal, without_escapes
 
 from mnv3prof.cli import commands as folder
@@ -38,20 +40,20 @@ classes = 4
 """
 
 
-def _parameters(command):
-    return typer.main.get_command(application((command,))).commands[command].params
+def _parameters(command: str) -> Any:
+    return typer.main.get_command(application((command,))).commands[command].params  # type: ignore[attr-defined]
 
 
-def _options():
+def _options() -> Any:
     return [(c, p) for c in COMMANDS for p in _parameters(c) if p.opts[0].startswith("-")]
 
 
-def _script(*arguments, **how):
+def _script(*arguments: Any, **how: Any) -> Any:
     how = {"capture_output": True, "text": True, "encoding": "utf-8", **how}
     return subprocess.run([SCRIPT, *arguments], check=False, **how)
 
 
-def _refused(arguments, capsys):
+def _refused(arguments: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     """The one line with which the command line is refused; nothing else is printed."""
     assert run(arguments) == 2
     out, err = capsys.readouterr()
@@ -62,17 +64,19 @@ def _refused(arguments, capsys):
     return err
 
 
-def _json(arguments, capsys):
+def _json(arguments: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     assert run([*arguments, "--format", "json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_commands_of_the_paper_half_are_there():
+def test_the_commands_of_the_paper_half_are_there() -> None:
     assert set(PAPER) <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_has_help_and_an_example_that_runs(command, capsys, tmp_path, monkeypatch):
+def test_a_command_has_help_and_an_example_that_runs(
+    command: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     if command == "cache":  # its example clears what tests that run beside it are using
         monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "cache"))
@@ -86,13 +90,13 @@ def test_a_command_has_help_and_an_example_that_runs(command, capsys, tmp_path, 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_parameter_has_a_sentence_of_help(command):
+def test_every_parameter_has_a_sentence_of_help(command: Any) -> None:
     for parameter in _parameters(command):
         sentence = getattr(parameter, "help", None) or ""
         assert re.fullmatch(r"[A-Z-].{10,}\.", sentence), (command, parameter.name, sentence)
 
 
-def test_the_root_names_every_command_with_what_it_does(capsys):
+def test_the_root_names_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     text = capsys.readouterr().out
     for command in COMMANDS:
@@ -100,7 +104,7 @@ def test_the_root_names_every_command_with_what_it_does(capsys):
     assert "0 success, 1 a check or measurement failed, 2 wrong input" in text
 
 
-def test_no_arguments_show_the_help(capsys):
+def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 0
     without = capsys.readouterr().out
     assert run(["--help"]) == 0
@@ -110,8 +114,8 @@ def test_no_arguments_show_the_help(capsys):
 LISTS = {"--dtype", "--batch", "--threads"}
 
 
-def test_a_flag_means_the_same_in_every_command():
-    meanings = {}
+def test_a_flag_means_the_same_in_every_command() -> None:
+    meanings: dict[Any, Any] = {}
     for command, option in _options():
         for flag in option.opts:
             several = flag in LISTS and command in {"latency", "profile", "compare", "report"}
@@ -124,7 +128,7 @@ def test_a_flag_means_the_same_in_every_command():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_but_help_stands_in_a_section(command, capsys):
+def test_every_option_but_help_stands_in_a_section(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Sections are written in the order of SECTIONS, and the last one holds --help alone."""
     assert {p.rich_help_panel for p in _parameters(command) if p.opts[0].startswith("-")} <= set(SECTIONS)
     assert run([command, "--help"]) == 0
@@ -134,7 +138,7 @@ def test_every_option_but_help_stands_in_a_section(command, capsys):
     assert re.fullmatch(r"\s+-h, --help +Show this message and exit\.\s*", text.partition("\nOptions:\n")[2])
 
 
-def test_help_of_on_lists_the_backends():
+def test_help_of_on_lists_the_backends() -> None:
     (on,) = (p for p in _parameters("latency") if p.opts == ["--on"])
     assert f"({', '.join(names())})" in on.help
 
@@ -148,14 +152,16 @@ def test_help_of_on_lists_the_backends():
         ("train", "--input", "32 for digits, 224 with --data"),
     ],
 )
-def test_help_says_the_default_of_that_command(command, option, default, capsys):
+def test_help_says_the_default_of_that_command(
+    command: str, option: str, default: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run([command, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert re.search(rf"{option} [^\[]*\[default: \({re.escape(default)}\)\]", text)
 
 
 @pytest.mark.parametrize("command", ["latency", "report", "backends", "claims"])
-def test_help_loads_no_large_package(command):
+def test_help_loads_no_large_package(command: str) -> None:
     code = (
         "import sys; from mnv3prof.cli.main import run; "
         f"run({[command, '--help']!r}); print(*{{m.split('.')[0] for m in sys.modules}}, file=sys.stderr)"
@@ -166,7 +172,7 @@ def test_help_loads_no_large_package(command):
 
 
 @pytest.mark.parametrize("command", [*PAPER, *GATE])
-def test_every_analysis_command_takes_the_networks_options_and_the_outputs(command):
+def test_every_analysis_command_takes_the_networks_options_and_the_outputs(command: Any) -> None:
     flags = {flag for parameter in _parameters(command) for flag in parameter.opts}
     assert flags >= {
         "--input",
@@ -185,13 +191,13 @@ def test_every_analysis_command_takes_the_networks_options_and_the_outputs(comma
 
 
 @pytest.mark.parametrize("command", PAPER)
-def test_no_parameter_of_a_command_is_read_by_position_only(command):
+def test_no_parameter_of_a_command_is_read_by_position_only(command: Any) -> None:
     function = getattr(__import__(f"mnv3prof.cli.commands.{command}", fromlist=[command]), command)
     assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(function).parameters.values())
 
 
 @pytest.mark.parametrize("command", [*PAPER, *GATE])
-def test_commands_on_paper_load_neither_torch_nor_pandas(command):
+def test_commands_on_paper_load_neither_torch_nor_pandas(command: Any) -> None:
     options = ["--width", "0.75", "--width-rule", "paper", "--classes", "9", "--format", "json"]
     options += {"diff": ["large"], "check": ["--budget", "macs=1G"]}.get(command, [])
     code = (
@@ -206,15 +212,15 @@ def test_commands_on_paper_load_neither_torch_nor_pandas(command):
     assert not HEAVY & set(loaded)
 
 
-def test_version(capsys):
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     from importlib.metadata import version
 
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"mnv3prof {version('mnv3prof')}\n"
 
 
-def test_the_shell_completes_commands_and_options():
-    def completed(words):
+def test_the_shell_completes_commands_and_options() -> None:
+    def completed(words: Any) -> Any:
         asked = {
             "_MNV3PROF_COMPLETE": "complete_bash",
             "COMP_WORDS": words,
@@ -294,7 +300,13 @@ BAD = [
 @pytest.mark.parametrize(
     ("arguments", "says"), BAD, ids=lambda x: " ".join(x)[:60] if isinstance(x, list) else ""
 )
-def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys, tmp_path, monkeypatch):
+def test_wrong_input_is_refused_in_one_sentence(
+    arguments: str,
+    says: Any,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     sentence = _refused(arguments, capsys)
     assert says in sentence
@@ -302,7 +314,9 @@ def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys, tmp_pat
 
 
 @pytest.mark.parametrize("command", PAPER)
-def test_a_wrong_table_is_refused_by_every_command_and_nothing_is_written(command, capsys, tmp_path):
+def test_a_wrong_table_is_refused_by_every_command_and_nothing_is_written(
+    command: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     table, output = tmp_path / "net.toml", tmp_path / "out.json"
     table.write_text(TABLE.replace("5, 2", "5, 3"), encoding="utf-8")
     output.write_text("before", encoding="utf-8")
@@ -312,7 +326,7 @@ def test_a_wrong_table_is_refused_by_every_command_and_nothing_is_written(comman
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.toml", "out.json"]
 
 
-def test_an_error_is_a_plain_line_on_a_terminal_too():
+def test_an_error_is_a_plain_line_on_a_terminal_too() -> None:
     code, screen = on_terminal(["flops", "--input", "0"], 80)
     assert code == 2
     assert screen.startswith("mnv3prof: --input: '0' is not an image size; ")
@@ -320,7 +334,7 @@ def test_an_error_is_a_plain_line_on_a_terminal_too():
     assert screen.count("\n") == 1
 
 
-def test_the_tables_argument_and_all_formats(capsys, tmp_path):
+def test_the_tables_argument_and_all_formats(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "net.toml"
     path.write_text(TABLE, encoding="utf-8")
     document = _json(["flops", str(path), "--input", "32x48"], capsys)
@@ -337,7 +351,9 @@ def test_the_tables_argument_and_all_formats(capsys, tmp_path):
 @pytest.mark.parametrize(
     "options", [[], ["--width", "0.75", "--without-se"], ["--dilated", "--reduced-tail"], ["--standard-conv"]]
 )
-def test_what_table_writes_is_read_again(form, options, capsys, tmp_path):
+def test_what_table_writes_is_read_again(
+    form: Any, options: list[Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / f"net.{form}"
     assert run(["table", "small", *options, "--output", str(path)]) == 0
     direct = _json(["flops", "small", *options], capsys)
@@ -345,18 +361,20 @@ def test_what_table_writes_is_read_again(form, options, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["flops", "memory"])
-def test_the_json_of_other_commands_is_read_as_a_table(command, capsys, tmp_path):
+def test_the_json_of_other_commands_is_read_as_a_table(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "found.json"
     assert run([command, "small", "--width", "0.5", "--output", str(path)]) == 0
     assert _json(["table", str(path)], capsys) == _json(["table", "small", "--width", "0.5"], capsys)
 
 
-def _names(arguments, capsys):
+def _names(arguments: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     found = _json(["compare", *arguments], capsys)["networks"]
     return [(n["table"]["name"].removeprefix("MobileNetV3-"), *n["input"]) for n in found]
 
 
-def test_compare_says_what_it_compares(capsys):
+def test_compare_says_what_it_compares(capsys: pytest.CaptureFixture[str]) -> None:
     large = "Large"
     assert _names(["large", "small"], capsys) == [(large, 224, 224), ("Small", 224, 224)]
     assert _names(["--standard-conv"], capsys) == [(large, 224, 224), ("Large, standard conv", 224, 224)]
@@ -379,7 +397,7 @@ def test_compare_says_what_it_compares(capsys):
     ]
 
 
-def test_fit_answers_in_the_exit_code_too(capsys):
+def test_fit_answers_in_the_exit_code_too(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["memory", "small", "--dtype", "int8", "--format", "json"]
     assert run(arguments) == 0
     needed = json.loads(capsys.readouterr().out)["arena"]["bytes"]
@@ -389,13 +407,15 @@ def test_fit_answers_in_the_exit_code_too(capsys):
     assert json.loads(capsys.readouterr().out)["fit"]["fits"] is False
 
 
-def test_a_remainder_is_red_and_exits_1(capsys, monkeypatch, tmp_path):
+def test_a_remainder_is_red_and_exits_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A counter that suddenly prints 7 more than its coefficients explain."""
 
-    def off_by_seven(make, graph, starting):
+    def off_by_seven(make: Any, graph: Any, starting: Any) -> Any:
         starting("fvcore")
         return [
-            Reading("fvcore", "99", "ok", printed=sum(counted_as(graph, "fvcore")) + 7),
+            Reading("fvcore", "99", "ok", printed=sum(counted_as(graph, "fvcore")) + 7),  # type: ignore[arg-type]
             Reading("thop", None, "not available", "thop is not installed"),
         ]
 
@@ -415,7 +435,9 @@ def test_a_remainder_is_red_and_exits_1(capsys, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("tool", COUNTERS)
-def test_as_prints_each_tools_convention_without_running_it(tool, capsys, monkeypatch):
+def test_as_prints_each_tools_convention_without_running_it(
+    tool: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(counters, "readings", None)
     document = _json(["flops", "--as", tool], capsys)
     assert document["total"] == sum(layer["figure"] for layer in document["layers"]) > 0
@@ -424,7 +446,7 @@ def test_as_prints_each_tools_convention_without_running_it(tool, capsys, monkey
         assert re.search(rf"^total +100.0% +{document['total']:,}$", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_python_m_is_the_command_line():
+def test_python_m_is_the_command_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mnv3prof", "flops", "--input", "0"],
         capture_output=True,
@@ -439,7 +461,7 @@ def test_python_m_is_the_command_line():
     "arguments",
     ["flops", "flops --by layer --format json", "memory --format md", "flops --help", "--version"],
 )
-def test_a_reader_that_leaves_is_no_error(arguments):
+def test_a_reader_that_leaves_is_no_error(arguments: str) -> None:
     """The pipe's other end is closed before anything is written."""
     ours, theirs = os.pipe()
     os.close(ours)
@@ -450,7 +472,7 @@ def test_a_reader_that_leaves_is_no_error(arguments):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_without_standard_error_nothing_stands_in_its_place():
+def test_without_standard_error_nothing_stands_in_its_place() -> None:
     for arguments, code in (("flops --input 0", 2), ("flops --cross-check --input 8 --format csv", 0)):
         done = subprocess.run(
             f"'{SCRIPT}' {arguments} 2>&-", shell=True, capture_output=True, text=True, check=False
@@ -463,7 +485,9 @@ def test_without_standard_error_nothing_stands_in_its_place():
 @pytest.mark.parametrize(
     "command", ["flops", "table", "memory", "claims", "check --budget macs=1", "latency --on null"]
 )
-def test_what_an_option_makes_of_a_file_names_the_file(command, tmp_path, monkeypatch, capsys):
+def test_what_an_option_makes_of_a_file_names_the_file(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("in.toml").write_text(
         'name = "t"\nlast = 60000\nrows = [[8, 8, 3, 1, false, "RE"]]', encoding="utf-8"
@@ -474,12 +498,12 @@ def test_what_an_option_makes_of_a_file_names_the_file(command, tmp_path, monkey
     )
 
 
-def test_a_counter_that_is_not_known_names_the_option(capsys):
+def test_a_counter_that_is_not_known_names_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["flops", "--as", "bogus"]) == 2
     assert capsys.readouterr().err.startswith("mnv3prof: --as: 'bogus' is not known; expected torch")
 
 
-def test_standard_output_that_takes_nothing_is_said():
+def test_standard_output_that_takes_nothing_is_said() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run([SCRIPT, "flops"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (
@@ -493,7 +517,7 @@ def test_standard_output_that_takes_nothing_is_said():
     )
 
 
-def test_ctrl_c_leaves_quietly():
+def test_ctrl_c_leaves_quietly() -> None:
     process = subprocess.Popen(
         [SCRIPT, "flops", "--cross-check"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -505,7 +529,7 @@ def test_ctrl_c_leaves_quietly():
     assert b"Traceback" not in err
 
 
-def test_structs_on_the_command_line_keep_their_fields_order():
+def test_structs_on_the_command_line_keep_their_fields_order() -> None:
     flags = [p.name for p in _parameters("table")]
     from mnv3prof.cli.network import Settings
     from mnv3prof.cli.output import Output
@@ -516,7 +540,9 @@ def test_structs_on_the_command_line_keep_their_fields_order():
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", ["flops --by layer --format json", "flops --by layer"])
-def test_standard_output_is_written_whole_or_that_is_said(unbuffered, arguments, tmp_path):
+def test_standard_output_is_written_whole_or_that_is_said(
+    unbuffered: str, arguments: str, tmp_path: Path
+) -> None:
     """A file system that takes 20,480 bytes and then no more writes the first part without an error."""
     done = subprocess.run(
         f"ulimit -f 20; '{SCRIPT}' {arguments} > '{tmp_path}/x'",
@@ -533,7 +559,7 @@ def test_standard_output_is_written_whole_or_that_is_said(unbuffered, arguments,
     )
 
 
-def test_a_standard_error_that_takes_nothing_changes_no_exit_code():
+def test_a_standard_error_that_takes_nothing_changes_no_exit_code() -> None:
     for arguments, code in (("flops nope", 2), ("flops --input 8 --format csv", 0)):
         done = subprocess.run(
             f"'{SCRIPT}' {arguments} 2> /dev/full", shell=True, capture_output=True, check=False
@@ -541,7 +567,9 @@ def test_a_standard_error_that_takes_nothing_changes_no_exit_code():
         assert done.returncode == code
 
 
-def test_a_current_folder_that_is_gone_is_named(tmp_path, monkeypatch, capsys):
+def test_a_current_folder_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -550,8 +578,10 @@ def test_a_current_folder_that_is_gone_is_named(tmp_path, monkeypatch, capsys):
     assert "the current folder: cannot be read (No such file" in capsys.readouterr().err
 
 
-def test_an_error_that_nobody_expects_names_its_path(monkeypatch, capsys):
-    def application(_):
+def test_an_error_that_nobody_expects_names_its_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def application(_: Any) -> None:
         raise PermissionError(13, "Permission denied", "/a/b\x1b")
 
     monkeypatch.setattr("mnv3prof.cli.main.application", application)
@@ -562,7 +592,9 @@ def test_an_error_that_nobody_expects_names_its_path(monkeypatch, capsys):
 @pytest.mark.parametrize(
     "arguments", [["x" * 9_000], ["flops", "y" * 9_000 + ".toml"], ["flops", "--batch-norm", "z" * 999]]
 )
-def test_a_message_is_one_printable_line_of_300_letters(arguments, capsys):
+def test_a_message_is_one_printable_line_of_300_letters(
+    arguments: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run([arguments[0], *(f"\x1b]0;owned\x07\n{text}" for text in arguments[1:])]) == 2
     said = capsys.readouterr().err
     assert len(said) <= 301
@@ -570,7 +602,7 @@ def test_a_message_is_one_printable_line_of_300_letters(arguments, capsys):
 
 
 @pytest.mark.parametrize("after_s", [0.05, 0.1, 0.2, 0.5])
-def test_several_interrupts_at_any_time_end_it_without_a_word(after_s):
+def test_several_interrupts_at_any_time_end_it_without_a_word(after_s: float) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", "import mnv3prof.cli.main as m; print(1, flush=True); m.main()", "flops"],
         stdout=subprocess.PIPE,
@@ -578,7 +610,7 @@ def test_several_interrupts_at_any_time_end_it_without_a_word(after_s):
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    process.stdout.readline()  # from here on interrupts are its own
+    some(process.stdout).readline()  # from here on interrupts are its own
     time.sleep(after_s)
     for _ in range(5):
         process.send_signal(signal.SIGINT)
@@ -588,8 +620,10 @@ def test_several_interrupts_at_any_time_end_it_without_a_word(after_s):
     assert process.returncode in (0, 130)
 
 
-def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
-    def application(_):
+def test_ctrl_c_while_a_command_is_loaded_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def application(_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mnv3prof.cli.main.application", application)
@@ -613,7 +647,13 @@ def test_ctrl_c_while_a_command_is_loaded_says_nothing(monkeypatch, capsys):
         ("export small --to tflit -o x.tflite", "--to: format: 'tflit' is not known; did you mean tflite?"),
     ],
 )
-def test_a_message_names_the_file_and_the_option(arguments, says, tmp_path, monkeypatch, capsys):
+def test_a_message_names_the_file_and_the_option(
+    arguments: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     text = 'name = "t"\nlast = 60000\nrows = [[8, 8, 3, 1, false, "RE"]]\n'
     (tmp_path / "t.toml").write_text(text, encoding="utf-8")

@@ -4,6 +4,7 @@ import random
 from itertools import combinations
 from math import exp, log
 from statistics import median
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,8 +32,17 @@ TIMES = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=12)
 
 
 def _launched(
-    median_s, launches=3, bursts=3, *, between=0.0, within=0.01, seed=0, cpu=1.0, backend="cpu", **fields
-):
+    median_s: Any,
+    launches: int = 3,
+    bursts: int = 3,
+    *,
+    between: float = 0.0,
+    within: float = 0.01,
+    seed: Any = 0,
+    cpu: float = 1.0,
+    backend: str = "cpu",
+    **fields: Any,
+) -> Any:
     """A timing of the whole network whose launches and bursts differ by known standard deviations."""
     chance = random.Random(f"{seed} {median_s}")
     taken = []
@@ -44,7 +54,7 @@ def _launched(
     return replace(timing(backend, NET, **fields), launches=tuple(taken))
 
 
-def _change(old, new):
+def _change(old: Any, new: Any) -> Any:
     return compare(old, new, RUN, RUN)
 
 
@@ -65,13 +75,13 @@ def _change(old, new):
         (20, 20, 127),
     ],
 )
-def test_limits_are_those_of_the_published_table(first, second, critical):
+def test_limits_are_those_of_the_published_table(first: int, second: int, critical: int) -> None:
     """Critical values of U, two-sided at 0.05, as tables print them."""
     assert limit_rank(first, second) == limit_rank(second, first) == critical + 1
 
 
 @pytest.mark.parametrize(("first", "second"), [(2, 3), (4, 4), (4, 5), (5, 6)])
-def test_limits_by_counting_every_order(first, second):
+def test_limits_by_counting_every_order(first: int, second: int) -> None:
     """U is how often a value of one sample is above one of the other; its lowest 2.5 % are cut off."""
     orders = [
         sum(place - rank for rank, place in enumerate(chosen))
@@ -82,7 +92,7 @@ def test_limits_by_counting_every_order(first, second):
 
 
 @pytest.mark.parametrize("count", [32, 40, 100])
-def test_limits_of_many_bursts_are_nearly_those_of_fewer(count):
+def test_limits_of_many_bursts_are_nearly_those_of_fewer(count: int) -> None:
     """The normal approximation against scipy's own p of a U just at and beyond the limit."""
     rank = limit_rank(count, count)
     spread = (count * count * (2 * count + 1) / 12) ** 0.5
@@ -91,40 +101,40 @@ def test_limits_of_many_bursts_are_nearly_those_of_fewer(count):
 
 
 @given(st.lists(TIMES, min_size=1, max_size=4), st.lists(TIMES, min_size=1, max_size=4))
-def test_the_estimate_is_hodges_and_lehmanns(old, new):
+def test_the_estimate_is_hodges_and_lehmanns(old: Any, new: Any) -> None:
     found, low, high = ratio_interval(old, new) if min(map(len, map(_flat, (old, new)))) >= 4 else (None,) * 3
     if found is None:
         return
     differences = [log(b) - log(a) for a in _flat(old) for b in _flat(new)]
     assert log(found) == pytest.approx(median(differences), abs=1e-9)
-    assert low <= found * (1 + 1e-12)
-    assert found <= high * (1 + 1e-12)
+    assert low <= found * (1 + 1e-12)  # type: ignore[operator]
+    assert found <= high * (1 + 1e-12)  # type: ignore[operator]
     back, back_low, back_high = ratio_interval(new, old)
     assert (1 / back, 1 / back_high, 1 / back_low) == pytest.approx((found, low, high), rel=1e-9)
 
 
-def _flat(launches):
+def _flat(launches: Any) -> Any:
     return [time for launch in launches for time in launch]
 
 
 @pytest.mark.parametrize("freedom", [4, 5, 6, 10, 30, 1000])
-def test_students_quantile_is_scipys(freedom):
+def test_students_quantile_is_scipys(freedom: int) -> None:
     assert student(freedom) == pytest.approx(scipy_stats.t.ppf(0.975, freedom), abs=1e-3)
 
 
-def test_one_launch_a_side_is_bounded_by_what_launches_usually_differ_by():
+def test_one_launch_a_side_is_bounded_by_what_launches_usually_differ_by() -> None:
     """t at 4 degrees of freedom is 2.776; the variance of a difference of two is twice that of one."""
     assert launch_reach([[1.0] * 9], [[1.0] * 9]) == pytest.approx(2.776 * LAUNCH_SD * 2**0.5, rel=1e-3)
     assert launch_reach([[1.0] * 9]) == pytest.approx(2.776 * LAUNCH_SD, rel=1e-3)
 
 
-def test_runs_differ_by_a_share_of_what_launches_differ_by():
+def test_runs_differ_by_a_share_of_what_launches_differ_by() -> None:
     """Variances 2 of the launches and 2 × 0.25 of the runs, in units of LAUNCH_SD², and 0.01² more."""
     reach = launch_reach([[1.0] * 9], [[1.0] * 9], extra_variance=0.01**2, run_share=0.25)
     assert reach == pytest.approx(2.776 * (2.5 * LAUNCH_SD**2 + 0.01**2) ** 0.5, rel=1e-3)
 
 
-def test_launches_that_differ_widen_the_interval_by_hand():
+def test_launches_that_differ_widen_the_interval_by_hand() -> None:
     """Four launches at e^±0.1 with 7 degrees of freedom: t is 2.365."""
     side = [[exp(0.1)] * 2, [exp(-0.1)] * 2] * 2
     variance = (4 * LAUNCH_SD**2 + 4 * 0.1**2) / 7
@@ -149,12 +159,12 @@ def test_launches_that_differ_widen_the_interval_by_hand():
         ((1.2, 1.07, 1.34), "unclear"),
     ],
 )
-def test_the_verdict_is_that_of_the_whole_interval(interval, verdict):
+def test_the_verdict_is_that_of_the_whole_interval(interval: tuple[Any, ...], verdict: str) -> None:
     assert by_interval(*interval).verdict == verdict
 
 
 @pytest.mark.parametrize("factor", [1.15, 1.5, 3.0])
-def test_a_real_change_is_found_in_every_draw(factor):
+def test_a_real_change_is_found_in_every_draw(factor: float) -> None:
     for seed in range(50):
         old, new = _launched(0.01, seed=seed), _launched(0.01 * factor, seed=seed)
         assert _change(old, new).verdict == "slower"
@@ -163,7 +173,7 @@ def test_a_real_change_is_found_in_every_draw(factor):
 
 @pytest.mark.parametrize("within", [0.002, 0.02, 0.1, 0.4])
 @pytest.mark.parametrize("between", [0.0, 0.015, 0.1])
-def test_noise_is_hardly_ever_a_change(within, between):
+def test_noise_is_hardly_ever_a_change(within: float, between: float) -> None:
     """Between bursts and between processes, each from much less to much more than is usual."""
     pairs = [
         [_launched(0.01, within=within, between=between, seed=f"{seed} {side}") for side in "ab"]
@@ -172,7 +182,7 @@ def test_noise_is_hardly_ever_a_change(within, between):
     assert sum(_change(*pair).verdict in ("faster", "slower") for pair in pairs) <= 2
 
 
-def test_five_bursts_are_too_few_and_six_are_enough():
+def test_five_bursts_are_too_few_and_six_are_enough() -> None:
     five, six = _launched(1.0, 5, 1), _launched(1.5, 6, 1)
     found = _change(five, six)
     assert (found.verdict, found.ratio, found.reason) == (
@@ -183,22 +193,22 @@ def test_five_bursts_are_too_few_and_six_are_enough():
     assert _change(six, _launched(1.0, 6, 1)).verdict == "faster"
 
 
-def test_times_of_different_batches_are_compared_per_image():
+def test_times_of_different_batches_are_compared_per_image() -> None:
     four = _launched(0.04, batch=4)
     assert _change(_launched(0.01), four).ratio == pytest.approx(1, rel=0.02)
 
 
-def test_runs_differ_by_more_than_launches_of_one_run():
+def test_runs_differ_by_more_than_launches_of_one_run() -> None:
     old, new = _launched(0.01), _launched(0.01, seed=1)
     within, across = compare(old, new, RUN, RUN), compare(old, new, RUN, made())
     assert across.ratio == within.ratio
-    assert across.high / across.low > within.high / within.low
+    assert across.high / across.low > within.high / within.low  # type: ignore[operator]
 
 
-def test_a_machine_whose_peak_was_lower_in_one_run_hides_a_change_of_a_seventh():
+def test_a_machine_whose_peak_was_lower_in_one_run_hides_a_change_of_a_seventh() -> None:
     """Load that no count of the system shows: the machine's own product was 6 % slower too."""
 
-    def run(peak):
+    def run(peak: Any) -> Any:
         rates = (PeakRates("cpu", "fp32", 1, peak, 5e10),)
         runtimes = {"cpu": Runtime("1.0", "cpu", "cpu")}
         return made(host=replace(HOST, runtimes=runtimes, peak_rates=rates))
@@ -210,7 +220,7 @@ def test_a_machine_whose_peak_was_lower_in_one_run_hides_a_change_of_a_seventh()
     assert compare(old, other, run(80e9), run(75e9)).verdict == "slower"  # no peak rates at two threads
 
 
-def test_sums_are_compared_by_the_sums_of_their_limits():
+def test_sums_are_compared_by_the_sums_of_their_limits() -> None:
     old, new = [_launched(0.01), _launched(0.02)], [_launched(0.02), _launched(0.04)]
     found = compare_sums(old, new)
     assert found.verdict == "slower"
@@ -226,7 +236,7 @@ def test_sums_are_compared_by_the_sums_of_their_limits():
 # A busy machine
 
 
-def test_contended_times_are_compared_by_cpu_time():
+def test_contended_times_are_compared_by_cpu_time() -> None:
     """The process got half of its CPU: wall times doubled, CPU times did not."""
     quiet, busy = _launched(0.01), _launched(0.02, cpu=0.5)
     found = _change(quiet, busy)
@@ -237,7 +247,7 @@ def test_contended_times_are_compared_by_cpu_time():
 
 
 @pytest.mark.parametrize("fields", [{"threads": 2}, {"backend": "gpu"}])
-def test_what_has_no_cpu_time_of_its_own_is_unclear_on_a_busy_machine(fields):
+def test_what_has_no_cpu_time_of_its_own_is_unclear_on_a_busy_machine(fields: dict[str, Any]) -> None:
     host = replace(HOST, runtimes={**HOST.runtimes, "gpu": Runtime("1.0", "a GPU", "")})
     run = made(host=host)
     crowded = [replace(b, switches=10_000) for b in _launched(0.02, cpu=0.5).bursts]
@@ -246,7 +256,7 @@ def test_what_has_no_cpu_time_of_its_own_is_unclear_on_a_busy_machine(fields):
     assert (found.verdict, found.ratio, found.reason) == ("unclear", None, "the machine was too busy")
 
 
-def test_a_machine_that_was_busy_in_one_run_hides_a_change_of_a_seventh():
+def test_a_machine_that_was_busy_in_one_run_hides_a_change_of_a_seventh() -> None:
     """Other load on another CPU slows the work itself, in wall and CPU time, by up to a fifth."""
     quiet, slowed = _launched(0.01), _launched(0.0114, seed=1)
     assert compare(quiet, slowed, RUN, made()).verdict == "slower"
@@ -267,15 +277,15 @@ def test_a_machine_that_was_busy_in_one_run_hides_a_change_of_a_seventh():
         ("new", {"launches": ()}, "the new one is without a sample"),
     ],
 )
-def test_what_has_no_time_is_not_compared(side, fields, says):
+def test_what_has_no_time_is_not_compared(side: str, fields: dict[str, Any], says: str) -> None:
     timings = {"old": _launched(1.0), "new": _launched(1.0, seed=1)}
     timings[side] = replace(timings[side], **fields)
     found = _change(**timings)
     assert (found.verdict, found.reason, found.ratio) == ("not comparable", says, None)
 
 
-def test_machines_are_the_same_by_processor_cores_system_and_chip():
-    def apart(old, new, backend="cpu"):
+def test_machines_are_the_same_by_processor_cores_system_and_chip() -> None:
+    def apart(old: Any, new: Any, backend: str = "cpu") -> Any:
         timed = timing(backend, NET, [1.0] * 9)
         return other_machine(timed, timed, made(host=old), made(host=new))
 
@@ -292,7 +302,7 @@ def test_machines_are_the_same_by_processor_cores_system_and_chip():
     assert "chip cpu and unknown" in apart(HOST, replace(HOST, runtimes={}))
 
 
-def test_times_of_different_machines_are_not_compared():
+def test_times_of_different_machines_are_not_compared() -> None:
     other = made(host=replace(HOST, cpu="Another"))
     found = compare(_launched(1.0), _launched(2.0), RUN, other)
     assert found.verdict == "not comparable"

@@ -1,12 +1,14 @@
 """The saving of depthwise-separable convolution by hand, and the tables of `compare`."""
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from random_tables import small_sizes, tables
+from some import some
 
 from mnv3prof.cost.comparison import network_costs
 from mnv3prof.cost.counts import count
@@ -17,15 +19,15 @@ from mnv3prof.show.comparison import blocks_sheet, totals_sheet
 from mnv3prof.source import read_table
 
 
-def _blocks_sheet(*tables):
+def _blocks_sheet(*tables: Any) -> Any:
     return blocks_sheet([network_costs(expand(table)) for table in tables], separable_savings(tables))
 
 
-def _changed(*changes):
+def _changed(*changes: Any) -> Any:
     return [vary(read_table("large"), **change) for change in changes]
 
 
-def _column(sheet, key):
+def _column(sheet: Any, key: Any) -> Any:
     at = [column.key for column in sheet.columns].index(key)
     return [row[at] for row in sheet.rows]
 
@@ -41,23 +43,23 @@ def _column(sheet, key):
         (1, 1, Fraction(1, 2)),
     ],
 )
-def test_the_saving_by_hand(kernel, out, times):
+def test_the_saving_by_hand(kernel: int, out: int, times: Any) -> None:
     assert pair_saving(Row(8, out, kernel, 1, False, "RE")) == pytest.approx(float(times), rel=1e-15)
 
 
 @given(tables, small_sizes)
-def test_the_formula_is_the_exact_ratio_of_the_pair(table, size):
+def test_the_formula_is_the_exact_ratio_of_the_pair(table: Any, size: Any) -> None:
     """Standard convolution's MACs over depthwise + project, from the layers of both networks."""
     separable = expand(replace(table, conv="separable"), size)
     standard = expand(replace(table, conv="standard"), size)
     for name, row in zip(row_names(table), table.rows, strict=True):
-        pair = [x.macs for x in separable.block(name).layers if x.role in ("depthwise", "project")]
-        (one,) = [x.macs for x in standard.block(name).layers if x.role == "standard"]
+        pair = [x.macs for x in some(separable.block(name)).layers if x.role in ("depthwise", "project")]
+        (one,) = [x.macs for x in some(standard.block(name)).layers if x.role == "standard"]
         assert len(pair) == 2
         assert float(Fraction(one, sum(pair))) == pytest.approx(pair_saving(row), rel=1e-12)
 
 
-def test_a_pair_alone_in_its_block_has_the_formulas_ratio():
+def test_a_pair_alone_in_its_block_has_the_formulas_ratio() -> None:
     """Row 1 of Large has neither expand convolution nor squeeze-excite: its block is the pair."""
     sheet = _blocks_sheet(*_changed({}, {"standard_conv": True}))
     assert _column(sheet, "pair")[1] == pytest.approx(_column(sheet, "macs_B/A")[1], rel=1e-12)
@@ -68,7 +70,7 @@ def test_a_pair_alone_in_its_block_has_the_formulas_ratio():
     )
 
 
-def test_the_formula_does_not_stand_beside_another_networks_standard_convolution():
+def test_the_formula_does_not_stand_beside_another_networks_standard_convolution() -> None:
     standard = vary(read_table("small"), standard_conv=True)
     sheet = _blocks_sheet(read_table("large"), standard)
     assert "pair" not in [column.key for column in sheet.columns]
@@ -85,13 +87,13 @@ def test_the_formula_does_not_stand_beside_another_networks_standard_convolution
         ({}, {"without_se": True}),
     ],
 )
-def test_the_formula_stands_only_beside_standard_convolution(changes):
+def test_the_formula_stands_only_beside_standard_convolution(changes: tuple[Any, ...]) -> None:
     sheet = _blocks_sheet(*_changed(*changes))
     assert "pair" not in [column.key for column in sheet.columns]
     assert {len(row) for row in (*sheet.rows, *sheet.totals)} == {len(sheet.columns)}
 
 
-def test_large_without_se_and_all_relu_is_large_minimalistic_but_for_its_kernels():
+def test_large_without_se_and_all_relu_is_large_minimalistic_but_for_its_kernels() -> None:
     plain, minimal = (
         expand(table)
         for table in (
@@ -104,7 +106,7 @@ def test_large_without_se_and_all_relu_is_large_minimalistic_but_for_its_kernels
 
 
 @given(st.lists(tables, min_size=2, max_size=4), small_sizes)
-def test_blocks_add_up_to_the_totals_and_absent_ones_are_said(several, size):
+def test_blocks_add_up_to_the_totals_and_absent_ones_are_said(several: Any, size: Any) -> None:
     networks = [network_costs(expand(table, size)) for table in several]
     sheet = blocks_sheet(networks, separable_savings(several))
     letters = "ABCD"[: len(networks)]
@@ -115,7 +117,7 @@ def test_blocks_add_up_to_the_totals_and_absent_ones_are_said(several, size):
         assert (
             sum(x for x in figures if x is not None)
             == net.totals.macs
-            == sum(c.macs for c in count(expand(table, size)))
+            == sum(c.macs for c in count(expand(table, size)))  # type: ignore[misc]
         )
         mine = [row["ABCD".index(letter)] for row in names]
         assert [name for name in mine if name != "–"] == list(net.graph.block_names)

@@ -2,6 +2,8 @@
 
 import sys
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,11 +33,11 @@ PUBLISHED = {
 }
 
 
-def _readings(table, graph):
+def _readings(table: Any, graph: Any) -> Any:
     return counters.readings(partial(build, table), graph)
 
 
-def test_published_figures_of_large_are_printed_and_explained():
+def test_published_figures_of_large_are_printed_and_explained() -> None:
     table = read_table("large")
     graph = expand(table)
     found = reconcile(graph, _readings(table, graph))
@@ -46,7 +48,7 @@ def test_published_figures_of_large_are_printed_and_explained():
 
 @given(tables, small_sizes)
 @settings(max_examples=20)
-def test_nothing_is_left_unexplained_on_random_tables(table, size):
+def test_nothing_is_left_unexplained_on_random_tables(table: Any, size: Any) -> None:
     graph = expand(table, size)
     found = reconcile(graph, _readings(table, graph))
     assert [(tool.reading.tool, tool.reading.reason, tool.remainder) for tool in found.tools] == [
@@ -57,22 +59,22 @@ def test_nothing_is_left_unexplained_on_random_tables(table, size):
 class _Multiply(nn.Module):
     """A squeeze-excite multiply: x · s, s of shape (N, C, 1, 1)."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: Any) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.rand(1, channels, 1, 1))
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         return x * self.scale
 
 
 class _Add(nn.Module):
     """A residual add, in place as in the network."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: Any) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, channels, 1, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         result = self.convolution(x)
         result += x
         return result
@@ -81,29 +83,29 @@ class _Add(nn.Module):
 class _Flat(nn.Module):
     """A linear layer over a (N, C, 1, 1) image."""
 
-    def __init__(self, channels, bias):
+    def __init__(self, channels: Any, bias: Any) -> None:
         super().__init__()
         self.linear = nn.Linear(channels, 9, bias=bias)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         return self.linear(torch.flatten(x, 1))
 
 
-def _after_convolution(module):
+def _after_convolution(module: Any) -> Any:
     """The operation behind a 1×1 convolution (some tools refuse a network without parameters, and
     onnx-tool's exporter folds batch norm into the convolution before it)."""
 
-    def make(channels):
+    def make(channels: Any) -> Any:
         return nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), module(channels))
 
     return make
 
 
-def _elements(channels, height, width):
+def _elements(channels: Any, height: Any, width: Any) -> Any:
     return channels * height * width
 
 
-def _strided(channels, height, width):
+def _strided(channels: Any, height: Any, width: Any) -> Any:
     return 7 * channels * 9 * -(-height // 2) * -(-width // 2)
 
 
@@ -137,11 +139,11 @@ OPERATIONS = {
 IMAGES = [(3, 6, 5), (8, 4, 4), (5, 1, 9)]
 
 
-def _figures(module, image):
+def _figures(module: Any, image: Any) -> Any:
     """What each tool prints for `module`, each on a fresh copy, as the product runs it."""
     import copy
 
-    printed = {}
+    printed: dict[Any, Any] = {}
     for tool in counters._tools():
         with counters._quiet(), counters._unpatched(), torch.no_grad():
             values = tool.read(copy.deepcopy(module).eval(), image.clone())
@@ -150,16 +152,16 @@ def _figures(module, image):
 
 
 @pytest.fixture(scope="module")
-def recovered():
+def recovered() -> Any:
     """For each term, each tool's coefficient at each image size: the rise over the base module."""
-    found = {}
+    found: dict[Any, Any] = {}
     for term, (with_it, without_it, quantity) in OPERATIONS.items():
         for c, h, w in IMAGES:
             image = torch.rand(1, c, h, w)
             if without_it is None:
-                rise, base = _figures(nn.Sequential(with_it(c)), image), dict.fromkeys(COUNTERS, 0)
+                rise, base = _figures(nn.Sequential(with_it(c)), image), dict.fromkeys(COUNTERS, 0)  # type: ignore[operator]
             elif term == "conv_bias":
-                rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))
+                rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))  # type: ignore[operator]
             else:
                 rise, base = (_figures(_after_convolution(make)(c), image) for make in (with_it, nn.Identity))
             for tool in COUNTERS:
@@ -171,7 +173,7 @@ def recovered():
 
 @pytest.mark.parametrize("tool", COUNTERS)
 @pytest.mark.parametrize("term", OPERATIONS)
-def test_coefficients_are_what_one_operation_costs(recovered, term, tool):
+def test_coefficients_are_what_one_operation_costs(recovered: Any, term: Any, tool: Any) -> None:
     coefficients = COUNTERS[tool].coefficients
     for rise, (channels, _, _), quantity in recovered[term, tool]:
         by_channel = coefficients.get("batch_norm_channels", 0) * channels if term == "batch_norm" else 0
@@ -179,7 +181,7 @@ def test_coefficients_are_what_one_operation_costs(recovered, term, tool):
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), IMAGES)
-def test_pooling_is_counted_by_what_it_reads_and_writes(channels, height, width):
+def test_pooling_is_counted_by_what_it_reads_and_writes(channels: Any, height: Any, width: Any) -> None:
     image = torch.rand(1, channels, height, width)
     rise = _figures(_after_convolution(lambda _: nn.AdaptiveAvgPool2d(1))(channels), image)
     base = _figures(_after_convolution(nn.Identity)(channels), image)
@@ -190,7 +192,7 @@ def test_pooling_is_counted_by_what_it_reads_and_writes(channels, height, width)
 
 
 @pytest.mark.parametrize("channels", [3, 16])
-def test_linear_layers_and_their_bias(channels):
+def test_linear_layers_and_their_bias(channels: int) -> None:
     image = torch.rand(1, channels, 1, 1)
     bare, biased = (_figures(_Flat(channels, bias), image) for bias in (False, True))
     for tool in COUNTERS:
@@ -200,7 +202,7 @@ def test_linear_layers_and_their_bias(channels):
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), IMAGES)
-def test_residual_adds(channels, height, width):
+def test_residual_adds(channels: Any, height: Any, width: Any) -> None:
     image = torch.rand(1, channels, height, width)
     rise = _figures(_Add(channels), image)
     base = _figures(_after_convolution(nn.Identity)(channels), image)
@@ -211,21 +213,21 @@ def test_residual_adds(channels, height, width):
 
 @given(tables, small_sizes)
 @settings(max_examples=50)
-def test_a_tools_layers_add_up_to_its_figure(table, size):
+def test_a_tools_layers_add_up_to_its_figure(table: Any, size: Any) -> None:
     graph = expand(table, size)
     readings = [Reading(name, "1", "not available") for name in COUNTERS]
     for tool in reconcile(graph, readings).tools:
         figures = counted_as(graph, tool.reading.tool)
         assert len(figures) == len(graph.layers)
-        assert sum(figures) == tool.explained
+        assert sum(figures) == tool.explained  # type: ignore[arg-type]
 
 
-def test_an_absent_tool_is_a_row_with_the_command_that_brings_it(monkeypatch):
-    real = counters.version
+def test_an_absent_tool_is_a_row_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = counters.version  # type: ignore[attr-defined]
 
-    def version(package):
+    def version(package: Any) -> Any:
         if package == "torchinfo":
-            raise counters.PackageNotFoundError(package)
+            raise counters.PackageNotFoundError(package)  # type: ignore[attr-defined]
         return real(package)
 
     monkeypatch.setattr(counters, "version", version)
@@ -239,11 +241,11 @@ def test_an_absent_tool_is_a_row_with_the_command_that_brings_it(monkeypatch):
     assert found.holds
 
 
-def test_a_tool_that_crashes_is_a_row_and_leaves_torch_as_it_was(monkeypatch):
+def test_a_tool_that_crashes_is_a_row_and_leaves_torch_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     relu = torch.nn.functional.relu
 
-    def read(model, image):
-        torch.nn.functional.relu = None
+    def read(model: nn.Module, image: Any) -> None:
+        torch.nn.functional.relu = None  # type: ignore[assignment]
         raise ValueError("first line\nsecond line")
 
     monkeypatch.setattr("mnv3prof.cost.counters.fvcore.read", read)
@@ -255,7 +257,9 @@ def test_a_tool_that_crashes_is_a_row_and_leaves_torch_as_it_was(monkeypatch):
     assert all(reading.status == "ok" for name, reading in readings.items() if name != "fvcore")
 
 
-def test_running_them_prints_nothing_and_leaves_the_callers_random_numbers(capfd):
+def test_running_them_prints_nothing_and_leaves_the_callers_random_numbers(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     small = read_table("small")
@@ -266,7 +270,7 @@ def test_running_them_prints_nothing_and_leaves_the_callers_random_numbers(capfd
     assert sys.modules.get("torchvision", ...) is not None
 
 
-def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path):
+def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "wide.toml"
     path.write_text('name = "wide"\nstem = 65536\nrows = [[65536, 65536, 63, 1, false, "RE"]]\nhead = 1\n')
     with pytest.raises(
@@ -276,13 +280,13 @@ def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path):
         _readings(read_table(path), expand(read_table(path), 16_384))
 
 
-def test_a_remainder_is_seen():
+def test_a_remainder_is_seen() -> None:
     graph = expand(read_table("large"))
     found = reconcile(graph, [Reading("fvcore", "0", "ok", printed=PUBLISHED["fvcore"] + 1)])
     assert not found.holds
     assert found.tools[0].remainder == 1
 
 
-def test_unknown_counters_are_refused():
+def test_unknown_counters_are_refused() -> None:
     with pytest.raises(InputError, match="'fv' is not known; expected torch, fvcore, thop"):
         counter("fv")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -38,14 +40,14 @@ _NAMES = {
 }
 
 
-def _class(layer):
+def _class(layer: Any) -> Any:
     if layer.op == "pointwise":
         return "SE 1×1 convs" if len(layer.weights) > 1 else "pointwise conv"
     return _NAMES.get(layer.op)
 
 
-def test_larges_classes_of_operations():
-    found = {}
+def test_larges_classes_of_operations() -> None:
+    found: dict[Any, Any] = {}
     for layer in expand(read_table("large")).layers:
         if (name := _class(layer)) is not None:
             calls, amount, biases = found.get(name, (0, 0, 0))
@@ -67,12 +69,12 @@ def test_larges_classes_of_operations():
         ),
     ],
 )
-def test_totals(name, totals):
+def test_totals(name: str, totals: Any) -> None:
     found = total(count(expand(read_table(name))))
     assert found == totals
 
 
-def test_flops_of_large_from_the_classes():
+def test_flops_of_large_from_the_classes() -> None:
     m = 216_589_760
     others = (
         5_080
@@ -95,7 +97,7 @@ def test_flops_of_large_from_the_classes():
 TINY = Table(name="tiny", stem=2, rows=(Row(4, 2, 3, 1, True, "RE"),), last=3, classes=5, head=6, divisor=1)
 
 
-def test_a_tiny_network_by_hand():
+def test_a_tiny_network_by_hand() -> None:
     """Input 4 × 4, so that everything runs at 2 × 2: 4 pixels. Squeeze width 4 / 4 = 1."""
     graph = expand(TINY, 4)
     found = {group.name: group for group in subtotals(graph, count(graph))}
@@ -113,7 +115,7 @@ def test_a_tiny_network_by_hand():
     assert found["classifier"].params == 18 + 3 + 15 + 5
 
 
-def test_bytes_of_the_tiny_block_by_hand():
+def test_bytes_of_the_tiny_block_by_hand() -> None:
     graph = expand(TINY, 4)
     block = {cost.layer: cost for cost in count(graph)}
     expand_conv = block["features.1.block.0.0"]
@@ -130,7 +132,7 @@ def test_bytes_of_the_tiny_block_by_hand():
     assert alone["features.1.block.0.2"].read_bytes == 64
 
 
-def test_types_change_bytes_and_nothing_else():
+def test_types_change_bytes_and_nothing_else() -> None:
     graph = expand(TINY, 4)
     fp32, fp16, bf16, int8 = (total(count(graph, dtype)) for dtype in ("fp32", "fp16", "bf16", "int8"))
     assert fp16 == bf16
@@ -143,7 +145,7 @@ def test_types_change_bytes_and_nothing_else():
 
 @given(tables, sizes)
 @settings(max_examples=120)
-def test_macs_are_half_of_flop_counter_modes(table, size):
+def test_macs_are_half_of_flop_counter_modes(table: Table, size: Any) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     model = build(table).eval()
@@ -159,7 +161,7 @@ def test_macs_are_half_of_flop_counter_modes(table, size):
 
 @given(tables, small_sizes)
 @settings(max_examples=60)
-def test_parts_add_up_to_the_whole(table, size):
+def test_parts_add_up_to_the_whole(table: Table, size: Any) -> None:
     graph = expand(table, size)
     costs = count(graph)
     whole = total(costs)
@@ -169,7 +171,7 @@ def test_parts_add_up_to_the_whole(table, size):
             assert sum(getattr(group, field) for group in groups) == getattr(whole, field)
 
 
-def test_a_view_moves_nothing_and_has_no_intensity():
+def test_a_view_moves_nothing_and_has_no_intensity() -> None:
     graph = expand(TINY, 4)
     groups = {group.name: group for group in subtotals(graph, count(graph), "op")}
     assert groups["flatten"].intensity is None

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 from runs import HOST, as_saved, changed, kept, made
+from some import some
 from terminal import on_terminal, without_escapes
 
 from mnv3prof.budgets.diff import diff
@@ -22,28 +25,28 @@ OLD = made()
 SLOWER = made(seed=1, slower={"3": 1.2, NET: 1.1}, backends=("cpu", "onnxruntime"))
 
 
-def _found(run, source="run.json"):
-    return Side(source, run.subject, *run.measured_as, run)
+def _found(run: Any, source: str = "run.json") -> Any:
+    return Side(source, run.subject, *run.measured_as, run)  # type: ignore[call-arg]
 
 
-def _table(name, size=(224, 224)):
+def _table(name: str, size: Any = (224, 224)) -> Any:
     return Side(name, Subject(read_table(name), size))
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch):
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     return kept(OLD, tmp_path / "old.json"), kept(SLOWER, tmp_path / "new.json")
 
 
-def _verdicts(old, new):
+def _verdicts(old: Any, new: Any) -> Any:
     return {
-        (t.part, (t.new or t.old).target.backend): t.change.verdict
+        (t.part, (some(t.new or t.old)).target.backend): t.change.verdict
         for t in diff(_found(old), _found(new)).times
     }
 
 
-def test_totals_of_two_tables_are_the_published_ones():
+def test_totals_of_two_tables_are_the_published_ones() -> None:
     found = diff(_table("large"), _table("small"))
     totals = {f.name: (f.old, f.new) for f in found.figures if not f.block}
     assert set(totals) == set(NAMES)
@@ -52,7 +55,7 @@ def test_totals_of_two_tables_are_the_published_ones():
     assert found.times == ()
 
 
-def test_blocks_add_up_to_the_totals():
+def test_blocks_add_up_to_the_totals() -> None:
     found = diff(_table("large"), _table("small"))
     for name in ("macs", "flops", "params", "weights", "read", "written"):
         blocks = [f for f in found.figures if f.name == name and f.block]
@@ -63,7 +66,7 @@ def test_blocks_add_up_to_the_totals():
     assert gone == {"1 → –", "3 → –", "6 → –", "12 → –"}  # at 112, 56, 28 and 14 pixels Small has a row less
 
 
-def test_a_changed_row_is_the_only_changed_block(tmp_path):
+def test_a_changed_row_is_the_only_changed_block(tmp_path: Path) -> None:
     table = read_table("small")
     rows = (*table.rows[:4], replace(table.rows[4], expand=120), *table.rows[5:])
     found = diff(_table("small"), Side("my", Subject(replace(table, rows=rows), (224, 224))))
@@ -72,14 +75,14 @@ def test_a_changed_row_is_the_only_changed_block(tmp_path):
     assert [row[0] for row in sheet.rows] == ["5"]
 
 
-def test_nothing_changes_from_a_network_to_itself():
+def test_nothing_changes_from_a_network_to_itself() -> None:
     found = diff(_found(OLD), _found(OLD))
     assert not any(f.differs for f in found.figures)
     assert set(_verdicts(OLD, OLD).values()) == {"same"}
     assert "No block changed" in to_terminal(diff_sheets(found))
 
 
-def test_a_known_regression_is_found_and_only_it():
+def test_a_known_regression_is_found_and_only_it() -> None:
     slower = {key for key, verdict in _verdicts(OLD, SLOWER).items() if verdict == "slower"}
     assert slower == {(part, backend) for part in ("3", NET) for backend in ("cpu", "onnxruntime")}
     faster = {key for key, verdict in _verdicts(SLOWER, OLD).items() if verdict == "faster"}
@@ -87,12 +90,12 @@ def test_a_known_regression_is_found_and_only_it():
     assert set(_verdicts(OLD, SLOWER).values()) == {"slower", "same"}
 
 
-def test_identical_parts_are_told_once_and_parts_are_in_the_networks_order():
-    parts = [t.part for t in diff(_found(OLD), _found(OLD)).times if t.new.target.backend == "cpu"]
+def test_identical_parts_are_told_once_and_parts_are_in_the_networks_order() -> None:
+    parts = [t.part for t in diff(_found(OLD), _found(OLD)).times if some(t.new).target.backend == "cpu"]
     assert parts == ["stem", "1", "2", "3", "4", "5", "7", "8", "9", "10", "head", "classifier", NET]
 
 
-def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
+def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it() -> None:
     """In the new table row 6 is no longer identical to row 5, so it is timed by itself."""
     table = OLD.subject.table
     rows = (*table.rows[:5], replace(table.rows[5], expand=120), *table.rows[6:])
@@ -112,7 +115,7 @@ def test_a_part_is_compared_with_the_identical_one_that_was_measured_for_it():
         (made(how={"status": "mismatch", "reason": "off"}), "the new one is a mismatch: off"),
     ],
 )
-def test_what_was_measured_differently_is_not_compared(new, reason):
+def test_what_was_measured_differently_is_not_compared(new: Any, reason: str) -> None:
     found = diff(_found(OLD), _found(new)).times
     assert {(t.change.verdict, t.change.reason) for t in found} == {("not comparable", reason)}
     text = to_terminal(diff_sheets(diff(_found(OLD), _found(new))))
@@ -142,7 +145,9 @@ def test_what_was_measured_differently_is_not_compared(new, reason):
         ),
     ],
 )
-def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(how, notes, targets):
+def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(
+    how: Any, notes: list[Any], targets: tuple[Any, ...]
+) -> None:
     found = diff(_found(OLD), _found(made(seed=1, how=how, slower={NET: 4.0})))
     batch = how.get("batch", 1)
     for change in found.times:
@@ -153,7 +158,7 @@ def test_a_field_of_the_target_in_which_all_times_differ_is_what_is_compared(how
     assert sheet.rows[0][:3] == ("stem", *targets)
 
 
-def test_bytes_are_those_of_a_size_that_both_runs_were_measured_with():
+def test_bytes_are_those_of_a_size_that_both_runs_were_measured_with() -> None:
     sizes = [{"batch": 1}, {"batch": 4}]
     runs = [
         replace(OLD, timings=tuple(t for how in order for t in made(how=how).timings))
@@ -164,31 +169,31 @@ def test_bytes_are_those_of_a_size_that_both_runs_were_measured_with():
     assert not any("Bytes are for" in note for note in found.notes)
 
 
-def test_another_backend_is_compared_where_each_run_has_one():
+def test_another_backend_is_compared_where_each_run_has_one() -> None:
     found = diff(_found(made(backends=("cpu",))), _found(made(backends=("litert",), slower={NET: 2.0})))
     (net,) = (t for t in found.times if t.part == NET)
-    assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(2.0, rel=0.02))
+    assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(2.0, rel=0.02))  # type: ignore[comparison-overlap]
     assert "Times for cpu in the old run are compared with times for litert in the new run." in found.notes
     (sheet,) = [sheet for sheet in diff_sheets(found) if sheet.title == "Latency"]
     assert {row[1] for row in sheet.rows} == {"cpu → litert"}
 
 
-def test_a_target_of_several_is_compared_with_the_same_one_only():
+def test_a_target_of_several_is_compared_with_the_same_one_only() -> None:
     """Old: fp32 and int8. New: int8, which is compared with the old int8, not with fp32."""
     both = replace(OLD, timings=OLD.timings + made(how={"dtype": "int8"}).timings)
     found = diff(_found(both), _found(made(how={"dtype": "int8"}))).times
-    told = {(t.old.target.dtype, t.change.verdict, t.change.reason) for t in found}
+    told = {(some(t.old).target.dtype, t.change.verdict, t.change.reason) for t in found}
     assert told == {("int8", "same", ""), ("fp32", "not comparable", "not in the new run")}
 
 
-def test_devices_are_compared_where_they_are_what_differs():
+def test_devices_are_compared_where_they_are_what_differs() -> None:
     board = {"pi": replace(HOST, cpu="A board")}
     told = "Times for the run's own machine in the old run are compared with times for pi in the new run."
     there = made(how={"device": "pi"}, slower={NET: 3.0})
     there = replace(there, hosts={**there.hosts, **board})
     found = diff(_found(OLD), _found(there))
-    (net,) = (t for t in found.times if t.part == NET and t.new.target.backend == "cpu")
-    assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(3.0, rel=0.02))
+    (net,) = (t for t in found.times if t.part == NET and some(t.new).target.backend == "cpu")
+    assert (net.change.verdict, net.change.ratio) == ("slower", pytest.approx(3.0, rel=0.02))  # type: ignore[comparison-overlap]
     assert told in found.notes
     other = replace(there, hosts={**OLD.hosts, "pi": replace(HOST, cpu="Another board")})
     assert {t.change.reason for t in diff(_found(there), _found(other)).times} == {
@@ -196,7 +201,7 @@ def test_devices_are_compared_where_they_are_what_differs():
     }
 
 
-def test_of_another_network_the_whole_is_compared_and_the_blocks_that_are_aligned():
+def test_of_another_network_the_whole_is_compared_and_the_blocks_that_are_aligned() -> None:
     found = diff(_found(made("large", backends=("cpu",))), _found(made("small", backends=("cpu",))))
     pairs = {t.part: t.counterpart for t in found.times}
     assert pairs["stem"] == "stem"  # one structure
@@ -205,7 +210,7 @@ def test_of_another_network_the_whole_is_compared_and_the_blocks_that_are_aligne
     assert notes == ["Parts of the old network without a counterpart are not compared: 1, 3, 6, 12."]
 
 
-def test_times_that_are_compared_stand_before_those_that_are_not():
+def test_times_that_are_compared_stand_before_those_that_are_not() -> None:
     """The old run has cpu too, which nothing is compared with."""
     old, new = made(backends=("cpu", "onnxruntime")), made(backends=("onnxruntime",), seed=1)
     (sheet,) = [sheet for sheet in diff_sheets(diff(_found(old), _found(new))) if sheet.title == "Latency"]
@@ -214,11 +219,11 @@ def test_times_that_are_compared_stand_before_those_that_are_not():
     assert 0 < sum(verdicts) < len(verdicts)
 
 
-def test_blocks_behind_one_that_was_put_in_keep_their_counterparts():
+def test_blocks_behind_one_that_was_put_in_keep_their_counterparts() -> None:
     rows = OLD.subject.table.rows
     more = replace(OLD.subject.table, rows=(*rows[:2], rows[2], *rows[2:]))  # row 3 twice
     new = made("small", subject=Subject(more, OLD.subject.input))
-    found = {t.part: t for t in diff(_found(OLD), _found(new)).times if t.new.target.backend == "cpu"}
+    found = {t.part: t for t in diff(_found(OLD), _found(new)).times if some(t.new).target.backend == "cpu"}
     assert {part: t.counterpart for part, t in found.items()} == {
         "stem": "stem",
         "1": "1",
@@ -238,17 +243,17 @@ def test_blocks_behind_one_that_was_put_in_keep_their_counterparts():
     assert "4 → 5" in {row[0] for row in sheet.rows}
 
 
-def test_what_only_one_run_has_is_told():
+def test_what_only_one_run_has_is_told() -> None:
     other = made(backends=("litert",))
     found = diff(_found(OLD), _found(other)).times  # which of the two litert stands for, nobody can tell
-    assert {((t.new or t.old).target.backend, t.change.reason) for t in found} == {
+    assert {((some(t.new or t.old)).target.backend, t.change.reason) for t in found} == {
         ("cpu", "not in the new run"),
         ("onnxruntime", "not in the new run"),
         ("litert", "not in the old run"),
     }
 
 
-def test_another_input_other_versions_and_variants_are_noted():
+def test_another_input_other_versions_and_variants_are_noted() -> None:
     host = replace(HOST, versions={"torch": "2.10.0"}, os="Linux-6.9")
     new = made(size=(32, 64), host=host, variants={"wide": Subject(read_table("large"), (32, 32))})
     notes = " ".join(diff(_found(OLD), _found(new)).notes)
@@ -258,7 +263,7 @@ def test_another_input_other_versions_and_variants_are_noted():
     assert "The variant wide is only in the new run." in notes
 
 
-def test_variants_that_both_have_are_compared():
+def test_variants_that_both_have_are_compared() -> None:
     variants = {"v": Subject(read_table("large"), (32, 32))}
     timings = tuple(replace(t, variant="v") for t in OLD.timings if t.part == NET)
     old = replace(OLD, subjects={**OLD.subjects, **variants}, timings=OLD.timings + timings)
@@ -269,14 +274,14 @@ def test_variants_that_both_have_are_compared():
 
 
 @pytest.mark.parametrize("form", ["table", "json", "md", "csv"])
-def test_every_format(files, form, capsys):
+def test_every_format(files: Any, form: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", "old.json", "new.json", "--format", form]) == 0
     printed = capsys.readouterr().out
     assert "slower" in printed
     assert "onnxruntime" in printed
 
 
-def test_the_json_holds_what_was_compared(files, capsys):
+def test_the_json_holds_what_was_compared(files: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", "old.json", "new.json", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert (found["old"]["source"], found["new"]["source"]) == ("old.json", "new.json")
@@ -290,7 +295,7 @@ def test_the_json_holds_what_was_compared(files, capsys):
     assert found["blocks"] == []
 
 
-def test_the_csv_is_a_row_a_change(files, capsys):
+def test_the_csv_is_a_row_a_change(files: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", "old.json", "new.json", "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["what"] for row in rows} == {*NAMES, "time"}
@@ -300,7 +305,7 @@ def test_the_csv_is_a_row_a_change(files, capsys):
     assert (three["verdict"], three["dtype"], three["threads"]) == ("slower", "fp32", "1")
 
 
-def test_a_table_beside_a_run_has_its_input(files, capsys):
+def test_a_table_beside_a_run_has_its_input(files: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", "old.json", "small", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["new"]["input"] == [32, 32]
@@ -323,7 +328,9 @@ def test_a_table_beside_a_run_has_its_input(files, capsys):
         (["large", "small", "--input", "0"], "is not an image size"),
     ],
 )
-def test_wrong_input_is_refused_in_one_sentence(arguments, says, files, capsys):
+def test_wrong_input_is_refused_in_one_sentence(
+    arguments: list[Any], says: str, files: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["diff", *arguments]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -362,9 +369,11 @@ HOSTILE = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 @pytest.mark.parametrize("command", [["diff", "old.json"], ["check", "--budget", "latency.cpu=1s"]])
-def test_a_hostile_run_is_refused_in_one_sentence(what, command, files, capsys):
+def test_a_hostile_run_is_refused_in_one_sentence(
+    what: Any, command: list[Any], files: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     change, says = HOSTILE[what]
-    changed(files[0], files[0].with_name("run.json"), **change)
+    changed(files[0], files[0].with_name("run.json"), **change)  # type: ignore[arg-type]
     assert run([*command, "run.json"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -373,7 +382,7 @@ def test_a_hostile_run_is_refused_in_one_sentence(what, command, files, capsys):
 
 
 @pytest.mark.parametrize("cut", [1, 300, -200, -2])
-def test_a_truncated_run_is_refused(cut, files, capsys):
+def test_a_truncated_run_is_refused(cut: int, files: Any, capsys: pytest.CaptureFixture[str]) -> None:
     path = files[0].with_name("run.json")
     path.write_bytes(files[0].read_bytes()[:cut])
     for command in (["diff", "old.json"], ["check", "--budget", "macs=1"]):
@@ -382,7 +391,7 @@ def test_a_truncated_run_is_refused(cut, files, capsys):
         assert (out, err.count("\n")) == ("", 1)
 
 
-def test_nan_is_refused_as_no_json(files, capsys):
+def test_nan_is_refused_as_no_json(files: Any, capsys: pytest.CaptureFixture[str]) -> None:
     path = files[0].with_name("run.json")
     path.write_text(
         files[0].read_text(encoding="utf-8").replace('"cores":2', '"cores":NaN'), encoding="utf-8"
@@ -391,14 +400,14 @@ def test_nan_is_refused_as_no_json(files, capsys):
     assert "is not valid JSON" in capsys.readouterr().err
 
 
-def test_a_run_without_timings_is_shown_without_them(files, capsys):
+def test_a_run_without_timings_is_shown_without_them(files: Any, capsys: pytest.CaptureFixture[str]) -> None:
     changed(files[0], files[0].with_name("run.json"), timings=[])
     assert run(["diff", "run.json", "run.json"]) == 0
     assert "Latency" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_on_a_terminal(files, columns):
+def test_on_a_terminal(files: Any, columns: int) -> None:
     code, screen = on_terminal(["diff", "old.json", "new.json"], columns)
     assert code == 0
     lines = without_escapes(screen).splitlines()
@@ -406,7 +415,7 @@ def test_on_a_terminal(files, columns):
     assert any("slower" in line and "×1.1" in line for line in lines)
 
 
-def test_names_from_files_are_shown_not_obeyed(files, capsys):
+def test_names_from_files_are_shown_not_obeyed(files: Any, capsys: pytest.CaptureFixture[str]) -> None:
     name = "<script>|`[x](y)` ::error::"
     graphs = json.loads(files[0].read_text(encoding="utf-8"))["graphs"]
     graphs[""]["table"]["name"] = name

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pytest
 from runs import run_of, timing
@@ -53,8 +55,12 @@ ABSENT = "PyTorch found no Metal device"
     ],
 )
 def test_what_cannot_run_here_is_refused_before_anything_is_done(
-    arguments, says, capsys, tmp_path, monkeypatch
-):
+    arguments: list[Any],
+    says: Any,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr(backend("cpu-compile"), "PACKAGE", "no-such-package")
@@ -69,7 +75,9 @@ def test_what_cannot_run_here_is_refused_before_anything_is_done(
     assert [path for path in tmp_path.iterdir() if path.name != "reports"] == []
 
 
-def test_a_long_list_of_reasons_is_cut(capsys, monkeypatch):
+def test_a_long_list_of_reasons_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = [
         "cpu",
         "cpu-compile",
@@ -89,13 +97,13 @@ def test_a_long_list_of_reasons_is_cut(capsys, monkeypatch):
     assert err.endswith(" more\n")
 
 
-def test_one_that_can_run_is_enough(monkeypatch):
+def test_one_that_can_run_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     for target in (Target(backend="null"), Target(backend="cpu", dtype="bf16", batch=4)):
         assert obstacle(target) is None
     assert obstacle(Target(backend="ncnn", batch=2)) == Failed("unsupported", "it supports batch 1, not 2")
 
 
-def test_without_pytorch_a_backend_says_how_to_get_it(monkeypatch):
+def test_without_pytorch_a_backend_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every converter reads PyTorch modules."""
     from mnv3prof.workers import backends
 
@@ -106,7 +114,9 @@ def test_without_pytorch_a_backend_says_how_to_get_it(monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["latency", "profile", "report", "compare"])
-def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(command, capsys, tmp_path, monkeypatch):
+def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NULL_FAULT", "raise")  # in part 1
     path = tmp_path / "run.json"
     how = {
@@ -145,7 +155,7 @@ def test_if_everything_fails_it_exits_with_1_and_the_rows_say_why(command, capsy
         )
 
 
-def test_what_failed_is_told_by_the_times_that_were_tried():
+def test_what_failed_is_told_by_the_times_that_were_tried() -> None:
     bad = timing("mnn", NET, status="crashed", reason="x", stopped="")
     good = timing("cpu", NET, [0.001] * 9)
     mismatch = timing("ncnn", NET, [0.001] * 9, status="mismatch", reason="x")
@@ -156,8 +166,10 @@ def test_what_failed_is_told_by_the_times_that_were_tried():
     assert failed([good, mismatch], [good])
 
 
-def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(capsys, monkeypatch):
-    def measured(subject, requests, how, on_progress):
+def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(subject: Any, requests: Any, how: Any, on_progress: Any) -> Any:
         return (run_of(subject, [timing("mnn", NET, status="crashed", reason="x", stopped="")]),)
 
     monkeypatch.setattr("mnv3prof.claims.measure.measure", measured)
@@ -169,18 +181,20 @@ def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(capsys, monkeypatc
 @pytest.mark.parametrize(
     ("at", "says"), [("convert", "the conversion failed: no"), ("run", "the converted file does not run: no")]
 )
-def test_an_export_that_fails_exits_with_1_and_writes_nothing(at, says, capsys, tmp_path, monkeypatch):
+def test_an_export_that_fails_exits_with_1_and_writes_nothing(
+    at: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Refusing:
-        def __init__(self, *_):
+        def __init__(self, *_: Any) -> None:
             pass
 
-        def __enter__(self):
+        def __enter__(self) -> Any:
             return self
 
-        def __exit__(self, *_):
+        def __exit__(self, *_: Any) -> Any:
             return None
 
-        def ask(self, *_):
+        def ask(self, *_: Any) -> Any:
             return Failed("crashed", "no")
 
     if at == "convert":
@@ -193,11 +207,11 @@ def test_an_export_that_fails_exits_with_1_and_writes_nothing(at, says, capsys, 
 
 
 @pytest.fixture
-def plans(monkeypatch):
+def plans(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Answers of the runtimes by backend: bytes, or the reason for none."""
-    answers = {}
+    answers: dict[Any, Any] = {}
 
-    def asked(subject, names, dtype, batch, *_):
+    def asked(subject: Any, names: Any, dtype: Any, batch: Any, *_: Any) -> Any:
         return tuple(
             RuntimePlan(
                 n, **({"bytes": a} if isinstance(a, int) else {"reason": a}), dtype=dtype, batch=batch
@@ -210,7 +224,9 @@ def plans(monkeypatch):
     return answers
 
 
-def test_a_size_is_judged_by_each_plan_and_the_worst_decides(plans, capsys):
+def test_a_size_is_judged_by_each_plan_and_the_worst_decides(
+    plans: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """At 96 pixels the folded arena of Small takes 64,512 bytes in int8."""
     own = arena(subject("small", 96).graph, "int8").bytes
     assert own == 64_512
@@ -235,7 +251,7 @@ def test_a_size_is_judged_by_each_plan_and_the_worst_decides(plans, capsys):
     assert run([*monkeyed, "--fit", "1GiB"]) == 1
 
 
-def test_the_plans_of_a_saved_run_are_judged_too(capsys, tmp_path):
+def test_the_plans_of_a_saved_run_are_judged_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from mnv3prof.record.document import encoded
 
     small = subject("small", 96)
@@ -247,7 +263,9 @@ def test_the_plans_of_a_saved_run_are_judged_too(capsys, tmp_path):
     assert run(["memory", str(path), "--fit", "1MiB"]) == 0
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with monkeypatch.context() as ours, pytest.raises(ModuleNotFoundError):  # a fault, to be seen
         ours.setitem(sys.modules, "mnv3prof.show.memory", None)
         ours.delattr(show, "memory", raising=False)  # which an earlier import leaves there
@@ -260,7 +278,9 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     assert capsys.readouterr().err == "mnv3prof: torch is not installed: pip install mnv3prof\n"
 
 
-def test_a_typer_that_moved_what_is_used_is_refused_with_a_sentence(monkeypatch, capsys):
+def test_a_typer_that_moved_what_is_used_is_refused_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delitem(sys.modules, "mnv3prof.cli.command", raising=False)
     for kind in TyperOption.__mro__:
         if "process_value" in vars(kind):

@@ -6,6 +6,7 @@ A golden file can contain wrong numbers, so their sums are checked first.
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terminal import on_terminal, without_escapes
@@ -49,7 +50,7 @@ ON_SCREEN = {
 SUMS = {"macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes"}
 
 
-def _compare(name, text, request):
+def _compare(name: str, text: str, request: Any) -> None:
     path = EXPECT / name
     if request.config.getoption("--refresh"):
         path.write_text(text, encoding="utf-8")
@@ -57,7 +58,12 @@ def _compare(name, text, request):
 
 
 @pytest.mark.parametrize("name", PIPED)
-def test_in_a_pipe(name, request, capsys, monkeypatch):
+def test_in_a_pipe(
+    name: str,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")  # the width of help
     monkeypatch.setenv("TERMINAL_WIDTH", "80")
     fails = "--fit" in PIPED[name] or PIPED[name].startswith("check")
@@ -66,19 +72,19 @@ def test_in_a_pipe(name, request, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ON_SCREEN)
-def test_on_a_screen(name, request):
+def test_on_a_screen(name: str, request: pytest.FixtureRequest) -> None:
     command, columns = ON_SCREEN[name]
     code, screen = on_terminal(shlex.split(command), columns)
     assert code == 0
     _compare(name, without_escapes(screen), request)
 
 
-def test_every_file_is_expected_by_a_test():
+def test_every_file_is_expected_by_a_test() -> None:
     assert {path.name for path in EXPECT.iterdir()} == {*PIPED, *ON_SCREEN}
 
 
 @pytest.mark.parametrize("name", ["flops-large.txt", "flops-large-op.txt"])
-def test_the_rows_add_up_to_the_total(name):
+def test_the_rows_add_up_to_the_total(name: str) -> None:
     lines = (EXPECT / name).read_text(encoding="utf-8").splitlines()
     figures = [re.findall(r"(?<= )[\d,]+(?=  )", line)[-3:] for line in lines if "%" in line]
     columns = [[int(cell.replace(",", "")) for cell in column] for column in zip(*figures, strict=True)]
@@ -86,7 +92,7 @@ def test_the_rows_add_up_to_the_total(name):
     assert [column[-1] for column in columns] == [216_589_760, 449_144_856, 5_483_032]
 
 
-def test_the_csv_by_layer_adds_up_to_what_is_worked_by_hand():
+def test_the_csv_by_layer_adds_up_to_what_is_worked_by_hand() -> None:
     header, *rows = (EXPECT / "flops-tiny-layer.csv").read_text(encoding="utf-8").splitlines()
     keys = header.split(",")
     cells = [dict(zip(keys, row.split(","), strict=True)) for row in rows]

@@ -1,6 +1,8 @@
 """`export`: files that the real runtimes read."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from subjects import subject
@@ -10,7 +12,9 @@ from mnv3prof.workers.formats import get_format, names
 
 
 @pytest.mark.parametrize("to", names())
-def test_a_block_is_written_in_every_form_and_runs(to, tmp_path, capsys):
+def test_a_block_is_written_in_every_form_and_runs(
+    to: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / f"block{get_format(to).SUFFIX}"
     assert (
         run(
@@ -38,7 +42,7 @@ def test_a_block_is_written_in_every_form_and_runs(to, tmp_path, capsys):
     assert found["ran_on"]
 
 
-def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
+def test_the_written_onnx_is_the_block_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import onnxruntime
 
     from mnv3prof.workers.parts import make_parts
@@ -65,7 +69,13 @@ def test_the_written_onnx_is_the_block_itself(tmp_path, capsys):
         ),
     ],
 )
-def test_wrong_input_is_refused_and_nothing_written(arguments, says, capsys, tmp_path, monkeypatch):
+def test_wrong_input_is_refused_and_nothing_written(
+    arguments: list[Any],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["export", "small", *arguments]) == 2
     assert says in capsys.readouterr().err

@@ -1,5 +1,7 @@
 import os
 import re
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,13 +28,13 @@ HEADER = "expand,out,kernel,stride,SE,activation\n"
 TOML = 'rows = [[16, 16, 3, 1, false, "RE"]]\n'
 
 
-def _rows(text):
+def _rows(text: str) -> Any:
     cells = [row.split() for row in text.replace("\n", "|").split("|") if row.strip()]
-    return tuple(Row(*map(int, c[:4]), c[4] == "SE", c[5]) for c in cells)
+    return tuple(Row(*map(int, c[:4]), c[4] == "SE", c[5]) for c in cells)  # type: ignore[arg-type, call-arg]
 
 
 @pytest.mark.parametrize(("name", "rows", "last"), [("large", LARGE, 1280), ("small", SMALL, 1024)])
-def test_presets_are_the_papers(name, rows, last):
+def test_presets_are_the_papers(name: str, rows: Any, last: int) -> None:
     table = read_table(name)
     assert table.rows == _rows(rows)
     assert (table.stem, table.head, table.last, table.classes) == (16, None, last, 1000)
@@ -40,7 +42,7 @@ def test_presets_are_the_papers(name, rows, last):
 
 
 @pytest.mark.parametrize(("name", "rows"), [("large-minimal", LARGE), ("small-minimal", SMALL)])
-def test_minimalistic_presets_have_no_se_one_kernel_and_relu(name, rows):
+def test_minimalistic_presets_have_no_se_one_kernel_and_relu(name: str, rows: Any) -> None:
     table = read_table(name)
     assert [(r.expand, r.out, r.stride) for r in table.rows] == [
         (r.expand, r.out, r.stride) for r in _rows(rows)
@@ -49,7 +51,7 @@ def test_minimalistic_presets_have_no_se_one_kernel_and_relu(name, rows):
     assert (table.stem_activation, table.head_activation) == ("RE", "RE")
 
 
-def _write(folder, name, content):
+def _write(folder: Path, name: str, content: Any) -> Any:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
@@ -70,19 +72,19 @@ def _write(folder, name, content):
         'expand, out, kernel, stride, "SE", "activation"\n16, 16, 3, 1, "no", "RE"\n64, 24, 3, 2, "yes", "HS"\n',
     ],
 )
-def test_csv_as_spreadsheets_write_it(tmp_path, text):
+def test_csv_as_spreadsheets_write_it(tmp_path: Path, text: Any) -> None:
     table = read_table(_write(tmp_path, "net.csv", text))
     assert table.rows == (Row(16, 16, 3, 1, False, "RE"), Row(64, 24, 3, 2, True, "HS"))
     assert (table.name, table.stem, table.dropout) == ("net", 16, 0.2)
 
 
-def test_settings_above_a_csv(tmp_path):
+def test_settings_above_a_csv(tmp_path: Path) -> None:
     text = '# name = "my, net"\n# last = 64\n# se_form = "linear"\n' + HEADER + "8,8,3,1,yes,SW\n"
     table = read_table(_write(tmp_path, "net.csv", text))
     assert (table.name, table.last, table.se_form) == ("my, net", 64, "linear")
 
 
-def test_toml_with_every_key(tmp_path):
+def test_toml_with_every_key(tmp_path: Path) -> None:
     text = """
 name = "all"
 stem = 8
@@ -130,7 +132,7 @@ rows = [
 
 @given(tables)
 @settings(max_examples=60)
-def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
+def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory, table: Table) -> None:
     folder = tmp_path_factory.mktemp("round")
     written = {
         "net.csv": to_csv(table).encode(),
@@ -272,7 +274,9 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory, table):
         ("a.toml", b"#" * 10_000_001, "is too large; expected at most 262,144 bytes"),
     ],
 )
-def test_what_makes_no_network_is_refused_in_one_sentence(tmp_path, name, content, sentence):
+def test_what_makes_no_network_is_refused_in_one_sentence(
+    tmp_path: Path, name: str, content: Any, sentence: str
+) -> None:
     path = _write(tmp_path, name, content)
     with pytest.raises(InputError) as refused:
         read_table(path)
@@ -291,7 +295,7 @@ def test_what_makes_no_network_is_refused_in_one_sentence(tmp_path, name, conten
         (b"x" * 240, "x" * 200),
     ],
 )
-def test_a_table_without_a_name_is_called_as_its_file(tmp_path, stem, name):
+def test_a_table_without_a_name_is_called_as_its_file(tmp_path: Path, stem: Any, name: Any) -> None:
     path = tmp_path / os.fsdecode(stem + b".toml")
     try:
         path.write_text(TOML, encoding="utf-8")
@@ -301,14 +305,14 @@ def test_a_table_without_a_name_is_called_as_its_file(tmp_path, stem, name):
 
 
 @pytest.mark.parametrize("name", ["net.toml", "net", "no/such/net.toml", "large.toml"])
-def test_a_missing_file_names_the_presets(tmp_path, name):
+def test_a_missing_file_names_the_presets(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         InputError, match=r"no such file or preset; (did you mean|expected a file, or large, small)"
     ):
         read_table(tmp_path / name)
 
 
-def test_a_directory_is_no_table(tmp_path):
+def test_a_directory_is_no_table(tmp_path: Path) -> None:
     folder = tmp_path / "net.toml"
     folder.mkdir()
     with pytest.raises(InputError, match=r"is a directory; expected \.toml, \.csv, \.json or \.html"):
@@ -316,7 +320,7 @@ def test_a_directory_is_no_table(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".toml", ".csv", ".json"])
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path, suffix):
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, suffix: str) -> None:
     pipe = tmp_path / f"net{suffix}"
     os.mkfifo(pipe)
     with pytest.raises(InputError, match="is not a regular file"):
@@ -332,7 +336,9 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, suffix):
         "\n\n" + "\t.\t".join(["'a'"] * 34) + "=1",
     ],
 )
-def test_a_key_of_many_parts_is_refused_before_it_is_parsed(tmp_path, text, monkeypatch):
+def test_a_key_of_many_parts_is_refused_before_it_is_parsed(
+    tmp_path: Path, text: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tomllib.loads", None)
     path = tmp_path / "a.toml"
     path.write_text(text, encoding="utf-8")
@@ -342,7 +348,7 @@ def test_a_key_of_many_parts_is_refused_before_it_is_parsed(tmp_path, text, monk
         read_table(path)
 
 
-def test_no_text_makes_the_search_for_long_keys_slow():
+def test_no_text_makes_the_search_for_long_keys_slow() -> None:
     from time import process_time
 
     begin = process_time()
@@ -358,7 +364,7 @@ def test_no_text_makes_the_search_for_long_keys_slow():
     assert process_time() - begin < 1
 
 
-def test_text_with_many_dots_is_no_key(tmp_path):
+def test_text_with_many_dots_is_no_key(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text(
         f'name = "{"1. " * 20}"\n# {"..." * 40}\nrows = [[16, 16, 3, 1, false, "RE"]]', encoding="utf-8"
@@ -366,7 +372,7 @@ def test_text_with_many_dots_is_no_key(tmp_path):
     assert read_table(path).name == "1. " * 20
 
 
-def test_a_name_in_csv_begins_no_formula(tmp_path):
+def test_a_name_in_csv_begins_no_formula(tmp_path: Path) -> None:
     table = msgspec.structs.replace(read_table("small"), name="a,=1+1; @x, and so on")
     text = to_csv(table)
     assert not any(cell.strip().startswith(("=", "@")) for cell in re.split("[,;\n]", text))
@@ -376,7 +382,7 @@ def test_a_name_in_csv_begins_no_formula(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["a\0b.toml", "x" * 5_000 + ".toml", ""])
-def test_what_is_no_file_name(source):
+def test_what_is_no_file_name(source: Any) -> None:
     with pytest.raises(InputError):
         read_table(source)
 
@@ -394,5 +400,5 @@ def test_what_is_no_file_name(source):
         (" relu6 ", "R6"),
     ],
 )
-def test_activations_by_code_and_by_name(name, code):
+def test_activations_by_code_and_by_name(name: str, code: str) -> None:
     assert activation_code(name) == code

@@ -5,7 +5,9 @@ import io
 import json
 import resource
 import sys
+from pathlib import Path
 from time import process_time
+from typing import Any
 
 import pytest
 from fuzzing import NUMBER, Material, case
@@ -19,15 +21,20 @@ _MEBI = 2**20 if sys.platform == "darwin" else 2**10
 
 
 @pytest.fixture(scope="module")
-def material():
+def material() -> Any:
     return Material()
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_whatever_is_given_there_is_an_answer_or_a_sentence(
-    chunk, material, tmp_path, monkeypatch, capsys, request
-):
+    chunk: Any,
+    material: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
     monkeypatch.chdir(tmp_path)
     cases = range(chunk, request.config.getoption("--fuzz"), CHUNKS)
     for number in cases:
@@ -38,7 +45,7 @@ def test_whatever_is_given_there_is_an_answer_or_a_sentence(
         try:
             code = run(arguments)
         except SystemExit as leaving:
-            code = leaving.code
+            code = leaving.code  # type: ignore[assignment]
         except Exception as error:
             raise AssertionError(f"case {number}: {arguments}") from error
         took, grown = process_time() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most
@@ -49,7 +56,7 @@ def test_whatever_is_given_there_is_an_answer_or_a_sentence(
         assert grown / _MEBI < 500, f"case {number}: {arguments}: {grown / _MEBI} MiB"
 
 
-def _problem(arguments, code, out, err, folder):
+def _problem(arguments: Any, code: Any, out: Any, err: Any, folder: Path) -> Any:
     """The problem with an answer, or ""."""
     if code not in (0, 1, 2):
         return "the exit code"
@@ -71,5 +78,5 @@ def _problem(arguments, code, out, err, folder):
     return ""
 
 
-def _is_formula(cell):
+def _is_formula(cell: Any) -> Any:
     return cell.startswith(("=", "+", "-", "@", "\t")) and not NUMBER.fullmatch(cell)

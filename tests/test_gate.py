@@ -2,6 +2,7 @@
 
 import tomllib
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,26 +23,26 @@ LARGE = Side("large", Subject(read_table("large"), (224, 224)))
 SMALL = Side("small", Subject(read_table("small"), (224, 224)))
 
 
-def _timing(times, **fields):
+def _timing(times: Any, **fields: Any) -> Any:
     return timing("cpu", "net", times, **fields)
 
 
-def _found(run, source="run.json"):
-    return Side(source, run.subject, *run.measured_as, run)
+def _found(run: Any, source: str = "run.json") -> Any:
+    return Side(source, run.subject, *run.measured_as, run)  # type: ignore[call-arg]
 
 
-def _budgets(text):
+def _budgets(text: str) -> Any:
     return budgets_from(tomllib.loads(text), "b.toml", name_of)
 
 
-def _judged(text, found=LARGE, baseline=None):
+def _judged(text: str, found: Any = LARGE, baseline: Any = None) -> Any:
     return judge(_budgets(text), found, baseline)
 
 
 # Budgets as they are written
 
 
-def test_budgets_are_read_as_a_person_writes_them():
+def test_budgets_are_read_as_a_person_writes_them() -> None:
     found = _budgets("""
         macs = "220M"
         params = 5_500_000
@@ -99,7 +100,7 @@ def test_budgets_are_read_as_a_person_writes_them():
         ("[latency]", "holds no budget"),
     ],
 )
-def test_a_budget_that_is_none_is_refused_in_one_sentence(text, says):
+def test_a_budget_that_is_none_is_refused_in_one_sentence(text: str, says: str) -> None:
     with pytest.raises(InputError) as refused:
         _budgets(text)
     assert str(refused.value).startswith("b.toml")
@@ -110,7 +111,7 @@ def test_a_budget_that_is_none_is_refused_in_one_sentence(text, says):
 # Figures
 
 
-def test_figures_are_the_published_and_hand_worked_ones():
+def test_figures_are_the_published_and_hand_worked_ones() -> None:
     found = figures(LARGE.subject.graph)
     assert set(found) == set(NAMES)
     # The paper's Table 2 by torchvision's published counts; the peak is block 2's 64 + 16 channels of 112².
@@ -126,7 +127,7 @@ def test_figures_are_the_published_and_hand_worked_ones():
 # Judging
 
 
-def test_a_budget_on_paper_is_kept_to_the_last_unit():
+def test_a_budget_on_paper_is_kept_to_the_last_unit() -> None:
     kept, broken = _judged("macs = [216_589_760, 216_589_759]")
     assert (kept.status, kept.margin, kept.breach, kept.contributors) == ("within", 0, None, ())
     assert (broken.status, broken.margin, broken.breach) == ("exceeded", -1, "error")
@@ -138,7 +139,7 @@ def test_a_budget_on_paper_is_kept_to_the_last_unit():
     assert broken.contributors[0].share == 30_914_688 / 216_589_760
 
 
-def test_a_budgets_type_decides_the_bytes():
+def test_a_budgets_type_decides_the_bytes() -> None:
     fp32, int8, eager = _judged(
         'arena = ["4MiB", {limit="4MiB", dtype="int8"}]\npeak.eager = {limit="9MiB", dtype="int8"}'
     )
@@ -150,7 +151,7 @@ def test_a_budgets_type_decides_the_bytes():
     )
 
 
-def test_a_warning_is_no_error_but_what_was_not_measured_is():
+def test_a_warning_is_no_error_but_what_was_not_measured_is() -> None:
     (broken,) = _judged('macs = { limit = "1M", level = "warn" }')
     assert (broken.status, broken.breach) == ("exceeded", "warn")
     (missing,) = _judged('latency.cpu = { limit = "1s", level = "warn" }')
@@ -158,7 +159,7 @@ def test_a_warning_is_no_error_but_what_was_not_measured_is():
     assert "large is a table, which has no times" in missing.reason
 
 
-def test_a_change_on_paper_is_exact():
+def test_a_change_on_paper_is_exact() -> None:
     small = expand(read_table("small"), (224, 224))
     assert sum(figures(small)["macs"].blocks.values()) == 56_510_400
     # Large has 216,589,760 / 56,510,400 = 3.8327 times Small's MACs.
@@ -177,11 +178,11 @@ def test_a_change_on_paper_is_exact():
 RUN = made()
 
 
-def _sized(dtype, batch=1):
+def _sized(dtype: Any, batch: int = 1) -> Any:
     return _found(made(size=(128, 128), how={"dtype": dtype, "batch": batch}), f"{dtype}.json")
 
 
-def test_a_baseline_is_what_it_was_measured_as():
+def test_a_baseline_is_what_it_was_measured_as() -> None:
     """Small at 128 pixels has 10,147,200 B of weights in fp32 and 2,569,704 B in int8: 0.253 times as many."""
     (kept,) = _judged('weights = "-70%"', _sized("int8"), _sized("fp32"))
     assert (kept.status, kept.value, kept.baseline) == ("within", 2_569_704, 10_147_200)
@@ -194,7 +195,7 @@ def test_a_baseline_is_what_it_was_measured_as():
     assert (broken.contributors[0].value, broken.contributors[0].baseline) == (6_463_392, 1_618_848 + 3_072)
 
 
-def test_a_baselines_memory_is_of_its_own_batch():
+def test_a_baselines_memory_is_of_its_own_batch() -> None:
     (one,) = _judged('arena = "+0%"', _sized("fp32", 2), _sized("fp32"))
     assert (one.status, one.value) == ("exceeded", 2 * one.baseline)
     (counted,) = _judged('macs = "+0%"', _sized("int8", 2), _sized("fp32"))
@@ -203,13 +204,13 @@ def test_a_baselines_memory_is_of_its_own_batch():
     assert (asked.status, asked.baseline, asked.measured_as) == ("within", 2_569_704, "int8")
 
 
-def test_a_table_as_a_baseline_is_counted_as_the_run_was_measured():
+def test_a_table_as_a_baseline_is_counted_as_the_run_was_measured() -> None:
     table = Side("small", Subject(read_table("small"), (128, 128)))
     (same,) = _judged('weights = "+0%"', _sized("int8"), table)
     assert (same.status, same.baseline) == ("within", 2_569_704)
 
 
-def test_a_limit_is_not_exceeded_by_a_machine_that_was_busy():
+def test_a_limit_is_not_exceeded_by_a_machine_that_was_busy() -> None:
     """The process got a third of its CPU: 60 ms of wall time are no evidence, 20 ms within 21 ms are."""
     crowded = timing("cpu", NET, [0.06] * 12, cpu=1 / 3)
     (found,) = _judged('latency.cpu = "21ms"', _found(run_of(SMALL.subject, [crowded])))
@@ -219,7 +220,7 @@ def test_a_limit_is_not_exceeded_by_a_machine_that_was_busy():
     assert found.status == "within"
 
 
-def test_a_time_is_held_against_its_limit():
+def test_a_time_is_held_against_its_limit() -> None:
     kept, broken, missing = _judged(
         'latency.cpu = "21ms"\nlatency.onnxruntime = "21ms"\nlatency.litert = "1s"', _found(RUN)
     )
@@ -233,7 +234,7 @@ def test_a_time_is_held_against_its_limit():
 @pytest.mark.parametrize(
     ("slower", "status"), [(1.0, "within"), (1.04, "within"), (1.08, "exceeded"), (2.0, "exceeded")]
 )
-def test_a_regression_breaks_a_relative_budget_and_noise_does_not(slower, status):
+def test_a_regression_breaks_a_relative_budget_and_noise_does_not(slower: float, status: Any) -> None:
     for seed in range(1, 6):
         new = made(seed=seed, slower={"net": slower})
         (found,) = _judged('latency.cpu = "+5%"', _found(new), _found(RUN))
@@ -241,7 +242,7 @@ def test_a_regression_breaks_a_relative_budget_and_noise_does_not(slower, status
         assert found.limit == pytest.approx(0.021, rel=0.01)
 
 
-def test_above_the_limit_but_in_the_noise_is_kept_with_a_reason():
+def test_above_the_limit_but_in_the_noise_is_kept_with_a_reason() -> None:
     quiet, noisy = made(noise=0.2), made(noise=0.2, seed=3, slower={"net": 1.12})  # ±20 % between calls
     (found,) = _judged('latency.cpu = "+1%"', _found(noisy), _found(quiet))
     assert (found.status, found.breach) == ("within", None)
@@ -249,21 +250,21 @@ def test_above_the_limit_but_in_the_noise_is_kept_with_a_reason():
     assert found.reason.startswith("not significant: the change is ×1.")
 
 
-def test_a_regression_of_blocks_names_those_that_spend_most_with_what_they_were():
+def test_a_regression_of_blocks_names_those_that_spend_most_with_what_they_were() -> None:
     new = made(seed=1, slower={"3": 20.0, "net": 1.5})
     (found,) = _judged('latency.cpu = "+5%"', _found(new), _found(RUN))
     assert found.contributors[0].block == "3"
     assert found.contributors[0].value / found.contributors[0].baseline == pytest.approx(20, rel=0.02)
 
 
-def _at(*threads):
+def _at(*threads: int) -> Any:
     """A run at several thread counts."""
     runs = [made(how={"threads": many}) for many in threads]
     return replace(runs[0], timings=tuple(t for run in runs for t in run.timings))
 
 
 @pytest.mark.parametrize(("slower", "status"), [(1.0, "within"), (1.08, "within"), (1.2, "exceeded")])
-def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, status):
+def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower: float, status: Any) -> None:
     new = made(seed=1, how={"batch": 4}, slower={NET: 4 * slower})
     (found,) = _judged('latency.cpu = "+10%"', _found(new), _found(RUN))
     assert found.status == status
@@ -290,7 +291,9 @@ def test_a_run_of_another_batch_is_held_against_the_baseline_per_image(slower, s
         ),
     ],
 )
-def test_what_cannot_be_compared_is_no_pass(old, level, status, breach, says):
+def test_what_cannot_be_compared_is_no_pass(
+    old: Any, level: str, status: Any, breach: str, says: str
+) -> None:
     (found,) = _judged(
         f'latency.cpu = {{ limit = "+5%", level = "{level}" }}', _found(RUN), _found(old, "old.json")
     )
@@ -298,7 +301,7 @@ def test_what_cannot_be_compared_is_no_pass(old, level, status, breach, says):
     assert says in found.reason
 
 
-def test_a_table_as_a_baseline_has_no_times():
+def test_a_table_as_a_baseline_has_no_times() -> None:
     (found,) = _judged('latency.cpu = "+5%"', _found(RUN), SMALL)
     assert (found.status, found.breach) == ("not measured", "error")
     assert "small is a table" in found.reason
@@ -314,7 +317,7 @@ def test_a_table_as_a_baseline_has_no_times():
         ({"variant": "other"}, "was not measured on cpu"),
     ],
 )
-def test_a_whole_network_without_a_right_time_is_an_error(fields, says):
+def test_a_whole_network_without_a_right_time_is_an_error(fields: dict[str, Any], says: str) -> None:
     run = made(backends=("cpu",))
     net = replace(run.timings[-1], **fields)
     (found,) = _judged('latency.cpu = "1s"', _found(replace(run, timings=(net,))))
@@ -322,7 +325,7 @@ def test_a_whole_network_without_a_right_time_is_an_error(fields, says):
     assert says in found.reason
 
 
-def test_a_run_of_two_types_is_judged_in_both_or_in_the_one_asked_for():
+def test_a_run_of_two_types_is_judged_in_both_or_in_the_one_asked_for() -> None:
     both = replace(RUN, timings=RUN.timings + made(how={"dtype": "int8"}).timings)
     assert [j.measured_as for j in _judged('latency.cpu = "1s"', _found(both))] == [
         "fp32, batch 1, 1 thread",
@@ -335,14 +338,14 @@ def test_a_run_of_two_types_is_judged_in_both_or_in_the_one_asked_for():
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**9))
-def test_margin_is_limit_minus_value(limit, tenths):
+def test_margin_is_limit_minus_value(limit: Any, tenths: Any) -> None:
     budget = Budget(name="macs", written="x", limit=limit)
     (found,) = judge([budget], LARGE, None)
     assert found.margin == limit - 216_589_760
     assert (found.status == "within") == (limit >= 216_589_760)
 
 
-def test_a_size_is_judged_for_every_type_and_batch_that_was_measured():
+def test_a_size_is_judged_for_every_type_and_batch_that_was_measured() -> None:
     runs = [made(how=how) for how in ({}, {"dtype": "int8"}, {"batch": 2})]
     several = replace(runs[0], timings=tuple(t for run in runs for t in run.timings))
     for order in (several, replace(several, timings=several.timings[::-1])):
@@ -358,7 +361,7 @@ def test_a_size_is_judged_for_every_type_and_batch_that_was_measured():
     assert (one.measured_as, one.value) == ("int8", 7_168)
 
 
-def test_a_time_is_held_against_a_baseline_of_another_type_and_both_are_named():
+def test_a_time_is_held_against_a_baseline_of_another_type_and_both_are_named() -> None:
     (found,) = _judged('latency.cpu = "+5%"', _found(made(how={"dtype": "int8", "threads": 4})), _found(RUN))
     assert found.measured_as == "fp32, batch 1, 1 thread → int8, batch 1, 4 threads"
     assert (found.target.dtype, found.baseline_target.dtype) == ("int8", "fp32")

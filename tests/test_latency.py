@@ -5,6 +5,8 @@ import io
 import json
 import re
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -36,24 +38,26 @@ OURS = replace(
 )
 
 
-def _run(*timings, variants=None):
+def _run(*timings: Any, variants: Any = None) -> Any:
     return run_of(SMALL, timings, variants, OURS)
 
 
-def test_a_saved_interrupt_is_over(tmp_path, capsys):
+def test_a_saved_interrupt_is_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.json"
     path.write_text(encoded(_run(timing("a", "1", [0.001] * 9, stopped="interrupted"))), encoding="utf-8")
     assert run(["latency", str(path)]) == 0
     assert "1 was interrupted" in capsys.readouterr().out
 
 
-def test_every_runtime_that_the_tests_need_is_here():
+def test_every_runtime_that_the_tests_need_is_here() -> None:
     """A missing runtime is a failure here, not a skip."""
     assert {name: usable(name).reason for name in TESTED} == dict.fromkeys(TESTED, "")
 
 
 @pytest.mark.parametrize("name", TESTED)
-def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, capsys):
+def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     # The slow converters take the network and three blocks, with and without SE and stride.
     parts = ["--parts", "net"] if name in SLOW else []
     command = ["latency", "small", "--input", "64x96", "--on", name, "--time-budget", "1", "--format", "json"]
@@ -83,7 +87,7 @@ def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(name, 
 @pytest.mark.parametrize(
     "variant", [["--standard-conv"], ["--activation", "swish"], ["--dilated"], ["--width", "0.33"]]
 )
-def test_variants_run_on_the_runtimes(variant, capsys):
+def test_variants_run_on_the_runtimes(variant: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["latency", "small", *variant, "--input", "33x57", "--on", ",".join(LIGHT), "--parts", "net"]
     code = run([*arguments, "--time-budget", "0.5", "--format", "json"])
     out = capsys.readouterr().out
@@ -92,7 +96,7 @@ def test_variants_run_on_the_runtimes(variant, capsys):
     assert [(t["target"]["backend"], t["variant"], t["reason"]) for t in timings if t["status"] != "ok"] == []
 
 
-def test_the_csv_has_a_row_for_each_part_and_backend(capsys):
+def test_the_csv_has_a_row_for_each_part_and_backend(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["latency", "small", "--on", "null,cpu", "--parts", "blocks", "--time-budget", "1"]
     assert run([*arguments, "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -103,7 +107,9 @@ def test_the_csv_has_a_row_for_each_part_and_backend(capsys):
     assert float(stem["p10_s"]) <= float(stem["median_s"]) <= float(stem["p90_s"])
 
 
-def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
+def test_a_wrong_output_exits_1_in_red(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("NULL_FAULT", "wrong")
     assert run(["latency", "small", "--on", "null", "--parts", "blocks", "--time-budget", "0.5"]) == 1
     printed = capsys.readouterr().out
@@ -132,14 +138,14 @@ def test_a_wrong_output_exits_1_in_red(monkeypatch, capsys):
         (["--dtype", "fp8"], "expected fp32, fp16, bf16, int8"),
     ],
 )
-def test_wrong_input_is_refused(arguments, says, capsys):
+def test_wrong_input_is_refused(arguments: list[Any], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["latency", *arguments]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert says in err
 
 
-def test_figures_of_the_sheet_by_hand():
+def test_figures_of_the_sheet_by_hand() -> None:
     timings = [timing("a", part, [0.002] * 6) for part in GRAPH.block_names]
     timings += [timing("a", NET, [0.020] * 6)]
     timings += [timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.block_names]
@@ -173,7 +179,9 @@ def test_figures_of_the_sheet_by_hand():
         ("stem", 0.5e-3, "compute"),
     ],
 )
-def test_what_limits_a_part_is_the_peak_that_it_comes_near(part, seconds, limited_by):
+def test_what_limits_a_part_is_the_peak_that_it_comes_near(
+    part: str, seconds: float, limited_by: str
+) -> None:
     """The stem moves 4 × (3·224² + 16·112² + 448) = 1.41 MB, the classifier's 1.6 M weights 6.5 MB."""
     (sheet,) = latency_sheets(_run(timing("a", part, [seconds] * 6)))
     assert sheet.rows[0][5] == limited_by
@@ -181,13 +189,13 @@ def test_what_limits_a_part_is_the_peak_that_it_comes_near(part, seconds, limite
     assert any(note.startswith("More than 100 % of peak is possible:") for note in sheet.notes) is above
 
 
-def test_int8_has_no_peak():
+def test_int8_has_no_peak() -> None:
     (sheet,) = latency_sheets(_run(timing("a", "stem", [1e-3] * 6, dtype="int8")))
     assert sheet.rows[0][4] is None
     assert any("The peak of int8 is not known" in note for note in sheet.notes)
 
 
-def test_cpu_time_stands_beside_wall_time_where_the_machine_was_busy():
+def test_cpu_time_stands_beside_wall_time_where_the_machine_was_busy() -> None:
     busy = timing("a", "stem", [0.003] * 12, cpu=0.5)
     (sheet,) = latency_sheets(_run(busy, timing("a", "1", [0.001] * 12)))
     assert [column.title for column in sheet.columns][2:4] == ["a, ms", "CPU time, ms"]
@@ -197,7 +205,7 @@ def test_cpu_time_stands_beside_wall_time_where_the_machine_was_busy():
     assert sheet.rows[1][3] is None
 
 
-def test_shares_of_the_peaks_by_hand():
+def test_shares_of_the_peaks_by_hand() -> None:
     (row,) = samples_sheet(_run(timing("a", "classifier", [0.002] * 3))).rows
     found = dict(
         zip([c.key for c in samples_sheet(_run(timing("a", "stem", [1.0]))).columns], row, strict=True)
@@ -210,7 +218,7 @@ def test_shares_of_the_peaks_by_hand():
     assert found["limited_by"] == "memory"
 
 
-def test_identical_rows_are_measured_once_and_shown_as_such():
+def test_identical_rows_are_measured_once_and_shown_as_such() -> None:
     assert {part for part, first in identical_blocks(GRAPH).items() if part != first} == {"6", "11"}
     timings = [timing("a", part, [0.001] * 3) for part in GRAPH.block_names if part not in ("6", "11")]
     (sheet,) = latency_sheets(_run(*timings, timing("a", NET, [0.01] * 3)))
@@ -220,7 +228,7 @@ def test_identical_rows_are_measured_once_and_shown_as_such():
     assert any(note == "Identical blocks are measured once: 6 is 5, 11 is 10." for note in sheet.notes)
 
 
-def test_noisy_drifting_and_scattered_cells_are_marked():
+def test_noisy_drifting_and_scattered_cells_are_marked() -> None:
     quiet, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
     (sheet,) = latency_sheets(_run(timing("a", "1", few)))
     assert sheet.rows[0][2].endswith("~")  # however alike they are
@@ -234,12 +242,12 @@ def test_noisy_drifting_and_scattered_cells_are_marked():
     assert sentence.startswith("2 of 3 times are noisy; the latency drifted while sampling 2 on a")
 
 
-def test_more_processors_than_threads_are_named():
+def test_more_processors_than_threads_are_named() -> None:
     (sheet,) = latency_sheets(_run(timing("a", "stem", [0.001] * 9, cpu=1.9)))
     assert any("more CPU cores were busy than threads set: stem (1.90) on a" in n for n in sheet.notes)
 
 
-def test_what_a_variant_really_saves_stands_beside_what_it_should():
+def test_what_a_variant_really_saves_stands_beside_what_it_should() -> None:
     standard = SMALL.varied(vary(SMALL.table, standard_conv=True))
     timings = [timing("a", part, [0.001] * 6) for part in ("1", "2")]
     timings += [timing("a", part, [0.004] * 6, variant="s") for part in ("1", "2")]
@@ -250,7 +258,9 @@ def test_what_a_variant_really_saves_stands_beside_what_it_should():
         assert re.fullmatch(r"×4 \(3\.\d+ to 4\.\d+\) slower", row[2])
 
 
-def test_a_structural_option_times_the_network_without_and_with_it(capsys):
+def test_a_structural_option_times_the_network_without_and_with_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert (
         run(
             [
@@ -282,7 +292,7 @@ def test_a_structural_option_times_the_network_without_and_with_it(capsys):
     assert ": MACs and latency, relative to MobileNetV3-Small" in capsys.readouterr().out
 
 
-def test_backends_says_what_each_is_and_checks_it(capsys):
+def test_backends_says_what_each_is_and_checks_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["backends", "--format", "json"]) == 0
     found = {row["name"]: row for row in json.loads(capsys.readouterr().out)["backends"]}
     assert set(found) == set(names())
@@ -297,7 +307,9 @@ def test_backends_says_what_each_is_and_checks_it(capsys):
     assert (order[0], order[-3:]) == ("cpu", ["executorch", "litert", "cpu-compile"])
 
 
-def test_a_backend_that_fails_its_check_exits_1(monkeypatch, capsys):
+def test_a_backend_that_fails_its_check_exits_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("NULL_FAULT", "raise")
     assert run(["backends", "--check"]) == 1
     assert re.search(
@@ -305,7 +317,9 @@ def test_a_backend_that_fails_its_check_exits_1(monkeypatch, capsys):
     )
 
 
-def test_an_absent_backend_says_how_to_get_it(monkeypatch, capsys):
+def test_an_absent_backend_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(backend("ncnn"), "PACKAGE", "no-such-package")
     monkeypatch.setattr(get_format("litert"), "CONVERTER", "no-such-converter")
     monkeypatch.setattr(backend("torchscript"), "PACKAGE", "no-torch")
@@ -316,7 +330,7 @@ def test_an_absent_backend_says_how_to_get_it(monkeypatch, capsys):
     assert "\ntorchscript: no-torch is not installed: pip install mnv3prof.\n" in out
 
 
-def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
+def test_the_sheet_of_backends_has_a_check_only_where_one_was_made() -> None:
     row = {
         "name": "x",
         "what": "y",
@@ -334,10 +348,10 @@ def test_the_sheet_of_backends_has_a_check_only_where_one_was_made():
     assert checked.highlighted == {1}
 
 
-def test_one_processor_where_more_threads_were_asked_for_is_named():
+def test_one_processor_where_more_threads_were_asked_for_is_named() -> None:
     how = {"cpu": 1.02, "threads": 2}
     cells = [("a", "stem"), ("a", "1"), ("b", "2")]
-    (sheet,) = latency_sheets(_run(*(timing(b, p, [0.001] * 9, **how) for b, p in cells)))
+    (sheet,) = latency_sheets(_run(*(timing(b, p, [0.001] * 9, **how) for b, p in cells)))  # type: ignore[arg-type]
     sentence = "one CPU core was busy although more threads were set: stem and 1 on a and 2 on b."
     assert any(sentence in note for note in sheet.notes)
 
@@ -353,7 +367,9 @@ def test_one_processor_where_more_threads_were_asked_for_is_named():
         ["--dtype", "int8"],
     ],
 )
-def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(options, tmp_path, capsys):
+def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(
+    options: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "run.json"
     path.write_text(encoded(_run(timing("a", "1", [0.001] * 9))), encoding="utf-8")
     assert run(["latency", str(path), *options]) == 2
@@ -363,7 +379,7 @@ def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(options, tmp_path
 PROGRESS = ["latency", "small", "--input", "32", "--on", "null", "--parts", "net", "--time-budget", "2"]
 
 
-def test_progress_is_a_bar_with_the_time_left_on_a_terminal():
+def test_progress_is_a_bar_with_the_time_left_on_a_terminal() -> None:
     code, screen = on_terminal(PROGRESS, 100, NULL_SECONDS="0.4")
     assert code == 0
     assert "round 1: net on null" in screen
@@ -371,7 +387,9 @@ def test_progress_is_a_bar_with_the_time_left_on_a_terminal():
     assert without_escapes(screen).rstrip().endswith("the part with the largest RMS rel error.")
 
 
-def test_progress_is_lines_in_ci_at_once_and_elsewhere_after_a_while(monkeypatch, capsys):
+def test_progress_is_lines_in_ci_at_once_and_elsewhere_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(PROGRESS) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("CI", "true")
@@ -381,9 +399,9 @@ def test_progress_is_lines_in_ci_at_once_and_elsewhere_after_a_while(monkeypatch
     assert lines[0] == "measuring the machine's peak rates" or lines[0].startswith("starting")
 
 
-def test_the_worst_part_of_a_dtype_that_rounds_is_named_with_its_error():
+def test_the_worst_part_of_a_dtype_that_rounds_is_named_with_its_error() -> None:
     errors = {"stem": 0.01, "1": 0.12, "2": 0.03, NET: 0.3}
-    ready = {"first_s": 1e-3, "max_abs_err": 1.0, "max_rel_err": 0.1}
+    ready: dict[str, Any] = {"first_s": 1e-3, "max_abs_err": 1.0, "max_rel_err": 0.1}
     timings = [
         timing("a", part, [0.001] * 9, dtype="int8", rms_rel_err=e, **ready) for part, e in errors.items()
     ]
@@ -401,7 +419,9 @@ def test_the_worst_part_of_a_dtype_that_rounds_is_named_with_its_error():
     assert len(latency_sheets(_run(*exact))) == 2  # fp32 rounds nothing away
 
 
-def test_without_a_terminal_progress_is_a_line_now_and_then_with_the_seconds_so_far(monkeypatch, capsys):
+def test_without_a_terminal_progress_is_a_line_now_and_then_with_the_seconds_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from mnv3prof.cli import progress as told
 
     monkeypatch.setattr(told, "_LINE_EVERY_S", 0.1)

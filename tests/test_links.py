@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 from threading import Event, Timer
+from typing import Any
 
 import psutil
 import pytest
 from msgspec.structs import replace
+from some import some
 from subjects import subject
 
 from mnv3prof.bench.pool import WorkerPool
@@ -33,33 +35,33 @@ PLAN = BenchPlan({"": SMALL}, (PartKey("", "1"), PartKey("", "2")), (NULL,), Pat
 BURST = Burst(calls=3, wall_s=(0.9e-3, 1e-3, 1.1e-3), mean_s=1e-3, max_s=1.1e-3, cpu_s=1e-3)
 
 
-def right(request):
+def right(request: Any) -> Any:
     """Answers of a correct worker."""
     return {"Begin": Begun(), "Prepare": READY, "Sample": BURST}[request["do"]]
 
 
-def timed(script, parts=("1", "2"), targets=(NULL,), starts=3, **how):
+def timed(script: Any, parts: Any = ("1", "2"), targets: Any = (NULL,), starts: int = 3, **how: Any) -> Any:
     """The timings by part, and the opened links, if all workers follow a script."""
     links = []
 
-    def worker(target, _):
-        def link():
+    def worker(target: Any, _: Any) -> Any:
+        def link() -> Any:
             links.append(Fake(script))
             return links[-1]
 
         return Worker(link, (Begin(target.backend),), starts)
 
     plan = BenchPlan({"": SMALL}, tuple(PartKey("", part) for part in parts), targets, Path("nowhere"), **how)
-    heard = []
+    heard: list[Any] = []
     timings = measure(plan, Callbacks(heard.append), worker=worker)
     return {(t.target, t.part) if len(targets) > 1 else t.part: t for t in timings}, links, heard
 
 
-def asked(link, what="Sample"):
+def asked(link: Any, what: str = "Sample") -> Any:
     return [request["part"][1] for request in link.requests if request["do"] == what]
 
 
-def test_every_part_is_loaded_and_sampled_until_it_has_converged():
+def test_every_part_is_loaded_and_sampled_until_it_has_converged() -> None:
     found, links, heard = timed(right)
     assert len(links) == 3  # a process for every two rounds
     for link in links:
@@ -74,12 +76,12 @@ def test_every_part_is_loaded_and_sampled_until_it_has_converged():
     assert heard[0].what == "starting the runtimes"
 
 
-def test_a_part_is_sampled_on_while_the_machine_is_busy():
+def test_a_part_is_sampled_on_while_the_machine_is_busy() -> None:
     """Bursts of which none is clear have a narrow interval, and tell little."""
     crowded = replace(BURST, state={OTHERS: 0.5})
     answers = {"crowded": 20}
 
-    def script(request):
+    def script(request: Any) -> Any:
         if request["do"] != "Sample" or not answers["crowded"]:
             return right(request)
         answers["crowded"] -= 1
@@ -89,7 +91,7 @@ def test_a_part_is_sampled_on_while_the_machine_is_busy():
     assert (found["1"].stopped, found["1"].excluded, len(found["1"].kept)) == ("converged", 20, 6)
 
 
-def test_something_may_be_done_before_each_round():
+def test_something_may_be_done_before_each_round() -> None:
     rounds = []
     plan = BenchPlan({"": SMALL}, (PartKey("", "1"),), (NULL,), Path("nowhere"))
     worker = Worker(lambda: Fake(right), (Begin("null"),))
@@ -97,17 +99,17 @@ def test_something_may_be_done_before_each_round():
     assert len(rounds) == len(found.bursts) == 6
 
 
-def test_targets_are_interleaved_and_each_has_a_worker():
+def test_targets_are_interleaved_and_each_has_a_worker() -> None:
     two = (NULL, Target(backend="null", threads=2))
     found, links, _ = timed(right, targets=two)
     assert [link.requests[1]["threads"] for link in links] == [1, 2] * 3
     assert {len(timing.bursts) for timing in found.values()} == {6}
 
 
-def test_a_runtime_is_restarted_only_where_that_costs_a_fifth_of_the_budget():
+def test_a_runtime_is_restarted_only_where_that_costs_a_fifth_of_the_budget() -> None:
     """At 0.2 s a start and a budget of 2.2 s three processes fit into 0.44 s; at 0.9 s one does."""
 
-    def script(request):
+    def script(request: Any) -> Any:
         if request["do"] == "Begin":
             time.sleep(0.2)
         elif request["do"] == "Sample":
@@ -124,11 +126,11 @@ def test_a_runtime_is_restarted_only_where_that_costs_a_fifth_of_the_budget():
     assert len(timed(script, parts=("1",), budget_s=0.9)[1]) == 1
 
 
-def test_a_worker_that_is_started_again_is_a_launch_of_its_own():
+def test_a_worker_that_is_started_again_is_a_launch_of_its_own() -> None:
     """Part 1 ends the process in its third burst; part 2 goes on in another one."""
     bursts = []
 
-    def script(request):
+    def script(request: Any) -> Any:
         if request["do"] == "Begin":
             time.sleep(0.05)  # too long to start it for any other reason
         if request["do"] == "Sample" and request["part"][1] == "1":
@@ -145,8 +147,8 @@ def test_a_worker_that_is_started_again_is_a_launch_of_its_own():
     assert asked(links[1], "Prepare") == ["2"]
 
 
-def test_a_worker_that_ends_too_often_takes_its_parts_with_it():
-    def script(request):
+def test_a_worker_that_ends_too_often_takes_its_parts_with_it() -> None:
+    def script(request: Any) -> Any:
         if request["do"] == "Prepare":
             raise Broken("crashed", "its process ended with SIGSEGV")
         return right(request)
@@ -159,8 +161,8 @@ def test_a_worker_that_ends_too_often_takes_its_parts_with_it():
     assert len(links) == 3
 
 
-def test_a_runtime_that_cannot_be_imported_is_the_reason_of_every_part():
-    def script(request):
+def test_a_runtime_that_cannot_be_imported_is_the_reason_of_every_part() -> None:
+    def script(request: Any) -> Any:
         if request["do"] == "Begin":
             return {"failed": "ImportError: libgomp.so.1", "status": "crashed"}
         return right(request)
@@ -170,8 +172,8 @@ def test_a_runtime_that_cannot_be_imported_is_the_reason_of_every_part():
     assert [request["do"] for request in link.requests] == ["Begin"]
 
 
-def test_what_a_runtime_cannot_do_is_the_reason_of_that_part():
-    def script(request):
+def test_what_a_runtime_cannot_do_is_the_reason_of_that_part() -> None:
+    def script(request: Any) -> Any:
         if request["do"] == "Prepare" and request["part"][1] == "1":
             return {"failed": "it has no such operator", "status": "unsupported"}
         return right(request)
@@ -193,8 +195,8 @@ def test_what_a_runtime_cannot_do_is_the_reason_of_that_part():
         ({"calls": 1}, "missing required field"),
     ],
 )
-def test_a_worker_that_lies_has_crashed(answer, says):
-    def script(request):
+def test_a_worker_that_lies_has_crashed(answer: Any, says: str) -> None:
+    def script(request: Any) -> Any:
         return answer if request["do"] == "Sample" else right(request)
 
     found, links, _ = timed(script, parts=("1",))
@@ -205,8 +207,8 @@ def test_a_worker_that_lies_has_crashed(answer, says):
     assert not any(link.is_open for link in links)
 
 
-def test_an_output_that_is_wrong_or_not_finite_is_marked():
-    def script(request):
+def test_an_output_that_is_wrong_or_not_finite_is_marked() -> None:
+    def script(request: Any) -> Any:
         if request["do"] == "Prepare":
             part = request["part"][1]
             return Prepared(0.1, 0.2, *((None,) * 3 if part == "1" else (1.0, 0.5, 0.5)))
@@ -218,8 +220,8 @@ def test_an_output_that_is_wrong_or_not_finite_is_marked():
     assert found["2"].reason.startswith("its output is 0.5 off PyTorch's")
 
 
-def test_what_is_not_ready_in_time_is_a_row():
-    def script(request):
+def test_what_is_not_ready_in_time_is_a_row() -> None:
+    def script(request: Any) -> Any:
         if request["do"] == "Prepare":
             time.sleep(0.1)
         return right(request)
@@ -229,10 +231,10 @@ def test_what_is_not_ready_in_time_is_a_row():
     assert found["2"].reason == "it was not ready within the 0 s that getting ready may take"
 
 
-def test_the_budget_ends_the_sampling():
+def test_the_budget_ends_the_sampling() -> None:
     slow = [*range(1000)]
 
-    def script(request):
+    def script(request: Any) -> Any:
         if request["do"] == "Sample":
             time.sleep(0.01)
             middle = 1e-3 * (1 + slow.pop(0) % 7)
@@ -244,7 +246,7 @@ def test_the_budget_ends_the_sampling():
     assert heard[-1].share > 0.8
 
 
-def _gone(pid, within_s=10):
+def _gone(pid: Any, within_s: int = 10) -> Any:
     """True if the process ends within a time limit, since signals are asynchronous."""
     try:
         process = psutil.Process(pid)
@@ -256,12 +258,12 @@ def _gone(pid, within_s=10):
         return True
 
 
-def _talker(talk, monkeypatch):
+def _talker(talk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("TALK", talk)
     return Worker(lambda: Local("talker"))
 
 
-def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch):
+def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with _talker("noise", monkeypatch) as worker:
         for _ in range(3):
             assert worker.ask(Begin("x"), Begun) == Begun()  # however long it takes
@@ -286,7 +288,9 @@ def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch):
         ("hang", "timeout", "no answer within 3 s"),
     ],
 )
-def test_a_process_that_misbehaves_is_a_reason_and_is_ended(talk, status, says, monkeypatch):
+def test_a_process_that_misbehaves_is_a_reason_and_is_ended(
+    talk: str, status: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = set(psutil.Process().children())
     with _talker(talk, monkeypatch) as worker:
         found = worker.ask(Begin("x"), Begun, 3 if status == "timeout" else 30)
@@ -298,7 +302,7 @@ def test_a_process_that_misbehaves_is_a_reason_and_is_ended(talk, status, says, 
         assert set(psutil.Process().children()) <= before
 
 
-def test_what_an_error_says_arrives_whatever_letters_it_has(monkeypatch):
+def test_what_an_error_says_arrives_whatever_letters_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     with _talker("surrogate", monkeypatch) as worker:
         found = worker.ask(Begin("x"), Begun, 30)
         assert found == Failed(
@@ -307,35 +311,35 @@ def test_what_an_error_says_arrives_whatever_letters_it_has(monkeypatch):
         assert worker.is_alive
 
 
-def test_a_refusal_cannot_claim_success():
+def test_a_refusal_cannot_claim_success() -> None:
     with Worker(lambda: Fake(lambda _: {"failed": "I lie", "status": "ok"})) as worker:
         found = worker.ask(Begin("x"), Begun, 1)
-    assert found.status == "crashed"
-    assert "cannot be read" in found.reason
+    assert found.status == "crashed"  # type: ignore[union-attr]
+    assert "cannot be read" in found.reason  # type: ignore[union-attr]
 
 
-def test_a_process_that_cannot_be_started_is_a_reason():
-    def link():
+def test_a_process_that_cannot_be_started_is_a_reason() -> None:
+    def link() -> None:
         raise OSError(24, "Too many open files")
 
     reason = "its process cannot be started: [Errno 24] Too many open files"
-    assert Worker(link).ask(Begin("x"), Begun, 1) == Failed("crashed", reason)
-    found = {timing.reason for timing in measure(PLAN, worker=lambda *_: Worker(link, starts=3))}
+    assert Worker(link).ask(Begin("x"), Begun, 1) == Failed("crashed", reason)  # type: ignore[arg-type]
+    found = {timing.reason for timing in measure(PLAN, worker=lambda *_: Worker(link, starts=3))}  # type: ignore[arg-type]
     assert found == {reason}
 
 
-def test_an_interrupted_request_leaves_no_answer_for_the_next():
+def test_an_interrupted_request_leaves_no_answer_for_the_next() -> None:
     """SIGINT comes while the first is answered."""
     asked = []
 
-    def script(request):
+    def script(request: Any) -> Any:
         asked.append(request)
         if len(asked) == 1:
             raise KeyboardInterrupt
         return Begun()
 
     links = []
-    worker = Worker(lambda: links.append(Fake(script)) or links[-1])
+    worker = Worker(lambda: links.append(Fake(script)) or links[-1])  # type: ignore[func-returns-value]
     with pytest.raises(KeyboardInterrupt):
         worker.ask(Begin("x"), Begun, 1)
     assert not worker.is_alive
@@ -344,29 +348,29 @@ def test_an_interrupted_request_leaves_no_answer_for_the_next():
     assert len(links) == 2
 
 
-def test_a_worker_that_was_ended_is_not_started_again():
+def test_a_worker_that_was_ended_is_not_started_again() -> None:
     """Another thread may be about to ask it."""
     links = []
-    worker = Worker(lambda: links.append(Fake(right)) or links[-1])
+    worker = Worker(lambda: links.append(Fake(right)) or links[-1])  # type: ignore[func-returns-value]
     worker.end()
     assert worker.ask(Begin("x"), Begun, 1) == Failed("crashed", "its worker has ended too often")
     assert links == []
 
 
-def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch):
+def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that compiles starts no worker, and asks none, once the measuring is over."""
     monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
     opened, began = [], Event()
 
-    def script(request):
+    def script(request: Any) -> Any:
         began.set()
         time.sleep(0.05)
         return right(request)
 
-    def worker(target, _):
-        return Worker(lambda: opened.append(Fake(script)) or opened[-1], (Begin(target.backend),))
+    def worker(target: Any, _: Any) -> Any:
+        return Worker(lambda: opened.append(Fake(script)) or opened[-1], (Begin(target.backend),))  # type: ignore[func-returns-value]
 
-    def on_progress(progress):
+    def on_progress(progress: Any) -> None:
         began.wait(5)
         raise KeyboardInterrupt
 
@@ -380,7 +384,7 @@ def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch):
     assert sum(len(link.requests) for link in opened) <= 3
 
 
-def test_stop_ends_a_wait_also_while_a_worker_starts(monkeypatch):
+def test_stop_ends_a_wait_also_while_a_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALK", "slow")
     stop = Event()
     Timer(0.3, stop.set).start()
@@ -391,21 +395,21 @@ def test_stop_ends_a_wait_also_while_a_worker_starts(monkeypatch):
     assert time.monotonic() - start < 3
 
 
-def test_all_that_a_request_begins_with_has_one_time_limit(monkeypatch):
+def test_all_that_a_request_begins_with_has_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALK", "slow")
     with Worker(lambda: Local("talker"), (Begin("x"),) * 20) as worker:
         start = time.monotonic()
-        assert worker.ask(Begin("x"), Begun, 2.0).status == "timeout"
+        assert worker.ask(Begin("x"), Begun, 2.0).status == "timeout"  # type: ignore[union-attr]
     assert time.monotonic() - start < 5
 
 
-def test_a_script_that_takes_too_long_is_a_timeout():
-    with Worker(lambda: Fake(lambda _: time.sleep(0.1) or Begun())) as worker:
+def test_a_script_that_takes_too_long_is_a_timeout() -> None:
+    with Worker(lambda: Fake(lambda _: time.sleep(0.1) or Begun())) as worker:  # type: ignore[func-returns-value]
         assert worker.ask(Begin("x"), Begun, 0.05) == Failed("timeout", "no answer within 0.05 s")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
-def test_what_a_worker_started_ends_with_it(tmp_path, monkeypatch):
+def test_what_a_worker_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALK_FILE", str(tmp_path / "pid"))
     with _talker("parent", monkeypatch) as worker:
         assert worker.ask(Begin("x"), Begun, 3).status == "timeout"
@@ -413,11 +417,11 @@ def test_what_a_worker_started_ends_with_it(tmp_path, monkeypatch):
     assert _gone(child)
 
 
-def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch):
+def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second Ctrl-C comes while the first one's workers are waited for."""
     links = []
 
-    def opened():
+    def opened() -> Any:
         links.append(Local("talker"))
         return links[-1]
 
@@ -429,19 +433,19 @@ def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch):
     for link in links:
         waits = iter([KeyboardInterrupt])
         wait = link._process.wait
-        monkeypatch.setattr(link._process, "wait", lambda *a, w=wait, n=waits: _raised(n) or w(*a))
+        monkeypatch.setattr(link._process, "wait", lambda *a, w=wait, n=waits: _raised(n) or w(*a))  # type: ignore[func-returns-value]
     with pytest.raises(KeyboardInterrupt):
         pool.end()
     assert all(link._process.poll() is not None for link in links)
 
 
-def _raised(errors):
+def _raised(errors: Any) -> None:
     for error in errors:
         raise error
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")
-def test_a_worker_that_nobody_waits_for_any_more_ends_itself(monkeypatch):
+def test_a_worker_that_nobody_waits_for_any_more_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a runtime lets no other Python code run."""
     monkeypatch.setenv("TALK", "late")
     link = Local("talker")
@@ -467,12 +471,12 @@ time.sleep(60)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_worker_goes_with_the_process_that_started_it(how):
+def test_a_worker_goes_with_the_process_that_started_it(how: Any) -> None:
     """Also where it is busy with a request."""
     environment = {**os.environ, "TALK": "nap", "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", _PARENT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
-        assert parent.stdout.readline() == b"asked\n"
+        assert some(parent.stdout).readline() == b"asked\n"
         (worker,) = psutil.Process(parent.pid).children()
         assert os.getpgid(worker.pid) == worker.pid  # an interrupt of the terminal is its parent's alone
         os.kill(parent.pid, how)
@@ -480,7 +484,9 @@ def test_a_worker_goes_with_the_process_that_started_it(how):
     assert not worker.is_running()
 
 
-def test_a_folder_with_modules_of_familiar_names_disturbs_no_worker(tmp_path, monkeypatch):
+def test_a_folder_with_modules_of_familiar_names_disturbs_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The current folder may contain files with the names of modules that workers import."""
     for name in ("json", "numpy", "struct", "select", "zlib"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')", encoding="utf-8")

@@ -1,6 +1,7 @@
 import csv
 import io
 import re
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -20,11 +21,11 @@ COSTS = count(GRAPH)
 HOSTILE = "<script>alert(1)</script> | a_b*c* `x` [l](http://h) # ~s~ \\ \n second line"
 
 
-def _rendered(markdown):
+def _rendered(markdown: Any) -> Any:
     return MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
 
 
-def test_markdown_is_one_table_a_sheet():
+def test_markdown_is_one_table_a_sheet() -> None:
     sheets = [cost_sheet(GRAPH, COSTS), table_sheet(subject("small", (192, 256)))]
     html = _rendered(to_markdown(sheets))
     assert html.count("<h3>") == html.count("<table>") == 2
@@ -35,7 +36,7 @@ def test_markdown_is_one_table_a_sheet():
     assert "Not shown" not in html
 
 
-def test_text_from_a_file_stays_text():
+def test_text_from_a_file_stays_text() -> None:
     sheet = Sheet(
         HOSTILE, (Column("a", HOSTILE, "text"), Column("b", "B", "text")), ((HOSTILE, "b"),), notes=(HOSTILE,)
     )
@@ -46,12 +47,12 @@ def test_text_from_a_file_stays_text():
     assert html.count("<td>") == 2
 
 
-def test_a_sheet_without_columns_is_a_sentence():
+def test_a_sheet_without_columns_is_a_sentence() -> None:
     html = _rendered(to_markdown([Sheet("It fits", (), (), notes=("So be it.",))]))
     assert html == "<h3>It fits</h3>\n<p>So be it.</p>\n"
 
 
-def test_csv_is_exact():
+def test_csv_is_exact() -> None:
     header, *rows = csv.reader(io.StringIO(to_csv(cost_sheet(GRAPH, COSTS))))
     groups = subtotals(GRAPH, COSTS)
     assert [row[0] for row in rows] == list(GRAPH.block_names)
@@ -62,13 +63,13 @@ def test_csv_is_exact():
     assert rows[0][header.index("out_shape")] == "16x96x128"
 
 
-def test_csv_quotes_what_would_break_it_and_leaves_the_absent_empty():
+def test_csv_quotes_what_would_break_it_and_leaves_the_absent_empty() -> None:
     sheet = Sheet("x", (Column("a", "A", "text"), Column("b", "B")), (('say "a, b"\nc', None),))
     assert list(csv.reader(io.StringIO(to_csv(sheet)))) == [["a", "b"], ['say "a, b" c', ""]]
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r@", " =", "＝"])
-def test_no_text_is_a_formula_and_numbers_stay_numbers(begin):
+def test_no_text_is_a_formula_and_numbers_stay_numbers(begin: str) -> None:
     formula = f"{begin}cmd|' /C calc'!A0"
     sheet = Sheet("x", (Column(begin, "A", "text"), Column("b", "B", "number")), ((formula, -1.5),))
     (title, _), (text, number) = csv.reader(io.StringIO(to_csv(sheet)))
@@ -83,7 +84,7 @@ ESCAPES = "\x1b]0;owned\x07\x1b]8;;http://x\x1b\\\x9b2J\u202e\u2066\u200f\x00\r\
 @pytest.mark.parametrize(
     "render", [to_markdown, to_terminal, lambda s: to_csv(s[0]), lambda s: to_html(s[0])]
 )
-def test_every_format_prints_printable_text(render):
+def test_every_format_prints_printable_text(render: Any) -> None:
     columns = (Column(ESCAPES, ESCAPES, "text"), Column("b", "B", "prose"))
     text = render([Sheet(ESCAPES, columns, ((ESCAPES, ESCAPES),), ((ESCAPES, ESCAPES),), notes=(ESCAPES,))])
     assert "owned" in text
@@ -91,5 +92,5 @@ def test_every_format_prints_printable_text(render):
 
 
 @pytest.mark.parametrize("by", ["block", "op", "layer"])
-def test_csv_has_one_row_for_each_group(by):
+def test_csv_has_one_row_for_each_group(by: Any) -> None:
     assert to_csv(cost_sheet(GRAPH, COSTS, by)).count("\n") == 1 + len(subtotals(GRAPH, COSTS, by))

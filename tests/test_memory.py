@@ -1,10 +1,12 @@
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_tables import sizes, small_sizes, tables
+from some import some
 from torch import fx
 
 from mnv3prof.cost.memory import Lifetime, arena, fit, peaks, plan
@@ -17,11 +19,11 @@ from mnv3prof.source import read_table
 TORCH = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def _graph(name, size=224):
+def _graph(name: str, size: Any = 224) -> Any:
     return expand(read_table(name), size)
 
 
-def _mem_tracker(table, size, batch, dtype=torch.float32):
+def _mem_tracker(table: Table, size: Any, batch: Any, dtype: Any = torch.float32) -> Any:
     """Peak of MemTracker less parameters and buffers."""
     from torch.distributed._tools.mem_tracker import MemTracker
 
@@ -42,49 +44,49 @@ def _mem_tracker(table, size, batch, dtype=torch.float32):
         ("small", 2_609_152, 1_806_336, 1_404_928, 7_639_072),
     ],
 )
-def test_published_peaks(name, eager, unfused, fused, naive):
+def test_published_peaks(name: str, eager: int, unfused: int, fused: int, naive: int) -> None:
     graph = _graph(name)
     found, planned = peaks(graph), arena(graph)
-    assert (found.eager.bytes, found.unfused.bytes, found.fused.bytes) == (eager, unfused, fused)
+    assert (some(found.eager).bytes, found.unfused.bytes, found.fused.bytes) == (eager, unfused, fused)
     assert (planned.naive_bytes, planned.bytes, planned.lower_bound) == (naive, fused, fused)
 
 
-def test_without_the_image():
+def test_without_the_image() -> None:
     assert peaks(_graph("large"), image=False).fused.bytes == 4_014_080
     assert peaks(_graph("small"), image=False).fused.bytes == 1_128_960
     assert arena(_graph("large"), image=False).naive_bytes == 21_731_808
     assert arena(_graph("small"), image=False).bytes == 1_128_960
 
 
-def test_larges_eager_peak_is_where_the_facts_say():
+def test_larges_eager_peak_is_where_the_facts_say() -> None:
     eager = peaks(_graph("large")).eager
-    assert (eager.block, eager.layer) == ("2", "features.2.block.0.1")
-    assert sorted(size for _, size in eager.alive) == [602_112, 802_816, 3_211_264, 3_211_264]
+    assert (some(eager).block, some(eager).layer) == ("2", "features.2.block.0.1")
+    assert sorted(size for _, size in some(eager).alive) == [602_112, 802_816, 3_211_264, 3_211_264]
 
 
 @given(tables, sizes, st.integers(1, 3), st.sampled_from(["fp32", "fp32", "fp16", "bf16"]))
 @settings(max_examples=30)
-def test_eager_peak_is_memtrackers(table, size, batch, dtype):
-    found = peaks(expand(table, size), dtype, batch).eager.bytes
+def test_eager_peak_is_memtrackers(table: Table, size: Any, batch: Any, dtype: Any) -> None:
+    found = some(peaks(expand(table, size), dtype, batch).eager).bytes
     assert found == _mem_tracker(table, size, batch, TORCH[dtype])
 
 
 @pytest.mark.parametrize("name", ["large", "small", "large-minimal", "small-minimal"])
-def test_presets_eager_peak_is_memtrackers(name):
-    assert peaks(_graph(name)).eager.bytes == _mem_tracker(read_table(name), (224, 224), 1)
+def test_presets_eager_peak_is_memtrackers(name: str) -> None:
+    assert some(peaks(_graph(name)).eager).bytes == _mem_tracker(read_table(name), (224, 224), 1)
 
 
-def test_int8_has_no_eager_peak_and_a_quarter_of_the_bytes():
+def test_int8_has_no_eager_peak_and_a_quarter_of_the_bytes() -> None:
     found = peaks(_graph("small"), "int8")
     assert found.eager is None
     assert found.fused.bytes == 1_404_928 // 4
     assert arena(_graph("small"), "int8", batch=3).bytes == 1_404_928 // 4 * 3
 
 
-def _closed_form(table, size):
+def _closed_form(table: Table, size: Any) -> Any:
     """Bytes of the eager peak by each stage's formula, for in-place activations and SE by convolution."""
 
-    def half(n):
+    def half(n: Any) -> Any:
         return (n + 1) // 2
 
     height, width = half(size[0]), half(size[1])
@@ -141,22 +143,24 @@ plain_rows = st.builds(
     sizes,
 )
 @settings(max_examples=200)
-def test_eager_peak_is_the_closed_form(table, size):
-    assert peaks(expand(table, size)).eager.bytes == _closed_form(table, size)
+def test_eager_peak_is_the_closed_form(table: Table, size: Any) -> None:
+    assert some(peaks(expand(table, size)).eager).bytes == _closed_form(table, size)
 
 
 class _Tracer(fx.Tracer):
-    def is_leaf_module(self, module, name):
+    def is_leaf_module(self, module: Any, name: str) -> Any:
         return isinstance(module, (HardSwish, HardSwishDeployed)) or super().is_leaf_module(module, name)
 
 
-def _traced_liveness(table, size, folded):
+def _traced_liveness(table: Table, size: Any, folded: Any) -> Any:
     """Peak over the traced graph: a buffer a node, freed after its last user."""
     model = build(table).eval()
     traced = _Tracer().trace(model)
     modules = dict(model.named_modules())
     fx.passes.shape_prop.ShapeProp(fx.GraphModule(model, traced)).propagate(torch.zeros(1, 3, *size))
-    buffer, order, bytes_of = {}, [], {}
+    buffer: dict[str, str] = {}
+    order: list[Any] = []
+    bytes_of: dict[str, int] = {}
     for node in traced.nodes:
         if node.op == "output":
             continue
@@ -184,24 +188,24 @@ def _traced_liveness(table, size, folded):
 
 @given(tables, small_sizes)
 @settings(max_examples=40)
-def test_liveness_is_that_of_the_traced_module(table, size):
+def test_liveness_is_that_of_the_traced_module(table: Table, size: Any) -> None:
     found = peaks(expand(table, size))
     assert found.unfused.bytes == _traced_liveness(table, size, folded=False)
     assert found.fused.bytes == _traced_liveness(table, size, folded=True)
 
 
-def test_pisarchyk_and_lees_example():
+def test_pisarchyk_and_lees_example() -> None:
     lives = [(0, 1, 32), (1, 4, 28), (2, 5, 36), (3, 5, 16), (4, 5, 8), (5, 7, 64), (6, 8, 10), (7, 8, 40)]
     tensors = [Lifetime(str(n), size, first, last) for n, (first, last, size) in enumerate(lives)]
     assert plan(tensors, 9).bytes == 124
 
 
-def _published(size):
+def _published(size: Any) -> Any:
     """MiB without the input image, cut after two decimals, as the literature prints naive sums."""
     return int(size / 2**20 * 100) / 100
 
 
-def _chain(shapes):
+def _chain(shapes: Any) -> Any:
     """Lifetimes of a chain: each tensor is read by the next operation alone."""
     return [
         Lifetime(str(n), 4 * c * side * side, max(0, n - 1), min(n, len(shapes) - 2))
@@ -209,7 +213,7 @@ def _chain(shapes):
     ]
 
 
-def _mobilenet_v1():
+def _mobilenet_v1() -> Any:
     shapes, side, channels = [(3, 224), (32, 112)], 112, 32
     for out, stride in [
         (64, 1),
@@ -228,7 +232,7 @@ def _mobilenet_v1():
     return _chain([*shapes, (1024, 1), (1000, 1), (1000, 1)])
 
 
-def test_mobilenet_v1():
+def test_mobilenet_v1() -> None:
     tensors = _mobilenet_v1()
     planned = plan(tensors, max(t.last for t in tensors) + 1)
     assert planned.bytes == planned.lower_bound
@@ -247,7 +251,7 @@ MOBILENET_V2 = [
 ]
 
 
-def _mobilenet_v2():
+def _mobilenet_v2() -> Any:
     """Lifetimes from the published table: expansion t, channels c, repeats n, stride s."""
     tensors = [Lifetime("image", 4 * 3 * 224**2, 0, 0)]
     step, side, channels = 0, 112, 32
@@ -283,7 +287,7 @@ def _mobilenet_v2():
     return tensors
 
 
-def test_mobilenet_v2():
+def test_mobilenet_v2() -> None:
     tensors = _mobilenet_v2()
     planned = plan(tensors, max(t.last for t in tensors) + 1)
     assert planned.bytes == planned.lower_bound
@@ -298,7 +302,7 @@ lifetimes = st.lists(
 
 @given(lifetimes, st.sampled_from([1, 16, 64]))
 @settings(max_examples=300)
-def test_no_two_tensors_alive_together_share_a_byte(tensors, alignment):
+def test_no_two_tensors_alive_together_share_a_byte(tensors: Any, alignment: Any) -> None:
     planned = plan(tensors, 21, alignment)
     assert [(p.tensor, p.bytes, p.first, p.last) for p in planned.placements] == [
         (t.tensor, t.bytes, t.first, t.last) for t in tensors
@@ -311,7 +315,7 @@ def test_no_two_tensors_alive_together_share_a_byte(tensors, alignment):
             apart = one.offset + one.bytes <= other.offset or other.offset + other.bytes <= one.offset
             assert apart or not together
 
-    def rounded(size):
+    def rounded(size: Any) -> Any:
         return -(-size // alignment) * alignment
 
     bound = max(sum(rounded(t.bytes) for t in tensors if t.first <= step <= t.last) for step in range(21))
@@ -321,12 +325,12 @@ def test_no_two_tensors_alive_together_share_a_byte(tensors, alignment):
 
 @given(tables, small_sizes, st.booleans())
 @settings(max_examples=150)
-def test_the_arenas_bound_is_the_fused_peak(table, size, image):
+def test_the_arenas_bound_is_the_fused_peak(table: Table, size: Any, image: Any) -> None:
     graph = expand(table, size)
     assert arena(graph, image=image).lower_bound == peaks(graph, image=image).fused.bytes
 
 
-def test_what_must_shrink():
+def test_what_must_shrink() -> None:
     graph = _graph("small")
     found, planned = peaks(graph, "int8"), arena(graph, "int8")
     tight = fit(planned, found.fused, graph.block_names, 270_000)

@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from random_tables import small_sizes, tables
+from some import some
 from torch import nn
 
 from mnv3prof.cost.counts import count, total
@@ -14,18 +17,18 @@ from mnv3prof.source import read_table
 PRESETS = ["large", "small"]
 
 
-def _oracle(name, **options):
+def _oracle(name: str, **options: Any) -> Any:
     import torchvision_oracle
 
     return getattr(torchvision_oracle, f"mobilenet_v3_{name}")(**options)
 
 
-def _images(size=64, batch=2):
+def _images(size: Any = 64, batch: int = 2) -> Any:
     return torch.randn(batch, 3, size, size)
 
 
 @pytest.mark.parametrize(("name", "keys"), [("large", 312), ("small", 244)])
-def test_state_dict_has_torchvisions_keys_and_shapes(name, keys):
+def test_state_dict_has_torchvisions_keys_and_shapes(name: str, keys: int) -> None:
     ours, theirs = build(read_table(name)).state_dict(), _oracle(name).state_dict()
     assert list(ours) == list(theirs)
     assert len(ours) == keys
@@ -33,7 +36,7 @@ def test_state_dict_has_torchvisions_keys_and_shapes(name, keys):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_one_seed_gives_torchvisions_weights(name):
+def test_one_seed_gives_torchvisions_weights(name: str) -> None:
     torch.manual_seed(7)
     ours = build(read_table(name)).state_dict()
     torch.manual_seed(7)
@@ -57,12 +60,14 @@ def test_one_seed_gives_torchvisions_weights(name):
         ),
     ],
 )
-def test_a_torchvision_checkpoint_loads_and_the_outputs_are_equal(name, changes, options):
+def test_a_torchvision_checkpoint_loads_and_the_outputs_are_equal(
+    name: str, changes: dict[str, Any], options: dict[str, Any]
+) -> None:
     ours, theirs = build(vary(read_table(name), **changes)), _oracle(name, **options)
     for module in theirs.modules():  # batch norm that does something
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.running_mean, -1, 1)
-            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.running_mean, -1, 1)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
             nn.init.uniform_(module.weight, 0.5, 2)
             nn.init.uniform_(module.bias, -1, 1)
     ours.load_state_dict(theirs.state_dict(), strict=True)
@@ -72,7 +77,7 @@ def test_a_torchvision_checkpoint_loads_and_the_outputs_are_equal(name, changes,
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_training_steps_as_torchvision_does(name):
+def test_training_steps_as_torchvision_does(name: str) -> None:
     ours, theirs = build(read_table(name)), _oracle(name)
     ours.load_state_dict(theirs.state_dict())
     images = _images()
@@ -80,14 +85,14 @@ def test_training_steps_as_torchvision_does(name):
         torch.manual_seed(1)  # dropout
         model.train()(images).square().sum().backward()
     for (key, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        assert torch.equal(mine.grad, other.grad), key
-    for (key, mine), other in zip(ours.named_buffers(), theirs.buffers(), strict=True):
+        assert torch.equal(mine.grad, other.grad), key  # type: ignore[arg-type]
+    for (key, mine), other in zip(ours.named_buffers(), theirs.buffers(), strict=True):  # type: ignore[assignment]
         assert torch.equal(mine, other), key
 
 
 @given(tables, small_sizes)
 @settings(max_examples=30)
-def test_parts_compose_to_the_whole(table, size):
+def test_parts_compose_to_the_whole(table: Table, size: Any) -> None:
     model = build(table).eval()
     images = torch.randn(1, 3, *size)
     x = images
@@ -102,7 +107,7 @@ def test_parts_compose_to_the_whole(table, size):
 
 @given(tables)
 @settings(max_examples=150)
-def test_counted_parameters_are_the_modules(table):
+def test_counted_parameters_are_the_modules(table: Table) -> None:
     trained = sum(parameter.numel() for parameter in build(table).parameters())
     assert total(count(expand(table, 32))).params == trained
 
@@ -120,7 +125,7 @@ def test_counted_parameters_are_the_modules(table):
         {"width": 1.25, "standard_conv": True},
     ],
 )
-def test_variants_build_with_exactly_the_counted_parameters(name, changes):
+def test_variants_build_with_exactly_the_counted_parameters(name: str, changes: dict[str, Any]) -> None:
     table = vary(read_table(name), **changes)
     with torch.device("meta"):
         trained = sum(parameter.numel() for parameter in build(table).parameters())
@@ -129,11 +134,11 @@ def test_variants_build_with_exactly_the_counted_parameters(name, changes):
 
 @given(tables, small_sizes)
 @settings(max_examples=50)
-def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table, size):
+def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table: Table, size: Any) -> None:
     seen = {}
 
-    def hook(name):
-        def record(module, inputs, output):
+    def hook(name: str) -> Any:
+        def record(module: Any, inputs: Any, output: Any) -> None:
             seen[name] = (module, tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
 
         return record
@@ -154,16 +159,16 @@ def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table, si
         assert (graph.in_shape(layer), layer.out_shape) == (in_shape, out_shape), layer.name
         if isinstance(module, nn.Conv2d):
             found = layer.geometry
-            assert (module.kernel_size, module.stride) == (found.kernel, found.stride)
-            assert tuple(zip(module.padding, module.padding, strict=True)) == found.padding
-            assert (module.dilation, module.groups) == (found.dilation, found.groups)
+            assert (module.kernel_size, module.stride) == (some(found).kernel, some(found).stride)
+            assert tuple(zip(module.padding, module.padding, strict=True)) == some(found).padding
+            assert (module.dilation, module.groups) == (some(found).dilation, some(found).groups)
         state = {f"{layer.name}.{key}": tuple(p.shape) for key, p in module.named_parameters()}
         assert dict(layer.weights) == state
 
 
 @given(tables, small_sizes)
 @settings(max_examples=60)
-def test_functional_layers_are_what_the_forward_pass_calls(table, size):
+def test_functional_layers_are_what_the_forward_pass_calls(table: Table, size: Any) -> None:
     graph = expand(table, size)
     traced = torch.fx.Tracer().trace(build(table).eval())
     called = [str(node.target) for node in traced.nodes if node.op in ("call_function", "call_method")]
@@ -182,7 +187,7 @@ def test_functional_layers_are_what_the_forward_pass_calls(table, size):
     assert all(layer.operation.kind == "view" for layer in graph.layers if layer.name.endswith("flatten"))
 
 
-def test_options_of_the_table_reach_the_module():
+def test_options_of_the_table_reach_the_module() -> None:
     table = Table(
         name="options",
         stem=8,
@@ -202,24 +207,24 @@ def test_options_of_the_table_reach_the_module():
     model = build(table)
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-4, 0.3)}
-    excite = model.features[1].block[2]
-    assert (type(excite.fc1), type(excite.activation), type(excite.scale_activation)) == (
+    excite = model.features[1].block[2]  # type: ignore[index]
+    assert (type(excite.fc1), type(excite.activation), type(excite.scale_activation)) == (  # type: ignore[union-attr]
         nn.Linear,
         nn.ReLU6,
         nn.Sigmoid,
     )
     assert model.classifier[2].p == 0.5
-    assert [type(model.features[0][2]), type(model.classifier[1])] == [nn.ReLU, nn.SiLU]
+    assert [type(model.features[0][2]), type(model.classifier[1])] == [nn.ReLU, nn.SiLU]  # type: ignore[index]
     assert model(torch.zeros(2, 3, 9, 7)).shape == (2, 3)
 
 
-def test_without_norm_between_the_pair_is_bare():
+def test_without_norm_between_the_pair_is_bare() -> None:
     table = Table(name="bare", stem=8, rows=(Row(8, 4, 3, 1, False, "HS"),), norm_between=False)
     pair = build(table).features[1].block
-    assert [type(layer) for stage in pair for layer in stage] == [nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]
+    assert [type(layer) for stage in pair for layer in stage] == [nn.Conv2d, nn.Conv2d, nn.BatchNorm2d]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_parts_are_in_the_models_mode(training):
+def test_parts_are_in_the_models_mode(training: bool) -> None:
     model = build(read_table("small")).train(training)
     assert {part.training for _, part in parts(model)} == {training}

@@ -2,6 +2,8 @@
 
 import sys
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from runs import run_of, timing
@@ -17,7 +19,7 @@ from mnv3prof.record.run import NET
 
 SMALL = subject("small", 64)
 ONCE_A_GRAPH = {
-    function.__wrapped__.__code__: function.__name__
+    function.__wrapped__.__code__: function.__name__  # type: ignore[union-attr]
     for function in (counts.count, memory.peaks, memory.arena)
 }
 ONCE_A_TABLE = expand.expand.__code__
@@ -25,7 +27,7 @@ OTHERS = {stats.summarize.__code__: "summarize", read.decode.__code__: "decode"}
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run on four targets, of two dtypes and two batches."""
     timings = [
         timing(backend, part, [1e-3 * (1 + n % 5 / 100) for n in range(54)], dtype=dtype, batch=batch)
@@ -42,11 +44,12 @@ def saved(tmp_path_factory):
     return str(path), len(timings)
 
 
-def _calls(arguments):
+def _calls(arguments: Any) -> Any:
     """Number of calls of each function during a command, by argument."""
-    found, kept = Counter(), []
+    found: Counter[Any] = Counter()
+    kept: list[Any] = []
 
-    def watch(frame, event, _):
+    def watch(frame: Any, event: Any, _: Any) -> None:
         if event != "call":
             return
         code = frame.f_code
@@ -86,7 +89,13 @@ def _calls(arguments):
     ],
     ids=" ".join,
 )
-def test_a_command_computes_nothing_twice(command, saved, tmp_path, monkeypatch, capsys):
+def test_a_command_computes_nothing_twice(
+    command: list[Any],
+    saved: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     path, timings = saved
     (tmp_path / "budgets.toml").write_text(
@@ -100,11 +109,11 @@ def test_a_command_computes_nothing_twice(command, saved, tmp_path, monkeypatch,
     assert any(key[0] == "expand" for key in found)
 
 
-def test_what_is_kept_is_told_apart_by_every_argument():
+def test_what_is_kept_is_told_apart_by_every_argument() -> None:
     computed = []
 
     @once
-    def figure(graph, dtype="fp32", *, image=True):
+    def figure(graph: Any, dtype: Any = "fp32", *, image: bool = True) -> Any:
         computed.append((dtype, image))
         return len(computed)
 
@@ -115,4 +124,4 @@ def test_what_is_kept_is_told_apart_by_every_argument():
     assert figure(large) == 4
     assert figure(small) == 1
     with pytest.raises(TypeError):
-        figure(small, picture=True)
+        figure(small, picture=True)  # type: ignore[call-arg]

@@ -1,9 +1,11 @@
 """Operators joined to layers: with invented names and shapes, then with real ones."""
 
 import json
+from typing import Any
 
 import pytest
 from runs import run_of, timing
+from some import some
 from subjects import subject
 
 from mnv3prof.analysis.operators import class_of, join
@@ -20,7 +22,7 @@ LARGE = subject("large")
 TELLING = ["cpu", "onnxruntime", "openvino", "mnn", "executorch", "litert"]
 
 
-def _joined(part, *ops):
+def _joined(part: str, *ops: Any) -> Any:
     return [
         (layer and layer.name.removeprefix("features."), how)
         for _, layer, how in join(LARGE.graph, part, ops)
@@ -49,11 +51,11 @@ def _joined(part, *ops):
         ("aten::add_", "", "add"),
     ],
 )
-def test_kinds_of_operators(kind, name, found):
+def test_kinds_of_operators(kind: Any, name: str, found: str) -> None:
     assert class_of(RuntimeOp(name, kind, 1.0)) == found
 
 
-def test_names_are_module_paths():
+def test_names_are_module_paths() -> None:
     assert _joined(
         "4",
         RuntimeOp("/block/block.0/block.0.0/Conv_output_0", "Conv", 1.0),
@@ -72,19 +74,19 @@ def test_names_are_module_paths():
     assert _joined("classifier", RuntimeOp("/0/Gemm", "Gemm", 1.0)) == [("classifier.0", "name")]
 
 
-def test_a_fused_operator_that_took_its_activations_name_is_the_convolution():
+def test_a_fused_operator_that_took_its_activations_name_is_the_convolution() -> None:
     assert _joined("4", RuntimeOp("/block/block.0/block.0.2/Relu_output_0", "Conv", 1.0)) == [
         ("4.block.0.0", "name")
     ]
 
 
-def test_shapes_join_what_fusion_renamed():
+def test_shapes_join_what_fusion_renamed() -> None:
     assert _joined(
         "4", RuntimeOp("y", "Conv", 1.0, (40, 28, 28)), RuntimeOp("z", "Conv", 1.0, (72, 56, 56))
     ) == [("4.block.3.0", "shape"), ("4.block.0.0", "shape")]
 
 
-def test_order_joins_where_as_many_are_left():
+def test_order_joins_where_as_many_are_left() -> None:
     ops = [RuntimeOp(f"c{n}", "Convolution", 1.0) for n in range(5)]
     assert [name for name, how in _joined("4", *ops)] == [
         "4.block.0.0",
@@ -96,14 +98,16 @@ def test_order_joins_where_as_many_are_left():
     assert _joined("4", *ops[:4]) == [(None, "")] * 4  # which one is missing, nothing tells
 
 
-def test_changes_of_layout_are_listed_and_not_joined():
+def test_changes_of_layout_are_listed_and_not_joined() -> None:
     assert _joined("4", RuntimeOp("x_abcd_acdb_/block/block.0/block.0.0/Conv", "Reorder", 1.0)) == [
         (None, "")
     ]
 
 
 @pytest.mark.parametrize("name", TELLING)
-def test_every_weighted_layer_is_found_in_what_the_runtime_tells(name, capsys):
+def test_every_weighted_layer_is_found_in_what_the_runtime_tells(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = [
         "latency",
         "small",
@@ -121,14 +125,14 @@ def test_every_weighted_layer_is_found_in_what_the_runtime_tells(name, capsys):
     found = json.loads(capsys.readouterr().out)["operators"]
     graph = expand(read_table("small"), (64, 96))
     for part in ("4", "5"):
-        ours = {layer.name for layer in graph.block(part).layers if layer.operation.weighted}
+        ours = {layer.name for layer in some(graph.block(part)).layers if layer.operation.weighted}
         theirs = [o for o in found if o["part"] == part]
         assert ours <= {o["layer"] for o in theirs}
         assert all(o["joined"] == "" for o in theirs if not o["layer"])
         assert sum(o["seconds"] for o in theirs) > 0
 
 
-def _run(operators, seconds):
+def _run(operators: Any, seconds: float) -> Any:
     return run_of(LARGE, (timing("a", "4", (seconds,) * 9),), operators=operators)
 
 
@@ -140,7 +144,7 @@ def _run(operators, seconds):
         (0.5e-3, "100.0% too much"),
     ],
 )
-def test_the_sum_is_held_against_the_parts_time(seconds, says):
+def test_the_sum_is_held_against_the_parts_time(seconds: float, says: str) -> None:
     conv = Operator(
         target=Target(backend="a"),
         part="4",
@@ -169,7 +173,7 @@ def test_the_sum_is_held_against_the_parts_time(seconds, says):
     assert says in sheet.notes[1]
 
 
-def test_a_runtime_that_tells_nothing_is_named(capsys):
+def test_a_runtime_that_tells_nothing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         run(
             [

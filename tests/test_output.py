@@ -4,7 +4,9 @@ import json
 import os
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terminal import SCRIPT
@@ -16,12 +18,12 @@ from mnv3prof.render.sheet import Column, Sheet
 SHEET = Sheet("a sheet", (Column("what", "What", "text"), Column("n", "N")), (("é", 1),))
 
 
-def _files(folder):
+def _files(folder: Path) -> Any:
     return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
-def _umask_022():
+def _umask_022() -> Iterator[Any]:
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -30,7 +32,9 @@ def _umask_022():
 @pytest.mark.parametrize(
     ("name", "begins"), [("x.json", "{"), ("x.csv", "block,"), ("x.md", "### "), ("X.JSON", "{")]
 )
-def test_the_suffix_decides_the_format(name, begins, tmp_path, capsys):
+def test_the_suffix_decides_the_format(
+    name: str, begins: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / name
     assert run(["flops", "--output", str(path)]) == 0
     assert path.read_text(encoding="utf-8").startswith(begins)
@@ -38,21 +42,21 @@ def test_the_suffix_decides_the_format(name, begins, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "md"])
-def test_a_file_holds_what_a_pipe_gets(form, tmp_path, capsys):
+def test_a_file_holds_what_a_pipe_gets(form: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x"
     assert run(["memory", "--format", form, "-o", str(path)]) == 0
     assert run(["memory", "--format", form]) == 0
     assert path.read_bytes() == capsys.readouterr().out.encode()
 
 
-def test_a_new_file_has_the_users_permissions(tmp_path, _umask_022):
+def test_a_new_file_has_the_users_permissions(tmp_path: Path, _umask_022: Any) -> None:
     path = tmp_path / "x.csv"
     assert run(["flops", "-o", str(path)]) == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert _files(tmp_path) == ["x.csv"]
 
 
-def test_a_replaced_file_keeps_its_permissions(tmp_path):
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("before", encoding="utf-8")
     path.chmod(0o640)
@@ -61,7 +65,7 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path):
     assert path.read_text(encoding="utf-8").startswith("block,")
 
 
-def test_a_link_stays_a_link(tmp_path):
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
     link, real = tmp_path / "link.csv", tmp_path / "real.csv"
     real.write_text("before", encoding="utf-8")
     link.symlink_to(real)
@@ -70,7 +74,7 @@ def test_a_link_stays_a_link(tmp_path):
     assert real.read_text(encoding="utf-8").startswith("block,")
 
 
-def test_a_reader_sees_the_old_file_or_the_new_one_whole(tmp_path):
+def test_a_reader_sees_the_old_file_or_the_new_one_whole(tmp_path: Path) -> None:
     """The write replaces the file: readers that have it open still read the old one."""
     path = tmp_path / "x.csv"
     path.write_text("before", encoding="utf-8")
@@ -80,11 +84,13 @@ def test_a_reader_sees_the_old_file_or_the_new_one_whole(tmp_path):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "fdopen"])
-def test_a_write_that_fails_leaves_what_was_there(failing, tmp_path, monkeypatch, capsys):
+def test_a_write_that_fails_leaves_what_was_there(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "x.csv"
     path.write_text("before", encoding="utf-8")
 
-    def full(*_, **__):
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, failing, full)
@@ -95,11 +101,11 @@ def test_a_write_that_fails_leaves_what_was_there(failing, tmp_path, monkeypatch
     assert _files(tmp_path) == ["x.csv"]
 
 
-def test_an_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch):
+def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.csv"
     path.write_text("before", encoding="utf-8")
 
-    def interrupted(_):
+    def interrupted(_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "fsync", interrupted)
@@ -108,7 +114,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch):
     assert _files(tmp_path) == ["x.csv"]
 
 
-def test_a_result_that_cannot_be_made_leaves_what_was_there(tmp_path):
+def test_a_result_that_cannot_be_made_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("before", encoding="utf-8")
     with pytest.raises(ZeroDivisionError):
@@ -127,7 +133,9 @@ def test_a_result_that_cannot_be_made_leaves_what_was_there(tmp_path):
         ("x.toml", "TOML is read, not written; expected .json or .csv"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_said(name, says, tmp_path, capsys):
+def test_a_place_that_cannot_be_written_is_said(
+    name: Any, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("before", encoding="utf-8")
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     assert run(["flops", "-o", f"{tmp_path}/{name}"]) == 2
@@ -137,7 +145,7 @@ def test_a_place_that_cannot_be_written_is_said(name, says, tmp_path, capsys):
     assert _files(tmp_path) == ["file", "loop.csv"]
 
 
-def test_devices_and_pipes_are_written_not_replaced(tmp_path):
+def test_devices_and_pipes_are_written_not_replaced(tmp_path: Path) -> None:
     done = subprocess.run(
         [SCRIPT, "flops", "--output", "/dev/stdout", "--format", "csv"],
         capture_output=True,
@@ -151,7 +159,7 @@ def test_devices_and_pipes_are_written_not_replaced(tmp_path):
     assert "No space left on device" in done.stderr
 
 
-def test_a_pipe_gets_every_column_and_no_color():
+def test_a_pipe_gets_every_column_and_no_color() -> None:
     done = subprocess.run(
         [SCRIPT, "flops"], capture_output=True, check=True, env={**os.environ, "COLUMNS": "40"}
     )
@@ -162,7 +170,7 @@ def test_a_pipe_gets_every_column_and_no_color():
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
-def test_an_encoding_without_our_symbols_gets_ascii(encoding):
+def test_an_encoding_without_our_symbols_gets_ascii(encoding: str) -> None:
     done = subprocess.run(
         [SCRIPT, "compare", "--standard-conv"],
         capture_output=True,
@@ -176,7 +184,7 @@ def test_an_encoding_without_our_symbols_gets_ascii(encoding):
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "md"])
-def test_a_document_is_utf_8_whatever_the_terminal_knows(form, tmp_path):
+def test_a_document_is_utf_8_whatever_the_terminal_knows(form: Any, tmp_path: Path) -> None:
     """The same bytes as in a file; names never become question marks."""
     table = tmp_path / "net.toml"
     table.write_text('name = "réseau 网络 × 🚀"\nrows = [[16, 16, 3, 1, false, "RE"]]\n', encoding="utf-8")
@@ -188,7 +196,7 @@ def test_a_document_is_utf_8_whatever_the_terminal_knows(form, tmp_path):
     assert done.stdout == (tmp_path / "x").read_bytes()
 
 
-def test_json_is_one_document_and_csv_one_table(capsys):
+def test_json_is_one_document_and_csv_one_table(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("table", "flops", "memory", "compare small large"):
         assert run([*command.split(), "--format", "json"]) == 0
         document = json.loads(capsys.readouterr().out)
@@ -253,8 +261,12 @@ def test_json_is_one_document_and_csv_one_table(capsys):
     ],
 )
 def test_a_suffix_that_means_no_format_or_another_is_refused_before_anything_is_done(
-    arguments, says, tmp_path, monkeypatch, capsys
-):
+    arguments: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(arguments.split()) == 2
     out, err = capsys.readouterr()
@@ -263,7 +275,9 @@ def test_a_suffix_that_means_no_format_or_another_is_refused_before_anything_is_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pipe_or_device_takes_any_format_and_a_file_without_a_suffix_the_one_asked_for(tmp_path, capsys):
+def test_a_pipe_or_device_takes_any_format_and_a_file_without_a_suffix_the_one_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fifo = tmp_path / "x.csv"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -282,6 +296,6 @@ def test_a_pipe_or_device_takes_any_format_and_a_file_without_a_suffix_the_one_a
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_a_device_has_taken_is_not_called_unchanged(capsys):
+def test_what_a_device_has_taken_is_not_called_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["table", "small", "-o", "/dev/full"]) == 2
     assert capsys.readouterr().err == "mnv3prof: /dev/full: cannot be written (No space left on device)\n"

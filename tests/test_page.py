@@ -5,6 +5,9 @@ import json
 import re
 import shutil
 import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,7 +29,7 @@ WIDTHS = [360, 768, 1440]
 HOSTILE = "<script>window.taken = 1</script><img src=x onerror='window.taken = 1'>\"'&"
 
 
-def _page(folder, name, *runs):
+def _page(folder: Path, name: str, *runs: Any) -> Any:
     """The path of the page of `runs`."""
     paths = [kept(run, folder / f"{name}-{number}.json") for number, run in enumerate(runs)]
     page = folder / f"{name}.html"
@@ -35,7 +38,7 @@ def _page(folder, name, *runs):
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("pages")
     run = reported("large", ("cpu", "fast", "slow"), standard=True)
     return {
@@ -49,7 +52,7 @@ def pages(tmp_path_factory):
     }
 
 
-def _cut(run):
+def _cut(run: Any) -> Any:
     """The first three timings, and one without samples: no backend has run every block."""
     missing = msgspec.structs.replace(
         run.timings[3], status="not available", reason="it is not here", launches=()
@@ -57,7 +60,7 @@ def _cut(run):
     return (*run.timings[:3], missing)
 
 
-def _hostile():
+def _hostile() -> Any:
     """A run with HTML that would inject scripts in every text."""
     run = reported("small", ("cpu", HOSTILE), odd=(HOSTILE, "3"))
     table = msgspec.structs.replace(run.subject.table, name=HOSTILE)
@@ -78,7 +81,7 @@ def _hostile():
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     assert CHROMIUM, "the page's tests need Chromium: apt-get install chromium"
@@ -89,11 +92,11 @@ def browser():
 
 
 @pytest.fixture
-def show(browser, pages):
+def show(browser: Any, pages: Any) -> Iterator[Any]:
     """Opens a page and waits for its charts; then checks that there were no requests or errors."""
     contexts, said, fetched = [], [], []
 
-    def open_page(name, width=1440, theme="light", **how):
+    def open_page(name: str, width: int = 1440, theme: str = "light", **how: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **how)
         contexts.append(context)
         page = context.new_page()
@@ -112,12 +115,12 @@ def show(browser, pages):
     assert len([url for url in fetched if url.startswith("file:")]) == len(contexts)
 
 
-def _charts(page):
+def _charts(page: Any) -> Any:
     return json.loads(page.locator("#charts").text_content())
 
 
 @pytest.mark.parametrize("name", ["one", "two", "cut"])
-def test_every_chart_has_as_many_marks_as_its_data(show, name):
+def test_every_chart_has_as_many_marks_as_its_data(show: Any, name: str) -> None:
     page = show(name)
     charts = _charts(page)
     assert len(charts) == {"one": 8, "two": 16, "cut": 7}[name]
@@ -137,7 +140,7 @@ def test_every_chart_has_as_many_marks_as_its_data(show, name):
     assert drawn == {"one": 18, "two": 18 + 14, "cut": 18}[name]
 
 
-def test_the_network_is_drawn_stage_by_stage_to_scale(show):
+def test_the_network_is_drawn_stage_by_stage_to_scale(show: Any) -> None:
     page = show("one")
     row = page.locator(".network tbody tr").nth(4)  # block 4: 24→72→40 with SE, squeezed to 24
     widths = row.locator("polygon").evaluate_all(
@@ -151,12 +154,12 @@ def test_the_network_is_drawn_stage_by_stage_to_scale(show):
     assert row.locator(".identity").count() == 0
 
 
-def test_the_metric_switch_works_by_keyboard(show):
+def test_the_metric_switch_works_by_keyboard(show: Any) -> None:
     page = show("one")
     stage = page.locator(".network polygon").first
     share = page.locator(".network tbody tr").first.locator("td").last
 
-    def state():
+    def state() -> Any:
         return stage.evaluate("s => getComputedStyle(s).fill"), share.inner_text()
 
     seen = [state()]
@@ -169,7 +172,7 @@ def test_the_metric_switch_works_by_keyboard(show):
     assert seen[0][1] == "2.5%"  # 5,419,008 of 216,589,760
 
 
-def test_keyboard_reaches_every_control(show):
+def test_keyboard_reaches_every_control(show: Any) -> None:
     page = show("one")
     page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     wanted = page.locator("a[href], button, summary, input:checked, [tabindex='0']").evaluate_all(
@@ -182,14 +185,14 @@ def test_keyboard_reaches_every_control(show):
     assert set(wanted) <= reached
 
 
-def test_a_table_sorts_both_ways_and_keeps_its_total(show):
+def test_a_table_sorts_both_ways_and_keeps_its_total(show: Any) -> None:
     page = show("one")
     table = page.locator("#shares table").first
     page.locator("#shares summary").first.click()
     head = table.locator("th", has_text=re.compile("^MACs"))
     column = head.evaluate("h => h.cellIndex")
 
-    def values():
+    def values() -> Any:
         return [
             int(text.replace(",", ""))
             for text in table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
@@ -205,7 +208,7 @@ def test_a_table_sorts_both_ways_and_keeps_its_total(show):
     assert "216,589,760" in table.locator("tfoot").inner_text()
 
 
-def test_a_table_is_copied_with_tabs(show):
+def test_a_table_is_copied_with_tabs(show: Any) -> None:
     page = show("one", permissions=["clipboard-read", "clipboard-write"])
     page.locator("#headline button.copy").click()
     page.wait_for_selector("#headline button.copy:text('Copied')")
@@ -214,7 +217,7 @@ def test_a_table_is_copied_with_tabs(show):
     assert page.get_by_role("status").text_content() == "Copied."
 
 
-def test_what_has_no_number_is_sorted_last_both_ways(show):
+def test_what_has_no_number_is_sorted_last_both_ways(show: Any) -> None:
     page = show("cut")
     page.locator("#latency summary").first.click()
     table = page.locator("#latency table").first
@@ -226,7 +229,7 @@ def test_what_has_no_number_is_sorted_last_both_ways(show):
         assert [cell == "not available" for cell in cells] == [False, False, False, True]
 
 
-def test_the_theme_s_button_says_what_it_does_when_the_system_s_theme_changes(show):
+def test_the_theme_s_button_says_what_it_does_when_the_system_s_theme_changes(show: Any) -> None:
     page = show("bare", theme="light")
     button = page.locator("#theme")
     assert button.inner_text() == "Dark theme"
@@ -236,7 +239,7 @@ def test_the_theme_s_button_says_what_it_does_when_the_system_s_theme_changes(sh
     assert (button.inner_text(), page.locator("html").get_attribute("data-theme")) == ("Dark theme", "light")
 
 
-def test_without_script_all_but_the_charts_is_there(browser, pages):
+def test_without_script_all_but_the_charts_is_there(browser: Any, pages: Any) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 900})
     page = context.new_page()
     page.goto(pages["one"].as_uri())
@@ -251,7 +254,7 @@ def test_without_script_all_but_the_charts_is_there(browser, pages):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["one", "two", "bare"])
-def test_nothing_is_inaccessible(show, name, theme):
+def test_nothing_is_inaccessible(show: Any, name: str, theme: str) -> None:
     """axe's rules, with the contrast that WCAG AA asks for, all tables open."""
     from axe_playwright_python.sync_playwright import Axe
 
@@ -265,8 +268,8 @@ def test_nothing_is_inaccessible(show, name, theme):
     assert told == []
 
 
-def _contrast(one, other):
-    def luminance(colour):
+def _contrast(one: Any, other: Any) -> Any:
+    def luminance(colour: Any) -> Any:
         parts = [int(x) / 255 for x in re.findall(r"\d+", colour)[:3]]
         low = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * low[0] + 0.7152 * low[1] + 0.0722 * low[2]
@@ -276,7 +279,7 @@ def _contrast(one, other):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_texts_in_charts_can_be_read(show, theme):
+def test_texts_in_charts_can_be_read(show: Any, theme: str) -> None:
     """axe ignores charts: text against the background and both ends of the heat map's scale."""
     page = show("one", theme=theme)
     ink, *grounds = page.evaluate(
@@ -298,13 +301,13 @@ def test_texts_in_charts_can_be_read(show, theme):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["one", "two", "hostile"])
-def test_the_page_never_scrolls_sideways(show, name, width):
+def test_the_page_never_scrolls_sideways(show: Any, name: str, width: Any) -> None:
     page = show(name, width)
     page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
-def test_the_charts_follow_the_theme_and_the_width(show):
+def test_the_charts_follow_the_theme_and_the_width(show: Any) -> None:
     page = show("one", theme="light")
     texts = page.locator("#shares0 text").first
     before = texts.evaluate("t => getComputedStyle(t).fill")
@@ -319,7 +322,7 @@ def test_the_charts_follow_the_theme_and_the_width(show):
 
 
 @pytest.mark.parametrize("name", ["one", "two"])
-def test_on_paper_every_heading_stands_and_no_chart_is_clipped(show, name):
+def test_on_paper_every_heading_stands_and_no_chart_is_clipped(show: Any, name: str) -> None:
     from pypdf import PdfReader
 
     page = show(name, theme="dark")
@@ -340,12 +343,12 @@ def test_on_paper_every_heading_stands_and_no_chart_is_clipped(show, name):
     assert "Colour by" not in text
 
 
-def _plain(text):
+def _plain(text: str) -> Any:
     """Words with single spaces and without ligatures such as fi."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
-def test_hostile_texts_are_shown_as_they_are(show):
+def test_hostile_texts_are_shown_as_they_are(show: Any) -> None:
     page = show("hostile")
     assert page.evaluate("() => window.taken") is None
     assert page.locator("h1").inner_text() == f"{HOSTILE} at 224×224"

@@ -1,5 +1,7 @@
 """Peak rates of a device: of the best burst, by hand, and against PyTorch's own timer."""
 
+from typing import Any
+
 import pytest
 import torch
 from msgspec.structs import replace
@@ -16,11 +18,11 @@ CPU = Device("cpu", "fp32", 1)
 HALF = Device("cpu", "bf16", 2)
 
 
-def meter(script, devices=(CPU,), sampling_s=1000.0):
+def meter(script: Any, devices: Any = (CPU,), sampling_s: float = 1000.0) -> Any:
     return PeakMeter(devices, sampling_s, Worker(lambda: Fake(script), starts=1))
 
 
-def test_the_rate_is_that_of_the_best_burst_by_hand():
+def test_the_rate_is_that_of_the_best_burst_by_hand() -> None:
     """A product of 1,000 MACs in 2 s, then in 1 s, then in half a second beside other processes."""
     product = [burst([2.0] * 3), burst([1.0] * 3), replace(burst([0.5] * 3), state={OTHERS: 0.5})]
     answers = iter([PeakBurst(1000, each, 300, burst([3.0])) for each in product])
@@ -33,10 +35,10 @@ def test_the_rate_is_that_of_the_best_burst_by_hand():
     assert (rates.macs_per_s, rates.bytes_per_s) == (1000.0, 100.0)
 
 
-def test_each_device_is_measured_in_turn_three_times_at_least_and_for_a_tenth_of_the_time():
+def test_each_device_is_measured_in_turn_three_times_at_least_and_for_a_tenth_of_the_time() -> None:
     asked = []
 
-    def script(request):
+    def script(request: Any) -> Any:
         asked.append((request["dtype"], request["threads"]))
         return PeakBurst(1, burst([1.0]), 1, burst([1.0]))
 
@@ -51,9 +53,9 @@ def test_each_device_is_measured_in_turn_three_times_at_least_and_for_a_tenth_of
     assert 10 <= len(asked) <= 12
 
 
-def test_a_device_that_fails_has_no_rates():
+def test_a_device_that_fails_has_no_rates() -> None:
     asked = []
-    with meter(lambda request: asked.append(request) or {"failed": "no such device"}) as found:
+    with meter(lambda request: asked.append(request) or {"failed": "no such device"}) as found:  # type: ignore[func-returns-value]
         found.burst()
         found.burst()
         found.complete()
@@ -62,7 +64,7 @@ def test_a_device_that_fails_has_no_rates():
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_the_product_is_as_fast_as_pytorchs_timer_finds_the_best_of_them(dtype):
+def test_the_product_is_as_fast_as_pytorchs_timer_finds_the_best_of_them(dtype: Any) -> None:
     """Within a factor of two, since the machine may be busy."""
     found = measure_peak(Device("cpu", dtype, 1))
     kind = {"fp32": torch.float32, "bf16": torch.bfloat16}

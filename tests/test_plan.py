@@ -1,6 +1,8 @@
 """The arenas that runtimes plan, compared with ours."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from subjects import read_run
@@ -19,7 +21,7 @@ THEIRS = RuntimePlan(
 )
 
 
-def test_differences_by_hand():
+def test_differences_by_hand() -> None:
     assert differences(THEIRS, OURS) == [
         Difference(60, (), 0, 2, "b"),
         Difference(100, (1, 25), 2, 1, "a"),
@@ -33,7 +35,7 @@ def test_differences_by_hand():
     )
 
 
-def test_the_sheets_have_both_sides_and_what_could_not_be_read():
+def test_the_sheets_have_both_sides_and_what_could_not_be_read() -> None:
     arenas, tensors = plan_sheets((THEIRS, RuntimePlan("y", reason="not here")), OURS)
     assert OURS.bytes == 160
     assert arenas.rows[1][:3] == ("mnv3prof, fused", 160, 1.0)
@@ -43,7 +45,9 @@ def test_the_sheets_have_both_sides_and_what_could_not_be_read():
 
 
 @pytest.mark.parametrize("name", ["executorch", "litert"])
-def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(name, capsys):
+def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["memory", "small", "--input", "64x96", "--on", f"{name},ncnn,mps", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     theirs, ncnn, mps = found["planned"]
@@ -56,21 +60,21 @@ def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(name, caps
     assert mps["bytes"] == 0
 
 
-def test_a_type_that_has_no_plan_says_so(capsys):
+def test_a_type_that_has_no_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["memory", "small", "--input", "32", "--on", "mnn,executorch", "--dtype", "int8"]) == 2
     told = capsys.readouterr().err
     assert "--on: no target can run here; mnn: it supports fp32, not int8; executorch: its plan" in told
 
 
 @pytest.fixture(scope="module")
-def profiled(tmp_path_factory):
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("plans") / "run.json"
     made = ["--on", "litert,null", "--parts", "net", "--time-budget", "0.2", "--plans", "-o", str(path)]
     assert run(["profile", "small", "--input", "64x96", *made]) == 0
     return path
 
 
-def test_plans_are_kept_in_a_run_and_shown_again(profiled, capsys):
+def test_plans_are_kept_in_a_run_and_shown_again(profiled: Any, capsys: pytest.CaptureFixture[str]) -> None:
     litert, null = read_run(profiled).plans
     assert (litert.backend, litert.dtype, litert.batch, null.backend) == ("litert", "fp32", 1, "null")
     assert litert.bytes == max(held.offset + held.bytes for held in litert.tensors) > 0
@@ -86,14 +90,16 @@ def test_plans_are_kept_in_a_run_and_shown_again(profiled, capsys):
         assert "litert" not in capsys.readouterr().out  # it was not planned like that
 
 
-def test_plans_are_in_the_report(profiled, tmp_path):
+def test_plans_are_in_the_report(profiled: Any, tmp_path: Path) -> None:
     assert run(["report", str(profiled), "-o", str(tmp_path / "r.html")]) == 0
     assert "Different numbers of tensors in litert" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_plans_that_are_there_are_not_asked_for_again(profiled, tmp_path, monkeypatch):
+def test_plans_that_are_there_are_not_asked_for_again(
+    profiled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
-    monkeypatch.setattr("mnv3prof.bench.plan.runtime_plans", lambda _, names, *__: asked.append(names) or ())
+    monkeypatch.setattr("mnv3prof.bench.plan.runtime_plans", lambda _, names, *__: asked.append(names) or ())  # type: ignore[func-returns-value]
     copy = tmp_path / "run.json"
     copy.write_bytes(profiled.read_bytes())
     again = ["--on", "litert,null", "--parts", "net", "--resume", "--plans", "-o", str(copy)]
@@ -106,7 +112,9 @@ def test_plans_that_are_there_are_not_asked_for_again(profiled, tmp_path, monkey
     ("change", "says"),
     [({"bytes": -1}, "$.plans[0].bytes"), ({"tensors": [{"shape": 3}]}, "$.plans[0].tensors")],
 )
-def test_a_damaged_plan_is_refused(change, says, profiled, tmp_path, capsys):
+def test_a_damaged_plan_is_refused(
+    change: dict[str, Any], says: str, profiled: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = json.loads(profiled.read_bytes())
     found["plans"][0].update(change)
     path = tmp_path / "run.json"
@@ -117,6 +125,6 @@ def test_a_damaged_plan_is_refused(change, says, profiled, tmp_path, capsys):
     assert says in err
 
 
-def test_an_unknown_backend_is_refused(capsys):
+def test_an_unknown_backend_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["memory", "small", "--on", "tpu"]) == 2
     assert "backend: 'tpu' is not known" in capsys.readouterr().err

@@ -2,6 +2,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -13,7 +14,7 @@ from mnv3prof.cli.main import application, run
 from mnv3prof.registry import stems
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-TOML = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+TOML: list[str] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 SHOWN = re.findall(r"```console\n\$ mnv3prof (.*?)\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(
     command
@@ -31,12 +32,12 @@ HOW_DO_I = re.findall(
 )[2:]
 
 
-def test_the_readme_begins_with_a_screen_that_shows_output():
+def test_the_readme_begins_with_a_screen_that_shows_output() -> None:
     assert SHOWN
     assert README.partition("## See it")[0].count("\n") <= 45
 
 
-def test_the_list_answers_each_question_with_commands():
+def test_the_list_answers_each_question_with_commands() -> None:
     assert len(HOW_DO_I) >= 20
     for question, answer in HOW_DO_I:
         assert question.endswith("?")
@@ -46,20 +47,22 @@ def test_the_list_answers_each_question_with_commands():
 
 
 @pytest.mark.parametrize("arguments", SLOW)
-def test_slow_commands_in_the_readme_are_parsed(arguments):
+def test_slow_commands_in_the_readme_are_parsed(arguments: str) -> None:
     name, *others = shlex.split(arguments)
-    typer.main.get_command(application((name,))).commands[name].make_context(name, others)
+    typer.main.get_command(application((name,))).commands[name].make_context(name, others)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("arguments", "printed"), SHOWN)
-def test_output_in_the_readme_is_what_a_terminal_of_80_columns_shows(arguments, printed):
+def test_output_in_the_readme_is_what_a_terminal_of_80_columns_shows(arguments: str, printed: Any) -> None:
     code, screen = on_terminal(shlex.split(arguments), 80)
     assert code == 0
     assert without_escapes(screen) == printed
 
 
 @pytest.mark.parametrize("arguments", QUICK)
-def test_quick_commands_in_the_readme_run(arguments, capsys, tmp_path, monkeypatch):
+def test_quick_commands_in_the_readme_run(
+    arguments: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my.toml").write_text(_own_table(), encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(_budgets(), encoding="utf-8")
     kept(made(), tmp_path / "old.json")
@@ -72,14 +75,16 @@ def test_quick_commands_in_the_readme_run(arguments, capsys, tmp_path, monkeypat
     assert capsys.readouterr().out
 
 
-def test_the_table_in_the_readme_is_one(tmp_path, capsys):
+def test_the_table_in_the_readme_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.toml"
     path.write_text(_own_table(), encoding="utf-8")
     assert run(["flops", str(path)]) == 0
     assert "my net" in capsys.readouterr().out
 
 
-def test_the_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):
+def test_the_python_in_the_readme_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
@@ -89,7 +94,9 @@ def test_the_python_in_the_readme_runs(capsys, tmp_path, monkeypatch):
     assert (tmp_path / "large.html").stat().st_size > 1e6
 
 
-def test_the_budgets_in_the_readme_are_some(tmp_path, capsys, monkeypatch):
+def test_the_budgets_in_the_readme_are_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Large within the budgets of counts; there are no timings of it."""
     (tmp_path / "pyproject.toml").write_text(_budgets(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -104,7 +111,7 @@ def test_the_budgets_in_the_readme_are_some(tmp_path, capsys, monkeypatch):
     }
 
 
-def test_the_workflow_in_the_readme_is_five_lines_and_names_inputs_that_there_are():
+def test_the_workflow_in_the_readme_is_five_lines_and_names_inputs_that_there_are() -> None:
     (steps,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert len(steps.splitlines()) == 5
     action = (Path(__file__).parent.parent / ".github/actions/mnv3prof/action.yml").read_text(

@@ -5,6 +5,7 @@ import re
 import zlib
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -35,22 +36,22 @@ from mnv3prof.render.sheet import Column, Sheet
 REPORTS = Path(__file__).parent.parent / "reports"
 
 
-def _view(run):
+def _view(run: Any) -> Any:
     (found,) = views([run])
     return found
 
 
-def _charts(run):
+def _charts(run: Any) -> Any:
     return [chart for section in sections([run]) for panel in section.panels for chart in panel.charts]
 
 
-def test_the_headline_names_the_fastest_backend_and_how_much_faster_than_eager_it_is():
+def test_the_headline_names_the_fastest_backend_and_how_much_faster_than_eager_it_is() -> None:
     said = sentences.headline(_view(reported()))
     assert "has 56.5 M MACs and 2.5 M parameters" in said
     assert "Latency: 10.0 ms on fast, the fastest of 2 backends; compared with PyTorch eager: ×0.5 (" in said
 
 
-def test_a_noisy_headline_says_so():
+def test_a_noisy_headline_says_so() -> None:
     run = reported()
     noisy = msgspec.structs.replace(run.timings[-1], launches=launches((5e-3, 6e-3, 10e-3, 11e-3, 30e-3)))
     run = msgspec.structs.replace(run, timings=(*run.timings[:-1], noisy))
@@ -58,14 +59,14 @@ def test_a_noisy_headline_says_so():
 
 
 @pytest.mark.parametrize("block", ["3", "8", "classifier"])
-def test_two_runs_whose_outliers_differ_give_sentences_that_name_each_its_own(block):
+def test_two_runs_whose_outliers_differ_give_sentences_that_name_each_its_own(block: str) -> None:
     said = sentences.matrix(_view(reported(odd=("fast", block))))
     named = f"Block {block}" if block.isdecimal() else f"The {block}"
     # 14 blocks of Small: 5 ms of 18 on fast, 1 of 14 on cpu.
     assert said == f"{named}: {5 / 18:.1%} of latency on fast, {1 / 14:.1%} on cpu."
 
 
-def test_backends_that_spend_alike_have_no_outlier():
+def test_backends_that_spend_alike_have_no_outlier() -> None:
     said = sentences.matrix(_view(reported(odd=("none", "3"))))
     assert said == (
         "All backends have a similar breakdown; the largest difference is the stem: 7.1% of latency on cpu, "
@@ -73,12 +74,12 @@ def test_backends_that_spend_alike_have_no_outlier():
     )
 
 
-def test_the_others_are_compared_by_their_median():
+def test_the_others_are_compared_by_their_median() -> None:
     said = sentences.matrix(_view(reported(backends=("cpu", "fast", "slow"))))
     assert said.endswith(" on fast, 7.1% on the others (median).")
 
 
-def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_the_macs():
+def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_the_macs() -> None:
     """Of 41 blocks of 1 ms, one with 9 % of the MACs takes 2 ms: a high share, but not inefficient."""
     run = reported("small", backends=("fast",))
     table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[8:] * 13)
@@ -97,13 +98,13 @@ def test_no_block_is_called_dear_that_takes_no_larger_share_of_the_time_than_of_
     )
 
 
-def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
+def test_a_single_block_backend_and_counter_are_told_of_in_the_singular() -> None:
     run = reported(backends=("cpu",), odd=("none", "1"))
     table = msgspec.structs.replace(run.subject.table, rows=run.subject.table.rows[:1])
     graph = expand(table)
     # One standard 3x3 convolution, 16 to 16 channels, for depthwise and project, with SE or not.
     timings = (exact("cpu", "1", 1e-3), exact("cpu", NET, 5e-3))
-    readings = (Reading("fvcore", "1", "ok", printed=sum(counted_as(graph, "fvcore"))),)
+    readings = (Reading("fvcore", "1", "ok", printed=sum(counted_as(graph, "fvcore"))),)  # type: ignore[arg-type]
     subject = Subject(table, (224, 224))
     view = _view(msgspec.structs.replace(run, subjects={"": subject}, timings=timings, readings=readings))
     assert sentences.headline(view).endswith(" Latency: 5.00 ms on cpu.")
@@ -118,7 +119,7 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular():
     )
 
 
-def test_side_by_side_compares_the_last_with_the_first():
+def test_side_by_side_compares_the_last_with_the_first() -> None:
     runs = [reported(odd=("none", "1")) for _ in range(3)]
     assert re.fullmatch(
         r"C has as many MACs as A\. Latency of C compared with A on fast: ×1 \(0\.9\d+ to 1\.0\d+\), same\.",
@@ -126,7 +127,7 @@ def test_side_by_side_compares_the_last_with_the_first():
     )
 
 
-def test_noise_takes_the_sentences_that_it_hides():
+def test_noise_takes_the_sentences_that_it_hides() -> None:
     """With noise of 100 % there is no fastest backend, slowest block or difference between backends."""
     run = reported()
     loud = [
@@ -141,14 +142,14 @@ def test_noise_takes_the_sentences_that_it_hides():
     assert sentences.roofline(view) == "No rate could be compared with the machine's peak rates."
 
 
-def test_the_block_that_is_least_efficient_is_named():
+def test_the_block_that_is_least_efficient_is_named() -> None:
     view = _view(reported(odd=("fast", "1")))
     # Block 1 of Small has 1,254,400 - 46,144 + ... MACs, 2.2 %; 5 of 18 ms is 12.6 times that.
     said = sentences.shares(view)
     assert said == ("Slowest and least efficient: block 1, 27.8% of latency on fast (2.2% of MACs, 12.5×).")
 
 
-def test_additivity_says_by_how_much_the_parts_differ_from_the_whole():
+def test_additivity_says_by_how_much_the_parts_differ_from_the_whole() -> None:
     # cpu: 14 × 1 ms against 20 ms; fast: 13 × 1 + 5 = 18 ms against 10.
     said = sentences.additivity(_view(reported()))
     assert re.fullmatch(
@@ -158,14 +159,14 @@ def test_additivity_says_by_how_much_the_parts_differ_from_the_whole():
     )
 
 
-def test_the_saving_is_the_exact_ratio_and_the_measured_one():
+def test_the_saving_is_the_exact_ratio_and_the_measured_one() -> None:
     said = sentences.saving(_view(reported(standard=True)))
     assert f"convolutions: {410_116_352 / 56_510_400:.1f} times the MACs" in said  # as the paper has them
     assert re.search(r" Latency on fast: ×4 \(3\.\d+ to 4\.\d+\), slower\.$", said)
     assert "was not measured" in sentences.saving(_view(reported()))
 
 
-def test_what_was_not_measured_is_said_not_drawn():
+def test_what_was_not_measured_is_said_not_drawn() -> None:
     run = msgspec.structs.replace(reported(readings=False), timings=())
     text = json.dumps([p.sentences for s in sections([run]) for p in s.panels])
     for sentence in ("Latency was not measured", "counters were not run", "was not measured"):
@@ -173,7 +174,7 @@ def test_what_was_not_measured_is_said_not_drawn():
     assert not any(chart.key.startswith("latency") for chart in _charts(run))
 
 
-def test_every_chart_is_a_figure_that_plotly_accepts():
+def test_every_chart_is_a_figure_that_plotly_accepts() -> None:
     go = pytest.importorskip("plotly.graph_objects")
     for chart in _charts(reported("large", standard=True)):
         text = re.sub(
@@ -184,7 +185,7 @@ def test_every_chart_is_a_figure_that_plotly_accepts():
         assert chart.alt
 
 
-def test_a_text_in_a_chart_is_no_markup():
+def test_a_text_in_a_chart_is_no_markup() -> None:
     assert label("<b>&") == "&lt;b&gt;&amp;"
     run = reported(backends=("cpu", "<b>x</b>"))
     assert "<b>x" not in json.dumps([[c.data, c.layout] for c in _charts(run)])
@@ -203,7 +204,7 @@ def test_a_text_in_a_chart_is_no_markup():
         (999_999_999, "1.0 G"),
     ],
 )
-def test_counts_in_sentences(value, text):
+def test_counts_in_sentences(value: float, text: str) -> None:
     assert compact(value) == text
 
 
@@ -221,14 +222,14 @@ def test_counts_in_sentences(value, text):
         (0.0, "0.00 µs"),
     ],
 )
-def test_times_in_sentences(seconds, text):
+def test_times_in_sentences(seconds: float, text: str) -> None:
     assert milliseconds(seconds) == text
 
 
-def test_published_figures_stand_beside_the_same_configuration_only():
+def test_published_figures_stand_beside_the_same_configuration_only() -> None:
     run = reported("large")
 
-    def of(run):
+    def of(run: Any) -> Any:
         return published(run.subject.table, run.subject.input)
 
     assert of(run).madds_m == 217
@@ -238,7 +239,7 @@ def test_published_figures_stand_beside_the_same_configuration_only():
     assert of(reported("large-minimal")) is None
 
 
-def test_every_published_count_is_the_exact_one_within_a_million():
+def test_every_published_count_is_the_exact_one_within_a_million() -> None:
     """The figures are the paper's; the counts ours."""
     from mnv3prof.cost.counts import count, total
     from mnv3prof.mobilenetv3.expand import expand
@@ -251,7 +252,7 @@ def test_every_published_count_is_the_exact_one_within_a_million():
         assert published(table, (row.side, row.side)) == row
 
 
-def test_a_page_is_made_again_from_itself(tmp_path, capsys):
+def test_a_page_is_made_again_from_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = reported("large", standard=True)
     first, second = tmp_path / "a.html", tmp_path / "b.html"
     assert run_command(["report", str(kept(run, tmp_path / "run.json")), "-o", str(first)]) == 0
@@ -262,7 +263,7 @@ def test_a_page_is_made_again_from_itself(tmp_path, capsys):
     assert read_saved(document, "a.html") == run
 
 
-def test_the_run_in_a_page_is_taken_out(tmp_path, capsys):
+def test_the_run_in_a_page_is_taken_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = reported()
     page, out = tmp_path / "a.html", tmp_path / "b.json"
     path = str(kept(run, tmp_path / "run.json"))
@@ -273,7 +274,9 @@ def test_the_run_in_a_page_is_taken_out(tmp_path, capsys):
     assert "holds one run, but there are 2" in capsys.readouterr().err
 
 
-def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
+def test_several_runs_stand_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     paths = [kept(reported(net), tmp_path / f"{net}.json") for net in ("large", "small")]
     assert run_command(["report", *map(str, paths)]) == 0
@@ -283,7 +286,7 @@ def test_several_runs_stand_side_by_side(tmp_path, capsys, monkeypatch):
     assert "B has 0.26 times the MACs of A. Latency of B compared with A on fast: ×1 (" in text
 
 
-def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
+def test_the_short_form_is_markdown_with_bars(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["report", str(kept(reported(), tmp_path / "run.json")), "--format", "md"]) == 0
     out = capsys.readouterr().out
     assert "### MobileNetV3-Small at 224×224: metrics" in out
@@ -292,7 +295,9 @@ def test_the_short_form_is_markdown_with_bars(tmp_path, capsys):
     assert len(out) < 10_000
 
 
-def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_page(tmp_path, capsys):
+def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     findings, page, again = (tmp_path / name for name in ("found.json", "a.html", "b.html"))
     run = kept(reported("large"), tmp_path / "run.json")
     assert run_command(["report", str(run), "-o", str(page)]) == 0
@@ -310,8 +315,8 @@ def test_claims_are_a_section_where_there_are_findings_and_these_stay_in_the_pag
     assert "found.json: holds only findings; expected also a run or a table" in capsys.readouterr().err
 
 
-def test_verdicts_are_counted():
-    def found(claim, verdict, sentence=""):
+def test_verdicts_are_counted() -> None:
+    def found(claim: Any, verdict: Any, sentence: str = "") -> Any:
         return Finding(claim=claim, sentence=sentence, article="", found="", how="", verdict=verdict)
 
     each = ("holds", "does not hold", "does not hold", "no evidence")
@@ -325,7 +330,7 @@ def test_verdicts_are_counted():
     assert verdicts(of_one) == "Of 1 claim of the article, 1 is hidden by noise."
 
 
-def test_a_curve_is_drawn_with_its_intervals():
+def test_a_curve_is_drawn_with_its_intervals() -> None:
     series = Series("cpu", "channels", "ns", ((8.0, 2.0, 1.5, 3.0), (9.0, 4.0, 4.0, 4.5)))
     finding = Finding(
         claim="K9", sentence="", article="", found="", how="", verdict="holds", series=(series,)
@@ -337,27 +342,31 @@ def test_a_curve_is_drawn_with_its_intervals():
     assert chart.marks == 2
 
 
-def test_a_table_is_reported_without_measuring(tmp_path, capsys, monkeypatch):
+def test_a_table_is_reported_without_measuring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_command(["report", "small", "--no-latency", "--width", "0.5", "--input", "96x128"]) == 0
     path = Path("reports") / "small-width-0.5-96x128.html"
     assert capsys.readouterr().out.strip() == str(path)
     (document,) = embedded(path.read_bytes(), "it")
     run = read_saved(document, "it")
-    assert run.timings == ()
-    assert {r.tool for r in run.readings if r.status == "ok"} >= {"torch", "fvcore", "thop"}
+    assert run.timings == ()  # type: ignore[union-attr]
+    assert {r.tool for r in run.readings if r.status == "ok"} >= {"torch", "fvcore", "thop"}  # type: ignore[union-attr]
 
 
-def test_a_table_is_measured_and_reported(tmp_path, capsys, monkeypatch):
+def test_a_table_is_measured_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     command = ["report", "small", "--input", "32", "--on", "cpu,null", "--time-budget", "0.5", "-o", "x.html"]
     assert run_command(command) == 0
     (document,) = embedded(Path("x.html").read_bytes(), "it")
-    assert {t.target.backend for t in read_saved(document, "it").timings} == {"cpu", "null"}
+    assert {t.target.backend for t in read_saved(document, "it").timings} == {"cpu", "null"}  # type: ignore[union-attr]
     assert capsys.readouterr().out.strip() == "x.html"
 
 
-def test_a_wrong_output_is_shown_and_exits_with_1(tmp_path):
+def test_a_wrong_output_is_shown_and_exits_with_1(tmp_path: Path) -> None:
     run = reported()
     bad = msgspec.structs.replace(run.timings[0], status="mismatch", reason="it is off")
     run = msgspec.structs.replace(run, timings=(bad, *run.timings[1:]))
@@ -366,7 +375,7 @@ def test_a_wrong_output_is_shown_and_exits_with_1(tmp_path):
     assert "it is off" in path.read_text(encoding="utf-8")
 
 
-def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
+def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path: Path) -> None:
     run = reported()
     cut = msgspec.structs.replace(run.timings[0], stopped="interrupted")
     run = msgspec.structs.replace(run, timings=(cut, *run.timings[1:]))
@@ -376,7 +385,9 @@ def test_an_interrupt_that_is_long_over_is_no_failure(tmp_path):
 @pytest.mark.parametrize(
     "options", [["--input", "96"], ["--on", "cpu"], ["--full"], ["--no-latency"], ["--width", "0.5"]]
 )
-def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, options):
+def test_options_that_a_saved_run_cannot_follow_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[Any]
+) -> None:
     path = kept(reported(), tmp_path / "run.json")
     assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
     assert "is a saved run, which is only shown; expected only output options" in capsys.readouterr().err
@@ -394,8 +405,12 @@ def test_options_that_a_saved_run_cannot_follow_are_refused(tmp_path, capsys, op
     ],
 )
 def test_what_cannot_be_written_is_said_before_anything_is_measured(
-    tmp_path, capsys, monkeypatch, options, sentence
-):
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[Any],
+    sentence: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("reports").touch()
     monkeypatch.setattr("mnv3prof.cli.commands.report._measured", lambda *_: pytest.fail("it measured"))
@@ -405,13 +420,17 @@ def test_what_cannot_be_written_is_said_before_anything_is_measured(
     assert err.startswith(f"mnv3prof: {sentence}")
 
 
-def test_latency_says_that_it_cannot_write_before_it_measures(capsys, monkeypatch):
+def test_latency_says_that_it_cannot_write_before_it_measures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mnv3prof.bench.profile.profile", lambda *_, **__: pytest.fail("it measured"))
     assert run_command(["latency", "small", "--on", "null", "-o", "missing/x.md"]) == 2
     assert "missing/x.md: cannot be written" in capsys.readouterr().err
 
 
-def test_long_names_are_cut_to_make_a_files(tmp_path, monkeypatch, capsys):
+def test_long_names_are_cut_to_make_a_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The longest names that tables have, two of them, are longer than a file's may be."""
     monkeypatch.chdir(tmp_path)
     paths = []
@@ -424,7 +443,7 @@ def test_long_names_are_cut_to_make_a_files(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == f"reports/{'x' * 80}-224-and-{'y' * 80}-224.html\n"
 
 
-def test_operators_are_titled_with_the_target_that_they_were_timed_on():
+def test_operators_are_titled_with_the_target_that_they_were_timed_on() -> None:
     run = reported()
     targets = [msgspec.structs.replace(t.target, dtype="int8") for t in run.timings]
     int8 = [msgspec.structs.replace(t, target=target) for t, target in zip(run.timings, targets, strict=True)]
@@ -439,12 +458,12 @@ def test_operators_are_titled_with_the_target_that_they_were_timed_on():
     assert operators == ["operators of 4, reported by fp32", "operators of 4, reported by int8"]
 
 
-def test_no_two_backends_look_alike():
+def test_no_two_backends_look_alike() -> None:
     looks = {(colour(number), symbol(number)) for number in range(64)}
     assert len(looks) == 64
 
 
-def test_a_heat_map_without_shares_still_shows_its_figures():
+def test_a_heat_map_without_shares_still_shows_its_figures() -> None:
     run = reported(backends=("fast",))
     run = msgspec.structs.replace(run, timings=run.timings[:3])
     chart = next(c for c in _charts(run) if c.key == "latency0m")
@@ -466,22 +485,24 @@ def test_a_heat_map_without_shares_still_shows_its_figures():
         (0.25, "share", "0.25"),
     ],
 )
-def test_cells_sort_by_their_numbers_and_what_is_absent_by_none(value, kind, key):
+def test_cells_sort_by_their_numbers_and_what_is_absent_by_none(
+    value: str | float | None, kind: Any, key: str
+) -> None:
     sheet = Sheet("t", (Column("a", "A", "text"), Column("b", "B", kind)), (("x", value),))
     section = Section("s", "S", (Panel("", (), sheets=(sheet,)),))
     text = page("t", "s", (section,), (), Assets("", "", ""))
     assert re.findall(r'data-v="(.*?)"', text) == [key]
 
 
-def _document():
+def _document() -> Any:
     return json.loads(msgspec.json.encode(run_document(reported())))
 
 
-def _burst(document):
+def _burst(document: Any) -> Any:
     return document["timings"][0]["launches"][0]["bursts"][0]
 
 
-def _broken(change):
+def _broken(change: Any) -> Any:
     document = _document()
     change(document)
     return json.dumps(document)
@@ -515,7 +536,9 @@ def _broken(change):
         ('{"created": "2026"', "is not valid JSON"),
     ],
 )
-def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
+def test_a_hostile_run_gets_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: Any, sentence: str
+) -> None:
     path = tmp_path / "run.json"
     path.write_text(text, encoding="utf-8")
     assert run_command(["report", str(path), "-o", str(tmp_path / "x.html")]) == 2
@@ -540,14 +563,16 @@ def test_a_hostile_run_gets_one_sentence(tmp_path, capsys, text, sentence):
         (embed(b'{"schema": 2, "host": [[]]}'), "old.html, document 1: is damaged"),
     ],
 )
-def test_a_hostile_page_gets_one_sentence(tmp_path, capsys, page, sentence):
+def test_a_hostile_page_gets_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], page: Any, sentence: str
+) -> None:
     path = tmp_path / "old.html"
     path.write_text(page, encoding="utf-8")
     assert run_command(["report", str(path)]) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_a_run_in_a_page_that_would_fill_all_memory_is_refused():
+def test_a_run_in_a_page_that_would_fill_all_memory_is_refused() -> None:
     bomb = zlib.compress(b"0" * 200_000_001, 9)
     page = embed(b"{}").replace(b64encode(zlib.compress(b"{}")).decode(), b64encode(bomb).decode())
     with pytest.raises(InputError, match="holds more than 50,000,000 bytes"):
@@ -555,12 +580,12 @@ def test_a_run_in_a_page_that_would_fill_all_memory_is_refused():
 
 
 @pytest.mark.parametrize("name", ["missing.html", "missing.json", "."])
-def test_a_source_that_is_not_there_is_named(name, capsys):
+def test_a_source_that_is_not_there_is_named(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["report", name]) == 2
     assert capsys.readouterr().err.startswith(f"mnv3prof: {name}")
 
 
-def test_gaps_are_named_in_the_report():
+def test_gaps_are_named_in_the_report() -> None:
     """The report names missing parts and backends that are not available."""
     run = reported()
     missing = exact("slow", "1", 1e-3, status="not available", reason="it is not installed")
@@ -576,7 +601,7 @@ def test_gaps_are_named_in_the_report():
     assert sentences.matrix(_view(run)).endswith(" on cpu, the only backend with latencies of all blocks.")
 
 
-def test_the_example_report_is_of_this_schema():
+def test_the_example_report_is_of_this_schema() -> None:
     """It is made by the tool: reports/README.md says how."""
     example = REPORTS / "example.json"
     assert read_run(example).readings

@@ -6,6 +6,8 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -22,7 +24,7 @@ NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("run") / "run.json"
     assert (
         run(
@@ -46,11 +48,11 @@ def kept(tmp_path_factory):
     return path
 
 
-def _document(path):
+def _document(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_a_run_holds_costs_memory_and_timings(kept):
+def test_a_run_holds_costs_memory_and_timings(kept: Any) -> None:
     found = _document(kept)
     assert found["schema"] == SCHEMA
     assert found["graphs"][""]["input"] == [32, 48]
@@ -77,7 +79,7 @@ def test_a_run_holds_costs_memory_and_timings(kept):
             assert 0 <= burst["state"].get("other_cpu_share", 0) <= 1
 
 
-def test_a_run_is_read_as_it_was_written(kept):
+def test_a_run_is_read_as_it_was_written(kept: Any) -> None:
     found = read_run(kept)
     assert found.subject.input == (32, 48)
     assert [t.part for t in found.timings] == ["1", "2"] * 2
@@ -85,7 +87,7 @@ def test_a_run_is_read_as_it_was_written(kept):
 
 
 @pytest.mark.parametrize("command", [["latency"], ["flops"], ["memory"], ["table"]])
-def test_a_run_is_shown_again(command, kept, capsys):
+def test_a_run_is_shown_again(command: list[Any], kept: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command, str(kept)]) == 0
     printed = capsys.readouterr().out
     assert "MobileNetV3-Small at 32×48" in printed
@@ -94,7 +96,9 @@ def test_a_run_is_shown_again(command, kept, capsys):
         assert "null, ms" in printed
 
 
-def test_resume_measures_only_what_is_missing(kept, tmp_path, capsys):
+def test_resume_measures_only_what_is_missing(
+    kept: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "run.json"
     document = _document(kept)
     document["timings"] = document["timings"][:3]
@@ -122,14 +126,14 @@ def test_resume_measures_only_what_is_missing(kept, tmp_path, capsys):
     assert "is a run of MobileNetV3-Small at 32×48" in capsys.readouterr().err
 
 
-def test_without_resume_a_run_begins_anew(kept, tmp_path):
+def test_without_resume_a_run_begins_anew(kept: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(kept.read_bytes())
     assert run(["profile", "small", *NULL, "--parts", "net", "-o", str(path)]) == 0
     assert [t["part"] for t in _document(path)["timings"]] == [NET]
 
 
-def test_a_kill_at_any_moment_leaves_a_run_that_opens_and_can_be_gone_on_with(tmp_path):
+def test_a_kill_at_any_moment_leaves_a_run_that_opens_and_can_be_gone_on_with(tmp_path: Path) -> None:
     chance = random.Random(0)
     path = tmp_path / "run.json"
     command = [
@@ -172,7 +176,7 @@ def test_a_kill_at_any_moment_leaves_a_run_that_opens_and_can_be_gone_on_with(tm
     assert all(t.final for t in found)
 
 
-def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
+def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     command = ["profile", "small", "--on", "null", "--input", "32", "--time-budget", "60", "-o", str(path)]
     environment = {**os.environ, "NULL_SECONDS": "0.02"}
@@ -205,10 +209,12 @@ def test_ctrl_c_prints_what_there_is_and_keeps_it(tmp_path):
     assert any(t.bursts for t in read_run(path).timings)
 
 
-def test_ctrl_c_while_asking_for_operators_prints_what_there_is(monkeypatch, tmp_path, capsys):
+def test_ctrl_c_while_asking_for_operators_prints_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from mnv3prof.bench import operators
 
-    def ask(worker, timing, *_):
+    def ask(worker: Any, timing: Any, *_: Any) -> Any:
         if timing.part == "2":
             raise KeyboardInterrupt
         return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
@@ -222,10 +228,12 @@ def test_ctrl_c_while_asking_for_operators_prints_what_there_is(monkeypatch, tmp
     assert "Interrupted before every runtime was asked" in capsys.readouterr().out
 
 
-def test_after_ctrl_c_no_runtime_is_asked_for_its_operators(monkeypatch, tmp_path):
+def test_after_ctrl_c_no_runtime_is_asked_for_its_operators(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from mnv3prof.bench import profile, schedule
 
-    def interrupt(*_):
+    def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(schedule, "_sample", interrupt)
@@ -233,10 +241,10 @@ def test_after_ctrl_c_no_runtime_is_asked_for_its_operators(monkeypatch, tmp_pat
     assert run(["latency", "small", *NULL, "--rows", "1", "--ops", "-o", str(tmp_path / "run.json")]) == 130
 
 
-def test_resume_keeps_the_operators_of_other_timings(monkeypatch, tmp_path):
+def test_resume_keeps_the_operators_of_other_timings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from mnv3prof.bench import operators
 
-    def ask(worker, timing, *_):
+    def ask(worker: Any, timing: Any, *_: Any) -> Any:
         return [Operator(target=timing.target, part=timing.part, name="o", kind="Conv", seconds=1e-3)]
 
     monkeypatch.setattr(operators, "_profile", ask)
@@ -250,7 +258,7 @@ def test_resume_keeps_the_operators_of_other_timings(monkeypatch, tmp_path):
     assert sorted(found) == [("1", 1), ("2", 1), ("2", 2)]
 
 
-def test_a_comparison_with_times_is_shown_again(tmp_path, capsys):
+def test_a_comparison_with_times_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.json"
     command = ["compare", "small", "--standard-conv", "--latency", *NULL, "--rows", "1-2"]
     assert run([*command, "-o", str(path)]) == 0
@@ -263,20 +271,20 @@ def test_a_comparison_with_times_is_shown_again(tmp_path, capsys):
     assert "null, ms" not in capsys.readouterr().out
 
 
-def _bursts(**change):
+def _bursts(**change: Any) -> Any:
     """Timings with a burst of two calls, changed."""
     burst = {"calls": 2, "wall_s": [1.0, 2.0], "mean_s": 1.5, "max_s": 2.0, "cpu_s": 1.5, **change}
     return {"timings": [as_saved(part="1", launches=[{"bursts": [burst]}])]}
 
 
-def _graph(**change):
+def _graph(**change: Any) -> Any:
     """A main network with other fields; a: another network beside it."""
     table = {"name": "n", "rows": [{"expand": 16, "out": 8, "kernel": 3, "stride": 1}]}
     beside = {name: change.pop(name) for name in list(change) if name == "a"}
     return {"graphs": {"": {"table": table, "input": [32, 48], **change}, **beside}}
 
 
-def _damaged(kept, change):
+def _damaged(kept: Any, change: Any) -> Any:
     return {**_document(kept), **change}
 
 
@@ -314,7 +322,9 @@ def _damaged(kept, change):
         (_graph(a={"table": 1}), "missing required field `input` - at `$.graphs[...]`"),
     ],
 )
-def test_a_damaged_run_is_refused_in_one_sentence(change, says, kept, tmp_path, capsys):
+def test_a_damaged_run_is_refused_in_one_sentence(
+    change: Any, says: str, kept: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps(_damaged(kept, change)), encoding="utf-8")
     assert run(["latency", str(path)]) == 2
@@ -324,7 +334,7 @@ def test_a_damaged_run_is_refused_in_one_sentence(change, says, kept, tmp_path, 
     assert "run.json" in err
 
 
-def test_a_truncated_run_is_refused(kept, tmp_path, capsys):
+def test_a_truncated_run_is_refused(kept: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(kept.read_bytes()[:-100])
     assert run(["profile", "small", *NULL, "-o", str(path), "--resume"]) == 2
@@ -339,13 +349,19 @@ def test_a_truncated_run_is_refused(kept, tmp_path, capsys):
         (["-o", "run.json", "--format", "md"], "--format md contradicts the suffix '.json'"),
     ],
 )
-def test_profile_wants_a_json_file(where, says, capsys, tmp_path, monkeypatch):
+def test_profile_wants_a_json_file(
+    where: list[Any],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["profile", "small", *NULL, *where]) == 2
     assert says in capsys.readouterr().err
 
 
-def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
+def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path: Path) -> None:
     command = ["latency", "small", "--on", "executorch,litert", "--parts", "net", "--no-cache"]
     process = subprocess.Popen(
         [SCRIPT, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -379,7 +395,13 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path):
         ("report --format json", "stopped; 0 of 1 times were measured and none is saved"),
     ],
 )
-def test_an_interrupt_says_what_is_saved_and_how_to_continue(command, says, monkeypatch, tmp_path, capsys):
+def test_an_interrupt_says_what_is_saved_and_how_to_continue(
+    command: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from mnv3prof.bench import schedule
 
     monkeypatch.chdir(tmp_path)
@@ -397,7 +419,14 @@ def test_an_interrupt_says_what_is_saved_and_how_to_continue(command, says, monk
         ("train -o x.pt", "cli.commands.train._data", "no epoch was finished, nothing is saved"),
     ],
 )
-def test_an_interrupt_before_there_is_anything_says_so(command, place, says, monkeypatch, tmp_path, capsys):
+def test_an_interrupt_before_there_is_anything_says_so(
+    command: str,
+    place: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(f"mnv3prof.{place}", _interrupt)
     name, *rest = command.split()
@@ -407,11 +436,13 @@ def test_an_interrupt_before_there_is_anything_says_so(command, place, says, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def _interrupt(*_, **__):
+def _interrupt(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_resumed_run_that_is_interrupted_at_once_keeps_what_it_had(monkeypatch, tmp_path):
+def test_a_resumed_run_that_is_interrupted_at_once_keeps_what_it_had(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from mnv3prof.bench import schedule
 
     path = tmp_path / "run.json"

@@ -1,6 +1,8 @@
 """Real worker processes: their measurements, and the handling of faulty runtimes."""
 
 import os
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -20,18 +22,18 @@ SMALL = subject("small", 64)
 
 
 def measure(
-    net,
-    parts,
-    backends,
+    net: Any,
+    parts: Any,
+    backends: Any,
     *,
-    on_progress=lambda _: None,
-    on_update=lambda _: None,
-    known=(),
-    threads=1,
-    dtype="fp32",
-    batch=1,
-    **how,
-):
+    on_progress: Callable[..., Any] = lambda _: None,
+    on_update: Callable[..., Any] = lambda _: None,
+    known: Any = (),
+    threads: int = 1,
+    dtype: Any = "fp32",
+    batch: int = 1,
+    **how: Any,
+) -> Any:
     parts = tuple(PartKey("", part) for part in parts)
     targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
     plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
@@ -39,19 +41,19 @@ def measure(
 
 
 @pytest.fixture(autouse=True)
-def _no_process_is_left():
+def _no_process_is_left() -> Iterator[Any]:
     before = set(psutil.Process().children())
     yield
     assert set(psutil.Process().children()) <= before
 
 
-def _by_part(timings):
+def _by_part(timings: Any) -> Any:
     return {timing.part: timing for timing in timings}
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("seconds", [20e-6, 200e-6, 2e-3, 20e-3])
-def test_a_known_time_is_measured(seconds, monkeypatch):
+def test_a_known_time_is_measured(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NULL_SECONDS", str(seconds))
     (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=1.5)
     assert timing.status == "ok"
@@ -62,7 +64,9 @@ def test_a_known_time_is_measured(seconds, monkeypatch):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("noise", ["outliers", "drift", "first"])
-def test_disturbances_do_not_move_the_median_and_are_reported(noise, monkeypatch):
+def test_disturbances_do_not_move_the_median_and_are_reported(
+    noise: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NULL_SECONDS", "0.0005")
     monkeypatch.setenv("NULL_NOISE", noise)
     (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=2)
@@ -74,9 +78,9 @@ def test_disturbances_do_not_move_the_median_and_are_reported(noise, monkeypatch
         assert timing.outliers > 0.02 * timing.calls
 
 
-def test_what_is_final_is_not_measured_again_and_the_rest_is():
+def test_what_is_final_is_not_measured_again_and_the_rest_is() -> None:
     first = measure(SMALL, ["stem", "1"], ["null"], budget_s=0.3)
-    kept = []
+    kept: list[Any] = []
     again = measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.3, known=first, on_update=kept.append)
     assert again[:2] == first
     assert again[2].bursts
@@ -85,7 +89,7 @@ def test_what_is_final_is_not_measured_again_and_the_rest_is():
 
 
 @pytest.mark.parametrize("how", [{"threads": 2}, {"dtype": "bf16"}, {"batch": 2}])
-def test_another_type_batch_or_thread_count_is_measured_anew(how):
+def test_another_type_batch_or_thread_count_is_measured_anew(how: Any) -> None:
     first = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1)
     (again,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=first, **how)
     assert {field: getattr(again.target, field) for field in how} == how
@@ -94,12 +98,12 @@ def test_another_type_batch_or_thread_count_is_measured_anew(how):
     assert same == again
 
 
-def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason():
+def test_a_type_that_a_runtime_lacks_is_a_row_with_its_reason() -> None:
     (timing,) = measure(SMALL, ["stem"], ["null"], dtype="int8", budget_s=0.1)
     assert (timing.status, timing.reason) == ("unsupported", "it supports fp32, not int8")
 
 
-def test_every_part_runs_on_pytorch_and_agrees_with_it():
+def test_every_part_runs_on_pytorch_and_agrees_with_it() -> None:
     parts = (*SMALL.graph.block_names, NET)
     timings = _by_part(measure(SMALL, parts, ["cpu"], budget_s=1.5))
     assert list(timings) == list(parts)
@@ -121,7 +125,9 @@ def test_every_part_runs_on_pytorch_and_agrees_with_it():
         ("hang", "timeout", "no answer within 25 s"),
     ],
 )
-def test_a_fault_is_a_row_and_the_others_go_on(fault, status, reason, monkeypatch):
+def test_a_fault_is_a_row_and_the_others_go_on(
+    fault: str, status: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NULL_FAULT", fault)
     timings = measure(
         SMALL, ["1", "2"], ["null", "cpu"], budget_s=0.5, timeout_s=25 if fault == "hang" else 60
@@ -137,10 +143,12 @@ def test_a_fault_is_a_row_and_the_others_go_on(fault, status, reason, monkeypatc
 @pytest.mark.parametrize(
     ("fault", "status"), [("raise", "crashed"), ("segfault", "crashed"), ("hang", "timeout")]
 )
-def test_a_fault_while_compiling_beside_the_others_is_a_row_too(fault, status, monkeypatch):
+def test_a_fault_while_compiling_beside_the_others_is_a_row_too(
+    fault: str, status: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NULL_FAULT", fault)
     monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
-    heard = []
+    heard: list[Any] = []
     timings = measure(
         SMALL,
         ["stem", "1", "2"],
@@ -157,7 +165,7 @@ def test_a_fault_while_compiling_beside_the_others_is_a_row_too(fault, status, m
         assert any(progress.what == "compiling on null: 1 of 3 parts are ready" for progress in heard)
 
 
-def test_what_is_not_compiled_in_time_is_a_row(monkeypatch):
+def test_what_is_not_compiled_in_time_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NULL_FAULT", "hang")
     monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
     monkeypatch.setattr("mnv3prof.bench.schedule._GRACE_S", 0.5)
@@ -167,7 +175,7 @@ def test_what_is_not_compiled_in_time_is_a_row(monkeypatch):
     assert timings["2"].reason == "it was not ready within the 25 s that getting ready may take"
 
 
-def test_a_wrong_output_is_marked(monkeypatch):
+def test_a_wrong_output_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NULL_FAULT", "wrong")
     timings = _by_part(measure(SMALL, ["1", "2"], ["null"], budget_s=0.2))
     assert (timings["1"].status, timings["2"].status) == ("mismatch", "ok")
@@ -175,8 +183,8 @@ def test_a_wrong_output_is_marked(monkeypatch):
     assert "off PyTorch's" in timings["1"].reason
 
 
-def test_an_absent_runtime_is_a_row(monkeypatch):
-    def chip():
+def test_an_absent_runtime_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chip() -> None:
         raise Unsupported("not here")
 
     monkeypatch.setattr(backend("null"), "chip", chip, raising=False)
@@ -184,8 +192,8 @@ def test_an_absent_runtime_is_a_row(monkeypatch):
     assert [(t.status, t.reason) for t in timings] == [("not available", "not here")] * 2
 
 
-def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
-    heard = []
+def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved() -> None:
+    heard: list[Any] = []
     timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, on_progress=heard.append)
     rounds = [progress.what for progress in heard if progress.what.startswith("round ")]
     shares = [progress.share for progress in heard if progress.share is not None]
@@ -204,7 +212,7 @@ def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved():
     assert all((t.stopped == "converged") is (t.summary.interval <= CONVERGED) for t in timings)
 
 
-def test_backends_are_the_files_of_their_folder():
+def test_backends_are_the_files_of_their_folder() -> None:
     assert {"null", "cpu"} <= set(names())
     with pytest.raises(InputError, match=r"'tpu' is not known; expected .*cpu"):
         name_of("tpu")
@@ -215,7 +223,7 @@ def test_backends_are_the_files_of_their_folder():
         assert found.ok or found.reason
 
 
-def test_the_parent_builds_no_network():
+def test_the_parent_builds_no_network() -> None:
     assert os.environ.get("PYTEST_CURRENT_TEST")
     import subprocess
     import sys

@@ -9,6 +9,7 @@ import tracemalloc
 from collections import Counter
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import msgspec
 import pytest
@@ -49,7 +50,7 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """run.json, a run of small; page.html with it, pages.html with it and another one; mine.toml."""
     folder = tmp_path_factory.mktemp("sources")
     small, large = (
@@ -67,7 +68,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def here(folder, tmp_path, monkeypatch):
+def here(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A copy of that folder, which is the current one."""
     shutil.copytree(folder, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
@@ -75,12 +76,12 @@ def here(folder, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def typed(monkeypatch):
+def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sets the bytes of standard input."""
     return lambda data: monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
-def _printed(arguments, capsys):
+def _printed(arguments: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     assert run(arguments) == 0, capsys.readouterr().err
     return capsys.readouterr().out
 
@@ -89,16 +90,16 @@ def _printed(arguments, capsys):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset(preset):
+def test_a_preset(preset: Any) -> None:
     assert open_source(preset).subject == Subject(read_table(preset), (224, 224))
 
 
 @pytest.mark.parametrize("size", ["large", "small"])
-def test_torchvisions_names(size):
+def test_torchvisions_names(size: Any) -> None:
     assert read_table(f"mobilenet_v3_{size}") == read_table(size)
 
 
-def test_a_run_and_a_page_hold_what_was_measured(here):
+def test_a_run_and_a_page_hold_what_was_measured(here: Any) -> None:
     saved = read_run("run.json")
     assert saved == made("small", (32, 32), variants={"wide": Subject(read_table("large"), (32, 32))})
     Path("page.htm").write_bytes(Path("page.html").read_bytes())
@@ -107,7 +108,7 @@ def test_a_run_and_a_page_hold_what_was_measured(here):
         assert open_source(name).subject == saved.subject
 
 
-def test_a_page_of_several_runs_is_several_networks_and_each_has_a_number(here):
+def test_a_page_of_several_runs_is_several_networks_and_each_has_a_number(here: Any) -> None:
     pages = open_source("pages.html")
     assert [each.table.name for each in pages.subjects] == ["MobileNetV3-Small", "MobileNetV3-Large"]
     for number, each in enumerate(pages.runs, 1):
@@ -116,7 +117,7 @@ def test_a_page_of_several_runs_is_several_networks_and_each_has_a_number(here):
         _ = pages.subject
 
 
-def test_standard_input_of_several_runs_is_told_how_to_name_one(here, typed):
+def test_standard_input_of_several_runs_is_told_how_to_name_one(here: Any, typed: Any) -> None:
     typed(Path("pages.html").read_bytes())
     assert len(open_source("-").runs) == 2
     typed(Path("pages.html").read_bytes())
@@ -125,7 +126,9 @@ def test_standard_input_of_several_runs_is_told_how_to_name_one(here, typed):
 
 
 @pytest.mark.parametrize("command", ["table", "flops", "memory"])
-def test_a_document_of_a_network_is_read_at_the_input_that_it_has(here, capsys, command):
+def test_a_document_of_a_network_is_read_at_the_input_that_it_has(
+    here: Any, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
     for name, options in (("small", ["--input", "32x48"]), ("mine.toml", ["--input", "16", "--width", "2"])):
         Path("x.json").write_text(
             _printed([command, name, *options, "--format", "json"], capsys), encoding="utf-8"
@@ -139,7 +142,9 @@ def test_a_document_of_a_network_is_read_at_the_input_that_it_has(here, capsys, 
 @pytest.mark.parametrize(
     "command", [["compare", "small", "large"], ["diff", "small", "large"], ["check", "small"]]
 )
-def test_a_document_that_holds_no_network_says_so(here, capsys, command):
+def test_a_document_that_holds_no_network_says_so(
+    here: Any, capsys: pytest.CaptureFixture[str], command: list[Any]
+) -> None:
     options = ["--budget", "macs=1G"] if command[0] == "check" else []
     Path("x.json").write_text(_printed([*command, *options, "--format", "json"], capsys), encoding="utf-8")
     assert run(["flops", "x.json"]) == 2
@@ -148,7 +153,9 @@ def test_a_document_that_holds_no_network_says_so(here, capsys, command):
     )
 
 
-def test_a_table_beside_a_run_is_compared_at_the_runs_input(here, capsys):
+def test_a_table_beside_a_run_is_compared_at_the_runs_input(
+    here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     document = json.loads(
         _printed(["compare", "large", "page.html", "mine.toml", "--format", "json"], capsys)
     )
@@ -160,13 +167,15 @@ def test_a_table_beside_a_run_is_compared_at_the_runs_input(here, capsys):
 
 
 @pytest.mark.parametrize("number", ["0", "3", "", "-1", "x", "1.0", "٣", "1" * 5000])
-def test_a_run_that_a_page_has_not(here, number):
+def test_a_run_that_a_page_has_not(here: Any, number: Any) -> None:
     with pytest.raises(InputError, match=r"is not a run of pages\.html; expected #1 to #2"):
         open_source(f"pages.html#{number}")
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "profile"])
-def test_a_name_that_is_not_text_is_shown_as_far_as_it_can_be(here, command, capsysbinary):
+def test_a_name_that_is_not_text_is_shown_as_far_as_it_can_be(
+    here: Any, command: Any, capsysbinary: Any
+) -> None:
     path = Path(os.fsdecode(b"bad\xff\x1b[1m.json"))
     try:
         path.write_bytes(Path("run.json").read_bytes())
@@ -180,7 +189,7 @@ def test_a_name_that_is_not_text_is_shown_as_far_as_it_can_be(here, command, cap
     assert capsysbinary.readouterr().err.startswith(b"mnv3prof: no??[1m.json: no such file or preset; ")
 
 
-def test_a_link_to_nothing_is_no_misspelling(here):
+def test_a_link_to_nothing_is_no_misspelling(here: Any) -> None:
     Path("dangling.toml").symlink_to("nowhere.toml")
     Path("loop.toml").symlink_to("loop.toml")
     with pytest.raises(InputError, match=r"dangling\.toml: is a link to a missing file"):
@@ -189,14 +198,14 @@ def test_a_link_to_nothing_is_no_misspelling(here):
         open_source("loop.toml")
 
 
-def test_a_page_of_findings_only_has_no_run_to_name(here, capsys):
+def test_a_page_of_findings_only_has_no_run_to_name(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["claims", "small", "K1", "-o", "found.json"]) == 0
     Path("f.html").write_text(embedded.embed(Path("found.json").read_bytes()), encoding="utf-8")
     with pytest.raises(InputError, match=r"f\.html holds findings, but no run"):
         open_source("f.html#1")
 
 
-def test_a_file_may_be_called_with_a_hash(here):
+def test_a_file_may_be_called_with_a_hash(here: Any) -> None:
     for name in ("a#1.toml", "a.html#1.toml"):
         Path(name).write_bytes(TOML)
         assert read_table(name).name == "mine"
@@ -207,7 +216,7 @@ def test_a_file_may_be_called_with_a_hash(here):
 
 @given(tables)
 @settings(max_examples=40)
-def test_standard_input_holds_a_table_in_any_format(table):
+def test_standard_input_holds_a_table_in_any_format(table: Table) -> None:
     for data in (
         to_csv(table).encode(),
         msgspec.json.encode(table_document(subject(table, 8))),
@@ -220,7 +229,7 @@ def test_standard_input_holds_a_table_in_any_format(table):
             sys.stdin = before
 
 
-def _toml(table):
+def _toml(table: Table) -> Any:
     fields = msgspec.to_builtins(table)
     rows = ",\n".join(json.dumps([*row.values()], ensure_ascii=False) for row in fields.pop("rows"))
     lines = [
@@ -232,18 +241,20 @@ def _toml(table):
 
 
 @pytest.mark.parametrize("name", ["run.json", "page.html"])
-def test_standard_input_holds_a_run_or_a_page_too(here, typed, name):
+def test_standard_input_holds_a_run_or_a_page_too(here: Any, typed: Any, name: str) -> None:
     typed((here / name).read_bytes())
     assert open_source("-").runs == open_source(name).runs
 
 
-def test_a_table_without_a_name_is_called_stdin(typed):
+def test_a_table_without_a_name_is_called_stdin(typed: Any) -> None:
     typed(b"\xef\xbb\xbf" + b"# a comment\n" * 2_000 + TOML.replace(b'name = "mine"\n', b""))
     assert read_table("-").name == "stdin"
 
 
 @pytest.mark.parametrize("suffix", [".toml", ".csv", ".json", ".html", "-"])
-def test_a_byte_order_mark_is_no_content_and_utf_16_is_refused(folder, tmp_path, typed, suffix):
+def test_a_byte_order_mark_is_no_content_and_utf_16_is_refused(
+    folder: Path, tmp_path: Path, typed: Any, suffix: str
+) -> None:
     data = {
         ".csv": to_csv(read_table("small")).encode(),
         ".json": msgspec.json.encode(table_document(subject("small", 32))),
@@ -262,32 +273,32 @@ def test_a_byte_order_mark_is_no_content_and_utf_16_is_refused(folder, tmp_path,
 
 
 @pytest.mark.parametrize("data", [b"", b" \n\n"])
-def test_an_empty_standard_input(typed, data, capsys):
+def test_an_empty_standard_input(typed: Any, data: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     typed(data)
     assert run(["flops", "-"]) == 2
     assert "standard input: is empty, or was read already; expected a table" in capsys.readouterr().err
 
 
-def test_standard_input_is_read_once(typed, capsys):
+def test_standard_input_is_read_once(typed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     typed(TOML)
     assert run(["diff", "-", "-"]) == 2
     assert "standard input: is empty, or was read already" in capsys.readouterr().err
 
 
-def test_a_closed_standard_input(monkeypatch):
+def test_a_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(InputError, match="standard input: is closed"):
         open_source("-")
 
 
-def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch):
+def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Endless(io.RawIOBase):
         read_bytes = 0
 
-        def readable(self):
+        def readable(self) -> Any:
             return True
 
-        def readinto(self, buffer):
+        def readinto(self, buffer: Any) -> Any:
             self.read_bytes += len(buffer)
             buffer[:] = b"y\n" * (len(buffer) // 2) + b"y" * (len(buffer) % 2)
             return len(buffer)
@@ -301,7 +312,9 @@ def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch):
     assert endless.read_bytes < 20_000_000
 
 
-def test_a_standard_input_that_is_too_large_or_cannot_be_read(typed, monkeypatch):
+def test_a_standard_input_that_is_too_large_or_cannot_be_read(
+    typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mnv3prof.source.MAX_RUN_BYTES", 1_000)
     typed(b"{" + b" " * 1_000)
     with pytest.raises(InputError, match="standard input: is too large; expected at most 1,000 bytes"):
@@ -325,7 +338,7 @@ def test_a_standard_input_that_is_too_large_or_cannot_be_read(typed, monkeypatch
         (b"\xff\xfe\x00", "standard input, line 1: the bytes are not UTF-8"),
     ],
 )
-def test_what_is_wrong_with_standard_input_is_said_of_it(typed, data, sentence):
+def test_what_is_wrong_with_standard_input_is_said_of_it(typed: Any, data: bytes, sentence: str) -> None:
     typed(data)
     with pytest.raises(InputError) as refused:
         open_source("-")
@@ -337,7 +350,9 @@ def test_what_is_wrong_with_standard_input_is_said_of_it(typed, data, sentence):
 
 @pytest.mark.parametrize("source", ["run.json", "page.html", "pages.html#1", "-"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_takes_what_was_saved(command, source, here, typed, capsys):
+def test_every_command_takes_what_was_saved(
+    command: Any, source: str, here: Any, typed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     typed((here / "page.html").read_bytes())
     given = [word.format(source) for word in COMMANDS[command]]
     if command == "report":
@@ -355,7 +370,7 @@ def test_every_command_takes_what_was_saved(command, source, here, typed, capsys
         )
 
 
-def _network(document):
+def _network(document: Any) -> Any:
     """The network that a command's document is about, or the first of several."""
     named = [document[key] for key in ("new", "checked", "networks") if key in document] or [document]
     return named[0][0] if isinstance(named[0], list) else named[0]
@@ -363,14 +378,18 @@ def _network(document):
 
 @pytest.mark.parametrize("source", ["mine.toml", "-", "mobilenet_v3_small"])
 @pytest.mark.parametrize("command", [*COMMANDS][:-1])
-def test_every_command_takes_a_table(command, source, here, typed, capsys):
+def test_every_command_takes_a_table(
+    command: Any, source: str, here: Any, typed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     typed(TOML)
     assert _printed([word.format(source) for word in COMMANDS[command]], capsys)
 
 
 @pytest.mark.parametrize("command", ["flops", "memory", "check"])
-def test_a_page_is_as_good_as_its_run_and_both_as_the_table_at_their_input(command, here, capsys):
-    def printed(source, *options):
+def test_a_page_is_as_good_as_its_run_and_both_as_the_table_at_their_input(
+    command: str, here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(source: Any, *options: Any) -> Any:
         given = [word.format(source) for word in COMMANDS[command]]
         return _printed([*given, *options, "--format", "csv"], capsys)
 
@@ -378,7 +397,7 @@ def test_a_page_is_as_good_as_its_run_and_both_as_the_table_at_their_input(comma
     assert printed("page.html") != printed("small")
 
 
-def test_a_saved_network_can_be_varied_like_its_table(here, capsys):
+def test_a_saved_network_can_be_varied_like_its_table(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = [
         _printed(["flops", *source, "--width", "0.5", "--format", "csv"], capsys)
         for source in (["page.html"], ["run.json"], ["small", "--input", "32"])
@@ -389,14 +408,14 @@ def test_a_saved_network_can_be_varied_like_its_table(here, capsys):
     )
 
 
-def test_latency_shows_a_page_as_its_run(here, capsys):
+def test_latency_shows_a_page_as_its_run(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     shown = [_printed(["latency", name, "--format", "json"], capsys) for name in ("run.json", "page.html")]
     assert shown[0] == shown[1]
     assert run(["latency", "page.html", "--on", "cpu"]) == 2
     assert "page.html: is a saved run" in capsys.readouterr().err
 
 
-def test_a_page_of_two_runs_is_compared(here, capsys):
+def test_a_page_of_two_runs_is_compared(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(_printed(["compare", "pages.html", "--format", "json"], capsys))
     assert [each["table"]["name"] for each in document["networks"]] == [
         "MobileNetV3-Small",
@@ -407,7 +426,7 @@ def test_a_page_of_two_runs_is_compared(here, capsys):
         assert "pages.html: holds 2 runs; expected one, e.g. pages.html#1" in capsys.readouterr().err
 
 
-def test_the_runs_of_pages_are_compared_in_time(here, capsys):
+def test_the_runs_of_pages_are_compared_in_time(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(_printed(["diff", "pages.html#1", "page.html", "--format", "json"], capsys))
     assert {each["verdict"] for each in document["times"]} == {"same"}
     judged = ["check", "page.html", "--baseline", "pages.html#1", "--budget", "latency.ort=+5%"]
@@ -417,7 +436,7 @@ def test_the_runs_of_pages_are_compared_in_time(here, capsys):
     )
 
 
-def test_the_plans_in_a_page_are_shown(here, capsys, tmp_path):
+def test_the_plans_in_a_page_are_shown(here: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from mnv3prof.record.plan import RuntimePlan
 
     planned = msgspec.structs.replace(made(), plans=(RuntimePlan(backend="litert", bytes=12_345),))
@@ -428,7 +447,7 @@ def test_the_plans_in_a_page_are_shown(here, capsys, tmp_path):
         assert "12.1 KiB" not in _printed(["memory", str(page), *other], capsys)
 
 
-def test_a_comparison_is_shown_again_from_its_page(here, capsys):
+def test_a_comparison_is_shown_again_from_its_page(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     saved, page = (_printed(["compare", name], capsys) for name in ("run.json", "page.html"))
     assert saved == page
     assert "MobileNetV3-Large" in saved
@@ -449,20 +468,23 @@ def test_a_comparison_is_shown_again_from_its_page(here, capsys):
     ],
 )
 @pytest.mark.parametrize("name", ["run.json", "page.html", "mine.toml"])
-def test_a_file_is_opened_and_its_run_decoded_once(name, arguments, here, capsys, monkeypatch):
+def test_a_file_is_opened_and_its_run_decoded_once(
+    name: str, arguments: Any, here: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if name == "mine.toml" and arguments[0] in {"report", "latency"}:
         arguments = ["compare", "{}", "--without-se"]
-    opened, decoded = Counter(), Counter()
+    opened: Counter[Any] = Counter()
+    decoded: Counter[Any] = Counter()
     decode = msgspec.json.decode
 
-    def counting(plainly):
-        def counting_open(path, *args, **kwargs):
+    def counting(plainly: Any) -> Any:
+        def counting_open(path: Path, *args: Any, **kwargs: Any) -> Any:
             opened[Path(path).name] += 1
             return plainly(path, *args, **kwargs)
 
         return counting_open
 
-    def counting_decode(data, **how):
+    def counting_decode(data: Any, **how: Any) -> Any:
         decoded[how["type"].__name__ if "type" in how else "any"] += 1
         return decode(data, **how)
 
@@ -493,7 +515,9 @@ def test_a_file_is_opened_and_its_run_decoded_once(name, arguments, here, capsys
     ],
 )
 @pytest.mark.parametrize("command", ["flops", "check"])
-def test_a_missing_source_may_be_a_misspelling(command, typed_name, meant, here, capsys):
+def test_a_missing_source_may_be_a_misspelling(
+    command: str, typed_name: str, meant: str, here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run([command, typed_name, *(["--budget", "macs=1G"] if command == "check" else [])]) == 2
     sentence = capsys.readouterr().err
     assert f"mnv3prof: {typed_name}: no such file or preset; did you mean " in sentence
@@ -517,14 +541,16 @@ def test_a_missing_source_may_be_a_misspelling(command, typed_name, meant, here,
         (["flop"], "flops"),
     ],
 )
-def test_a_misspelt_name_is_answered_with_the_right_one(arguments, meant, capsys):
+def test_a_misspelt_name_is_answered_with_the_right_one(
+    arguments: list[Any], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert f"did you mean {meant}?" in err
 
 
-def test_a_backend_by_another_name_is_the_same_backend():
+def test_a_backend_by_another_name_is_the_same_backend() -> None:
     assert backend_names("torch,tflite,cpu,ort,litert") == ("cpu", "litert", "onnxruntime")
     assert backend_names("null,all") == ("null", *backend_names("all"))
     assert name_of("tflite") == "litert"
@@ -532,7 +558,9 @@ def test_a_backend_by_another_name_is_the_same_backend():
 
 @pytest.mark.parametrize("name", ["a.html", "a.json", "a.toml", "a.csv"])
 @pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
-def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind, name, capsys):
+def test_what_is_no_regular_file_is_not_waited_for(
+    tmp_path: Path, kind: Any, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / name
     no_regular_file(path, kind)
     with pytest.raises(InputError, match=r"is (not a regular file|a directory); expected .* or - for"):
@@ -553,7 +581,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind, name, capsys)
         b'{"table":[%s[]],"input":[1,1]}',
     ],
 )
-def test_millions_of_objects_are_not_made_to_be_refused(tmp_path, document):
+def test_millions_of_objects_are_not_made_to_be_refused(tmp_path: Path, document: bytes) -> None:
     data = document % (b"[]," * 3_500_000)
     (tmp_path / "b.json").write_bytes(data)
     (tmp_path / "b.html").write_text(embedded.embed(data), encoding="utf-8")
@@ -567,7 +595,9 @@ def test_millions_of_objects_are_not_made_to_be_refused(tmp_path, document):
             tracemalloc.stop()
 
 
-def test_the_layers_are_looked_through_once_for_all_timings(tmp_path, monkeypatch):
+def test_the_layers_are_looked_through_once_for_all_timings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = tuple(Row(8, 8, 3, 1, False, "RE") for _ in range(1_000))
     large = Subject(Table(name="long", stem=8, rows=rows), (1, 1))
     parts = [f"features.{n}.block.{m}" for n in range(1, 1_001) for m in range(2)]
@@ -576,14 +606,16 @@ def test_the_layers_are_looked_through_once_for_all_timings(tmp_path, monkeypatc
         msgspec.structs.replace(made(), subjects={"": large}, timings=timings), tmp_path / "long.json"
     )
     looked, plainly = [], read._parts
-    monkeypatch.setattr(read, "_parts", lambda graph: looked.append(graph) or plainly(graph))
+    monkeypatch.setattr(read, "_parts", lambda graph: looked.append(graph) or plainly(graph))  # type: ignore[func-returns-value]
     assert len(read_run(path).timings) == 10_000
     assert looked == [large.graph]
 
 
-def test_a_page_is_inflated_no_further_than_its_first_fault(tmp_path, monkeypatch):
+def test_a_page_is_inflated_no_further_than_its_first_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inflated, plainly = [], embedded._inflate
-    monkeypatch.setattr(embedded, "_inflate", lambda *given: inflated.append(1) or plainly(*given))
+    monkeypatch.setattr(embedded, "_inflate", lambda *given: inflated.append(1) or plainly(*given))  # type: ignore[func-returns-value]
     page = tmp_path / "many.html"
     page.write_text(embedded.embed(b"{}") * 30_000, encoding="utf-8")
     with pytest.raises(InputError, match="document 1: is neither a run nor findings"):
@@ -591,7 +623,9 @@ def test_a_page_is_inflated_no_further_than_its_first_fault(tmp_path, monkeypatc
     assert len(inflated) == 1
 
 
-def test_all_documents_of_a_page_together_have_a_limit(folder, tmp_path, monkeypatch):
+def test_all_documents_of_a_page_together_have_a_limit(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "MAX_RUN_BYTES", 2 * (folder / "run.json").stat().st_size + 1_000_000)
     page = tmp_path / "a.html"
     page.write_text(embedded.embed((folder / "run.json").read_bytes() + b" " * 400_000) * 3, encoding="utf-8")
@@ -599,7 +633,9 @@ def test_all_documents_of_a_page_together_have_a_limit(folder, tmp_path, monkeyp
         open_source(str(page))
 
 
-def test_many_values_or_rows_are_refused_before_they_are_read(folder, tmp_path, monkeypatch):
+def test_many_values_or_rows_are_refused_before_they_are_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     document = json.loads((folder / "run.json").read_bytes())
     network = {"table": {"name": "x", "rows": [[8, 8, 3, 1, False, "RE"]] * 1_000}, "input": [8, 8]}
     many = {**document, "graphs": {**document["graphs"], **{f"{n}": network for n in range(400)}}}
@@ -626,7 +662,9 @@ def test_many_values_or_rows_are_refused_before_they_are_read(folder, tmp_path, 
     st.binary(max_size=300), st.sampled_from([".json", ".html", ".toml", ".csv", "-"]), st.integers(0, 300)
 )
 @settings(max_examples=400, deadline=None)
-def test_any_bytes_are_a_source_or_an_input_error(tmp_path_factory, data, suffix, keep):
+def test_any_bytes_are_a_source_or_an_input_error(
+    tmp_path_factory: pytest.TempPathFactory, data: Any, suffix: Any, keep: Any
+) -> None:
     """Bytes alone, after a good beginning, and in a page."""
     good = {".toml": TOML, ".csv": to_csv(read_table("small")).encode(), "-": TOML}.get(
         suffix, b'{"schema":1,"host":'
@@ -650,12 +688,14 @@ def test_any_bytes_are_a_source_or_an_input_error(tmp_path_factory, data, suffix
 
 @given(st.text(max_size=40).filter(lambda text: text not in {"-", *PRESETS, *PRESET_ALIASES}))
 @settings(max_examples=100, deadline=None)
-def test_any_other_text_is_an_input_error(text):
+def test_any_other_text_is_an_input_error(text: str) -> None:
     with pytest.raises(InputError):
         open_source(text)
 
 
-def test_report_of_a_page_and_a_table_measures_only_the_table(here, monkeypatch):
+def test_report_of_a_page_and_a_table_measures_only_the_table(
+    here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         "mnv3prof.cli.commands.report.with_readings", lambda run: run
     )  # counters need PyTorch
@@ -667,7 +707,9 @@ def test_report_of_a_page_and_a_table_measures_only_the_table(here, monkeypatch)
     assert {each.target.backend for each in both.runs[1].timings} == {"null"}
 
 
-def test_findings_in_a_page_are_judged_again(here, capsys, tmp_path):
+def test_findings_in_a_page_are_judged_again(
+    here: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     found, page = tmp_path / "found.json", tmp_path / "f.html"
     assert run(["claims", "small", "K1", "-o", str(found)]) == 0
     kept(reported(), tmp_path / "r.json")

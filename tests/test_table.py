@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from mnv3prof.mobilenetv3.table import (
 from mnv3prof.source import read_table
 
 ROW = {"expand": 64, "out": 24, "kernel": 3, "stride": 2, "se": False, "activation": "RE"}
-TABLE = {"name": "net", "rows": (Row(**ROW),)}
+TABLE = {"name": "net", "rows": (Row(**ROW),)}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -48,17 +49,17 @@ TABLE = {"name": "net", "rows": (Row(**ROW),)}
         (35, 16, 32),
     ],
 )
-def test_make_divisible_as_worked_out_by_hand(value, divisor, width):
+def test_make_divisible_as_worked_out_by_hand(value: Any, divisor: int, width: int) -> None:
     assert make_divisible(value, divisor) == width
 
 
-def test_squeeze_widths_of_large():
+def test_squeeze_widths_of_large() -> None:
     table = read_table("large")
     squeezed = [squeeze_width(table, row) for row in table.rows if row.se]
     assert squeezed == [24, 32, 32, 120, 168, 168, 240, 240]
 
 
-def test_what_follows_from_a_table():
+def test_what_follows_from_a_table() -> None:
     table = read_table("large")
     assert in_widths(table) == (16, 16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160)
     assert head_width(table) == 960
@@ -90,16 +91,16 @@ def test_what_follows_from_a_table():
         ("identity", 1, "true or false"),
     ],
 )
-def test_a_row_refuses(field, value, expected):
+def test_a_row_refuses(field: str, value: Any, expected: str) -> None:
     with pytest.raises(InputError, match=field) as refused:
         Row(**{**ROW, field: value})
     assert expected in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_a_row_refuses_a_number_for_se():
+def test_a_row_refuses_a_number_for_se() -> None:
     with pytest.raises(InputError, match="SE: 1 is not allowed; expected true or false"):
-        Row(**{**ROW, "se": 1})
+        Row(**{**ROW, "se": 1})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -135,19 +136,19 @@ def test_a_row_refuses_a_number_for_se():
         ("head_activation", 1),
     ],
 )
-def test_a_table_refuses(field, value):
+def test_a_table_refuses(field: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"^{field}: .* is not allowed; expected "):
         Table(**{**TABLE, field: value})
 
 
-def test_a_table_has_1_to_1000_rows():
-    for rows in ((), (Row(**ROW),) * 1_001):
+def test_a_table_has_1_to_1000_rows() -> None:
+    for rows in ((), (Row(**ROW),) * 1_001):  # type: ignore[arg-type]
         with pytest.raises(InputError, match="1 to 1,000"):
             Table(name="net", rows=rows)
 
 
-def test_a_head_that_follows_from_the_last_out_must_fit_too():
-    wide = Row(**{**ROW, "out": 20_000})
+def test_a_head_that_follows_from_the_last_out_must_fit_too() -> None:
+    wide = Row(**{**ROW, "out": 20_000})  # type: ignore[arg-type]
     with pytest.raises(InputError, match="6 × the last out is 120,000"):
         Table(name="net", rows=(wide,))
     assert head_width(Table(name="net", rows=(wide,), head=64)) == 64

@@ -2,12 +2,15 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import reported, run_of, timing
+from some import some
 from subjects import read_run, subject
 
 from mnv3prof.analysis.compare import Change
@@ -56,18 +59,18 @@ targets = st.builds(
         ([], [], ""),
     ],
 )
-def test_targets_are_called_by_what_differs(known, called, shared):
+def test_targets_are_called_by_what_differs(known: Any, called: list[Any], shared: str) -> None:
     assert labels(known) == dict(zip(known, called, strict=True))
     assert shared_settings(known) == shared
 
 
 @given(st.lists(targets, min_size=1, max_size=12, unique=True))
-def test_no_two_targets_are_called_alike(known):
+def test_no_two_targets_are_called_alike(known: Any) -> None:
     assert len(set(labels(known).values())) == len(known)
 
 
 @given(st.lists(targets, max_size=8, unique=True), st.lists(targets, max_size=8, unique=True))
-def test_pairs_are_one_to_one_and_differ_in_what_is_said(old, new):
+def test_pairs_are_one_to_one_and_differ_in_what_is_said(old: Any, new: Any) -> None:
     found = paired(old, new)
     assert len(set(found.pairs.values())) == len(found.pairs)
     for after, before in found.pairs.items():
@@ -79,12 +82,12 @@ def test_pairs_are_one_to_one_and_differ_in_what_is_said(old, new):
         assert found.pairs[target] == target
 
 
-def _several(seconds):
+def _several(seconds: Any) -> Any:
     """Small's whole network on one backend at several targets."""
     return run_of(subject("small"), [timing("a", NET, [s] * 6, **how) for s, how in seconds])
 
 
-def test_a_batch_is_timed_per_call_and_per_image():
+def test_a_batch_is_timed_per_call_and_per_image() -> None:
     found = _several([(0.002, {}), (0.004, {"batch": 4})])
     (sheet, *_) = latency_sheets(found)
     titles = [column.title for column in sheet.columns]
@@ -106,7 +109,7 @@ def test_a_batch_is_timed_per_call_and_per_image():
     assert [(r[at("median_s")], r[at("per_image_s")]) for r in csv.rows] == [(0.002, 0.002), (0.004, 0.001)]
 
 
-def test_networks_are_ranked_by_the_time_of_an_image():
+def test_networks_are_ranked_by_the_time_of_an_image() -> None:
     (view,) = views([_several([(0.002, {}), (0.004, {"batch": 4})])])
     assert [(target.batch, seconds) for target, seconds in view.ranking()] == [(4, 0.001), (1, 0.002)]
     assert "Latency: 1.00 ms per image on a, batch 4, the fastest of 2 targets." in sentences.headline(view)
@@ -114,9 +117,9 @@ def test_networks_are_ranked_by_the_time_of_an_image():
     assert rows["latency, a, batch 4"].startswith("1.00 ms per image")
 
 
-def test_eager_is_the_one_that_is_most_like_the_fastest():
+def test_eager_is_the_one_that_is_most_like_the_fastest() -> None:
     how = [("cpu", 0.010, {}), ("cpu", 0.006, {"threads": 2}), ("b", 0.002, {"dtype": "int8", "threads": 2})]
-    found = run_of(subject("small"), [timing(b, NET, [s] * 6, **more) for b, s, more in how])
+    found = run_of(subject("small"), [timing(b, NET, [s] * 6, **more) for b, s, more in how])  # type: ignore[arg-type]
     (view,) = views([found])
     said = sentences.headline(view)
     assert "Latency: 2.00 ms on b, int8, 2 threads, the fastest of 3 targets; compared with " in said
@@ -126,7 +129,7 @@ def test_eager_is_the_one_that_is_most_like_the_fastest():
     assert tiles["PyTorch eager (cpu, fp32, 2 threads)"] == "6.00 ms"
 
 
-def test_a_report_of_several_targets_has_a_column_for_each():
+def test_a_report_of_several_targets_has_a_column_for_each() -> None:
     run_ = reported(backends=("cpu", "fast"))
     int8 = [
         msgspec.structs.replace(t, target=msgspec.structs.replace(t.target, dtype="int8"))
@@ -140,7 +143,7 @@ def test_a_report_of_several_targets_has_a_column_for_each():
     assert all(row == row[:1] * 4 or "5.00 ms" in " ".join(row) for row in matrix["text"][:-1])
 
 
-def test_side_by_side_two_runs_are_compared_in_what_differs():
+def test_side_by_side_two_runs_are_compared_in_what_differs() -> None:
     fp32 = reported(backends=("cpu", "fast"))
     timings = [
         msgspec.structs.replace(t, target=msgspec.structs.replace(t.target, dtype="int8"))
@@ -148,13 +151,13 @@ def test_side_by_side_two_runs_are_compared_in_what_differs():
     ]
     int8 = msgspec.structs.replace(fp32, timings=tuple(timings))
     found = compared_times(views([fp32, int8]))
-    assert [(row.label, row.times, [each.ratio for each in row.changes]) for row in found] == [
+    assert [(row.label, row.times, [some(each).ratio for each in row.changes]) for row in found] == [
         ("cpu, fp32 → cpu, int8", [0.02, 0.02], [1.0]),
         ("fast, fp32 → fast, int8", [0.01, 0.01], [1.0]),
     ]
 
 
-def test_side_by_side_another_processor_has_no_ratio_and_a_reason():
+def test_side_by_side_another_processor_has_no_ratio_and_a_reason() -> None:
     here = reported()
     there = msgspec.structs.replace(here, hosts={"": msgspec.structs.replace(here.host, cpu="Another")})
     sheet = side_by_side_sheet(views([here, there]))
@@ -173,7 +176,9 @@ LISTS = ["--on", "null,cpu", "--threads", "1,2", "--batch", "1,2"]
 SHORT = ["--input", "32", "--rows", "1", "--time-budget", "0.4"]
 
 
-def test_lists_are_timed_in_every_combination_and_resumed(tmp_path, capsys):
+def test_lists_are_timed_in_every_combination_and_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "run.json"
     command = ["profile", "small", *SHORT, "-o", str(path)]
     assert run([*command, "--on", "cpu", "--threads", "1"]) == 0
@@ -196,7 +201,9 @@ def test_lists_are_timed_in_every_combination_and_resumed(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 9
 
 
-def test_a_type_that_only_some_take_is_a_column_where_it_was_timed_and_a_note_elsewhere(capsys):
+def test_a_type_that_only_some_take_is_a_column_where_it_was_timed_and_a_note_elsewhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run(["latency", "small", *SHORT, "--on", "cpu,onnxruntime", "--dtype", "fp32,int8"]) == 0
     printed = capsys.readouterr().out
     header = next(line for line in printed.splitlines() if line.startswith("Part"))
@@ -219,7 +226,15 @@ def test_a_type_that_only_some_take_is_a_column_where_it_was_timed_and_a_note_el
         ("--threads", "\u0663", "--threads: '\u0663' is not allowed"),
     ],
 )
-def test_what_is_wrong_in_a_list_is_named(command, option, value, says, tmp_path, monkeypatch, capsys):
+def test_what_is_wrong_in_a_list_is_named(
+    command: str,
+    option: str,
+    value: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     more = {"profile": ["-o", "r.json"], "compare": ["--standard-conv", "--latency"]}.get(command, [])
     assert run([command, "small", *more, option, value]) == 2
@@ -229,7 +244,7 @@ def test_what_is_wrong_in_a_list_is_named(command, option, value, says, tmp_path
     assert list(tmp_path.iterdir()) == [] or command == "report"
 
 
-def test_a_document_names_the_target_of_each_timing():
+def test_a_document_names_the_target_of_each_timing() -> None:
     found = json.loads(msgspec.json.encode(run_document(_several([(0.002, {}), (0.004, {"batch": 4})]))))
     assert [t["target"] for t in found["timings"]] == [
         {"device": "", "backend": "a", "dtype": "fp32", "batch": batch, "threads": 1} for batch in (1, 4)
@@ -243,7 +258,7 @@ def test_a_document_names_the_target_of_each_timing():
     } == {"median": 0.002, "uncut_median": 0.002, "bursts": 6, "launches": 3, "excluded": 0}
 
 
-def test_so_many_combinations_are_refused(capsys):
+def test_so_many_combinations_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     many = ",".join(map(str, range(1, 66)))
     assert run(["latency", "small", "--on", "null", "--threads", many]) == 2
     assert (
@@ -252,7 +267,7 @@ def test_so_many_combinations_are_refused(capsys):
     )
 
 
-def test_resume_keeps_the_order_in_which_targets_were_asked_for(tmp_path):
+def test_resume_keeps_the_order_in_which_targets_were_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     command = ["profile", "small", *SHORT, "--on", "null", "-o", str(path), "--resume"]
     for threads in ("1,2", "1", "3"):
@@ -260,7 +275,7 @@ def test_resume_keeps_the_order_in_which_targets_were_asked_for(tmp_path):
     assert [t.target.threads for t in read_run(path).timings] == [1, 2, 3]
 
 
-def test_a_run_is_not_resumed_on_another_machine(tmp_path, capsys):
+def test_a_run_is_not_resumed_on_another_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.json"
     command = ["profile", "small", *SHORT, "--on", "null", "-o", str(path)]
     assert run(command) == 0
@@ -272,7 +287,7 @@ def test_a_run_is_not_resumed_on_another_machine(tmp_path, capsys):
     assert "was measured on 'Another', and this is" in capsys.readouterr().err
 
 
-def test_times_of_two_runs_are_held_against_each_other_at_one_target_only():
+def test_times_of_two_runs_are_held_against_each_other_at_one_target_only() -> None:
     """A: batch 4. B: batch 1, of a variant too. The claim takes both times at one target, or none."""
     small = subject("small")
     other = small.varied(small.table)
@@ -284,10 +299,13 @@ def test_times_of_two_runs_are_held_against_each_other_at_one_target_only():
     found = [both.measured(variant, NET, "cpu") for variant in ("", "v")]
     assert [m and (m.timing.target.batch, m.run is a) for m in found] == [(4, True), None]
     swapped = Evidence(subject=small, runs=(b, a))
-    assert [swapped.measured(variant, NET, "cpu").timing.target.batch for variant in ("", "v")] == [1, 1]
+    assert [some(swapped.measured(variant, NET, "cpu")).timing.target.batch for variant in ("", "v")] == [
+        1,
+        1,
+    ]
 
 
-def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
+def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row() -> None:
     runs = [reported(backends=names) for names in (("cpu", "fast"), ("cpu", "slow"), ("cpu", "slow"))]
     found = compared_times(views(runs))
     assert [row.label for row in found] == ["cpu", "fast", "slow"]
@@ -304,7 +322,7 @@ def test_views_that_have_a_target_beside_the_first_ones_stand_in_one_row():
     ]
 
 
-def test_of_three_runs_the_same_targets_stand_together():
+def test_of_three_runs_the_same_targets_stand_together() -> None:
     """A: batch 1. B: batch 4. C: both. B's time is in the row of C's batch 4, not of A's."""
     one, four = ([timing("cpu", NET, [s] * 9, batch=batch)] for s, batch in ((0.002, 1), (0.004, 4)))
     small = subject("small")
@@ -315,14 +333,14 @@ def test_of_three_runs_the_same_targets_stand_together():
     ]
 
 
-def test_too_few_bursts_have_no_ratio_side_by_side_either():
+def test_too_few_bursts_have_no_ratio_side_by_side_either() -> None:
     small = subject("small")
     few, many = (run_of(small, [timing("cpu", NET, [0.002] * n)]) for n in (5, 6))
     (row,) = compared_times(views([few, many]))
     assert row.changes == [Change("unclear", reason="the old one has 5 bursts, 6 are needed")]
 
 
-def test_what_was_asked_for_and_not_timed_is_named():
+def test_what_was_asked_for_and_not_timed_is_named() -> None:
     found = run_of(
         subject("small"), [timing("cpu", NET, stopped=""), timing("onnxruntime", NET, [0.002] * 6)]
     )
@@ -334,7 +352,7 @@ def test_what_was_asked_for_and_not_timed_is_named():
     assert empty.notes == ("This run has no timings.",)
 
 
-def test_memory_is_that_of_a_target_that_ran():
+def test_memory_is_that_of_a_target_that_ran() -> None:
     asked = [
         timing("cpu", NET, dtype="int8", status="unsupported", stopped=""),
         timing("cpu", NET, [0.002] * 6, batch=2),
@@ -346,13 +364,14 @@ def test_memory_is_that_of_a_target_that_ran():
 # ---------------------------------------------------------------- the cache
 
 
-def test_networks_that_share_a_block_share_its_conversion(tmp_path):
+def test_networks_that_share_a_block_share_its_conversion(tmp_path: Path) -> None:
     rows = tuple(Row(16, 16, 3, 1, False, "RE") for _ in range(2))
     one = subject(Table(name="one", stem=16, rows=rows, last=8, classes=4), 32)
     two = subject(
         Table(name="two", stem=16, rows=(*rows, Row(64, 24, 3, 2, True, "HS")), last=8, classes=9), 32
     )
-    kind, heard = FileKind("onnx", "fp32", 1), []
+    kind = FileKind("onnx", "fp32", 1)
+    heard: list[Any] = []
     first = convert({kind: (PartKey("", "1"),)}, {"": one}, tmp_path, on_progress=heard.append)
     again = convert({kind: (PartKey("", "2"),)}, {"": two}, tmp_path, on_progress=heard.append)
     assert heard == ["converting to onnx: 1 of 1"]
@@ -363,7 +382,7 @@ def test_networks_that_share_a_block_share_its_conversion(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"se_gate": "hardsigmoid_relu6"}, {"conv": "standard"}, {"conv": "dense-depthwise"}]
 )
-def test_what_is_built_differently_is_kept_apart(change):
+def test_what_is_built_differently_is_kept_apart(change: dict[str, Any]) -> None:
     row = Row(64, 16, 3, 1, True, "HS")
     plain = Table(name="n", stem=16, rows=(row,), last=8, classes=4)
     keys = {

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -51,7 +52,7 @@ TINY = Sheet(
 )
 
 
-def _cells(sheet):
+def _cells(sheet: Sheet) -> Any:
     """Every cell as it must stand in the text, with its column."""
     return [
         (column, format_value(value, column.kind).strip())
@@ -61,7 +62,7 @@ def _cells(sheet):
 
 
 @pytest.mark.parametrize("name", SHEETS)
-def test_a_pipe_shows_every_cell_of_every_column(name):
+def test_a_pipe_shows_every_cell_of_every_column(name: str) -> None:
     sheet = SHEETS[name]
     lines = to_terminal([sheet]).splitlines()
     text = "\n".join(lines)
@@ -74,7 +75,7 @@ def test_a_pipe_shows_every_cell_of_every_column(name):
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 132, 200, 400])
 @pytest.mark.parametrize("name", SHEETS)
-def test_a_figure_is_whole_or_its_column_is_named_as_left_out(name, width):
+def test_a_figure_is_whole_or_its_column_is_named_as_left_out(name: str, width: int) -> None:
     sheet = SHEETS[name]
     text = to_terminal([sheet], width)
     lines = text.splitlines()
@@ -92,13 +93,13 @@ def test_a_figure_is_whole_or_its_column_is_named_as_left_out(name, width):
 
 @pytest.mark.parametrize("width", [80, 100, 132, 200])
 @pytest.mark.parametrize("name", SHEETS)
-def test_no_line_is_wider_than_the_terminal(name, width):
+def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     for line in to_terminal([SHEETS[name]], width).splitlines():
         assert cell_len(line) <= width, line
 
 
 @pytest.mark.parametrize("width", range(20, 220, 7))
-def test_a_wider_terminal_never_shows_fewer_columns(width):
+def test_a_wider_terminal_never_shows_fewer_columns(width: Any) -> None:
     for sheet in SHEETS.values():
         narrow, wide = (
             to_terminal([sheet], w).partition("Not shown")[2].count(",") for w in (width, width + 7)
@@ -106,7 +107,7 @@ def test_a_wider_terminal_never_shows_fewer_columns(width):
         assert wide <= narrow
 
 
-def test_columns_leave_by_importance():
+def test_columns_leave_by_importance() -> None:
     assert to_terminal([TINY], 33).splitlines()[1:4] == [
         "A              B  C          D",
         "──────────────────────────────",
@@ -120,7 +121,7 @@ def test_columns_leave_by_importance():
     assert "1,000,000" in without_b
 
 
-def test_what_stacks_shows_every_column_at_every_width():
+def test_what_stacks_shows_every_column_at_every_width() -> None:
     sheet = SHEETS["cross-check"]
     for width in (40, 80, 120):
         text = to_terminal([sheet], width)
@@ -131,7 +132,7 @@ def test_what_stacks_shows_every_column_at_every_width():
 
 
 @pytest.mark.parametrize("name", ["totals", "side by side", "table"])
-def test_columns_that_stay_and_do_not_fit_are_stacked(name):
+def test_columns_that_stay_and_do_not_fit_are_stacked(name: str) -> None:
     sheet = SHEETS[name]
     lines = to_terminal([sheet], 45).splitlines()
     assert max(map(cell_len, lines)) <= 45
@@ -142,11 +143,11 @@ def test_columns_that_stay_and_do_not_fit_are_stacked(name):
 
 
 @pytest.mark.parametrize("name", SHEETS)
-def test_ascii_where_the_terminal_knows_nothing_else(name):
+def test_ascii_where_the_terminal_knows_nothing_else(name: str) -> None:
     assert to_terminal([SHEETS[name]], 120, ascii_only=True).isascii()
 
 
-def test_text_from_a_file_is_shown_not_obeyed():
+def test_text_from_a_file_is_shown_not_obeyed() -> None:
     sheet = Sheet(
         "[red]a[/red] :smile:", (Column("x", "[b]", "text"),), (("[link=x]y[/link]",),), notes=("[/]",)
     )
@@ -155,7 +156,7 @@ def test_text_from_a_file_is_shown_not_obeyed():
         assert shown in without_escapes(text)
 
 
-def test_a_failed_check_is_red_in_color_only():
+def test_a_failed_check_is_red_in_color_only() -> None:
     sheet = SHEETS["cross-check"]
     assert sheet.highlighted == {len(sheet.rows) + 2}
     lines = to_terminal([sheet], 200, color=True).splitlines()
@@ -167,7 +168,7 @@ def test_a_failed_check_is_red_in_color_only():
 
 @pytest.mark.parametrize("columns", [80, 200])
 @pytest.mark.parametrize("command", ["table", "flops", "memory", "compare"])
-def test_on_a_real_terminal(command, columns):
+def test_on_a_real_terminal(command: str, columns: int) -> None:
     arguments = [command, *(["--standard-conv"] if command == "compare" else [])]
     code, screen = on_terminal(arguments, columns)
     assert code == 0
@@ -199,7 +200,7 @@ def test_on_a_real_terminal(command, columns):
         ("24→72", "text", "24→72", "24->72"),
     ],
 )
-def test_values_are_written_for_people(value, kind, text, ascii_text):
+def test_values_are_written_for_people(value: Any, kind: Any, text: str, ascii_text: str) -> None:
     assert format_value(value, kind) == text
     assert format_value(value, kind, ascii_only=True) == ascii_text
 
@@ -216,12 +217,12 @@ def test_values_are_written_for_people(value, kind, text, ascii_text):
         (-1, "", ""),
     ],
 )
-def test_bars(share, drawn, ascii_drawn):
+def test_bars(share: float, drawn: Any, ascii_drawn: Any) -> None:
     assert bar(share) == drawn
     assert bar(share, ascii_only=True) == ascii_drawn
 
 
-def test_words():
+def test_words() -> None:
     assert join_words(["a"]) == "a"
     assert join_words(["a", "b"]) == "a and b"
     assert join_words(["a", "b", "c"]) == "a, b and c"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -33,7 +34,7 @@ TINY = Table(
 PLAIN = Recipe(epochs=3, batch=8, autoaugment=False)
 
 
-def tiny_data(count=24, size=(12, 16)):
+def tiny_data(count: int = 24, size: Any = (12, 16)) -> Any:
     """Three classes that differ in the images' mean."""
     chance = torch.Generator().manual_seed(3)
     labels = torch.arange(count) % 3
@@ -42,12 +43,12 @@ def tiny_data(count=24, size=(12, 16)):
     return Data("noise", ("a", "b", "c"), images, labels, images[held], labels[held], (0.5,) * 3, (0.25,) * 3)
 
 
-def _states_equal(one, other):
+def _states_equal(one: Any, other: Any) -> Any:
     assert one.keys() == other.keys()
     return all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_the_learning_rate_epoch_by_epoch():
+def test_the_learning_rate_epoch_by_epoch() -> None:
     """Worked by hand: fifths of 0.01, then 0.01 (1 + cos(k · 36°)) / 2, cos 36° = (1 + √5) / 4."""
     c = (1 + math.sqrt(5)) / 4  # cos 36°; cos 72° = c − 1/2
     by_hand = [0.002, 0.004, 0.006, 0.008, 0.01, 0.01]
@@ -57,7 +58,7 @@ def test_the_learning_rate_epoch_by_epoch():
     assert rates[6:] == pytest.approx([0.00904508, 0.00654508, 0.00345492, 0.000954915], rel=1e-5)
 
 
-def test_the_learning_rate_is_pytorchs_own_schedulers():
+def test_the_learning_rate_is_pytorchs_own_schedulers() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.01)
     warm = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.2, total_iters=4)
     theirs = []
@@ -74,7 +75,7 @@ def test_the_learning_rate_is_pytorchs_own_schedulers():
     assert [learning_rate(Recipe(), epoch) for epoch in range(40)] == pytest.approx(theirs, rel=1e-9)
 
 
-def test_each_part_of_the_schedule_can_be_left_out():
+def test_each_part_of_the_schedule_can_be_left_out() -> None:
     flat = Recipe(epochs=7, warmup_epochs=0, cosine=False, lr=0.5)
     assert [learning_rate(flat, epoch) for epoch in range(7)] == [0.5] * 7
     assert learning_rate(Recipe(warmup_epochs=0), 0) == 0.01
@@ -84,7 +85,7 @@ def test_each_part_of_the_schedule_can_be_left_out():
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam"])
-def test_a_training_is_the_formulas_step_by_step(optimizer):
+def test_a_training_is_the_formulas_step_by_step(optimizer: str) -> None:
     """Label smoothing: −0.9 log p(y) − 0.1 mean over classes of log p. RMSprop: v ← 0.9 v + 0.1 g²,
     w ← w − lr g / (√v + 1e-3). Adam: Kingma & Ba, algorithm 1.
     """
@@ -102,16 +103,16 @@ def test_a_training_is_the_formulas_step_by_step(optimizer):
             loss = (-0.9 * true - 0.1 * logs.mean(1)).mean()
             losses.append(loss.item())
             model.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             count += 1
             with torch.no_grad():
                 for p, v, m in zip(model.parameters(), squares, means, strict=True):
                     if optimizer == "rmsprop":
-                        v.mul_(0.9).add_(0.1 * p.grad**2)
-                        p.sub_(rate * p.grad / (v.sqrt() + 1e-3))
+                        v.mul_(0.9).add_(0.1 * p.grad**2)  # type: ignore[operator]
+                        p.sub_(rate * p.grad / (v.sqrt() + 1e-3))  # type: ignore[operator]
                     else:
-                        m.mul_(0.9).add_(0.1 * p.grad)
-                        v.mul_(0.999).add_(0.001 * p.grad**2)
+                        m.mul_(0.9).add_(0.1 * p.grad)  # type: ignore[operator]
+                        v.mul_(0.999).add_(0.001 * p.grad**2)  # type: ignore[operator]
                         p.sub_(rate * (m / (1 - 0.9**count)) / ((v / (1 - 0.999**count)).sqrt() + 1e-8))
     found = train(table, data, recipe)
     assert count == 6
@@ -124,7 +125,7 @@ def test_a_training_is_the_formulas_step_by_step(optimizer):
     assert found.accuracy == accuracy(model, data.held_images, data.held_labels) == found.history[-1].accuracy
 
 
-def test_the_optimizers_settings_are_the_recipes():
+def test_the_optimizers_settings_are_the_recipes() -> None:
     model = build(TINY)
     group = make_optimizer(model, Recipe(momentum=0.5, alpha=0.99, eps=1e-8, lr=0.1)).param_groups[0]
     assert (group["momentum"], group["alpha"], group["eps"], group["lr"]) == (0.5, 0.99, 1e-8, 0.1)
@@ -132,8 +133,8 @@ def test_the_optimizers_settings_are_the_recipes():
     assert len(group["params"]) == len(list(model.parameters()))
 
 
-def test_it_learns_and_says_how():
-    heard = []
+def test_it_learns_and_says_how() -> None:
+    heard: list[Any] = []
     before = torch.get_rng_state()
     found = train(TINY, tiny_data(48), replace(PLAIN, epochs=30), on_progress=heard.append)
     assert found.accuracy == 1
@@ -150,8 +151,8 @@ def test_it_learns_and_says_how():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_seeds_decide_and_nothing_else():
-    def state(seed, **how):
+def test_seeds_decide_and_nothing_else() -> None:
+    def state(seed: Any, **how: Any) -> Any:
         return train(TINY, tiny_data(), replace(PLAIN, epochs=1, seed=seed, **how)).model.state_dict()
 
     first = state(0)
@@ -161,7 +162,7 @@ def test_seeds_decide_and_nothing_else():
     assert not _states_equal(first, state(0, label_smoothing=0.0))
 
 
-def test_every_image_has_its_turn_in_an_order_of_the_epochs_own():
+def test_every_image_has_its_turn_in_an_order_of_the_epochs_own() -> None:
     data = tiny_data(26)
     orders = [torch.cat(order(data, 8, 0, epoch)).tolist() for epoch in range(20)]
     assert all(len(set(one)) == 24 for one in orders)  # the last two do not fill a batch
@@ -170,7 +171,7 @@ def test_every_image_has_its_turn_in_an_order_of_the_epochs_own():
     assert [len(batch) for batch in order(tiny_data(5), 8, 0, 0)] == [5]  # fewer images than a batch
 
 
-def test_autoaugment_changes_each_image_in_its_own_way_by_the_seed():
+def test_autoaugment_changes_each_image_in_its_own_way_by_the_seed() -> None:
     picture = torch.linspace(0, 1, 3 * 16 * 16).view(1, 3, 16, 16)
     images = ((picture.expand(64, -1, -1, -1) - 0.5) / 0.25).numpy()
     first, again, other = (augment(images.copy(), (0.5,) * 3, (0.25,) * 3, seed) for seed in (1, 1, 2))
@@ -182,7 +183,7 @@ def test_autoaugment_changes_each_image_in_its_own_way_by_the_seed():
     assert 0 < sum(np.allclose(image, images[0], atol=1e-5) for image in first) < 40
 
 
-def test_batches_prepared_ahead_are_those_that_would_be_prepared_in_time():
+def test_batches_prepared_ahead_are_those_that_would_be_prepared_in_time() -> None:
     data = tiny_data(48)
     with augmented_batches(data, 8, seed=5) as batches:
         next(batches(0))  # one that is given up leaves the next undisturbed
@@ -195,7 +196,7 @@ def test_batches_prepared_ahead_are_those_that_would_be_prepared_in_time():
         assert torch.equal(batch.labels, plain.labels)
 
 
-def test_a_helper_that_dies_ends_in_a_sentence():
+def test_a_helper_that_dies_ends_in_a_sentence() -> None:
     with augmented_batches(tiny_data(48), 8, seed=5) as batches:
         ahead = batches(0)
         next(ahead)
@@ -229,11 +230,11 @@ if __name__ == "__main__":
 """
 
 
-def killed_recipe():
+def killed_recipe() -> Any:
     return Recipe(epochs=3, batch=8)
 
 
-def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path):
+def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     script, path = tmp_path / "killed.py", tmp_path / "net.pt"
     script.write_text(KILLED, encoding="utf-8")
     command = [sys.executable, str(script), str(path), str(Path(__file__).parent)]
@@ -246,7 +247,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path):
         time.sleep(0.1)
     assert not [pid for pid in helpers if psutil.pid_exists(pid)]
     assert len(read_checkpoint(path).history) > 2
-    heard = []
+    heard: list[Any] = []
     resumed = train(
         TINY, tiny_data(48), killed_recipe(), on_progress=heard.append, checkpoint=path, resume=True
     )
@@ -262,13 +263,13 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path):
 
 
 @pytest.mark.parametrize("how", [{"optimizer": "adam"}, {"momentum": 0.5}])
-def test_the_other_optimizers_go_on_too(how, tmp_path):
+def test_the_other_optimizers_go_on_too(how: Any, tmp_path: Path) -> None:
     path, recipe = tmp_path / "net.pt", replace(PLAIN, **how)
 
     class StopError(Exception):
         pass
 
-    def on_progress(progress):
+    def on_progress(progress: Any) -> None:
         if progress.what.startswith("epoch 3"):
             raise StopError
 
@@ -289,7 +290,7 @@ def test_the_other_optimizers_go_on_too(how, tmp_path):
         ({"data": tiny_data(size=(12, 12))}, "was trained on other data, or at another input size"),
     ],
 )
-def test_a_checkpoint_of_another_training_is_refused(change, says, tmp_path):
+def test_a_checkpoint_of_another_training_is_refused(change: Any, says: str, tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     given = {"table": TINY, "data": tiny_data(), "recipe": PLAIN}
     train(**given, checkpoint=path)
@@ -298,7 +299,7 @@ def test_a_checkpoint_of_another_training_is_refused(change, says, tmp_path):
     assert says in str(error.value)
 
 
-def test_a_loss_that_is_not_finite_ends_it_and_the_last_checkpoint_stays(tmp_path):
+def test_a_loss_that_is_not_finite_ends_it_and_the_last_checkpoint_stays(tmp_path: Path) -> None:
     path, data = tmp_path / "net.pt", tiny_data()
     found = train(TINY, data, replace(PLAIN, epochs=1), checkpoint=path)
     before = path.read_bytes()
@@ -324,18 +325,18 @@ def test_a_loss_that_is_not_finite_ends_it_and_the_last_checkpoint_stays(tmp_pat
         ("threads", 0),
     ],
 )
-def test_a_recipe_that_makes_none_is_refused(field, value):
+def test_a_recipe_that_makes_none_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InputError, match=rf"{field}: .* is not allowed; expected a number from"):
         replace(Recipe(), **{field: value})
 
 
-def test_the_classes_must_be_the_datas():
+def test_the_classes_must_be_the_datas() -> None:
     with pytest.raises(InputError, match="classes: noise has 3, the network 4"):
         train(replace(TINY, classes=4), tiny_data(), PLAIN)
 
 
 @pytest.mark.parametrize("name", ["small", "large"])
-def test_torchvision_loads_what_was_trained(name, tmp_path):
+def test_torchvision_loads_what_was_trained(name: str, tmp_path: Path) -> None:
     import torchvision_oracle
 
     path, data = tmp_path / "net.pt", tiny_data(12, (32, 32))

@@ -1,6 +1,8 @@
 """The claims' trainings: epochs within the time limit, saved files, and int8 accuracy."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,22 +20,22 @@ from mnv3prof.train.data import Data
 BASE, BARE = ablations(("K8",))
 
 
-def _plan(*chosen, **how):
+def _plan(*chosen: Any, **how: Any) -> Any:
     return trials.AblationPlan(chosen or (BASE, BARE), **{"seeds": 1, "epochs": 1, **how})
 
 
-def _trial(ablation, seed, epochs, *_):
+def _trial(ablation: Any, seed: Any, epochs: Any, *_: Any) -> Any:
     return Trial(
         ablation=ablation.name, seed=seed, data="d", network="n", epochs=epochs, accuracy=0.5, seconds=1.0
     )
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Fake trainings that only record the calls, at two seconds per epoch."""
     asked = []
 
-    def train(ablation, seed, epochs, *rest):
+    def train(ablation: Any, seed: Any, epochs: Any, *rest: Any) -> Any:
         asked.append((ablation.name, seed, epochs))
         return _trial(ablation, seed, epochs)
 
@@ -42,7 +44,7 @@ def quick(monkeypatch):
     return asked
 
 
-def test_the_limit_sets_the_epochs():
+def test_the_limit_sets_the_epochs() -> None:
     """0.85 · 1,500 s, 15 s for each of 6 in 8 bits, over 18 trainings: (1,275 − 90) / 18 = 65.8 s each."""
     plan = _plan(*ablations(), seeds=3, epochs=40, limit_s=1500.0)
     wanted = [(ablation, seed) for seed in range(3) for ablation in plan.ablations]
@@ -52,7 +54,7 @@ def test_the_limit_sets_the_epochs():
     assert trials.affordable(plan, wanted, 1000.0) == 1  # the least
 
 
-def test_an_arm_changes_one_thing_of_the_recipe():
+def test_an_arm_changes_one_thing_of_the_recipe() -> None:
     by_name = {ablation.name: trials.recipe_of(ablation, 7, 40, 2) for ablation in ablations()}
     base = by_name[accuracy.BASE]
     assert (base.optimizer, base.lr, base.warmup_epochs, base.label_smoothing) == ("rmsprop", 0.01, 5, 0.1)
@@ -63,7 +65,7 @@ def test_an_arm_changes_one_thing_of_the_recipe():
     assert trials.recipe_of(ablations()[0], 0, 6, 1).warmup_epochs == 1
 
 
-def test_the_networks_of_the_arms_differ_by_what_they_say():
+def test_the_networks_of_the_arms_differ_by_what_they_say() -> None:
     small = trials.trained_table()
     changed = {ablation.name: ablation.change(small) for ablation in ablations()}
     assert changed[accuracy.BASE] == small
@@ -72,8 +74,8 @@ def test_the_networks_of_the_arms_differ_by_what_they_say():
     assert changed["the bare pair"].norm_between is False
 
 
-def test_every_seed_is_trained_with_every_arm_and_kept_after_each(quick):
-    kept = []
+def test_every_seed_is_trained_with_every_arm_and_kept_after_each(quick: Any) -> None:
+    kept: list[Any] = []
     found = trials.train_ablations(_plan(seeds=2, epochs=9), on_update=kept.append)
     assert quick == [(BASE.name, 0, 9), (BARE.name, 0, 9), (BASE.name, 1, 9), (BARE.name, 1, 9)]
     assert [len(one) for one in kept] == [1, 2, 3, 4]
@@ -81,7 +83,7 @@ def test_every_seed_is_trained_with_every_arm_and_kept_after_each(quick):
     assert not found.interrupted
 
 
-def test_what_is_known_is_not_trained_again_and_sets_the_epochs(quick):
+def test_what_is_known_is_not_trained_again_and_sets_the_epochs(quick: Any) -> None:
     known = (_trial(BASE, 0, 5), _trial(BARE, 0, 5))
     found = trials.train_ablations(_plan(seeds=2, epochs=9), known)
     assert quick == [(BASE.name, 1, 5), (BARE.name, 1, 5)]
@@ -91,19 +93,19 @@ def test_what_is_known_is_not_trained_again_and_sets_the_epochs(quick):
     assert quick == []
 
 
-def test_what_is_missing_is_said():
+def test_what_is_missing_is_said() -> None:
     sheet = trials_sheet([_trial(BASE, 0, 5), _trial(BARE, 0, 5), _trial(BASE, 1, 5)])
     assert sheet.notes[0] == "Not trained: the bare pair with seed 1. Train again to add them."
     assert "Not trained" not in " ".join(trials_sheet([_trial(BASE, 0, 5), _trial(BARE, 0, 5)]).notes)
 
 
-def test_the_limit_ends_it_with_what_there_is(quick):
+def test_the_limit_ends_it_with_what_there_is(quick: Any) -> None:
     found = trials.train_ablations(_plan(seeds=3, limit_s=0.5))
     assert [t.ablation for t in found.trials] == [BASE.name]  # the next would take a second, as the first did
 
 
-def test_an_interrupt_leaves_what_there_is(quick, monkeypatch):
-    def train(ablation, seed, epochs, *rest):
+def test_an_interrupt_leaves_what_there_is(quick: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(ablation: Any, seed: Any, epochs: Any, *rest: Any) -> Any:
         if ablation is BARE:
             raise KeyboardInterrupt
         return _trial(ablation, seed, epochs)
@@ -113,7 +115,7 @@ def test_an_interrupt_leaves_what_there_is(quick, monkeypatch):
     assert ([t.ablation for t in found.trials], found.interrupted) == ([BASE.name], True)
 
 
-def _predicted(shift):
+def _predicted(shift: Any) -> Any:
     """A small network, and images whose labels are its own predictions, or others."""
     row = Row(16, 8, 3, 1, True, "HS")
     model = build(Table(name="t", stem=8, rows=(row,), last=16, classes=4))
@@ -125,22 +127,22 @@ def _predicted(shift):
     model.eval()
     # The head's small weights make all classes alike: larger ones make decided predictions.
     with torch.no_grad():
-        model.classifier[3].weight.mul_(100)
+        model.classifier[3].weight.mul_(100)  # type: ignore[operator]
         labels = (model(images).argmax(1) + shift) % 4
     return model, Data("made up", tuple("abcd"), images, labels, images, labels, (0.0,) * 3, (1.0,) * 3)
 
 
 @pytest.mark.parametrize(("shift", "right"), [(0, True), (1, False)])
-def test_8_bits_are_run_for_real(shift, right):
+def test_8_bits_are_run_for_real(shift: int, right: bool) -> None:
     """70 images: the last batch of 32 is filled up, and its filling not counted."""
     model, data = _predicted(shift)
     found, reason = trials.in_8_bits(model, data)
     assert reason == ""
     assert found == pytest.approx(1.0 if right else 0.0, abs=0.2)
-    assert found * 70 == pytest.approx(round(found * 70))
+    assert found * 70 == pytest.approx(round(found * 70))  # type: ignore[operator]
 
 
-def test_8_bits_without_the_runtime_are_a_reason(monkeypatch):
+def test_8_bits_without_the_runtime_are_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     from mnv3prof.workers.backends import backend
 
     monkeypatch.setattr(backend("onnxruntime"), "PACKAGE", "no-such-package")
@@ -148,10 +150,10 @@ def test_8_bits_without_the_runtime_are_a_reason(monkeypatch):
     assert trials.in_8_bits(*_predicted(0)) == (None, reason)
 
 
-def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch):
+def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     from mnv3prof.train import recipe
 
-    def train(table, data, how, **_):
+    def train(table: Table, data: Any, how: Any, **_: Any) -> Any:
         return recipe.Trained(build(table), (), float("nan"), "epoch 1: the loss is no longer finite")
 
     monkeypatch.setattr(trials, "_seconds_an_epoch", lambda *_: 1.0)
@@ -161,7 +163,7 @@ def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch):
     assert "no longer finite" in found.reason
 
 
-def test_train_on_the_command_line_for_real(capsys, tmp_path):
+def test_train_on_the_command_line_for_real(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One epoch, one seed: saved, resumed, and too little for a verdict."""
     path = tmp_path / "found.json"
     command = ["claims", "K8", "--train", "--epochs", "1", "--seeds", "1"]
@@ -171,7 +173,7 @@ def test_train_on_the_command_line_for_real(capsys, tmp_path):
         (BASE.name, 0, 1, 359),
         (BARE.name, 0, 1, 359),
     ]
-    assert all(0 <= t.accuracy <= 1 and t.seconds > 0 for t in evidence.trials)
+    assert all(0 <= t.accuracy <= 1 and t.seconds > 0 for t in evidence.trials)  # type: ignore[operator]
     (finding,) = json.loads(path.read_text(encoding="utf-8"))["findings"]
     assert finding["verdict"] == "no evidence"
     assert "below the 90% needed for a comparison" in finding["why"]
@@ -191,13 +193,15 @@ def test_train_on_the_command_line_for_real(capsys, tmp_path):
         (["--seeds", "some"], "'some' is not an integer"),
     ],
 )
-def test_wrong_input_is_refused_in_one_sentence(arguments, says, capsys):
+def test_wrong_input_is_refused_in_one_sentence(
+    arguments: list[Any], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["claims", "--train", *arguments]) == 2
     assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", ["RE", "R6", "HS", "HS-RELU6", "HS-CLAMP", "SW"])
-def test_a_network_of_any_activation_can_be_trained(code):
+def test_a_network_of_any_activation_can_be_trained(code: str) -> None:
     """Dropout in place would overwrite what ReLU's backward needs."""
     row = Row(16, 8, 3, 1, True, code)
     table = Table(

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ from mnv3prof.graph.errors import InputError
         ("123456789.5GB", 123_456_789 * 2**30 + 2**29),
     ],
 )
-def test_sizes(text, bytes_):
+def test_sizes(text: str, bytes_: Any) -> None:
     assert parse_bytes(text, "--fit") == bytes_
 
 
@@ -58,7 +59,7 @@ def test_sizes(text, bytes_):
         "9" * 30,
     ],
 )
-def test_what_is_no_size_is_refused(text):
+def test_what_is_no_size_is_refused(text: Any) -> None:
     with pytest.raises(InputError, match=r"^--fit: .* is not allowed; expected a size from 1 byte"):
         parse_bytes(text, "--fit")
 
@@ -67,7 +68,7 @@ def test_what_is_no_size_is_refused(text):
     st.decimals(min_value=1, max_value=10**6, places=9),
     st.sampled_from([("KiB", 2**10), ("MB", 2**20), ("G", 2**30)]),
 )
-def test_decimals_are_exact(value, unit):
+def test_decimals_are_exact(value: Any, unit: Any) -> None:
     name, factor = unit
     assert parse_bytes(f"{value}{name}", "x") == int(Fraction(value) * factor)
 
@@ -85,7 +86,7 @@ def test_decimals_are_exact(value, unit):
         ("123456789.123456789G", 123_456_789_123_456_789),
     ],
 )
-def test_counts(text, count):
+def test_counts(text: str, count: int) -> None:
     assert parse_count(text, "x") == count
 
 
@@ -102,7 +103,7 @@ def test_counts(text, count):
         ("86400s", 86_400.0),
     ],
 )
-def test_seconds(text, seconds):
+def test_seconds(text: str, seconds: float) -> None:
     assert parse_seconds(text, "x") == seconds
 
 
@@ -116,7 +117,7 @@ def test_seconds(text, seconds):
         ("+250%", Fraction(5, 2)),
     ],
 )
-def test_changes(text, share):
+def test_changes(text: str, share: Any) -> None:
     assert parse_change(text, "x") == share
 
 
@@ -128,7 +129,7 @@ def test_changes(text, share):
         (parse_change, ["", "5%", "+5", "+%", "-100%", "-101%", "+1e3%", "+5%%", "+-5%", "+9999999%", "+٣%"]),
     ],
 )
-def test_what_is_no_amount_is_refused(parse, texts):
+def test_what_is_no_amount_is_refused(parse: Any, texts: Any) -> None:
     for text in texts:
         with pytest.raises(InputError, match=r"^budget x: .* is not allowed; expected a "):
             parse(text, "budget x")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from mnv3prof.cost.counts import count, total
@@ -27,19 +29,21 @@ CELLS = [
 ]
 
 
-def _totals(table, size=224):
+def _totals(table: Table, size: Any = 224) -> Any:
     return total(count(expand(table, size)))
 
 
 @pytest.mark.parametrize(("name", "size", "width", "madds", "params"), CELLS)
-def test_published_multiply_adds_and_parameters(name, size, width, madds, params):
+def test_published_multiply_adds_and_parameters(
+    name: str, size: Any, width: Any, madds: Any, params: Any
+) -> None:
     found = _totals(vary(read_table(name), width=width), size)
     assert abs(found.macs / 1e6 - madds) < 1
     if params is not None:  # printed with one decimal, by releases that differ in it
         assert abs(found.params / 1e6 - params) < 0.1
 
 
-def test_parameters_of_large_at_1_25_as_the_facts_give_them():
+def test_parameters_of_large_at_1_25_as_the_facts_give_them() -> None:
     assert round(_totals(vary(read_table("large"), width=1.25)).params / 1e6, 2) == 8.26
 
 
@@ -53,22 +57,22 @@ def test_parameters_of_large_at_1_25_as_the_facts_give_them():
         ("small", {"standard_conv": True}, 410_116_352, 6_686_976),
     ],
 )
-def test_exact_figures(name, changes, macs, params):
+def test_exact_figures(name: str, changes: dict[str, Any], macs: int, params: int) -> None:
     found = _totals(vary(read_table(name), **changes))
     assert (found.macs, found.params) == (macs, params)
 
 
-def test_the_torchvision_rule_is_another():
+def test_the_torchvision_rule_is_another() -> None:
     found = _totals(vary(read_table("large"), width=0.75, width_rule="torchvision"))
     assert round(found.macs / 1e6, 1) == 140.0
 
 
-def test_minimalistic_large():
+def test_minimalistic_large() -> None:
     found = _totals(read_table("large-minimal"))
     assert (round(found.macs / 1e6), round(found.params / 1e6, 1)) == (209, 3.9)
 
 
-def test_squeeze_excite_holds_1_512_280_parameters_of_large():
+def test_squeeze_excite_holds_1_512_280_parameters_of_large() -> None:
     whole, without = (_totals(vary(read_table("large"), without_se=out)) for out in (False, True))
     assert whole.params - without.params == 1_512_280
 
@@ -86,7 +90,9 @@ def test_squeeze_excite_holds_1_512_280_parameters_of_large():
         ({"width": 1.7, "width_rule": "torchvision"}, {"width_mult": 1.7}),
     ],
 )
-def test_torchvisions_options_give_torchvisions_counts(name, changes, options):
+def test_torchvisions_options_give_torchvisions_counts(
+    name: str, changes: dict[str, Any], options: dict[str, Any]
+) -> None:
     import torch
     import torchvision_oracle
     from torch.utils.flop_counter import FlopCounterMode
@@ -99,28 +105,28 @@ def test_torchvisions_options_give_torchvisions_counts(name, changes, options):
     assert found.params == sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_the_head_follows_the_scaled_last_out():
+def test_the_head_follows_the_scaled_last_out() -> None:
     assert head_width(vary(read_table("small"), width=0.35)) == 192  # 6 × 32, not 200 = 576 × 0.35 rounded
 
 
-def test_a_head_of_its_own_is_scaled_as_a_width():
+def test_a_head_of_its_own_is_scaled_as_a_width() -> None:
     table = Table(name="own", rows=(Row(16, 16, 3, 1, False, "RE"),), head=100)
     assert vary(table, width=0.5).head == 48
 
 
-def test_the_last_layer_grows_but_does_not_shrink_under_the_paper_rule():
+def test_the_last_layer_grows_but_does_not_shrink_under_the_paper_rule() -> None:
     assert vary(read_table("large"), width=0.5).last == 1280
     assert vary(read_table("large"), width=1.25).last == 1600
     assert vary(read_table("large"), width=0.5, width_rule="torchvision").last == 640
 
 
-def test_at_width_1_a_table_is_literal():
+def test_at_width_1_a_table_is_literal() -> None:
     odd = Table(name="odd", stem=13, rows=(Row(31, 7, 3, 1, True, "RE"),), head=11, last=5)
     assert vary(odd) == odd
     assert vary(odd, width=1.0, width_rule="torchvision") == odd
 
 
-def test_without_a_change_nothing_changes():
+def test_without_a_change_nothing_changes() -> None:
     table = read_table("small")
     assert vary(table, classes=1000) == table
     assert vary(table, without_se=True).rows[0].se is False
@@ -128,7 +134,7 @@ def test_without_a_change_nothing_changes():
     assert vary(table, activation="h-swish").stem_activation == "HS"
 
 
-def test_the_name_says_what_changed_and_stays_a_name():
+def test_the_name_says_what_changed_and_stays_a_name() -> None:
     table = vary(read_table("small"), width=0.75, standard_conv=True, classes=10)
     assert table.name == "MobileNetV3-Small, width 0.75, 10 classes, standard conv"
     long = vary(Table(name="x" * 200, rows=table.rows), without_se=True)
@@ -150,19 +156,19 @@ def test_the_name_says_what_changed_and_stays_a_name():
         ({"activation": "gelu"}, "'gelu' is not allowed"),
     ],
 )
-def test_changes_that_make_no_network(changes, sentence):
+def test_changes_that_make_no_network(changes: Any, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         vary(read_table("large"), **changes)
 
 
 @pytest.mark.parametrize("change", ["reduced_tail", "dilated"])
-def test_a_tail_begins_at_a_stride_of_2(change):
+def test_a_tail_begins_at_a_stride_of_2(change: str) -> None:
     table = Table(name="flat", rows=(Row(16, 16, 3, 1, False, "RE"),))
     with pytest.raises(InputError, match="has no row of stride 2"):
-        vary(table, **{change: True})
+        vary(table, **{change: True})  # type: ignore[arg-type]
 
 
-def test_the_row_that_loses_its_stride_gains_no_identity():
+def test_the_row_that_loses_its_stride_gains_no_identity() -> None:
     table = Table(name="same", stem=16, rows=(Row(32, 16, 3, 2, False, "RE"), Row(32, 16, 3, 1, False, "RE")))
     adds = [layer.name for layer in expand(vary(table, dilated=True), 32).layers if layer.op == "add"]
     assert adds == ["features.2.add"]

@@ -3,7 +3,9 @@
 import json
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ NULL = ["--on", "null", "--parts", "net", "--time-budget", "0.1"]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder with net.toml, and net.pt trained from it on the digits."""
     folder = tmp_path_factory.mktemp("weights")
     (folder / "net.toml").write_text(TABLE, encoding="utf-8")
@@ -45,31 +47,31 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def here(place, monkeypatch):
+def here(place: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(place)
     return place
 
 
-def _json(arguments, capsys, code=0):
+def _json(arguments: Any, capsys: pytest.CaptureFixture[str], code: int = 0) -> Any:
     assert run([*arguments, "--format", "json"]) == code
     return json.loads(capsys.readouterr().out)
 
 
-def _refused(arguments, capsys):
+def _refused(arguments: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     return err
 
 
-def _trained(path):
+def _trained(path: Path) -> Any:
     found = read_weights(path)
-    model = build(found.table).eval()
+    model = build(found.table).eval()  # type: ignore[arg-type]
     model.load_state_dict(found.state)
     return model, found
 
 
-def test_training_says_what_it_did(here, capsys):
+def test_training_says_what_it_did(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = _json(["train", "net.toml", *QUICK, "-o", "again.pt"], capsys)
     assert found["table"]["classes"] == 10
     assert found["input"] == [16, 16]
@@ -88,7 +90,7 @@ def test_training_says_what_it_did(here, capsys):
         assert torch.equal(value, read_weights(here / "again.pt").state[key])
 
 
-def test_every_switch_reaches_the_recipe(here, capsys):
+def test_every_switch_reaches_the_recipe(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     switches = ["--optimizer", "adam", "--no-warmup", "--no-cosine", "--no-label-smoothing", "--seed", "3"]
     arguments = ["train", "net.toml", "--input", "8", "--no-autoaugment", *switches, "--batch-size", "600"]
     found = _json([*arguments, "--epochs", "1", "--lr", "0.003", "-o", "adam.pt"], capsys)
@@ -110,7 +112,9 @@ def test_every_switch_reaches_the_recipe(here, capsys):
     assert found["steps"] == 2
 
 
-def test_people_read_the_epochs_and_what_the_accuracy_means(here, capsys):
+def test_people_read_the_epochs_and_what_the_accuracy_means(
+    here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     (here / "slow.toml").write_text(TABLE.replace("0.1", "0.01"), encoding="utf-8")
     assert run(["train", "slow.toml", *QUICK, "--batch-size", "700", "-o", "slow.pt"]) == 0
     text = capsys.readouterr().out
@@ -142,9 +146,11 @@ def test_people_read_the_epochs_and_what_the_accuracy_means(here, capsys):
     assert [line.split()[0] for line in text.splitlines()[3:18]] == [str(n) for n in range(2, 31, 2)]
 
 
-def test_a_training_whose_loss_is_no_number_exits_with_1(here, capsys, monkeypatch):
+def test_a_training_whose_loss_is_no_number_exits_with_1(
+    here: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = data.digits((8, 8))
-    broken = whole._replace(train_images=whole.train_images * float("nan"))
+    broken = whole._replace(train_images=whole.train_images * float("nan"))  # type: ignore[arg-type, operator]
     monkeypatch.setattr(data, "digits", lambda size: broken)
     arguments = ["train", "net.toml", *QUICK, "--input", "8", "-o", "nan.pt"]
     found = _json(arguments, capsys, code=1)
@@ -157,7 +163,9 @@ def test_a_training_whose_loss_is_no_number_exits_with_1(here, capsys, monkeypat
     assert not (here / "nan.pt").exists()
 
 
-def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
+def test_a_folder_of_images_is_learnt_and_its_bad_files_named(
+    here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
         (here / "pictures" / name).mkdir(parents=True)
         for n in range(10):
@@ -194,12 +202,14 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(here, capsys):
         (["-o", "x.pt", "--input", "9000"], "digits: 1,797 images take"),
     ],
 )
-def test_wrong_input_is_refused_before_anything_is_trained(arguments, says, here, capsys):
+def test_wrong_input_is_refused_before_anything_is_trained(
+    arguments: list[Any], says: str, here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert says in _refused(["train", "net.toml", *arguments], capsys)
     assert not (here / "x.pt").exists()
 
 
-def test_what_is_no_checkpoint_is_refused(here, capsys):
+def test_what_is_no_checkpoint_is_refused(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "junk.pt").write_bytes(b"not weights")
     torch.save([1, 2], here / "list.pt")
     torch.save({"a": 1}, here / "plain.pt")
@@ -223,7 +233,7 @@ def test_what_is_no_checkpoint_is_refused(here, capsys):
     assert "linear.pt: is not a checkpoint of mnv3prof train" in refused
 
 
-def _edited(here, **change):
+def _edited(here: Any, **change: Any) -> None:
     torch.save({**torch.load(here / "net.pt", weights_only=True), **change}, here / "edited.pt")
 
 
@@ -257,7 +267,9 @@ def _edited(here, **change):
     ],
     ids=range(24),
 )
-def test_a_checkpoint_of_any_content_is_one_sentence(change, here, capsys):
+def test_a_checkpoint_of_any_content_is_one_sentence(
+    change: Any, here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     _edited(here, **change)
     said = _refused(["latency", "--weights", "edited.pt", *NULL], capsys)
     assert said.startswith("mnv3prof: edited.pt: ")
@@ -279,7 +291,9 @@ def test_a_checkpoint_of_any_content_is_one_sentence(change, here, capsys):
         ({"optimizer": {"state": {0: {"step": 1}}, "param_groups": 1}}, "edited.pt: is damaged: optimizer"),
     ],
 )
-def test_a_training_goes_on_from_no_damaged_checkpoint(change, says, here, capsys):
+def test_a_training_goes_on_from_no_damaged_checkpoint(
+    change: Any, says: str, here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     _edited(here, **change)
     before = (here / "edited.pt").read_bytes()
     assert says in _refused(["train", "net.toml", *QUICK, "--resume", "-o", "edited.pt"], capsys)
@@ -296,7 +310,9 @@ def test_a_training_goes_on_from_no_damaged_checkpoint(change, says, here, capsy
         ({}, "x.pt: holds no weights; expected"),
     ],
 )
-def test_weights_that_are_of_no_table_name_their_file(state, says, here, capsys):
+def test_weights_that_are_of_no_table_name_their_file(
+    state: Any, says: str, here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.save(state, here / "x.pt")
     assert says in _refused(["latency", "--weights", "x.pt", *NULL], capsys)
 
@@ -309,7 +325,7 @@ def test_weights_that_are_of_no_table_name_their_file(state, says, here, capsys)
         lambda state: {"state_dict": {f"_orig_mod.module.{name}": t for name, t in state.items()}},
     ],
 )
-def test_what_others_put_around_a_state_dict_is_taken_off(wrap, here):
+def test_what_others_put_around_a_state_dict_is_taken_off(wrap: Callable[..., Any], here: Any) -> None:
     state = _trained(here / "net.pt")[1].state
     torch.save(wrap(state), here / "x.pt")
     found = read_weights(here / "x.pt").state
@@ -317,7 +333,7 @@ def test_what_others_put_around_a_state_dict_is_taken_off(wrap, here):
     assert all(torch.equal(found[name], state[name]) for name in state)
 
 
-def test_torchvisions_scaling_is_named(here, capsys):
+def test_torchvisions_scaling_is_named(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     scaled = vary(read_table("small"), width=0.75, width_rule="torchvision")
     torch.save(build(scaled).state_dict(), here / "x.pt")
     arguments = ["latency", "small", "--weights", "x.pt", "--width", "0.75", *NULL, "--input", "32"]
@@ -326,7 +342,7 @@ def test_torchvisions_scaling_is_named(here, capsys):
     assert run([*arguments, "--width-rule", "torchvision"]) == 0
 
 
-def test_an_archive_is_measured_before_it_is_inflated(here, capsys):
+def test_an_archive_is_measured_before_it_is_inflated(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     source = zipfile.ZipFile(here / "net.pt")
     with zipfile.ZipFile(here / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
         for name in source.namelist():
@@ -336,7 +352,9 @@ def test_an_archive_is_measured_before_it_is_inflated(here, capsys):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
-def test_weights_are_a_regular_file(kind, here, tmp_path, capsys):
+def test_weights_are_a_regular_file(
+    kind: Any, here: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "x.pt"
     no_regular_file(path, kind)
     says = r"x.pt: is (not a regular file|a directory); expected"
@@ -345,7 +363,9 @@ def test_weights_are_a_regular_file(kind, here, tmp_path, capsys):
         assert re.search(says, _refused(["train", "net.toml", *QUICK, "--resume", "-o", str(path)], capsys))
 
 
-def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):
+def test_a_table_that_the_weights_are_not_of_is_refused(
+    here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["latency", "--weights", "net.pt"]
     says = "net.pt: holds the weights of tiny, 10 classes, which differs from MobileNetV3-Small, 10 classes in rows"
     assert says in _refused([*arguments, "small"], capsys)
@@ -363,7 +383,9 @@ def test_a_table_that_the_weights_are_not_of_is_refused(here, capsys):
 
 
 @pytest.mark.parametrize("table", [[], ["net.toml"]])
-def test_the_exported_file_answers_as_the_trained_network_does(table, here, capsys):
+def test_the_exported_file_answers_as_the_trained_network_does(
+    table: list[Any], here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     import onnxruntime
 
     found = _json(["export", *table, "--weights", "net.pt", "-o", "net.onnx"], capsys)
@@ -377,7 +399,7 @@ def test_the_exported_file_answers_as_the_trained_network_does(table, here, caps
             assert np.abs(output - model(image[None]).numpy()).max() < 1e-5
 
 
-def test_parts_have_the_trained_weights_and_see_what_they_were_trained_on(here):
+def test_parts_have_the_trained_weights_and_see_what_they_were_trained_on(here: Any) -> None:
     model, found = _trained(here / "net.pt")
     parts = make_parts(subject(found.table, (16, 16), found.weights), 3)
     net = parts["net"]
@@ -392,7 +414,7 @@ def test_parts_have_the_trained_weights_and_see_what_they_were_trained_on(here):
     assert larger["net"].given.shape == (1, 3, 20, 24)
 
 
-def test_torchvisions_state_dict_is_taken_too(here, capsys):
+def test_torchvisions_state_dict_is_taken_too(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     import torchvision_oracle
 
     model = torchvision_oracle.mobilenet_v3_small(num_classes=7).eval()
@@ -406,7 +428,7 @@ def test_torchvisions_state_dict_is_taken_too(here, capsys):
         assert torch.equal(net.expected, model(net.given))
 
 
-def test_a_run_says_whose_weights_it_timed(here, capsys):
+def test_a_run_says_whose_weights_it_timed(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--parts", "net", "--on", "onnxruntime", "--time-budget", "0.1"]
     assert run(["profile", "--weights", "net.pt", *arguments, "-o", "run.json"]) == 0
     text = capsys.readouterr().out
@@ -426,7 +448,7 @@ def test_a_run_says_whose_weights_it_timed(here, capsys):
     assert "--weights: run.json is a saved run, whose weights cannot be changed" in refused
 
 
-def test_a_report_says_whose_weights_it_is_about(here, capsys):
+def test_a_report_says_whose_weights_it_is_about(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", "--weights", "net.pt", "--no-latency", "-o", "page.html"]) == 0
     sha256 = read_weights(here / "net.pt").weights.sha256
     page = (here / "page.html").read_text(encoding="utf-8")
@@ -436,17 +458,17 @@ def test_a_report_says_whose_weights_it_is_about(here, capsys):
     assert "--weights: page.html is a saved run, whose weights cannot be changed" in refused
 
 
-def test_a_run_with_random_weights_says_none(here, capsys):
+def test_a_run_with_random_weights_says_none(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert _json(["latency", "net.toml", "--input", "16", *NULL], capsys)["graphs"][""]["weights"] is None
 
 
-def test_a_converted_part_is_kept_apart_for_each_weights(here):
+def test_a_converted_part_is_kept_apart_for_each_weights(here: Any) -> None:
     digests = (None, "a" * 64, "b" * 64)
     nets = [subject("net.toml", 16, digest and Weights("w.pt", digest)) for digest in digests]
     assert len({cache.key(net, "net", "onnx", "fp32", 1) for net in nets}) == 3
 
 
-def test_weights_that_change_under_a_run_are_a_row_with_a_reason(here):
+def test_weights_that_change_under_a_run_are_a_row_with_a_reason(here: Any) -> None:
     found = read_weights(here / "net.pt")
     stale = type(found.weights)(found.weights.file, "0" * 64)
     with pytest.raises(ValueError, match=r"net\.pt: has changed meanwhile"):

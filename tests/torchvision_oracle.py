@@ -10,9 +10,9 @@ OPERATORS = (
 try:
     import torchvision
 except RuntimeError:
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for operator in OPERATORS:
-        library.define(operator)
+        library.define(operator)  # type: ignore[no-untyped-call]
     import torchvision
 
 mobilenet_v3_large = torchvision.models.mobilenet_v3_large

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 from terminal import SCRIPT
 
@@ -29,19 +30,19 @@ FVCORE = [
 PAIRS = 20
 
 
-def _seconds(command):
+def _seconds(command: str) -> Any:
     start = perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return perf_counter() - start
 
 
-def _ratio(benchmark, ours, peer, pairs):
+def _ratio(benchmark: Any, ours: Any, peer: Any, pairs: Any) -> Any:
     """Median of `ours` over median of `peer`; benchmark's table shows ours, extra_info both."""
-    times = {"ours": [], "peer": []}
+    times: Any = {"ours": [], "peer": []}
     for command in (ours, peer):
         _seconds(command)  # fills the file cache
 
-    def pair():
+    def pair() -> None:
         times["ours"].append(_seconds(ours))
         times["peer"].append(_seconds(peer))
 
@@ -52,21 +53,21 @@ def _ratio(benchmark, ours, peer, pairs):
     return ratio
 
 
-def test_flops_from_cold_against_the_imports_it_needs(benchmark):
+def test_flops_from_cold_against_the_imports_it_needs(benchmark: Any) -> None:
     assert _ratio(benchmark, FLOPS, IMPORTS, PAIRS) <= 2.5
 
 
-def test_flops_from_cold_against_building_the_model_and_printing_fvcores_table(benchmark):
+def test_flops_from_cold_against_building_the_model_and_printing_fvcores_table(benchmark: Any) -> None:
     assert _ratio(benchmark, FLOPS, FVCORE, 5) <= 1 / 10
 
 
-def test_claims_from_cold_against_the_imports_they_need(benchmark):
+def test_claims_from_cold_against_the_imports_they_need(benchmark: Any) -> None:
     """Under a second; the ratio says how much of it is Python's and the terminal library's."""
     _ratio(benchmark, [SCRIPT, "claims"], IMPORTS, PAIRS)
     assert median(benchmark.extra_info["ours"]) <= 1.0
 
 
-def test_peaks_and_arena_in_process_against_fvcores_analysis(benchmark):
+def test_peaks_and_arena_in_process_against_fvcores_analysis(benchmark: Any) -> None:
     """The peer's answer to a smaller question, in turn with ours: from the table, not from its file."""
     import torch
     from fvcore.nn import FlopCountAnalysis
@@ -76,20 +77,20 @@ def test_peaks_and_arena_in_process_against_fvcores_analysis(benchmark):
     table = read_table("large")
     graph, model, image = expand(table), build(table).eval(), torch.zeros(1, 3, 224, 224)
 
-    def fvcore():
+    def fvcore() -> Any:
         found = FlopCountAnalysis(model, image)
         found.unsupported_ops_warnings(False)
         return found.total()
 
-    assert fvcore() == sum(counted_as(graph, "fvcore"))
+    assert fvcore() == sum(counted_as(graph, "fvcore"))  # type: ignore[arg-type]
 
-    def rounds():
+    def rounds() -> Any:
         timed = {
             "costs and peaks": lambda: _analysis(table),
             "peaks": lambda: peaks(expand(table)),
-            "arena": lambda: arena.__wrapped__(graph),  # it is kept with the graph
+            "arena": lambda: arena.__wrapped__(graph),  # type: ignore[attr-defined] # it is kept with the graph
         }
-        found = {name: [] for name in timed}
+        found: Any = {name: [] for name in timed}
         for _ in range(7):
             peer = _each(fvcore, 1)
             for name, call in timed.items():
@@ -104,12 +105,12 @@ def test_peaks_and_arena_in_process_against_fvcores_analysis(benchmark):
     assert median(times["arena"]) >= 250
 
 
-def _analysis(table):
+def _analysis(table: Any) -> Any:
     graph = expand(table)
     return total(count(graph)), peaks(graph)
 
 
-def _each(call, times):
+def _each(call: Any, times: Any) -> Any:
     start = perf_counter()
     for _ in range(times):
         call()
@@ -137,10 +138,10 @@ print(*(now - before for now in tracemalloc.get_traced_memory()))
 """
 
 
-def test_memory_stays_flat_over_10_000_analyses(benchmark):
+def test_memory_stays_flat_over_10_000_analyses(benchmark: Any) -> None:
     """In a process of its own, where nothing else grows."""
 
-    def loop():
+    def loop() -> Any:
         done = subprocess.run([sys.executable, "-c", _LOOP], capture_output=True, text=True, check=True)
         return map(int, done.stdout.split())
 

@@ -5,6 +5,7 @@ import subprocess
 from math import log
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import pytest
 from runs import run_of, timing
@@ -20,11 +21,11 @@ ALLOWED_S = {"flops": 1.0, "memory": 2.0, "report": 5.0}
 BASE_ROWS = 2
 
 
-def _subject(layers):
+def _subject(layers: Any) -> Any:
     """The network of equal rows that has about so many layers."""
     row = Row(expand=48, out=16, kernel=3, stride=1, se=True, activation="HS")
 
-    def of(rows):
+    def of(rows: Any) -> Any:
         return Subject(Table(name="grown", rows=(row,) * rows, stem=16, last=64, classes=10), (32, 32))
 
     a_row = len(of(BASE_ROWS + 1).graph.layers) - len(of(BASE_ROWS).graph.layers)
@@ -34,7 +35,7 @@ def _subject(layers):
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run of each size, every part timed on three targets in 12 bursts."""
     chance, folder = random.Random(0), tmp_path_factory.mktemp("growth")
     paths = {}
@@ -51,11 +52,11 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", ALLOWED_S)
-def test_growth(command, saved, benchmark):
+def test_growth(command: Any, saved: Any, benchmark: Any) -> None:
     """The time beyond that of 100 layers grows at most as n log n, with half as much again for noise."""
-    seconds = {layers: [] for layers in SIZES}
+    seconds: Any = {layers: [] for layers in SIZES}
 
-    def once():
+    def once() -> None:
         for layers, path in saved.items():
             output = ["-o", str(path.with_suffix(".html"))] if command == "report" else []
             start = perf_counter()

@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 import pytest
+from some import some
 from terminal import SCRIPT
 
 from mnv3prof.bench.convert import convert, file_kind, loading
@@ -76,7 +78,7 @@ for line in sys.stdin:
 """
 
 
-def _prepared(name):
+def _prepared(name: str) -> Any:
     """A worker with the part ready, and the request that made it so."""
     target, subjects = Target(backend=name), {"": LARGE}
     if kind := file_kind(target):
@@ -87,7 +89,7 @@ def _prepared(name):
 
 
 @pytest.mark.parametrize("name", ["cpu", "onnxruntime", "litert"])
-def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
+def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name: str, benchmark: Any) -> None:
     worker, request = _prepared(name)
     place = Path(request.folder)
     arguments = (
@@ -104,11 +106,11 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
     )
     ours, theirs = [], []
 
-    def pair():
+    def pair() -> None:
         ours.append(worker.ask(Sample(PART, 0.4), Burst, 60).median)
-        peer.stdin.write("\n")
-        peer.stdin.flush()
-        theirs.append(float(peer.stdout.readline()))
+        some(peer.stdin).write("\n")
+        some(peer.stdin).flush()
+        theirs.append(float(some(peer.stdout).readline()))
 
     try:
         pair()
@@ -127,12 +129,12 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name, benchmark):
     assert abs(ratio - 1) <= 0.03
 
 
-def _timings(path, *arguments):
+def _timings(path: Path, *arguments: Any) -> Any:
     subprocess.run([SCRIPT, "profile", *arguments, "-o", str(path)], check=True, stdout=subprocess.DEVNULL)
-    return {(t.target.backend, t.part): t for t in open_source(str(path)).run.timings}
+    return {(t.target.backend, t.part): t for t in some(open_source(str(path)).run).timings}
 
 
-def test_repeatability(benchmark, tmp_path):
+def test_repeatability(benchmark: Any, tmp_path: Path) -> None:
     command = ["large", "--on", CPU_SIDE, "--time-budget", "120"]
     runs = []
     benchmark.pedantic(lambda: runs.append(_timings(tmp_path / "run.json", *command)), rounds=2)
@@ -148,13 +150,15 @@ def test_repeatability(benchmark, tmp_path):
 
 
 @pytest.mark.parametrize("cache", ["empty", "warm"])
-def test_all_parts_on_the_eight_cpu_side_backends(cache, benchmark, tmp_path_factory):
+def test_all_parts_on_the_eight_cpu_side_backends(
+    cache: str, benchmark: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """30 s beyond the budget from a warm cache, 3 minutes more from an empty one; parent under 300 MB."""
     folder = tmp_path_factory.getbasetemp() / "speed-cache"
     command = [SCRIPT, "latency", "large", "--on", CPU_SIDE, "--time-budget", "30", "--format", "json"]
-    found = {}
+    found: dict[Any, Any] = {}
 
-    def whole():
+    def whole() -> None:
         start = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -177,12 +181,12 @@ def test_all_parts_on_the_eight_cpu_side_backends(cache, benchmark, tmp_path_fac
     assert found["rss"] < 300e6
 
 
-def _watch(pid, found):
+def _watch(pid: Any, found: Any) -> Any:
     import threading
 
     found["rss"] = 0
 
-    def look():
+    def look() -> None:
         process = psutil.Process(pid)
         try:
             while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:

@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 from statistics import median
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ MOST_BYTES = 5_500_000
 
 
 @pytest.fixture(scope="module")
-def run_file(tmp_path_factory):
+def run_file(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run of Large on every backend there is, with as many bursts as a budget has, all different."""
     chance = random.Random(0)
     run = reported("large", tuple(names()))
@@ -32,13 +33,13 @@ def run_file(tmp_path_factory):
     return kept(msgspec.structs.replace(run, timings=timings), tmp_path_factory.mktemp("report") / "run.json")
 
 
-def _render(run_file):
+def _render(run_file: Any) -> Any:
     page = run_file.with_suffix(".html")
     subprocess.run([SCRIPT, "report", str(run_file), "-o", str(page)], check=True, stdout=subprocess.DEVNULL)
     return page
 
 
-def test_rendering_a_run_with_every_backend(run_file, benchmark):
+def test_rendering_a_run_with_every_backend(run_file: Any, benchmark: Any) -> None:
     """The whole command, from a cold process."""
     page = benchmark.pedantic(_render, (run_file,), rounds=5, warmup_rounds=1)
     size = page.stat().st_size
@@ -48,7 +49,7 @@ def test_rendering_a_run_with_every_backend(run_file, benchmark):
     assert size <= MOST_BYTES
 
 
-def test_the_page_is_interactive_and_drawn(run_file, benchmark):
+def test_the_page_is_interactive_and_drawn(run_file: Any, benchmark: Any) -> None:
     """From the navigation's start: until the controls answer, plotly's script being read, and until
     every chart of a run with every backend stands.
     """
@@ -59,7 +60,7 @@ def test_the_page_is_interactive_and_drawn(run_file, benchmark):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
 
-        def visit():
+        def visit() -> None:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(page_file.as_uri())
             page.wait_for_selector("html[data-drawn=yes]")
@@ -77,5 +78,5 @@ def test_the_page_is_interactive_and_drawn(run_file, benchmark):
     assert median(interactive) <= 1500
 
 
-def test_the_browser_is_there():
-    assert shutil.which(CHROMIUM)
+def test_the_browser_is_there() -> None:
+    assert shutil.which(CHROMIUM)  # type: ignore[arg-type]

@@ -9,12 +9,15 @@ import subprocess
 import sys
 from itertools import combinations
 from math import log, sqrt
+from pathlib import Path
 from statistics import fmean, median, variance
+from typing import Any
 
 import pytest
+from some import some
 from terminal import SCRIPT
 
-from mnv3prof.analysis.compare import compare
+from mnv3prof.analysis.compare import Change, compare
 from mnv3prof.analysis.load import clock_of, load_of, summary_by
 from mnv3prof.record.run import HERE
 from mnv3prof.source import open_source
@@ -26,8 +29,8 @@ VARIANT = ("--width", "0.85")
 """MobileNetV3-Large takes 10 to 20 % less time at this width."""
 
 
-def _run(path, *arguments, command="profile", **environment):
-    command = [SCRIPT, command, *arguments, "-o", str(path)]
+def _run(path: Path, *arguments: Any, command: str = "profile", **environment: Any) -> Any:
+    command = [SCRIPT, command, *arguments, "-o", str(path)]  # type: ignore[assignment]
     subprocess.run(
         command,
         check=True,
@@ -38,16 +41,16 @@ def _run(path, *arguments, command="profile", **environment):
     return open_source(str(path)).run
 
 
-def _timings(run):
+def _timings(run: Any) -> Any:
     return {(t.target.backend, t.part): t for t in run.timings}
 
 
-def _verdicts(old, new):
+def _verdicts(old: Any, new: Any) -> Any:
     before, after = _timings(old), _timings(new)
     return {key: compare(before[key], after[key], old, new) for key in before}
 
 
-def _launch_and_run_variance(timings):
+def _launch_and_run_variance(timings: Any) -> Any:
     """Variances of the logarithm of the median between launches of a run, and between runs beyond it."""
     launches = [[log(median(each)) for each in timing.medians()] for timing in timings]
     within = [variance(each) for each in launches if len(each) > 1]
@@ -56,8 +59,8 @@ def _launch_and_run_variance(timings):
     return launch, max(0.0, between - launch / fmean(map(len, launches)))
 
 
-def test_repeated_runs_are_told_to_be_the_same(benchmark, tmp_path):
-    runs = []
+def test_repeated_runs_are_told_to_be_the_same(benchmark: Any, tmp_path: Path) -> None:
+    runs: list[Any] = []
     arguments = ("large", "--on", BACKENDS, "--time-budget", "45")
     benchmark.pedantic(lambda: runs.append(_run(tmp_path / f"{len(runs)}.json", *arguments)), rounds=REPEATS)
     report = repeated(runs)
@@ -67,14 +70,14 @@ def test_repeated_runs_are_told_to_be_the_same(benchmark, tmp_path):
     assert report["within_5_percent"] >= 0.98
 
 
-def repeated(runs):
+def repeated(runs: Any) -> Any:
     """What runs of one thing say of each other, printed."""
     pairs = list(combinations(runs, 2))
     changes = [_verdicts(*pair) for pair in pairs]
     flat = [change for each in changes for change in each.values()]
     wrong = [[c for c in each.values() if c.verdict in ("faster", "slower")] for each in changes]
     fresh = [c for each in map(_verdicts, runs[::2], runs[1::2]) for c in each.values()]
-    variances = {}
+    variances: dict[Any, Any] = {}
     for key in _timings(runs[0]):
         found = _launch_and_run_variance([_timings(run)[key] for run in runs])
         variances.setdefault(key[0], []).append(found)
@@ -95,13 +98,13 @@ def repeated(runs):
     return report
 
 
-def test_an_injected_change_of_ten_percent_is_found_between_runs(benchmark, tmp_path):
+def test_an_injected_change_of_ten_percent_is_found_between_runs(benchmark: Any, tmp_path: Path) -> None:
     """The null backend waits 10 % longer in the second run."""
     arguments = ("small", "--on", "null", "--parts", "net", "--time-budget", "4")
     sides = (arguments, {"NULL_SECONDS": "0.005"}), (arguments, {"NULL_SECONDS": "0.0055"})
     changes = []
 
-    def pair():
+    def pair() -> None:
         old, new = (
             _run(tmp_path / f"{n}.json", *given, **environment)
             for n, (given, environment) in enumerate(sides)
@@ -114,18 +117,19 @@ def test_an_injected_change_of_ten_percent_is_found_between_runs(benchmark, tmp_
     assert report["found"] >= 0.95
 
 
-def test_a_real_change_of_ten_percent_is_found_within_a_run(benchmark, tmp_path):
+def test_a_real_change_of_ten_percent_is_found_within_a_run(benchmark: Any, tmp_path: Path) -> None:
     """A variant of the network, whose bursts take turns with those of the network itself."""
     arguments = ("large", *VARIANT, "--latency", "--on", BACKENDS, "--parts", "net", "--time-budget", "45")
-    changes, bursts = [], []
+    changes: list[Change] = []
+    bursts: list[int] = []
 
-    def both():
+    def both() -> None:
         run = _run(tmp_path / "both.json", *arguments, command="compare")
-        networks = {}
+        networks: dict[Any, Any] = {}
         for timed in run.timings:
             networks.setdefault(timed.target, []).append(timed)
             bursts.append(len(timed.kept))
-        changes.extend(compare(*pair, run, run) for pair in networks.values())
+        changes.extend(compare(*pair, run, run) for pair in networks.values())  # type: ignore[call-arg]
 
     benchmark.pedantic(both, rounds=NETS)
     report = {**found(changes, "faster"), "bursts": (min(bursts), median(bursts))}
@@ -133,7 +137,7 @@ def test_a_real_change_of_ten_percent_is_found_within_a_run(benchmark, tmp_path)
     assert report["found"] >= 0.95
 
 
-def found(changes, right):
+def found(changes: Any, right: Any) -> Any:
     """The share of comparisons with the right verdict, printed with the ratios."""
     ratios = sorted(c.ratio for c in changes if c.ratio is not None)
     report = {
@@ -152,7 +156,7 @@ LOADS = {
 
 
 @pytest.mark.parametrize("load", LOADS)
-def test_times_on_a_machine_that_is_busy_on_every_cpu(load, benchmark, tmp_path):
+def test_times_on_a_machine_that_is_busy_on_every_cpu(load: Any, benchmark: Any, tmp_path: Path) -> None:
     """Against those of the quiet machine. Matrix products also take caches: those are printed, not judged."""
     arguments = ("large", "--on", BACKENDS, "--time-budget", "60")
     quiet = _run(tmp_path / "quiet.json", *arguments)
@@ -174,12 +178,16 @@ def test_times_on_a_machine_that_is_busy_on_every_cpu(load, benchmark, tmp_path)
         assert report["marked"] <= 0.30
 
 
-def on_a_busy_machine(quiet, busy):
+def on_a_busy_machine(quiet: Any, busy: Any) -> Any:
     """How far the times that are shown are from the quiet ones, printed."""
     known = _timings(quiet)
     found = {key: summary_by(clock_of(timing, busy), timing) for key, timing in _timings(busy).items()}
-    clear = {key: summary.median / known[key].seconds for key, summary in found.items() if not summary.noisy}
-    ratios = sorted(summary.median / known[key].seconds for key, summary in found.items())
+    clear = {
+        key: some(summary).median / known[key].seconds
+        for key, summary in found.items()
+        if not some(summary).noisy
+    }
+    ratios = sorted(some(summary).median / known[key].seconds for key, summary in found.items())
     wall = sorted(timing.seconds / known[key].seconds for key, timing in _timings(busy).items())
     report = {
         "marked": 1 - len(clear) / len(found),
