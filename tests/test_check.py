@@ -17,7 +17,8 @@ from mnv3prof.budgets.figures import Side
 from mnv3prof.budgets.judge import judge
 from mnv3prof.budgets.limits import budgets_from
 from mnv3prof.cli.main import run
-from mnv3prof.record.run import NET, Subject
+from mnv3prof.graph.parts import NET
+from mnv3prof.record.run import Subject
 from mnv3prof.render.markdown import to_markdown
 from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show.annotations import to_annotations

@@ -24,7 +24,7 @@ from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.findings import Evidence, Measured, Trial
-from mnv3prof.record.run import NET
+from mnv3prof.graph.parts import NET
 from mnv3prof.source import read_table
 
 LARGE = subject("large")

@@ -23,7 +23,8 @@ from mnv3prof.analysis.compare import (
     ratio_interval,
 )
 from mnv3prof.device.clock import OTHERS
-from mnv3prof.record.run import NET, PeakRates, Runtime
+from mnv3prof.graph.parts import NET
+from mnv3prof.record.run import PeakRates, Runtime
 from mnv3prof.record.stats import LAUNCH_SD, launch_reach, student
 from mnv3prof.record.timing import Launch
 

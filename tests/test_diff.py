@@ -16,7 +16,8 @@ from terminal import on_terminal, without_escapes
 from mnv3prof.budgets.diff import diff
 from mnv3prof.budgets.figures import NAMES, Side
 from mnv3prof.cli.main import run
-from mnv3prof.record.run import NET, Subject
+from mnv3prof.graph.parts import NET
+from mnv3prof.record.run import Subject
 from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show.diff import diff_sheets
 from mnv3prof.source import read_table

@@ -19,7 +19,8 @@ from mnv3prof.cli.main import run
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.document import encoded
-from mnv3prof.record.run import NET, PeakRates, Runtime, identical_blocks
+from mnv3prof.graph.parts import NET, identical_blocks
+from mnv3prof.record.run import PeakRates, Runtime
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 from mnv3prof.workers.backends import backend, names, usable
 from mnv3prof.workers.formats import get_format

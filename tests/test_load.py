@@ -9,7 +9,8 @@ from subjects import subject
 
 from mnv3prof.analysis.load import Load, clock_of, load_of
 from mnv3prof.device.clock import CANARY, OTHERS
-from mnv3prof.record.run import HERE, NET, OtherLoad, Runtime
+from mnv3prof.graph.parts import NET
+from mnv3prof.record.run import HERE, OtherLoad, Runtime
 from mnv3prof.record.timing import Launch
 from mnv3prof.show.load import busy_note, busy_sheets
 

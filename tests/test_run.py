@@ -17,7 +17,8 @@ from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
 from mnv3prof.record.document import encoded
-from mnv3prof.record.run import NET, SCHEMA
+from mnv3prof.graph.parts import NET
+from mnv3prof.record.run import SCHEMA
 from mnv3prof.record.timing import Operator
 
 NULL = ["--on", "null", "--input", "32", "--time-budget", "0.5"]

@@ -13,7 +13,7 @@ from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.device.protocol import PartKey
 from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
-from mnv3prof.record.run import NET
+from mnv3prof.graph.parts import NET
 from mnv3prof.record.target import Target
 from mnv3prof.workers.backends import backend, name_of, names, usable
 from mnv3prof.workers.cache import default_folder

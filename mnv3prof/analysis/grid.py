@@ -6,7 +6,8 @@ from typing import Final, Literal, NamedTuple
 from ..cost.counts import Cost, Dtype, Totals, count, subtotals, total
 from ..graph.graph import Graph, Layer
 from ..graph.once import once
-from ..record.run import NET, PeakRates, Run, identical_blocks
+from ..graph.parts import NET, identical_blocks, part_layers
+from ..record.run import PeakRates, Run
 from ..record.target import Target, labels
 from ..record.timing import Timing
 from .load import clock_of, summary_by
@@ -21,7 +22,7 @@ def part_costs(graph: Graph, dtype: Dtype = "fp32", timings: Iterable[Timing] = 
     """Return the costs of each block, of the whole network, and of each module that was timed, by part."""
     found = dict(_block_costs(graph, dtype))
     for path in {timing.part for timing in timings} - found.keys():
-        found[path] = cost_of(graph, graph.under(path), path, dtype)
+        found[path] = cost_of(graph, part_layers(graph, path), path, dtype)
     return found
 
 

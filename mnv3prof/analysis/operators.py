@@ -7,11 +7,19 @@ from typing import Final
 from ..device.protocol import RuntimeOp
 from ..graph.graph import Graph, Layer
 from ..graph.ops import OPS, Op
-from ..record.run import NET, part_layers
-from ..record.timing import Joined
+from ..graph.parts import BACKBONE, NET, backbone_blocks, part_layers
+from ..record.timing import Joined, Operator
 
 _OWN: Final = r"reorder|transpose|raster|copy|dim_order|reshape|flatten|permute|convert|parameter|result"
 """Names of operators that run no layer."""
+
+
+_LAYOUT: Final = re.compile("reorder|transpose|permute|dim_order", re.IGNORECASE)
+
+
+def changes_layout(operator: Operator) -> bool:
+    """Return True if an operator only rearranges a tensor."""
+    return not operator.layer and bool(_LAYOUT.search(operator.kind))
 
 
 def _class(op: Op) -> str:
@@ -76,6 +84,8 @@ def inner_paths(graph: Graph, part: str) -> dict[str, Layer]:
     """Return the part's layers by their path in the part's module."""
     if part == NET:
         return {layer.name: layer for layer in graph.layers}
+    if part == BACKBONE and graph.block(part) is None:
+        return _backbone_paths(graph)
     block = graph.block(part)
     modules = block.modules if block else (part,)
     paths = {}
@@ -89,6 +99,12 @@ def inner_paths(graph: Graph, part: str) -> dict[str, Layer]:
         # Several modules in a row are timed as one Sequential, which numbers them.
         paths[path if len(modules) == 1 else f"{place}.{path}".rstrip(".")] = layer
     return paths
+
+
+def _backbone_paths(graph: Graph) -> dict[str, Layer]:
+    """Return the backbone's layers by their path: its blocks are timed as one Sequential."""
+    blocks = [inner_paths(graph, name) for name in backbone_blocks(graph)]
+    return {f"{n}.{path}".rstrip("."): layer for n, each in enumerate(blocks) for path, layer in each.items()}
 
 
 def _by_name(op: RuntimeOp, paths: dict[str, Layer], joining: _Join) -> Layer | None:

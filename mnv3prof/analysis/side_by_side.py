@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..record.run import NET
+from ..graph.parts import NET
 from ..record.target import Target, compared_fields, key_of, labels
 from ..record.timing import Timing
 from .compare import Change, compare

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype, Totals
 from ..graph.graph import Graph
-from ..record.run import NET, Run
+from ..graph.parts import NET
+from ..record.run import Run
 from ..record.target import Target, labels, shared_settings
 from ..record.timing import Timing
 from .compare import Change, compare

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype
 from ..device.protocol import PartKey, Prepare, Prepared
-from ..graph.errors import InputError, quote
-from ..record.run import NET, Subject, part_layers
+from ..graph.errors import InputError
+from ..graph.parts import selected_parts
+from ..record.run import Subject
 from ..record.target import Target
 from ..workers import cache
 from ..workers.backends import backend
@@ -52,9 +53,7 @@ def export(
     """
     if dtype not in get_format(to).DTYPES:
         raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(get_format(to).DTYPES)}")
-    if not part_layers(subject.graph, part):
-        parts = f"{', '.join(subject.graph.block_names)}, {NET}, or a module's path, e.g. features.0.0"
-        raise InputError(f"part: {quote(part)} is not a part; expected {parts}")
+    selected_parts(subject.graph, [part], "part")
     runner = next(name for name in backend_names() if to == backend(name).FORMAT)
     target = Target(backend=runner, dtype=dtype, batch=batch)
     if failed := obstacle(target):

@@ -8,8 +8,9 @@ import msgspec
 
 from ..cost.counts import Dtype
 from ..device.protocol import PartKey, PlanMemory
+from ..graph.parts import NET
 from ..record.plan import PlannedTensor, RuntimePlan, Size
-from ..record.run import NET, Subject
+from ..record.run import Subject
 from ..record.target import Target
 from ..workers.backends import backend
 from ..workers.formats import Planner, get_format

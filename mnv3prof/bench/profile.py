@@ -9,7 +9,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ..device.protocol import PartKey
-from ..record.run import HERE, OtherLoad, Run, Subject, identical_blocks
+from ..graph.parts import identical_blocks
+from ..record.run import HERE, OtherLoad, Run, Subject
 from ..record.target import Target
 from ..record.timing import Operator, Timing
 from ..workers import cache

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype
 from ..device.protocol import Prepared
-from ..record.run import NET
+from ..graph.parts import NET
 
 
 class Tolerance(NamedTuple):

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from ..analysis.compare import Change, compare
 from ..graph.align import aligned, joined
-from ..record.run import NET, Run
+from ..graph.parts import NET
+from ..record.run import Run
 from ..record.target import Target, named_field, paired
 from ..record.timing import Timing
 from .figures import NAMES, Figure, Side, Unit, figures, targets_of, timings_by_part

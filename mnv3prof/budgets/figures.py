@@ -9,7 +9,8 @@ from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Peak, arena, peaks
 from ..graph.graph import Graph
 from ..graph.once import once
-from ..record.run import Run, Subject, identical_blocks
+from ..graph.parts import identical_blocks
+from ..record.run import Run, Subject
 from ..record.target import Target
 from ..record.timing import Timing
 from ..source import Source
@@ -95,8 +96,8 @@ def unit_of(name: str) -> Unit:
 
 @once
 def figures(graph: Graph, dtype: Dtype = "fp32", batch: int = 1) -> dict[str, Figure]:
-    """Return the metrics in NAMES. Costs are per image; memory is for `batch` images at `dtype`."""
-    costs = count(graph, dtype)
+    """Return the metrics in NAMES. MACs and FLOPs are per image; bytes are for `batch` images at `dtype`."""
+    costs = count(graph, dtype, batch=batch)
     groups, whole = subtotals(graph, costs), total(costs)
     metrics = {name: _cost(field, unit, groups, whole) for name, (field, unit) in _COSTS.items()}
     by_definition = peaks(graph, dtype, batch)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..analysis.compare import compare, state
 from ..cost.counts import Dtype
 from ..graph.align import aligned
-from ..record.run import NET
+from ..graph.parts import NET
 from ..record.target import Target, paired
 from ..record.timing import Timing
 from .figures import LATENCY, Side, Unit, figures, targets_of, timings_by_part, unit_of

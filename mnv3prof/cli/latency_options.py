@@ -2,19 +2,29 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
+from ..analysis.select import select
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, about, lookup, quote
+from ..graph.parts import ALL, NET, selected_parts
 from ..mobilenetv3.table import row_names
 from ..record.document import encoded
-from ..record.run import NET, Run, Subject
+from ..record.run import Run, Subject
 from ..record.target import MOST, Target, combinations
 from .interrupts import stopping
 from .network import WeightsOptions
-from .options import NoCacheOption, backend_names, listed, measuring_option, on_option
+from .options import (
+    NoCacheOption,
+    PartsOption,
+    backend_names,
+    listed,
+    measuring_option,
+    on_option,
+    parts_named,
+)
 from .output import Output, output_format, write
 from .progress import progress
 from .streams import command_line, say
@@ -25,6 +35,9 @@ if TYPE_CHECKING:
 _MOST_SECONDS: Final = 86_400.0
 _BUDGET_S: Final = 60.0
 _LIST: Final = "LIST"
+_SHOWN: Final = (
+    "is a saved run, which is only shown; expected only options that select, e.g. --on, and of the output"
+)
 
 
 def time_budget_option(default: str) -> Any:
@@ -44,28 +57,32 @@ class LatencyOptions(msgspec.Struct, frozen=True):
     """Which parts to time on which targets, and for how long."""
 
     on: Annotated[str | None, on_option("cpu")] = None
-    parts: Annotated[
-        Literal["net", "blocks", "all"],
-        measuring_option("--parts", help="Time the whole network (net), each block, or both."),
-    ] = "all"
+    parts: PartsOption = None
     rows: Annotated[
         str | None,
-        measuring_option("--rows", metavar=_LIST, help="Time only these rows of the table, e.g. 3,7-9."),
+        measuring_option("--rows", metavar=_LIST, help="Only these rows of the table, e.g. 3,7-9."),
     ] = None
     dtype: Annotated[
-        str,
+        str | None,
         measuring_option(
             "--dtype",
             metavar=_LIST,
             help=f"Dtypes of weights and activations, e.g. fp32,int8 ({', '.join(DTYPE_BYTES)}).",
+            show_default="fp32",
         ),
-    ] = "fp32"
+    ] = None
     batch: Annotated[
-        str, measuring_option("--batch", metavar=_LIST, help="Numbers of images per call, e.g. 1,4.")
-    ] = "1"
+        str | None,
+        measuring_option(
+            "--batch", metavar=_LIST, help="Numbers of images per call, e.g. 1,4.", show_default="1"
+        ),
+    ] = None
     threads: Annotated[
-        str, measuring_option("--threads", metavar=_LIST, help="Numbers of threads per runtime, e.g. 1,2.")
-    ] = "1"
+        str | None,
+        measuring_option(
+            "--threads", metavar=_LIST, help="Numbers of threads per runtime, e.g. 1,2.", show_default="1"
+        ),
+    ] = None
     time_budget: TimeBudgetOption = None
     timeout: Annotated[
         float,
@@ -104,21 +121,52 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
     def targets(self) -> tuple[Target, ...]:
         """Return all combinations of backend, dtype, batch and threads. Raises InputError."""
-        dtypes = listed(self.dtype, "--dtype", _dtype)
-        batches = listed(self.batch, "--batch", _count)
-        threads = listed(self.threads, "--threads", _count)
+        dtypes = listed(self.dtype or "fp32", "--dtype", _dtype)
+        batches = listed(self.batch or "1", "--batch", _count)
+        threads = listed(self.threads or "1", "--threads", _count)
         names = backend_names("cpu" if self.on is None else self.on)
         with about("--on, --dtype, --batch and --threads"):
             return combinations(names, dtypes, batches, threads)
 
     def parts_of(self, subject: Subject) -> tuple[str, ...]:
-        """Return the names of the parts to time."""
+        """Return the names of the parts to time. Raises InputError."""
+        if self.rows is not None and self.parts is not None:
+            raise InputError("--parts and --rows cannot be combined; expected one of them")
         if self.rows is not None:
             return _rows(self.rows, row_names(subject.table))
-        if self.ops and self.parts == "all":
-            return (NET,)
-        blocks = subject.graph.block_names
-        return {"net": (NET,), "blocks": blocks, "all": (*blocks, NET)}[self.parts]
+        if self.parts is not None:
+            return parts_named(self.parts, subject.graph)
+        return selected_parts(subject.graph, [NET if self.ops else ALL], "--parts")
+
+    def selected(self, run: Run, source: str) -> Run:
+        """Return a saved run with the timings that --on, --parts, --rows, --dtype, ... select.
+
+        Raises InputError about `source` if it has none, or if another option is given.
+        """
+        kind = type(self)
+        only = kind(
+            on=self.on,
+            parts=self.parts,
+            rows=self.rows,
+            dtype=self.dtype,
+            batch=self.batch,
+            threads=self.threads,
+        )
+        if self != only:
+            raise InputError(f"{source}: {_SHOWN}")
+        if only == kind():
+            return run
+        parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
+        backends = () if self.on in (None, "all") else backend_names(str(self.on))
+        return select(
+            run,
+            source,
+            parts=parts,
+            backend=backends,
+            dtype=listed(self.dtype, "--dtype", _dtype) if self.dtype else (),
+            batch=listed(self.batch, "--batch", _count) if self.batch else (),
+            threads=listed(self.threads, "--threads", _count) if self.threads else (),
+        )
 
 
 def _dtype(text: str, option: str) -> Dtype:
@@ -176,9 +224,7 @@ def refuse_options(source: str, weights_options: WeightsOptions, changed: bool) 
     if weights_options.weights is not None:
         raise InputError(f"--weights: {source} is a saved run, whose weights cannot be changed")
     if changed:
-        raise InputError(
-            f"{source}: is a saved run, which is only shown; expected only output options, e.g. --format"
-        )
+        raise InputError(f"{source}: {_SHOWN}")
 
 
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:

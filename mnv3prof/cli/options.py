@@ -11,6 +11,8 @@ from .. import workers
 from ..cost.counts import Dtype
 from ..device import runtimes
 from ..graph.errors import InputError, about, quote
+from ..graph.graph import Graph
+from ..graph.parts import selected_parts
 from ..mobilenetv3.files import PRESETS
 from ..registry import file_names
 from ..source import Source, open_source
@@ -24,6 +26,7 @@ network_option, recipe_option, measuring_option, budget_option, output_option = 
 )
 
 DEFAULT_SOURCE = "large"
+MOST_IMAGES: Final = 1_000_000
 SOURCE_HELP = (
     f"A preset ({', '.join(PRESETS)}), a layer table (.toml, .csv, .json, or - for standard input), a saved "
     "run or findings (.json), or a report (.html)."
@@ -71,12 +74,22 @@ SourcesArgument = Annotated[
     typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets, show_default=DEFAULT_SOURCE),
 ]
 DtypeOption = Annotated[Dtype, network_option("--dtype", help="Dtype of weights and activations.")]
+BatchOption = Annotated[int, network_option("--batch", help="Number of images that bytes are for.")]
 EpochsOption = Annotated[int, recipe_option("--epochs", help="Number of training epochs.")]
 ResumeOption = Annotated[
     bool, output_option("--resume", help="Resume the run or training that is saved in --output.")
 ]
 CrossCheckOption = Annotated[
     bool, measuring_option("--cross-check", help="Run other FLOP counters and reconcile their results.")
+]
+PartsOption = Annotated[
+    str | None,
+    network_option(
+        "--parts",
+        metavar="LIST",
+        help="Parts: net, blocks, backbone, all, a block, blocks such as 3-7, or a module's path.",
+        show_default=False,
+    ),
 ]
 NoCacheOption = Annotated[
     bool, measuring_option("--no-cache", help="Do not read or write the cache of converted parts.")
@@ -95,6 +108,11 @@ def backend_names(on: str) -> tuple[str, ...]:
             for each in (usable_here() if name == "all" else [name_of(name)])
         ]
     return tuple(dict.fromkeys(names))
+
+
+def parts_named(text: str, graph: Graph) -> tuple[str, ...]:
+    """Return the parts that the value of --parts names. Raises InputError."""
+    return selected_parts(graph, [item.strip() for item in text.split(",")], "--parts")
 
 
 def listed(text: str, option: str, parse: Callable[[str, str], _Value]) -> tuple[_Value, ...]:

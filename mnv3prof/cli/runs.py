@@ -15,9 +15,11 @@ from ..record.plan import RuntimePlan
 from ..record.run import ASKING_INTERRUPTED, Run
 from ..record.timing import Timing
 from ..render.sheet import Sheet
+from ..show.answers import answer_sheets
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.load import busy_sheets
 from ..show.operators import notes_sheets, operator_sheets
+from ..show.order import UNSORTED, Order
 from .interrupts import stopped, what_is_saved
 from .output import Output, Result, emit, output_format
 from .progress import progress
@@ -61,6 +63,7 @@ def with_plans(run: Run, request: "Request") -> Run:
 def emit_run(
     run: Run,
     output: Output,
+    order: Order = UNSORTED,
     before: tuple[Sheet, ...] = (),
     also: Mapping[str, Any] | None = None,
     *,
@@ -71,11 +74,18 @@ def emit_run(
 ) -> None:
     """Print or write the run. Exit with 1 if it failed(), with 130 if it was interrupted.
 
-    before: sheets above those of the run. also: more keys of its document. again: True for a saved run,
-    whose interrupt does not count. tried: the timings of this command, if not all. saved: the run's file,
-    if that is not the output. resume: the command that continues the run.
+    order: of the rows. before: sheets above those of the run. also: more keys of its document. again: True
+    for a saved run, whose interrupt does not count. tried: the timings of this command, if not all. saved:
+    the run's file, if that is not the output. resume: the command that continues the run.
     """
-    sheets = (*busy_sheets(run), *before, *latency_sheets(run), *operator_sheets(run), *notes_sheets(run))
+    sheets = (
+        *busy_sheets(run),
+        *before,
+        *answer_sheets(run, order),
+        *latency_sheets(run, order),
+        *operator_sheets(run),
+        *notes_sheets(run),
+    )
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     if not again and was_interrupted(run):
         path = output.output if output.output and output_format(output) == "json" else saved

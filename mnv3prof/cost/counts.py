@@ -11,8 +11,9 @@ from math import prod
 from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
+from msgspec.structs import replace
 
-from ..graph.errors import InputError, one_of, require
+from ..graph.errors import InputError, one_of, require, require_at_least_1
 from ..graph.graph import Block, Graph, Layer
 from ..graph.once import once
 from ..graph.ops import Op
@@ -25,11 +26,11 @@ DTYPE_BYTES: Final[dict[Dtype, int]] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8":
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Cost of one layer for one image.
+    """Cost of one layer. macs, flops: of one image.
 
     params: trainable parameters; shared weights are counted at their first layer. weight_bytes: deployed
-    weights. read_bytes: inputs and weights. write_bytes: output. fused_into: the layer that it is fused
-    into, or "". reason: why MACs or FLOPs are None.
+    weights. read_bytes: inputs and weights, write_bytes: output, both of `batch` images. fused_into: the
+    layer that it is fused into, or "". reason: why MACs or FLOPs are None.
     """
 
     layer: str
@@ -41,6 +42,7 @@ class Cost(msgspec.Struct, frozen=True):
     write_bytes: int
     fused_into: str = ""
     reason: str = ""
+    batch: int = 1
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ class Totals(msgspec.Struct, frozen=True):
     write_bytes: int
     unpriced: tuple[str, ...] = ()
     parted: bool = False
+    batch: int = 1
 
     @property
     def intensity(self) -> float | None:
@@ -69,20 +72,24 @@ class Totals(msgspec.Struct, frozen=True):
         different layers.
         """
         moved = self.read_bytes + self.write_bytes
-        return self.flops / moved if moved and not self.parted and not self.unpriced else None
+        return self.batch * self.flops / moved if moved and not self.parted and not self.unpriced else None
 
 
 @once
-def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded") -> tuple[Cost, ...]:
+def count(
+    graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded", batch: int = 1
+) -> tuple[Cost, ...]:
     """Return the cost of every layer, in the graph's order. Raises InputError.
 
-    dtype: of weights and activations. With batch_norm="separate" nothing is fused: batch norm costs
-    2 FLOPs per element and has four vectors, and activations move their own bytes.
+    dtype: of weights and activations. batch: images that bytes are for; weights are read once. With
+    batch_norm="separate" nothing is fused: batch norm costs 2 FLOPs per element and has four vectors, and
+    activations move their own bytes.
 
     >>> mnv3prof.count(mnv3prof.load("large").graph)[0].macs  # the stem: 112 * 112 * 16 * 3 * 3 * 3
     5419008
     """
     one_of(batch_norm, get_args(BatchNorm), "batch_norm")
+    require_at_least_1(batch, "batch")
     element = element_bytes(dtype)
     sizes = _Sizes(graph.elements, element, 4 if dtype == "int8" else element)  # int8: biases of 32 bits
     fused = graph.fused if batch_norm == "folded" else {}
@@ -95,8 +102,16 @@ def count(graph: Graph, dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded")
             own.append(0 if name in known else prod(shape))
             known.add(name)
         into = fused.get(layer.name, "")
-        costs.append(_cost(layer, op, own, into, into in biased, sizes))
+        costs.append(_batched(_cost(layer, op, own, into, into in biased, sizes), batch))
     return tuple(costs)
+
+
+def _batched(cost: Cost, batch: int) -> Cost:
+    """Return the cost of an image with the bytes of a batch."""
+    if batch == 1:
+        return cost
+    read = cost.weight_bytes + batch * (cost.read_bytes - cost.weight_bytes)
+    return replace(cost, read_bytes=read, write_bytes=batch * cost.write_bytes, batch=batch)
 
 
 def element_bytes(dtype: Dtype) -> int:
@@ -113,6 +128,7 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
     """
     require(costs, Iterable, "total", "what mnv3prof.count returns")
     layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
+    batch = 1
     unpriced: list[str] = []
     names: set[str] = set()
     hosts: set[str] = {""}
@@ -125,14 +141,14 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
         weight_bytes += cost.weight_bytes
         read_bytes += cost.read_bytes
         write_bytes += cost.write_bytes
+        batch = cost.batch
         names.add(cost.layer)
         hosts.add(cost.fused_into)
         if cost.reason:
             unpriced.append(cost.layer)
     parted = len(hosts) > 1 and not hosts - {""} <= names
-    return Totals(
-        name, layers, macs, flops, params, weight_bytes, read_bytes, write_bytes, tuple(unpriced), parted
-    )
+    sums = (layers, macs, flops, params, weight_bytes, read_bytes, write_bytes)
+    return Totals(name, *sums, tuple(unpriced), parted, batch)
 
 
 def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:

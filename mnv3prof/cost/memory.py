@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..graph.errors import InputError, quote, require_boolean
+from ..graph.errors import require_at_least_1, require_boolean
 from ..graph.graph import Graph
 from ..graph.once import once
 from .counts import Dtype, element_bytes
@@ -138,14 +138,9 @@ def arena(
     1003520
     """
     require_boolean(image, "image")
-    _at_least_1(alignment, "alignment")
+    require_at_least_1(alignment, "alignment")
     sizes = _sizes(graph, dtype, batch)
     return plan(_lifetimes(graph, sizes, graph.fused, image=image), len(graph.layers), alignment)
-
-
-def _at_least_1(value: int, what: str) -> None:
-    if type(value) is not int or value < 1:
-        raise InputError(f"{what}: {quote(value)} is not allowed; expected an integer of at least 1")
 
 
 def fit(arena: Arena, fused: Peak, blocks: Sequence[str], budget: int) -> Fit:
@@ -157,7 +152,7 @@ def fit(arena: Arena, fused: Peak, blocks: Sequence[str], budget: int) -> Fit:
 
 def _sizes(graph: Graph, dtype: Dtype, batch: int) -> dict[str, int]:
     """Bytes of the inputs and of every layer's output."""
-    _at_least_1(batch, "batch")
+    require_at_least_1(batch, "batch")
     unit = element_bytes(dtype) * batch
     return {name: elements * unit for name, elements in graph.elements.items()}
 

@@ -40,6 +40,12 @@ def require_boolean(value: object, where: str) -> None:
         raise InputError(f"{where}: {quote(value)} is not allowed; expected True or False")
 
 
+def require_at_least_1(value: object, where: str) -> None:
+    """Raise InputError about `where` unless `value` is an integer of at least 1."""
+    if type(value) is not int or value < 1:
+        raise InputError(f"{where}: {quote(value)} is not allowed; expected an integer of at least 1")
+
+
 def as_number(value: object) -> object:
     """Return a number of another library, e.g. NumPy's, as Python's, and anything else as it is."""
     if isinstance(value, Integral) and not isinstance(value, bool):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 from ..bench.obstacles import require_one
 from ..bench.profile import Request, profile, usable_here
@@ -12,8 +12,9 @@ from ..bench.schedule import Progress
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, as_number, one_of, quote, require
 from ..graph.graph import Graph
+from ..graph.parts import selected_parts
 from ..mobilenetv3.table import TABLE_RULES
-from ..record.run import NET, Run, part_layers
+from ..record.run import Run
 from ..record.target import MOST, Target, combinations
 from ..workers.backends import name_of
 from ..workers.cache_folder import usable_folder
@@ -29,7 +30,7 @@ def measure(
     dtype: Dtype | Sequence[Dtype] = "fp32",
     batch: int | Sequence[int] = 1,
     threads: int | Sequence[int] = 1,
-    parts: Literal["all", "blocks", "net"] | Sequence[str] = "all",
+    parts: str | Sequence[str] = "all",
     budget_s: float = 60.0,
     timeout_s: float = 300.0,
     variants: Mapping[str, Loadable] | None = None,
@@ -39,7 +40,8 @@ def measure(
 
     network: as of load(). on: backends, e.g. ["cpu", "onnxruntime"], or "all" for those that work here.
     batch: images per call. threads: of the runtime. parts: "net" (the whole network), "blocks", "all"
-        (both), or a list of names: "net", blocks such as "stem" and "3", paths of modules.
+        (both), "backbone" (all but the classifier), a block such as "stem", a range of blocks such as "3-7",
+        a module's path, or a list of them.
     budget_s: total sampling time in seconds. timeout_s: of each conversion, load and burst, in seconds.
     variants: other networks by name, measured in turns with the first; at its input size unless they have
         their own. on_progress: called with what is being done.
@@ -127,18 +129,12 @@ def _seconds(value: Any, what: str) -> float:
 
 def _parts(graph: Graph, parts: object) -> tuple[str, ...]:
     """Return the names of the parts. Raises InputError for one that the network does not have."""
-    groups = {"net": (NET,), "blocks": graph.block_names, "all": (*graph.block_names, NET)}
-    if isinstance(parts, str) and parts in groups:
-        return groups[parts]
 
-    def known(name: Any, what: str) -> str:
-        if not isinstance(name, str) or not part_layers(graph, name):
-            names = ", ".join([NET, *graph.block_names[:3]])
-            expected = f"expected all, blocks, or a list of {names}, ... and paths of modules"
-            raise InputError(f"{what}: {quote(name)} is not a part of {graph.name}; {expected}")
-        return name
+    def text(name: Any, what: str) -> str:
+        require(name, str, what, 'names of parts, e.g. ["net", "stem"]')
+        return cast("str", name)
 
-    return _each(parts, "parts", known)
+    return selected_parts(graph, _each(parts, "parts", text), "parts")
 
 
 def _warn(text: str) -> None:

@@ -6,9 +6,9 @@ from typing import Any, Final
 from ..graph.errors import InputError, as_number, quote, require
 from ..graph.graph import Block, Geometry, Graph, Layer, Shape, Tensor
 from ..graph.ops import OPS, convolution
+from ..graph.parts import CLASSIFIER
 from .table import (
     ACTIVATIONS,
-    CLASSIFIER,
     HEAD,
     STEM,
     Row,

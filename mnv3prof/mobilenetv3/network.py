@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from ..graph.errors import require
+from ..graph.parts import CLASSIFIER
 from .modules import MobileNetV3
-from .table import CLASSIFIER, HEAD, STEM, Table, row_names
+from .table import HEAD, STEM, Table, row_names
 
 
 def build(table: Table) -> MobileNetV3:

@@ -170,7 +170,6 @@ def head_width(table: Table) -> int:
 
 STEM: Final = "stem"
 HEAD: Final = "head"
-CLASSIFIER: Final = "classifier"
 """Names of the blocks that are not rows."""
 
 

@@ -15,8 +15,9 @@ from ..analysis.savings import measured_changes, standard_ratios
 from ..analysis.view import View
 from ..cost.conventions import COUNTERS, TERMS, Reconciliation
 from ..cost.memory import Arena, Peaks
+from ..graph.parts import NET
 from ..mobilenetv3.table import pair_saving, row_names
-from ..record.run import NET, PeakRates
+from ..record.run import PeakRates
 from ..record.stats import Summary
 from ..record.target import Target, threads_of
 from ..record.timing import Timing

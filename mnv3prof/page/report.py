@@ -11,12 +11,14 @@ from ..cost.comparison import network_costs
 from ..cost.conventions import reconcile
 from ..cost.counts import count
 from ..cost.memory import arena, peaks
+from ..graph.parts import NET
 from ..mobilenetv3.published import published
 from ..mobilenetv3.table import separable_savings
-from ..record.run import NET, Host, Run
+from ..record.run import Host, Run
 from ..record.target import Target
 from ..render.numbers import compact
 from ..render.sheet import Column, Sheet, format_value
+from ..show import sentences
 from ..show.comparison import blocks_sheet as compared_blocks
 from ..show.costs import MAC, at_least, cost_sheet
 from ..show.latency import latency_sheets
@@ -25,7 +27,7 @@ from ..show.memory import alive_sheet, arena_sheet, blocks_sheet, plan_sheets, s
 from ..show.operators import operator_sheets
 from ..show.readings import reconciliation_sheet
 from ..show.timing_notes import weights_notes
-from . import charts, sentences
+from . import charts
 from .charts import Chart
 from .drawing import network_drawing
 from .summary import headline_sheet, side_by_side_sheet

@@ -6,16 +6,17 @@ from ..analysis.side_by_side import compared_times
 from ..analysis.view import View, views
 from ..cost.conventions import reconcile
 from ..cost.memory import arena, peaks
+from ..graph.parts import NET
 from ..mobilenetv3.published import Published, published
-from ..record.run import NET, Run
+from ..record.run import Run
 from ..record.target import Target
 from ..render.numbers import milliseconds
 from ..render.sheet import Column, Sheet, format_value
+from ..show import sentences
 from ..show.costs import at_least
 from ..show.load import busy_sheets
 from ..show.times import spread_of
 from ..show.timing_notes import failures
-from . import sentences
 
 
 def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:

@@ -37,11 +37,12 @@ def table_document(subject: Subject) -> dict[str, Any]:
 def cost_document(
     subject: Subject, costs: Sequence[Cost], dtype: Dtype = "fp32", batch_norm: BatchNorm = "folded"
 ) -> dict[str, Any]:
-    """Return the costs of the network, its blocks and its layers."""
+    """Return the costs of the network, its blocks and its layers. MACs and FLOPs are per image."""
     graph = subject.graph
     return {
         **table_head(subject),
         "dtype": dtype,
+        "batch": total(costs).batch,
         "batch_norm": batch_norm,
         "totals": _totals(total(costs)),
         "blocks": _blocks(subtotals(graph, costs)),
@@ -108,14 +109,11 @@ def memory_document(
 
 
 def comparison_document(subjects: Sequence[Subject], networks: Sequence[NetworkCosts]) -> dict[str, Any]:
-    """Return the totals and blocks of each network, with ratios to the first network.
-
-    Bytes are at fp32 and batch 1, as in cost.comparison.network.
-    """
+    """Return the totals and blocks of each network, with ratios to the first network."""
     return {
         "schema": SCHEMA,
-        "dtype": "fp32",
-        "batch": 1,
+        "dtype": networks[0].dtype,
+        "batch": networks[0].batch,
         "networks": [
             {
                 "table": table_fields(subject.table),
@@ -135,7 +133,7 @@ def comparison_document(subjects: Sequence[Subject], networks: Sequence[NetworkC
 def run_document(run: Run) -> dict[str, Any]:
     """Return the costs, memory and timings of a run, and its other networks' tables."""
     graph, dtype, batch = run.subject.graph, *run.measured_as
-    costs = count(graph, dtype)
+    costs = count(graph, dtype, batch=batch)
     sizes, plan = peaks(graph, dtype, batch), arena(graph, dtype, batch)
     memory = memory_document(run.subject, dtype, batch, sizes, plan, total(costs).weight_bytes, None)
     head = table_head(run.subject)
@@ -210,14 +208,18 @@ def table_fields(table: Table) -> dict[str, Any]:
 
 
 def _totals(group: Totals) -> dict[str, Any]:
-    fields = {key: value for key, value in asdict(group).items() if key not in ("name", "parted")}
+    fields = {key: value for key, value in asdict(group).items() if key not in ("name", "parted", "batch")}
     return {**fields, "intensity": group.intensity}
 
 
 def _layer(graph: Graph, block: Block, layer: Layer, cost: Cost) -> dict[str, Any]:
     own = {**asdict(layer), "weights": [tensor._asdict() for tensor in layer.weights]}
     place = {"block": block.name, "in_shape": graph.in_shape(layer)}
-    return {**own, **place, **{key: value for key, value in asdict(cost).items() if key != "layer"}}
+    return {
+        **own,
+        **place,
+        **{key: value for key, value in asdict(cost).items() if key not in ("layer", "batch")},
+    }
 
 
 def encoded(run: Run) -> str:

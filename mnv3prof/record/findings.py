@@ -8,6 +8,7 @@ import msgspec
 from ..cost.counts import Dtype
 from ..graph.errors import InputError
 from ..graph.graph import Graph
+from ..graph.parts import identical_blocks
 from .document import run_document, table_head
 from .read import (
     MAX_VALUES,
@@ -18,7 +19,7 @@ from .read import (
     refuse_many_rows,
     require_schema,
 )
-from .run import SCHEMA, Run, Subject, identical_blocks
+from .run import SCHEMA, Run, Subject
 from .target import Target
 from .timing import Timing
 

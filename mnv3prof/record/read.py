@@ -9,10 +9,11 @@ import msgspec
 from ..cost.conventions import Reading, counter
 from ..graph.errors import InputError, quote
 from ..graph.graph import Graph
+from ..graph.parts import BACKBONE, NET, backbone_blocks
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
 from .plan import RuntimePlan
-from .run import HERE, NET, SCHEMA, Host, Run, Subject, Weights
+from .run import HERE, SCHEMA, Host, Run, Subject, Weights
 from .target import Target
 from .timing import Operator, Timing
 
@@ -158,7 +159,8 @@ def _parts(graph: Graph) -> set[str]:
     """Return all parts that have layers: the network, its blocks, its modules."""
     paths = {layer.path for layer in graph.layers if layer.path}
     ends = ((path, end) for path in paths for end in range(len(path) + 1) if path[end : end + 1] in ("", "."))
-    return {NET, *graph.block_names, *(path[:end] for path, end in ends)}
+    groups = (NET, *([BACKBONE] if backbone_blocks(graph) else []))
+    return {*groups, *graph.block_names, *(path[:end] for path, end in ends)}
 
 
 def _require_place(run: Run, parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:

@@ -7,16 +7,12 @@ import msgspec
 
 from ..cost.conventions import Reading
 from ..cost.counts import Dtype
-from ..graph.graph import Graph, Layer
-from ..graph.once import once
+from ..graph.graph import Graph
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
 from .plan import RuntimePlan
 from .target import Positive, Target
 from .timing import Count, Operator, Timing
-
-NET: Final = "net"
-"""The part that is the whole network."""
 
 SCHEMA: Final = 2
 """Incremented when a field changes its name or meaning, not when fields are added."""
@@ -190,22 +186,3 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
         """Return the plans of the network at this dtype and batch."""
         return tuple(plan for plan in self.plans if (plan.dtype, plan.batch) == (dtype, batch))
-
-
-@once
-def identical_blocks(graph: Graph) -> dict[str, str]:
-    """Return for each block the first one of equal structure, which may be itself, and NET for NET."""
-    first: dict[str, str] = {}
-    return {**{name: first.setdefault(key, name) for name, key in graph.keys.items()}, NET: NET}
-
-
-def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
-    """Return the layers of a block, of the whole network (NET), or of the module at a path; none if the
-    network has no such part. Functional operations are not modules, so not parts.
-    """
-    if part == NET:
-        return graph.layers
-    block = graph.block(part)
-    if block is not None:
-        return block.layers
-    return graph.under(part)

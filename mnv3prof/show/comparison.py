@@ -40,8 +40,14 @@ def totals_sheet(networks: Sequence[NetworkCosts]) -> Sheet:
     )
     rows = tuple((*_formatted(name, values), *_ratios(values)) for name, values in measures.items())
     legend = [f"{letter} = {label(n.graph)}" for letter, n in zip(letters, networks, strict=True)]
+    each = "; MACs and FLOPs per image" if networks[0].batch > 1 else ""
     unpriced = dict.fromkeys(note for n in networks for note in unpriced_notes(n.graph, n.totals))
-    return Sheet("; ".join(legend), columns, rows, notes=("Bytes at fp32, batch 1.", *unpriced))
+    return Sheet(
+        "; ".join(legend),
+        columns,
+        rows,
+        notes=(f"Bytes at {networks[0].dtype}, batch {networks[0].batch}{each}.", *unpriced),
+    )
 
 
 def _formatted(name: str, values: Sequence[int | None]) -> tuple[str | None, ...]:

@@ -1,16 +1,19 @@
 """Sheets of `table` and `flops`: the layer table, and the computed costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Final
 
 import msgspec
 
-from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, subtotals, total
+from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, group_of, subtotals, total
+from ..graph.errors import InputError
 from ..graph.graph import Block, Geometry, Graph
+from ..graph.parts import part_layers
 from ..mobilenetv3.table import ACTIVATIONS, Row, Table, adds_identity, head_width, in_widths, squeeze_width
 from ..record.run import Subject
 from ..render.sheet import AtLeast, Column, Sheet
+from .order import UNSORTED, Order, live_bytes
 
 _TABLE_COLUMNS: Final = (
     Column("block", "Block", "text"),
@@ -126,21 +129,73 @@ def _out_size(block: Block) -> tuple[int, ...]:
 
 
 def cost_sheet(
-    graph: Graph, costs: Sequence[Cost], by: By = "block", dtype: Dtype = "fp32", norm: BatchNorm = "folded"
+    graph: Graph,
+    costs: Sequence[Cost],
+    by: By = "block",
+    dtype: Dtype = "fp32",
+    norm: BatchNorm = "folded",
+    parts: Sequence[str] = (),
+    order: Order = UNSORTED,
 ) -> Sheet:
-    """Return the costs of each block, operation or layer, its share of the MACs, and the totals."""
+    """Return the costs of each block, operation or layer, its share of the MACs, and the totals.
+
+    parts: each has a row instead of each block; other rows are those of the parts' layers.
+    """
     whole = total(costs)
-    groups = subtotals(graph, costs, by)
+    live = _live_bytes_by(graph, by, dtype, whole.batch, parts) if order.by == "memory" else {}
+    groups, left = order.of(
+        _groups(graph, costs, by, parts), lambda group: _metric(group, order.by, live), _NOUNS[by]
+    )
     heads, leads = _LEADS[by](graph, groups)
-    rows = tuple((*lead, *_figures(group, whole)) for lead, group in zip(leads, groups, strict=True))
+    extra = [Column("live_bytes", "Live", "bytes")] if live else []
+    rows = tuple(
+        (*lead, *([live[group.name]] if live else []), *_figures(group, whole))
+        for lead, group in zip(leads, groups, strict=True)
+    )
     sums = (whole.layers if column.key == "layers" else "" for column in heads[1:])
-    totals = (("total", *sums, *_figures(whole, whole)),)
+    totals = (("total", *sums, *(max(live.values(), default=0) for _ in extra), *_figures(whole, whole)),)
+    images = f"batch {whole.batch}, MACs and FLOPs per image" if whole.batch > 1 else "batch 1"
     note = (
-        f"{MAC}; FLOPs = 2 × MACs + every other operation; bytes at {dtype}, batch 1, "
+        f"{MAC}; FLOPs = 2 × MACs + every other operation; bytes at {dtype}, {images}, "
         f"each tensor moved once, {NORMS[norm]}."
     )
-    notes = (note, *unpriced_notes(graph, whole))
-    return Sheet(titled(graph, f"cost by {by}"), (*heads, *_COST_COLUMNS), rows, totals, notes)
+    notes = (*left, note, *([_LIVE] if live else []), *unpriced_notes(graph, whole))
+    return Sheet(titled(graph, f"cost by {by}"), (*heads, *extra, *_COST_COLUMNS), rows, totals, notes)
+
+
+_NOUNS: Final[dict[By, str]] = {"block": "parts", "op": "operations", "layer": "layers"}
+_LIVE: Final = "Live: most bytes of live tensors, batch norm and activations fused; the total is the peak."
+
+
+def _groups(graph: Graph, costs: Sequence[Cost], by: By, parts: Sequence[str]) -> Sequence[Totals]:
+    if not parts:
+        return subtotals(graph, costs, by)
+    names = {part: {layer.name for layer in part_layers(graph, part)} for part in parts}
+    if by == "block":
+        return [total((cost for cost in costs if cost.layer in names[part]), part) for part in parts]
+    chosen = set[str]().union(*names.values())
+    groups: dict[str, list[Cost]] = {}
+    for (block, layer), cost in zip(graph.placed(), costs, strict=True):
+        if layer.name in chosen:
+            groups.setdefault(group_of(block, layer, by), []).append(cost)
+    return [total(group, name) for name, group in groups.items()]
+
+
+def _live_bytes_by(graph: Graph, by: By, dtype: Dtype, batch: int, parts: Sequence[str]) -> dict[str, int]:
+    """Return the most live bytes of each row. Raises InputError for operations, which have none."""
+    if by == "op":
+        raise InputError("memory: an operation has no live bytes; expected blocks or layers")
+    if by == "layer":
+        return {layer.name: live_bytes(graph, [layer], dtype, batch) for layer in graph.layers}
+    return {
+        part: live_bytes(graph, part_layers(graph, part), dtype, batch) for part in parts or graph.block_names
+    }
+
+
+def _metric(group: Totals, metric: str, live: Mapping[str, int]) -> int:
+    if metric == "memory":
+        return live[group.name]
+    return group.params if metric == "params" else group.macs
 
 
 def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
@@ -174,15 +229,18 @@ Lead = tuple[tuple[Column, ...], list[tuple[object, ...]]]
 
 
 def _by_block(graph: Graph, groups: Sequence[Totals]) -> Lead:
-    blocks = {block.name: block for block in graph.blocks}
+    layers = {group.name: part_layers(graph, group.name) for group in groups}
     columns = (
         Column("block", "Block", "text"),
         Column("operator", "Operator", "text", importance=3),
         Column("out_shape", "Output", "shape", importance=2),
     )
-    return columns, [
-        (g.name, block_summary(blocks[g.name]), blocks[g.name].layers[-1].out_shape) for g in groups
-    ]
+    return columns, [(g.name, _summary(graph, g.name), layers[g.name][-1].out_shape) for g in groups]
+
+
+def _summary(graph: Graph, part: str) -> str | None:
+    block = graph.block(part)
+    return block_summary(block) if block else None
 
 
 def _by_op(_: Graph, groups: Sequence[Totals]) -> Lead:
@@ -190,7 +248,7 @@ def _by_op(_: Graph, groups: Sequence[Totals]) -> Lead:
     return columns, [(g.name, g.layers) for g in groups]
 
 
-def _by_layer(graph: Graph, _: Sequence[Totals]) -> Lead:
+def _by_layer(graph: Graph, groups: Sequence[Totals]) -> Lead:
     columns = (
         Column("name", "Layer", "text"),
         Column("block", "Block", "text", importance=7),
@@ -198,7 +256,8 @@ def _by_layer(graph: Graph, _: Sequence[Totals]) -> Lead:
         Column("in_shape", "Input", "shape", importance=6),
         Column("out_shape", "Output", "shape", importance=3),
     )
-    return columns, [(x.name, b.name, x.op, graph.in_shape(x), x.out_shape) for b, x in graph.placed()]
+    placed = {x.name: (x.name, b.name, x.op, graph.in_shape(x), x.out_shape) for b, x in graph.placed()}
+    return columns, [placed[group.name] for group in groups]
 
 
 _LEADS: Final = {"block": _by_block, "op": _by_op, "layer": _by_layer}

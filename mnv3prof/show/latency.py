@@ -8,17 +8,20 @@ from ..analysis.grid import Rates, grid_of, part_costs, rates, timings_of
 from ..analysis.load import Clock, clock_of
 from ..graph.align import aligned
 from ..graph.graph import Graph
-from ..record.run import NET, Run
+from ..graph.parts import NET
+from ..record.run import Run
 from ..record.stats import Summary
 from ..record.target import labels, shared_settings
 from ..record.timing import Timing
 from ..render.sheet import Column, Kind, Sheet, join_words
 from .costs import titled
+from .order import UNSORTED, Order
+from .ranking import ranking_sheet
 from .times import times_sheet
-from .timing_notes import drifted
+from .timing_notes import drifted, timing_notes
 
 
-def latency_sheets(run: Run) -> tuple[Sheet, ...]:
+def latency_sheets(run: Run, order: Order = UNSORTED) -> tuple[Sheet, ...]:
     """Return, per network, latencies, load times and output errors; then the ratios of the variants."""
     if not run.timings:
         return (Sheet(titled(run.subject.graph, "latency"), (), (), notes=("This run has no timings.",)),)
@@ -26,10 +29,23 @@ def latency_sheets(run: Run) -> tuple[Sheet, ...]:
     for variant, subject in run.subjects.items():
         timings = timings_of(run, variant)
         if timings:
-            sheets += [times_sheet(subject.graph, timings, run), _loading_sheet(timings, run)]
+            sheets += [*_time_sheets(subject.graph, timings, run, order), _loading_sheet(timings, run)]
             sheets.append(_errors_sheet(subject.graph, timings))
     sheets += [_saving_sheet(run, name) for name in run.variants]
     return tuple(sheet for sheet in sheets if sheet.rows)
+
+
+def _time_sheets(graph: Graph, timings: Sequence[Timing], run: Run, order: Order) -> Iterator[Sheet]:
+    """Yield latencies by target, the fastest first, for one part or the whole network; and by part."""
+    grid = grid_of(graph, timings)
+    measured = dict.fromkeys(grid.same[part] for part in grid.parts)
+    if len(measured) == 1:
+        (part,) = measured
+        yield ranking_sheet(graph, grid, part, timings, run, timing_notes(grid, timings, run))
+        return
+    if NET in measured and len(grid.targets) > 1:
+        yield ranking_sheet(graph, grid, NET, timings, run)
+    yield times_sheet(graph, timings, run, order)
 
 
 class _Sample(NamedTuple):

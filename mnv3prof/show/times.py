@@ -9,12 +9,14 @@ from ..analysis.grid import Grid, grid_of, part_costs, peak_of, rates
 from ..analysis.load import clock_of
 from ..cost.counts import Totals
 from ..graph.graph import Graph
-from ..record.run import NET, Run
+from ..graph.parts import BACKBONE, NET, part_layers
+from ..record.run import Run
 from ..record.stats import Summary
-from ..record.target import Target, shared_settings
+from ..record.target import Target, labels, shared_settings
 from ..record.timing import Timing
 from ..render.sheet import Column, Sheet
 from .costs import titled
+from .order import UNSORTED, Order, live_bytes
 from .timing_notes import NOISY_MARK, timing_notes
 
 _ADDITIVITY: Final = (
@@ -41,9 +43,10 @@ class _Cells(NamedTuple):
     limited_by: str | None = None
 
 
-def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
+def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run, order: Order = UNSORTED) -> Sheet:
     """Return latency, rate and % of peak by part and target; the sum of parts if all blocks were timed."""
     grid = grid_of(graph, timings)
+    parts, left = sorted_parts(graph, grid, order)
     shown = {target: _fields(target, timings, run) for target in _measured_targets(grid)}
     costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
     cells = {
@@ -61,13 +64,14 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
             costs[next(iter(shown)).dtype][part].macs,
             *chain(*(_picked(cells[part, target], fields) for target, fields in shown.items())),
         )
-        for part in grid.parts
+        for part in parts
     )
     additive = {*graph.block_names, NET} <= set(grid.parts)
     machines = ", ".join(dict.fromkeys(run.hosts[target.device].cpu for target in grid.targets))
     how = ", ".join(filter(None, (f"latency on {machines}", shared_settings(grid.targets))))
     above = any(each.of_peak and each.of_peak > 1 for each in cells.values())
     notes = (
+        *left,
         *timing_notes(grid, timings, run),
         *([ABOVE_PEAK] if above else []),
         *([_BY_CPU_TIME] if any(each.cpu_ms for each in cells.values()) else []),
@@ -79,8 +83,46 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run) -> Sheet:
         rows,
         _additivity(graph, grid, shown) if additive else (),
         notes,
-        _alarms(grid),
+        _alarms(grid, parts),
         stacked=True,
+    )
+
+
+def sorted_parts(graph: Graph, grid: Grid, order: Order) -> tuple[list[str], tuple[str, ...]]:
+    """Return the parts in an order, the whole network and the backbone last, and a note if some are left out.
+
+    Their time is that on the target that runs the whole network, or else most parts, in the least time.
+    """
+    whole = [part for part in grid.parts if part in (NET, BACKBONE)]
+    rest = [part for part in grid.parts if part not in whole]
+    target = _fastest(grid)
+    timings = {part: grid.at(part, target) for part in rest} if target else {}
+
+    def value(part: str) -> float | None:
+        if order.by in ("time", "share"):
+            timing = timings.get(part)
+            return timing.per_image if timing else None
+        if order.by == "memory":
+            return live_bytes(graph, part_layers(graph, part))
+        return float(getattr(part_costs(graph, timings=grid.cells.values())[part], order.by))
+
+    shown, left = order.of(rest, value, "parts")
+    if order.by in ("time", "share") and target:
+        left = (f"Sorted by latency on {labels(grid.targets, with_backend=True)[target]}.", *left)
+    return [*shown, *whole], left
+
+
+def _fastest(grid: Grid) -> Target | None:
+    """Return the target with the most timed parts and, among those, the least time of their last one."""
+    timed = {
+        target: [t for part in grid.parts if (t := grid.at(part, target)) and t.per_image]
+        for target in grid.targets
+    }
+    most = max(map(len, timed.values()), default=0)
+    return min(
+        (target for target, timings in timed.items() if timings and len(timings) == most),
+        key=lambda target: sum(t.per_image or 0.0 for t in timed[target]),
+        default=None,
     )
 
 
@@ -168,6 +210,6 @@ def _sums(graph: Graph, grid: Grid, target: Target) -> tuple[str | None, str | N
     return f"{total:.4g} ({low:.3g} to {high:.3g})", str(ratio) if ratio.ratio else None
 
 
-def _alarms(grid: Grid) -> frozenset[int]:
+def _alarms(grid: Grid, parts: Sequence[str]) -> frozenset[int]:
     mismatches = {part for (part, _), timing in grid.cells.items() if timing.status == "mismatch"}
-    return frozenset(n for n, part in enumerate(grid.parts) if grid.same[part] in mismatches)
+    return frozenset(n for n, part in enumerate(parts) if grid.same[part] in mismatches)

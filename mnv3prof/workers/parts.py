@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from ..graph.parts import BACKBONE, NET
 from ..mobilenetv3.modules import MobileNetV3
 from ..mobilenetv3.network import build, parts
-from ..record.run import NET, Subject
+from ..record.run import Subject
 from .formats import Part
 from .weights import load_into
 
@@ -46,13 +47,16 @@ def make_network(subject: Subject, batch: int = 1) -> Part:
 
 
 def block_parts(whole: Part) -> dict[str, Part]:
-    """Return the blocks of the whole network, each with its input in the network."""
-    blocks = {}
+    """Return the blocks and the backbone of the whole network, each with its input in the network."""
+    blocks: dict[str, Part] = {}
     x, calibration = whole.given, whole.calibration
     with torch.no_grad():
         for name, module in parts(cast("MobileNetV3", whole.module)):
             blocks[name] = Part(name, module, x.clone(), module(x.clone()), calibration)
             x, calibration = blocks[name].expected, module(calibration.clone())
+    *before, last = blocks.values()
+    backbone = nn.Sequential(*(part.module for part in before)).eval()
+    blocks[BACKBONE] = Part(BACKBONE, backbone, whole.given, last.given, whole.calibration)
     return blocks
 
 

@@ -10,7 +10,7 @@ from ..device.process import Line, settle
 from ..device.protocol import PartKey, Planned, Prepare
 from ..device.runtimes import Job
 from ..device.worker import Runner, job_from_files, serve
-from ..record.run import NET
+from ..graph.parts import BACKBONE, NET
 from . import cache
 from .backends import backend
 from .formats import Part, Planner, get_format
@@ -40,7 +40,7 @@ class _Networks:
         if variant not in self.made:
             self.made[variant] = {NET: make_network(subject, self.batch)}
         made = self.made[variant]
-        if name not in made and subject.graph.block(name):
+        if name not in made and (subject.graph.block(name) or name == BACKBONE):
             made |= block_parts(made[NET])
         elif name not in made:
             made[name] = inner_part(made[NET], name)

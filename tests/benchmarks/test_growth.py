@@ -13,7 +13,8 @@ from terminal import SCRIPT
 
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.document import encoded
-from mnv3prof.record.run import NET, Subject
+from mnv3prof.graph.parts import NET
+from mnv3prof.record.run import Subject
 
 SIZES = (100, 1_000, 10_000)
 ALLOWED_S = {"flops": 1.0, "memory": 2.0, "report": 5.0}

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from ...analysis.compare import Change
 from ...cost.counts import Dtype
 from ...graph.graph import Graph, Layer
+from ...graph.parts import NET
 from ...mobilenetv3.table import Table
 from ...record.findings import Evidence, Finding
-from ...record.run import NET, Subject
+from ...record.run import Subject
 from ..claim import Claim, TimingRequest, finding, not_measured
 from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, saves
 

@@ -13,9 +13,10 @@ from ...analysis.compare import Change
 from ...cost.counts import count as count_layers
 from ...cost.counts import total
 from ...graph.graph import Graph
+from ...graph.parts import NET, part_layers
 from ...mobilenetv3.table import Row, Table, row_names
 from ...record.findings import ClaimVerdict, Evidence, Finding, Series
-from ...record.run import NET, Subject, part_layers
+from ...record.run import Subject
 from ..claim import COMPUTED, Claim, TimingRequest, finding, not_measured, points_at
 from ..compared import at_least, measured_on, overall, ratio, ratio_of_sums, ratios
 

@@ -8,10 +8,11 @@ from ...analysis.compare import MARGIN
 from ...analysis.grid import cost_of, part_costs
 from ...cost.memory import arena, peaks
 from ...graph.graph import Graph, Layer
+from ...graph.parts import NET
 from ...mobilenetv3.table import Table, row_names
 from ...mobilenetv3.variants import vary
 from ...record.findings import ClaimVerdict, Evidence, Finding, Series
-from ...record.run import NET, Subject
+from ...record.run import Subject
 from ..accuracy import BASE, finding_on_accuracy
 from ..claim import COMPUTED, Ablation, Claim, TimingRequest, finding, not_measured, points_at
 from ..compared import is_slower, measured_on, overall, ratio, ratios

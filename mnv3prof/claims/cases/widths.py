@@ -4,9 +4,10 @@ from statistics import mean
 from typing import Final, NamedTuple
 
 from ...analysis.compare import Change, by_interval
+from ...graph.parts import part_layers
 from ...mobilenetv3.table import Row, Table
 from ...record.findings import Evidence, Finding, Measured, Series
-from ...record.run import Subject, part_layers
+from ...record.run import Subject
 from ..claim import Claim, TimingRequest, finding, not_measured
 from ..compared import SLOWER, is_slower, measured_on, on_a_mobile_chip, overall
 

@@ -51,7 +51,9 @@ def compare(
     document = partial(comparison_document, subjects, networks)
     if saved or latency:
         run = saved or measured(latency_options.request(_by_variant(subjects)), output)
-        emit_run(run, output, sheets, {"networks": document()["networks"]}, again=saved is not None)
+        emit_run(
+            run, output, before=sheets, also={"networks": document()["networks"]}, again=saved is not None
+        )
     else:
         emit(Result(sheets, blocks, document), output)
 

@@ -9,8 +9,9 @@ from ...bench.export import Exported
 from ...bench.export import export as export_part
 from ...bench.schedule import Progress
 from ...graph.errors import InputError, about, printable
+from ...graph.parts import NET
 from ...record.atomic import replace_file
-from ...record.run import NET, Weights
+from ...record.run import Weights
 from ...render.sheet import Column, Sheet
 from ...show.timing_notes import weights_notes
 from ...workers.cache import opened as opened_cache

@@ -8,21 +8,28 @@ import typer
 
 from ...cost.conventions import COUNTERS
 from ...cost.counts import BatchNorm, By, count
-from ...graph.errors import InputError, lookup
+from ...graph.errors import InputError, about, lookup
 from ...record.document import convention_document, cost_document, reconciliation_document
 from ...record.run import Subject
 from ...show.costs import cost_sheet
+from ...show.order import UNSORTED
 from ...source import open_source
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
+    MOST_IMAGES,
+    BatchOption,
     CrossCheckOption,
     DtypeOption,
+    PartsOption,
     SourceArgument,
+    in_range,
     measuring_option,
     network_option,
     output_option,
+    parts_named,
 )
+from ..ordering import Ordering
 from ..output import Output, Result, emit
 from ..spread import spread
 from ..streams import say
@@ -33,7 +40,9 @@ def flops(
     source: SourceArgument = DEFAULT_SOURCE,
     *,
     by: Annotated[By, output_option("--by", help="What each row shows.")] = "block",
+    parts: PartsOption = None,
     dtype: DtypeOption = "fp32",
+    batch: BatchOption = 1,
     batch_norm: Annotated[
         BatchNorm,
         network_option("--batch-norm", help="Batch norm folded into its convolution, or a separate layer."),
@@ -46,6 +55,7 @@ def flops(
         ),
     ] = None,
     settings: Settings,
+    ordering: Ordering,
     output: Output,
 ) -> None:
     """Count MACs, FLOPs, parameters and bytes per block.
@@ -68,12 +78,15 @@ def flops(
         raise InputError(
             "--cross-check and --by cannot be combined; --cross-check has a row per class of operation"
         )
-    if (cross_check or as_tool is not None) and (dtype, batch_norm) != ("fp32", "folded"):
-        raise InputError(
-            "--dtype and --batch-norm do not change --cross-check or --as, and cannot be combined with them"
-        )
+    order = ordering.order("flops", "macs", ("macs", "params", "share", "memory"))
+    if cross_check or as_tool is not None:
+        _refuse(parts is not None, "--parts")
+        _refuse(order != UNSORTED, "--sort and --top")
+        _refuse((dtype, batch, batch_norm) != ("fp32", 1, "folded"), "--dtype, --batch and --batch-norm")
+    in_range(batch, "--batch", 1, MOST_IMAGES)
     subject = settings.variant(open_source(source).subject, source)
     graph = subject.graph
+    chosen = parts_named(parts, graph) if parts is not None else ()
     if cross_check:
         _cross_check(subject, output)
     elif as_tool is not None:
@@ -82,9 +95,15 @@ def flops(
         sheet = convention_sheet(graph, as_tool, by)
         emit(Result((sheet,), sheet, lambda: convention_document(subject, as_tool)), output)
     else:
-        costs = count(graph, dtype, batch_norm)
-        sheet = cost_sheet(graph, costs, by, dtype, batch_norm)
+        costs = count(graph, dtype, batch_norm, batch)
+        with about("--sort"):
+            sheet = cost_sheet(graph, costs, by, dtype, batch_norm, chosen, order)
         emit(Result((sheet,), sheet, lambda: cost_document(subject, costs, dtype, batch_norm)), output)
+
+
+def _refuse(given: bool, options: str) -> None:
+    if given:
+        raise InputError(f"{options}: cannot be combined with --cross-check or --as")
 
 
 def _cross_check(subject: Subject, output: Output) -> None:

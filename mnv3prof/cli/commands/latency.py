@@ -5,6 +5,7 @@ from ...source import open_source
 from ..latency_options import LatencyOptions, measured, refuse_options
 from ..network import Settings, WeightsOptions
 from ..options import DEFAULT_SOURCE, TrainedSourceArgument, opened
+from ..ordering import METRICS, Ordering
 from ..output import Output
 from ..runs import emit_run
 from ..spread import spread
@@ -17,6 +18,7 @@ def latency(
     latency_options: LatencyOptions,
     weights_options: WeightsOptions,
     settings: Settings,
+    ordering: Ordering,
     output: Output,
 ) -> None:
     """Measure latency per block and of the whole network.
@@ -29,12 +31,11 @@ def latency(
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
+    order = ordering.order("latency", "time", METRICS)
     given = opened(source)
     if given is not None and given.run is not None:
-        refuse_options(
-            given.text, weights_options, (latency_options, settings) != (LatencyOptions(), Settings())
-        )
-        emit_run(given.run, output, again=True)
+        refuse_options(given.text, weights_options, settings != Settings())
+        emit_run(latency_options.selected(given.run, given.text), output, order, again=True)
         return
     subject = weights_options.subject(given, settings)
     subjects = {"": subject}
@@ -42,4 +43,4 @@ def latency(
         known = (given or open_source(DEFAULT_SOURCE)).subject
         subjects = {"": settings.without_structure().variant(known), label(subject.graph): subject}
     resume = "mnv3prof profile, the same options and --resume" if len(subjects) == 1 else ""
-    emit_run(measured(latency_options.request(subjects), output), output, resume=resume)
+    emit_run(measured(latency_options.request(subjects), output), output, order, resume=resume)

@@ -11,6 +11,7 @@ from ..interrupts import stopping, what_is_saved
 from ..latency_options import LatencyOptions, measured
 from ..network import Settings, WeightsOptions
 from ..options import CrossCheckOption, ResumeOption, TrainedSourceArgument, measuring_option, opened
+from ..ordering import METRICS, Ordering
 from ..output import Output, file_option, output_format, write
 from ..runs import emit_run, with_plans, with_readings
 from ..spread import spread
@@ -36,6 +37,7 @@ def profile(
     latency_options: LatencyOptions,
     weights_options: WeightsOptions,
     settings: Settings,
+    ordering: Ordering,
     output: RunFile,
 ) -> None:
     """Measure a network and save a run (costs, memory, latency).
@@ -47,6 +49,7 @@ def profile(
 
     Example: mnv3prof profile small --on cpu --parts net -o run.json
     """
+    order = ordering.order("profile", "time", METRICS)
     if output.output is None or output_format(output) != "json":
         raise InputError("profile: --output FILE.json is required")
     subject = weights_options.subject(opened(source), settings)
@@ -64,7 +67,7 @@ def profile(
         if plans and not any(t.stopped == "interrupted" for t in run.timings if t not in before):
             run = with_plans(run, request)
         write(output.output, encoded(run))
-    emit_run(run, Output(), tried=tried, saved=output.output, resume=_RESUME)
+    emit_run(run, Output(), order, tried=tried, saved=output.output, resume=_RESUME)
 
 
 def _saved_run(path: Path) -> Run:

@@ -12,19 +12,19 @@ from ..analysis.side_by_side import compared_times
 from ..analysis.view import View
 from ..cost.conventions import Reconciliation
 from ..cost.memory import Arena, Peaks
+from ..graph.parts import NET
 from ..mobilenetv3.table import row_names
-from ..record.run import NET
 from ..record.target import Target
 from ..render.numbers import compact, milliseconds
 from ..render.sheet import format_value, join_words
-from ..show.costs import at_least
-from ..show.times import ABOVE_PEAK, spread_of
+from .costs import at_least
+from .times import ABOVE_PEAK, spread_of
 
 _NOTABLE_SHARE = 0.03
 """Blocks below this share of the latency are not mentioned ..."""
 _NOTABLE_GAP = 0.01
 """... nor those whose share is this near to the others' ..."""
-_NOTABLE_FACTOR = 1.05
+NOTABLE_FACTOR = 1.05
 """... nor those whose share of the latency is less than this multiple of that of the MACs."""
 
 
@@ -140,10 +140,10 @@ def shares(view: View) -> str:
     if not clear:
         return f"Noise hides the blocks' shares of latency on {view.label_of(fastest)}."
     top, where = _top(times), view.label_of(fastest)
-    block, factor = _least_efficient(macs, clear)
+    block, factor = least_efficient(macs, clear)
     slowest = "Among the slowest" if _as_slow(view, top, fastest) else "Slowest"
     named = [(slowest, top, "")] if top in clear else []
-    if factor >= _NOTABLE_FACTOR:
+    if factor >= NOTABLE_FACTOR:
         named.append(("Least efficient", block, f", {factor:.1f}×"))
         if named[0][1] == block and top in clear:
             named = [(f"{slowest} and least efficient", block, f", {factor:.1f}×")]
@@ -293,7 +293,7 @@ def counters(reconciliation: Reconciliation) -> str:
     return f"{results}; {f'not reconciled: {join_words(remaining)}' if remaining else 'fully reconciled'}."
 
 
-def _least_efficient(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:
+def least_efficient(macs: Mapping[str, float], times: Mapping[str, float]) -> tuple[str, float]:
     """Return the block with the largest latency share per MAC share, and that quotient.
 
     Blocks of a small latency share count only if there are no others; 0 if none has MACs.

@@ -1,0 +1,55 @@
+"""Selection of a run's timings."""
+
+from collections.abc import Collection, Sequence
+
+from msgspec.structs import replace
+
+from ..graph.errors import InputError
+from ..graph.parts import identical_blocks, part_layers
+from ..record.run import Run
+from ..record.target import Target, named_field
+from ..record.timing import Operator
+
+
+def select(run: Run, source: str, *, parts: Sequence[str] | None = None, **fields: Collection[object]) -> Run:
+    """Return the run with only some of its timings and operator times.
+
+    parts: of the main network; variants keep those that they have. fields: allowed values of the fields of
+    a target; an empty collection allows all. Raises InputError about `source` if nothing is left.
+    """
+    wanted = {name: values for name, values in fields.items() if values}
+
+    def on_target(target: Target) -> bool:
+        return all(getattr(target, name) in values for name, values in wanted.items())
+
+    kept = [timing for timing in run.timings if on_target(timing.target)]
+    for name, values in wanted.items():
+        if not any(getattr(target, name) in values for target in run.targets):
+            asked = f"{name} {', '.join(map(str, values))}"
+            _refuse(source, asked, [named_field(target, name) for target in run.targets])
+    if not kept:
+        _refuse(source, "this combination", [f"{t.place} ({t.settings})" for t in run.targets])
+    measured = None if parts is None else _measured(run, parts)
+    timings = tuple(t for t in kept if measured is None or (t.variant, t.part) in measured)
+    if not timings:
+        _refuse(source, ", ".join(parts or ()), [timing.part for timing in kept])
+
+    def is_kept(operator: Operator) -> bool:
+        place = operator.variant, operator.part
+        return on_target(operator.target) and (measured is None or place in measured)
+
+    return replace(run, timings=timings, operators=tuple(filter(is_kept, run.operators)))
+
+
+def _refuse(source: str, asked: str, known: Sequence[str]) -> None:
+    expected = ", ".join(dict.fromkeys(known)) or "a run with timings"
+    raise InputError(f"{source}: has no timing of {asked}; expected {expected}")
+
+
+def _measured(run: Run, parts: Sequence[str]) -> set[tuple[str, str]]:
+    """Return variant and part of the timings of `parts`, which are those of the first identical block."""
+    found = set()
+    for variant, subject in run.subjects.items():
+        same = identical_blocks(subject.graph)
+        found |= {(variant, same.get(part, part)) for part in parts if part_layers(subject.graph, part)}
+    return found

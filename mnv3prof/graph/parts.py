@@ -1,0 +1,104 @@
+"""Parts of a network: the whole network, its backbone, a block, or the module at a path."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from .errors import InputError, did_you_mean, quote
+from .graph import Graph, Layer
+from .once import once
+
+NET: Final = "net"
+"""The part that is the whole network."""
+
+BACKBONE: Final = "backbone"
+"""The part that is all blocks but the last one, which must be CLASSIFIER."""
+
+CLASSIFIER: Final = "classifier"
+"""The block that makes a network a classifier."""
+
+BLOCKS: Final = "blocks"
+ALL: Final = "all"
+"""Names of several parts: each block; each block and the whole network."""
+
+_RANGE: Final = re.compile(r"([0-9]{1,6})-([0-9]{1,6})", re.ASCII)
+
+
+def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
+    """Return the layers of a part; none if the network has no such part.
+
+    Functional operations are not modules, so not parts.
+    """
+    if part == NET:
+        return graph.layers
+    block = graph.block(part)
+    if block is not None:
+        return block.layers
+    if part == BACKBONE:
+        return tuple(layer for name in backbone_blocks(graph) for layer in _layers_of(graph, name))
+    return graph.under(part)
+
+
+def backbone_blocks(graph: Graph) -> tuple[str, ...]:
+    """Return the names of the blocks of the backbone; none if the network has none."""
+    *blocks, last = graph.block_names
+    return tuple(blocks) if last == CLASSIFIER else ()
+
+
+def selected_parts(graph: Graph, names: Iterable[str], where: str) -> tuple[str, ...]:
+    """Return the parts that names select, each once. Raises InputError about `where`.
+
+    A name is net, blocks, all, backbone, a block, a range of numbered blocks such as 3-7, or a module's path.
+    """
+    selected = dict.fromkeys(part for name in names for part in _selected(graph, name, where))
+    if not selected:
+        raise InputError(f"{where}: it is empty; expected {_expected(graph)}")
+    return tuple(selected)
+
+
+def _selected(graph: Graph, name: str, where: str) -> Sequence[str]:
+    if graph.block(name) is None:
+        if name in (BLOCKS, ALL):
+            return (*graph.block_names, *([NET] if name == ALL else []))
+        if found := _RANGE.fullmatch(name):
+            first, last = map(int, found.groups())
+            numbers = [block for block in graph.block_names if block.isdecimal()]
+            within = [block for block in numbers if first <= int(block) <= last]
+            if within and {str(first), str(last)} <= {*within}:
+                return within
+    if not part_layers(graph, name):
+        known = {each: each for each in (NET, BLOCKS, ALL, BACKBONE, *graph.block_names)}
+        expected = did_you_mean(name, known) or f"expected {_expected(graph)}"
+        raise InputError(f"{where}: {quote(name)} is not a part of {graph.name}; {expected}")
+    return (name,)
+
+
+def _expected(graph: Graph) -> str:
+    """Name the parts of a network."""
+    groups = [NET, BLOCKS, *([BACKBONE] if backbone_blocks(graph) else []), ALL]
+    path = next((layer.path for layer in graph.layers if "." in layer.path), "")
+    module = f", or a module's path, e.g. {path}" if path else ""
+    return f"{', '.join(groups)}, a block ({', '.join(_ranges(graph.block_names))}){module}"
+
+
+def _ranges(names: Sequence[str]) -> Iterator[str]:
+    """Shorten names in a row that are numbers: stem, 1-15, head."""
+    start = 0
+    for n, name in enumerate(names):
+        follows = n + 1 < len(names) and name.isdecimal() and names[n + 1] == str(int(name) + 1)
+        if not follows:
+            yield name if n == start else f"{names[start]}-{name}"
+            start = n + 1
+
+
+def _layers_of(graph: Graph, name: str) -> tuple[Layer, ...]:
+    block = graph.block(name)
+    assert block is not None  # it is one of the graph's
+    return block.layers
+
+
+@once
+def identical_blocks(graph: Graph) -> dict[str, str]:
+    """Return for each block the first one of equal structure, which may be itself, and NET for NET."""
+    first: dict[str, str] = {}
+    return {**{name: first.setdefault(key, name) for name, key in graph.keys.items()}, NET: NET}
