@@ -1,6 +1,6 @@
 """Selection of a run's timings."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -11,13 +11,15 @@ from ..record.target import Target, named_field
 from ..record.timing import Operator
 
 
-def select(run: Run, source: str, *, parts: Sequence[str] | None = None, **fields: Collection[object]) -> Run:
+def select(
+    run: Run, source: str, allowed: Mapping[str, Collection[object]], parts: Sequence[str] | None = None
+) -> Run:
     """Return the run with only some of its timings and operator times.
 
-    parts: of the main network; variants keep those that they have. fields: allowed values of the fields of
-    a target; an empty collection allows all. Raises InputError about `source` if nothing is left.
+    allowed: values by field of a target; an empty collection allows all. parts: of the main network; variants
+    keep those that they have. Raises InputError about `source` if nothing is left.
     """
-    wanted = {name: values for name, values in fields.items() if values}
+    wanted = {name: values for name, values in allowed.items() if values}
 
     def on_target(target: Target) -> bool:
         return all(getattr(target, name) in values for name, values in wanted.items())

@@ -166,7 +166,10 @@ def _notes(old: Side, new: Side, times: Sequence[TimeChange]) -> Iterator[str]:
     if old.subject.input != new.subject.input:
         sizes = ["×".join(map(str, each.subject.input)) for each in (old, new)]
         yield f"The input is {sizes[0]} in the old network and {sizes[1]} in the new one."
-    if (old.dtype, old.batch) != (new.dtype, new.batch):
+    if (old.dtype, old.batch) == (new.dtype, new.batch):
+        images = "; MACs and FLOPs are per image" if new.batch > 1 else ""
+        yield f"Bytes are for {new.dtype}, batch {new.batch}{images}."
+    else:
         yield (
             f"Bytes are for {old.dtype}, batch {old.batch} in the old network "
             f"and for {new.dtype}, batch {new.batch} in the new one."

@@ -5,11 +5,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from ..analysis.select import select
 from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Peak, arena, peaks
 from ..graph.graph import Graph
 from ..graph.once import once
-from ..graph.parts import identical_blocks
+from ..graph.parts import NET, identical_blocks, part_layers, selected_parts
 from ..record.run import Run, Subject
 from ..record.target import Target
 from ..record.timing import Timing
@@ -28,6 +29,7 @@ _COSTS: Final[dict[str, tuple[str, Unit]]] = {
     "read": ("read_bytes", "bytes"),
     "written": ("write_bytes", "bytes"),
 }
+_NO_EAGER: Final = "PyTorch eager does not run int8"
 _PEAKS: Final = ("eager", "unfused", "fused")
 NAMES: Final = (*_COSTS, *(f"peak.{name}" for name in _PEAKS), "arena")
 """Names of the metrics that are computed from a table, without measuring."""
@@ -57,15 +59,22 @@ class Side(msgspec.Struct, frozen=True):
 
 
 def sides(
-    *sources: Source, change: Callable[[Subject, str], Subject] = lambda subject, _: subject
+    *sources: Source,
+    change: Callable[[Subject, str], Subject] = lambda subject, _: subject,
+    dtype: Dtype | None = None,
+    batch: int | None = None,
 ) -> tuple[Side, ...]:
     """Return each source as a saved run, or as a network.
 
     A network that stands beside a run gets the run's dtype and batch. change: applied to each network, with
-    the source's name. Raises InputError for a source of several networks.
+    the source's name. dtype, batch: of byte values, and the only ones whose timings are kept. Raises
+    InputError for a source of several networks, and for a run that was not measured so.
     """
-    runs = [source.run for source in sources]
-    dtype_and_batch = next((run.measured_as for run in runs if run), ("fp32", 1))
+    known = {"dtype": () if dtype is None else (dtype,), "batch": () if batch is None else (batch,)}
+    found = [(source.run, source.text) for source in sources]
+    runs = [run and select(run, text, known) if any(known.values()) else run for run, text in found]
+    usual = next((run.measured_as for run in runs if run), ("fp32", 1))
+    dtype_and_batch = dtype or usual[0], batch or usual[1]
     return tuple(
         Side(source.text, run.subject, *run.measured_as, run)
         if run
@@ -87,11 +96,25 @@ class Figure(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def unit_of(name: str) -> Unit:
-    """Return the unit of a metric."""
+def split_name(name: str) -> tuple[str, str]:
+    """Split the name of a limit into metric and part: "macs.head" is macs of head; without a part, of NET.
+
+    The metric of a latency is "latency.BACKEND". An unknown name is returned as it is, with NET.
+    """
     if name.startswith(LATENCY):
+        backend, _, part = name.removeprefix(LATENCY).partition(".")
+        return LATENCY + backend, part or NET
+    for metric in NAMES:
+        if name.startswith(f"{metric}."):
+            return metric, name.removeprefix(f"{metric}.")
+    return name, NET
+
+
+def unit_of(metric: str) -> Unit:
+    """Return the unit of a metric."""
+    if metric.startswith(LATENCY):
         return "seconds"
-    return _COSTS[name][1] if name in _COSTS else "bytes"
+    return _COSTS[metric][1] if metric in _COSTS else "bytes"
 
 
 @once
@@ -104,6 +127,28 @@ def figures(graph: Graph, dtype: Dtype = "fp32", batch: int = 1) -> dict[str, Fi
     metrics |= {f"peak.{name}": _peak(graph, getattr(by_definition, name)) for name in _PEAKS}
     metrics["arena"] = Figure("bytes", arena(graph, dtype, batch).bytes, metrics["peak.fused"].blocks)
     return metrics
+
+
+def part_figure(graph: Graph, metric: str, part: str, dtype: Dtype = "fp32", batch: int = 1) -> Figure:
+    """Return a metric of a part, with its layers as `blocks`; of the backbone, with its blocks.
+
+    Memory is the most live bytes while the part runs. Raises InputError if the network has no such part.
+    """
+    if part == NET:
+        return figures(graph, dtype, batch)[metric]
+    selected_parts(graph, [part], metric)
+    layers = part_layers(graph, part)
+    if metric in _COSTS:
+        names = {layer.name for layer in layers}
+        costs = [cost for cost in count(graph, dtype, batch=batch) if cost.layer in names]
+        field, unit = _COSTS[metric]
+        return _cost(field, unit, tuple(total([cost], cost.layer) for cost in costs), total(costs))
+    peak: Peak | None = getattr(peaks(graph, dtype, batch), metric.removeprefix("peak."))
+    if peak is None:
+        return Figure("bytes", None, reason=_NO_EAGER)
+    live = {layer.name: size for layer, size in zip(graph.layers, peak.layers, strict=True)}
+    of_part = {layer.name: live[layer.name] for layer in layers}
+    return Figure("bytes", max(of_part.values()), of_part)
 
 
 def timings_by_part(run: Run, variant: str = "") -> dict[str, list[Timing]]:
@@ -132,5 +177,5 @@ def _cost(field: str, unit: Unit, groups: tuple[Totals, ...], whole: Totals) -> 
 
 def _peak(graph: Graph, peak: Peak | None) -> Figure:
     if peak is None:
-        return Figure("bytes", None, reason="PyTorch eager does not run int8")
+        return Figure("bytes", None, reason=_NO_EAGER)
     return Figure("bytes", peak.bytes, dict(zip(graph.block_names, peak.blocks, strict=True)))

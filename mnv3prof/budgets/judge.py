@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from ..analysis.compare import compare, state
 from ..cost.counts import Dtype
 from ..graph.align import aligned
-from ..graph.parts import NET
+from ..graph.parts import NET, identical_blocks, part_layers, selected_parts
 from ..record.target import Target, paired
 from ..record.timing import Timing
-from .figures import LATENCY, Side, Unit, figures, targets_of, timings_by_part, unit_of
+from .figures import LATENCY, Side, Unit, part_figure, targets_of, timings_by_part, unit_of
 from .limits import Budget, Level
 
 _MOST_LISTED: Final = 3
@@ -95,6 +95,7 @@ def judge(budgets: Iterable[Budget], checked: Side, baseline: Side | None) -> tu
     """
     judged: list[Judgement] = []
     for budget in budgets:
+        selected_parts(checked.subject.graph, [budget.part], f"budget {budget.name}")
         if budget.name.startswith(LATENCY):
             judged += _judge_times(budget, checked, baseline)
         else:
@@ -107,7 +108,7 @@ def _sizes(budget: Budget, checked: Side) -> list[_Size]:
     """Return the (dtype, batch) pairs to check a metric at: the budget's, or all measured ones."""
     if budget.dtype:
         return [(budget.dtype, checked.batch)]
-    if unit_of(budget.name) != "bytes":
+    if unit_of(budget.metric) != "bytes":
         return [(checked.dtype, checked.batch)]
     if budget.name.startswith(("peak.", "arena")):
         return list(checked.sizes)
@@ -129,7 +130,7 @@ def _judge_figure(
     budget: Budget, size: _Size, several: bool, checked: Side, baseline: Side | None
 ) -> Judgement:
     """several: True if the budget is checked at other sizes too."""
-    new = figures(checked.subject.graph, *size)[budget.name]
+    new = part_figure(checked.subject.graph, budget.metric, budget.part, *size)
     dtype, batch = size if several else (budget.dtype, None)
     judgement = Judgement(
         budget=budget,
@@ -143,7 +144,11 @@ def _judge_figure(
     known: Mapping[str, int] = {}
     if budget.change is not None and baseline is not None:
         was = _baseline_size(size, budget, checked, baseline)
-        old = figures(baseline.subject.graph, *was)[budget.name]
+        part = _counterpart(baseline, checked, budget.part)
+        if part is None:
+            why = f"{baseline.source} has no counterpart of {budget.part}"
+            return replace(judgement, status="not measured", reason=why)
+        old = part_figure(baseline.subject.graph, budget.metric, part, *was)
         if old.value is None:
             return replace(judgement, status="not measured", reason=new.reason or old.reason)
         limit = int(old.value * (1 + budget.change))  # rounded down, since values are integers
@@ -152,16 +157,24 @@ def _judge_figure(
             judgement = replace(
                 judgement, dtype=size[0], batch=size[1], baseline_dtype=was[0], baseline_batch=was[1]
             )
-        same = aligned(baseline.subject.graph, checked.subject.graph)
+        same = aligned(baseline.subject.graph, checked.subject.graph) if budget.part == NET else {}
         known = {block: old.blocks[name] for block, name in same.items() if name in old.blocks}
     if new.value is None or (new.reason and new.value <= (judgement.limit or 0)):
         return replace(judgement, status="not measured", reason=new.reason)
     return _limited(judgement, new.blocks, known)
 
 
+def _counterpart(baseline: Side, checked: Side, part: str) -> str | None:
+    """Return the part of the baseline's network to compare a part with; None without any."""
+    old, new = baseline.subject.graph, checked.subject.graph
+    if new.block(part) is not None:
+        return aligned(old, new).get(part)
+    return part if part_layers(old, part) else None
+
+
 def _judge_times(budget: Budget, checked: Side, baseline: Side | None) -> list[Judgement]:
-    backend = budget.name.removeprefix(LATENCY)
-    timings, reason = _of_backend(checked, backend, budget)
+    backend = budget.metric.removeprefix(LATENCY)
+    timings, reason = _of_backend(checked, backend, budget, budget.part)
     if not timings:
         return [_judgement(budget, None, "not measured", reason)]
     return [_judge_time(budget, timing, checked, baseline) for timing in timings]
@@ -171,12 +184,17 @@ def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | Non
     if new.seconds is None:
         return _judgement(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
-        judgement = _limited(_judgement(budget, new), _blocks(checked, new), {})
+        blocks = _blocks(checked, new) if budget.part == NET else {}
+        judgement = _limited(_judgement(budget, new), blocks, {})
         if judgement.status == "exceeded" and new.contended:
             why = "above the limit, but the machine was busy; measure again"
             return replace(judgement, status="not measured", reason=why, contributors=())
         return judgement
-    before, reason = _of_backend(baseline, new.target.backend, budget)
+    part = _counterpart(baseline, checked, budget.part)
+    if part is None:
+        why = f"{baseline.source} has no counterpart of {budget.part}"
+        return _judgement(budget, new, "not measured", why)
+    before, reason = _of_backend(baseline, new.target.backend, budget, part)
     pairs = paired(targets_of(baseline.run), targets_of(checked.run)).pairs
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
     if old is None or baseline.run is None or checked.run is None:
@@ -195,6 +213,8 @@ def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | Non
     if moved.verdict != "slower" or moved.low <= 1 + budget.change:
         reason = f"not significant: {how}the change is {moved}" if new.seconds > limit else ""
         return replace(judgement, reason=reason)
+    if budget.part != NET:
+        return replace(judgement, status="exceeded", reason=f"{how}the change is {moved}" if how else "")
     known = _blocks(baseline, old)
     same = aligned(baseline.subject.graph, checked.subject.graph)
     earlier = {block: scale * known[was] for block, was in same.items() if was in known}
@@ -203,18 +223,20 @@ def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | Non
     return replace(judgement, status="exceeded", reason=reason, contributors=contributors)
 
 
-def _of_backend(checked: Side, backend: str, budget: Budget) -> tuple[list[Timing], str]:
-    """Return the whole network's timings on `backend`, or the reason why there are none."""
+def _of_backend(checked: Side, backend: str, budget: Budget, part: str) -> tuple[list[Timing], str]:
+    """Return a part's timings on `backend`, or the reason why there are none."""
     if checked.run is None:
         return [], f"{checked.source} is a table, which has no times; profile it and check the run"
     ours = [t for t in checked.run.timings if t.target.backend == backend and not t.variant]
-    whole = [t for t in ours if t.part == NET and budget.dtype in (None, t.target.dtype)]
-    if whole:
-        return whole, ""
+    measured = identical_blocks(checked.subject.graph).get(part, part)
+    known = [t for t in ours if t.part == measured and budget.dtype in (None, t.target.dtype)]
+    if known:
+        return known, ""
     if not ours:
         return [], f"{checked.source} was not measured on {backend}"
-    if not any(t.part == NET for t in ours):
-        return [], f"{checked.source} has only parts on {backend}, not the whole network"
+    if not any(t.part == measured for t in ours):
+        what = "the whole network" if part == NET else f"part {part}"
+        return [], f"{checked.source} has only other parts on {backend}, not {what}"
     return [], f"{checked.source} was not measured at {budget.dtype} on {backend}"
 
 
@@ -223,7 +245,7 @@ def _judgement(
 ) -> Judgement:
     return Judgement(
         budget=budget,
-        unit=unit_of(budget.name),
+        unit=unit_of(budget.metric),
         status=status,
         target=timing.target if timing else None,
         limit=budget.limit,
@@ -255,5 +277,5 @@ def _top(new: Mapping[str, float], whole: float, old: Mapping[str, float]) -> tu
     """Return the top contributors. new, old: values of the blocks; whole: the network's."""
     return tuple(
         Contributor(block, new[block], new[block] / whole if whole else None, old.get(block))
-        for block in sorted(new, key=lambda block: -new[block])[:_MOST_LISTED]
+        for block in sorted(filter(new.get, new), key=lambda block: -new[block])[:_MOST_LISTED]
     )

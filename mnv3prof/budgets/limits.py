@@ -8,20 +8,22 @@ import msgspec
 from msgspec.structs import replace
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, one_of, quote, suggestion
-from .figures import LATENCY, NAMES, unit_of
+from ..graph.errors import InputError, about, one_of, quote, suggestion
+from ..graph.parts import NET
+from .figures import LATENCY, NAMES, split_name, unit_of
 from .units import parse_bytes, parse_change, parse_count, parse_seconds
 
 Level = Literal["error", "warn"]
 
-_NAMES: Final = (*NAMES, f"{LATENCY}BACKEND")
+_NAMES: Final = (*NAMES, f"{LATENCY}BACKEND", "METRIC.PART")
 _KEYS: Final = ("limit", "level", "dtype")
 _PARSERS: Final = {"count": parse_count, "bytes": parse_bytes, "seconds": parse_seconds}
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit for one metric.
+    """A limit for one metric of the network or a part.
 
+    name: the metric, then the part unless it is the whole network: "macs", "macs.head", "latency.litert.12".
     written: the limit as text. limit: its value in the metric's unit; None for a relative limit. change:
     relative limit, as a fraction of the baseline's value. level: severity if it is exceeded. dtype: the
     dtype that it is for; None for all measured ones.
@@ -33,6 +35,16 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     change: Fraction | None = None
     level: Level = "error"
     dtype: Dtype | None = None
+
+    @property
+    def metric(self) -> str:
+        """The metric: one of NAMES, or "latency.BACKEND"."""
+        return split_name(self.name)[0]
+
+    @property
+    def part(self) -> str:
+        """The part of the network."""
+        return split_name(self.name)[1]
 
 
 def budgets_from(
@@ -54,24 +66,28 @@ def budgets_from(
 
 
 def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Yield dotted names such as peak.fused, which TOML nests, with their values."""
-    for name, value in document.items():
-        if f"{name}." in {"peak.", LATENCY} and isinstance(value, Mapping):
-            yield from ((f"{name}.{rest}", each) for rest, each in value.items())
+    """Yield dotted names such as peak.fused and macs.head, which TOML nests, with their values."""
+    pending = list(document.items())[::-1]
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, Mapping) and value and not value.keys() & {*_KEYS}:
+            pending += [(f"{name}.{rest}", each) for rest, each in value.items()][::-1]
         else:
             yield name, value
 
 
 def _known(name: str, where: str, backend_of: Callable[[str], str]) -> str:
     """Return the budget's name, with the backend's alias resolved. Raises InputError."""
-    if name in NAMES:
+    metric, part = split_name(name)
+    if metric == "arena" and part != NET:
+        raise InputError(f"{where}: {quote(name)} is not allowed; the arena is of the whole network")
+    if metric in NAMES:
         return name
     if not name.startswith(LATENCY):
         raise InputError(f"{where}: the budget {quote(name)} is unknown; {suggestion(name, _NAMES)}")
-    try:
-        return LATENCY + backend_of(name.removeprefix(LATENCY))
-    except InputError as error:
-        raise InputError(f"{where}, budget {quote(name)}: {error}") from None
+    with about(f"{where}, budget {quote(name)}"):
+        metric = LATENCY + backend_of(metric.removeprefix(LATENCY))
+    return metric if part == NET else f"{metric}.{part}"
 
 
 def _budget(name: str, value: Any, where: str) -> Budget:
@@ -89,7 +105,7 @@ def _budget(name: str, value: Any, where: str) -> Budget:
 
 
 def _limited(budget: Budget, where: str) -> Budget:
-    unit = unit_of(budget.name)
+    unit = unit_of(budget.metric)
     if not budget.written.startswith(("+", "-")):
         return replace(budget, limit=_PARSERS[unit](budget.written, where))
     change = parse_change(budget.written, where)

@@ -121,12 +121,17 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
     def targets(self) -> tuple[Target, ...]:
         """Return all combinations of backend, dtype, batch and threads. Raises InputError."""
-        dtypes = listed(self.dtype or "fp32", "--dtype", _dtype)
-        batches = listed(self.batch or "1", "--batch", _count)
-        threads = listed(self.threads or "1", "--threads", _count)
+        dtypes = listed(_or(self.dtype, "fp32"), "--dtype", _dtype)
+        batches = listed(_or(self.batch, "1"), "--batch", _count)
+        threads = listed(_or(self.threads, "1"), "--threads", _count)
         names = backend_names("cpu" if self.on is None else self.on)
         with about("--on, --dtype, --batch and --threads"):
             return combinations(names, dtypes, batches, threads)
+
+    def size(self) -> tuple[Dtype, int]:
+        """Return the dtype and batch of the first target, which bytes are for. Raises InputError."""
+        first = self.targets()[0]
+        return first.dtype, first.batch
 
     def parts_of(self, subject: Subject) -> tuple[str, ...]:
         """Return the names of the parts to time. Raises InputError."""
@@ -157,16 +162,17 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         if only == kind():
             return run
         parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
-        backends = () if self.on in (None, "all") else backend_names(str(self.on))
-        return select(
-            run,
-            source,
-            parts=parts,
-            backend=backends,
-            dtype=listed(self.dtype, "--dtype", _dtype) if self.dtype else (),
-            batch=listed(self.batch, "--batch", _count) if self.batch else (),
-            threads=listed(self.threads, "--threads", _count) if self.threads else (),
-        )
+        allowed = {
+            "backend": () if self.on in (None, "all") else backend_names(str(self.on)),
+            "dtype": () if self.dtype is None else listed(self.dtype, "--dtype", _dtype),
+            "batch": () if self.batch is None else listed(self.batch, "--batch", _count),
+            "threads": () if self.threads is None else listed(self.threads, "--threads", _count),
+        }
+        return select(run, source, allowed, parts)
+
+
+def _or(given: str | None, default: str) -> str:
+    return default if given is None else given
 
 
 def _dtype(text: str, option: str) -> Dtype:

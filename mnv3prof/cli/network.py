@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from ..budgets.figures import Side, sides
+from ..cost.counts import Dtype
 from ..graph.errors import InputError, about
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.variants import WidthRule, vary
@@ -100,16 +101,19 @@ class Settings(msgspec.Struct, frozen=True):
         """Return these settings without the options that change the operations."""
         return replace(self, standard_conv=False, dense_depthwise=False, without_se=False, activation=None)
 
-    def resolve(self, *sources: Source) -> tuple[Side, ...]:
+    def resolve(
+        self, *sources: Source, dtype: Dtype | None = None, batch: int | None = None
+    ) -> tuple[Side, ...]:
         """Return each source as a saved run, or as a network with these changes.
 
         A network compared with a run gets the run's dtype and batch, and its input unless --input is given.
+        dtype, batch: as of sides().
         Raises InputError if these settings would change a saved run.
         """
         if all(source.runs for source in sources) and self != Settings():
             names = " and ".join(source.text for source in sources)
             raise InputError(f"{names}: options of the network cannot change a saved run")
-        return sides(*at_one_input(sources), change=self.variant)
+        return sides(*at_one_input(sources), change=self.variant, dtype=dtype, batch=batch)
 
 
 class WeightsOptions(msgspec.Struct, frozen=True):

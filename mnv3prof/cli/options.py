@@ -75,6 +75,20 @@ SourcesArgument = Annotated[
 ]
 DtypeOption = Annotated[Dtype, network_option("--dtype", help="Dtype of weights and activations.")]
 BatchOption = Annotated[int, network_option("--batch", help="Number of images that bytes are for.")]
+OptionalDtypeOption = Annotated[
+    Dtype | None,
+    network_option(
+        "--dtype", help="Dtype that bytes and times are for.", show_default="fp32, or all those of a run"
+    ),
+]
+OptionalBatchOption = Annotated[
+    int | None,
+    network_option(
+        "--batch",
+        help="Number of images that bytes and times are for.",
+        show_default="1, or all those of a run",
+    ),
+]
 EpochsOption = Annotated[int, recipe_option("--epochs", help="Number of training epochs.")]
 ResumeOption = Annotated[
     bool, output_option("--resume", help="Resume the run or training that is saved in --output.")
@@ -121,6 +135,12 @@ def listed(text: str, option: str, parse: Callable[[str, str], _Value]) -> tuple
     parse: makes a value of an item and the option's name.
     """
     return tuple(dict.fromkeys(parse(item.strip(), option) for item in text.split(",")))
+
+
+def batch_in_range(batch: int | None) -> None:
+    """Raise InputError unless --batch is a possible number of images."""
+    if batch is not None:
+        in_range(batch, "--batch", 1, MOST_IMAGES)
 
 
 def in_range(value: int, option: str, low: int, high: int) -> None:

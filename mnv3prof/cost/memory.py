@@ -9,7 +9,7 @@ fused: the unfused peak with batch norm and activation fused into the layer befo
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -108,39 +108,57 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 @once
-def peaks(graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True) -> Peaks:
+def peaks(
+    graph: Graph,
+    dtype: Dtype = "fp32",
+    batch: int = 1,
+    *,
+    image: bool = True,
+    in_place_depthwise: bool = False,
+) -> Peaks:
     """Return the three peaks in bytes for `batch` images at `dtype`. Raises InputError.
 
     image: include the network's inputs in unfused and fused. Eager always includes them, since the
-    caller holds them.
+    caller holds them. in_place_depthwise: in fused, a depthwise convolution writes its output over its
+    input (Lin et al. 2021, MCUNetV2); its buffer of one channel is not counted.
 
     >>> mnv3prof.peaks(mnv3prof.load("large").graph, "int8").fused.bytes  # 64 * 112 * 112 + 16 * 112 * 112
     1003520
     """
     require_boolean(image, "image")
+    require_boolean(in_place_depthwise, "in_place_depthwise")
     sizes = _sizes(graph, dtype, batch)
+    fused = _deployed_lifetimes(graph, sizes, image=image, in_place=in_place_depthwise)
     return Peaks(
         eager=None if dtype == "int8" else _eager(graph, sizes),
         unfused=_liveness_peak(graph, _lifetimes(graph, sizes, (), image=image)),
-        fused=_liveness_peak(graph, _lifetimes(graph, sizes, graph.fused, image=image)),
+        fused=_liveness_peak(graph, fused),
     )
 
 
 @once
 def arena(
-    graph: Graph, dtype: Dtype = "fp32", batch: int = 1, *, image: bool = True, alignment: int = 1
+    graph: Graph,
+    dtype: Dtype = "fp32",
+    batch: int = 1,
+    *,
+    image: bool = True,
+    alignment: int = 1,
+    in_place_depthwise: bool = False,
 ) -> Arena:
     """Plan the activations of the fused network, greedily by size. Raises InputError.
 
-    Offsets are multiples of `alignment` bytes. image: include the network's inputs.
+    Offsets are multiples of `alignment` bytes. image, in_place_depthwise: as of peaks().
 
     >>> mnv3prof.arena(mnv3prof.load("large").graph, "int8").bytes
     1003520
     """
     require_boolean(image, "image")
+    require_boolean(in_place_depthwise, "in_place_depthwise")
     require_at_least_1(alignment, "alignment")
     sizes = _sizes(graph, dtype, batch)
-    return plan(_lifetimes(graph, sizes, graph.fused, image=image), len(graph.layers), alignment)
+    tensors = _deployed_lifetimes(graph, sizes, image=image, in_place=in_place_depthwise)
+    return plan(tensors, len(graph.layers), alignment)
 
 
 def fit(arena: Arena, fused: Peak, blocks: Sequence[str], budget: int) -> Fit:
@@ -157,22 +175,55 @@ def _sizes(graph: Graph, dtype: Dtype, batch: int) -> dict[str, int]:
     return {name: elements * unit for name, elements in graph.elements.items()}
 
 
-def _lifetimes(graph: Graph, sizes: dict[str, int], fused: Container[str], *, image: bool) -> list[Lifetime]:
-    """Return all buffers. Views and `fused` layers use the buffer of their input."""
-    inputs = [tensor.name for tensor in graph.inputs]
-    owner = {name: name for name in inputs}
-    first = dict.fromkeys(inputs, 0)
-    last = dict.fromkeys(inputs, 0)
-    for step, (layer, op) in enumerate(zip(graph.layers, graph.operations, strict=True)):
+def _deployed_lifetimes(
+    graph: Graph, sizes: dict[str, int], *, image: bool, in_place: bool
+) -> list[Lifetime]:
+    """Return the buffers of the network with batch norm and activations fused."""
+    shared = {*graph.fused, *(_over_their_input(graph) if in_place else ())}
+    return _lifetimes(graph, sizes, shared, image=image)
+
+
+def _over_their_input(graph: Graph) -> Iterator[str]:
+    """Yield the depthwise convolutions that can write over their input: no other layer reads it later, it is
+    not an input of the network, and it is at least as large.
+    """
+    owner = _owners(graph, graph.fused)
+    last = _last_reads(graph, owner)
+    written = {layer.name for layer in graph.layers}
+    for step, layer in enumerate(graph.layers):
+        if layer.op == "depthwise":
+            source = owner[layer.inputs[0]]
+            room = graph.elements[layer.name] <= graph.elements[source]
+            if room and source in written and last[source] == step:
+                yield layer.name
+
+
+def _owners(graph: Graph, shared: Container[str]) -> dict[str, str]:
+    """Map each tensor to the one whose buffer it uses: views and `shared` layers use that of their input."""
+    owner = {tensor.name: tensor.name for tensor in graph.inputs}
+    for layer, op in zip(graph.layers, graph.operations, strict=True):
+        is_view = op.kind == "view" or (op.kind == "other" and layer.storage != layer.name)
+        owner[layer.name] = owner[layer.inputs[0]] if is_view or layer.name in shared else layer.name
+    return owner
+
+
+def _last_reads(graph: Graph, owner: Mapping[str, str]) -> dict[str, int]:
+    """Return the index of the last layer that reads or writes each buffer; the last of all for outputs."""
+    last = dict.fromkeys((owner[tensor.name] for tensor in graph.inputs), 0)
+    for step, layer in enumerate(graph.layers):
+        last[owner[layer.name]] = step
         for name in layer.inputs:
             last[owner[name]] = step
-        if layer.name in fused or op.kind == "view" or (op.kind == "other" and layer.storage != layer.name):
-            owner[layer.name] = owner[layer.inputs[0]]
-        else:
-            owner[layer.name] = layer.name
-            first[layer.name] = last[layer.name] = step
-    for name in graph.outputs:
-        last[owner[name]] = len(graph.layers) - 1
+    return last | {owner[name]: len(graph.layers) - 1 for name in graph.outputs}
+
+
+def _lifetimes(graph: Graph, sizes: dict[str, int], shared: Container[str], *, image: bool) -> list[Lifetime]:
+    """Return all buffers. Views and `shared` layers use the buffer of their input."""
+    owner = _owners(graph, shared)
+    last = _last_reads(graph, owner)
+    first = dict.fromkeys((tensor.name for tensor in graph.inputs), 0)
+    first |= {layer.name: n for n, layer in enumerate(graph.layers) if owner[layer.name] == layer.name}
+    inputs = {tensor.name for tensor in graph.inputs}
     kept = first if image else [name for name in first if name not in inputs]
     return [Lifetime(name, sizes[name], first[name], last[name]) for name in kept]
 

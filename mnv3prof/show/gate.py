@@ -139,7 +139,7 @@ def _contributors_sheet(judged: Sequence[Judgement]) -> Sheet:
     columns = [
         Column("budget", "Budget", "text"),
         Column("block", "Block", "text"),
-        Column("share", "Share of the network", "share", importance=1),
+        Column("share", "Share", "share", importance=1),
         Column("value", "Value", "figure"),
     ]
     if compared:

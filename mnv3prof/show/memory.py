@@ -3,19 +3,26 @@
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from ..analysis.plans import differences
-from ..cost.counts import Dtype
+from ..cost.counts import Dtype, count, total
+from ..cost.fitting import Remedy
 from ..cost.memory import Arena, Fit, Fits, Peak, Peaks
 from ..graph.graph import Graph
+from ..graph.parts import part_layers
 from ..record.plan import RuntimePlan
 from ..render.sheet import Column, Sheet, format_value, join_words
 from .costs import titled
+from .order import UNSORTED, Order
 
 _MOST_TENSORS: Final = 12
 
 EAGER: Final = "PyTorch eager peak"
 UNFUSED: Final = "unfused peak"
 FUSED: Final = "fused peak"
+
+_VERDICTS: Final = {True: "fits", False: "does not fit", None: "unknown"}
 
 _MEANING: Final = {
     EAGER: "PyTorch eager, in which every open module call keeps its input",
@@ -55,8 +62,8 @@ def summary_sheet(
     return Sheet(titled(graph, "memory"), columns, tuple(rows), notes=notes)
 
 
-def blocks_sheet(graph: Graph, peaks: Peaks) -> Sheet:
-    """Return the most live bytes in each block, by definition of the peak."""
+def blocks_sheet(graph: Graph, peaks: Peaks, parts: Sequence[str] = (), order: Order = UNSORTED) -> Sheet:
+    """Return the most live bytes in each block, or in each of `parts`, by definition of the peak."""
     columns = (
         Column("block", "Block", "text"),
         Column("share", "Fused / its peak", "share"),
@@ -64,14 +71,33 @@ def blocks_sheet(graph: Graph, peaks: Peaks) -> Sheet:
         Column("unfused_bytes", "Unfused", importance=1),
         Column("eager_bytes", "PyTorch eager", importance=2),
     )
-    eager = peaks.eager.blocks if peaks.eager else (None,) * len(graph.blocks)
+    known = {name: _by_layer(graph, peak) for name, peak in _named(peaks) if peak}
+
+    def most(part: str, definition: str) -> int | None:
+        live = known.get(definition)
+        return max(live[layer.name] for layer in part_layers(graph, part)) if live else None
+
+    def value(part: str) -> float | None:
+        if order.by in ("memory", "share"):
+            return most(part, FUSED)
+        layers = {layer.name for layer in part_layers(graph, part)}
+        costs = total(cost for cost in count(graph) if cost.layer in layers)
+        return costs.params if order.by == "params" else costs.macs
+
+    shown, left = order.of(parts or graph.block_names, value, "parts")
     rows = tuple(
-        (block, fused / peaks.fused.bytes, fused, unfused, eager_bytes)
-        for block, fused, unfused, eager_bytes in zip(
-            graph.block_names, peaks.fused.blocks, peaks.unfused.blocks, eager, strict=True
+        (
+            part,
+            (most(part, FUSED) or 0) / peaks.fused.bytes,
+            *(most(part, x) for x in (FUSED, UNFUSED, EAGER)),
         )
+        for part in shown
     )
-    return Sheet("Most live bytes in each block", columns, rows)
+    return Sheet("Most live bytes in each block", columns, rows, notes=left)
+
+
+def _by_layer(graph: Graph, peak: Peak) -> dict[str, int]:
+    return {layer.name: size for layer, size in zip(graph.layers, peak.layers, strict=True)}
 
 
 def alive_sheet(peaks: Peaks) -> Sheet:
@@ -91,8 +117,8 @@ def alive_sheet(peaks: Peaks) -> Sheet:
     return Sheet("Live tensors at the peaks", columns, rows)
 
 
-def arena_sheet(graph: Graph, arena: Arena) -> Sheet:
-    """Return offset, size and lifetime of each tensor in the arena."""
+def arena_sheet(graph: Graph, arena: Arena, parts: Sequence[str] = (), order: Order = UNSORTED) -> Sheet:
+    """Return offset, size and lifetime of each tensor in the arena, or of those that `parts` write."""
     columns = (
         Column("tensor", "Output of", "text"),
         Column("offset", "Offset"),
@@ -101,16 +127,54 @@ def arena_sheet(graph: Graph, arena: Arena) -> Sheet:
         Column("last", "Last layer", "text", importance=1),
     )
     names = [layer.name for layer in graph.layers]
-    rows = tuple((p.tensor, p.offset, p.bytes, names[p.first], names[p.last]) for p in arena.placements)
+    written = {layer.name for part in parts for layer in part_layers(graph, part)}
+    tensors = [p for p in arena.placements if not parts or p.tensor in written]
+    shown, left = order.of(tensors, lambda p: p.bytes, "tensors")
+    rows = tuple((p.tensor, p.offset, p.bytes, names[p.first], names[p.last]) for p in shown)
     title = f"Arena of {arena.bytes:,} bytes (lower bound {arena.lower_bound:,}), greedy by size"
-    return Sheet(title, columns, rows)
+    return Sheet(title, columns, rows, notes=left)
 
 
-def fit_sheets(graph: Graph, arena: Arena, fit: Fit, planned: Sequence[Fits]) -> tuple[Sheet, ...]:
-    """Return the verdict on a memory budget, for the runtimes' plans if there are any, and for ours."""
+def remedies_sheet(remedies: Sequence[Remedy], budget: int) -> Sheet:
+    """Return what would make a network fit, with the costs that it then has."""
+    columns = (
+        Column("change", "Change", "text"),
+        Column("arena_bytes", "Arena", "bytes"),
+        Column("left", "Left", "bytes"),
+        Column("fits", "Verdict", "text"),
+        Column("macs", "MACs", importance=1),
+        Column("weight_bytes", "Weights", "bytes", importance=2),
+    )
+    rows = tuple(
+        (r.change, r.arena_bytes, budget - r.arena_bytes, _VERDICTS[r.fits], r.macs, r.weight_bytes)
+        for r in remedies
+    )
+    fitting = [r.change for r in remedies if r.fits]
+    title = f"What would fit in {_size(budget)}: {' or '.join(fitting) or 'no change of one option'}"
+    note = "The largest input of this shape, and the largest width in steps of 0.01; each alone."
+    return Sheet(title, columns, rows, notes=(note,))
+
+
+def flash_sheet(graph: Graph, weight_bytes: int, flash: int) -> Sheet:
+    """Return the verdict on the size of the weights."""
+    left = flash - weight_bytes
+    verdict = f"fit: {left:,} bytes are left" if left >= 0 else f"do not fit: {-left:,} bytes over"
+    title = f"{graph.name}, weights of {_size(weight_bytes)} in {_size(flash)} of flash: they {verdict}"
+    return Sheet(title, (), ())
+
+
+def fit_sheets(
+    graph: Graph, arena: Arena, fit: Fit, planned: Sequence[Fits], weight_bytes: int
+) -> tuple[Sheet, ...]:
+    """Return the verdict on a memory budget, for the runtimes' plans if there are any, and for ours.
+
+    weight_bytes: shown beside it, since they need memory too.
+    """
     ours = Fits("mnv3prof, fused", arena.bytes, fit.fits)
     runtimes = (_plans_fit_sheet(graph, fit.budget, (ours, *planned)),) if planned else ()
-    return (*runtimes, _fit_sheet(graph, arena, fit))
+    ours_sheet = _fit_sheet(graph, arena, fit)
+    weights = f"The weights need {_size(weight_bytes)} of flash besides."
+    return (*runtimes, replace(ours_sheet, notes=(*ours_sheet.notes, weights)))
 
 
 def _size(size: int) -> str:
@@ -125,14 +189,13 @@ def _plans_fit_sheet(graph: Graph, budget: int, fits: Sequence[Fits]) -> Sheet:
         Column("left", "Left", "bytes"),
         Column("fits", "Verdict", "text"),
     )
-    verdicts = {True: "fits", False: "does not fit", None: "unknown"}
     rows = tuple(
-        (one.planner, one.bytes, None if one.bytes is None else budget - one.bytes, verdicts[one.fits])
+        (one.planner, one.bytes, None if one.bytes is None else budget - one.bytes, _VERDICTS[one.fits])
         for one in fits
     )
     bad = [n for n, one in enumerate(fits) if not one.fits]
     where = join_words(
-        [f"{verdicts[fits[n].fits]} with the plan of {fits[n].planner}" for n in bad] or ["fits"]
+        [f"{_VERDICTS[fits[n].fits]} with the plan of {fits[n].planner}" for n in bad] or ["fits"]
     )
     notes = tuple(f"{one.planner}: {one.reason}." for one in fits if one.reason)
     title = f"{graph.name} in {_size(budget)}: {where}"

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..analysis.compare import VERDICTS, compare
-from ..analysis.grid import Grid, part_costs, rates
-from ..analysis.load import clock_of
+from ..analysis.grid import Grid, part_costs
 from ..graph.graph import Graph
 from ..graph.parts import NET
 from ..record.run import Run
-from ..record.target import labels, shared_settings
+from ..record.target import labels
 from ..record.timing import Timing
 from ..render.sheet import Column, Sheet
 from .costs import titled
-from .times import spread_ms
+from .times import Cells, cells_of, measured_on, rate_notes
 
 _FASTEST: Final = "fastest"
 
@@ -22,67 +21,49 @@ def ranking_sheet(
     graph: Graph, grid: Grid, part: str, timings: Sequence[Timing], run: Run, notes: Sequence[str] = ()
 ) -> Sheet:
     """Return latency, ratio to the fastest target and rates of a part, a row per target."""
+    found = [timing for target in grid.targets if (timing := grid.at(part, target))]
+    found.sort(key=lambda timing: timing.per_image or float("inf"))
+    costs = {t.target.dtype: part_costs(graph, t.target.dtype, timings)[part] for t in found}
+    cells = [cells_of(timing, costs[timing.target.dtype], run) for timing in found]
     names = labels(grid.targets, with_backend=True)
-    timed = [(target, grid.at(part, target)) for target in grid.targets]
-    known = sorted(
-        ((target, timing) for target, timing in timed if timing and timing.seconds is not None),
-        key=lambda pair: pair[1].per_image or 0.0,
+    columns = _columns(found, cells)
+    rows = tuple(
+        _row(columns, names[timing.target], each, _change(found[0], timing, run))
+        for timing, each in zip(found, cells, strict=True)
     )
-    failed = [(target, timing) for target, timing in timed if timing and timing.seconds is None]
-    fastest = known[0][1] if known else None
-    costs = {target.dtype: part_costs(graph, target.dtype, timings)[part] for target in grid.targets}
-    several = any(target.batch > 1 for target in grid.targets)
-    cpu = any(clock_of(timing, run) == "CPU" for _, timing in known)
-    columns = (
+    macs = next(iter(costs.values())).macs
+    what = f"latency of {'the whole network' if part == NET else f'part {part}'} ({macs:,} MACs)"
+    verdicts = (VERDICTS,) if any(column.key == "change" for column in columns) else ()
+    return Sheet(
+        titled(graph, f"{what} {measured_on(grid, run)}"),
+        columns,
+        rows,
+        notes=(*verdicts, *notes, *rate_notes(cells)),
+        highlighted=frozenset(n for n, timing in enumerate(found) if timing.status == "mismatch"),
+    )
+
+
+def _columns(timings: Sequence[Timing], cells: Sequence[Cells]) -> tuple[Column, ...]:
+    several = any(timing.target.batch > 1 for timing in timings)
+    timed = sum(timing.seconds is not None for timing in timings)
+    return (
         Column("target", "Target", "text"),
         Column("ms", "ms per call" if several else "ms", "figure"),
-        *([Column("cpu_ms", "CPU time, ms", "figure")] if cpu else []),
+        *([Column("cpu_ms", "CPU time, ms", "figure")] if any(each.cpu_ms for each in cells) else []),
         *([Column("per_image", "ms per image", "figure")] if several else []),
-        *([Column("change", f"Relative to the {_FASTEST}", "text")] if len(known) > 1 else []),
+        *([Column("change", f"Relative to the {_FASTEST}", "text")] if timed > 1 else []),
         Column("gmacs", "GMAC/s", "number", importance=2),
         Column("of_peak", "% of peak", "percent", importance=1),
         Column("limited_by", "Limited by", "text", importance=3),
     )
-    rows = []
-    for target, timing in (*known, *failed):
-        rate = rates(timing, costs[target.dtype], run)
-        cells = {
-            "target": names[target],
-            "ms": _ms(timing),
-            "cpu_ms": _cpu_ms(timing, run),
-            "per_image": _per_image(timing, run),
-            "change": _change(fastest, timing, run),
-            "gmacs": rate.gmacs,
-            "of_peak": rate.of_peak,
-            "limited_by": rate.limited_by,
-        }
-        rows.append(tuple(cells[column.key] for column in columns))
-    what = "the whole network" if part == NET else f"part {part}"
-    machines = ", ".join(dict.fromkeys(run.hosts[target.device].cpu for target in grid.targets))
-    how = ", ".join(filter(None, (f"latency of {what} on {machines}", shared_settings(grid.targets))))
-    verdicts = (VERDICTS,) if len(known) > 1 else ()
-    bad = frozenset(n for n, (_, timing) in enumerate((*known, *failed)) if timing.status == "mismatch")
-    return Sheet(titled(graph, how), columns, tuple(rows), notes=(*verdicts, *notes), highlighted=bad)
 
 
-def _ms(timing: Timing) -> str | None:
-    summary = timing.summary if timing.status == "ok" else None
-    if summary is None:
-        return timing.status if timing.status != "ok" else None
-    return spread_ms(summary, noisy=timing.noisy)
+def _row(columns: Sequence[Column], name: str, cells: Cells, change: str | None) -> tuple[object, ...]:
+    values = {**cells._asdict(), "target": name, "change": change}
+    return tuple(values[column.key] for column in columns)
 
 
-def _cpu_ms(timing: Timing, run: Run) -> str | None:
-    summary = timing.cpu_summary if timing.seconds and clock_of(timing, run) == "CPU" else None
-    return spread_ms(summary, noisy=summary.noisy) if summary else None
-
-
-def _per_image(timing: Timing, run: Run) -> str | None:
-    summary = timing.cpu_summary if clock_of(timing, run) == "CPU" else timing.summary
-    return f"{summary.median / timing.target.batch * 1e3:.3f}" if timing.seconds and summary else None
-
-
-def _change(fastest: Timing | None, timing: Timing, run: Run) -> str | None:
-    if fastest is None or timing.seconds is None:
+def _change(fastest: Timing, timing: Timing, run: Run) -> str | None:
+    if timing.seconds is None:
         return None
     return _FASTEST if timing is fastest else compare(fastest, timing, run, run).described

@@ -1,6 +1,6 @@
 """Table of latencies: parts by targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -9,14 +9,14 @@ from ..analysis.grid import Grid, grid_of, part_costs, peak_of, rates
 from ..analysis.load import clock_of
 from ..cost.counts import Totals
 from ..graph.graph import Graph
-from ..graph.parts import BACKBONE, NET, part_layers
+from ..graph.parts import NET
 from ..record.run import Run
 from ..record.stats import Summary
-from ..record.target import Target, labels, shared_settings
+from ..record.target import Target, shared_settings
 from ..record.timing import Timing
 from ..render.sheet import Column, Sheet
 from .costs import titled
-from .order import UNSORTED, Order, live_bytes
+from .order import UNSORTED, Order, sorted_parts
 from .timing_notes import NOISY_MARK, timing_notes
 
 _ADDITIVITY: Final = (
@@ -32,8 +32,8 @@ ABOVE_PEAK: Final = (
 _BY_CPU_TIME: Final = "In rows with CPU time, GMAC/s, % of peak and ms per image are those of CPU time."
 
 
-class _Cells(NamedTuple):
-    """Cells of a part on one target."""
+class Cells(NamedTuple):
+    """Cells of a part on one target; ms is the status where there is no time."""
 
     ms: str | None = None
     cpu_ms: str | None = None
@@ -50,7 +50,7 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run, order: Order 
     shown = {target: _fields(target, timings, run) for target in _measured_targets(grid)}
     costs = {dtype: part_costs(graph, dtype, timings) for dtype in {t.dtype for t in grid.targets}}
     cells = {
-        (part, target): _cells(grid.at(part, target), costs[target.dtype][part], run)
+        (part, target): cells_of(grid.at(part, target), costs[target.dtype][part], run)
         for part in grid.parts
         for target in shown
     }
@@ -67,18 +67,14 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run, order: Order 
         for part in parts
     )
     additive = {*graph.block_names, NET} <= set(grid.parts)
-    machines = ", ".join(dict.fromkeys(run.hosts[target.device].cpu for target in grid.targets))
-    how = ", ".join(filter(None, (f"latency on {machines}", shared_settings(grid.targets))))
-    above = any(each.of_peak and each.of_peak > 1 for each in cells.values())
     notes = (
         *left,
         *timing_notes(grid, timings, run),
-        *([ABOVE_PEAK] if above else []),
-        *([_BY_CPU_TIME] if any(each.cpu_ms for each in cells.values()) else []),
+        *rate_notes(cells.values()),
         *([_ADDITIVITY] if additive else []),
     )
     return Sheet(
-        titled(graph, how),
+        titled(graph, f"latency {measured_on(grid, run)}"),
         tuple(columns),
         rows,
         _additivity(graph, grid, shown) if additive else (),
@@ -88,42 +84,18 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run, order: Order 
     )
 
 
-def sorted_parts(graph: Graph, grid: Grid, order: Order) -> tuple[list[str], tuple[str, ...]]:
-    """Return the parts in an order, the whole network and the backbone last, and a note if some are left out.
-
-    Their time is that on the target that runs the whole network, or else most parts, in the least time.
-    """
-    whole = [part for part in grid.parts if part in (NET, BACKBONE)]
-    rest = [part for part in grid.parts if part not in whole]
-    target = _fastest(grid)
-    timings = {part: grid.at(part, target) for part in rest} if target else {}
-
-    def value(part: str) -> float | None:
-        if order.by in ("time", "share"):
-            timing = timings.get(part)
-            return timing.per_image if timing else None
-        if order.by == "memory":
-            return live_bytes(graph, part_layers(graph, part))
-        return float(getattr(part_costs(graph, timings=grid.cells.values())[part], order.by))
-
-    shown, left = order.of(rest, value, "parts")
-    if order.by in ("time", "share") and target:
-        left = (f"Sorted by latency on {labels(grid.targets, with_backend=True)[target]}.", *left)
-    return [*shown, *whole], left
+def measured_on(grid: Grid, run: Run) -> str:
+    """Return the machines and the settings of all targets, for a title."""
+    machines = ", ".join(dict.fromkeys(run.hosts[target.device].cpu for target in grid.targets))
+    return ", ".join(filter(None, (f"on {machines}", shared_settings(grid.targets))))
 
 
-def _fastest(grid: Grid) -> Target | None:
-    """Return the target with the most timed parts and, among those, the least time of their last one."""
-    timed = {
-        target: [t for part in grid.parts if (t := grid.at(part, target)) and t.per_image]
-        for target in grid.targets
-    }
-    most = max(map(len, timed.values()), default=0)
-    return min(
-        (target for target, timings in timed.items() if timings and len(timings) == most),
-        key=lambda target: sum(t.per_image or 0.0 for t in timed[target]),
-        default=None,
-    )
+def rate_notes(cells: Iterable[Cells]) -> tuple[str, ...]:
+    """Return the notes that the rates in some cells need."""
+    known = list(cells)
+    above = any(each.of_peak and each.of_peak > 1 for each in known)
+    by_cpu = any(each.cpu_ms for each in known)
+    return (*([ABOVE_PEAK] if above else []), *([_BY_CPU_TIME] if by_cpu else []))
 
 
 def _fields(target: Target, timings: Sequence[Timing], run: Run) -> list[str]:
@@ -154,7 +126,7 @@ def _columns(name: str, target: Target, fields: Sequence[str]) -> list[Column]:
     return [columns[field] for field in fields]
 
 
-def _picked(cells: _Cells, fields: Sequence[str]) -> list[object]:
+def _picked(cells: Cells, fields: Sequence[str]) -> list[object]:
     return [getattr(cells, field) for field in fields]
 
 
@@ -174,15 +146,15 @@ def spread_of(s: Summary, *, noisy: bool) -> str:
     return f"±{s.noise:.1%}{f' {NOISY_MARK}' if noisy else ''}"
 
 
-def _cells(timing: Timing | None, costs: Totals, run: Run) -> _Cells:
+def cells_of(timing: Timing | None, costs: Totals, run: Run) -> Cells:
     s = timing.summary if timing and timing.status == "ok" else None
     if timing is None or s is None:
-        return _Cells(timing.status if timing and timing.status != "ok" else None)
+        return Cells(timing.status if timing and timing.status != "ok" else None)
     cpu = timing.cpu_summary if clock_of(timing, run) == "CPU" else None
     rate = rates(timing, costs, run)
     per_image = f"{(cpu or s).median / timing.target.batch * 1e3:.3f}"
     cpu_ms = spread_ms(cpu, noisy=cpu.noisy) if cpu else None
-    return _Cells(
+    return Cells(
         spread_ms(s, noisy=timing.noisy), cpu_ms, per_image, rate.gmacs, rate.of_peak, rate.limited_by
     )
 
@@ -194,7 +166,7 @@ def _additivity(
     rows: list[list[object]] = [[title, None] for title in ("sum of parts", "sum / net")]
     for target, fields in shown.items():
         for n, text in enumerate(_sums(graph, grid, target)):
-            rows[n] += _picked(_Cells(text), fields)
+            rows[n] += _picked(Cells(text), fields)
     return tuple(map(tuple, rows))
 
 

@@ -20,7 +20,14 @@ from ...show.junit import to_junit
 from ...show.load import busy_sheets
 from ...source import open_source
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourceArgument, budget_option
+from ..options import (
+    DEFAULT_SOURCE,
+    OptionalBatchOption,
+    OptionalDtypeOption,
+    SourceArgument,
+    batch_in_range,
+    budget_option,
+)
 from ..output import (
     SUFFIXES,
     Format,
@@ -79,6 +86,8 @@ def check(
             "--baseline", metavar="SOURCE", help="Source that relative limits, e.g. +5%, refer to."
         ),
     ] = None,
+    dtype: OptionalDtypeOption = None,
+    batch: OptionalBatchOption = None,
     settings: Settings,
     verdict_options: VerdictOptions,
 ) -> None:
@@ -89,20 +98,23 @@ def check(
     latency.onnxruntime = "+5%", or { limit = "8ms", level = "warn", dtype = "int8" }. A list holds
     several limits.
 
-    Names: macs, flops, params, weights, read, written, arena, peak.eager, peak.unfused,
-    peak.fused, and latency.BACKEND for a call of the whole network. A limit with a sign is relative
-    to --baseline. Without a dtype, a limit holds for every dtype and batch of the run. A budget that
-    was not measured is an error. A relative latency limit is exceeded if the whole 95 % interval of
-    the change is above it; limits below +5 % are treated as +5 %.
+    Names: macs, flops, params, weights, read, written, arena, peak.eager, peak.unfused, peak.fused, and
+    latency.BACKEND for a call of the whole network. A part follows its metric: macs.head,
+    params.classifier, latency.onnxruntime.12. A limit with a sign is relative to --baseline. Without a
+    dtype, a limit holds for every dtype and batch of the run. A budget that was not measured is an error.
+    A relative latency limit is exceeded if the whole 95 % interval of the change is above it; limits below
+    +5 % are treated as +5 %.
 
     Example: mnv3prof check small --budget macs=60M --budget arena=2MiB
     """
     wanted, where = _budgets(budget, budgets)
+    batch_in_range(batch)
     if baseline is None:
         _refuse_relative(wanted)
-        (new,), old = settings.resolve(open_source(source)), None
+        (new,), old = settings.resolve(open_source(source), dtype=dtype, batch=batch), None
     else:
-        old, new = settings.resolve(open_source(baseline), open_source(source))
+        known = open_source(baseline), open_source(source)
+        old, new = settings.resolve(*known, dtype=dtype, batch=batch)
     judged = judge(wanted, new, old)
     _emit(new, old, judged, where, verdict_options)
     if any(each.breach == "error" for each in judged):

@@ -10,7 +10,7 @@ from ...show.diff import changes_sheet, diff_sheets
 from ...show.load import busy_sheets
 from ...source import open_source
 from ..network import Settings
-from ..options import SOURCE_HELP, presets
+from ..options import SOURCE_HELP, OptionalBatchOption, OptionalDtypeOption, batch_in_range, presets
 from ..output import Output, Result, emit
 from ..spread import spread
 
@@ -22,6 +22,8 @@ def diff(
         str, typer.Argument(metavar="NEW", help="The source to compare with OLD.", autocompletion=presets)
     ],
     *,
+    dtype: OptionalDtypeOption = None,
+    batch: OptionalBatchOption = None,
     settings: Settings,
     output: Output,
 ) -> None:
@@ -36,7 +38,8 @@ def diff(
 
     Example: mnv3prof diff large small
     """
-    before, after = settings.resolve(open_source(old), open_source(new))
+    batch_in_range(batch)
+    before, after = settings.resolve(open_source(old), open_source(new), dtype=dtype, batch=batch)
     difference = changes(before, after)
     busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
     sheets = (*busy, *diff_sheets(difference))

@@ -17,13 +17,12 @@ from ...source import open_source
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
-    MOST_IMAGES,
     BatchOption,
     CrossCheckOption,
     DtypeOption,
     PartsOption,
     SourceArgument,
-    in_range,
+    batch_in_range,
     measuring_option,
     network_option,
     output_option,
@@ -83,7 +82,7 @@ def flops(
         _refuse(parts is not None, "--parts")
         _refuse(order != UNSORTED, "--sort and --top")
         _refuse((dtype, batch, batch_norm) != ("fp32", 1, "folded"), "--dtype, --batch and --batch-norm")
-    in_range(batch, "--batch", 1, MOST_IMAGES)
+    batch_in_range(batch)
     subject = settings.variant(open_source(source).subject, source)
     graph = subject.graph
     chosen = parts_named(parts, graph) if parts is not None else ()

@@ -1,33 +1,38 @@
 """`mnv3prof memory`: show peak activation memory and the memory plan."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal, NamedTuple
 
 import typer
 
-from ...budgets.units import parse_bytes
-from ...cost import memory as cost
-from ...cost.counts import Dtype, count, total
+from ...cost.counts import Dtype
+from ...cost.fitting import Remedy
+from ...cost.memory import Fit, Fits, fit
 from ...record.document import memory_document
 from ...record.plan import RuntimePlan
 from ...record.run import Subject
 from ...record.target import Target
+from ...render.sheet import Sheet
 from ...show import memory as show
 from ...source import Source, open_source
 from ..interrupts import stopping
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
-    DtypeOption,
+    PartsOption,
     SourceArgument,
     backend_names,
-    in_range,
-    measuring_option,
-    network_option,
     on_option,
     output_option,
+    parts_named,
 )
+from ..ordering import Ordering
 from ..output import Output, Result, emit
+from ..planning import Limits, Planned, Planning, remedies
 from ..spread import spread
+
+_METRICS: Final = {"block": ("macs", "params", "share", "memory"), "tensor": ("share", "memory")}
+"""What rows can be sorted by."""
 
 
 @spread
@@ -38,69 +43,95 @@ def memory(
         Literal["block", "tensor"],
         output_option("--by", help="Live bytes of each block, or each tensor's offset in the arena."),
     ] = "block",
-    dtype: DtypeOption = "fp32",
-    batch: Annotated[int, network_option("--batch", help="Number of images.")] = 1,
-    fit: Annotated[
-        str | None,
-        measuring_option(
-            "--fit",
-            metavar="SIZE",
-            help="Exit with 1 if the arena, or with --on a runtime's plan, exceeds SIZE, e.g. 320KiB.",
-        ),
-    ] = None,
-    image: Annotated[
-        bool, measuring_option("--image/--no-image", help="Place the input image in the arena.")
-    ] = True,
-    alignment: Annotated[
-        int, measuring_option("--alignment", help="Alignment of each tensor in the arena, in bytes.")
-    ] = 1,
+    parts: PartsOption = None,
+    planning: Planning,
+    limits: Limits,
     on: Annotated[str | None, on_option(False)] = None,
     settings: Settings,
+    ordering: Ordering,
     output: Output,
 ) -> None:
     """Show peak activation memory and the memory plan.
 
     The arena is one buffer for all activations of the network with batch norm and activations fused;
-    tensors are placed greedily by size. --on executorch,litert reads the arenas that these runtimes plan
-    for the network, and lists the tensors that differ. A run of profile --plans contains the plans for
-    its dtype and batch. 320K, 320KB and 320KiB are the same size.
+    tensors are placed greedily by size. --fit says whether it fits, which blocks do not, and which input,
+    width or option would. --on executorch,litert reads the arenas that these runtimes plan for the
+    network, and lists the tensors that differ. A run of profile --plans contains the plans for its dtype
+    and batch. 320K, 320KB and 320KiB are the same size.
 
     Example: mnv3prof memory small --dtype int8 --fit 320KiB
     """
-    in_range(batch, "--batch", 1, 1_000_000)
-    in_range(alignment, "--alignment", 1, 65_536)
-    budget = None if fit is None else parse_bytes(fit, "--fit")
+    planning.check()
+    order = ordering.order("memory", "memory", _METRICS[by])
+    budget, flash = limits.parsed()
     given = open_source(source)
     subject = settings.variant(given.subject, source)
     graph = subject.graph
-    peaks = cost.peaks(graph, dtype, batch, image=image)
-    arena = cost.arena(graph, dtype, batch, image=image, alignment=alignment)
-    weights = total(count(graph, dtype)).weight_bytes
-    verdict = None if budget is None else cost.fit(arena, peaks.fused, graph.block_names, budget)
-
-    detail = show.blocks_sheet(graph, peaks) if by == "block" else show.arena_sheet(graph, arena)
-    summary = show.summary_sheet(graph, peaks, arena, weights, dtype, batch, image=image)
-    plans = _saved_plans(given, subject, dtype, batch) if on is None else _plans(subject, on, dtype, batch)
-    planned = () if budget is None else tuple(_judged(plan, budget) for plan in plans if on or plan.bytes)
-    fits = () if verdict is None else show.fit_sheets(graph, arena, verdict, planned)
-    sheets = (summary, detail, show.alive_sheet(peaks), *fits, *show.plan_sheets(plans, arena))
+    chosen = parts_named(parts, graph) if parts is not None else ()
+    plan = planning.plan(graph)
+    size = planning.dtype, planning.batch
+    plans = _saved_plans(given, subject, *size) if on is None else _plans(subject, on, *size)
+    judged = _judge(plan, subject, budget, [each for each in plans if on or each.bytes])
+    changes = () if judged.fits else tuple(remedies(given.subject, settings, planning, budget or 0))
+    detail = (
+        show.blocks_sheet(graph, plan.peaks, chosen, order)
+        if by == "block"
+        else show.arena_sheet(graph, plan.arena, chosen, order)
+    )
+    sheets = (
+        *_fit_sheets(subject, plan, judged, changes, flash),
+        show.summary_sheet(graph, plan.peaks, plan.arena, plan.weight_bytes, *size, image=planning.image),
+        detail,
+        show.alive_sheet(plan.peaks),
+        *show.plan_sheets(plans, plan.arena),
+    )
 
     def document() -> object:
-        memory = memory_document(subject, dtype, batch, peaks, arena, weights, verdict)
-        return {**memory, "planned": plans, "planned_fit": planned} if plans else memory
+        memory = memory_document(subject, *size, plan.peaks, plan.arena, plan.weight_bytes, judged.ours)
+        memory |= {"in_place_depthwise": planning.in_place_depthwise, "remedies": changes}
+        return {**memory, "planned": plans, "planned_fit": judged.planned} if plans else memory
 
     emit(Result(sheets, detail, document), output)
-    no_plan = on is not None and not any(plan.bytes for plan in plans)
-    fits_all = (verdict is None or verdict.fits) and all(one.fits for one in planned)
-    if no_plan or not fits_all:
+    no_plan = on is not None and not any(each.bytes for each in plans)
+    if no_plan or not judged.fits or (flash is not None and plan.weight_bytes > flash):
         raise typer.Exit(1)
 
 
-def _judged(plan: RuntimePlan, budget: int) -> cost.Fits:
+class _Judged(NamedTuple):
+    """Whether our plan and those of runtimes fit; None and () without a budget."""
+
+    ours: Fit | None = None
+    planned: tuple[Fits, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """True if all fit."""
+        return (self.ours is None or self.ours.fits) and all(each.fits for each in self.planned)
+
+
+def _judge(plan: Planned, subject: Subject, budget: int | None, plans: Sequence[RuntimePlan]) -> _Judged:
+    if budget is None:
+        return _Judged()
+    ours = fit(plan.arena, plan.peaks.fused, subject.graph.block_names, budget)
+    return _Judged(ours, tuple(_judged(each, budget) for each in plans))
+
+
+def _fit_sheets(
+    subject: Subject, plan: Planned, judged: _Judged, changes: Sequence[Remedy], flash: int | None
+) -> tuple[Sheet, ...]:
+    """Return the verdicts on --fit and --flash."""
+    graph, weights = subject.graph, plan.weight_bytes
+    verdict = judged.ours
+    sheets = () if verdict is None else show.fit_sheets(graph, plan.arena, verdict, judged.planned, weights)
+    more = (show.remedies_sheet(changes, verdict.budget),) if changes and verdict else ()
+    return (*sheets, *more, *(() if flash is None else (show.flash_sheet(graph, weights, flash),)))
+
+
+def _judged(plan: RuntimePlan, budget: int) -> Fits:
     """Return whether a runtime's plan fits; an unknown plan does not."""
     if not plan.bytes:
-        return cost.Fits(plan.backend, None, None, plan.reason)
-    return cost.Fits(plan.backend, plan.bytes, plan.bytes <= budget)
+        return Fits(plan.backend, None, None, plan.reason)
+    return Fits(plan.backend, plan.bytes, plan.bytes <= budget)
 
 
 def _saved_plans(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
