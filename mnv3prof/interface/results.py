@@ -14,13 +14,14 @@ from ..budgets.figures import Side, sides
 from ..budgets.judge import Judgement, judge
 from ..budgets.limits import budgets_from
 from ..cost.comparison import NetworkCosts, network_costs
-from ..cost.counts import count
-from ..graph.errors import InputError, require
+from ..cost.counts import DTYPE_BYTES, Dtype, count
+from ..graph.errors import InputError, one_of, require, require_at_least_1
 from ..graph.graph import Graph
 from ..mobilenetv3.table import separable_savings
 from ..record.run import Run, Subject
 from ..render import frames
 from ..render.sheet import Sheets
+from ..show.answers import answer_sheets
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, totals_sheet
 from ..show.costs import cost_sheet
 from ..show.diff import changes_sheet, diff_sheets
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Networks side by side. subjects: the networks; costs: of each, at fp32, batch 1."""
+    """Networks side by side. subjects: the networks; costs: of each."""
 
     subjects: tuple[Subject, ...]
     costs: tuple[NetworkCosts, ...]
@@ -65,10 +66,11 @@ class Check(msgspec.Struct, frozen=True):
         return all(each.breach != "error" for each in self.judgements)
 
 
-def compare(*networks: Loadable) -> Comparison:
-    """Return the costs of at least two networks, at fp32, batch 1.
+def compare(*networks: Loadable, dtype: Dtype = "fp32", batch: int = 1) -> Comparison:
+    """Return the costs of at least two networks.
 
     networks: as of load(). Those without an input size of their own get that of the first that has one.
+    dtype, batch: which bytes are for.
     tables() shows them with ratios to the first; blocks are matched by structure. Raises InputError.
 
     >>> large, small = mnv3prof.compare("large", "small").costs
@@ -78,14 +80,15 @@ def compare(*networks: Loadable) -> Comparison:
     if not 2 <= len(networks) <= MOST_NETWORKS:
         raise InputError(f"compare: {len(networks)} given; expected 2 to {MOST_NETWORKS} networks")
     subjects = tuple(source.subject for source in sources_of(networks, "compare"))
-    return Comparison(subjects, tuple(network_costs(subject.graph) for subject in subjects))
+    return Comparison(subjects, tuple(network_costs(subject.graph, dtype, batch) for subject in subjects))
 
 
-def diff(old: Loadable, new: Loadable) -> Diff:
+def diff(old: Loadable, new: Loadable, *, dtype: Dtype | None = None, batch: int | None = None) -> Diff:
     """Return what changed between two networks or runs, per block, part and target.
 
     old, new: as of load(). One without an input size of its own gets that of the other, and a network that is
         compared with a run gets the run's dtype and batch.
+    dtype, batch: which bytes and timings are for; by default all those of the runs.
 
     Each of `times` has the timings `old` and `new`, None where one was not measured, and `change`: a ratio
     with its 95 % interval and a verdict (faster, slower, same, unclear or not comparable). Raises InputError.
@@ -94,16 +97,26 @@ def diff(old: Loadable, new: Loadable) -> Diff:
     >>> next(each.new - each.old for each in difference.figures if each.name == "params")
     -1512280
     """
-    return changes(*sides(*sources_of([old, new], "diff")))
+    require_size(dtype, batch)
+    return changes(*sides(*sources_of([old, new], "diff"), dtype=dtype, batch=batch))
 
 
-def check(checked: Loadable, budgets: Mapping[str, Any], baseline: Loadable | None = None) -> Check:
+def check(
+    checked: Loadable,
+    budgets: Mapping[str, Any],
+    baseline: Loadable | None = None,
+    *,
+    dtype: Dtype | None = None,
+    batch: int | None = None,
+) -> Check:
     """Return the verdicts on budgets; the result is true if it passed.
 
     checked, baseline: as of load().
     budgets: limits by name, as in [tool.mnv3prof.budgets] of pyproject.toml: "220M", "4MiB", "8ms", "+5%"
         of the baseline, or {"limit": "8ms", "level": "warn", "dtype": "int8"}. Names: macs, flops, params,
-        weights, read, written, arena, peak.eager, peak.unfused, peak.fused, latency.BACKEND.
+        weights, read, written, arena, peak.eager, peak.unfused, peak.fused, latency.BACKEND. A part
+        follows its metric: macs.head, latency.onnxruntime.12.
+    dtype, batch: which bytes and timings are checked; by default all those of a run.
 
     A latency that was not measured does not pass. Raises InputError.
 
@@ -114,11 +127,21 @@ def check(checked: Loadable, budgets: Mapping[str, Any], baseline: Loadable | No
     for name in budgets:
         require(name, str, "check", "the name of a budget")
     wanted = budgets_from(budgets, "check", name_of)
-    now, *before = sides(*sources_of([checked] if baseline is None else [checked, baseline], "check"))
+    require_size(dtype, batch)
+    sources = sources_of([checked] if baseline is None else [checked, baseline], "check")
+    now, *before = sides(*sources, dtype=dtype, batch=batch)
     if not before and (relative := [each for each in wanted if each.change is not None]):
         name, limit = relative[0].name, relative[0].written
         raise InputError(f"check: {name}: {limit} is relative; expected also a baseline")
     return Check(now, judge(wanted, now, before[0] if before else None))
+
+
+def require_size(dtype: object, batch: object) -> None:
+    """Raise InputError unless a dtype and a number of images are possible, or None."""
+    if dtype is not None:
+        one_of(dtype, DTYPE_BYTES, "dtype")
+    if batch is not None:
+        require_at_least_1(batch, "batch")
 
 
 def report(*runs: str | Path | Run, output: str | Path) -> Path:
@@ -156,7 +179,7 @@ def tables(result: Graph | Subject | Run | Comparison | Diff | Check) -> Sheets:
         case Graph():
             return Sheets([cost_sheet(result, count(result))])
         case Run():
-            return Sheets([*busy_sheets(result), *latency_sheets(result)])
+            return Sheets([*busy_sheets(result), *answer_sheets(result), *latency_sheets(result)])
         case Comparison():
             saved = separable_savings([subject.table for subject in result.subjects])
             return Sheets([totals_sheet(result.costs), blocks_sheet(result.costs, saved)])
