@@ -17,10 +17,11 @@ from terminal import on_terminal, without_escapes
 from mnv3prof.bench.schedule import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.cost.counts import count, subtotals
+from mnv3prof.graph.parts import NET, identical_blocks
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.document import encoded
-from mnv3prof.graph.parts import NET, identical_blocks
 from mnv3prof.record.run import PeakRates, Runtime
+from mnv3prof.render.sheet import Sheet
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 from mnv3prof.workers.backends import backend, names, usable
 from mnv3prof.workers.formats import get_format
@@ -130,7 +131,13 @@ def test_a_wrong_output_exits_1_in_red(
         (["--time-budget", "0"], "--time-budget: 0.0 is not allowed"),
         (["--time-budget", "nan"], "--time-budget: nan is not allowed"),
         (["--time-budget", "long"], "'long' is not a number"),
-        (["--parts", "7"], "expected net, blocks, all"),
+        (
+            ["--parts", "77"],
+            "--parts: '77' is not a part of MobileNetV3-Large; expected net, blocks, backbone, all, ",
+        ),
+        (["--parts", "2-77"], "is not a part of"),
+        (["--parts", "classifer"], "did you mean classifier?"),
+        (["--parts", "1", "--rows", "1"], "--parts and --rows cannot be combined"),
         (["--rows", "0"], "--rows: '0' is not allowed; expected rows 1 to 15, e.g. 3,7-9"),
         (["--rows", "3,16"], "expected rows 1 to 15"),
         (["--rows", "5-3"], "names no row"),
@@ -146,12 +153,21 @@ def test_wrong_input_is_refused(arguments: list[Any], says: str, capsys: pytest.
     assert says in err
 
 
+SHOWN = "is a saved run, which is only shown; expected only options that select, e.g. --on, and of the output"
+
+
+def cells(sheet: Sheet, row: int = 0) -> dict[str, Any]:
+    """The values of a row by the keys of the columns."""
+    return dict(zip([column.key for column in sheet.columns], sheet.rows[row], strict=True))
+
+
 def test_figures_of_the_sheet_by_hand() -> None:
     timings = [timing("a", part, [0.002] * 6) for part in GRAPH.block_names]
     timings += [timing("a", NET, [0.020] * 6)]
     timings += [timing("b", part, [0.001] * 9 + [0.002]) for part in GRAPH.block_names]
     timings += [timing("b", NET, status="crashed", reason="boom")]
-    (sheet,) = latency_sheets(_run(*timings))
+    ranking, sheet = latency_sheets(_run(*timings))
+    assert [row[:2] for row in ranking.rows] == [("a", sheet.rows[-1][2]), ("b", "crashed")]
     stem = sheet.rows[0]
     assert stem[:2] == ("stem", 5_419_008)
     assert stem[2].split() == ["2.000", "±0.0%"] or stem[2].split() == ["2.000", "±", "0.0%"]
@@ -185,14 +201,14 @@ def test_what_limits_a_part_is_the_peak_that_it_comes_near(
 ) -> None:
     """The stem moves 4 × (3·224² + 16·112² + 448) = 1.41 MB, the classifier's 1.6 M weights 6.5 MB."""
     (sheet,) = latency_sheets(_run(timing("a", part, [seconds] * 6)))
-    assert sheet.rows[0][5] == limited_by
+    assert cells(sheet)["limited_by"] == limited_by
     above = seconds == 0.5e-3  # 10.8 GMAC/s
     assert any(note.startswith("More than 100 % of peak is possible:") for note in sheet.notes) is above
 
 
 def test_int8_has_no_peak() -> None:
     (sheet,) = latency_sheets(_run(timing("a", "stem", [1e-3] * 6, dtype="int8")))
-    assert sheet.rows[0][4] is None
+    assert cells(sheet)["of_peak"] is None
     assert any("The peak of int8 is not known" in note for note in sheet.notes)
 
 
@@ -232,7 +248,7 @@ def test_identical_rows_are_measured_once_and_shown_as_such() -> None:
 def test_noisy_drifting_and_scattered_cells_are_marked() -> None:
     quiet, noisy, few = ([0.001] * 30, [0.001] * 20 + [0.0013] * 10, [0.001] * 5)
     (sheet,) = latency_sheets(_run(timing("a", "1", few)))
-    assert sheet.rows[0][2].endswith("~")  # however alike they are
+    assert cells(sheet)["ms"].endswith("~")  # however alike they are
     assert any("or there are fewer than 6 bursts" in note for note in sheet.notes)
     drifting = timing("a", "2", [0.001] * 18 + [0.0013] * 12, calls=(1,) * 30)
     (sheet,) = latency_sheets(_run(timing("a", "stem", quiet), timing("a", "1", noisy), drifting))
@@ -358,23 +374,71 @@ def test_one_processor_where_more_threads_were_asked_for_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "says"),
     [
-        ["--rows", "1"],
-        ["--on", "null"],
-        ["--ops"],
-        ["--standard-conv"],
-        ["--input", "64"],
-        ["--dtype", "int8"],
+        (["--ops"], SHOWN),
+        (["--standard-conv"], SHOWN),
+        (["--input", "64"], SHOWN),
+        (["--time-budget", "1"], SHOWN),
+        (["--on", "null"], "has no timing of backend null; expected cpu, onnxruntime"),
+        (["--dtype", "bf16"], "has no timing of dtype bf16; expected fp32, int8"),
+        (
+            ["--on", "cpu", "--dtype", "int8"],
+            "has no timing of this combination; expected cpu (fp32, batch 1",
+        ),
+        (["--rows", "4"], "has no timing of 4; expected 1, 5, net"),
+        (["--parts", "nett"], "'nett' is not a part of MobileNetV3-Small; did you mean net?"),
+        (["--sort", "time", "--top", "0"], "--top: 0 is not allowed; expected an integer from 1"),
     ],
 )
 def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(
-    options: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[Any], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert run(["latency", str(_saved(tmp_path)), *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def _saved(folder: Path) -> Path:
+    """A run of blocks 1 and 5, which is 6 too, and the network, on two backends, one of them also at int8."""
+    how: list[tuple[str, Any]] = [("cpu", {}), ("onnxruntime", {}), ("onnxruntime", {"dtype": "int8"})]
+    timings = [timing(b, part, [0.001] * 9, **more) for b, more in how for part in ("1", "5", NET)]
+    path = folder / "run.json"
+    path.write_text(encoded(_run(*timings)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ([], 9),
+        (["--on", "onnxruntime"], 6),
+        (["--on", "all"], 9),
+        (["--dtype", "int8"], 3),
+        (["--on", "ort", "--dtype", "fp32", "--parts", "net"], 1),
+        (["--rows", "6"], 3),  # measured as 5
+        (["--parts", "blocks"], 6),
+    ],
+)
+def test_a_saved_run_is_filtered(
+    options: list[Any], left: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["latency", str(_saved(tmp_path)), *options, "--format", "csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + left
+
+
+def test_rows_are_sorted_and_the_rest_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = {"stem": 2e-3, "1": 3e-3, "2": 1e-3}
     path = tmp_path / "run.json"
-    path.write_text(encoded(_run(timing("a", "1", [0.001] * 9))), encoding="utf-8")
-    assert run(["latency", str(path), *options]) == 2
-    assert "is a saved run, which is only shown; expected only output options" in capsys.readouterr().err
+    path.write_text(encoded(_run(*(timing("cpu", p, [s] * 9) for p, s in seconds.items()))), encoding="utf-8")
+    firsts = {"time": "1", "macs": "2", "params": "2", "memory": "stem"}  # 5,475,456 and 5,419,008 MACs
+    for metric, first in firsts.items():
+        assert run(["latency", str(path), "--sort", metric, "--top", "1"]) == 0
+        printed = capsys.readouterr().out
+        assert "Not shown: 2 of 3 parts." in printed
+        lines = printed.splitlines()
+        assert (
+            next(line for n, line in enumerate(lines) if lines[n - 2].startswith("Part ")).split()[0] == first
+        )
 
 
 PROGRESS = ["latency", "small", "--input", "32", "--on", "null", "--parts", "net", "--time-budget", "2"]
@@ -410,7 +474,8 @@ def test_the_worst_part_of_a_dtype_that_rounds_is_named_with_its_error() -> None
         timing("b", part, [0.001] * 9, dtype="int8", rms_rel_err=2 * e, **ready) for part, e in errors.items()
     ]
     timings[-2] = timing("b", "2", dtype="int8", status="crashed", reason="x", stopped="")
-    _, preparing, shown = latency_sheets(_run(*timings))
+    ranking, _, preparing, shown = latency_sheets(_run(*timings))
+    assert [row[0] for row in ranking.rows] == ["a", "b"]
     at = [column.key for column in preparing.columns].index("worst")
     assert [row[at] for row in preparing.rows] == ["1", "1"]
     assert shown.title == "Output error per part, int8, batch 1, 1 thread"
