@@ -67,18 +67,21 @@ def _selected(graph: Graph, name: str, where: str) -> Sequence[str]:
             if within and {str(first), str(last)} <= {*within}:
                 return within
     if not part_layers(graph, name):
-        known = {each: each for each in (NET, BLOCKS, ALL, BACKBONE, *graph.block_names)}
+        known = {each: each for each in (*_groups(graph), *graph.block_names)}
         expected = did_you_mean(name, known) or f"expected {_expected(graph)}"
         raise InputError(f"{where}: {quote(name)} is not a part of {graph.name}; {expected}")
     return (name,)
 
 
+def _groups(graph: Graph) -> list[str]:
+    return [NET, BLOCKS, *([BACKBONE] if backbone_blocks(graph) else []), ALL]
+
+
 def _expected(graph: Graph) -> str:
     """Name the parts of a network."""
-    groups = [NET, BLOCKS, *([BACKBONE] if backbone_blocks(graph) else []), ALL]
     path = next((layer.path for layer in graph.layers if "." in layer.path), "")
     module = f", or a module's path, e.g. {path}" if path else ""
-    return f"{', '.join(groups)}, a block ({', '.join(_ranges(graph.block_names))}){module}"
+    return f"{', '.join(_groups(graph))}, a block ({', '.join(_ranges(graph.block_names))}){module}"
 
 
 def _ranges(names: Sequence[str]) -> Iterator[str]:
