@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 from subjects import subject
 
 from mnv3prof.cost.counts import count, subtotals
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.render.html import to_html
 from mnv3prof.render.markdown import to_csv, to_markdown
-from mnv3prof.render.sheet import Column, Sheet
+from mnv3prof.render.sheet import Column, Sheet, Sheets
 from mnv3prof.render.terminal import to_terminal
 from mnv3prof.show.costs import cost_sheet, table_sheet
 from mnv3prof.source import read_table
@@ -50,6 +51,39 @@ def test_text_from_a_file_stays_text() -> None:
 def test_a_sheet_without_columns_is_a_sentence() -> None:
     html = _rendered(to_markdown([Sheet("It fits", (), (), notes=("So be it.",))]))
     assert html == "<h3>It fits</h3>\n<p>So be it.</p>\n"
+
+
+def test_folded_sheets_of_one_summary_are_in_one_details_that_other_formats_ignore() -> None:
+    columns = (Column("a", "A"),)
+    first, second = (Sheet(title, columns, ((1,),)) for title in ("first", "second"))
+    shown = Sheet("shown", columns, ((1,),), notes=("A note.",), heading=False)
+    folded = [replace(each, folded="<all> #1") for each in (first, second)]
+    text = to_markdown([shown, *folded])
+    assert text == (
+        "**shown**\n\n| A |\n| ---: |\n| 1 |\n\nA note.\n\n"
+        "<details><summary>&lt;all&gt; #&#8203;1</summary>\n\n"
+        f"{to_markdown([first, second])}\n</details>\n"
+    )
+    assert to_terminal(folded) == to_terminal([first, second])
+    assert to_html(folded[0]) == to_html(first)
+    assert str(Sheets(folded)) == to_markdown(folded)
+
+
+def test_a_sheet_without_heading_and_columns_is_one_line() -> None:
+    sheet = Sheet("Busy:", (), (), notes=("Much.", "Wait\nfor it."), heading=False)
+    assert to_markdown([sheet]) == "**Busy:** Much. Wait for it.\n"
+
+
+@pytest.mark.parametrize("text", ["@octocat", "(@octocat)", "a\n@octocat", "é@octocat", "fix #12", "x/y#12"])
+def test_a_name_notifies_nobody_and_links_to_no_issue(text: str) -> None:
+    html = _rendered(to_markdown([Sheet(text, (), (), notes=(text,))]))
+    assert not re.search(r"@octocat|#12", html)
+    assert html.replace("\u200b", "").count(" ".join(text.split())) == 2
+
+
+@pytest.mark.parametrize("text", ["litert@pi", "a @ b", "# a", "report.html#two"])
+def test_what_is_no_reference_is_left_as_it_is(text: str) -> None:
+    assert "\u200b" not in _rendered(to_markdown([Sheet(text, (), ())]))
 
 
 def test_csv_is_exact() -> None:

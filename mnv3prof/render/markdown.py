@@ -2,16 +2,25 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
+from itertools import groupby
+from typing import Final
 
 from ..graph.errors import printable
+from .html import escape
 from .sheet import NUMERIC, Sheet, bar, csv_value, format_value
 
+_REFERENCE: Final = re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9])|#(?=[0-9])")
+"""First character of what GitHub takes for a user (@name) or an issue (#1), also if it is escaped."""
+_NO_SPACE: Final = "&#8203;"
+"""A space of no width."""
 
-def to_markdown(sheets: Sequence[Sheet]) -> str:
-    """Return pipe tables with all columns, a heading per sheet."""
-    return "\n".join(map(_markdown, sheets))
+
+def to_markdown(sheets: Iterable[Sheet]) -> str:
+    """Return pipe tables with all columns, a heading per sheet; folded sheets in <details>."""
+    groups = groupby(sheets, lambda sheet: sheet.folded)
+    return "\n".join(_folded(summary, "\n".join(map(_markdown, group))) for summary, group in groups)
 
 
 def to_csv(sheet: Sheet) -> str:
@@ -23,8 +32,17 @@ def to_csv(sheet: Sheet) -> str:
     return out.getvalue()
 
 
+def _folded(summary: str, text: str) -> str:
+    if not summary:
+        return text
+    return f"<details><summary>{_unlinked(escape(summary))}</summary>\n\n{text}\n</details>\n"
+
+
 def _markdown(sheet: Sheet) -> str:
-    lines = [f"### {_escaped(sheet.title)}"]
+    title = _escaped(sheet.title)
+    lines = [f"### {title}" if sheet.heading else f"**{title}**"]
+    if not sheet.heading and not sheet.columns:
+        return " ".join([*lines, *map(_escaped, sheet.notes)]) + "\n"
     if sheet.columns:
         lines.append("")
         lines.append(_line([_escaped(column.title) for column in sheet.columns]))
@@ -49,4 +67,9 @@ def _value(value: object, kind: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(printable(text).split()))
+    return _unlinked(re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(printable(text).split())))
+
+
+def _unlinked(text: str) -> str:
+    """Put a space of no width into what GitHub would take for a user or an issue."""
+    return _REFERENCE.sub(lambda found: found[0] + _NO_SPACE, text)

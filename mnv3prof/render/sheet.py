@@ -39,7 +39,10 @@ class Sheet(msgspec.Struct, frozen=True):
     """Rows of values under columns, then `totals` rows, then `notes`, which are sentences.
 
     stacked: a narrow terminal shows all columns in several tables, each starting with the first column.
-    highlighted: indices of highlighted rows, counted over rows and then totals.
+    highlighted: indices of highlighted rows, counted over rows and then totals. heading: False if Markdown
+    has the title in bold instead, in one line with the notes of a sheet without columns. folded: summary
+    under which Markdown folds the sheet, together with those before and after it of the same summary; "" if
+    it is not folded.
     """
 
     title: str
@@ -49,6 +52,8 @@ class Sheet(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     highlighted: frozenset[int] = frozenset()
     stacked: bool = False
+    heading: bool = True
+    folded: str = ""
 
     def __repr__(self) -> str:
         return f"Sheet({self.title!r}, {len(self.rows)} rows, {len(self.columns)} columns)"
@@ -73,7 +78,9 @@ class Sheets(tuple[Sheet, ...]):
 
     def __str__(self) -> str:
         """Return the sheets in Markdown."""
-        return "\n".join(map(str, self))
+        from .markdown import to_markdown
+
+        return to_markdown(self)
 
     def _repr_html_(self) -> str:
         """Return the sheets as a notebook shows them."""

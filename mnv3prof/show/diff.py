@@ -155,8 +155,8 @@ def _cells(figure: FigureChange | None) -> tuple[int | float | None, ...]:
 
 
 def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
-    several = len({_targets(t) for t in times}) > len({_targets(t)[0] for t in times})
-    arrows = any("→" in _targets(t)[1] for t in times)
+    several = len({targets_of_change(t) for t in times}) > len({targets_of_change(t)[0] for t in times})
+    arrows = any("→" in targets_of_change(t)[1] for t in times)
     images = any(timing.target.batch > 1 for t in times for timing in (t.old, t.new) if timing)
     unit = "ms per call" if images else "ms"
     columns = (
@@ -172,7 +172,7 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     rows = tuple(
         (
             _named_part(t),
-            *_targets(t),
+            *targets_of_change(t),
             _ms(t.old),
             _ms(t.new),
             t.change.ratio,
@@ -194,7 +194,7 @@ def _times(variant: str, times: Sequence[TimeChange]) -> Sheet:
     )
 
 
-def _targets(change: TimeChange) -> tuple[str, str]:
+def targets_of_change(change: TimeChange) -> tuple[str, str]:
     """Return place and settings of the timings; "old → new" if they differ."""
     known = [timing.target for timing in (change.old, change.new) if timing]
     places = dict.fromkeys(target.place for target in known)
@@ -243,7 +243,7 @@ def _reasons(times: Sequence[TimeChange], several: bool) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for t in times:
         if t.change.ratio is None:
-            place, how = _targets(t)
+            place, how = targets_of_change(t)
             where = f"{place} ({how})" if several else place
             why = f"{t.change.verdict[0].upper()}{t.change.verdict[1:]}, {t.change.reason}"
             reasons.setdefault(why, []).append(f"{_named_part(t)} on {where}")

@@ -101,7 +101,7 @@ def amount(value: float | None, unit: Unit, batch: int = 1) -> str:
 def _verdicts_sheet(checked: Side, judged: Sequence[Judgement]) -> Sheet:
     columns = (
         Column("budget", "Budget", "text"),
-        Column("measured_as", "Settings", "text", importance=0 if _are_several(judged) else 3),
+        Column("measured_as", "Settings", "text", importance=0 if are_several(judged) else 3),
         Column("limit", "Limit", "figure", importance=1),
         Column("value", "Value", "figure"),
         Column("margin", "Margin", "figure"),
@@ -129,7 +129,7 @@ def _verdicts_sheet(checked: Side, judged: Sequence[Judgement]) -> Sheet:
     return Sheet(headline(checked, judged), columns, rows, notes=tuple(notes), highlighted=highlighted)
 
 
-def _are_several(judged: Sequence[Judgement]) -> bool:
+def are_several(judged: Sequence[Judgement]) -> bool:
     """Return True if a budget has more than one verdict."""
     return len({j.budget.name for j in judged}) < len({(j.budget.name, j.measured_as) for j in judged})
 

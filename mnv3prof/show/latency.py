@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from ..analysis.compare import VERDICTS, compare
 from ..analysis.grid import Rates, grid_of, part_costs, rates, timings_of
 from ..analysis.load import Clock, clock_of
@@ -194,8 +196,13 @@ def _largest_error(timings: Sequence[Timing]) -> Timing | None:
 
 
 def _errors_sheet(graph: Graph, timings: Sequence[Timing]) -> Sheet:
-    """Return the output error of each part at reduced precision; no rows if there is a single part."""
-    rounded = [t for t in timings if t.target.dtype != "fp32" and t.rms_rel_err is not None]
+    """Return the output error of each part at reduced precision; no rows if there is a single part.
+
+    Targets that were also measured at fp32 are left out: answers.dtype_sheet has their errors.
+    """
+    targets = {t.target for t in timings}
+    alone = {target for target in targets if replace(target, dtype="fp32") not in targets}
+    rounded = [t for t in timings if t.target in alone and t.rms_rel_err is not None]
     grid = grid_of(graph, rounded)
     names = labels(grid.targets, with_backend=True)
     columns = [Column("part", "Part", "text")]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, cast
 import msgspec
 import typer
 
+from ...budgets.diff import diff
 from ...budgets.document import gate_document
 from ...budgets.figures import Side
 from ...budgets.judge import Judgement, judge
@@ -15,6 +16,7 @@ from ...graph.errors import InputError, quote
 from ...mobilenetv3.files import MAX_TABLE_BYTES, parse_toml
 from ...record.atomic import read_file
 from ...show.annotations import to_annotations
+from ...show.comment import check_comment
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
 from ...show.load import busy_sheets
@@ -105,6 +107,8 @@ def check(
     A relative latency limit is exceeded if the whole 95 % interval of the change is above it; limits below
     +5 % are treated as +5 %.
 
+    --format md is for a comment on a pull request: at most 25 lines, and the rest folded.
+
     Example: mnv3prof check small --budget macs=60M --budget arena=2MiB
     """
     wanted, where = _budgets(budget, budgets)
@@ -135,9 +139,12 @@ def _emit(
         emit_text(to_annotations(new, judged, _from_here(where)), path)
     else:
         busy = (*busy_sheets(new.run), *busy_sheets(old.run if old else None, "baseline"))
-        sheets, data = (*busy, *gate_sheets(new, judged)), verdicts_data(judged)
+        if chosen == "md":
+            sheets = check_comment(new, judged, diff(old, new) if old else None, busy)
+        else:
+            sheets = (*busy, *gate_sheets(new, judged))
         emit(
-            Result(sheets, data, lambda: gate_document(new, old, judged)),
+            Result(sheets, verdicts_data(judged), lambda: gate_document(new, old, judged)),
             Output(cast("Format", chosen), path),
         )
 

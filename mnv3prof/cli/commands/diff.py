@@ -6,12 +6,13 @@ import typer
 
 from ...budgets.diff import diff as changes
 from ...budgets.document import diff_document
+from ...show.comment import diff_comment
 from ...show.diff import changes_sheet, diff_sheets
 from ...show.load import busy_sheets
 from ...source import open_source
 from ..network import Settings
 from ..options import SOURCE_HELP, OptionalBatchOption, OptionalDtypeOption, batch_in_range, presets
-from ..output import Output, Result, emit
+from ..output import Output, Result, emit, output_format
 from ..spread import spread
 
 
@@ -36,12 +37,17 @@ def diff(
     two different networks, the blocks that have a counterpart are compared. The options of the network
     change tables, not runs; a table is compared with a run at the run's input.
 
+    --format md is for a comment on a pull request: at most 25 lines, and the rest folded.
+
     Example: mnv3prof diff large small
     """
     batch_in_range(batch)
     before, after = settings.resolve(open_source(old), open_source(new), dtype=dtype, batch=batch)
     difference = changes(before, after)
     busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
-    sheets = (*busy, *diff_sheets(difference))
+    if output_format(output) == "md":
+        sheets = diff_comment(difference, busy)
+    else:
+        sheets = (*busy, *diff_sheets(difference))
     result = Result(sheets, changes_sheet(difference), lambda: diff_document(difference))
     emit(result, output)
