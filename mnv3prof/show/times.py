@@ -147,6 +147,7 @@ def spread_of(s: Summary, *, noisy: bool) -> str:
 
 
 def cells_of(timing: Timing | None, costs: Totals, run: Run) -> Cells:
+    """Return the cells of a part of `costs`."""
     s = timing.summary if timing and timing.status == "ok" else None
     if timing is None or s is None:
         return Cells(timing.status if timing and timing.status != "ok" else None)

@@ -81,14 +81,15 @@ def report(
     """Write a self-contained HTML report.
 
     The path of the report is printed. A table is measured first. Saved runs and reports are shown again,
-    several of them side by side, with the findings that claims saved. --format md prints a summary for a
+    several of them side by side, with the findings that claims saved; --on, --parts, --dtype, ... select
+    from them. --format md prints a summary for a
     pull request or a CI job, --format json the run.
 
     Example: mnv3prof report large --quick
     """
     given = [opened(source) for source in sources or (None,)]
     chosen = rendered.output_format
-    changed = full or no_latency or (latency_options, settings) != (ReportLatencyOptions(), Settings())
+    changed = full or no_latency or settings != Settings()
     _refuse(given, weights_options, changed)
     if open_it and chosen != "html":
         raise InputError(f"--open and --format {chosen} cannot be combined; --open requires html")
@@ -98,7 +99,7 @@ def report(
     new: list[Run] = []
     for source in given:
         if _is_shown(source):
-            runs += source.runs
+            runs += [latency_options.selected(run, source.text) for run in source.runs]
         else:
             subject = weights_options.subject(source, settings)
             new.append(_measured(subject, latency_options, full, no_latency))
@@ -148,7 +149,7 @@ def _is_shown(source: Source | None) -> TypeGuard[Source]:
 def _refuse(given: Sequence[Source | None], weights_options: WeightsOptions, changed: bool) -> None:
     """Raise InputError if there is nothing to show, or if options would change saved runs.
 
-    changed: whether any option of measuring or of the network except --weights was given.
+    changed: whether an option of the network except --weights, --full or --no-latency was given.
     """
     shown = [source for source in given if _is_shown(source)]
     if len(shown) < len(given):
