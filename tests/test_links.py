@@ -263,8 +263,9 @@ def _talker(talk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return Worker(lambda: Local("talker"))
 
 
-def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _talker("noise", monkeypatch) as worker:
+@pytest.mark.parametrize("talk", ["noise", "spoof"])
+def test_what_is_printed_is_no_frame_and_blocks_nothing(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _talker(talk, monkeypatch) as worker:
         for _ in range(3):
             assert worker.ask(Begin("x"), Begun) == Begun()  # however long it takes
         assert worker.is_alive
