@@ -73,7 +73,9 @@ def _warn() -> None:
 def _parent() -> None:
     """It has a child process when it is killed."""
     child = subprocess.Popen(["sleep", "60"])
-    Path(os.environ["TALK_FILE"]).write_text(str(child.pid), encoding="utf-8")
+    path = Path(os.environ["TALK_FILE"])
+    path.with_suffix(".draft").write_text(str(child.pid), encoding="utf-8")
+    path.with_suffix(".draft").rename(path)
     _serve(lambda _: time.sleep(60))
 
 
