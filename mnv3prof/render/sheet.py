@@ -40,6 +40,10 @@ class Sheet(msgspec.Struct, frozen=True):
 
     stacked: a narrow terminal shows all columns in several tables, each starting with the first column.
     highlighted: indices of highlighted rows, counted over rows and then totals.
+
+    >>> (sheet,) = mnv3prof.tables(mnv3prof.load("small"))
+    >>> [column.title for column in sheet.columns][:2], len(sheet.rows)
+    (['Block', 'Operator'], 14)
     """
 
     title: str
@@ -67,7 +71,11 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Sheets(tuple[Sheet, ...]):
-    """Sheets in the order in which they are shown."""
+    """Sheets in the order in which they are shown.
+
+    >>> [len(sheet.rows) for sheet in mnv3prof.tables(mnv3prof.load("small"))]
+    [14]
+    """
 
     __slots__ = ()
 
