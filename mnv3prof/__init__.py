@@ -12,10 +12,10 @@ Names are imported at first use: only `build`, `parts` and `measure` need torch,
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
-
+TYPE_CHECKING = False  # typing takes milliseconds to import, and an interrupt meanwhile prints a traceback
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from .analysis.compare import Change
     from .bench.schedule import Progress
     from .budgets.diff import Diff
@@ -122,6 +122,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version(__name__)
+    from importlib import import_module
+
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home, __name__), name)

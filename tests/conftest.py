@@ -1,7 +1,5 @@
-import fcntl
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,17 +27,6 @@ def pytest_xdist_auto_num_workers(config: Any) -> Any:
 def _shared_by_workers(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
-@pytest.fixture(autouse=True)
-def _others_wait_for_a_test_that_is_marked_alone(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    """Run tests that are marked `alone` while no other test runs: they check times to a few percent."""
-    with Path(_shared_by_workers(tmp_path_factory), "running").open("a") as file:
-        alone = request.node.get_closest_marker("alone")
-        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,13 @@ from mnv3prof.device import worker
 from mnv3prof.device.process import Line, settle
 from mnv3prof.device.protocol import HELLO, Begin, Begun, read_frame
 
+TOKEN = [""]
+"""What main() was given."""
+
+
+def _hello() -> None:
+    _say(HELLO + TOKEN[0].encode())
+
 
 def _say(data: Any) -> None:
     sys.stdout.buffer.write(data)
@@ -20,7 +27,7 @@ def _say(data: Any) -> None:
 
 def _once(answer: Any) -> None:
     """Send the hello, read a request, and answer with these bytes."""
-    _say(HELLO)
+    _hello()
     read_frame(sys.stdin.buffer)
     _say(answer)
     time.sleep(60)
@@ -43,8 +50,14 @@ def _noise() -> None:
     _serve(_chatter)
 
 
+def _spoof() -> None:
+    """A library prints what looks like a worker that is ready, and an answer."""
+    _say(HELLO + b"0" * 64 + b"\0\0\0\x05\0\0\0\0hello" + HELLO)
+    _serve(_chatter)
+
+
 def _serve(handler: Any) -> None:
-    worker.serve(Line(), {Begin: handler}, worker.read_request)
+    worker.serve(Line(TOKEN[0]), {Begin: handler}, worker.read_request)
 
 
 def _leave() -> None:
@@ -60,7 +73,9 @@ def _warn() -> None:
 def _parent() -> None:
     """It has a child process when it is killed."""
     child = subprocess.Popen(["sleep", "60"])
-    Path(os.environ["TALK_FILE"]).write_text(str(child.pid), encoding="utf-8")
+    path = Path(os.environ["TALK_FILE"])
+    path.with_suffix(".draft").write_text(str(child.pid), encoding="utf-8")
+    path.with_suffix(".draft").rename(path)
     _serve(lambda _: time.sleep(60))
 
 
@@ -72,6 +87,7 @@ def _late() -> None:
 
 TALK = {
     "noise": _noise,
+    "spoof": _spoof,
     "late": _late,
     "hang": lambda: _serve(_hang),
     "leave": _leave,
@@ -86,13 +102,14 @@ TALK = {
     "list": lambda: _once(b"\0\0\0\x02\0\0\0\0[]"),
     "nan": lambda: _once(b'\0\0\0\x10\0\0\0\0{"import_s":NaN}'),
     "giant": lambda: _once(b"\xff" * 8),
-    "cut": lambda: (_say(HELLO), read_frame(sys.stdin.buffer), _say(b"\0\0\0\x09\0\0\0\0{}"), sys.exit(3)),  # type: ignore[func-returns-value]
+    "cut": lambda: (_hello(), read_frame(sys.stdin.buffer), _say(b"\0\0\0\x09\0\0\0\0{}"), sys.exit(3)),  # type: ignore[func-returns-value]
     "long": lambda: (_say(b"x" * 64 * 1024 + b"\0\0\0\x02\0\0\0\0{}"), time.sleep(60)),  # type: ignore[func-returns-value]
     "nothing": lambda: time.sleep(60),
     "echo": lambda: _once(b""),
 }
 
 
-def main() -> None:
+def main(token: str) -> None:
     """Violate the protocol in the way that the environment names."""
+    TOKEN[0] = token
     TALK[os.environ["TALK"]]()  # type: ignore[no-untyped-call]

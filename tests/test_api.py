@@ -33,6 +33,8 @@ COSTS = mnv3prof.count(GRAPH)
 
 FUNCTIONS = sorted(name for name in mnv3prof.__all__ if inspect.isfunction(getattr(mnv3prof, name)))
 
+TYPES = sorted(name for name in mnv3prof.__all__ if inspect.isclass(getattr(mnv3prof, name)))
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
@@ -52,15 +54,15 @@ def test_each_name_is_documented_and_listed() -> None:
         mnv3prof.laod  # noqa: B018
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_each_function_has_an_example_that_is_true_and_says_what_it_raises(
+@pytest.mark.parametrize("name", [*FUNCTIONS, *TYPES])
+def test_each_function_and_type_has_an_example_that_is_true(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    text = inspect.getdoc(inspect.unwrap(getattr(mnv3prof, name)))
-    assert "InputError" in text  # type: ignore[operator]
-    assert not some(text).partition("\n")[0].startswith(">>>")
-    test = doctest.DocTestParser().get_doctest(text, {"mnv3prof": mnv3prof}, name, None, None)  # type: ignore[arg-type]
+    text = some(inspect.getdoc(inspect.unwrap(getattr(mnv3prof, name))))
+    assert name in TYPES or "InputError" in text
+    assert not text.partition("\n")[0].startswith(">>>")
+    test = doctest.DocTestParser().get_doctest(text, {"mnv3prof": mnv3prof}, name, None, None)
     assert test.examples
     printed: list[Any] = []
     failures, _ = doctest.DocTestRunner().run(test, out=printed.append)

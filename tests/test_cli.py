@@ -1,6 +1,7 @@
 import inspect
 import json
 import os
+import random
 import re
 import shlex
 import signal
@@ -618,6 +619,45 @@ def test_several_interrupts_at_any_time_end_it_without_a_word(after_s: float) ->
     _, said = process.communicate()
     assert said == ""
     assert process.returncode in (0, 130)
+
+
+_INTERRUPTED_BY_ITSELF = """
+import os, signal, sys
+def hear(event, values):
+    if event == "import" and values[0] == {module!r}:
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(hear)
+sys.argv = ["mnv3prof", "flops"]
+from mnv3prof.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["mnv3prof.cli.main", "mnv3prof.graph.errors", "mnv3prof.cli.streams", "typer", "rich.table"]
+)
+def test_an_interrupt_while_it_is_imported_prints_no_traceback(module: str) -> None:
+    command = [sys.executable, "-c", _INTERRUPTED_BY_ITSELF.format(module=module)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert done.returncode in (-signal.SIGINT, 130)
+
+
+def test_an_interrupt_at_any_early_moment_prints_no_traceback_of_the_command_line() -> None:
+    """Before its first line runs, Python itself prints one."""
+    chance = random.Random(0)
+    for _ in range(10):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mnv3prof", "flops"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(chance.uniform(0, 0.2))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+        assert "mnv3prof/cli" not in said
+        assert process.returncode in (0, 1, -signal.SIGINT, 130)
 
 
 def test_ctrl_c_while_a_command_is_loaded_says_nothing(

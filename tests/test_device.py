@@ -44,6 +44,7 @@ MODULES = [
     for path in sorted(PACKAGE.rglob("*.py"))
 ]
 SMALL = subject("small", 32)
+TOKEN = "a token"
 
 
 @pytest.fixture(scope="module", params=range(8, 16), ids="3.{}".format)
@@ -102,9 +103,9 @@ def test_each_python_serves_frames(python: Any, bare: Any) -> None:
     (found,) = _alone(python, bare, code)
     assert msgspec.json.decode(found, type=timing.Burst).calls > 10
     argv = [python, "-I", "-S", "-B", "-c"]
-    serve = f"import sys; sys.path[:0] = [{str(bare)!r}]; from device.worker import main; main()"
+    serve = f"import sys; sys.path[:0] = [{str(bare)!r}]; from device.worker import main; main({TOKEN!r})"
     with subprocess.Popen([*argv, serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert some(process.stdout).read(len(HELLO)) == HELLO
+        assert some(process.stdout).read(len(HELLO) + len(TOKEN)) == HELLO + TOKEN.encode()
         answers = [
             _asked(process, request)
             for request in (Begin("null"), Begin("tpu"), Sample(PartKey("", "1"), 0.1), Begin("null"))
@@ -133,12 +134,10 @@ def test_a_machine_with_numpy_and_one_runtime_measures_it(bare: Any, tmp_path: P
     target, subjects, part = Target(backend="ncnn"), {"": SMALL}, PartKey("", "1")
     convert({file_kind(target): (part,)}, subjects, default_folder())  # type: ignore[dict-item]
     request = loading(part, target, subjects, default_folder())
-    code = (
-        f"import sys; sys.path[:0] = {[str(bare), str(tmp_path)]!r}; from device.worker import main; main()"
-    )
+    code = f"import sys; sys.path[:0] = {[str(bare), str(tmp_path)]!r}; from device.worker import main; main({TOKEN!r})"
     argv = [sys.executable, "-I", "-S", "-B", "-c", code]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert some(process.stdout).read(len(HELLO)) == HELLO
+        assert some(process.stdout).read(len(HELLO) + len(TOKEN)) == HELLO + TOKEN.encode()
         begun, prepared, burst = (
             _asked(process, each) for each in (Begin("ncnn"), request, Sample(part, 0.05))
         )

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Thread, Timer
 from typing import Any
 
 import psutil
@@ -263,8 +263,9 @@ def _talker(talk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return Worker(lambda: Local("talker"))
 
 
-def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _talker("noise", monkeypatch) as worker:
+@pytest.mark.parametrize("talk", ["noise", "spoof"])
+def test_what_is_printed_is_no_frame_and_blocks_nothing(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _talker(talk, monkeypatch) as worker:
         for _ in range(3):
             assert worker.ask(Begin("x"), Begun) == Begun()  # however long it takes
         assert worker.is_alive
@@ -283,9 +284,9 @@ def test_what_is_printed_is_no_frame_and_blocks_nothing(monkeypatch: pytest.Monk
         ("giant", "crashed", "its process sent an invalid answer"),
         ("cut", "crashed", "its process ended with exit code 3"),
         ("long", "crashed", "its process sent an invalid answer"),
-        ("echo", "timeout", "no answer within 3 s"),
-        ("nothing", "timeout", "no answer within 3 s"),
-        ("hang", "timeout", "no answer within 3 s"),
+        ("echo", "timeout", "no answer within 1.5 s"),
+        ("nothing", "timeout", "no answer within 1.5 s"),
+        ("hang", "timeout", "no answer within 1.5 s"),
     ],
 )
 def test_a_process_that_misbehaves_is_a_reason_and_is_ended(
@@ -293,7 +294,7 @@ def test_a_process_that_misbehaves_is_a_reason_and_is_ended(
 ) -> None:
     before = set(psutil.Process().children())
     with _talker(talk, monkeypatch) as worker:
-        found = worker.ask(Begin("x"), Begun, 3 if status == "timeout" else 30)
+        found = worker.ask(Begin("x"), Begun, 1.5 if status == "timeout" else 30)
         assert isinstance(found, Failed)
         assert found.status == status
         assert found.reason.startswith(says)
@@ -410,11 +411,18 @@ def test_a_script_that_takes_too_long_is_a_timeout() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
 def test_what_a_worker_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TALK_FILE", str(tmp_path / "pid"))
+    path, stop = tmp_path / "pid", Event()
+    monkeypatch.setenv("TALK_FILE", str(path))
+
+    def stop_when_written() -> None:
+        while not path.exists():
+            time.sleep(0.05)
+        stop.set()
+
+    Thread(target=stop_when_written, daemon=True).start()
     with _talker("parent", monkeypatch) as worker:
-        assert worker.ask(Begin("x"), Begun, 3).status == "timeout"
-    child = int((tmp_path / "pid").read_text(encoding="utf-8"))
-    assert _gone(child)
+        assert worker.ask(Begin("x"), Begun, 60, stop).status == "timeout"
+    assert _gone(int(path.read_text(encoding="utf-8")))
 
 
 def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,18 +478,23 @@ time.sleep(60)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_worker_goes_with_the_process_that_started_it(how: Any) -> None:
+def test_a_worker_goes_with_the_process_that_started_it() -> None:
     """Also where it is busy with a request."""
     environment = {**os.environ, "TALK": "nap", "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", _PARENT]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
+    signals = (signal.SIGKILL, signal.SIGTERM)
+    parents = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in signals]
+    workers = []
+    for parent, number in zip(parents, signals, strict=True):
         assert some(parent.stdout).readline() == b"asked\n"
-        (worker,) = psutil.Process(parent.pid).children()
-        assert os.getpgid(worker.pid) == worker.pid  # an interrupt of the terminal is its parent's alone
-        os.kill(parent.pid, how)
-    worker.wait(10)
-    assert not worker.is_running()
+        workers += psutil.Process(parent.pid).children()
+        assert (
+            os.getpgid(workers[-1].pid) == workers[-1].pid
+        )  # an interrupt of the terminal is its parent's alone
+        parent.send_signal(number)
+        parent.communicate()
+    assert len(workers) == 2
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
 def test_a_folder_with_modules_of_familiar_names_disturbs_no_worker(

@@ -1,43 +1,26 @@
 """Real worker processes: their measurements, and the handling of faulty runtimes."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
-from subjects import subject
+from measured import SMALL, measure
 
-from mnv3prof.bench.schedule import CONVERGED, BenchPlan, Callbacks
-from mnv3prof.bench.schedule import measure as measure_plan
-from mnv3prof.device.protocol import PartKey
+from mnv3prof.bench.convert import convert
+from mnv3prof.bench.pool import STARTS
+from mnv3prof.bench.schedule import CONVERGED
+from mnv3prof.device.protocol import Begin, PartKey
 from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.parts import NET
 from mnv3prof.record.target import Target
 from mnv3prof.workers.backends import backend, name_of, names, usable
 from mnv3prof.workers.cache import default_folder
-
-SMALL = subject("small", 64)
-
-
-def measure(
-    net: Any,
-    parts: Any,
-    backends: Any,
-    *,
-    on_progress: Callable[..., Any] = lambda _: None,
-    on_update: Callable[..., Any] = lambda _: None,
-    known: Any = (),
-    threads: int = 1,
-    dtype: Any = "fp32",
-    batch: int = 1,
-    **how: Any,
-) -> Any:
-    parts = tuple(PartKey("", part) for part in parts)
-    targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
-    plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
-    return measure_plan(plan, Callbacks(on_progress, on_update), known)
+from mnv3prof.workers.links.local import Local
+from mnv3prof.workers.requests import FileKind
+from mnv3prof.workers.worker import Worker, runtime_worker
 
 
 @pytest.fixture(autouse=True)
@@ -51,31 +34,21 @@ def _by_part(timings: Any) -> Any:
     return {timing.part: timing for timing in timings}
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("seconds", [20e-6, 200e-6, 2e-3, 20e-3])
-def test_a_known_time_is_measured(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NULL_SECONDS", str(seconds))
-    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=1.5)
-    assert timing.status == "ok"
-    # The call itself takes up to a microsecond on a slow machine.
-    assert timing.summary.median == pytest.approx(seconds, rel=0.01, abs=2e-6)
-    assert timing.max_abs_err == 0
+def test_a_known_time_is_the_least_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How close to it, tests/benchmarks/test_known_times.py shows on a quiet machine."""
+    monkeypatch.setenv("NULL_SECONDS", "0.002")
+    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=0.5)
+    assert (timing.status, timing.max_abs_err) == ("ok", 0)
+    assert timing.summary.median >= 0.002
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("noise", ["outliers", "drift", "first"])
-def test_disturbances_do_not_move_the_median_and_are_reported(
-    noise: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("noise", ["outliers", "first"])
+def test_disturbances_are_reported(noise: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NULL_SECONDS", "0.0005")
     monkeypatch.setenv("NULL_NOISE", noise)
-    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=2)
-    assert timing.summary.median == pytest.approx(0.0005, rel=0.01)
-    if noise == "first":
-        assert timing.first_s == pytest.approx(1, rel=0.01)
-        assert timing.summary.p90 < 0.00055
-    else:
-        assert timing.outliers > 0.02 * timing.calls
+    (timing,) = measure(SMALL, ["stem"], ["null"], budget_s=0.5)
+    assert timing.summary.median >= 0.0005
+    assert timing.first_s >= 1 if noise == "first" else timing.outliers > 0
 
 
 def test_what_is_final_is_not_measured_again_and_the_rest_is() -> None:
@@ -88,12 +61,17 @@ def test_what_is_final_is_not_measured_again_and_the_rest_is() -> None:
     assert all(timings[:2] == first for timings in kept)
 
 
+@pytest.fixture(scope="module")
+def stem_on_pytorch() -> Any:
+    (timing,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1)
+    return timing
+
+
 @pytest.mark.parametrize("how", [{"threads": 2}, {"dtype": "bf16"}, {"batch": 2}])
-def test_another_type_batch_or_thread_count_is_measured_anew(how: Any) -> None:
-    first = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1)
-    (again,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=first, **how)
+def test_another_type_batch_or_thread_count_is_measured_anew(how: Any, stem_on_pytorch: Any) -> None:
+    (again,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=(stem_on_pytorch,), **how)
     assert {field: getattr(again.target, field) for field in how} == how
-    assert again.launches != first[0].launches
+    assert again.launches != stem_on_pytorch.launches
     (same,) = measure(SMALL, ["stem"], ["cpu"], budget_s=0.1, known=(again,), **how)
     assert same == again
 
@@ -115,6 +93,35 @@ def test_every_part_runs_on_pytorch_and_agrees_with_it() -> None:
     assert timings[NET].summary.median > timings["stem"].summary.median
 
 
+HANG_S = 4
+"""Time limit of the calls that hang; other workers have a minute, since loading may take long."""
+
+
+class _Patient(Worker):
+    def start(self, within_s: float = 0, stop: Any = None) -> Any:
+        return super().start(60, stop)
+
+    def ask(self, request: Any, kind: Any, within_s: float = 0, stop: Any = None) -> Any:
+        return super().ask(request, kind, 60, stop)
+
+
+def _worker(target: Target, subjects: Any) -> Worker:
+    if target.backend == "null":
+        return runtime_worker(target, subjects, STARTS)
+    return _Patient(lambda: Local("mnv3prof.device.worker"), (Begin(target.backend),), STARTS)
+
+
+def _measured_with_fault(fault: str, parts: Any, **how: Any) -> Any:
+    convert(
+        {FileKind("onnx", "fp32", 1): [PartKey("", part) for part in parts]}, {"": SMALL}, default_folder()
+    )
+    timeout_s = HANG_S if fault == "hang" else 60
+    timings = measure(
+        SMALL, parts, ["null", "onnxruntime"], budget_s=0.5, timeout_s=timeout_s, worker=_worker, **how
+    )
+    return {(t.target.backend, t.part): t for t in timings}
+
+
 @pytest.mark.parametrize(
     ("fault", "status", "reason"),
     [
@@ -122,21 +129,18 @@ def test_every_part_runs_on_pytorch_and_agrees_with_it() -> None:
         ("exit", "crashed", "SIGABRT"),
         ("segfault", "crashed", "SIGSEGV"),
         ("memory", "crashed", "MemoryError"),
-        ("hang", "timeout", "no answer within 25 s"),
+        ("hang", "timeout", f"no answer within {HANG_S} s"),
     ],
 )
 def test_a_fault_is_a_row_and_the_others_go_on(
     fault: str, status: Any, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NULL_FAULT", fault)
-    timings = measure(
-        SMALL, ["1", "2"], ["null", "cpu"], budget_s=0.5, timeout_s=25 if fault == "hang" else 60
-    )
-    found = {(t.target.backend, t.part): t for t in timings}
+    found = _measured_with_fault(fault, ["1", "2"])
     assert found["null", "1"].status == status
     assert reason in found["null", "1"].reason
     assert found["null", "1"].launches == ()
-    assert found["cpu", "1"].status == found["cpu", "2"].status == "ok"
+    assert found["onnxruntime", "1"].status == found["onnxruntime", "2"].status == "ok"
     assert found["null", "2"].status == "ok"  # in a new process, where the first is gone
 
 
@@ -149,15 +153,7 @@ def test_a_fault_while_compiling_beside_the_others_is_a_row_too(
     monkeypatch.setenv("NULL_FAULT", fault)
     monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
     heard: list[Any] = []
-    timings = measure(
-        SMALL,
-        ["stem", "1", "2"],
-        ["null", "cpu"],
-        budget_s=0.5,
-        timeout_s=25 if fault == "hang" else 60,
-        on_progress=heard.append,
-    )
-    found = {(t.target.backend, t.part): t for t in timings}
+    found = _measured_with_fault(fault, ["stem", "1", "2"], on_progress=heard.append)
     assert found["null", "1"].status == status
     assert {t.status for key, t in found.items() if key != ("null", "1")} == {"ok"}
     assert all(t.bursts for key, t in found.items() if key != ("null", "1"))
@@ -169,10 +165,10 @@ def test_what_is_not_compiled_in_time_is_a_row(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("NULL_FAULT", "hang")
     monkeypatch.setattr(backend("null"), "COMPILES", True, raising=False)
     monkeypatch.setattr("mnv3prof.bench.schedule._GRACE_S", 0.5)
-    timings = _by_part(measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.2, ready_s=25))
+    timings = _by_part(measure(SMALL, ["stem", "1", "2"], ["null"], budget_s=0.2, ready_s=HANG_S))
     assert timings["stem"].status == "ok"
     assert (timings["1"].status, timings["2"].status) == ("timeout", "timeout")
-    assert timings["2"].reason == "it was not ready within the 25 s that getting ready may take"
+    assert timings["2"].reason == f"it was not ready within the {HANG_S} s that getting ready may take"
 
 
 def test_a_wrong_output_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +190,8 @@ def test_an_absent_runtime_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved() -> None:
     heard: list[Any] = []
-    timings = measure(SMALL, ["stem", "1", "2"], ["null", "cpu"], budget_s=1.0, on_progress=heard.append)
+    backends = ["null", "onnxruntime"]
+    timings = measure(SMALL, ["stem", "1", "2"], backends, budget_s=1.0, on_progress=heard.append)
     rounds = [progress.what for progress in heard if progress.what.startswith("round ")]
     shares = [progress.share for progress in heard if progress.share is not None]
     assert shares == sorted(shares)
@@ -202,9 +199,7 @@ def test_the_budget_bounds_the_sampling_and_rounds_are_interleaved() -> None:
     first = [
         sentence.partition(":")[2].split(",")[0] for sentence in rounds if sentence.startswith("round 1:")
     ]
-    assert sorted(first) == sorted(
-        f" {part} on {name}" for part in ("stem", "1", "2") for name in ("null", "cpu")
-    )
+    assert sorted(first) == sorted(f" {part} on {name}" for part in ("stem", "1", "2") for name in backends)
     assert len({sentence.partition(":")[0] for sentence in rounds}) >= 3
     assert all(0 <= progress.left_s <= 1.0 for progress in heard if progress.left_s is not None)
     assert sum(b.calls * b.mean_s for t in timings for b in t.bursts) < 1.5

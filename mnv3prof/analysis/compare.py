@@ -45,6 +45,10 @@ class Change(msgspec.Struct, frozen=True):
 
     Without times, or with too few, there is no ratio. clock: of which times it is; "CPU" where the machine
     was too busy to measure wall times. reason: why the verdict is not faster, slower or same.
+
+    >>> (time,) = mnv3prof.diff("run.json", "run.json").times
+    >>> time.change.verdict in ("same", "unclear")  # a run and itself
+    True
     """
 
     verdict: Verdict

@@ -51,7 +51,12 @@ class TimeChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """All compared metrics and latencies, changed or not. notes: other differences."""
+    """All compared metrics and latencies, changed or not. notes: other differences.
+
+    >>> figure = mnv3prof.diff("large", "small").figures[0]
+    >>> figure.name, figure.old, figure.new
+    ('macs', 216589760, 56510400)
+    """
 
     old: Side
     new: Side

@@ -39,6 +39,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     are checked or the budget names one. baseline_dtype, baseline_batch: those of the baseline, if they
     differ. limit, value, baseline: in `unit`, or None. reason: why the budget was not checked, or why a
     latency above the limit is within it. contributors: top contributors to an exceeded budget.
+
+    >>> (judgement,) = mnv3prof.check("small", {"macs": "50M"}).judgements
+    >>> judgement.status, judgement.value, judgement.margin
+    ('exceeded', 56510400, -6510400)
     """
 
     budget: Budget

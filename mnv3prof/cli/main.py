@@ -66,11 +66,13 @@ def _version(requested: bool) -> None:
 
 def main() -> None:
     """Run the command line of the process, and exit."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt_handler())
     try:
+        if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_DFL):  # not ignored
+            signal.signal(signal.SIGINT, _interrupt_handler())
         buffer_standard_output()
         code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
     sys.exit(code)

@@ -31,6 +31,10 @@ class Cost(msgspec.Struct, frozen=True):
     params: trainable parameters; shared weights are counted at their first layer. weight_bytes: deployed
     weights. read_bytes: inputs and weights, write_bytes: output, both of `batch` images. fused_into: the
     layer that it is fused into, or "". reason: why MACs or FLOPs are None.
+
+    >>> stem, norm, *_ = mnv3prof.count(mnv3prof.load("large").graph)
+    >>> stem.params, norm.params, norm.fused_into == stem.layer
+    (432, 32, True)
     """
 
     layer: str
@@ -50,6 +54,10 @@ class Totals(msgspec.Struct, frozen=True):
 
     layers: their number. unpriced: those whose MACs or FLOPs are None, so that `macs` and `flops` are
     lower bounds. parted: True if it has a fused layer without the layer that it is fused into.
+
+    >>> totals = mnv3prof.total(mnv3prof.count(mnv3prof.load("large").graph))
+    >>> totals.layers, totals.macs, totals.params
+    (187, 216589760, 5483032)
     """
 
     name: str

@@ -27,6 +27,10 @@ class Peak(msgspec.Struct, frozen=True):
     bytes: live bytes at the peak, in layer `layer` of block `block`. alive: (tensor, bytes) of the live
     tensors there; a tensor has the name of its layer or input. blocks: maximum of live bytes in each
     block, in the graph's order. layers: live bytes in each layer.
+
+    >>> peak = mnv3prof.peaks(mnv3prof.load("large").graph).eager
+    >>> peak.bytes, peak.block, [name for name, _ in peak.alive][:2]
+    (7827456, '2', ['input', 'features.1.block.1.1'])
     """
 
     bytes: int
@@ -41,7 +45,12 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 class Peaks(msgspec.Struct, frozen=True):
-    """The three peaks. eager: None at int8, which PyTorch eager does not support."""
+    """The three peaks. eager: None at int8, which PyTorch eager does not support.
+
+    >>> peaks = mnv3prof.peaks(mnv3prof.load("large").graph)
+    >>> peaks.eager.bytes, peaks.unfused.bytes, peaks.fused.bytes
+    (7827456, 6422528, 4014080)
+    """
 
     eager: Peak | None
     unfused: Peak
@@ -58,7 +67,11 @@ class Lifetime(msgspec.Struct, frozen=True):
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """A tensor's lifetime and its place in the arena: bytes `offset` to `offset` + `bytes`."""
+    """A tensor's lifetime and its place in the arena: bytes `offset` to `offset` + `bytes`.
+
+    >>> mnv3prof.arena(mnv3prof.load("large").graph).placements[0]
+    Placement(tensor='input', offset=802816, bytes=602112, first=0, last=0)
+    """
 
     tensor: str
     offset: int
@@ -71,6 +84,10 @@ class Arena(msgspec.Struct, frozen=True):
     """One buffer for all activations.
 
     lower_bound: no plan can have fewer bytes. naive_bytes: sum of all buffers, without reuse.
+
+    >>> arena = mnv3prof.arena(mnv3prof.load("large").graph)
+    >>> arena.bytes, arena.lower_bound, arena.naive_bytes
+    (4014080, 4014080, 22333920)
     """
 
     bytes: int

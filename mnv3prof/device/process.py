@@ -27,15 +27,15 @@ class Line:
     """Read requests from standard input and write answers to standard output.
 
     Both streams are closed to all other code, so that no print is mixed with a frame. The process ends
-    when the other end is closed, even during a call of the runtime.
+    when the other end is closed, even during a call of the runtime. token: written after HELLO.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, token: str) -> None:
         self._in, self._out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
         silence(0, 1, 2)
         self._frames: SimpleQueue[Frame | None] = SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._out.write(HELLO)
+        self._out.write(HELLO + token.encode())
         self._out.flush()
 
     def receive(self) -> Frame | None:

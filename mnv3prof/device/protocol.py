@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HELLO = b"\0mnv3prof-1\n"
-"""Written by a worker once it can read frames; output before it is ignored."""
+"""Written by a worker once it can read frames, followed by the random token that it was started with.
+
+Output before the two is ignored, also if a library prints HELLO by itself."""
 
 _LENGTHS = struct.Struct(">II")
 _MOST_JSON = 64 * 2**20

@@ -162,7 +162,7 @@ def read_request(kind: type[Any], fields: dict[str, Any]) -> Any:
     return kind(**fields)
 
 
-def main() -> None:
-    """Serve the runtime that the first request names."""
+def main(token: str) -> None:
+    """Serve the runtime that the first request names. token: of the process that reads the answers."""
     settle()
-    serve(Line(), Runner(runtime, job_from_files).handlers, read_request)
+    serve(Line(token), Runner(runtime, job_from_files).handlers, read_request)

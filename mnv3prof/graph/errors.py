@@ -16,7 +16,12 @@ MOST_LETTERS: Final = 280
 
 
 class InputError(ValueError):
-    """Input that cannot be used. The message says where, what is wrong, and what is expected."""
+    """Input that cannot be used. The message says where, what is wrong, and what is expected.
+
+    >>> mnv3prof.load("larg")
+    Traceback (most recent call last):
+    mnv3prof.graph.errors.InputError: larg: no such file or preset; did you mean large?
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))

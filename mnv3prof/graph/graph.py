@@ -15,7 +15,11 @@ Shape = tuple[int, ...]
 
 
 class Tensor(NamedTuple):
-    """An input of the network (shape without the batch) or a parameter."""
+    """An input of the network (shape without the batch) or a parameter.
+
+    >>> mnv3prof.load("large").graph.inputs
+    (Tensor(name='input', shape=(3, 224, 224)),)
+    """
 
     name: str
     shape: Shape
@@ -25,6 +29,9 @@ class Geometry(msgspec.Struct, frozen=True):
     """Window of a convolution or pool, a value per spatial axis.
 
     padding: (before, after) per axis.
+
+    >>> mnv3prof.load("large").graph.layers[0].geometry.padding
+    ((1, 1), (1, 1))
     """
 
     kernel: tuple[int, ...]
@@ -47,6 +54,10 @@ class Layer(msgspec.Struct, frozen=True):
     contraction: number of products summed per output element; 0 without a product.
     weights: its parameters, the multiplied one first, then the bias.
     known_macs: multiply-accumulates, if they are not output elements × contraction.
+
+    >>> layer = mnv3prof.load("large").graph.layers[0]
+    >>> layer.elements, layer.contraction, layer.macs  # 16 × 112², 3 × 3²
+    (200704, 27, 5419008)
     """
 
     name: str
@@ -101,6 +112,10 @@ class Block(msgspec.Struct, frozen=True):
 
     title: the name in a sentence, e.g. "block 12". modules: paths of the modules, and names of the
     functions, that the block calls in order.
+
+    >>> block = mnv3prof.load("large").graph.blocks[1]
+    >>> block.title, block.modules, len(block.layers)
+    ('block 1', ('features.1',), 6)
     """
 
     name: str
@@ -117,6 +132,10 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
     outputs: names of the layers whose outputs the network returns. Raises InputError if a block or the
     graph is empty, if a name is there twice, or if a tensor is read before it is written.
+
+    >>> graph = mnv3prof.load("large", (192, 256)).graph
+    >>> graph.inputs[0].shape, graph.block_names[-1], graph.layers[0].out_shape
+    ((3, 192, 256), 'classifier', (16, 96, 128))
     """
 
     name: str

@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Networks side by side. subjects: the networks; costs: of each."""
+    """Networks side by side. subjects: the networks; costs: of each.
+
+    >>> [costs.totals.macs for costs in mnv3prof.compare("large", "small").costs]
+    [216589760, 56510400]
+    """
 
     subjects: tuple[Subject, ...]
     costs: tuple[NetworkCosts, ...]
@@ -47,7 +51,12 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Verdicts on budgets. checked: the network or run; judgements: one per budget and target."""
+    """Verdicts on budgets. checked: the network or run; judgements: one per budget and target.
+
+    >>> check = mnv3prof.check("small", {"macs": "60M", "arena": "1MiB"})
+    >>> check.passed, [each.status for each in check.judgements]
+    (False, ['within', 'exceeded'])
+    """
 
     checked: Side
     judgements: tuple[Judgement, ...]

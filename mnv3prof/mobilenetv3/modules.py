@@ -266,6 +266,10 @@ class MobileNetV3(nn.Module):
 
     Initialised as in torchvision: convolutions Kaiming-normal over fan-out, linear weights
     N(0, 0.01), biases zero.
+
+    >>> network = mnv3prof.build(mnv3prof.read_table("small"))
+    >>> isinstance(network, mnv3prof.MobileNetV3), network.classifier[3].out_features
+    (True, 1000)
     """
 
     def __init__(self, table: Table) -> None:

@@ -93,6 +93,9 @@ class Row(msgspec.Struct, frozen=True):
     identity: add the input to the output, if the stride is 1 and both have the same width.
 
     Raises InputError for invalid values.
+
+    >>> mnv3prof.Row(expand=64, out=24, kernel=3, stride=2, se=False, activation="RE").dilation
+    1
     """
 
     expand: int
@@ -122,6 +125,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     divisor: of make_divisible. bn_eps, bn_momentum: as in torch.nn.BatchNorm2d.
 
     Raises InputError for invalid values.
+
+    >>> row = mnv3prof.Row(expand=16, out=16, kernel=3, stride=1, se=False, activation="RE")
+    >>> table = mnv3prof.Table(name="mine", rows=(row,), stem=16, last=64, classes=10)
+    >>> mnv3prof.total(mnv3prof.count(mnv3prof.expand(table, 32))).params
+    9514
     """
 
     name: str

@@ -65,6 +65,10 @@ class OtherLoad(msgspec.Struct, frozen=True):
 class Host(msgspec.Struct, frozen=True):
     """A machine. versions: by distribution; runtimes: by backend; other_loads: one each time it was
     measured.
+
+    >>> host = mnv3prof.read_run("run.json").host
+    >>> host.cores > 0, "torch" in host.versions
+    (True, True)
     """
 
     cpu: str
@@ -96,7 +100,12 @@ class Weights(msgspec.Struct, frozen=True):
 
 
 class Subject(msgspec.Struct, frozen=True, dict=True):
-    """A network at an input size. weights: None for random weights from a fixed seed."""
+    """A network at an input size. weights: None for random weights from a fixed seed.
+
+    >>> subject = mnv3prof.load("large", (192, 256))
+    >>> subject.table, subject.input
+    (Table('MobileNetV3-Large', 15 rows), (192, 256))
+    """
 
     table: Table
     input: tuple[int, int]
@@ -126,6 +135,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: machines by device, including HERE; subjects: networks by variant, the main one as "". readings:
     results of other FLOP counters for the main network; plans: arenas that runtimes plan for it.
+
+    >>> run = mnv3prof.read_run("run.json")
+    >>> run.subject, [timing.part for timing in run.timings]
+    (Subject('MobileNetV3-Small', 224×224), ['net'])
     """
 
     created: str

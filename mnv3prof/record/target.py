@@ -22,6 +22,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The conditions of a timing.
 
     device: "" for the machine of the run. batch: images per call. threads: of the runtime.
+
+    >>> mnv3prof.Target(backend="onnxruntime", threads=2)
+    Target(device='', backend='onnxruntime', dtype='fp32', batch=1, threads=2)
     """
 
     device: str = ""

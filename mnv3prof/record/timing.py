@@ -100,6 +100,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     last launch. max_abs_err, max_rel_err: largest error of the output compared with PyTorch eager, and
     relative to its largest magnitude; rms_rel_err: RMS of the error ÷ RMS of the output. stopped: why
     sampling ended, "" if it has not.
+
+    >>> (timing,) = mnv3prof.read_run("run.json").timings
+    >>> timing.status, timing.target.backend, timing.summary.low <= timing.seconds
+    ('ok', 'null', True)
     """
 
     variant: str = ""

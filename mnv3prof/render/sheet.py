@@ -43,6 +43,10 @@ class Sheet(msgspec.Struct, frozen=True):
     has the title in bold instead, in one line with the notes of a sheet without columns. folded: summary
     under which Markdown folds the sheet, together with those before and after it of the same summary; "" if
     it is not folded.
+
+    >>> (sheet,) = mnv3prof.tables(mnv3prof.load("small"))
+    >>> [column.title for column in sheet.columns][:2], len(sheet.rows)
+    (['Block', 'Operator'], 14)
     """
 
     title: str
@@ -72,7 +76,11 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Sheets(tuple[Sheet, ...]):
-    """Sheets in the order in which they are shown."""
+    """Sheets in the order in which they are shown.
+
+    >>> [len(sheet.rows) for sheet in mnv3prof.tables(mnv3prof.load("small"))]
+    [14]
+    """
 
     __slots__ = ()
 

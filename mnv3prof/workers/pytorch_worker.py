@@ -97,8 +97,8 @@ def _read(kind: type[Any], fields: dict[str, Any]) -> Any:
     return msgspec.convert(fields, kind)
 
 
-def main() -> None:
-    """Serve PyTorch's backends, converters and peak rates."""
+def main(token: str) -> None:
+    """Serve PyTorch's backends, converters and peak rates. token: as in device.worker.main."""
     settle()
     networks = _Networks()
     handlers: Handlers = {
@@ -108,4 +108,4 @@ def main() -> None:
         PlanAhead: networks.plan_ahead,
         MeasurePeak: _peak,
     }
-    serve(Line(), handlers, _read)
+    serve(Line(token), handlers, _read)

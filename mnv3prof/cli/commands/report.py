@@ -28,6 +28,7 @@ from ..spread import spread
 
 _REPORTS: Final = Path("reports")
 _LONGEST_NAME: Final = 80
+_NO_READINGS: Final = "Other FLOP counters were not run: the measurement was interrupted."
 _QUICK_S: Final = 20.0
 _FULL_S: Final = 120.0
 
@@ -181,6 +182,8 @@ def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_
     if no_latency:
         request = request._replace(targets=())
     run = measured(request, Output())
+    if was_interrupted(run):
+        return replace(run, notes=(*run.notes, *notes, _NO_READINGS))
     return with_readings(replace(run, notes=(*run.notes, *notes)))
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from math import inf
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from secrets import token_hex
 from threading import Event, Thread
 from time import monotonic
 from typing import Final
@@ -24,11 +25,12 @@ _MOST_BEFORE_HELLO: Final = 64 * 1024
 
 
 class Local:
-    """A Python process that runs main() of `module`, which serves frames."""
+    """A Python process that runs main(token) of `module`, which serves frames."""
 
     def __init__(self, module: str) -> None:
+        token = token_hex()
         # The same search path, so that the same installation is imported in any folder.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main({token!r})"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
@@ -39,6 +41,7 @@ class Local:
         )
         self._requests: SimpleQueue[Frame | None] = SimpleQueue()
         self._answers: SimpleQueue[Frame | None] = SimpleQueue()
+        self._hello = HELLO + token.encode()
         self._ready = False
         self._said = b""
         self._listener = Thread(target=self._listen, daemon=True)
@@ -89,11 +92,11 @@ class Local:
         try:
             with suppress(OSError, ValueError), answers:
                 before = b""
-                while not before.endswith(HELLO) and len(before) < _MOST_BEFORE_HELLO:
+                while not before.endswith(self._hello) and len(before) < _MOST_BEFORE_HELLO:
                     if not (byte := answers.read(1)):
                         return
                     before += byte
-                self._ready = before.endswith(HELLO)
+                self._ready = before.endswith(self._hello)
                 while self._ready and (request := self._requests.get()) is not None:
                     write_frame(requests, request)
                     if (answer := read_frame(answers)) is None:

@@ -1,0 +1,36 @@
+"""Measurements of a small network by real worker processes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from subjects import subject
+
+from mnv3prof.bench.schedule import BenchPlan, Callbacks
+from mnv3prof.bench.schedule import measure as measure_plan
+from mnv3prof.device.protocol import PartKey
+from mnv3prof.record.target import Target
+from mnv3prof.workers.cache import default_folder
+
+SMALL = subject("small", 64)
+
+
+def measure(
+    net: Any,
+    parts: Any,
+    backends: Any,
+    *,
+    on_progress: Callable[..., Any] = lambda _: None,
+    on_update: Callable[..., Any] = lambda _: None,
+    known: Any = (),
+    threads: int = 1,
+    dtype: Any = "fp32",
+    batch: int = 1,
+    worker: Any = None,
+    **how: Any,
+) -> Any:
+    """The timings of parts on backends. worker: as in schedule.measure; how: other fields of the plan."""
+    parts = tuple(PartKey("", part) for part in parts)
+    targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
+    plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
+    workers = {"worker": worker} if worker else {}
+    return measure_plan(plan, Callbacks(on_progress, on_update), known, **workers)
