@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 from mnv3prof.device.clock import KEPT
 from mnv3prof.device.samples import outliers, quantile, thinned
+from mnv3prof.graph.parts import NET, identical_blocks
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.document import run_document
-from mnv3prof.graph.parts import NET, identical_blocks
 from mnv3prof.record.run import HERE, Host, PeakRates, Run, Runtime, Subject
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst, Launch, Timing

@@ -17,8 +17,8 @@ from mnv3prof.bench.tolerances import TOLERANCES, how_wrong
 from mnv3prof.device.agreement import errors
 from mnv3prof.device.protocol import PartKey, Prepared, Sample
 from mnv3prof.device.runtimes import Job
-from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.graph.parts import NET
+from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
 from mnv3prof.workers.backends import backend, names, needs_pytorch, usable

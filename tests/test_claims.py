@@ -19,12 +19,12 @@ from mnv3prof.claims.cases import h_swish, separable, squeeze_excite, traps, wid
 from mnv3prof.claims.compared import at_least, is_faster, is_slower, overall, ratio, ratio_of_sums, saves
 from mnv3prof.cost.counts import count, total
 from mnv3prof.graph.errors import InputError
+from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.network import build
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.findings import Evidence, Measured, Trial
-from mnv3prof.graph.parts import NET
 from mnv3prof.source import read_table
 
 LARGE = subject("large")

@@ -20,10 +20,10 @@ from terminal import on_terminal, without_escapes
 from mnv3prof.claims import measure
 from mnv3prof.claims.claim import judge, timing_requests
 from mnv3prof.cli.main import run
+from mnv3prof.graph.parts import NET, part_layers
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.document import run_document
 from mnv3prof.record.findings import Evidence, Finding, read_saved
-from mnv3prof.graph.parts import NET, part_layers
 from mnv3prof.show.claims import claims_sheets
 from mnv3prof.show.latency import latency_sheets, samples_sheet
 from mnv3prof.source import open_source, read_table

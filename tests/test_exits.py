@@ -19,8 +19,8 @@ from mnv3prof.bench.obstacles import obstacle
 from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import failed
 from mnv3prof.cost.memory import arena
-from mnv3prof.record.plan import RuntimePlan
 from mnv3prof.graph.parts import NET
+from mnv3prof.record.plan import RuntimePlan
 from mnv3prof.record.target import Target
 from mnv3prof.workers.backends import backend, usable
 from mnv3prof.workers.worker import Failed

@@ -14,8 +14,8 @@ from mnv3prof.budgets.figures import NAMES, Side, figures
 from mnv3prof.budgets.judge import judge
 from mnv3prof.budgets.limits import Budget, budgets_from
 from mnv3prof.graph.errors import InputError
-from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.graph.parts import NET
+from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.run import Subject
 from mnv3prof.source import read_table
 from mnv3prof.workers.backends import name_of

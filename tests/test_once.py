@@ -12,10 +12,10 @@ from subjects import subject
 from mnv3prof.cli.main import run
 from mnv3prof.cost import counts, memory
 from mnv3prof.graph.once import once
+from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3 import expand
 from mnv3prof.record import read, stats
 from mnv3prof.record.document import encoded
-from mnv3prof.graph.parts import NET
 
 SMALL = subject("small", 64)
 ONCE_A_GRAPH = {

@@ -11,8 +11,8 @@ from subjects import subject
 from mnv3prof.analysis.operators import class_of, join
 from mnv3prof.cli.main import run
 from mnv3prof.device.protocol import RuntimeOp
-from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.graph.parts import NET
+from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Operator
 from mnv3prof.show.operators import operator_sheets

@@ -17,9 +17,9 @@ from mnv3prof.analysis.view import views
 from mnv3prof.cli.main import run as run_command
 from mnv3prof.cost.conventions import Reading, counted_as, reconcile
 from mnv3prof.graph.errors import InputError
+from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
-from mnv3prof.show import sentences
 from mnv3prof.page.charts import colour, label, symbol
 from mnv3prof.page.claims import curve_chart, verdicts
 from mnv3prof.page.html import Assets, page
@@ -27,12 +27,12 @@ from mnv3prof.page.report import Panel, Section, sections
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series, read_saved
-from mnv3prof.graph.parts import NET
 from mnv3prof.record.run import SCHEMA, Subject
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Operator
 from mnv3prof.render.numbers import compact, milliseconds
 from mnv3prof.render.sheet import Column, Sheet
+from mnv3prof.show import sentences
 
 REPORTS = Path(__file__).parent.parent / "reports"
 

@@ -16,8 +16,8 @@ from subjects import read_run, subject
 from terminal import SCRIPT
 
 from mnv3prof.cli.main import run
-from mnv3prof.record.document import encoded
 from mnv3prof.graph.parts import NET
+from mnv3prof.record.document import encoded
 from mnv3prof.record.run import SCHEMA
 from mnv3prof.record.timing import Operator
 

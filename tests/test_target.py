@@ -19,14 +19,14 @@ from mnv3prof.analysis.view import views
 from mnv3prof.bench.convert import convert
 from mnv3prof.cli.main import run
 from mnv3prof.device.protocol import PartKey
+from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.table import Row, Table
-from mnv3prof.show import sentences
 from mnv3prof.page.report import sections
 from mnv3prof.page.summary import headline_sheet, side_by_side_sheet
 from mnv3prof.record.document import run_document
 from mnv3prof.record.findings import Evidence
-from mnv3prof.graph.parts import NET
 from mnv3prof.record.target import FIELDS, Target, labels, paired, shared_settings
+from mnv3prof.show import sentences
 from mnv3prof.show.latency import latency_sheets, samples_sheet
 from mnv3prof.workers.cache import key
 from mnv3prof.workers.requests import FileKind

@@ -11,9 +11,9 @@ import pytest
 from runs import run_of, timing
 from terminal import SCRIPT
 
+from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.record.document import encoded
-from mnv3prof.graph.parts import NET
 from mnv3prof.record.run import Subject
 
 SIZES = (100, 1_000, 10_000)
