@@ -18,9 +18,8 @@ from ...show.annotations import to_annotations
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
 from ...show.load import busy_sheets
-from ...source import open_source
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourceArgument, budget_option
+from ..options import DEFAULT_SOURCE, SourceArgument, budget_option, open_source
 from ..output import (
     SUFFIXES,
     Format,

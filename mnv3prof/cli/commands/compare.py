@@ -10,10 +10,10 @@ from ...mobilenetv3.table import separable_savings
 from ...record.document import comparison_document
 from ...record.run import Run, Subject
 from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
-from ...source import Source, at_one_input, open_source
+from ...source import Source, at_one_input
 from ..latency_options import LatencyOptions, measured
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourcesArgument, measuring_option
+from ..options import DEFAULT_SOURCE, SourcesArgument, measuring_option, open_source
 from ..output import Output, Result, emit
 from ..runs import emit_run
 from ..spread import spread

@@ -8,9 +8,8 @@ from ...budgets.diff import diff as changes
 from ...budgets.document import diff_document
 from ...show.diff import changes_sheet, diff_sheets
 from ...show.load import busy_sheets
-from ...source import open_source
 from ..network import Settings
-from ..options import SOURCE_HELP, presets
+from ..options import SOURCE_HELP, open_source, presets
 from ..output import Output, Result, emit
 from ..spread import spread
 

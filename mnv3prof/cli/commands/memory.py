@@ -8,12 +8,12 @@ from ...budgets.units import parse_bytes
 from ...cost import memory as cost
 from ...cost.counts import Dtype, count, total
 from ...record.document import memory_document
-from ...record.plan import RuntimePlan
+from ...record.plan import NOT_READ, RuntimePlan
 from ...record.run import Subject
 from ...record.target import Target
 from ...show import memory as show
-from ...source import Source, open_source
-from ..interrupts import stopping
+from ...source import Source
+from ..interrupts import stopped
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
@@ -24,6 +24,7 @@ from ..options import (
     measuring_option,
     network_option,
     on_option,
+    open_source,
     output_option,
 )
 from ..output import Output, Result, emit
@@ -62,8 +63,8 @@ def memory(
 
     The arena is one buffer for all activations of the network with batch norm and activations fused;
     tensors are placed greedily by size. --on executorch,litert reads the arenas that these runtimes plan
-    for the network, and lists the tensors that differ. A run of profile --plans contains the plans for
-    its dtype and batch. 320K, 320KB and 320KiB are the same size.
+    for the network, and lists the tensors that differ. Ctrl-C prints the arenas that were read. A run of
+    profile --plans contains the plans for its dtype and batch. 320K, 320KB and 320KiB are the same size.
 
     Example: mnv3prof memory small --dtype int8 --fit 320KiB
     """
@@ -90,6 +91,9 @@ def memory(
         return {**memory, "planned": plans, "planned_fit": planned} if plans else memory
 
     emit(Result(sheets, detail, document), output)
+    if waiting := [plan for plan in plans if on and plan.reason == NOT_READ]:
+        read = len(plans) - len(waiting)
+        raise stopped(f"{read} of {len(plans)} memory plans were read; the same command starts again")
     no_plan = on is not None and not any(plan.bytes for plan in plans)
     fits_all = (verdict is None or verdict.fits) and all(one.fits for one in planned)
     if no_plan or not fits_all:
@@ -121,5 +125,5 @@ def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[Runtime
 
     names = backend_names(on)
     require_one([Target(backend=name, dtype=dtype, batch=batch) for name in names], "--on", plan_obstacle)
-    with stopping(lambda: "no plan was read"), progress() as shown, opened(usable_folder(say)) as folder:
-        return runtime_plans(subject, names, dtype, batch, folder, shown)
+    with progress() as on_progress, opened(usable_folder(say)) as folder:
+        return runtime_plans(subject, names, dtype, batch, folder, on_progress)
