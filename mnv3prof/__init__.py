@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from .analysis.compare import Change
-    from .bench.schedule import Progress
+    from .bench.progress import Progress
     from .budgets.diff import Diff
     from .budgets.judge import Judgement
     from .cost.counts import Cost, Totals, count, subtotals, total
@@ -94,7 +94,7 @@ __all__ = [
 
 _HOMES: Final = {
     ".analysis.compare": ("Change",),
-    ".bench.schedule": ("Progress",),
+    ".bench.progress": ("Progress",),
     ".budgets.diff": ("Diff",),
     ".budgets.judge": ("Judgement",),
     ".cost.counts": ("Cost", "Totals", "count", "subtotals", "total"),

@@ -37,6 +37,5 @@ def _same_weights_in_every_test() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _a_cache_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("CI", raising=False)  # where progress is told in lines
         patch.setenv("MNV3PROF_CACHE", str(_shared_by_workers(tmp_path_factory) / "cache"))
         yield

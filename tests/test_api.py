@@ -19,7 +19,7 @@ from some import some
 from torch import nn
 
 import mnv3prof
-from mnv3prof.bench.schedule import Progress
+from mnv3prof.bench.progress import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.interface.networks import Built
 from mnv3prof.mobilenetv3.modules import MobileNetV3

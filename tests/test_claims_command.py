@@ -173,7 +173,7 @@ def test_h_swish_is_timed_in_both_types(tmp_path: Path, monkeypatch: pytest.Monk
         for request in timing_requests(net, ("K4",))
         if request.part == NET and request.variant in ("", "swish")
     ]
-    runs = measure.measure(net, wanted, measure.MeasureOptions(("cpu", "onnxruntime"), budget_s=2))
+    runs = measure.measure(net, wanted, measure.MeasureOptions(("cpu", "onnxruntime"), budget_s=2)).runs
     assert [{(t.target.backend, t.target.dtype) for t in r.timings} for r in runs] == [
         {("cpu", "fp32"), ("onnxruntime", "fp32")},
         {("onnxruntime", "int8")},

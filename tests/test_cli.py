@@ -518,18 +518,6 @@ def test_standard_output_that_takes_nothing_is_said() -> None:
     )
 
 
-def test_ctrl_c_leaves_quietly() -> None:
-    process = subprocess.Popen(
-        [SCRIPT, "flops", "--cross-check"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    time.sleep(1.5)  # it is building models by now
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130
-    assert out == b""
-    assert b"Traceback" not in err
-
-
 def test_structs_on_the_command_line_keep_their_fields_order() -> None:
     flags = [p.name for p in _parameters("table")]
     from mnv3prof.cli.network import Settings

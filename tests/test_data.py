@@ -107,7 +107,7 @@ def test_what_is_no_image_is_skipped_and_named(folder: Path) -> None:
     assert [file for file, _ in found.skipped] == sorted(str(folder / "red" / name) for name in bad)
     assert all(reason and "\n" not in reason and str(folder) not in reason for _, reason in found.skipped)
     assert len(found.train_labels) + len(found.held_labels) == 20
-    assert heard[-1].what == "reading images: 24 of 24"
+    assert heard[-1].text == "reading images: 24 of 24"
 
 
 def test_an_image_of_too_many_pixels_is_skipped_before_it_is_decoded(

@@ -16,6 +16,7 @@ from mnv3prof.bench import convert as conversion
 from mnv3prof.bench import export as exporting
 from mnv3prof.bench import plan as planning
 from mnv3prof.bench.obstacles import obstacle
+from mnv3prof.claims.measure import MeasureResult
 from mnv3prof.cli.main import run
 from mnv3prof.cli.runs import failed
 from mnv3prof.cost.memory import arena
@@ -170,7 +171,8 @@ def test_a_claim_of_which_nothing_could_be_timed_exits_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measured(subject: Any, requests: Any, how: Any, on_progress: Any) -> Any:
-        return (run_of(subject, [timing("mnn", NET, status="crashed", reason="x", stopped="")]),)
+        failing = timing("mnn", NET, status="crashed", reason="x", stopped="")
+        return MeasureResult((run_of(subject, [failing]),))
 
     monkeypatch.setattr("mnv3prof.claims.measure.measure", measured)
     assert run(["claims", "K2", "--measure", "--on", "mnn"]) == 1

@@ -374,7 +374,7 @@ def test_networks_that_share_a_block_share_its_conversion(tmp_path: Path) -> Non
     heard: list[Any] = []
     first = convert({kind: (PartKey("", "1"),)}, {"": one}, tmp_path, on_progress=heard.append)
     again = convert({kind: (PartKey("", "2"),)}, {"": two}, tmp_path, on_progress=heard.append)
-    assert heard == ["converting to onnx: 1 of 1"]
+    assert [each.text for each in heard] == ["converting 1 part for onnx: 1 of 1, now 1 for onnx"]
     assert first[kind, PartKey("", "1")] == again[kind, PartKey("", "2")]
     assert key(one, NET, *kind) != key(two, NET, *kind)
 

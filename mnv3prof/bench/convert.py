@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -15,6 +16,7 @@ from ..workers.backends import backend
 from ..workers.formats import stored_dtype
 from ..workers.requests import Convert, FileKind, Open, Subjects
 from ..workers.worker import Failed, pytorch_worker
+from .progress import OnProgress, Progress
 
 _MEMORY_BYTES: Final = 2 * 2**30
 """Memory per converter; the largest measured was 1.2 GB, for Large at 224."""
@@ -25,6 +27,9 @@ _GRACE_S: Final = 10.0
 Conversions = dict[tuple[FileKind, PartKey], "tuple[str, cache.Entry] | Failed"]
 """By kind of file and part: the entry's key and the entry, or the failure."""
 
+OnNext = Callable[[FileKind, PartKey], None]
+"""Called before each conversion."""
+
 
 def convert(
     parts: Mapping[FileKind, Sequence[PartKey]],
@@ -32,7 +37,7 @@ def convert(
     folder: Path,
     *,
     timeout_s: float = _LEAST_TIMEOUT_S,
-    on_progress: Callable[[str], None] = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
     within_s: float = inf,
     exact: bool = False,
 ) -> Conversions:
@@ -81,15 +86,16 @@ def _convert_missing(
     subjects: Subjects,
     folder: Path,
     timeout_s: float,
-    on_progress: Callable[[str], None],
+    on_progress: OnProgress,
     until: float,
 ) -> Conversions:
     """Convert the kinds in parallel. missing: keys by kind and part."""
     done: Conversions = {}
     stop = Event()
+    on_next = _numbered(missing, on_progress)
     with ThreadPoolExecutor(_parallel_converters()) as pool:
         jobs = [
-            pool.submit(_convert_all, kind, keys, subjects, folder, timeout_s, on_progress, stop, until)
+            pool.submit(_convert_all, kind, keys, subjects, folder, timeout_s, on_next, stop, until)
             for kind, keys in missing.items()
         ]
         try:
@@ -99,6 +105,19 @@ def _convert_missing(
             stop.set()
             raise
     return done
+
+
+def _numbered(missing: Mapping[FileKind, Mapping[PartKey, str]], on_progress: OnProgress) -> OnNext:
+    """Return a function that reports each conversion with its number; the kinds are one phase."""
+    total = sum(map(len, missing.values()))
+    formats = ", ".join(dict.fromkeys(kind.format for kind in missing))
+    phase = f"converting {total} part{'s' if total > 1 else ''} for {formats}"
+    numbers = count(1)
+
+    def on_next(kind: FileKind, part: PartKey) -> None:
+        on_progress(Progress(f"{next(numbers)} of {total}, now {part.part} for {kind}", phase=phase))
+
+    return on_next
 
 
 def _key(kind: FileKind, part: PartKey, subjects: Subjects, exact: bool = False) -> str:
@@ -120,16 +139,16 @@ def _convert_all(
     subjects: Subjects,
     folder: Path,
     timeout_s: float,
-    on_progress: Callable[[str], None],
+    on_next: OnNext,
     stop: Event,
     until: float,
 ) -> Conversions:
     done: Conversions = {}
     with pytorch_worker(Open(subjects, kind.batch)) as worker:
-        for number, (part, key) in enumerate(keys.items(), 1):
+        for part, key in keys.items():
             if stop.is_set() or monotonic() > until:
                 break
-            on_progress(f"converting to {kind}: {number} of {len(keys)}")
+            on_next(kind, part)
             within_s = min(timeout_s, until - monotonic() + _GRACE_S)
             answer = worker.ask(Convert(part, kind, str(folder), key), cache.Entry, within_s, stop)
             done[kind, part] = answer if isinstance(answer, Failed) else (key, answer)

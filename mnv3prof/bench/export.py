@@ -1,6 +1,5 @@
 """Export of a part to a file that a runtime reads, verified by running it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +17,7 @@ from ..workers.requests import FileKind
 from ..workers.worker import Failed, runtime_worker
 from .convert import convert
 from .obstacles import obstacle
+from .progress import OnProgress, Progress
 from .tolerances import how_wrong
 
 _TIMEOUT_S: Final = 600.0
@@ -44,7 +44,7 @@ def export(
     dtype: Dtype,
     batch: int,
     folder: Path,
-    on_progress: Callable[[str], None] = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
 ) -> Exported:
     """Convert a part to the format called `to`, and run it.
 
@@ -67,7 +67,7 @@ def export(
         return Exported({}, runner, wrong=f"the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
-    on_progress(f"running it on {runner}")
+    on_progress(Progress(f"running it on {runner}"))
     with runtime_worker(target, subjects) as worker:
         request = Prepare(part_key, str(place), entry.main, dtype, threads=1)
         answer = worker.ask(request, Prepared, _TIMEOUT_S)

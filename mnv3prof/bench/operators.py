@@ -1,6 +1,6 @@
 """The time of each operator, from the runtimes' profilers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from ..record.timing import Operator, Timing
 from ..workers.requests import Subjects
 from ..workers.worker import Failed, Worker, runtime_worker
 from .convert import loading
-from .schedule import Progress
+from .progress import OPERATORS, OnProgress, Progress
 
 _CALLS: Final = 50
 
@@ -22,7 +22,7 @@ def profile_operators(
     timings: Sequence[Timing],
     folder: Path,
     timeout_s: float,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
 ) -> tuple[list[Operator], list[str]]:
     """Profile the operators of each part in `timings`, in one process per target.
 
@@ -36,7 +36,7 @@ def profile_operators(
             timed = [timing for timing in timings if timing.target == target and timing.status == "ok"]
             with runtime_worker(target, subjects) as worker:
                 for timing in timed:
-                    on_progress(Progress(f"profiling the operators of {timing.part} on {where}"))
+                    on_progress(Progress(f"{timing.part} on {where}", phase=OPERATORS))
                     answer = _profile(worker, timing, subjects, folder, timeout_s)
                     if isinstance(answer, Failed):
                         reasons[f"{where}, part {timing.part}: {answer.reason}."] = None

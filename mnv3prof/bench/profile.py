@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ..device.protocol import PartKey
 from ..graph.parts import identical_blocks
-from ..record.run import HERE, OtherLoad, Run, Subject
+from ..record.run import HERE, PEAKS_INTERRUPTED, OtherLoad, Run, Subject
 from ..record.target import Target
 from ..record.timing import Operator, Timing
 from ..workers import cache
@@ -21,7 +21,8 @@ from .load import other_load
 from .obstacles import obstacle
 from .operators import profile_operators
 from .peaks import PeakMeter
-from .schedule import BenchPlan, Callbacks, Progress, measure
+from .progress import PEAKS, OnProgress, Progress
+from .schedule import BenchPlan, Callbacks, measure
 
 
 class Request(NamedTuple):
@@ -57,12 +58,13 @@ def profile(
     request: Request,
     *,
     known: Run | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
     on_update: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Measure what is requested and not in `known`. on_update is called with the run as it grows.
 
-    Identical blocks are measured once, under the name of the first.
+    Identical blocks are measured once, under the name of the first. An interrupt after the sampling has begun
+    ends it, and the run so far is returned.
     """
     run = known or _begun(request)
     before = run.timings
@@ -78,31 +80,44 @@ def profile(
         return replace(run, hosts={**run.hosts, HERE: now}, timings=_merged(before, timings))
 
     with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
-        plan = BenchPlan(
-            request.subjects,
-            _parts(request),
-            request.targets,
-            folder,
-            request.budget_s,
-            request.timeout_s,
-            request.ready_s,
-        )
         if devices:
-            on_progress(Progress("measuring the machine's peak rates"))
+            on_progress(Progress(PEAKS))
         meter.burst()
         callbacks = Callbacks(on_progress, lambda timings: on_update(with_timings(timings, load)))
         callbacks.on_update(())
-        timings = measure(plan, callbacks, before, before_round=meter.burst)
+        timings = measure(_bench_plan(request, folder), callbacks, before, before_round=meter.burst)
         interrupted = any(timing.stopped == "interrupted" for timing in timings)
         if load and not interrupted:
-            meter.complete()
-            load = replace(load, after=other_load())
+            on_progress(Progress(PEAKS))
+            load, notes = _completed(meter, load)
+            run, interrupted = replace(run, notes=(*run.notes, *notes)), bool(notes)
         run = with_timings(timings, load)
         if request.operators and not interrupted:
             found = profile_operators(request.subjects, timings, folder, request.timeout_s, on_progress)
             run = _with_operators(run, timings, *found)
             on_update(run)
     return run
+
+
+def _bench_plan(request: Request, folder: Path) -> BenchPlan:
+    return BenchPlan(
+        request.subjects,
+        _parts(request),
+        request.targets,
+        folder,
+        request.budget_s,
+        request.timeout_s,
+        request.ready_s,
+    )
+
+
+def _completed(meter: PeakMeter, load: OtherLoad) -> tuple[OtherLoad, tuple[str, ...]]:
+    """Measure the rest of the peak rates and the other load. Return the load, and a note if interrupted."""
+    try:
+        meter.complete()
+        return replace(load, after=other_load()), ()
+    except KeyboardInterrupt:
+        return load, (PEAKS_INTERRUPTED,)
 
 
 def _with_operators(

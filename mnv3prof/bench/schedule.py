@@ -23,6 +23,7 @@ from ..workers.worker import Failed, Worker, runtime_worker
 from .convert import convert, file_kind
 from .obstacles import obstacle
 from .pool import STARTS, WorkerPool
+from .progress import SAMPLING, OnProgress, Progress
 from .tolerances import how_wrong
 
 CONVERGED: Final = 0.02
@@ -57,24 +58,10 @@ class BenchPlan(NamedTuple):
     ready_s: float = inf
 
 
-class Progress(NamedTuple):
-    """The current step. share: part of the sampling that is done; left_s: seconds until it ends.
-
-    >>> steps = []
-    >>> _ = mnv3prof.measure("small", "null", parts="net", budget_s=0.1, on_progress=steps.append)
-    >>> steps[-1].what.endswith(": net on null"), steps[-1].share > 0
-    (True, True)
-    """
-
-    what: str
-    share: float | None = None
-    left_s: float | None = None
-
-
 class Callbacks(NamedTuple):
     """on_progress is called with each step, on_update with the timings so far when there are new ones."""
 
-    on_progress: Callable[[Progress], None] = lambda _: None
+    on_progress: OnProgress = lambda _: None
     on_update: Callable[[tuple[Timing, ...]], None] = lambda _: None
 
 
@@ -167,8 +154,8 @@ def _get_ready(
         for target in beside
     }
     try:
-        callbacks.on_progress(Progress("starting the runtimes"))
         for target in others:
+            callbacks.on_progress(Progress(called[target], phase="starting the runtimes"))
             if failed := pool.start(target):
                 _fail(cells, target, failed)
         _load(plan, end, others, pool, cells, callbacks)
@@ -176,7 +163,7 @@ def _get_ready(
             parts = _parts_of(cells, target)
             while not wait([compiling[target]], _LOOK_S).done:
                 ready = f"{len(answers)} of {len(parts)} parts are ready"
-                callbacks.on_progress(Progress(f"compiling on {called[target]}: {ready}"))
+                callbacks.on_progress(Progress(ready, phase=f"compiling on {called[target]}"))
             compiling[target].result()
             for part, answer in answers.items():
                 _note_prepared(cells[target, part], answer)
@@ -227,7 +214,7 @@ def _load_parts(
         if perf_counter() > until:
             _end_badly(cells[target, part], _late(plan))
             continue
-        callbacks.on_progress(Progress(f"loading {_named(part)} on {where}"))
+        callbacks.on_progress(Progress(f"{_named(part)} on {where}", phase="loading parts"))
         _prepare(pool, cells, target, part, until - perf_counter() + _GRACE_S)
         callbacks.on_update(_timings(cells))
 
@@ -271,7 +258,7 @@ def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
         plan.subjects,
         plan.folder,
         timeout_s=plan.timeout_s,
-        on_progress=lambda sentence: callbacks.on_progress(Progress(sentence)),
+        on_progress=callbacks.on_progress,
         within_s=plan.ready_s / 2,
     )
     for target, part in _open_cells(cells):
@@ -331,7 +318,7 @@ def _sample(
 
     def report_progress(what: str) -> None:
         left = max(0.0, end - perf_counter())
-        callbacks.on_progress(Progress(what, 1 - left / plan.budget_s, left))
+        callbacks.on_progress(Progress(what, 1 - left / plan.budget_s, left, SAMPLING))
 
     while perf_counter() < end and (open_cells := _open_cells(cells)):
         for target in _open(cells):
@@ -350,7 +337,7 @@ def _sample(
                 break
             if cells[target, part].done:  # its worker has gone meanwhile
                 continue
-            report_progress(f"round {round_number}: {_named(part)} on {called[target]}")
+            report_progress(f"{_named(part)} on {called[target]}, round {round_number}")
             _note_burst(cells[target, part], pool.ask(target, Sample(part, seconds), Burst))
             if pool.is_lost(target):
                 _bring_back(pool, cells, target)

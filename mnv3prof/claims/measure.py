@@ -1,12 +1,12 @@
 """Timings of the claims; what is compared is measured in one interleaved run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
 from ..bench.profile import Request, profile
-from ..bench.schedule import Progress
+from ..bench.progress import OnProgress
 from ..cost.counts import Dtype
 from ..record.run import Run, Subject
 from ..record.target import Target
@@ -36,6 +36,13 @@ _READY_S: Final = 100.0
 _READY_LEAST: Final = 10.0
 
 
+class MeasureResult(NamedTuple):
+    """The runs. interrupted: by the user, who ended the last one or prevented the next one."""
+
+    runs: tuple[Run, ...]
+    interrupted: bool = False
+
+
 class MeasureOptions(NamedTuple):
     """How to measure. folder: of the cache; None for a temporary one. command: what asked for it."""
 
@@ -50,9 +57,12 @@ def measure(
     subject: Subject,
     requests: Sequence[TimingRequest],
     how: MeasureOptions,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-) -> tuple[Run, ...]:
-    """Return a run for each dtype that is wanted and supported, and one of compiled PyTorch."""
+    on_progress: OnProgress = lambda _: None,
+) -> MeasureResult:
+    """Return a run for each dtype that is wanted and supported, and one of compiled PyTorch.
+
+    An interrupt ends the measurement.
+    """
     runs: list[Run] = []
     left = _READY_S
     for share in _RUN_SHARES:
@@ -61,14 +71,15 @@ def measure(
         if wanted and takes:
             begin = monotonic()
             ready_s, sampled_s = max(_READY_LEAST, share.ready * left), share.sampled * how.budget_s
-            runs.append(
-                profile(
-                    _request(subject, wanted, takes, share.dtype, how, sampled_s, ready_s),
-                    on_progress=on_progress,
-                )
-            )
+            request = _request(subject, wanted, takes, share.dtype, how, sampled_s, ready_s)
+            try:
+                runs.append(profile(request, on_progress=on_progress))
+            except KeyboardInterrupt:
+                return MeasureResult(tuple(runs), interrupted=True)
+            if runs[-1].was_interrupted:
+                return MeasureResult(tuple(runs), interrupted=True)
             left -= monotonic() - begin - sampled_s
-    return tuple(runs)
+    return MeasureResult(tuple(runs))
 
 
 def targets(requests: Sequence[TimingRequest], how: MeasureOptions) -> list[Target]:

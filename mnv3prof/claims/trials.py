@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from ..bench.schedule import Progress
+from ..bench.progress import OnProgress, Progress, within
 from ..mobilenetv3.files import preset
 from ..mobilenetv3.table import Table
 from ..mobilenetv3.variants import vary
@@ -36,8 +36,6 @@ _WARMUP: Final = 5
 _QUANTISING_S: Final = 15.0
 _BATCH: Final = 32
 _CALIBRATION_IMAGES: Final = 320
-
-OnProgress = Callable[[Progress], None]
 
 
 class AblationPlan(NamedTuple):
@@ -77,8 +75,6 @@ def train_ablations(
     on_update: called with all trainings after each. An interrupt or the limit ends the training.
     Trainings that are resumed keep their number of epochs.
     """
-    from ..train.data import digits
-
     begin = monotonic()
     done = list(known)
     wanted = [
@@ -90,6 +86,9 @@ def train_ablations(
     if not wanted:
         return AblationResult(tuple(done))
     try:
+        on_progress(Progress("loading PyTorch and the digits"))
+        from ..train.data import digits
+
         data = digits(INPUT)
         epochs = (
             known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, on_progress))
@@ -97,8 +96,8 @@ def train_ablations(
         for number, (ablation, seed) in enumerate(wanted, 1):
             if monotonic() - begin > plan.limit_s - (done[-1].seconds if done else 0.0):
                 break
-            what = f"training {number} of {len(wanted)}: {ablation.name}, seed {seed}"
-            done.append(_trial(ablation, seed, epochs, plan.threads, data, _prefixed(what, on_progress)))
+            phase = f"training {number} of {len(wanted)} ({ablation.name}, seed {seed})"
+            done.append(_trial(ablation, seed, epochs, plan.threads, data, within(phase, on_progress)))
             on_update(tuple(done))
     except KeyboardInterrupt:
         return AblationResult(tuple(done), interrupted=True)
@@ -110,10 +109,6 @@ def affordable(plan: AblationPlan, wanted: Sequence[tuple[Ablation, int]], epoch
     quantising = _QUANTISING_S * sum(ablation.quantised for ablation, _ in wanted)
     left = max(0.0, _PLANNED * plan.limit_s - quantising)
     return max(1, min(plan.epochs, int(left / epoch_s / len(wanted))))
-
-
-def _prefixed(what: str, on_progress: OnProgress) -> OnProgress:
-    return lambda progress: on_progress(progress._replace(what=f"{what}, {progress.what}"))
 
 
 def recipe_of(ablation: Ablation, seed: int, epochs: int, threads: int) -> "Recipe":
@@ -137,7 +132,7 @@ def _seconds_an_epoch(plan: AblationPlan, data: "Data", on_progress: OnProgress)
     from ..train.recipe import train
 
     recipe = recipe_of(plan.ablations[0], 0, 2, plan.threads)
-    trained = train(trained_table(), data, recipe, on_progress=_prefixed("timing an epoch", on_progress))
+    trained = train(trained_table(), data, recipe, on_progress=within("timing an epoch", on_progress))
     return min(epoch.seconds for epoch in trained.history)
 
 
@@ -151,7 +146,7 @@ def _trial(
     trained = train(table, data, recipe_of(ablation, seed, epochs, threads), on_progress=on_progress)
     int8, reason = None, trained.stopped
     if ablation.quantised and not reason:
-        on_progress(Progress("in 8 bits"))
+        on_progress(Progress("testing it in 8 bits"))
         int8, reason = in_8_bits(trained.model, data)
     return Trial(
         ablation=ablation.name,

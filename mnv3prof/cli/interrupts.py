@@ -6,7 +6,10 @@ from pathlib import Path
 
 import typer
 
+from ..cost.conventions import Reading
+from ..record.plan import NOT_READ, RuntimePlan
 from ..record.timing import Timing
+from ..render.sheet import join_words
 
 INTERRUPTED = 130
 """Exit code after an interrupt, as a shell reports SIGINT."""
@@ -27,13 +30,24 @@ def stopped(message: str) -> typer.Exit:
     return typer.Exit(INTERRUPTED)
 
 
-def what_is_saved(timings: Sequence[Timing], path: Path | None, resume: str) -> str:
-    """Return how many timings are saved, where, and how to continue.
+def what_is_saved(
+    timings: Sequence[Timing],
+    path: Path | None,
+    resume: str,
+    readings: Sequence[Reading] = (),
+    plans: Sequence[RuntimePlan] = (),
+) -> str:
+    """Return how much of what was requested is saved, where, and how to continue.
 
     path: the run's file, or None. resume: the command that continues the run, or "".
     """
-    done = sum(timing.seconds is not None for timing in timings)
-    count = f"{done} of {len(timings)} times"
+    done = (
+        ("times", [timing.seconds is not None for timing in timings]),
+        ("results of FLOP counters", [reading.status != "not run" for reading in readings]),
+        ("memory plans", [plan.reason != NOT_READ for plan in plans]),
+    )
+    complete = [f"{sum(each)} of {len(each)} {what}" for what, each in done if each]
+    count = join_words(complete or ["0 times"])
     if path is None:
         return f"{count} were measured and none is saved; use --output FILE.json to save them"
     return f"{count} are saved in {path}{f'; continue with {resume}' if resume else ''}"

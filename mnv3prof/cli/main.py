@@ -46,7 +46,7 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Exit codes: 0 success, 1 a check or measurement failed, 2 wrong input.",
+        epilog="Exit codes: 0 success, 1 a check or measurement failed, 2 wrong input, 130 interrupted.",
     )
     for name in names:
         command = getattr(import_module(f".{name}", commands.__name__), name)

@@ -10,12 +10,14 @@ import typer
 from .. import workers
 from ..cost.counts import Dtype
 from ..device import runtimes
-from ..graph.errors import InputError, about, quote
+from ..graph.errors import InputError, about, printable, quote
 from ..graph.graph import Graph
 from ..graph.parts import selected_parts
 from ..mobilenetv3.files import PRESETS
 from ..registry import file_names
-from ..source import Source, open_source
+from ..source import Source
+from ..source import open_source as read_source
+from .progress import step
 
 _Value = TypeVar("_Value")
 
@@ -42,6 +44,14 @@ _BACKENDS: Final = sorted(
 def presets(typed: str) -> list[str]:
     """Return the presets that begin with `typed`, for the shell's completion."""
     return [name for name in PRESETS if name.startswith(typed)]
+
+
+def open_source(text: str) -> Source:
+    """Read a source, and show that if it takes long. Raises InputError."""
+    if text == "-" or text in PRESETS:  # a bar would disturb who types; a preset is there at once
+        return read_source(text)
+    with step(f"reading {printable(text)}"):
+        return read_source(text)
 
 
 def opened(text: str | None) -> Source | None:

@@ -13,7 +13,7 @@ from ..graph.errors import InputError, quote
 from ..record.atomic import replace_file, try_folder
 from ..render.sheet import Sheet
 from .options import output_option
-from .streams import STANDARD_OUTPUT
+from .streams import STANDARD_OUTPUT, knows
 
 Format = Literal["table", "json", "csv", "md"]
 SUFFIXES: Final = {".json": "json", ".csv": "csv", ".md": "md"}
@@ -141,15 +141,7 @@ def _terminal(result: Result) -> str:
 
     screen = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if screen else None
-    return to_terminal(result.sheets, width, color=screen, ascii_only=not _knows("█×–→"))
-
-
-def _knows(symbols: str) -> bool:
-    try:
-        symbols.encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+    return to_terminal(result.sheets, width, color=screen, ascii_only=not knows(sys.stdout, "█×–→"))
 
 
 def _print(text: str) -> None:

@@ -1,105 +1,164 @@
-"""Progress of a measurement, on standard error."""
+"""Progress of long steps, on standard error: a bar on a terminal, lines elsewhere."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
+from contextlib import ExitStack, contextmanager
+from threading import Event, Lock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
+from ..bench.progress import OnProgress, Progress
 from ..graph.errors import printable
-from .streams import say
+from .streams import say_to
 
 if TYPE_CHECKING:
-    from ..bench.schedule import Progress
+    from rich.progress import Progress as RichProgress
 
+_FIRST_S: Final = 1.0
+"""Phases, and commands on a terminal, that are shorter than this show nothing."""
 _LINE_EVERY_S: Final = 10.0
-_TICK_S: Final = 1.0
+_DRAW_EVERY_S: Final = 0.2
+_TICK_S: Final = 0.5
+
+Show = Callable[[Progress, float], None]
+"""Shows a step and the seconds since its phase began."""
 
 
 @contextmanager
-def progress() -> Iterator[Callable[["Progress"], None]]:
-    """Show a progress bar on a terminal; otherwise print a line every _LINE_EVERY_S (in CI at once too)."""
-    if sys.stderr and sys.stderr.isatty():
-        with _bar() as show, _repeated(show) as on_progress:
-            yield on_progress
-    elif sys.stderr:
-        with _repeated(_lines(at_once=bool(os.environ.get("CI")))) as on_progress:
-            yield on_progress
-    else:
+def progress() -> Iterator[OnProgress]:
+    """Show steps as a bar on a terminal, and as lines elsewhere: one per phase, and one per _LINE_EVERY_S."""
+    stream = sys.stderr  # other FLOP counters run while it is replaced
+    if stream is None:
         yield lambda _: None
+        return
+    with ExitStack() as stack:
+        show = _Bar(stream, stack) if stream.isatty() else Lines(lambda line: say_to(stream, line))
+        steps = Steps(show)
+        with _ticking(steps):
+            yield steps.note
 
 
 @contextmanager
-def _repeated(show: Callable[["Progress"], None]) -> Iterator[Callable[["Progress"], None]]:
-    """Show a step again every _TICK_S, with its elapsed time, until sampling begins."""
-    begin, done = monotonic(), Event()
-    latest: Progress | None = None
+def step(what: str) -> Iterator[None]:
+    """Show one step that has no parts."""
+    with progress() as on_progress:
+        on_progress(Progress(what))
+        yield
 
-    def on_progress(progress: "Progress") -> None:
-        nonlocal latest
-        latest = progress
-        elapsed = monotonic() - begin
-        timed = progress.share is None and elapsed >= 1
-        show(progress._replace(what=f"{progress.what}, {elapsed:.0f} s so far") if timed else progress)
 
-    def repeat() -> None:
+@contextmanager
+def _ticking(steps: "Steps") -> Iterator[None]:
+    done = Event()
+
+    def tick() -> None:
         while not done.wait(_TICK_S):
-            if latest is not None and latest.share is None:
-                on_progress(latest)
+            steps.tick()
 
-    thread = Thread(target=repeat, daemon=True)
+    thread = Thread(target=tick, daemon=True)
     thread.start()
     try:
-        yield on_progress
+        yield
     finally:
         done.set()
         thread.join()
 
 
-def _lines(*, at_once: bool) -> Callable[["Progress"], None]:
-    last = float("-inf") if at_once else monotonic()
+class Steps:
+    """The latest step, and when its phase began."""
 
-    def show(progress: "Progress") -> None:
-        nonlocal last
+    def __init__(self, show: Show, clock: Callable[[], float] = monotonic) -> None:
+        self._show, self._clock, self._lock = show, clock, Lock()
+        self._latest: Progress | None = None
+        self._began = self._heard = 0.0
+
+    def note(self, progress: Progress) -> None:
+        """Show a step; a step of another phase begins that phase."""
+        with self._lock:
+            self._heard = self._clock()
+            if self._latest is None or progress.title != self._latest.title:
+                self._began = self._heard
+            self._latest = progress
+            self._show(progress, self._heard - self._began)
+
+    def tick(self) -> None:
+        """Show the latest step again, unless it is one of sampling, which this would disturb.
+
+        A step of sampling that lasts _LINE_EVERY_S is not a burst of calls, and is shown.
+        """
+        with self._lock:
+            now = self._clock()
+            latest = self._latest
+            if latest and (latest.share is None or now - self._heard >= _LINE_EVERY_S):
+                self._show(latest, now - self._began)
+
+
+class Lines:
+    """Prints a line when a phase has lasted _FIRST_S, and then one every _LINE_EVERY_S."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._phase, self._due = "", _FIRST_S
+
+    def __call__(self, progress: Progress, elapsed: float) -> None:
+        """Print a line if one is due."""
+        if progress.title != self._phase:
+            self._phase, self._due = progress.title, _FIRST_S
+        if elapsed < self._due:
+            return
+        first = self._due < _LINE_EVERY_S
+        self._due = _LINE_EVERY_S * (elapsed // _LINE_EVERY_S + 1)
+        times = _times(progress, None if first else elapsed)
+        self._say(", ".join([progress.title if first else progress.text, *times]))
+
+
+class _Bar:
+    """A bar on a terminal, with elapsed time, time left and the step. It appears after _FIRST_S."""
+
+    def __init__(self, stream: TextIO, stack: ExitStack) -> None:
+        self._stream, self._stack = stream, stack
+        self._bar: RichProgress | None = None
+        self._due = monotonic() + _FIRST_S
+
+    def __call__(self, progress: Progress, elapsed: float) -> None:
+        """Draw the bar if that is due."""
         now = monotonic()
-        if now - last >= _LINE_EVERY_S:
-            last = now
-            left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
-            say(f"{progress.what}{left}")
-
-    return show
+        if now < self._due:
+            return
+        self._due = now + _DRAW_EVERY_S
+        if self._bar is None:
+            self._bar = self._stack.enter_context(_rich_bar(self._stream))
+        (task,) = self._bar.task_ids
+        self._bar.update(
+            task,
+            description=printable(progress.text),
+            total=None if progress.share is None else 1.0,
+            completed=progress.share or 0.0,
+            times=", ".join(_times(progress, elapsed)),
+        )
+        self._bar.refresh()
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[["Progress"], None]]:
+def _rich_bar(stream: TextIO) -> Iterator["RichProgress"]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as RichProgress
 
-    left, what = TextColumn("{task.fields[left]:>10}"), TextColumn("{task.description}", markup=False)
+    times, what = TextColumn("{task.fields[times]:>18}"), TextColumn("{task.description}", markup=False)
     # No automatic refresh: drawing takes CPU time from what is measured.
-    with Bar(
-        BarColumn(), left, what, console=Console(stderr=True), auto_refresh=False, transient=True
+    with RichProgress(
+        BarColumn(), times, what, console=Console(file=stream), auto_refresh=False, transient=True
     ) as bar:
-        task = bar.add_task("starting", total=None, left="")
-        last = float("-inf")
+        bar.add_task("", total=None, times="")
+        yield bar
 
-        def show(progress: "Progress") -> None:
-            nonlocal last
-            left = "" if progress.left_s is None else f"{progress.left_s:.0f} s left"
-            total = None if progress.share is None else 1.0
-            now = monotonic()
-            if now - last >= 0.2:
-                last = now
-                bar.update(
-                    task,
-                    description=printable(progress.what),
-                    total=total,
-                    completed=progress.share or 0.0,
-                    left=left,
-                )
-                bar.refresh()
 
-        yield show
+def _times(progress: Progress, elapsed: float | None) -> list[str]:
+    """Return the known ones of elapsed time and time left."""
+    times = [] if elapsed is None else [_seconds(elapsed)]
+    return times if progress.left_s is None else [*times, f"{_seconds(progress.left_s)} left"]
+
+
+def _seconds(seconds: float) -> str:
+    """Write a duration: "95 s", and in minutes from two minutes on."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
+from ..bench.progress import Progress
+from ..cost.conventions import Reading
 from ..cost.counts import Dtype
 from ..graph.errors import InputError
 from ..record.document import run_document
-from ..record.plan import RuntimePlan
-from ..record.run import ASKING_INTERRUPTED, Run
+from ..record.plan import NOT_READ, RuntimePlan
+from ..record.run import COUNTERS_INTERRUPTED, Run, Subject
 from ..record.timing import Timing
 from ..render.sheet import Sheet
 from ..show.answers import answer_sheets
@@ -28,22 +30,39 @@ if TYPE_CHECKING:
     from ..bench.profile import Request
 
 
-def with_readings(run: Run) -> Run:
-    """Return the run with the results of other FLOP counters, or with a note why they were not run."""
-    from ..cost.counters import readings
-    from ..mobilenetv3.network import build
+def counter_readings(subject: Subject) -> tuple[Reading, ...]:
+    """Run other FLOP counters on a network. Raises InputError if it does not fit into memory."""
+    with progress() as on_progress:
+        on_progress(Progress("loading PyTorch"))
+        from ..cost.counters import readings
+        from ..mobilenetv3.network import build
 
-    subject = run.subject
+        return readings(
+            partial(build, subject.table),
+            subject.graph,
+            lambda package: on_progress(Progress(f"counting with {package}")),
+        )
+
+
+def with_readings(run: Run) -> Run:
+    """Return the run with the results of other FLOP counters, or with a note why they were not run.
+
+    After an interrupt, those that have run are in the run, with a note.
+    """
     try:
-        results = readings(partial(build, subject.table), subject.graph)
-        return msgspec.structs.replace(run, readings=results)
+        return msgspec.structs.replace(run, readings=counter_readings(run.subject))
+    except KeyboardInterrupt:
+        return msgspec.structs.replace(run, notes=(*run.notes, COUNTERS_INTERRUPTED))
     except InputError as error:
         note = f"Other FLOP counters were not run: {error}."
         return msgspec.structs.replace(run, notes=(*run.notes, note))
 
 
 def with_plans(run: Run, request: "Request") -> Run:
-    """Return the run with the memory plans of its backends; plans that it already has are kept."""
+    """Return the run with the memory plans of its backends; plans that it already has are kept.
+
+    After an interrupt, the plans that were not read have that reason.
+    """
     from ..bench.plan import runtime_plans
     from ..workers import cache
 
@@ -56,6 +75,9 @@ def with_plans(run: Run, request: "Request") -> Run:
     plans: list[RuntimePlan] = []
     with progress() as on_progress, cache.opened(request.folder) as folder:
         for (dtype, batch), names in missing.items():
+            if any(plan.reason == NOT_READ for plan in plans):
+                plans += [RuntimePlan(name, reason=NOT_READ, dtype=dtype, batch=batch) for name in names]
+                continue
             plans += runtime_plans(run.subject, names, dtype, batch, folder, on_progress, request.timeout_s)
     return msgspec.structs.replace(run, plans=(*known.values(), *plans))
 
@@ -87,9 +109,10 @@ def emit_run(
         *notes_sheets(run),
     )
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
-    if not again and was_interrupted(run):
+    fresh = run if tried is None else msgspec.structs.replace(run, timings=tuple(tried))
+    if not again and fresh.was_interrupted:
         path = output.output if output.output and output_format(output) == "json" else saved
-        raise stopped(what_is_saved(run.timings if tried is None else tried, path, resume))
+        raise stopped(what_is_saved(fresh.timings, path, resume, fresh.readings, fresh.plans))
     if failed(run.timings, tried):
         raise typer.Exit(1)
 
@@ -103,8 +126,3 @@ def failed(timings: Sequence[Timing], tried: Sequence[Timing] | None = None) -> 
 def nothing_timed(timings: Sequence[Timing]) -> bool:
     """True if there are timings and none has a time."""
     return bool(timings) and all(timing.seconds is None for timing in timings)
-
-
-def was_interrupted(run: Run) -> bool:
-    """True if the user interrupted the measurement."""
-    return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)

@@ -41,12 +41,28 @@ def command_line() -> str:
 
 def say(text: str) -> None:
     """Print a line to standard error; ignore errors."""
-    if sys.stderr is None:  # print() would use standard output instead
+    say_to(sys.stderr, text)
+
+
+def say_to(stream: TextIO | None, text: str) -> None:
+    """Print a line to a stream of messages, in ASCII if its encoding requires that; ignore errors."""
+    if stream is None:  # print() would use standard output instead
         return
+    from ..render.sheet import plain_text
+
     try:
-        print(printable(text), file=sys.stderr, flush=True)
+        print(plain_text(text, ascii_only=not knows(stream, text)), file=stream, flush=True)
     except OSError:
-        discard(sys.stderr)
+        discard(stream)
+
+
+def knows(stream: TextIO, text: str) -> bool:
+    """Return True if the encoding of the stream has all characters of `text`."""
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def discard(stream: TextIO | None) -> None:

@@ -48,7 +48,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     tool: str
     version: str | None
-    status: Literal["ok", "not available", "crashed"]
+    status: Literal["ok", "not available", "crashed", "not run"]
     reason: str = ""
     printed: int | None = None
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from ..bench.obstacles import require_one
 from ..bench.profile import Request, profile, usable_here
-from ..bench.schedule import Progress
+from ..bench.progress import Progress
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, as_number, one_of, quote, require
 from ..graph.graph import Graph

@@ -1,6 +1,6 @@
 """The arena that a runtime planned."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -8,6 +8,9 @@ from ..cost.counts import Dtype
 
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """Bytes, or a dimension of a shape."""
+
+NOT_READ: Final = "not read: interrupted"
+"""Reason of a plan that an interrupt left out."""
 
 
 class PlannedTensor(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from ..cost.counts import Dtype
 from ..graph.graph import Graph
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
-from .plan import RuntimePlan
+from .plan import NOT_READ, RuntimePlan
 from .target import Positive, Target
 from .timing import Count, Operator, Timing
 
@@ -19,6 +19,11 @@ SCHEMA: Final = 2
 
 ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
 """Note of a run that was interrupted while operators were profiled."""
+PEAKS_INTERRUPTED: Final = "Interrupted before the peak rates and the other load were measured to the end."
+"""Note of a run that was interrupted after its timings."""
+COUNTERS_INTERRUPTED: Final = "Interrupted before a FLOP counter was run."
+"""Note of a run that was interrupted before it has a result of another FLOP counter."""
+_INTERRUPTED: Final = (ASKING_INTERRUPTED, PEAKS_INTERRUPTED, COUNTERS_INTERRUPTED)
 
 HERE: Final = ""
 """Device name of the machine on which the run was made."""
@@ -154,6 +159,25 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         counts = f"{len(self.timings)} timings, {len(self.targets)} targets"
         return f"Run({self.subject.table.name!r}, {self.created}, {counts})"
+
+    @property
+    def was_interrupted(self) -> bool:
+        """True if the user interrupted the command that measured it."""
+        return (
+            any(note in self.notes for note in _INTERRUPTED)
+            or any(timing.stopped == "interrupted" for timing in self.timings)
+            or any(reading.status == "not run" for reading in self.readings)
+            or any(plan.reason == NOT_READ for plan in self.plans)
+        )
+
+    def to_resume(self) -> "Run":
+        """Return the run without the marks of an interrupt, except those of its timings."""
+        return msgspec.structs.replace(
+            self,
+            readings=tuple(reading for reading in self.readings if reading.status != "not run"),
+            plans=tuple(plan for plan in self.plans if plan.reason != NOT_READ),
+            notes=tuple(note for note in self.notes if note not in _INTERRUPTED),
+        )
 
     @property
     def host(self) -> Host:

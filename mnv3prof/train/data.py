@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from ..bench.schedule import Progress
+from ..bench.progress import OnProgress, Progress
 from ..graph.errors import InputError, one_line, printable
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ _one_large = Lock()
 """Larger images are decoded one at a time, small ones in parallel."""
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
-
-OnProgress = Callable[[Progress], None]
 
 
 class Pixels:
@@ -197,7 +195,8 @@ def _decoded(
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
         images = pool.map(lambda item: _decode(item[0], size), listed)
         for number, ((file, label), image) in enumerate(zip(listed, images, strict=True), 1):
-            on_progress(Progress(f"reading images: {number:,} of {len(listed):,}", number / len(listed)))
+            share = number / len(listed)
+            on_progress(Progress(f"{number:,} of {len(listed):,}", share, phase="reading images"))
             if isinstance(image, str):
                 skipped.append((printable(str(file)), image))
             else:

@@ -1,6 +1,6 @@
 """The article's training recipe."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from math import cos, inf, isfinite, nan, pi
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from ..bench.schedule import Progress
+from ..bench.progress import OnProgress, Progress
 from ..graph.errors import InputError, quote
 from ..mobilenetv3.modules import MobileNetV3
 from ..mobilenetv3.network import build
@@ -23,7 +23,7 @@ from ..record.training import Epoch
 from ..workers.weights import Loaded, is_plain, refuse_misfit
 from .batches import Batch, augmented_batches, derived_seed, plain_batches, steps_of
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from .data import Data, Images, OnProgress
+from .data import Data, Images
 
 _HELD_BATCH: Final = 256
 _KEPT_IMAGES: Final = 8
@@ -107,14 +107,16 @@ def train(
     recipe: Recipe,
     *,
     on_progress: OnProgress = lambda _: None,
+    on_update: Callable[[tuple[Epoch, ...]], None] = lambda _: None,
     checkpoint: Path | None = None,
     resume: bool = False,
 ) -> Trained:
     """Train the network of `table`; randomness depends on seed, epoch and step only.
 
-    checkpoint: replaced after each epoch. resume: continue from the checkpoint, if it exists; the weights
-    are bit for bit those of a training without interruption. A loss that is not finite ends the training.
-    Raises InputError if table, data, recipe and checkpoint do not match.
+    on_update: called with all epochs after each. checkpoint: replaced after each epoch. resume: continue from
+    the checkpoint, if it exists; the weights are bit for bit those of a training without interruption. A loss
+    that is not finite ends the training. Raises InputError if table, data, recipe and checkpoint do not
+    match.
     """
     if table.classes != len(data.classes):
         raise InputError(f"classes: {data.name} has {len(data.classes)}, the network {table.classes}")
@@ -142,6 +144,7 @@ def train(
                 write_checkpoint(
                     checkpoint, _checkpoint(table, data, digest, recipe, history, model, optimizer)
                 )
+            on_update(history)
     return Trained(model.eval(), history, _last(history))
 
 
@@ -209,7 +212,7 @@ class _Pace:
         for step, batch in enumerate(batches, first):
             done = step - self.first
             left = (perf_counter() - self.start) / done * (self.steps - step) if done else None
-            self.on_progress(Progress(what, step / self.steps, left))
+            self.on_progress(Progress(what, step / self.steps, left, "training"))
             yield batch
 
 

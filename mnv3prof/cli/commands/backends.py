@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from ...bench.progress import within
 from ...bench.schedule import BenchPlan, Callbacks, measure
 from ...device.protocol import PartKey
 from ...mobilenetv3.table import Row, Table
@@ -23,6 +24,7 @@ from ..spread import spread
 from ..streams import say
 
 _SAMPLED_S: Final = 0.1
+_NOT_RUN: Final = "not run: interrupted"
 
 
 @spread
@@ -36,12 +38,13 @@ def backends(
     """List backends and whether each one works on this machine.
 
     --check prints each result to standard error at once, and exits with 1 if an available backend
-    fails.
+    fails. Ctrl-C ends it, with the results so far.
 
     Example: mnv3prof backends
     """
     backends = {name: (backend(name), usable(name)) for name in names()}
-    checked = _check([name for name, (_, here) in backends.items() if here.ok]) if check else {}
+    wanted = [name for name, (_, here) in backends.items() if check and here.ok]
+    checked = _check(wanted)
     rows: list[dict[str, Any]] = [
         {
             "name": name,
@@ -51,18 +54,23 @@ def backends(
             "dtypes": what.DTYPES,
             "usable": here.ok,
             "reason": here.reason,
-            "check": _verdict(checked.get(name)),
+            "check": _verdict(checked[name]) if name in checked else _NOT_RUN if name in wanted else None,
         }
         for name, (what, here) in backends.items()
     ]
     sheet = backends_sheet(rows)
     emit(Result((sheet,), sheet, lambda: {"backends": rows}), output)
+    if len(checked) < len(wanted):
+        raise stopped(f"{len(checked)} of {len(wanted)} backends were checked; the same command starts again")
     if any(timing.status != "ok" for timing in checked.values()):
         raise typer.Exit(1)
 
 
 def _check(backends: list[str]) -> dict[str, Timing]:
-    """Time a small block on each backend, the fast ones first, and print each result at once."""
+    """Time a small block on each backend, the fast ones first, and print each result at once.
+
+    After an interrupt, the rest is missing in the result.
+    """
     row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
     subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
     part = PartKey("", subject.graph.block_names[1])
@@ -71,9 +79,10 @@ def _check(backends: list[str]) -> dict[str, Timing]:
         for name in sorted(backends, key=_load_effort):
             plan = BenchPlan({"": subject}, (part,), (Target(backend=name),), folder, _SAMPLED_S)
             with progress() as on_progress:
-                (timings[name],) = measure(plan, Callbacks(on_progress))
-            if timings[name].stopped == "interrupted":
-                raise stopped(f"{len(timings) - 1} of {len(backends)} backends were checked")
+                (timing,) = measure(plan, Callbacks(within(f"checking {name}", on_progress)))
+            if timing.stopped == "interrupted":
+                break
+            timings[name] = timing
             say(f"{name}: {_verdict(timings[name])}")
     return timings
 
@@ -84,7 +93,5 @@ def _load_effort(name: str) -> tuple[bool, bool, bool]:
     return compiles(name), bool(needed) and getattr(get_format(needed), "SLOW", False), bool(needed)
 
 
-def _verdict(timing: Timing | None) -> str | None:
-    if timing is None:
-        return None
+def _verdict(timing: Timing) -> str:
     return f"PASS ({timing.max_rel_err:.0e} off)" if timing.status == "ok" else f"FAIL: {timing.reason}"

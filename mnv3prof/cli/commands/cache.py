@@ -7,8 +7,10 @@ from msgspec.structs import replace
 from ...graph.errors import InputError
 from ...render.sheet import Column, Sheet
 from ...workers.cache import MOST_BYTES, clear, contents, default_folder
+from ..interrupts import stopping
 from ..options import measuring_option
 from ..output import Output, Result, emit
+from ..progress import step
 from ..spread import spread
 
 
@@ -25,7 +27,8 @@ def cache(
     Example: mnv3prof cache --clear
     """
     folder = default_folder()
-    shown, left = clear(folder) if clear_it else (contents(folder), None)
+    with stopping(lambda: _what_is_left(clear_it)), step(f"{'clearing' if clear_it else 'reading'} {folder}"):
+        shown, left = clear(folder) if clear_it else (contents(folder), None)
     if left:
         shown = replace(shown, entries=shown.entries - left.entries, bytes=shown.bytes - left.bytes)
     columns = (
@@ -45,3 +48,8 @@ def cache(
             f"{folder}: {left.entries:,} entries ({left.bytes:,} bytes) cannot be removed; expected a folder "
             "that this user may write"
         )
+
+
+def _what_is_left(clear_it: bool) -> str:
+    how = "a part of the entries is removed" if clear_it else "nothing is changed"
+    return f"{how}; the same command starts again"

@@ -20,7 +20,6 @@ from ...show.comment import check_comment
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
 from ...show.load import busy_sheets
-from ...source import open_source
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
@@ -29,6 +28,7 @@ from ..options import (
     SourceArgument,
     batch_in_range,
     budget_option,
+    open_source,
 )
 from ..output import (
     SUFFIXES,

@@ -13,11 +13,10 @@ from ...claims.claim import ablations, judge, timing_requests
 from ...graph.errors import InputError
 from ...record.atomic import replace_file
 from ...record.findings import Evidence, Trial, findings_document
-from ...record.run import Run
 from ...record.target import MOST
+from ...record.timing import Timing
 from ...show.claims import claims_sheets, findings_sheet, working_sheets
 from ...show.comparison import label
-from ...source import open_source
 from ..interrupts import stopped, what_is_saved
 from ..latency_options import TimeBudgetOption, budget_of
 from ..network import Settings
@@ -30,6 +29,7 @@ from ..options import (
     in_range,
     measuring_option,
     on_option,
+    open_source,
     output_option,
     recipe_option,
 )
@@ -40,6 +40,7 @@ from ..spread import spread
 from ..streams import command_line, say
 
 if TYPE_CHECKING:
+    from ...claims.measure import MeasureResult
     from ...claims.trials import AblationPlan
 
 _CLAIM = re.compile(r"[KT][0-9]{1,2}", re.IGNORECASE | re.ASCII)
@@ -83,8 +84,8 @@ def claims(
     statements, T1 to T3 its listings taken literally. Claims that can be computed are judged at once.
     --measure times the others on the backends of --on. --train trains Small at width 0.35 on 32x32
     digits and changes one thing at a time; it uses fewer than --epochs if 25 minutes do not suffice.
-    Finished trainings are cached, and the next --train resumes them. --output FILE.json saves findings
-    and evidence, which claims FILE.json judges again.
+    Finished trainings are cached, and the next --train resumes them. Ctrl-C prints the
+    findings so far. --output FILE.json saves findings and evidence, which claims FILE.json judges again.
 
     Example: mnv3prof claims K3 --explain
     """
@@ -92,10 +93,10 @@ def claims(
     evidence = _evidence(source, settings)
     unfinished, timings = False, []
     if trying.measure:
-        runs = _measured(evidence, names, trying)
-        timings = [timing for run in runs for timing in run.timings]
-        evidence = replace(evidence, runs=(*runs, *evidence.runs))
-        unfinished = any(t.stopped == "interrupted" for run in evidence.runs for t in run.timings)
+        measured = _measured(evidence, names, trying)
+        timings = [timing for run in measured.runs for timing in run.timings]
+        evidence = replace(evidence, runs=(*measured.runs, *evidence.runs))
+        unfinished = measured.interrupted
     if trying.train and not unfinished:
         evidence, unfinished = _trained(evidence, names, trying)
     findings = judge(evidence, names)
@@ -105,16 +106,15 @@ def claims(
     table = findings_sheet(findings, network)
     emit(Result(sheets, table, lambda: findings_document(evidence, findings, created)), output)
     if unfinished:
-        raise stopped(_what_is_saved(evidence, trying, output))
+        raise stopped(_what_is_saved(timings, evidence, trying, output))
     if nothing_timed(timings):
         raise typer.Exit(1)
 
 
-def _what_is_saved(evidence: Evidence, trying: Trying, output: Output) -> str:
+def _what_is_saved(timings: list[Timing], evidence: Evidence, trying: Trying, output: Output) -> str:
     """Return which timings and trainings are saved after an interrupt, and where."""
     path = output.output if output.output and output_format(output) == "json" else None
-    timings = [timing for run in evidence.runs for timing in run.timings]
-    messages = [what_is_saved(timings, path, "")] if timings else []
+    messages = [what_is_saved(timings, path, "")] if trying.measure else []
     if trying.train:
         rest = "none is saved" if trying.no_cache else "continue with the same command"
         messages.append(f"{len(evidence.trials)} trainings are finished; {rest}")
@@ -140,7 +140,7 @@ def _evidence(source: str, settings: Settings) -> Evidence:
     return opened.findings
 
 
-def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> tuple[Run, ...]:
+def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> "MeasureResult":
     from ...bench.obstacles import require_one
     from ...claims.measure import BACKENDS, MeasureOptions, targets
     from ...claims.measure import measure as measure_requests

@@ -15,11 +15,11 @@ from ...record.document import comparison_document
 from ...record.run import Run, Subject
 from ...render.sheet import Sheet
 from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
-from ...source import Source, at_one_input, open_source
+from ...source import Source, at_one_input
 from ..latency_options import LatencyOptions, measured
 from ..matching import match_sheet, matched_by_latency, matched_networks
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourcesArgument, backend_names, measuring_option
+from ..options import DEFAULT_SOURCE, SourcesArgument, backend_names, measuring_option, open_source
 from ..output import Output, Result, emit
 from ..runs import emit_run
 from ..spread import spread

@@ -9,9 +9,15 @@ from ...budgets.document import diff_document
 from ...show.comment import diff_comment
 from ...show.diff import changes_sheet, diff_sheets
 from ...show.load import busy_sheets
-from ...source import open_source
 from ..network import Settings
-from ..options import SOURCE_HELP, OptionalBatchOption, OptionalDtypeOption, batch_in_range, presets
+from ..options import (
+    SOURCE_HELP,
+    OptionalBatchOption,
+    OptionalDtypeOption,
+    batch_in_range,
+    open_source,
+    presets,
+)
 from ..output import Output, Result, emit, output_format
 from ..spread import spread
 

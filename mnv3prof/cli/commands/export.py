@@ -7,7 +7,6 @@ import typer
 
 from ...bench.export import Exported
 from ...bench.export import export as export_part
-from ...bench.schedule import Progress
 from ...graph.errors import InputError, about, printable
 from ...graph.parts import NET
 from ...record.atomic import replace_file
@@ -72,10 +71,12 @@ def export(
     check_writable(output.output)
     subject = weights_options.subject(opened(source), settings)
     cache = opened_cache(None if no_cache else usable_folder(say))
-    with stopping(lambda: "nothing was written"), cache as folder, progress() as on_progress:
-        exported = export_part(
-            subject, part, to, dtype, batch, folder, lambda step: on_progress(Progress(step))
-        )
+    with (
+        stopping(lambda: "nothing was written; the same command starts again"),
+        cache as folder,
+        progress() as on_progress,
+    ):
+        exported = export_part(subject, part, to, dtype, batch, folder, on_progress)
     sizes = {} if exported.wrong else _write(exported, output.output)
     name = subject.table.name
     what = name if part == NET else f"part {part} of {name}"

@@ -1,19 +1,18 @@
 """`mnv3prof flops`: count MACs, FLOPs, parameters and bytes, and compare with other counters."""
 
-import sys
-from functools import partial
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from ...cost.conventions import COUNTERS
+from ...cost.conventions import COUNTERS, Reading
 from ...cost.counts import BatchNorm, By, count
 from ...graph.errors import InputError, about, lookup
 from ...record.document import convention_document, cost_document, reconciliation_document
 from ...record.run import Subject
 from ...show.costs import cost_sheet
 from ...show.order import UNSORTED
-from ...source import open_source
+from ..interrupts import stopped, stopping
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
@@ -25,13 +24,14 @@ from ..options import (
     batch_in_range,
     measuring_option,
     network_option,
+    open_source,
     output_option,
     parts_named,
 )
 from ..ordering import Ordering
 from ..output import Output, Result, emit
+from ..runs import counter_readings
 from ..spread import spread
-from ..streams import say
 
 
 @spread
@@ -65,7 +65,7 @@ def flops(
     of an operation is unknown.
 
     --cross-check runs other counters and lists the operations that explain each difference. It exits
-    with 1 if a counter is not fully reconciled.
+    with 1 if a counter is not fully reconciled. Ctrl-C prints the results of those that have run.
 
     Example: mnv3prof flops --input 224
     """
@@ -107,18 +107,26 @@ def _refuse(given: bool, options: str) -> None:
 
 def _cross_check(subject: Subject, output: Output) -> None:
     from ...cost.conventions import reconcile
-    from ...cost.counters import readings
-    from ...mobilenetv3.network import build
     from ...show.readings import reconciliation_sheet
 
-    results = readings(partial(build, subject.table), subject.graph, _progress)
+    with stopping(lambda: "no FLOP counter has run; the same command starts again"):
+        results = counter_readings(subject)
+    waiting = [reading.tool for reading in results if reading.status == "not run"]
+    if len(waiting) == len(results):
+        raise stopped("no FLOP counter has run; the same command starts again")
     reconciliation = reconcile(subject.graph, results)
     sheet = reconciliation_sheet(subject.graph, reconciliation)
     emit(Result((sheet,), sheet, lambda: reconciliation_document(subject, reconciliation)), output)
+    if waiting:
+        raise stopped(_what_has_run(results, output))
     if not reconciliation.holds:
         raise typer.Exit(1)
 
 
-def _progress(package: str) -> None:
-    if sys.stderr and sys.stderr.isatty():
-        say(f"running {package} ...")
+def _what_has_run(results: Sequence[Reading], output: Output) -> str:
+    left = sum(reading.status == "not run" for reading in results)
+    where = f"saved in {output.output}" if output.output else "printed"
+    return (
+        f"{len(results) - left} of {len(results)} results of FLOP counters are {where}; "
+        "the same command starts again"
+    )

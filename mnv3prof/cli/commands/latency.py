@@ -1,10 +1,9 @@
 """`mnv3prof latency`: measure latency per block and of the whole network."""
 
 from ...show.comparison import label
-from ...source import open_source
 from ..latency_options import LatencyOptions, measured, refuse_options
 from ..network import Settings, WeightsOptions
-from ..options import DEFAULT_SOURCE, TrainedSourceArgument, opened
+from ..options import DEFAULT_SOURCE, TrainedSourceArgument, open_source, opened
 from ..ordering import METRICS, Ordering
 from ..output import Output
 from ..runs import emit_run

@@ -9,13 +9,13 @@ from ...cost.counts import Dtype
 from ...cost.fitting import Remedy
 from ...cost.memory import Fit, Fits, fit
 from ...record.document import memory_document
-from ...record.plan import RuntimePlan
+from ...record.plan import NOT_READ, RuntimePlan
 from ...record.run import Subject
 from ...record.target import Target
 from ...render.sheet import Sheet
 from ...show import memory as show
-from ...source import Source, open_source
-from ..interrupts import stopping
+from ...source import Source
+from ..interrupts import stopped
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
@@ -23,6 +23,7 @@ from ..options import (
     SourceArgument,
     backend_names,
     on_option,
+    open_source,
     output_option,
     parts_named,
 )
@@ -56,8 +57,8 @@ def memory(
     The arena is one buffer for all activations of the network with batch norm and activations fused;
     tensors are placed greedily by size. --fit says whether it fits, which blocks do not, and which input,
     width or option would. --on executorch,litert reads the arenas that these runtimes plan for the
-    network, and lists the tensors that differ. A run of profile --plans contains the plans for its dtype
-    and batch. 320K, 320KB and 320KiB are the same size.
+    network, and lists the tensors that differ; Ctrl-C prints those that were read. A run of profile --plans
+    contains the plans for its dtype and batch. 320K, 320KB and 320KiB are the same size.
 
     Example: mnv3prof memory small --dtype int8 --fit 320KiB
     """
@@ -92,6 +93,9 @@ def memory(
         return {**memory, "planned": plans, "planned_fit": judged.planned} if plans else memory
 
     emit(Result(sheets, detail, document), output)
+    if waiting := [plan for plan in plans if on and plan.reason == NOT_READ]:
+        read = len(plans) - len(waiting)
+        raise stopped(f"{read} of {len(plans)} memory plans were read; the same command starts again")
     no_plan = on is not None and not any(each.bytes for each in plans)
     if no_plan or not judged.fits or (flash is not None and plan.weight_bytes > flash):
         raise typer.Exit(1)
@@ -152,5 +156,5 @@ def _plans(subject: Subject, on: str, dtype: Dtype, batch: int) -> tuple[Runtime
 
     names = backend_names(on)
     require_one([Target(backend=name, dtype=dtype, batch=batch) for name in names], "--on", plan_obstacle)
-    with stopping(lambda: "no plan was read"), progress() as shown, opened(usable_folder(say)) as folder:
-        return runtime_plans(subject, names, dtype, batch, folder, shown)
+    with progress() as on_progress, opened(usable_folder(say)) as folder:
+        return runtime_plans(subject, names, dtype, batch, folder, on_progress)

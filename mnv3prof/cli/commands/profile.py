@@ -3,14 +3,22 @@
 from pathlib import Path
 from typing import Annotated, Final
 
+from msgspec.structs import replace
+
 from ...graph.errors import InputError, quote
 from ...record.document import encoded
 from ...record.run import Run, Subject
-from ...source import open_source
 from ..interrupts import stopping, what_is_saved
 from ..latency_options import LatencyOptions, measured
 from ..network import Settings, WeightsOptions
-from ..options import CrossCheckOption, ResumeOption, TrainedSourceArgument, measuring_option, opened
+from ..options import (
+    CrossCheckOption,
+    ResumeOption,
+    TrainedSourceArgument,
+    measuring_option,
+    open_source,
+    opened,
+)
 from ..ordering import METRICS, Ordering
 from ..output import Output, file_option, output_format, write
 from ..runs import emit_run, with_plans, with_readings
@@ -53,18 +61,17 @@ def profile(
     if output.output is None or output_format(output) != "json":
         raise InputError("profile: --output FILE.json is required")
     subject = weights_options.subject(opened(source), settings)
-    known = _saved_run(output.output) if resume and output.output.exists() else None
+    known = _saved_run(output.output).to_resume() if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))
     request = latency_options.request({"": subject})
     run = measured(request, output, known)
     tried = [timing for timing in run.timings if timing.target in request.targets]
     with stopping(lambda: what_is_saved(tried, output.output, _RESUME)):
-        if cross_check:
+        if cross_check and not replace(run, timings=tuple(tried)).was_interrupted:
             run = with_readings(run)
         write(output.output, encoded(run))
-        before = known.timings if known else ()
-        if plans and not any(t.stopped == "interrupted" for t in run.timings if t not in before):
+        if plans and not replace(run, timings=tuple(tried)).was_interrupted:
             run = with_plans(run, request)
         write(output.output, encoded(run))
     emit_run(run, Output(), order, tried=tried, saved=output.output, resume=_RESUME)

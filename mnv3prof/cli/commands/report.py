@@ -23,7 +23,8 @@ from ..latency_options import LatencyOptions, measured, refuse_options, time_bud
 from ..network import Settings, WeightsOptions
 from ..options import SourcesArgument, measuring_option, on_option, opened, output_option
 from ..output import Output, check_writable, chosen_format, emit_text, file_option, format_option, write
-from ..runs import failed, was_interrupted, with_readings
+from ..progress import step
+from ..runs import failed, with_readings
 from ..spread import spread
 
 _REPORTS: Final = Path("reports")
@@ -101,7 +102,7 @@ def report(
     for source in given:
         if _is_shown(source):
             runs += [latency_options.selected(run, source.text) for run in source.runs]
-        else:
+        elif not any(run.was_interrupted for run in new):
             subject = weights_options.subject(source, settings)
             new.append(_measured(subject, latency_options, full, no_latency))
             runs.append(new[-1])
@@ -109,7 +110,9 @@ def report(
     path: Path | None
     if chosen == "html":
         path = rendered.output or _REPORTS / f"{_named(runs)}.html"
-        write(path, page_of(runs, evidence))
+        with step("writing the report"):
+            page = page_of(runs, evidence)
+        write(path, page)
         screen = sys.stdout is not None and sys.stdout.isatty()
         emit_text(f"{printable(str(path)) if screen else path}\n", None)
         if open_it:
@@ -118,8 +121,8 @@ def report(
         path = rendered.output if chosen == "json" else None
         text = to_markdown(summary_sheets(runs)) if chosen == "md" else _only(runs)
         emit_text(text, rendered.output)
-    if interrupted := [run for run in new if was_interrupted(run)]:
-        raise stopped(what_is_saved(interrupted[0].timings, path, ""))
+    if new and (last := new[-1]).was_interrupted:
+        raise stopped(what_is_saved(last.timings, path, "", last.readings))
     if any(failed(run.timings) for run in runs):
         raise typer.Exit(1)
 
@@ -182,9 +185,10 @@ def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_
     if no_latency:
         request = request._replace(targets=())
     run = measured(request, Output())
-    if was_interrupted(run):
-        return replace(run, notes=(*run.notes, *notes, _NO_READINGS))
-    return with_readings(replace(run, notes=(*run.notes, *notes)))
+    run = replace(run, notes=(*run.notes, *notes))
+    if run.was_interrupted:
+        return replace(run, notes=(*run.notes, _NO_READINGS))
+    return with_readings(run)
 
 
 def _named(runs: Sequence[Run]) -> str:

@@ -3,9 +3,8 @@
 from ...mobilenetv3.files import to_csv
 from ...record.document import table_document
 from ...show.costs import table_sheet
-from ...source import open_source
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourceArgument
+from ..options import DEFAULT_SOURCE, SourceArgument, open_source
 from ..output import Output, Result, emit
 from ..spread import spread
 

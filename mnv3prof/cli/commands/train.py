@@ -1,6 +1,7 @@
 """`mnv3prof train`: train a network with the article's recipe."""
 
 import os
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,22 +9,23 @@ import msgspec
 import typer
 from msgspec.structs import asdict, replace
 
+from ...bench.progress import OnProgress, Progress
 from ...graph.errors import InputError, printable
 from ...mobilenetv3.expand import DEFAULT_SIZE
+from ...mobilenetv3.table import Table
 from ...mobilenetv3.variants import vary
 from ...record.document import training_document
-from ...record.training import Training
+from ...record.training import Epoch, Training
 from ...show.training import history_sheet, training_sheet
-from ...source import open_source
-from ..interrupts import stopping
+from ..interrupts import stopped, stopping
 from ..network import Settings, input_option
-from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument, recipe_option
+from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument, open_source, recipe_option
 from ..output import Destination, Output, Result, emit
 from ..progress import progress
 from ..spread import spread
 
 if TYPE_CHECKING:
-    from ...train.data import Data, OnProgress
+    from ...train.data import Data
     from ...train.recipe import Recipe
 
 _DIGITS_SIZE = (32, 32)
@@ -119,7 +121,8 @@ def train(
 
     --output FILE.pt is required and replaced after each epoch. --resume continues from it; on the same
     machine the weights are bit-identical to those of an uninterrupted training. latency, profile, report
-    and export take the file as --weights. The exit code is 1 if the loss becomes infinite or NaN.
+    and export take the file as --weights. Ctrl-C prints the epochs so far. The exit code is 1 if the loss
+    becomes infinite or NaN.
 
     Example: mnv3prof train small --width 0.35 --epochs 1 -o digits.pt
     """
@@ -128,17 +131,17 @@ def train(
     known = replace(open_source(source).subject, input=_DIGITS_SIZE if data is None else DEFAULT_SIZE)
     subject = settings.variant(known, source)
     network, size = subject.table, subject.input
-    from ...train.batches import steps_of
-    from ...train.recipe import train as train_network
-
     before = _modified(path)
     with stopping(lambda: _what_is_saved(path, before)), progress() as on_progress:
+        on_progress(Progress("loading PyTorch and the data"))
+        from ...train.batches import steps_of
+
         images = _data(data, size, on_progress)
         if settings.classes is None:
             network = vary(network, classes=len(images.classes))
-        trained = train_network(
-            network, images, recipe, on_progress=on_progress, checkpoint=path, resume=resume
-        )
+        history, reason, interrupted = _epochs(network, images, recipe, path, resume, on_progress)
+    if interrupted and not history:
+        raise stopped(_what_is_saved(path, before))
     training = Training(
         table=network,
         input=size,
@@ -148,16 +151,39 @@ def train(
         held_out=len(images.held_labels),
         skipped=images.skipped,
         recipe=asdict(recipe),
-        steps=len(trained.history) * steps_of(images, recipe.batch),
-        history=trained.history,
-        accuracy=trained.accuracy,
-        stopped=trained.stopped,
+        steps=len(history) * steps_of(images, recipe.batch),
+        history=history,
+        accuracy=history[-1].accuracy if history else nan,
+        stopped=reason,
         checkpoint=printable(str(path)),
     )
     result = Result((training_sheet(training),), history_sheet(training), lambda: training_document(training))
     emit(result, Output(format=output.format))
-    if trained.stopped:
+    if interrupted:
+        raise stopped(_what_is_saved(path, before))
+    if reason:
         raise typer.Exit(1)
+
+
+def _epochs(
+    network: Table, images: "Data", recipe: "Recipe", path: Path, resume: bool, on_progress: OnProgress
+) -> tuple[tuple[Epoch, ...], str, bool]:
+    """Train. Return the finished epochs, why training ended early, and whether by an interrupt."""
+    from ...train.recipe import train as train_network
+
+    finished: tuple[Epoch, ...] = ()
+
+    def keep(history: tuple[Epoch, ...]) -> None:
+        nonlocal finished
+        finished = history
+
+    try:
+        trained = train_network(
+            network, images, recipe, on_progress=on_progress, on_update=keep, checkpoint=path, resume=resume
+        )
+    except KeyboardInterrupt:
+        return finished, f"epoch {len(finished) + 1}: interrupted", True
+    return trained.history, trained.stopped, False
 
 
 def _modified(path: Path) -> int:
@@ -187,7 +213,7 @@ def _checkpoint_path(path: Path | None) -> Path:
     return path
 
 
-def _data(place: Path | None, size: tuple[int, int], on_progress: "OnProgress") -> "Data":
+def _data(place: Path | None, size: tuple[int, int], on_progress: OnProgress) -> "Data":
     from ...train.data import digits, image_folder
 
     return digits(size) if place is None else image_folder(place, size, on_progress)

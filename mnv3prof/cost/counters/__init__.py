@@ -35,14 +35,20 @@ def readings(
     """Run the counters on the network of `graph` and return their results in the order of COUNTERS.
 
     make: returns a new module of the network. on_start: called with each package before it runs. A tool
-    that is not available or crashes gives a result with a reason. Raises InputError if the network does
-    not fit into memory.
+    that is not available or crashes gives a result with a reason. After an interrupt, the other tools are
+    results that were not run. Raises InputError if the network does not fit into memory.
     """
     _require_memory(graph)
     results: list[Reading] = []
-    for tool in _tools():
-        on_start(tool.PACKAGE)
-        results += _run(tool, make, graph)
+    waiting = _tools()
+    try:
+        while waiting:
+            on_start(waiting[0].PACKAGE)
+            results += _run(waiting[0], make, graph)
+            del waiting[0]
+    except KeyboardInterrupt:
+        rest = [figure for tool in waiting for figure in tool.FIGURES]
+        results += [Reading(figure, None, "not run", "interrupted") for figure in rest]
     return tuple(results)
 
 
