@@ -25,7 +25,7 @@ from mnv3prof.workers.backends import backend, names, needs_pytorch, usable
 from mnv3prof.workers.cache import default_folder
 from mnv3prof.workers.formats import get_format, stored_dtype
 from mnv3prof.workers.parts import make_parts
-from mnv3prof.workers.torch_call import torch_call
+from mnv3prof.workers.torch_call import load_module
 from mnv3prof.workers.worker import runtime_worker
 
 SMALL, LARGE = subject("small", 64), subject("large")
@@ -117,7 +117,8 @@ def _job(model: Any) -> Any:
 
 def test_a_call_returns_when_the_device_is_done() -> None:
     device = Device(0.005)
-    call = torch_call(_job(_module_on(device)), wait=device.wait)
+    job = _job(_module_on(device))
+    call = load_module(job, wait=device.wait)(job.given)
     for _ in range(3):
         start = time.perf_counter()
         call()
@@ -127,7 +128,8 @@ def test_a_call_returns_when_the_device_is_done() -> None:
 
 def test_a_call_that_would_not_wait_would_be_seen() -> None:
     device = Device(0.05)
-    call = torch_call(_job(_module_on(device)))
+    job = _job(_module_on(device))
+    call = load_module(job)(job.given)
     start = time.perf_counter()
     call()
     assert time.perf_counter() - start < 0.05
@@ -139,11 +141,18 @@ def test_gpu_backends_wait_for_their_own_device(name: str, monkeypatch: pytest.M
     device = Device(0.002)
     module = backend(name)
     monkeypatch.setattr(getattr(torch, name), "synchronize", device.wait)
-    monkeypatch.setattr(module, "torch_call", lambda job, where, wait: (where, torch_call(job, "cpu", wait)))
-    where, call = module.prepare(_job(_module_on(device)))  # type: ignore[misc]
+    places: list[str] = []
+
+    def load(job: Job, where: str, wait: Any) -> Any:
+        places.append(where)
+        return load_module(job, "cpu", wait)
+
+    monkeypatch.setattr(module, "load_module", load)
+    job = _job(_module_on(device))
+    call = module.load(job)(job.given)
     start = time.perf_counter()
-    call()  # type: ignore[has-type]
-    assert where == name  # type: ignore[has-type]
+    call()
+    assert places == [name]
     assert time.perf_counter() - start >= 0.002
 
 

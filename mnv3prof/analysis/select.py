@@ -5,14 +5,15 @@ from collections.abc import Collection, Sequence
 from msgspec.structs import replace
 
 from ..graph.errors import InputError
-from ..graph.parts import identical_blocks, part_layers
+from ..graph.parts import NET, identical_blocks, part_layers
+from ..record.accuracy import Accuracy
 from ..record.run import Run
 from ..record.target import Target, named_field
-from ..record.timing import Operator
+from ..record.timing import Operator, Timing
 
 
 def select(run: Run, source: str, *, parts: Sequence[str] | None = None, **fields: Collection[object]) -> Run:
-    """Return the run with only some of its timings and operator times.
+    """Return the run with only some of its timings, and of its operator times and accuracies.
 
     parts: of the main network; variants keep those that they have. fields: allowed values of the fields of
     a target; an empty collection allows all. Raises InputError about `source` if nothing is left.
@@ -38,7 +39,13 @@ def select(run: Run, source: str, *, parts: Sequence[str] | None = None, **field
         place = operator.variant, operator.part
         return on_target(operator.target) and (measured is None or place in measured)
 
-    return replace(run, timings=timings, operators=tuple(filter(is_kept, run.operators)))
+    accuracies = tuple(a for a in run.accuracies if any(_of_network(a, timing) for timing in timings))
+    operators = tuple(filter(is_kept, run.operators))
+    return replace(run, timings=timings, operators=operators, accuracies=accuracies)
+
+
+def _of_network(accuracy: Accuracy, timing: Timing) -> bool:
+    return (timing.variant, timing.part, timing.target) == (accuracy.variant, NET, accuracy.target)
 
 
 def _refuse(source: str, asked: str, known: Sequence[str]) -> None:

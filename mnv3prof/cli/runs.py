@@ -12,7 +12,7 @@ from ..cost.counts import Dtype
 from ..graph.errors import InputError
 from ..record.document import run_document
 from ..record.plan import RuntimePlan
-from ..record.run import ASKING_INTERRUPTED, Run
+from ..record.run import ASKING_INTERRUPTED, CLASSIFYING_INTERRUPTED, Run
 from ..record.timing import Timing
 from ..render.sheet import Sheet
 from ..show.answers import answer_sheets
@@ -107,4 +107,5 @@ def nothing_timed(timings: Sequence[Timing]) -> bool:
 
 def was_interrupted(run: Run) -> bool:
     """True if the user interrupted the measurement."""
-    return ASKING_INTERRUPTED in run.notes or any(t.stopped == "interrupted" for t in run.timings)
+    noted = not {ASKING_INTERRUPTED, CLASSIFYING_INTERRUPTED}.isdisjoint(run.notes)
+    return noted or any(t.stopped == "interrupted" for t in run.timings)

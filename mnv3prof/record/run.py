@@ -10,6 +10,7 @@ from ..cost.counts import Dtype
 from ..graph.graph import Graph
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
+from .accuracy import Accuracy
 from .plan import RuntimePlan
 from .target import Positive, Target
 from .timing import Count, Operator, Timing
@@ -19,6 +20,9 @@ SCHEMA: Final = 2
 
 ASKING_INTERRUPTED: Final = "Interrupted before every runtime was asked for its operators."
 """Note of a run that was interrupted while operators were profiled."""
+
+CLASSIFYING_INTERRUPTED: Final = "Interrupted before every target's accuracy was measured."
+"""Note of a run that was interrupted while images were classified."""
 
 HERE: Final = ""
 """Device name of the machine on which the run was made."""
@@ -125,7 +129,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run. created: UTC time in ISO 8601. command: the command line.
 
     hosts: machines by device, including HERE; subjects: networks by variant, the main one as "". readings:
-    results of other FLOP counters for the main network; plans: arenas that runtimes plan for it.
+    results of other FLOP counters for the main network; plans: arenas that runtimes plan for it;
+    accuracies: of whole networks with trained weights.
     """
 
     created: str
@@ -136,6 +141,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
     plans: tuple[RuntimePlan, ...] = ()
+    accuracies: tuple[Accuracy, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
