@@ -16,6 +16,7 @@ from subjects import subject
 from mnv3prof.claims.claim import judge
 from mnv3prof.mobilenetv3.files import to_csv
 from mnv3prof.mobilenetv3.network import build
+from mnv3prof.record.accuracy import Accuracy
 from mnv3prof.record.document import run_document, table_fields
 from mnv3prof.record.embedded import embed
 from mnv3prof.record.findings import Evidence, findings_document
@@ -97,13 +98,23 @@ class Material:
         table = read_table("small")
         evidence = Evidence(subject=small, runs=(runs[0],))
         created = "2026-01-01T00:00:00+00:00"
-        plain = [run_document(run) for run in runs]
+        plain = [run_document(_with_accuracies(run)) for run in runs]
         self.runs = [json.loads(msgspec.json.encode(document)) for document in plain]
         findings = findings_document(evidence, judge(evidence, ("K3",)), created)
         self.findings = json.loads(msgspec.json.encode(findings))
         self.table = {"table": table_fields(table), "input": [32, 32]}
         self.csv = to_csv(table).encode()
         self.checkpoint = _checkpoint()
+
+
+def _with_accuracies(run: Any) -> Any:
+    fp32, other = run.targets
+    accuracies = (
+        Accuracy(target=fp32, data="made", images=40, wrong=(1, 3)),
+        Accuracy(target=other, data="made", images=40, wrong=(2,)),
+        Accuracy(target=msgspec.structs.replace(other, dtype="int8"), data="made", reason="none"),
+    )
+    return msgspec.structs.replace(run, accuracies=accuracies)
 
 
 def _checkpoint() -> Any:

@@ -2,6 +2,7 @@
 
 import time
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mnv3prof.bench.convert import convert, file_kind, loading
 from mnv3prof.bench.schedule import BenchPlan, measure
 from mnv3prof.bench.tolerances import TOLERANCES, how_wrong
 from mnv3prof.device.agreement import errors
-from mnv3prof.device.protocol import PartKey, Prepared, Sample
+from mnv3prof.device.protocol import Classified, Classify, PartKey, Prepared, Sample
 from mnv3prof.device.runtimes import Job
 from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.table import Row, Table
@@ -25,7 +26,7 @@ from mnv3prof.workers.backends import backend, names, needs_pytorch, usable
 from mnv3prof.workers.cache import default_folder
 from mnv3prof.workers.formats import get_format, stored_dtype
 from mnv3prof.workers.parts import make_parts
-from mnv3prof.workers.torch_call import torch_call
+from mnv3prof.workers.torch_call import load_module
 from mnv3prof.workers.worker import runtime_worker
 
 SMALL, LARGE = subject("small", 64), subject("large")
@@ -117,7 +118,8 @@ def _job(model: Any) -> Any:
 
 def test_a_call_returns_when_the_device_is_done() -> None:
     device = Device(0.005)
-    call = torch_call(_job(_module_on(device)), wait=device.wait)
+    job = _job(_module_on(device))
+    call = load_module(job, wait=device.wait)(job.given)
     for _ in range(3):
         start = time.perf_counter()
         call()
@@ -127,7 +129,8 @@ def test_a_call_returns_when_the_device_is_done() -> None:
 
 def test_a_call_that_would_not_wait_would_be_seen() -> None:
     device = Device(0.05)
-    call = torch_call(_job(_module_on(device)))
+    job = _job(_module_on(device))
+    call = load_module(job)(job.given)
     start = time.perf_counter()
     call()
     assert time.perf_counter() - start < 0.05
@@ -139,17 +142,26 @@ def test_gpu_backends_wait_for_their_own_device(name: str, monkeypatch: pytest.M
     device = Device(0.002)
     module = backend(name)
     monkeypatch.setattr(getattr(torch, name), "synchronize", device.wait)
-    monkeypatch.setattr(module, "torch_call", lambda job, where, wait: (where, torch_call(job, "cpu", wait)))
-    where, call = module.prepare(_job(_module_on(device)))  # type: ignore[misc]
+    places: list[str] = []
+
+    def load(job: Job, where: str, wait: Any) -> Any:
+        places.append(where)
+        return load_module(job, "cpu", wait)
+
+    monkeypatch.setattr(module, "load_module", load)
+    job = _job(_module_on(device))
+    call = module.load(job)(job.given)
     start = time.perf_counter()
-    call()  # type: ignore[has-type]
-    assert where == name  # type: ignore[has-type]
+    call()
+    assert places == [name]
     assert time.perf_counter() - start >= 0.002
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", HERE)
-def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(name: str, threads: int) -> None:
+def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(
+    name: str, threads: int, tmp_path: Path
+) -> None:
     """PyTorch copies large outputs with its own number of threads, not the runtime's."""
     target, subjects, part = Target(backend=name, threads=threads), {"": LARGE}, PartKey("", "1")
     if kind := file_kind(target):
@@ -163,12 +175,33 @@ def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(name:
         assert isinstance(burst, Burst)
         if threads == 1 and name != "ncnn-vulkan":  # its device has its own
             assert burst.cpu_s < 1.15 * burst.mean_s
+        if threads == 1:
+            _assert_other_images_are_answered(
+                worker, loading(part, target, subjects, default_folder()), tmp_path
+            )
         time.sleep(0.05)  # a burst's warm-up absorbs what a runtime spins this long
         (process,) = set(psutil.Process().children()) - others
         before = sum(process.cpu_times()[:2])
         time.sleep(1.0)
         assert sum(process.cpu_times()[:2]) - before <= 0.02
     assert not process.is_running()
+
+
+@cache
+def _block_1() -> Any:
+    """Two other images, and the index of the largest output of each, by PyTorch itself."""
+    part = make_parts(LARGE)["1"]
+    images = torch.randn(2, *part.given.shape[1:], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return images.numpy(), tuple(part.module(images.clone()).flatten(1).argmax(1).tolist())
+
+
+def _assert_other_images_are_answered(worker: Any, ready: Any, folder: Path) -> None:
+    images, expected = _block_1()
+    np.save(folder / "images.npy", images)
+    fields = (ready.part, ready.folder, ready.main, ready.dtype, ready.threads)
+    answer = worker.ask(Classify(*fields, str(folder / "images.npy")), Classified, 120)
+    assert answer == Classified(expected)
 
 
 def test_more_blocks_than_dynamo_keeps_by_itself_are_all_compiled() -> None:

@@ -279,6 +279,10 @@ def _graph(**change: Any) -> Any:
     return {"graphs": {"": {"table": table, "input": [32, 48], **change}, **beside}}
 
 
+def _accuracies(*fields: Any, device: str = "") -> Any:
+    return {"accuracies": [{"target": {"backend": "cpu", "device": device}, **each} for each in fields]}
+
+
 def _damaged(kept: Any, change: Any) -> Any:
     return {**_document(kept), **change}
 
@@ -311,6 +315,16 @@ def _damaged(kept: Any, change: Any) -> Any:
         (_bursts(state={"temperature_c": "warm"}), "Expected `float`, got `str`"),
         ({"hosts": {}}, 'hosts has no entry ""; expected one, which is the run\'s machine'),
         ({"graphs": {}}, 'graphs has no entry ""; expected one, which is the run\'s main network'),
+        (_accuracies({"images": 2, "wrong": [2]}), "wrong must be ascending indices of its images"),
+        (_accuracies({"images": 9, "wrong": [3, 3]}), "wrong must be ascending indices of its images"),
+        (_accuracies({"images": 10**6}), "Expected `int` <= 100000"),
+        (_accuracies({}), "must have either images or a reason why it has none"),
+        (
+            _accuracies({"images": 1, "variant": "x"}),
+            "accuracy 1 has the network 'x', which is not in the run",
+        ),
+        (_accuracies({"images": 1}, device="pi"), "accuracy 1 has the device 'pi', which is not in hosts"),
+        (_accuracies(*[{"images": 1}] * 2), "accuracy 2 has the network and target of an earlier one"),
         ({"timings": [as_saved(part="1", status="fine")]}, "Invalid enum value 'fine'"),
         (_graph(input=[0, 1]), "is not an image size"),
         (_graph(table={"rows": []}), "allowed"),

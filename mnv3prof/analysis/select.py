@@ -5,16 +5,17 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec.structs import replace
 
 from ..graph.errors import InputError
-from ..graph.parts import identical_blocks, part_layers
+from ..graph.parts import NET, identical_blocks, part_layers
+from ..record.accuracy import Accuracy
 from ..record.run import Run
 from ..record.target import Target, named_field
-from ..record.timing import Operator
+from ..record.timing import Operator, Timing
 
 
 def select(
     run: Run, source: str, allowed: Mapping[str, Collection[object]], parts: Sequence[str] | None = None
 ) -> Run:
-    """Return the run with only some of its timings and operator times.
+    """Return the run with only some of its timings, operator times and accuracies.
 
     allowed: values by field of a target; an empty collection allows all. parts: of the main network; variants
     keep those that they have. Raises InputError about `source` if nothing is left.
@@ -40,7 +41,13 @@ def select(
         place = operator.variant, operator.part
         return on_target(operator.target) and (measured is None or place in measured)
 
-    return replace(run, timings=timings, operators=tuple(filter(is_kept, run.operators)))
+    accuracies = tuple(a for a in run.accuracies if any(_of_network(a, timing) for timing in timings))
+    operators = tuple(filter(is_kept, run.operators))
+    return replace(run, timings=timings, operators=operators, accuracies=accuracies)
+
+
+def _of_network(accuracy: Accuracy, timing: Timing) -> bool:
+    return (timing.variant, timing.part, timing.target) == (accuracy.variant, NET, accuracy.target)
 
 
 def _refuse(source: str, asked: str, known: Sequence[str]) -> None:

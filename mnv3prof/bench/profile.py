@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from ..device.protocol import PartKey
 from ..graph.parts import identical_blocks
-from ..record.run import HERE, PEAKS_INTERRUPTED, OtherLoad, Run, Subject
+from ..record.run import CLASSIFYING_INTERRUPTED, HERE, PEAKS_INTERRUPTED, OtherLoad, Run, Subject
 from ..record.target import Target
 from ..record.timing import Operator, Timing
 from ..workers import cache
 from ..workers.backends import backend, compiles, is_simulated, names, usable
 from ..workers.peak_burst import Device
+from .accuracy import HeldOut, measure_accuracies
 from .host import describe
 from .load import other_load
 from .obstacles import obstacle
@@ -28,7 +29,8 @@ from .schedule import BenchPlan, Callbacks, measure
 class Request(NamedTuple):
     """What to measure. parts: by variant, blocks, NET or paths of modules. folder: of the cache, None for a
     temporary one. operators: also profile operators. ready_s: limit of converting and loading. peaks: also
-    measure peak rates. command: what asked for it, as its user wrote it.
+    measure peak rates. command: what asked for it, as its user wrote it. held_out: images on which to
+    measure the accuracy of whole networks after their latency; None for none.
     """
 
     subjects: Mapping[str, Subject]
@@ -41,6 +43,7 @@ class Request(NamedTuple):
     ready_s: float = inf
     peaks: bool = True
     command: str = ""
+    held_out: HeldOut | None = None
 
 
 def usable_here() -> tuple[str, ...]:
@@ -96,6 +99,9 @@ def profile(
             found = profile_operators(request.subjects, timings, folder, request.timeout_s, on_progress)
             run = _with_operators(run, timings, *found)
             on_update(run)
+        if request.held_out and not interrupted:
+            run = _with_accuracies(run, request, request.held_out, timings, folder, on_progress)
+            on_update(run)
     return run
 
 
@@ -118,6 +124,30 @@ def _completed(meter: PeakMeter, load: OtherLoad) -> tuple[OtherLoad, tuple[str,
         return replace(load, after=other_load()), ()
     except KeyboardInterrupt:
         return load, (PEAKS_INTERRUPTED,)
+
+
+def _with_accuracies(
+    run: Run,
+    request: Request,
+    held_out: HeldOut,
+    timings: Sequence[Timing],
+    folder: Path,
+    on_progress: Callable[[Progress], None],
+) -> Run:
+    """Return the run with the accuracies of `timings`; those that it has of the same images are kept."""
+    images, wanted = (held_out.data, len(held_out.labels)), {(t.variant, t.target) for t in timings}
+    kept = {
+        (a.variant, a.target): a
+        for a in run.accuracies
+        if (a.data, a.images) == images or (a.variant, a.target) not in wanted
+    }
+    missing = [timing for timing in timings if (timing.variant, timing.target) not in kept]
+    found, complete = measure_accuracies(
+        request.subjects, missing, held_out, folder, request.timeout_s, on_progress
+    )
+    notes = [note for note in run.notes if note != CLASSIFYING_INTERRUPTED]
+    notes += [] if complete else [CLASSIFYING_INTERRUPTED]
+    return replace(run, accuracies=(*kept.values(), *found), notes=tuple(notes))
 
 
 def _with_operators(

@@ -69,6 +69,12 @@ def on_option(default: str | bool) -> Any:
     )
 
 
+def data_option(section: Callable[..., Any], purpose: str, default: str) -> Any:
+    """Return the option --data. section: makes the option. purpose: the help's end, or ""."""
+    text = f"Folder that holds one folder of images per class{purpose}."
+    return section("--data", metavar="DIR", help=text, show_default=default)
+
+
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)]
 TrainedSourceArgument = Annotated[
     str | None,

@@ -114,6 +114,23 @@ class OperatorTimes:
 
 
 @dataclass(frozen=True)
+class Classify(Prepare):
+    """Run the whole network on images, in calls of the input's batch. Answer: Classified.
+
+    images: the file of an array (M, ...), fp32, each of the shape of one input.
+    """
+
+    images: str
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Answer to Classify: the class of the largest output of each image; -1 if one is not finite."""
+
+    classes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class PlanMemory(Prepare):
     """Read the arena that the runtime plans for a part. Answer: Planned."""
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable
 
-from .agreement import errors
+from .agreement import as_array, errors
 from .clock import Burst, burst
 from .process import Line, settle
 from .protocol import (
     Begin,
     Begun,
+    Classified,
+    Classify,
     Operators,
     OperatorTimes,
     PartKey,
@@ -63,6 +65,7 @@ class Runner:
             Sample: self.sample,
             Operators: self.operators,
             PlanMemory: self.planned,
+            Classify: self.classify,
         }
 
     def begin(self, request: Begin) -> Begun:
@@ -76,7 +79,7 @@ class Runner:
         """Load a part and run it once."""
         job = self.load(request)
         start = perf_counter()
-        call = self.runtime.prepare(job)
+        call = self.runtime.load(job)(job.given)
         loaded = perf_counter()
         output = call()
         first_s = perf_counter() - loaded
@@ -100,6 +103,28 @@ class Runner:
         """Return the arena that the runtime plans."""
         arena: Planned = self.runtime.planned(self.load(request))
         return arena
+
+    def classify(self, request: Classify) -> Classified:
+        """Return the class of each image."""
+        import numpy as np
+
+        job = self.load(request)
+        bind, batch = self.runtime.load(job), len(job.given)
+        images = np.load(request.images, mmap_mode="r")
+        found: list[int] = []
+        for start in range(0, len(images), batch):
+            # The last batch is filled with its first images.
+            some = np.array(np.resize(images[start : start + batch], job.given.shape), np.float32)
+            found += _classes(bind(some)(), batch)
+        return Classified(tuple(found[: len(images)]))
+
+
+def _classes(output: Any, batch: int) -> list[int]:
+    """Return the index of each image's largest value, -1 where one is not finite."""
+    import numpy as np
+
+    rows = as_array(output).reshape(batch, -1)
+    return [int(row.argmax()) if np.isfinite(row).all() else -1 for row in rows]
 
 
 def job_from_files(request: Prepare) -> Job:

@@ -150,6 +150,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "operators": run.operators,
         "readings": run.readings,
         "plans": run.plans,
+        "accuracies": [{**asdict(each), "right": each.right} for each in run.accuracies],
     }
 
 

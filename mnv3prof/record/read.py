@@ -12,6 +12,7 @@ from ..graph.graph import Graph
 from ..graph.parts import BACKBONE, NET, backbone_blocks
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
+from .accuracy import Accuracy
 from .plan import RuntimePlan
 from .run import HERE, SCHEMA, Host, Run, Subject, Weights
 from .target import Target
@@ -72,6 +73,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
     plans: tuple[RuntimePlan, ...] = ()
+    accuracies: tuple[Accuracy, ...] = ()
     notes: tuple[str, ...] = ()
 
     def run(self, where: str) -> Run:
@@ -94,6 +96,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
             operators=self.operators,
             readings=self.readings,
             plans=self.plans,
+            accuracies=self.accuracies,
             notes=self.notes,
         )
         _check(run, where)
@@ -144,6 +147,7 @@ def _check(run: Run, where: str) -> None:
         _require_place(run, parts, timing, f"{where}: timing {number}")
     for number, operator in enumerate(run.operators, 1):
         _require_place(run, parts, operator, f"{where}: operator {number}")
+    _check_accuracies(run, where)
     for number, reading in enumerate(run.readings, 1):
         try:
             counter(reading.tool)
@@ -155,6 +159,16 @@ def _check(run: Run, where: str) -> None:
             )
 
 
+def _check_accuracies(run: Run, where: str) -> None:
+    known: set[tuple[str, Target]] = set()
+    for number, accuracy in enumerate(run.accuracies, 1):
+        this = f"{where}: accuracy {number}"
+        if (accuracy.variant, accuracy.target) in known:
+            raise InputError(f"{this} has the network and target of an earlier one")
+        known.add((accuracy.variant, accuracy.target))
+        _require_known(run, accuracy, this)
+
+
 def _parts(graph: Graph) -> set[str]:
     """Return all parts that have layers: the network, its blocks, its modules."""
     paths = {layer.path for layer in graph.layers if layer.path}
@@ -164,9 +178,13 @@ def _parts(graph: Graph) -> set[str]:
 
 
 def _require_place(run: Run, parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:
-    if timed.variant not in parts:
-        raise InputError(f"{where} has the network {quote(timed.variant)}, which is not in the run")
+    _require_known(run, timed, where)
     if timed.part not in parts[timed.variant]:
         raise InputError(f"{where} has the part {quote(timed.part)}, which is not in its network")
-    if timed.target.device not in run.hosts:
-        raise InputError(f"{where} has the device {quote(timed.target.device)}, which is not in hosts")
+
+
+def _require_known(run: Run, measured: Timing | Operator | Accuracy, where: str) -> None:
+    if measured.variant not in run.subjects:
+        raise InputError(f"{where} has the network {quote(measured.variant)}, which is not in the run")
+    if measured.target.device not in run.hosts:
+        raise InputError(f"{where} has the device {quote(measured.target.device)}, which is not in hosts")

@@ -10,6 +10,7 @@ from ..cost.counts import Dtype
 from ..graph.graph import Graph
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
+from .accuracy import Accuracy
 from .plan import NOT_READ, RuntimePlan
 from .target import Positive, Target
 from .timing import Count, Operator, Timing
@@ -23,7 +24,9 @@ PEAKS_INTERRUPTED: Final = "Interrupted before the peak rates and the other load
 """Note of a run that was interrupted after its timings."""
 COUNTERS_INTERRUPTED: Final = "Interrupted before a FLOP counter was run."
 """Note of a run that was interrupted before it has a result of another FLOP counter."""
-_INTERRUPTED: Final = (ASKING_INTERRUPTED, PEAKS_INTERRUPTED, COUNTERS_INTERRUPTED)
+CLASSIFYING_INTERRUPTED: Final = "Interrupted before every target's accuracy was measured."
+"""Note of a run that was interrupted while images were classified."""
+_INTERRUPTED: Final = (ASKING_INTERRUPTED, PEAKS_INTERRUPTED, COUNTERS_INTERRUPTED, CLASSIFYING_INTERRUPTED)
 
 HERE: Final = ""
 """Device name of the machine on which the run was made."""
@@ -139,7 +142,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run. created: UTC time in ISO 8601. command: the command line.
 
     hosts: machines by device, including HERE; subjects: networks by variant, the main one as "". readings:
-    results of other FLOP counters for the main network; plans: arenas that runtimes plan for it.
+    results of other FLOP counters for the main network; plans: arenas that runtimes plan for it;
+    accuracies: of whole networks with trained weights.
 
     >>> run = mnv3prof.read_run("run.json")
     >>> run.subject, [timing.part for timing in run.timings]
@@ -154,6 +158,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     operators: tuple[Operator, ...] = ()
     readings: tuple[Reading, ...] = ()
     plans: tuple[RuntimePlan, ...] = ()
+    accuracies: tuple[Accuracy, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from ..record.run import Run
 from ..record.target import Target
 from ..record.timing import Operator
 from ..render.sheet import Column, Sheet
+from .accuracy import accuracy_sentence, accuracy_sheets
 from .order import UNSORTED, Order
 from .sentences import NOTABLE_FACTOR, headline, least_efficient, shares
 from .times import spread_ms
@@ -23,11 +24,13 @@ _SHOWN: Final = 5
 
 
 def answer_sheets(run: Run, order: Order = UNSORTED) -> tuple[Sheet, ...]:
-    """Return the answers of a run with timings: what is slow and why, and what another dtype changes."""
+    """Return the answers of a run with timings: what is slow and why, what another dtype changes, and how
+    accurate each target is.
+    """
     if not run.timings:
         return ()
     (view,) = views([run])
-    return (*_slowest_sheets(view, order), *_dtype_sheets(view))
+    return (*_slowest_sheets(view, order), *_dtype_sheets(view), *accuracy_sheets(run))
 
 
 def _slowest_sheets(view: View, order: Order) -> Iterator[Sheet]:
@@ -141,7 +144,15 @@ def _dtype_sheet(view: View, dtype: str, pairs: dict[Target, Target]) -> Sheet:
             timing = view.grid.at(part, new)
             cells += [view.change(part, old, new).described, timing.rms_rel_err if timing else None]
         rows.append((part, *cells))
-    notes = [_verdict(view, parts, dtype, *pair) for pair in pairs.items()]
+    notes = [
+        note
+        for new, old in pairs.items()
+        for note in (
+            _verdict(view, parts, dtype, new, old),
+            accuracy_sentence(view.run, new, old, view.label_of(new)),
+        )
+        if note
+    ]
     error = "Output error: RMS of the difference from PyTorch eager in fp32 ÷ RMS of its output."
     title = f"Does {dtype} help? Latency relative to fp32"
     return Sheet(title, tuple(columns), tuple(rows), notes=(*notes, error, VERDICTS), stacked=True)

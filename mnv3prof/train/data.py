@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+DIGITS: Final = "scikit-learn's digits"
+"""Name of the data that need no folder."""
+
 _HELD_OUT: Final = 5
 _SPLIT_SEED: Final = 0
 _MEMORY_SHARE: Final = 0.5
@@ -97,14 +100,7 @@ def digits(size: tuple[int, int]) -> Data:
     images = ((large - mean) / std).expand(-1, 3, -1, -1)
     names = tuple(str(name) for name in loaded.target_names)
     return Data(
-        "scikit-learn's digits",
-        names,
-        images[train],
-        labels[train],
-        images[held],
-        labels[held],
-        (mean,) * 3,
-        (std,) * 3,
+        DIGITS, names, images[train], labels[train], images[held], labels[held], (mean,) * 3, (std,) * 3
     )
 
 

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..device.runtimes import Call, Job
+from ..device.runtimes import Bind, Call, Job
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
 
-def torch_call(
+def load_module(
     job: Job,
     device: str = "cpu",
     wait: Callable[[], object] | None = None,
     change: "Callable[[nn.Module], Any] | None" = None,
-) -> Call:
-    """Move the part's module and input to `device`, and return the call.
+) -> Bind:
+    """Move the part's module to `device`; its calls have their input there.
 
     wait: returns when the device has finished all its work; without it, only the launch would be timed.
     change: transforms the module first.
@@ -25,16 +26,20 @@ def torch_call(
     types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     torch.set_num_threads(job.threads)
     module = job.model.to(device, types[job.dtype])
-    given = torch.from_numpy(job.given).to(device, types[job.dtype])
     run = change(module) if change else module
 
-    def call() -> object:
-        with torch.inference_mode():
-            output = run(given)
+    def bind(images: "NDArray[Any]") -> Call:
+        given = torch.from_numpy(images).to(device, types[job.dtype])
+
+        def call() -> object:
+            with torch.inference_mode():
+                output = run(given)
+            if wait:
+                wait()
+            return output
+
         if wait:
             wait()
-        return output
+        return call
 
-    if wait:
-        wait()
-    return call
+    return bind

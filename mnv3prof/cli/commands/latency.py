@@ -1,6 +1,7 @@
 """`mnv3prof latency`: measure latency per block and of the whole network."""
 
 from ...show.comparison import label
+from ..accuracy_options import AccuracyOptions, noted
 from ..latency_options import LatencyOptions, measured, refuse_options
 from ..network import Settings, WeightsOptions
 from ..options import DEFAULT_SOURCE, TrainedSourceArgument, open_source, opened
@@ -16,6 +17,7 @@ def latency(
     *,
     latency_options: LatencyOptions,
     weights_options: WeightsOptions,
+    accuracy_options: AccuracyOptions,
     settings: Settings,
     ordering: Ordering,
     output: Output,
@@ -25,15 +27,17 @@ def latency(
     --on, --dtype, --batch and --threads take lists; every combination is a target with its own process
     and column. Each output is compared with PyTorch's in fp32; the exit code is 1 if the error is above
     the tolerance. --standard-conv, --dense-depthwise, --without-se and --activation measure the network
-    without and with the change, and compare the measured saving with the computed one. A saved run or a
-    report is shown again. --output FILE.json saves the run after each part.
+    without and with the change, and compare the measured saving with the computed one. With the --weights
+    of train, each target also classifies held-out images, after the timing. A saved run or a report is
+    shown again. --output FILE.json saves the run after each part.
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
     order = ordering.order("latency", "time", METRICS)
     given = opened(source)
     if given is not None and given.run is not None:
-        refuse_options(given.text, weights_options, settings != Settings())
+        changed = settings != Settings() or accuracy_options != AccuracyOptions()
+        refuse_options(given.text, weights_options, changed)
         emit_run(latency_options.selected(given.run, given.text), output, order, again=True)
         return
     subject = weights_options.subject(given, settings)
@@ -42,4 +46,5 @@ def latency(
         known = (given or open_source(DEFAULT_SOURCE)).subject
         subjects = {"": settings.without_structure().variant(known), label(subject.graph): subject}
     resume = "mnv3prof profile, the same options and --resume" if len(subjects) == 1 else ""
-    emit_run(measured(latency_options.request(subjects), output), output, order, resume=resume)
+    request, note = accuracy_options.examined(latency_options.request(subjects))
+    emit_run(noted(measured(request, output), note), output, order, resume=resume)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from ...graph.errors import InputError, quote
 from ...record.document import encoded
 from ...record.run import Run, Subject
+from ..accuracy_options import AccuracyOptions, noted
 from ..interrupts import stopping, what_is_saved
 from ..latency_options import LatencyOptions, measured
 from ..network import Settings, WeightsOptions
@@ -44,6 +45,7 @@ def profile(
     ] = False,
     latency_options: LatencyOptions,
     weights_options: WeightsOptions,
+    accuracy_options: AccuracyOptions,
     settings: Settings,
     ordering: Ordering,
     output: RunFile,
@@ -64,8 +66,8 @@ def profile(
     known = _saved_run(output.output).to_resume() if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))
-    request = latency_options.request({"": subject})
-    run = measured(request, output, known)
+    request, note = accuracy_options.examined(latency_options.request({"": subject}))
+    run = noted(measured(request, output, known), note)
     tried = [timing for timing in run.timings if timing.target in request.targets]
     with stopping(lambda: what_is_saved(tried, output.output, _RESUME)):
         if cross_check and not replace(run, timings=tuple(tried)).was_interrupted:

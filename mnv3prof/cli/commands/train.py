@@ -19,7 +19,15 @@ from ...record.training import Epoch, Training
 from ...show.training import history_sheet, training_sheet
 from ..interrupts import stopped, stopping
 from ..network import Settings, input_option
-from ..options import DEFAULT_SOURCE, EpochsOption, ResumeOption, SourceArgument, open_source, recipe_option
+from ..options import (
+    DEFAULT_SOURCE,
+    EpochsOption,
+    ResumeOption,
+    SourceArgument,
+    data_option,
+    open_source,
+    recipe_option,
+)
 from ..output import Destination, Output, Result, emit
 from ..progress import progress
 from ..spread import spread
@@ -94,15 +102,7 @@ class Switches(msgspec.Struct, frozen=True):
 def train(
     source: SourceArgument = DEFAULT_SOURCE,
     *,
-    data: Annotated[
-        Path | None,
-        recipe_option(
-            "--data",
-            metavar="DIR",
-            help="Folder that holds one folder of images per class.",
-            show_default="scikit-learn's digits",
-        ),
-    ] = None,
+    data: Annotated[Path | None, data_option(recipe_option, "", "scikit-learn's digits")] = None,
     resume: ResumeOption = False,
     switches: Switches,
     settings: TrainSettings,

@@ -5,7 +5,7 @@ The stem of the file is the backend's name, with - for _. Each module defines
     PACKAGE: the package it needs, as pip names it ("" for none);
     PEAK: the device whose measured peaks are its limits ("" for none);
     IMPORTS: modules to import before anything is timed;
-    prepare(job): load a part and return a Call;
+    load(job): load a part and return a Bind, which makes a Call of an input;
 and may define
     ALIASES: other names; COMPILES: True if it compiles each part for seconds when it loads it;
     SIMULATED: text in the name of a simulated device, whose times mean nothing;
@@ -43,6 +43,9 @@ class Job(NamedTuple):
 
 Call = Callable[[], Any]
 """Runs a part once, from the input in memory to the output in memory. Returns an array or a tensor."""
+
+Bind = Callable[["NDArray[Any]"], Call]
+"""Makes the call of a loaded part on an input of the job's shape, fp32."""
 
 
 def runtime(name: str) -> Any:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from ..protocol import RuntimeOp
-from . import Call, Job
+from . import Bind, Job
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from . import Call
 
 WHAT = "ExecuTorch (mobile runtime) with XNNPACK"
 DTYPES = ("fp32", "int8")
@@ -20,7 +26,7 @@ _OUTER = ("Method::", "Program::", "DELEGATE_CALL", "OPERATOR_CALL")
 """Events that contain other events, which are counted instead."""
 
 
-def prepare(job: Job) -> Call:
+def load(job: Job) -> Bind:
     """Load the program from its file."""
     import torch
     from executorch.extension.pybindings import portable_lib
@@ -28,8 +34,12 @@ def prepare(job: Job) -> Call:
     torch.set_num_threads(job.threads)  # they copy the output
     portable_lib._unsafe_reset_threadpool(job.threads)
     module = portable_lib._load_for_executorch(str(job.model))
-    inputs = (torch.from_numpy(job.given),)
-    return lambda: module.forward(inputs)[0]
+
+    def bind(given: NDArray[Any]) -> Call:
+        inputs = (torch.from_numpy(given),)
+        return lambda: module.forward(inputs)[0]
+
+    return bind
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:

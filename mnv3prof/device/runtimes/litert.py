@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..litert_profile import operator_times
 from ..protocol import Placed, Planned, RuntimeOp
-from . import Call, Job
+from . import Bind, Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from . import Call
 
 WHAT = "LiteRT (mobile runtime) with XNNPACK, converted by litert-torch"
 DTYPES = ("fp32", "int8")
@@ -21,23 +23,27 @@ IMPORTS = ("ai_edge_litert.interpreter",)
 ALIASES = ("tflite",)
 
 
-def prepare(job: Job) -> Call:
+def load(job: Job) -> Bind:
     """Create an interpreter with XNNPACK, the default delegate."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(job.model), num_threads=job.threads)
     interpreter.allocate_tensors()
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    given = _quantize(source, job.given)
     scale, zero = target["quantization"]
 
-    def call() -> object:
-        interpreter.set_tensor(source["index"], given)
-        interpreter.invoke()
-        output = interpreter.get_tensor(target["index"])
-        return Quantized(output, scale, zero) if scale else output
+    def bind(images: NDArray[Any]) -> Call:
+        given = _quantize(source, images)
 
-    return call
+        def call() -> object:
+            interpreter.set_tensor(source["index"], given)
+            interpreter.invoke()
+            output = interpreter.get_tensor(target["index"])
+            return Quantized(output, scale, zero) if scale else output
+
+        return call
+
+    return bind
 
 
 class Quantized(NamedTuple):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import Call, Job
+from . import Bind, Job
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from . import Call
 
 WHAT = "ncnn (mobile runtime), converted by pnnx"
 DTYPES = ("fp32", "fp16", "bf16")
@@ -14,12 +19,12 @@ PEAK = "cpu"
 IMPORTS = ("ncnn",)
 
 
-def prepare(job: Job) -> Call:
+def load(job: Job) -> Bind:
     """Load the network on the CPU."""
-    return ncnn_call(job, on_gpu=False)
+    return load_on(job, on_gpu=False)
 
 
-def ncnn_call(job: Job, *, on_gpu: bool) -> Call:
+def load_on(job: Job, *, on_gpu: bool) -> Bind:
     """Load the network in the job's dtype; ncnn's default is fp16 storage."""
     import ncnn
     import numpy as np
@@ -28,16 +33,20 @@ def ncnn_call(job: Job, *, on_gpu: bool) -> Call:
     _set(net.opt, job, on_gpu)
     net.load_param(str(job.model))
     net.load_model(str(job.model.with_suffix(".bin")))
-    image = ncnn.Mat(job.given[0]).clone()  # the array does not outlive the job
     shape = job.expected.shape
 
-    def call() -> object:
-        extractor = net.create_extractor()
-        extractor.input("in0", image)
-        _, output = extractor.extract("out0")
-        return np.asarray(output).reshape(shape)
+    def bind(given: NDArray[Any]) -> Call:
+        image = ncnn.Mat(given[0]).clone()  # the array does not outlive the job
 
-    return call
+        def call() -> object:
+            extractor = net.create_extractor()
+            extractor.input("in0", image)
+            _, output = extractor.extract("out0")
+            return np.asarray(output).reshape(shape)
+
+        return call
+
+    return bind
 
 
 def _set(options: Any, job: Job, on_gpu: bool) -> None:

@@ -8,7 +8,7 @@ from ctypes.util import find_library
 from typing import Iterator
 
 from ..process import silence
-from . import Call, Job, Unsupported, ncnn
+from . import Bind, Job, Unsupported, ncnn
 
 WHAT = "ncnn (mobile runtime) on Vulkan"
 DTYPES = ("fp32", "fp16")
@@ -48,6 +48,6 @@ def _silence() -> Iterator[None]:
         os.close(saved)
 
 
-def prepare(job: Job) -> Call:
+def load(job: Job) -> Bind:
     """Load the network on the first device."""
-    return ncnn.ncnn_call(job, on_gpu=True)
+    return ncnn.load_on(job, on_gpu=True)

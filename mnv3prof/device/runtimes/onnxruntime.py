@@ -8,10 +8,15 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..protocol import RuntimeOp
-from . import Call, Job
+from . import Bind, Job
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from . import Call
 
 WHAT = "ONNX Runtime, CPU provider"
 DTYPES = ("fp32", "int8")
@@ -22,13 +27,17 @@ IMPORTS = ("onnxruntime",)
 ALIASES = ("ort",)
 
 
-def prepare(job: Job) -> Call:
+def load(job: Job) -> Bind:
     """Create a session from the exported part."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(job.model, options(job), providers=["CPUExecutionProvider"])
-    feed = {"x": job.given}
-    return lambda: session.run(None, feed)[0]
+
+    def bind(given: NDArray[Any]) -> Call:
+        feed = {"x": given}
+        return lambda: session.run(None, feed)[0]
+
+    return bind
 
 
 def options(job: Job) -> Any:

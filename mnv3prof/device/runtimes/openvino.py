@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..protocol import RuntimeOp
-from . import Call, Job, Unsupported
+from . import Bind, Job, Unsupported
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from . import Call
 
 WHAT = "OpenVINO, CPU plugin"
 DTYPES = ("fp32", "fp16", "bf16", "int8")
@@ -20,11 +25,15 @@ _PRECISION = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}
 _CAPABILITY = {"fp16": "FP16", "bf16": "BF16"}
 
 
-def prepare(job: Job) -> Call:
-    """Create an infer request that shares its input with the job."""
+def load(job: Job) -> Bind:
+    """Create an infer request, whose calls share their input with the caller."""
     request = compiled(job).create_infer_request()
-    feed = {0: job.given}
-    return lambda: request.infer(feed, share_inputs=True)[0]
+
+    def bind(given: NDArray[Any]) -> Call:
+        feed = {0: given}
+        return lambda: request.infer(feed, share_inputs=True)[0]
+
+    return bind
 
 
 def compiled(job: Job, *, count: bool = False) -> Any:

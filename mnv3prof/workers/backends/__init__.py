@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, cast
 
 from ...cost.counts import Dtype
 from ...device import runtimes
-from ...device.runtimes import Call, Job, Unsupported, runtime
+from ...device.runtimes import Bind, Job, Unsupported, runtime
 from ...registry import canonical, file_names
 from ..formats import get_format, installed
 
@@ -35,8 +35,8 @@ class Backend(Protocol):
     PEAK: str
     IMPORTS: tuple[str, ...]
 
-    def prepare(self, job: Job) -> Call:
-        """Load a part and return its call. Raises Unsupported."""
+    def load(self, job: Job) -> Bind:
+        """Load a part, and return what makes a call of an input. Raises Unsupported."""
 
 
 def names() -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from statistics import median
 
 from ...cost.counts import Dtype
 from ...device.protocol import RuntimeOp
-from ...device.runtimes import Call, Job
-from ..torch_call import torch_call
+from ...device.runtimes import Bind, Job
+from ..torch_call import load_module
 
 WHAT = "PyTorch eager"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
@@ -16,16 +16,16 @@ IMPORTS = ("torch",)
 ALIASES = ("torch",)
 
 
-def prepare(job: Job) -> Call:
-    """Return a call of the module, without gradients."""
-    return torch_call(job)
+def load(job: Job) -> Bind:
+    """Make calls of the module, without gradients."""
+    return load_module(job)
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """Return the median time of each outermost operator, from PyTorch's profiler."""
     from torch.profiler import ProfilerActivity, profile
 
-    call = torch_call(job)
+    call = load_module(job)(job.given)
     call()
     with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
         for _ in range(calls):

@@ -3,8 +3,8 @@
 import shutil
 
 from ...cost.counts import Dtype
-from ...device.runtimes import Call, Job, Unsupported
-from ..torch_call import torch_call
+from ...device.runtimes import Bind, Job, Unsupported
+from ..torch_call import load_module
 
 WHAT = "torch.compile (inductor), weights frozen"
 DTYPES: tuple[Dtype, ...] = ("fp32", "bf16")
@@ -24,7 +24,7 @@ def chip() -> str:
     return "cpu"
 
 
-def prepare(job: Job) -> Call:
+def load(job: Job) -> Bind:
     """Compile the whole module by a first call.
 
     All blocks share their code, of which Dynamo by default compiles 8 variants and runs others in eager.
@@ -36,6 +36,6 @@ def prepare(job: Job) -> Call:
     dynamo.recompile_limit = dynamo.accumulated_recompile_limit = _MOST_PARTS
     config.freezing = True
     config.cpp.threads = job.threads
-    call = torch_call(job, change=lambda module: torch.compile(module, dynamic=False, fullgraph=True))
-    call()
-    return call
+    bind = load_module(job, change=lambda module: torch.compile(module, dynamic=False, fullgraph=True))
+    bind(job.given)()
+    return bind

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from ...cost.counts import Dtype
-from ...device.runtimes import Call, Job, Unsupported
-from ..torch_call import torch_call
+from ...device.runtimes import Bind, Job, Unsupported
+from ..torch_call import load_module
 
 WHAT = "PyTorch on CUDA or ROCm, timed until the device is done"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16", "bf16")
@@ -31,10 +31,10 @@ def chip() -> str:
     return name
 
 
-def prepare(job: Job) -> Call:
-    """Return a call of the module on the device, with products in full fp32, not TF32."""
+def load(job: Job) -> Bind:
+    """Make calls of the module on the device, with products in full fp32, not TF32."""
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
-    return torch_call(job, "cuda", torch.cuda.synchronize)
+    return load_module(job, "cuda", torch.cuda.synchronize)

@@ -3,8 +3,8 @@
 import sys
 
 from ...cost.counts import Dtype
-from ...device.runtimes import Call, Job, Unsupported
-from ..torch_call import torch_call
+from ...device.runtimes import Bind, Job, Unsupported
+from ..torch_call import load_module
 
 WHAT = "PyTorch on Apple's Metal, timed until the device is done"
 DTYPES: tuple[Dtype, ...] = ("fp32", "fp16")
@@ -27,8 +27,8 @@ def chip() -> str:
     return "Apple GPU"
 
 
-def prepare(job: Job) -> Call:
-    """Return a call of the module on the device."""
+def load(job: Job) -> Bind:
+    """Make calls of the module on the device."""
     import torch
 
-    return torch_call(job, "mps", torch.mps.synchronize)
+    return load_module(job, "mps", torch.mps.synchronize)

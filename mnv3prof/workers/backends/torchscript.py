@@ -1,8 +1,8 @@
 """PyTorch eager running TorchScript."""
 
 from ...cost.counts import Dtype
-from ...device.runtimes import Call, Job
-from ..torch_call import torch_call
+from ...device.runtimes import Bind, Job
+from ..torch_call import load_module
 
 WHAT = "TorchScript on PyTorch, traced and frozen"
 DTYPES: tuple[Dtype, ...] = ("fp32",)
@@ -12,9 +12,9 @@ PACKAGE = "torch"
 IMPORTS = ("torch",)
 
 
-def prepare(job: Job) -> Call:
+def load(job: Job) -> Bind:
     """Load the TorchScript module from its file."""
     import torch
 
     loaded = torch.jit.load(str(job.model))  # type: ignore[no-untyped-call]
-    return torch_call(job._replace(model=loaded))
+    return load_module(job._replace(model=loaded))
