@@ -102,7 +102,7 @@ def _convert_missing(
 
 
 def _key(kind: FileKind, part: PartKey, subjects: Subjects, exact: bool = False) -> str:
-    return cache.key(subjects[part.variant], part.part, *kind, exact=exact)
+    return cache.key(subjects[part.variant], part.part, kind, exact=exact)
 
 
 def _parallel_converters() -> int:
