@@ -340,15 +340,19 @@ def _findings_case(chance: Any, material: Any, folder: Path) -> Any:
 
 
 def _weights_case(chance: Any, material: Any, folder: Path) -> Any:
-    """An exported file must end in .onnx, which is found out once the weights are read."""
+    """What is wrong with the export is found out once the weights are read."""
     _save(chance, material, folder / "w.pt")
+    text = chance.choice(TEXTS).replace("\x00", "")
     return [
         "export",
         *chance.choice(([], ["small"])),
+        *chance.choice(
+            (["--parts", f"x{text}"], ["--parts", "1,net"], ["--opset", "8"], ["--layout", "nhwc"])
+        ),
         "--weights",
         str(folder / "w.pt"),
         "-o",
-        str(folder / "x.bad"),
+        str(folder / "x.onnx"),
     ]
 
 

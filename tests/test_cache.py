@@ -21,7 +21,7 @@ from mnv3prof.workers.worker import Failed
 
 SMALL = subject("small", 32)
 ONNX = FileKind("onnx", "fp32", 1)
-COMMAND = ["export", "small", "--input", "32", "--part", "1"]
+COMMAND = ["export", "small", "--input", "32", "--parts", "1"]
 PARTS = {ONNX: (PartKey("", "1"), PartKey("", "2"))}
 
 
@@ -82,9 +82,15 @@ def test_a_damaged_entry_is_made_again(kept: Any) -> None:
 
 def test_everything_that_matters_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     def key(
-        net: Any = SMALL, part: str = "1", form: Any = "onnx", dtype: Any = "fp32", batch: int = 1
+        net: Any = SMALL,
+        part: str = "1",
+        form: Any = "onnx",
+        dtype: Any = "fp32",
+        batch: int = 1,
+        opset: int | None = None,
+        layout: Any = "nchw",
     ) -> Any:
-        return cache.key(net, part, form, dtype, batch)
+        return cache.key(net, part, FileKind(form, dtype, batch, opset, layout))
 
     keys = [
         key(),
@@ -92,6 +98,9 @@ def test_everything_that_matters_is_in_the_key(monkeypatch: pytest.MonkeyPatch) 
         key(form="openvino"),
         key(dtype="int8"),
         key(batch=2),
+        key(opset=13),
+        key(opset=14),
+        key(layout="nhwc"),
         key(subject("small", 33)),
         key(subject("small-minimal", 32)),
         key(subject("small", 32, Weights("w.pt", "0" * 64))),

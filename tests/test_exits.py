@@ -203,7 +203,7 @@ def test_an_export_that_fails_exits_with_1_and_writes_nothing(
         monkeypatch.setattr(conversion, "pytorch_worker", Refusing)
     monkeypatch.setattr(exporting, "runtime_worker", Refusing)
     path = tmp_path / "x.onnx"
-    assert run(["export", "small", "--input", "32", "--part", "2", "--no-cache", "-o", str(path)]) == 1
+    assert run(["export", "small", "--input", "32", "--parts", "2", "--no-cache", "-o", str(path)]) == 1
     assert says in capsys.readouterr().out
     assert not path.exists()
 

@@ -24,7 +24,7 @@ COMMANDS = sorted(
 SLOW = sorted(
     command
     for command in COMMANDS
-    if re.search("^train|--check$|executorch|--threads|--weights|--resume|--train", command)
+    if re.search("^train|--check$|executorch|--layout|--threads|--weights|--resume|--train", command)
 )
 QUICK = sorted({*COMMANDS} - {*SLOW})
 HOW_DO_I = re.findall(

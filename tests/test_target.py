@@ -376,7 +376,7 @@ def test_networks_that_share_a_block_share_its_conversion(tmp_path: Path) -> Non
     again = convert({kind: (PartKey("", "2"),)}, {"": two}, tmp_path, on_progress=heard.append)
     assert [each.text for each in heard] == ["converting 1 part for onnx: 1 of 1, now 1 for onnx"]
     assert first[kind, PartKey("", "1")] == again[kind, PartKey("", "2")]
-    assert key(one, NET, *kind) != key(two, NET, *kind)
+    assert key(one, NET, kind) != key(two, NET, kind)
 
 
 @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ def test_what_is_built_differently_is_kept_apart(change: dict[str, Any]) -> None
     row = Row(64, 16, 3, 1, True, "HS")
     plain = Table(name="n", stem=16, rows=(row,), last=8, classes=4)
     keys = {
-        key(subject(table, 32), "1", "onnx", "fp32", 1)
+        key(subject(table, 32), "1", FileKind("onnx", "fp32", 1))
         for table in (plain, msgspec.structs.replace(plain, **change))
     }
     assert len(keys) == 2

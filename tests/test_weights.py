@@ -21,6 +21,7 @@ from mnv3prof.source import read_table
 from mnv3prof.train import data
 from mnv3prof.workers import cache
 from mnv3prof.workers.parts import make_parts
+from mnv3prof.workers.requests import FileKind
 from mnv3prof.workers.weights import read_weights
 
 TABLE = """
@@ -465,7 +466,7 @@ def test_a_run_with_random_weights_says_none(here: Any, capsys: pytest.CaptureFi
 def test_a_converted_part_is_kept_apart_for_each_weights(here: Any) -> None:
     digests = (None, "a" * 64, "b" * 64)
     nets = [subject("net.toml", 16, digest and Weights("w.pt", digest)) for digest in digests]
-    assert len({cache.key(net, "net", "onnx", "fp32", 1) for net in nets}) == 3
+    assert len({cache.key(net, "net", FileKind("onnx", "fp32", 1)) for net in nets}) == 3
 
 
 def test_weights_that_change_under_a_run_are_a_row_with_a_reason(here: Any) -> None:

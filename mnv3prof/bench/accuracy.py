@@ -62,8 +62,8 @@ def measure_accuracies(
         np.save(file, held_out.images)
         try:
             for timing in networks:
-                what = f"classifying {len(held_out.labels)} held-out images on {names[timing.target]}"
-                on_progress(Progress(what))
+                what = f"{len(held_out.labels)} held-out images on {names[timing.target]}"
+                on_progress(Progress(what, phase="classifying"))
                 accuracies.append(_accuracy(timing, subjects, held_out, file, folder, timeout_s))
         except KeyboardInterrupt:
             return tuple(accuracies), False

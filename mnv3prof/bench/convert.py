@@ -121,7 +121,7 @@ def _numbered(missing: Mapping[FileKind, Mapping[PartKey, str]], on_progress: On
 
 
 def _key(kind: FileKind, part: PartKey, subjects: Subjects, exact: bool = False) -> str:
-    return cache.key(subjects[part.variant], part.part, *kind, exact=exact)
+    return cache.key(subjects[part.variant], part.part, kind, exact=exact)
 
 
 def _parallel_converters() -> int:

@@ -1,20 +1,20 @@
-"""Export of a part to a file that a runtime reads, verified by running it."""
+"""Export of parts to files that a runtime reads, verified by running them."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype
 from ..device.protocol import PartKey, Prepare, Prepared
 from ..graph.errors import InputError
-from ..graph.parts import selected_parts
 from ..record.run import Subject
 from ..record.target import Target
 from ..workers import cache
 from ..workers.backends import backend
 from ..workers.backends import names as backend_names
-from ..workers.formats import get_format
+from ..workers.formats import Added, get_format, names
 from ..workers.requests import FileKind
-from ..workers.worker import Failed, runtime_worker
+from ..workers.worker import Failed, Worker, runtime_worker
 from .convert import convert
 from .obstacles import obstacle
 from .progress import OnProgress, Progress
@@ -27,7 +27,8 @@ class Exported(NamedTuple):
     """Converted files by name, the main one first, and the result of running them.
 
     backend: ran them. max_abs_err, max_rel_err: errors of the output against PyTorch eager's. wrong: why
-    the conversion or the run failed, or the output is wrong; "" if all is well.
+    the conversion or the run failed, or the output is wrong; "" if all is well. added: the operators that
+    the converter added, None if that cannot be read in this format.
     """
 
     files: dict[str, bytes]
@@ -35,44 +36,93 @@ class Exported(NamedTuple):
     max_abs_err: float | None = None
     max_rel_err: float | None = None
     wrong: str = ""
+    added: tuple[Added, ...] | None = None
 
 
 def export(
     subject: Subject,
-    part: str,
-    to: str,
-    dtype: Dtype,
-    batch: int,
+    parts: Sequence[str],
+    kind: FileKind,
     folder: Path,
     on_progress: OnProgress = lambda _: None,
-) -> Exported:
-    """Convert a part to the format called `to`, and run it.
+) -> dict[str, Exported]:
+    """Convert parts to files of a kind, and run them. Return the results by part.
 
-    folder: of the cache. on_progress: is called with each step. Raises InputError if the format, dtype, batch
-    or part is not supported, or no runtime can run the file here.
+    folder: of the cache. on_progress: is called with each step. Raises InputError if the format, dtype,
+    batch, opset or layout is not supported, or no runtime can run the files here.
     """
-    if dtype not in get_format(to).DTYPES:
-        raise InputError(f"dtype: {to} does not support {dtype}; expected {', '.join(get_format(to).DTYPES)}")
-    selected_parts(subject.graph, [part], "part")
-    runner = next(name for name in backend_names() if to == backend(name).FORMAT)
-    target = Target(backend=runner, dtype=dtype, batch=batch)
+    _refuse(kind)
+    runner = next(name for name in backend_names() if kind.format == backend(name).FORMAT)
+    target = Target(backend=runner, dtype=kind.dtype, batch=kind.batch)
     if failed := obstacle(target):
-        raise InputError(f"{to}: cannot be verified here by {runner}: {failed.reason}")
-    part_key, kind, subjects = PartKey("", part), FileKind(to, dtype, batch), {"": subject}
-    conversions = convert(
-        {kind: (part_key,)}, subjects, folder, timeout_s=_TIMEOUT_S, on_progress=on_progress, exact=True
+        raise InputError(f"{kind.format}: cannot be verified here by {runner}: {failed.reason}")
+    keys, subjects = [PartKey("", part) for part in parts], {"": subject}
+    converted = convert(
+        {kind: keys}, subjects, folder, timeout_s=_TIMEOUT_S, on_progress=on_progress, exact=True
     )
-    converted = conversions[kind, part_key]
+    exported: dict[str, Exported] = {}
+    with runtime_worker(target, subjects) as worker:
+        for number, key in enumerate(keys, 1):
+            on_progress(Progress(f"part {number} of {len(keys)} on {runner}", phase="running the files"))
+            exported[key.part] = _verified(worker, key, converted[kind, key], kind, folder, runner)
+    return exported
+
+
+def _refuse(kind: FileKind) -> None:
+    """Raise InputError if files of this kind do not exist."""
+    form = get_format(kind.format)
+    if kind.dtype not in form.DTYPES:
+        raise InputError(
+            f"dtype: {kind.format} does not support {kind.dtype}; expected {', '.join(form.DTYPES)}"
+        )
+    if kind.opset is not None:
+        _refuse_opset(kind, kind.opset, getattr(form, "OPSETS", None))
+    if kind.layout not in _layouts(kind.format):
+        others = [name for name in names() if kind.layout in _layouts(name)]
+        raise InputError(f"layout: {kind.format} is nchw only; expected format {', '.join(others)}")
+
+
+def _refuse_opset(kind: FileKind, opset: int, opsets: Mapping[Dtype, range] | None) -> None:
+    if opsets is None:
+        others = [name for name in names() if hasattr(get_format(name), "OPSETS")]
+        raise InputError(f"opset: {kind.format} has no opset versions; expected format {', '.join(others)}")
+    if opset not in (known := opsets[kind.dtype]):
+        raise InputError(
+            f"opset: {opset} cannot be written at {kind.dtype}; expected {known[0]} to {known[-1]}"
+        )
+
+
+def _layouts(name: str) -> Sequence[str]:
+    return getattr(get_format(name), "LAYOUTS", ("nchw",))
+
+
+def _verified(
+    worker: Worker,
+    part: PartKey,
+    converted: tuple[str, cache.Entry] | Failed,
+    kind: FileKind,
+    folder: Path,
+    runner: str,
+) -> Exported:
+    """Run a converted part and return its files."""
     if isinstance(converted, Failed):
         return Exported({}, runner, wrong=f"the conversion failed: {converted.reason}")
     key, entry = converted
     place = folder / key
-    on_progress(Progress(f"running it on {runner}"))
-    with runtime_worker(target, subjects) as worker:
-        request = Prepare(part_key, str(place), entry.main, dtype, threads=1)
-        answer = worker.ask(request, Prepared, _TIMEOUT_S)
+    answer = worker.ask(Prepare(part, str(place), entry.main, kind.dtype, threads=1), Prepared, _TIMEOUT_S)
     if isinstance(answer, Failed):
         return Exported({}, runner, wrong=f"the converted file does not run: {answer.reason}")
-    names = [entry.main, *(name for name in entry.digests if name != entry.main)]
-    files = {name: (place / name).read_bytes() for name in names if not name.endswith(cache.IN_AND_OUT)}
-    return Exported(files, runner, answer.max_abs_err, answer.max_rel_err, how_wrong(answer, dtype, part))
+    files = [entry.main, *(name for name in entry.digests if name != entry.main)]
+    return Exported(
+        {name: (place / name).read_bytes() for name in files if not name.endswith(cache.IN_AND_OUT)},
+        runner,
+        answer.max_abs_err,
+        answer.max_rel_err,
+        how_wrong(answer, kind.dtype, part.part),
+        _added(kind.format, place / entry.main),
+    )
+
+
+def _added(name: str, file: Path) -> tuple[Added, ...] | None:
+    read = getattr(get_format(name), "added", None)
+    return read(file) if read else None

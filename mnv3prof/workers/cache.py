@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ..analysis.operators import inner_paths
-from ..cost.counts import Dtype
 from ..graph.errors import InputError
 from ..record.atomic import read_file
 from ..record.run import Subject
 from .formats import get_format, installed
+from .requests import FileKind
 
 MOST_BYTES: Final = 4 * 2**30
 """Size limit, above which the least recently used entries are removed."""
@@ -63,9 +63,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("MNV3PROF_CACHE") or platformdirs.user_cache_dir("mnv3prof"))
 
 
-def key(
-    subject: Subject, part: str, format_name: str, dtype: Dtype, batch: int, *, exact: bool = False
-) -> str:
+def key(subject: Subject, part: str, kind: FileKind, *, exact: bool = False) -> str:
     """Return the name of an entry, the digest of all that the conversion depends on.
 
     For timing, parts of equal structure share an entry, whatever network they are in, since their times
@@ -77,9 +75,9 @@ def key(
     weights = subject.weights.sha256 if subject.weights else ""
     values = [subject.table, subject.input, part, weights] if exact or weights else []
     versions = {
-        package: installed(package) for package in (*get_format(format_name).PACKAGES, "mnv3prof", "numpy")
+        package: installed(package) for package in (*get_format(kind.format).PACKAGES, "mnv3prof", "numpy")
     }
-    facts = [_FORM, format_name, dtype, batch, structure, values, versions]
+    facts = [_FORM, kind, structure, values, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 

@@ -73,9 +73,14 @@ def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
     import numpy as np
     import torch
 
+    from .layouts import channels_last
+
+    if kind.layout == "nhwc":
+        part = channels_last(part)
+    options = {} if kind.opset is None else {"opset": kind.opset}
     start = perf_counter()
     with torch.no_grad():
-        main = get_format(kind.format).convert(part, kind.dtype, folder)
+        main = get_format(kind.format).convert(part, kind.dtype, folder, **options)
     seconds = perf_counter() - start
     np.save(folder / "given.npy", part.given.numpy())
     np.save(folder / "expected.npy", part.expected.numpy())

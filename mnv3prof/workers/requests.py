@@ -8,21 +8,31 @@ import msgspec
 from ..cost.counts import Dtype
 from ..device.protocol import PartKey
 from ..record.run import Subject
+from .formats import Layout
 
 Subjects = Mapping[str, Subject]
 """Networks by variant."""
 
 
 class FileKind(NamedTuple):
-    """A converted file: its format, the dtype of its weights, and the images per call."""
+    """A converted file: its format, the dtype of its weights, and the images per call.
+
+    opset: None for the converter's default. layout: of input and output, as far as they are images.
+    """
 
     format: str
     dtype: Dtype
     batch: int
+    opset: int | None = None
+    layout: Layout = "nchw"
 
     def __str__(self) -> str:
         batch = [f"batch {self.batch}"] if self.batch > 1 else []
-        return ", ".join([self.format, *([self.dtype] if self.dtype != "fp32" else []), *batch])
+        opset = [f"opset {self.opset}"] if self.opset is not None else []
+        layout = [self.layout] if self.layout != "nchw" else []
+        return ", ".join(
+            [self.format, *([self.dtype] if self.dtype != "fp32" else []), *batch, *opset, *layout]
+        )
 
 
 class Open(msgspec.Struct, frozen=True):

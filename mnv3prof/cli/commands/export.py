@@ -1,36 +1,41 @@
-"""`mnv3prof export`: export a network or part to a runtime's format."""
+"""`mnv3prof export`: export a network or parts to a runtime's format."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ...bench.export import Exported
-from ...bench.export import export as export_part
+from ...bench.export import export as export_parts
 from ...graph.errors import InputError, about, printable
 from ...graph.parts import NET
 from ...record.atomic import replace_file
-from ...record.run import Weights
-from ...render.sheet import Column, Sheet
-from ...show.timing_notes import weights_notes
 from ...workers.cache import opened as opened_cache
 from ...workers.cache_folder import usable_folder
-from ...workers.formats import get_format, name_of, names
+from ...workers.formats import Layout, get_format, name_of, names
+from ...workers.requests import FileKind
+from ..exported import exported_document, exported_sheet
 from ..interrupts import stopping
 from ..network import Settings, WeightsOptions
 from ..options import (
     DtypeOption,
     NoCacheOption,
+    PartsOption,
     TrainedSourceArgument,
     in_range,
     network_option,
     opened,
     output_option,
+    parts_named,
 )
 from ..output import Destination, Output, Result, check_writable, emit
 from ..progress import progress
 from ..spread import spread
 from ..streams import say
+
+_PART: Final = "{part}"
 
 
 @spread
@@ -40,27 +45,32 @@ def export(
     to: Annotated[
         str, output_option("--to", metavar="FORMAT", help=f"Format of the file: {', '.join(names())}.")
     ] = "onnx",
-    part: Annotated[
-        str,
-        network_option(
-            "--part", metavar="PART", help="The whole network (net), a block's name, or a module's path."
-        ),
-    ] = NET,
+    parts: PartsOption = None,
     dtype: DtypeOption = "fp32",
     batch: Annotated[int, network_option("--batch", help="Number of images.")] = 1,
+    opset: Annotated[
+        int | None,
+        output_option(
+            "--opset", metavar="N", help="Opset version of an ONNX file.", show_default="the converter's"
+        ),
+    ] = None,
+    layout: Annotated[
+        Layout, output_option("--layout", help="Layout of input and output; nhwc for litert.")
+    ] = "nchw",
     no_cache: NoCacheOption = False,
     weights_options: WeightsOptions,
     settings: Settings,
     output: Destination,
 ) -> None:
-    """Export a network or part to a runtime's format and verify its output.
+    """Export a network or parts to a runtime's format and verify their output.
 
-    --output FILE is required. Weights are random from a fixed seed, or those of --weights, which
-    calibrate int8 on images of their training. A format of two files writes the second next to the
-    first. If the output differs from PyTorch's by more than the tolerance, the exit code is 1 and
-    nothing is written.
+    --output FILE is required. Without --parts, the whole network is exported. With several parts, FILE
+    contains {part}, which is replaced by the name of each. Weights are random from a fixed seed, or those
+    of --weights, which calibrate int8 on images of their training. A format of two files writes the second
+    next to the first. If the output of a part differs from PyTorch's by more than the tolerance, its file
+    is not written, and the exit code is 1.
 
-    Example: mnv3prof export small --to onnx --part 7 -o block7.onnx
+    Example: mnv3prof export small --to onnx --opset 13 --parts stem,7 -o {part}.onnx
     """
     with about("--to"):
         to = name_of(to)
@@ -68,30 +78,49 @@ def export(
     if output.output is None:
         raise InputError(f"export: --output FILE{get_format(to).SUFFIX} is required")
     _refuse_suffix(output.output, to)
-    check_writable(output.output)
     subject = weights_options.subject(opened(source), settings)
+    chosen = parts_named(parts or NET, subject.graph)
+    paths = file_names(output.output, chosen)
+    for path in paths.values():
+        check_writable(path)
+    kind = FileKind(to, dtype, batch, opset, layout)
     cache = opened_cache(None if no_cache else usable_folder(say))
     with (
         stopping(lambda: "nothing was written; the same command starts again"),
         cache as folder,
         progress() as on_progress,
     ):
-        exported = export_part(subject, part, to, dtype, batch, folder, on_progress)
-    sizes = {} if exported.wrong else _write(exported, output.output)
-    name = subject.table.name
-    what = name if part == NET else f"part {part} of {name}"
-    sheet = _sheet(exported, sizes, f"{what} for {to}, {dtype}", subject.weights)
-    document = {
-        "files": sizes,
-        "ran_on": exported.backend,
-        "max_abs_err": exported.max_abs_err,
-        "max_rel_err": exported.max_rel_err,
-        "wrong": exported.wrong,
-        "weights": subject.weights,
-    }
+        exported = export_parts(subject, chosen, kind, folder, on_progress)
+    sizes = {part: {} if each.wrong else _write(each, paths[part]) for part, each in exported.items()}
+    sheet = exported_sheet(
+        exported, sizes, f"{_what(chosen, subject.table.name)} for {kind}", subject.weights
+    )
+    document = exported_document(exported, sizes, subject.weights)
     emit(Result((sheet,), sheet, lambda: document), Output(format=output.format))
-    if exported.wrong:
+    if any(each.wrong for each in exported.values()):
         raise typer.Exit(1)
+
+
+def file_names(template: Path, parts: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each part: the template, with {part} replaced by its name. Raises InputError.
+
+    Characters of a name that a file name may not contain everywhere become "-".
+    """
+    if len(parts) > 1 and _PART not in str(template):
+        raise InputError(
+            f"{template}: is one file for {len(parts)} parts; expected a name with {_PART}, e.g. "
+            f"{_PART}{template.suffix}"
+        )
+    paths = {part: Path(str(template).replace(_PART, re.sub(r"[^\w-]", "-", part))) for part in parts}
+    if len(set(paths.values())) < len(parts):
+        raise InputError(f"{template}: several parts have the same file name; expected one of them at a time")
+    return paths
+
+
+def _what(parts: Sequence[str], network: str) -> str:
+    if len(parts) > 1:
+        return f"{len(parts)} parts of {network}"
+    return network if parts == (NET,) else f"part {parts[0]} of {network}"
 
 
 def _refuse_suffix(path: Path, to: str) -> None:
@@ -112,10 +141,3 @@ def _write(exported: Exported, path: Path) -> dict[str, int]:
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
     return {printable(str(target)): len(exported.files[name]) for target, name in targets.items()}
-
-
-def _sheet(exported: Exported, sizes: dict[str, int], title: str, weights: Weights | None) -> Sheet:
-    error = f"maximum error against PyTorch {exported.max_rel_err or 0:.1e}, relative to its largest output"
-    note = f"Run on {exported.backend}: {f'{exported.wrong}; not written' if exported.wrong else error}."
-    columns = (Column("file", "File", "text"), Column("bytes", "Size", "bytes"))
-    return Sheet(title, columns, tuple(sizes.items()), notes=(note, *weights_notes(weights)))

@@ -7,6 +7,9 @@ Each module defines
     convert(part, dtype, folder): write the part;
 and may define
     ALIASES: other names; MOST_IMAGES: the largest batch;
+    OPSETS: the opset versions that it can be written in, by dtype; convert() then takes `opset` too;
+    LAYOUTS: the layouts of its input and output, if there is more than "nchw";
+    added(file): the operators in a main file that reorder or pad, which no network here has itself;
     SLOW: True if the converter takes about ten seconds to start;
     planned(part, dtype): the arena that the converter plans, for one of PLANNED_DTYPES.
 """
@@ -16,7 +19,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ...cost.counts import Dtype
 from ...device.protocol import Planned
@@ -24,6 +27,15 @@ from ...registry import canonical, file_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+Layout = Literal["nchw", "nhwc"]
+
+
+class Added(NamedTuple):
+    """An operator that a converter added to the network's. kind: in the format's own terms."""
+
+    kind: str
+    name: str
 
 
 class Part(NamedTuple):

@@ -1,10 +1,12 @@
 """LiteRT's flatbuffer (tflite), by litert-torch."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...cost.counts import Dtype
-from . import Part, batches
+from . import Added, Layout, Part, batches
 
 WHAT = "LiteRT (tflite); int8 by PT2E, static, per channel"
 DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
@@ -13,6 +15,9 @@ PACKAGES = ("torch", "litert-torch", "torchao")
 SUFFIX = ".tflite"
 SLOW = True
 ALIASES = ("tflite",)
+LAYOUTS: tuple[Layout, ...] = ("nchw", "nhwc")
+
+_ADDED = ("PAD", "PADV2", "TRANSPOSE")
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
@@ -38,3 +43,28 @@ def _quantized(part: Part) -> tuple[Any, dict[str, Any]]:
         prepared(inputs)
     options = {"quant_config": QuantConfig(pt2e_quantizer=quantizer)}
     return convert_pt2e(prepared, fold_quantize=False), options
+
+
+def added(file: Path) -> tuple[Added, ...]:
+    """Return the pads and transposes of a flatbuffer, named by the module that they belong to."""
+    return tuple(op for op in _operators(file.read_bytes()) if op.kind in _ADDED)
+
+
+def _operators(data: bytes) -> Iterator[Added]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    model = schema.Model.GetRootAs(data, 0)
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for op in map(graph.Operators, range(graph.OperatorsLength())):
+            code = model.OperatorCodes(op.OpcodeIndex())
+            # Codes below 128 may stand in the older field only.
+            kind = kinds[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            yield Added(kind, _path(graph.Tensors(op.Outputs(0)).Name().decode()))
+
+
+def _path(tensor: str) -> str:
+    """Return the path of a tensor's module, "a.0" for "x.Net/y.Block_a/z.Conv2d_0;1"; else its name."""
+    _, *inner = tensor.partition(";")[0].split("/")
+    path = ".".join(re.sub(r"^.*\._?[^_.]*_", "", each) for each in inner)
+    return path.removeprefix("part.") or tensor  # workers.layouts wraps the part

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...cost.counts import Dtype
-from . import Part
+from . import Added, Part
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -16,6 +16,8 @@ CONVERTER = "pnnx"
 PACKAGES = ("torch", "pnnx", "ncnn")
 SUFFIX = ".param"
 MOST_IMAGES = 1
+
+_ADDED = ("Padding", "Permute")
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
@@ -28,6 +30,12 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
         if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
     return folder / "part.ncnn.param"
+
+
+def added(file: Path) -> tuple[Added, ...]:
+    """Return the paddings and permutations in a param file: lines of a kind, a name, and numbers."""
+    lines = (line.split() for line in file.read_text(encoding="utf-8").splitlines())
+    return tuple(Added(words[0], words[1]) for words in lines if words and words[0] in _ADDED)
 
 
 def _wrapped(part: Part) -> "nn.Module":

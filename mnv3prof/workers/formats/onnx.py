@@ -5,21 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from ...cost.counts import Dtype
-from . import Part, batches
+from . import Added, Part, batches
 
 WHAT = "ONNX; int8 as QDQ, static, per channel"
 DTYPES: tuple[Dtype, ...] = ("fp32", "int8")
 CONVERTER = "onnx"
 PACKAGES = ("torch", "onnx", "onnxruntime")
 SUFFIX = ".onnx"
+OPSETS: dict[Dtype, range] = {"fp32": range(9, 21), "int8": range(13, 21)}
+"""Before 9 the exporter does not fold batch norm, and 20 is its last; per-channel scales came with 13."""
+
+_ADDED = ("Pad", "Transpose")
 
 
-def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """Write the part as an ONNX model with input x and output y."""
+def convert(part: Part, dtype: Dtype, folder: Path, opset: int | None = None) -> Path:
+    """Write the part as an ONNX model with input x and output y.
+
+    opset: the exporter's default if None. Before 14, hard-swish is written as HardSigmoid and Mul.
+    """
     import torch
 
     file = folder / "part.onnx"
-    names: Any = {"input_names": ["x"], "output_names": ["y"]}
+    names: Any = {"input_names": ["x"], "output_names": ["y"], "opset_version": opset}
     torch.onnx.export(part.module, (part.given,), file, dynamo=False, **names)
     if dtype == "int8":
         _quantize(part, file)
@@ -40,6 +47,14 @@ def _quantize(part: Part, file: Path) -> None:
         weight_type=QuantType.QInt8,
     )
     quantized.replace(file)
+
+
+def added(file: Path) -> tuple[Added, ...]:
+    """Return the pads and transposes of a model."""
+    import onnx
+
+    nodes = onnx.load(file).graph.node
+    return tuple(Added(node.op_type, node.name) for node in nodes if node.op_type in _ADDED)
 
 
 class _Reader:

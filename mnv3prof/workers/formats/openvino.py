@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from ...cost.counts import Dtype
-from . import Part, onnx
+from . import Added, Part, onnx
 
 WHAT = "OpenVINO IR; int8 from the quantized ONNX model"
 DTYPES = onnx.DTYPES
 CONVERTER = "onnx"
 PACKAGES = (*onnx.PACKAGES, "openvino")
 SUFFIX = ".xml"
+
+_ADDED = ("Pad", "Transpose")
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
@@ -21,3 +23,15 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     openvino.save_model(openvino.Core().read_model(source), file, compress_to_fp16=False)
     source.unlink()
     return file
+
+
+def added(file: Path) -> tuple[Added, ...]:
+    """Return the pads and transposes of a network."""
+    from xml.etree import ElementTree
+
+    layers = ElementTree.parse(file).iter("layer")
+    return tuple(
+        Added(layer.attrib["type"], layer.attrib["name"])
+        for layer in layers
+        if layer.attrib["type"] in _ADDED
+    )
