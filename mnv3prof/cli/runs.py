@@ -105,7 +105,7 @@ def emit_run(
         *before,
         *answer_sheets(run, order),
         *latency_sheets(run, order),
-        *operator_sheets(run),
+        *operator_sheets(run, order),
         *notes_sheets(run),
     )
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)

@@ -35,6 +35,11 @@ def diff_comment(diff: Diff, busy: Sequence[Sheet] = ()) -> tuple[Sheet, ...]:
     return _comment(_changes(diff, verdict, busy), diff_sheets(diff), summary)
 
 
+def verdict_sheet(diff: Diff) -> Sheet:
+    """Return the verdict alone."""
+    return Sheet(diff_verdict(diff, _whole_times(diff)), (), ())
+
+
 def check_comment(
     checked: Side, judged: Sequence[Judgement], diff: Diff | None, busy: Sequence[Sheet] = ()
 ) -> tuple[Sheet, ...]:

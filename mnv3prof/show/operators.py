@@ -1,6 +1,7 @@
 """Sheets of operators: what the runtimes' profilers report, joined to our layers."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from ..cost.counts import count
 from ..record.run import Run
@@ -8,16 +9,23 @@ from ..record.target import labels
 from ..record.timing import Operator, Timing
 from ..render.sheet import Column, Sheet
 from .costs import titled
+from .order import UNSORTED, Order
 
 _CLOSE = 0.10
 
 
-def operator_sheets(run: Run) -> tuple[Sheet, ...]:
-    """Return a sheet per target and part: operators by layer, then those without a layer."""
+_SORTED_BY: Final = ("time", "share", "macs")
+
+
+def operator_sheets(run: Run, order: Order = UNSORTED) -> tuple[Sheet, ...]:
+    """Return a sheet per target and part: operators by layer, then those without a layer.
+
+    order: by time, share or MACs; other metrics are not those of operators.
+    """
     groups: dict[tuple[object, ...], list[Operator]] = {}
     for operator in run.operators:
         groups.setdefault(_place(operator), []).append(operator)
-    return tuple(_sheet(run, operators) for operators in groups.values())
+    return tuple(_sheet(run, operators, order) for operators in groups.values())
 
 
 def notes_sheets(run: Run) -> tuple[Sheet, ...]:
@@ -25,7 +33,7 @@ def notes_sheets(run: Run) -> tuple[Sheet, ...]:
     return (Sheet("Not measured", (), (), notes=run.notes),) if run.notes else ()
 
 
-def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
+def _sheet(run: Run, operators: Sequence[Operator], order: Order) -> Sheet:
     first = operators[0]
     timing = _timing_of(first, run)
     graph = run.subjects[first.variant].graph
@@ -43,10 +51,14 @@ def _sheet(run: Run, operators: Sequence[Operator]) -> Sheet:
     )
     place = {layer.name: n for n, layer in enumerate(graph.layers)}
     ordered = sorted(operators, key=lambda operator: place.get(operator.layer, len(place)))
-    rows = tuple(_row(operator, macs.get(operator.layer), total) for operator in ordered)
+    if order.by not in _SORTED_BY:
+        order = Order(top=order.top)
+    by_macs = order.by == "macs"
+    shown, left = order.of(ordered, lambda o: macs.get(o.layer) if by_macs else o.seconds, "operators")
+    rows = tuple(_row(operator, macs.get(operator.layer), total) for operator in shown)
     where = labels(operator.target for operator in run.operators)[first.target]
     title = titled(graph, f"operators of {first.part}, reported by {where}")
-    notes = (_joined(operators, total), _accounted(total, timing))
+    notes = (*left, _joined(operators, total), _accounted(total, timing))
     return Sheet(title, columns, rows, notes=tuple(filter(None, notes)))
 
 

@@ -6,7 +6,7 @@ import typer
 
 from ...budgets.diff import diff as changes
 from ...budgets.document import diff_document
-from ...show.comment import diff_comment
+from ...show.comment import diff_comment, verdict_sheet
 from ...show.diff import changes_sheet, diff_sheets
 from ...show.load import busy_sheets
 from ..network import Settings
@@ -54,6 +54,6 @@ def diff(
     if output_format(output) == "md":
         sheets = diff_comment(difference, busy)
     else:
-        sheets = (*busy, *diff_sheets(difference))
+        sheets = (*busy, verdict_sheet(difference), *diff_sheets(difference))
     result = Result(sheets, changes_sheet(difference), lambda: diff_document(difference))
     emit(result, output)
