@@ -120,7 +120,7 @@ def trials_sheet(trials: Sequence[Trial]) -> Sheet:
         Column("ablation", "Training", "text"),
         Column("seed", "Seed"),
         Column("epochs", "Epochs"),
-        Column("accuracy", "PlannedTensor-out accuracy", "percent"),
+        Column("accuracy", "Held-out accuracy", "percent"),
         Column("int8", "8-bit accuracy", "percent"),
         Column("seconds", "Seconds", "number", importance=1),
         Column("reason", "Reason", "text", importance=2),

@@ -12,7 +12,7 @@ _COLUMNS: Final = (
     Column("epoch", "Epoch", "text"),
     Column("lr", "Learning rate", "text"),
     Column("loss", "Loss", "text"),
-    Column("accuracy", "PlannedTensor-out accuracy", "percent"),
+    Column("accuracy", "Held-out accuracy", "percent"),
     Column("seconds", "Seconds", "number"),
 )
 
