@@ -31,6 +31,7 @@ from ..output import (
     file_option,
     format_option,
 )
+from ..progress import step
 from ..spread import spread
 
 _SECTION: Final = "[tool.mnv3prof.budgets]"
@@ -102,7 +103,8 @@ def check(
         (new,), old = settings.resolve(open_source(source)), None
     else:
         old, new = settings.resolve(open_source(baseline), open_source(source))
-    judged = judge(wanted, new, old)
+    with step("checking the budgets"):
+        judged = judge(wanted, new, old)
     _emit(new, old, judged, where, verdict_options)
     if any(each.breach == "error" for each in judged):
         raise typer.Exit(1)

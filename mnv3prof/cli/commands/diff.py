@@ -11,6 +11,7 @@ from ...show.load import busy_sheets
 from ..network import Settings
 from ..options import SOURCE_HELP, open_source, presets
 from ..output import Output, Result, emit
+from ..progress import step
 from ..spread import spread
 
 
@@ -36,8 +37,9 @@ def diff(
     Example: mnv3prof diff large small
     """
     before, after = settings.resolve(open_source(old), open_source(new))
-    difference = changes(before, after)
-    busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
-    sheets = (*busy, *diff_sheets(difference))
+    with step("computing the changes"):
+        difference = changes(before, after)
+        busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
+        sheets = (*busy, *diff_sheets(difference))
     result = Result(sheets, changes_sheet(difference), lambda: diff_document(difference))
     emit(result, output)
