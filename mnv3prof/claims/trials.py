@@ -75,7 +75,6 @@ def train_ablations(
     on_update: called with all trainings after each. An interrupt or the limit ends the training.
     Trainings that are resumed keep their number of epochs.
     """
-    begin = monotonic()
     done = list(known)
     wanted = [
         (ablation, seed)
@@ -90,6 +89,7 @@ def train_ablations(
         from ..train.data import digits
 
         data = digits(INPUT)
+        begin = monotonic()
         epochs = (
             known[0].epochs if known else affordable(plan, wanted, _seconds_an_epoch(plan, data, on_progress))
         )

@@ -48,6 +48,8 @@ def what_is_saved(
     )
     complete = [f"{sum(each)} of {len(each)} {what}" for what, each in done if each]
     count = join_words(complete or ["0 times"])
+    if path is None and not any(each for _, parts in done for each in parts):
+        return f"{count} were measured; the same command starts again"
     if path is None:
         return f"{count} were measured and none is saved; use --output FILE.json to save them"
     return f"{count} are saved in {path}{f'; continue with {resume}' if resume else ''}"

@@ -24,7 +24,7 @@ from ..show.operators import notes_sheets, operator_sheets
 from ..show.order import UNSORTED, Order
 from .interrupts import stopped, what_is_saved
 from .output import Output, Result, emit, output_format
-from .progress import progress
+from .progress import progress, step
 
 if TYPE_CHECKING:
     from ..bench.profile import Request
@@ -100,14 +100,15 @@ def emit_run(
     for a saved run, whose interrupt does not count. tried: the timings of this command, if not all. saved:
     the run's file, if that is not the output. resume: the command that continues the run.
     """
-    sheets = (
-        *busy_sheets(run),
-        *before,
-        *answer_sheets(run, order),
-        *latency_sheets(run, order),
-        *operator_sheets(run, order),
-        *notes_sheets(run),
-    )
+    with step("computing statistics"):
+        sheets = (
+            *busy_sheets(run),
+            *before,
+            *answer_sheets(run, order),
+            *latency_sheets(run, order),
+            *operator_sheets(run, order),
+            *notes_sheets(run),
+        )
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     fresh = run if tried is None else msgspec.structs.replace(run, timings=tuple(tried))
     if not again and fresh.was_interrupted:

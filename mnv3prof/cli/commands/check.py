@@ -41,6 +41,7 @@ from ..output import (
     file_option,
     format_option,
 )
+from ..progress import step
 from ..spread import spread
 
 _SECTION: Final = "[tool.mnv3prof.budgets]"
@@ -119,7 +120,8 @@ def check(
     else:
         known = open_source(baseline), open_source(source)
         old, new = settings.resolve(*known, dtype=dtype, batch=batch)
-    judged = judge(wanted, new, old)
+    with step("checking the budgets"):
+        judged = judge(wanted, new, old)
     _emit(new, old, judged, where, verdict_options)
     if any(each.breach == "error" for each in judged):
         raise typer.Exit(1)

@@ -19,6 +19,7 @@ from ..options import (
     presets,
 )
 from ..output import Output, Result, emit, output_format
+from ..progress import step
 from ..spread import spread
 
 
@@ -49,11 +50,12 @@ def diff(
     """
     batch_in_range(batch)
     before, after = settings.resolve(open_source(old), open_source(new), dtype=dtype, batch=batch)
-    difference = changes(before, after)
-    busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
-    if output_format(output) == "md":
-        sheets = diff_comment(difference, busy)
-    else:
-        sheets = (*busy, verdict_sheet(difference), *diff_sheets(difference))
+    with step("computing the changes"):
+        difference = changes(before, after)
+        busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
+        if output_format(output) == "md":
+            sheets = diff_comment(difference, busy)
+        else:
+            sheets = (*busy, verdict_sheet(difference), *diff_sheets(difference))
     result = Result(sheets, changes_sheet(difference), lambda: diff_document(difference))
     emit(result, output)
