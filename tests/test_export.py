@@ -14,10 +14,16 @@ from mnv3prof.cli.main import run
 from mnv3prof.device.protocol import Prepared
 from mnv3prof.graph.errors import InputError
 from mnv3prof.workers.formats import Added, get_format, names
+from mnv3prof.workers.formats import onnx as onnx_format
 from mnv3prof.workers.formats.litert import _path
 from mnv3prof.workers.parts import make_parts
 
 SMALL = ["export", "small", "--input", "64"]
+
+
+@pytest.fixture(scope="module")
+def parts() -> Any:
+    return make_parts(subject("small", 64))
 
 
 def _exported(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int = 0) -> Any:
@@ -52,73 +58,83 @@ def _run_onnx(path: Path, given: Any) -> Any:
     return output
 
 
-def test_the_written_onnx_is_the_block_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_written_onnx_is_the_block_itself(
+    parts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "net.onnx"
     assert run([*SMALL, "-o", str(path)]) == 0
     assert "MobileNetV3-Small for onnx" in capsys.readouterr().out
-    part = make_parts(subject("small", 64))["net"]
+    part = parts["net"]
     assert abs(_run_onnx(path, part.given.numpy()) - part.expected.numpy()).max() < 1e-4
 
 
 @pytest.mark.parametrize("opset", [9, 11, 12, 13, 14, 17, 18, 20, None])
-def test_each_opset_computes_the_same(
-    opset: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("name", ["4", "net"])
+def test_each_opset_computes_the_same(name: str, opset: int | None, parts: Any, tmp_path: Path) -> None:
     import onnx
 
-    chosen = [] if opset is None else ["--opset", str(opset)]
-    found = _exported([*chosen, "--parts", "4,net", "-o", str(tmp_path / "{part}.onnx")], capsys)
-    for part, expected in make_parts(subject("small", 64)).items():
-        if part in found:
-            model = onnx.load(tmp_path / f"{part}.onnx")
-            onnx.checker.check_model(model, full_check=True)
-            assert [(each.domain, each.version) for each in model.opset_import] == [("", opset or 20)]
-            # The operator HardSwish came with opset 14.
-            assert ("HardSwish" in {node.op_type for node in model.graph.node}) == ((opset or 20) >= 14)
-            output = _run_onnx(tmp_path / f"{part}.onnx", expected.given.numpy())
-            assert abs(output - expected.expected.numpy()).max() < 1e-4
+    path = onnx_format.convert(parts[name], "fp32", tmp_path, opset)
+    assert _opset(path) == (opset or 20)
+    # The operator HardSwish came with opset 14.
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
+    assert ("HardSwish" in kinds) == ((opset or 20) >= 14)
+    output = _run_onnx(path, parts[name].given.numpy())
+    assert abs(output - parts[name].expected.numpy()).max() < 1e-4
 
 
-def test_an_opset_at_int8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _opset(path: Path) -> Any:
+    """The opset version of a model that is valid."""
     import onnx
 
-    path = tmp_path / "x.onnx"
-    _exported(["--opset", "13", "--dtype", "int8", "--parts", "4", "-o", str(path)], capsys)
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    assert [each.version for each in model.opset_import] == [13]
+    ((domain, version),) = [(each.domain, each.version) for each in model.opset_import]
+    assert domain == ""
+    return version
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "int8"])
+def test_the_option_opset(dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--opset", "13", "--dtype", dtype, "--parts", "4"]
+    assert run([*SMALL, *command, "-o", str(tmp_path / "x.onnx")]) == 0
+    assert f"{', int8' * (dtype == 'int8')}, opset 13" in capsys.readouterr().out
+    assert _opset(tmp_path / "x.onnx") == 13
+
+
 def test_a_flatbuffer_with_channels_last(
-    dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    parts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Images are (N, H, W, C), the transposes of both ends are gone, and the classes stay as they are."""
     from ai_edge_litert.interpreter import Interpreter
 
-    options = ["--to", "litert", "--layout", "nhwc", "--dtype", dtype]
-    found = _exported([*options, "--parts", "4,net", "-o", str(tmp_path / "{part}.tflite")], capsys)
-    parts = make_parts(subject("small", 64))
+    options = ["--to", "litert", "--layout", "nhwc", "--parts", "4,net"]
+    found = _exported([*options, "-o", str(tmp_path / "{part}.tflite")], capsys)
     for name, each in found.items():
         kinds = [op["kind"] for op in each["added"]]
         assert kinds == ["PAD"] * {"4": 1, "net": 5}[name]  # as many as there are strides of 2
-        if dtype == "fp32":
-            interpreter = Interpreter(str(tmp_path / f"{name}.tflite"))
-            interpreter.allocate_tensors()
-            ((given,), (output,)) = interpreter.get_input_details(), interpreter.get_output_details()
-            image, expected = parts[name].given.numpy(), parts[name].expected.numpy()
-            interpreter.set_tensor(given["index"], np.ascontiguousarray(image.transpose(0, 2, 3, 1)))
-            interpreter.invoke()
-            result = interpreter.get_tensor(output["index"])
-            result = result.transpose(0, 3, 1, 2) if result.ndim == 4 else result
-            assert abs(result - expected).max() < 1e-4
+        interpreter = Interpreter(str(tmp_path / f"{name}.tflite"))
+        interpreter.allocate_tensors()
+        ((given,), (output,)) = interpreter.get_input_details(), interpreter.get_output_details()
+        image, expected = parts[name].given.numpy(), parts[name].expected.numpy()
+        interpreter.set_tensor(given["index"], np.ascontiguousarray(image.transpose(0, 2, 3, 1)))
+        interpreter.invoke()
+        result = interpreter.get_tensor(output["index"])
+        result = result.transpose(0, 3, 1, 2) if result.ndim == 4 else result
+        assert abs(result - expected).max() < 1e-4
     assert found["net"]["added"][0] == {"kind": "PAD", "name": "features.0.0"}
+
+
+def test_channels_last_at_int8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--to", "litert", "--layout", "nhwc", "--dtype", "int8", "--parts", "4"]
+    found = _exported([*options, "-o", str(tmp_path / "4.tflite")], capsys)["4"]
+    assert found["added"] == [{"kind": "PAD", "name": "block.1.0"}]
 
 
 def test_a_tensor_is_named_by_its_module() -> None:
     conv = "a.b.Net/torch.nn.Sequential_features/a._Block_1/torch.nn.modules.conv.Conv2d_my_conv;1"
     assert _path(conv) == "features.1.my_conv"
     assert _path(f"a.Wrapper/{conv.replace('a.b.Net', 'a.b.Net_part')}") == "features.1.my_conv"
+    assert _path("torch.export.<locals>.Wrapper;2") == "Wrapper;2"
     assert _path("serving_default_output_0_output") == "serving_default_output_0_output"
 
 

@@ -64,7 +64,7 @@ def _operators(data: bytes) -> Iterator[Added]:
 
 
 def _path(tensor: str) -> str:
-    """Return the path of a tensor's module, "a.0" for "x.Net/y.Block_a/z.Conv2d_0;1"; else its name."""
+    """Return the path of a tensor's module, "a.0" for "x.Net/y.Block_a/z.Conv2d_0;1"; else its own name."""
     _, *inner = tensor.partition(";")[0].split("/")
     path = ".".join(re.sub(r"^.*\._?[^_.]*_", "", each) for each in inner)
-    return path.removeprefix("part.") or tensor  # workers.layouts wraps the part
+    return path.removeprefix("part.") or tensor.rpartition(".")[2]  # workers.layouts wraps the part
