@@ -112,14 +112,19 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert without == capsys.readouterr().out
 
 
-LISTS = {"--dtype", "--batch", "--threads"}
+LISTS = {"--dtype", "--batch", "--threads", "--data"}
+GROUPS = {
+    **dict.fromkeys(("latency", "profile", "compare", "report"), "a list"),
+    **dict.fromkeys(("diff", "check"), "those of a run by default"),
+}
+"""What the options of LISTS are in some commands."""
 
 
 def test_a_flag_means_the_same_in_every_command() -> None:
     meanings: dict[Any, Any] = {}
     for command, option in _options():
         for flag in option.opts:
-            several = flag in LISTS and command in {"latency", "profile", "compare", "report"}
+            several = flag in LISTS and GROUPS.get(command)
             if command != "memory" or flag != "--by":  # memory's rows are blocks or tensors
                 meanings.setdefault((flag, several), set()).add(
                     (option.help, option.is_flag, repr(option.default))

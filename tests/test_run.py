@@ -429,7 +429,7 @@ def test_an_interrupt_says_what_is_saved_and_how_to_continue(
         ("latency", "bench.profile.describe", "nothing was measured yet, nothing is saved"),
         (
             "export --to onnx -o x.onnx",
-            "cli.commands.export.export_part",
+            "cli.commands.export.export_parts",
             "nothing was written; the same command starts again",
         ),
         ("train -o x.pt", "cli.commands.train._data", "no epoch was finished, nothing is saved"),

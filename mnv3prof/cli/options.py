@@ -90,7 +90,7 @@ SourcesArgument = Annotated[
     typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets, show_default=DEFAULT_SOURCE),
 ]
 DtypeOption = Annotated[Dtype, network_option("--dtype", help="Dtype of weights and activations.")]
-BatchOption = Annotated[int, network_option("--batch", help="Number of images that bytes are for.")]
+BatchOption = Annotated[int, network_option("--batch", help="Number of images.")]
 OptionalDtypeOption = Annotated[
     Dtype | None,
     network_option(

@@ -70,7 +70,7 @@ def export(
     next to the first. If the output of a part differs from PyTorch's by more than the tolerance, its file
     is not written, and the exit code is 1.
 
-    Example: mnv3prof export small --to onnx --opset 13 --parts stem,7 -o {part}.onnx
+    Example: mnv3prof export small --opset 13 --parts stem,7 -o {part}.onnx
     """
     with about("--to"):
         to = name_of(to)
