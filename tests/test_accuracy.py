@@ -176,7 +176,8 @@ def test_data_without_use_are_refused(
 def test_without_weights_or_network_nothing_is_said() -> None:
     random = _saved("net.toml", "--input", "16", "--on", "null")
     assert (random.accuracies, random.notes) == ((), ())
-    assert run(["latency", "--weights", "digits.pt", "--parts", "1", "--on", "null", "-o", "run.json"]) == 0
+    block = ["--parts", "1", "--on", "null", "--time-budget", "0.1"]
+    assert run(["latency", "--weights", "digits.pt", *block, "-o", "run.json"]) == 0
     assert (read_run("run.json").accuracies, read_run("run.json").notes) == ((), ())
 
 

@@ -95,13 +95,27 @@ def profile(
             load, notes = _completed(meter, load)
             run, interrupted = replace(run, notes=(*run.notes, *notes)), bool(notes)
         run = with_timings(timings, load)
-        if request.operators and not interrupted:
-            found = profile_operators(request.subjects, timings, folder, request.timeout_s, on_progress)
-            run = _with_operators(run, timings, *found)
-            on_update(run)
-        if request.held_out and not interrupted:
-            run = _with_accuracies(run, request, request.held_out, timings, folder, on_progress)
-            on_update(run)
+        if not interrupted:
+            run = _with_untimed(run, request, timings, folder, on_progress, on_update)
+    return run
+
+
+def _with_untimed(
+    run: Run,
+    request: Request,
+    timings: Sequence[Timing],
+    folder: Path,
+    on_progress: Callable[[Progress], None],
+    on_update: Callable[[Run], None],
+) -> Run:
+    """Return the run with operators and accuracies, as requested: they would disturb the timing."""
+    if request.operators:
+        found = profile_operators(request.subjects, timings, folder, request.timeout_s, on_progress)
+        run = _with_operators(run, timings, *found)
+        on_update(run)
+    if request.held_out:
+        run = _with_accuracies(run, request, request.held_out, timings, folder, on_progress)
+        on_update(run)
     return run
 
 
