@@ -18,7 +18,7 @@ from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.run import Run, Subject
 from mnv3prof.render.markdown import to_markdown
 from mnv3prof.render.terminal import to_terminal
-from mnv3prof.show.comment import diff_comment
+from mnv3prof.show.comment import diff_comment, verdict_sheet
 from mnv3prof.show.diff import diff_sheets
 from mnv3prof.show.load import busy_sheets
 from mnv3prof.source import read_table
@@ -326,4 +326,4 @@ def test_other_formats_are_as_without_a_comment(
     monkeypatch.chdir(tmp_path)
     assert run(["diff", "large", "small"]) == 0
     found = diff(*(_side(read_table(n), n, (224, 224)) for n in ("large", "small")))
-    assert capsys.readouterr().out == to_terminal(diff_sheets(found))
+    assert capsys.readouterr().out == to_terminal((verdict_sheet(found), *diff_sheets(found)))

@@ -314,7 +314,7 @@ def test_a_table_as_a_baseline_has_no_times() -> None:
         ({"status": "mismatch", "reason": "off by 3"}, "it is a mismatch: off by 3"),
         ({"status": "crashed", "launches": ()}, "it is crashed"),
         ({"launches": ()}, "it is without a sample"),
-        ({"part": "stem"}, "has only parts on cpu, not the whole network"),
+        ({"part": "stem"}, "has only other parts on cpu, not the whole network"),
         ({"variant": "other"}, "was not measured on cpu"),
     ],
 )

@@ -15,6 +15,8 @@ from .units import parse_bytes, parse_change, parse_count, parse_seconds
 
 Level = Literal["error", "warn"]
 
+_GROUPS: Final = ("peak.", LATENCY)
+"""Names of several limits, and of none by themselves."""
 _NAMES: Final = (*NAMES, f"{LATENCY}BACKEND", "METRIC.PART")
 _KEYS: Final = ("limit", "level", "dtype")
 _PARSERS: Final = {"count": parse_count, "bytes": parse_bytes, "seconds": parse_seconds}
@@ -70,7 +72,8 @@ def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     pending = list(document.items())[::-1]
     while pending:
         name, value = pending.pop()
-        if isinstance(value, Mapping) and value and not value.keys() & {*_KEYS}:
+        group = isinstance(value, Mapping) and not value.keys() & {*_KEYS}
+        if group and (value or f"{name}." in _GROUPS):
             pending += [(f"{name}.{rest}", each) for rest, each in value.items()][::-1]
         else:
             yield name, value
