@@ -167,7 +167,8 @@ def test_bytes_are_those_of_a_size_that_both_runs_were_measured_with() -> None:
     ]
     found = diff(*(_found(run) for run in runs))
     assert not any(change.differs for change in found.figures)
-    assert [note for note in found.notes if "Bytes are for" in note] == ["Bytes are for fp32, batch 1."]
+    (note,) = [note for note in found.notes if "Bytes are for" in note]
+    assert note == "Bytes are for fp32, batch 4; MACs and FLOPs are per image."
 
 
 def test_another_backend_is_compared_where_each_run_has_one() -> None:
