@@ -26,7 +26,13 @@ SLOW = sorted(
     for command in COMMANDS
     if re.search("^train|--check$|executorch|--layout|--threads|--weights|--resume|--train", command)
 )
-QUICK = sorted({*COMMANDS} - {*SLOW})
+EXAMPLES = {
+    example
+    for path in Path(commands.__file__).parent.glob("*.py")
+    for example in re.findall(r"Example: mnv3prof (.*)", path.read_text(encoding="utf-8"))
+}
+"""Of the commands' help; test_cli runs them."""
+QUICK = sorted({*COMMANDS} - {*SLOW} - EXAMPLES)
 HOW_DO_I = re.findall(
     r"^\| (.*) \| (.*) \|$", README.partition("## How do I ...?")[2].partition("\n## ")[0], re.MULTILINE
 )[2:]

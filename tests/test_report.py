@@ -14,6 +14,7 @@ from subjects import read_run
 
 from mnv3prof.analysis.grid import part_costs
 from mnv3prof.analysis.view import views
+from mnv3prof.bench.profile import quick_here, usable_here
 from mnv3prof.cli.main import run as run_command
 from mnv3prof.cost.conventions import Reading, counted_as, reconcile
 from mnv3prof.graph.errors import InputError
@@ -354,6 +355,10 @@ def test_a_table_is_reported_without_measuring(
     run = read_saved(document, "it")
     assert run.timings == ()  # type: ignore[union-attr]
     assert {r.tool for r in run.readings if r.status == "ok"} >= {"torch", "fvcore", "thop"}  # type: ignore[union-attr]
+
+
+def test_a_quick_report_leaves_out_what_compiles() -> None:
+    assert {*usable_here()} - {*quick_here()} == {"cpu-compile"}
 
 
 def test_a_table_is_measured_and_reported(
