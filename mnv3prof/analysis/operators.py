@@ -103,7 +103,7 @@ def inner_paths(graph: Graph, part: str) -> dict[str, Layer]:
 
 def _backbone_paths(graph: Graph) -> dict[str, Layer]:
     """Return the backbone's layers by their path: its blocks are timed as one Sequential."""
-    blocks = [inner_paths(graph, name) for name in backbone_blocks(graph)]
+    blocks = [inner_paths(graph, block.name) for block in backbone_blocks(graph)]
     return {f"{n}.{path}".rstrip("."): layer for n, each in enumerate(blocks) for path, layer in each.items()}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from .errors import InputError, did_you_mean, quote
-from .graph import Graph, Layer
+from .graph import Block, Graph, Layer
 from .once import once
 
 NET: Final = "net"
@@ -35,14 +35,14 @@ def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
     if block is not None:
         return block.layers
     if part == BACKBONE:
-        return tuple(layer for name in backbone_blocks(graph) for layer in _layers_of(graph, name))
+        return tuple(layer for block in backbone_blocks(graph) for layer in block.layers)
     return graph.under(part)
 
 
-def backbone_blocks(graph: Graph) -> tuple[str, ...]:
-    """Return the names of the blocks of the backbone; none if the network has none."""
-    *blocks, last = graph.block_names
-    return tuple(blocks) if last == CLASSIFIER else ()
+def backbone_blocks(graph: Graph) -> tuple[Block, ...]:
+    """Return the blocks of the backbone; none if the network has none."""
+    *blocks, last = graph.blocks
+    return tuple(blocks) if last.name == CLASSIFIER else ()
 
 
 def selected_parts(graph: Graph, names: Iterable[str], where: str) -> tuple[str, ...]:
@@ -92,12 +92,6 @@ def _ranges(names: Sequence[str]) -> Iterator[str]:
         if not follows:
             yield name if n == start else f"{names[start]}-{name}"
             start = n + 1
-
-
-def _layers_of(graph: Graph, name: str) -> tuple[Layer, ...]:
-    block = graph.block(name)
-    assert block is not None  # it is one of the graph's
-    return block.layers
 
 
 @once
