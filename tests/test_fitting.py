@@ -85,9 +85,8 @@ def test_the_largest_size_that_fits(bounds: list[int], budget: int, data: st.Dat
     needed = [bound + data.draw(st.integers(0, 10)) for bound in bounds]
     sizes = range(len(bounds))
     fitting = [size for size in sizes if needed[size] <= budget]
-    assert largest(sizes, bounds.__getitem__, needed.__getitem__, budget) == (
-        fitting[-1] if fitting else None
-    )
+    found = largest(sizes, lambda n: bounds[n] <= budget, lambda n: needed[n] <= budget)
+    assert found == (fitting[-1] if fitting else None)
 
 
 def _needed(graph: Graph) -> int:

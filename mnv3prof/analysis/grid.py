@@ -69,6 +69,22 @@ def grid_of(graph: Graph, timings: Sequence[Timing]) -> Grid:
     return Grid(parts, targets, {(t.part, t.target): t for t in timings}, same, labels(targets))
 
 
+def reference_target(grid: Grid) -> Target | None:
+    """Return the target whose times order the parts: of those with most timed parts, the fastest one.
+
+    The fastest is that of the whole network, or else of the sum of all parts. None without times.
+    """
+    timed = {
+        target: {part: t.per_image for part in grid.parts if (t := grid.at(part, target)) and t.per_image}
+        for target in grid.targets
+    }
+    most = max(map(len, timed.values()), default=0)
+    complete = [target for target, times in timed.items() if times and len(times) == most]
+    return min(
+        complete, key=lambda target: timed[target].get(NET) or sum(timed[target].values()), default=None
+    )
+
+
 LIMITED: Final = 0.40
 """A part that reaches this share of a device's peak rate is limited by it."""
 

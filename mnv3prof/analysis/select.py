@@ -27,8 +27,9 @@ def select(
 
     kept = [timing for timing in run.timings if on_target(timing.target)]
     for name, values in wanted.items():
-        if not any(getattr(target, name) in values for target in run.targets):
-            asked = f"{name} {', '.join(map(str, values))}"
+        known = {getattr(target, name) for target in run.targets}
+        if missing := [value for value in values if value not in known]:
+            asked = f"{name} {', '.join(map(str, missing))}"
             _refuse(source, asked, [named_field(target, name) for target in run.targets])
     if not kept:
         _refuse(source, "this combination", [f"{t.place} ({t.settings})" for t in run.targets])

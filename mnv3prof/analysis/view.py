@@ -94,7 +94,8 @@ class View(NamedTuple):
 
     def change(self, part: str, old: Target, new: Target) -> Change:
         """Return the change of the part's latency from one target to another."""
-        before, after = self.timing(part, old), self.timing(part, new)
+        known = part in self.grid.same
+        before, after = (self.grid.at(part, each) if known else None for each in (old, new))
         if before is None or after is None:
             return Change("not comparable", reason="it was not measured on both")
         return compare(before, after, self.run, self.run)

@@ -10,7 +10,15 @@ from msgspec.structs import replace
 
 from ..device.protocol import PartKey
 from ..graph.parts import identical_blocks
-from ..record.run import CLASSIFYING_INTERRUPTED, HERE, PEAKS_INTERRUPTED, OtherLoad, Run, Subject
+from ..record.run import (
+    ASKING_INTERRUPTED,
+    CLASSIFYING_INTERRUPTED,
+    HERE,
+    PEAKS_INTERRUPTED,
+    OtherLoad,
+    Run,
+    Subject,
+)
 from ..record.target import Target
 from ..record.timing import Operator, Timing
 from ..workers import cache
@@ -113,7 +121,7 @@ def _with_untimed(
         found = profile_operators(request.subjects, timings, folder, request.timeout_s, on_progress)
         run = _with_operators(run, timings, *found)
         on_update(run)
-    if request.held_out:
+    if request.held_out and ASKING_INTERRUPTED not in run.notes:
         run = _with_accuracies(run, request, request.held_out, timings, folder, on_progress)
         on_update(run)
     return run

@@ -10,7 +10,7 @@ from ..cost.counts import Dtype, Totals, count, subtotals, total
 from ..cost.memory import Peak, arena, peaks
 from ..graph.graph import Graph
 from ..graph.once import once
-from ..graph.parts import NET, identical_blocks, part_layers, selected_parts
+from ..graph.parts import BACKBONE, NET, backbone_blocks, identical_blocks, part_layers, selected_parts
 from ..record.run import Run, Subject
 from ..record.target import Target
 from ..record.timing import Timing
@@ -130,13 +130,19 @@ def figures(graph: Graph, dtype: Dtype = "fp32", batch: int = 1) -> dict[str, Fi
 
 
 def part_figure(graph: Graph, metric: str, part: str, dtype: Dtype = "fp32", batch: int = 1) -> Figure:
-    """Return a metric of a part, with its layers as `blocks`; of the backbone, with its blocks.
+    """Return a metric of a part; `blocks` are its layers, and the blocks of the network and the backbone.
 
     Memory is the most live bytes while the part runs. Raises InputError if the network has no such part.
     """
     if part == NET:
         return figures(graph, dtype, batch)[metric]
     selected_parts(graph, [part], metric)
+    if part == BACKBONE and graph.block(part) is None:
+        whole = figures(graph, dtype, batch)[metric]
+        blocks = {block.name: whole.blocks[block.name] for block in backbone_blocks(graph) if whole.blocks}
+        values = [*blocks.values()]
+        value = (sum(values) if metric in _COSTS else max(values)) if values else None
+        return Figure(whole.unit, value, blocks, whole.reason)
     layers = part_layers(graph, part)
     if metric in _COSTS:
         names = {layer.name for layer in layers}

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ..analysis.compare import compare, state
 from ..cost.counts import Dtype
 from ..graph.align import aligned
+from ..graph.errors import InputError, quote
 from ..graph.parts import NET, identical_blocks, part_layers, selected_parts
 from ..record.target import Target, paired
 from ..record.timing import Timing
@@ -99,7 +100,7 @@ def judge(budgets: Iterable[Budget], checked: Side, baseline: Side | None) -> tu
     """
     judged: list[Judgement] = []
     for budget in budgets:
-        selected_parts(checked.subject.graph, [budget.part], f"budget {budget.name}")
+        _require_one_part(checked, budget)
         if budget.name.startswith(LATENCY):
             judged += _judge_times(budget, checked, baseline)
         else:
@@ -166,6 +167,14 @@ def _judge_figure(
     if new.value is None or (new.reason and new.value <= (judgement.limit or 0)):
         return replace(judgement, status="not measured", reason=new.reason)
     return _limited(judgement, new.blocks, known)
+
+
+def _require_one_part(checked: Side, budget: Budget) -> None:
+    """Raise InputError unless a budget is for one part that the network has."""
+    graph, where = checked.subject.graph, f"budget {budget.name}"
+    if len(selected_parts(graph, [budget.part], where)) > 1 or not part_layers(graph, budget.part):
+        expected = "a block, backbone, net or a module's path"
+        raise InputError(f"{where}: {quote(budget.part)} is several parts; expected one: {expected}")
 
 
 def _counterpart(baseline: Side, checked: Side, part: str) -> str | None:
@@ -272,7 +281,7 @@ def _blocks(checked: Side, like: Timing) -> dict[str, float]:
         part: timing.seconds
         for part, timings in timings_by_part(checked.run).items()
         for timing in timings
-        if part != NET and timing.target == like.target
+        if checked.subject.graph.block(part) is not None and timing.target == like.target
         if timing.seconds is not None
     }
 

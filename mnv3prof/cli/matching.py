@@ -1,27 +1,30 @@
 """`compare --match`: the width at which other networks cost as much as the first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import log
 from typing import Final
 
 from msgspec.structs import replace
 
-from ..analysis.compare import compare
+from ..analysis.compare import VERDICTS, Change, compare
 from ..analysis.grid import timings_of
-from ..budgets.figures import LATENCY, NAMES, unit_of
+from ..budgets.figures import NAMES, unit_of
 from ..budgets.matching import Matched, Scaled, matched, next_width
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, about, lookup
-from ..record.run import Run, Subject
+from ..graph.parts import NET
+from ..record.run import Subject
 from ..render.sheet import Kind, Sheet, format_value
+from .interrupts import stopped
 from .latency_options import LatencyOptions, budget_of, measured
 from .output import Output
 from .streams import say
 
-_ROUNDS: Final = 4
-"""Measurements of a network until its width is taken; each gets this part of the sampling time."""
-
-Measure = Callable[[Subject, Subject], float]
-"""Returns the latency of the second network, relative to the first."""
+_ROUNDS: Final = 3
+"""Most measurements of a network until its width is taken."""
+_CLOSE: Final = 0.02
+"""Difference of a latency's ratio from 1 that needs no further width."""
+_OTHER: Final = "other"
 
 
 def matched_networks(
@@ -38,57 +41,74 @@ def matched_networks(
 
 def matched_by_latency(
     subjects: Sequence[Subject], scaled: Sequence[Scaled], options: LatencyOptions
-) -> list[Matched]:
-    """Return the other networks, each at the width that gives the latency of the first, by measuring.
+) -> tuple[list[Matched], list[Change], LatencyOptions]:
+    """Return the other networks, each at the width at which its latency was nearest to that of the first.
 
-    It starts at equal MACs. The last width is the one whose ratio was nearest to 1. Raises InputError.
+    It starts at equal MACs. Return also the changes from the first network to them, and the options with the
+    time that is left. Raises InputError if nothing can be measured.
     """
-    part_s = budget_of(options.time_budget) / _ROUNDS
-    quick = replace(options, parts="net", time_budget=part_s)
-    found = []
+    part_s = budget_of(options.time_budget) / (_ROUNDS * len(scaled) + 1)
+    options = replace(options, time_budget=part_s)
+    quick = replace(options, parts=NET, rows=None, ops=False)
+    found, changes = [], []
     for at_width in scaled:
-        start = matched(subjects[0], at_width, "macs")
-        widths, ratios = [start.width], [_ratio(quick, subjects[0], start.subject)]
-        while len(widths) < _ROUNDS - 1 and abs(ratios[-1] - 1) > 0.02:
-            width = next_width(widths, ratios)
-            if width in widths:
-                break
-            widths.append(width)
-            ratios.append(_ratio(quick, subjects[0], at_width(width)))
-        best = min(range(len(widths)), key=lambda n: abs(ratios[n] - 1))
-        found.append(Matched(at_width(widths[best]), widths[best], ratios[best], 1.0))
-    return found
+        width, change = _nearest(quick, subjects[0], at_width)
+        found.append(Matched(at_width(width), width, _ratio(change), 1.0))
+        changes.append(change)
+    return found, changes, options
 
 
-def _ratio(options: LatencyOptions, first: Subject, other: Subject) -> float:
-    """Measure both networks in turns. Raises InputError if one has no time."""
+def _nearest(options: LatencyOptions, first: Subject, at_width: Scaled) -> tuple[float, Change]:
+    """Return the width that was measured whose latency is nearest to that of the first network."""
+    width = matched(first, at_width, "macs").width
+    tried: dict[float, Change] = {}
+    while width not in tried and len(tried) < _ROUNDS:
+        tried[width] = _measured(options, first, at_width(width))
+        if abs(_ratio(tried[width]) - 1) <= _CLOSE:
+            break
+        width = next_width([*tried], [*map(_ratio, tried.values())])
+    return min(tried.items(), key=lambda pair: abs(log(_ratio(pair[1]))))
+
+
+def _measured(options: LatencyOptions, first: Subject, other: Subject) -> Change:
+    """Measure both networks in turns. Raises InputError if one has no time, and Exit after an interrupt."""
     say(f"measuring {other.table.name}")
     run = measured(options.request({"": first, _OTHER: other}), Output())
-    return _ratio_in(run)
-
-
-_OTHER: Final = "other"
-
-
-def _ratio_in(run: Run) -> float:
+    if run.was_interrupted:
+        raise stopped("no width was found; the same command starts again")
     (old,), (new,) = (timings_of(run, variant) for variant in ("", _OTHER))
     change = compare(old, new, run, run)
     if change.ratio is None:
         raise InputError(f"--match: no ratio of latencies could be measured: {change.reason}")
+    return change
+
+
+def _ratio(change: Change) -> float:
+    assert change.ratio is not None  # _measured refuses others
     return change.ratio
+
+
+def latency_match_sheet(found: Sequence[Matched], changes: Sequence[Change], metric: str) -> Sheet:
+    """Return the widths that came nearest, with the ratio of each latency and its interval."""
+    told = [
+        f"{m.subject.table.name}: {change.described}, when it was matched."
+        for m, change in zip(found, changes, strict=True)
+    ]
+    equal = all(change.verdict in ("same", "unclear") for change in changes)
+    title = f"Width for {'equal' if equal else 'the nearest'} {metric}: {_widths(found)}"
+    return Sheet(title, (), (), notes=(*told, VERDICTS))
+
+
+def _widths(found: Sequence[Matched]) -> str:
+    return ", ".join(f"{each.width:g}" for each in found)
 
 
 def match_sheet(found: Sequence[Matched], metric: str) -> Sheet:
     """Return the widths that were found, a sentence per network."""
-    if metric.startswith(LATENCY):
-        told = [f"{m.subject.table.name}: ×{m.value:.3f} of the latency when it was matched" for m in found]
-    else:
-        kind: Kind = "bytes" if unit_of(metric) == "bytes" else "count"
-        told = [
-            f"{m.subject.table.name}: {metric} {format_value(int(m.value), kind)}, "
-            f"{m.value / m.wanted - 1:+.2%} of {format_value(int(m.wanted), kind)}"
-            for m in found
-        ]
-    return Sheet(
-        f"Width for equal {metric}: {', '.join(f'{m.width:g}' for m in found)}", (), (), notes=tuple(told)
-    )
+    kind: Kind = "bytes" if unit_of(metric) == "bytes" else "count"
+    told = [
+        f"{m.subject.table.name}: {metric} {format_value(int(m.value), kind)}, "
+        f"{m.value / m.wanted - 1:+.2%} of {format_value(int(m.wanted), kind)}."
+        for m in found
+    ]
+    return Sheet(f"Width for equal {metric}: {_widths(found)}", (), (), notes=tuple(told))

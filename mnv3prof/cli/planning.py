@@ -1,7 +1,7 @@
 """Options of the memory plan, and the changes that make a network fit."""
 
-from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -15,8 +15,10 @@ from ..record.run import Subject
 from .network import Settings
 from .options import BatchOption, DtypeOption, batch_in_range, in_range, measuring_option
 
-_STEPS = 100
+_STEPS: Final = 100
 """Widths that are tried are hundredths."""
+
+_Size = TypeVar("_Size")
 
 
 class Planned(NamedTuple):
@@ -90,55 +92,71 @@ class Limits(msgspec.Struct, frozen=True):
         ),
     ] = None
 
-    def parsed(self) -> tuple[int | None, int | None]:
+    def parsed(self) -> "Budgets":
         """Return --fit and --flash in bytes. Raises InputError."""
         given = ((self.fit, "--fit"), (self.flash, "--flash"))
-        fit, flash = (None if text is None else parse_bytes(text, option) for text, option in given)
-        return fit, flash
+        return Budgets(*(None if text is None else parse_bytes(text, option) for text, option in given))
 
 
-def remedies(known: Subject, settings: Settings, planning: Planning, budget: int) -> Iterator[Remedy]:
+class Budgets(NamedTuple):
+    """Bytes for activations and for weights; None without a limit."""
+
+    arena: int | None
+    flash: int | None
+
+    def hold(self, arena_bytes: int, weight_bytes: int) -> bool:
+        """Return True if both are within their limits."""
+        needs = ((arena_bytes, self.arena), (weight_bytes, self.flash))
+        return all(limit is None or need <= limit for need, limit in needs)
+
+
+def remedies(known: Subject, settings: Settings, planning: Planning, budgets: Budgets) -> Iterator[Remedy]:
     """Yield the changes of one option that may make a network fit: the largest input and width that do, a
     narrower dtype, and in-place depthwise convolutions.
 
     known: the network without `settings`.
     """
     now = settings.variant(known)
-    height, width = now.input
-    inputs = [(side, max(1, round(side * width / height))) for side in range(1, height)]
-    input_ = largest(
-        inputs,
-        lambda size: planning.arena(_at(now, size)).lower_bound,
-        lambda size: planning.arena(_at(now, size)).bytes,
-        budget,
-    )
-    if input_ is not None:
-        smaller = Subject(now.table, input_)
-        yield _remedy(f"--input {'x'.join(map(str, input_))}", smaller, planning, budget)
+
+    def at_input(size: tuple[int, int]) -> Subject:
+        return Subject(now.table, size)
 
     def at_width(hundredths: int) -> Subject:
         return replace(settings, width=hundredths / _STEPS).variant(known)
 
+    height, width = now.input
+    sizes = [(side, max(1, round(side * width / height))) for side in range(1, height)]
+    if (size := _largest(sizes, at_input, planning, budgets)) is not None:
+        yield _remedy(f"--input {'x'.join(map(str, size))}", at_input(size), planning, budgets)
     widths = range(1, round(settings.width * _STEPS))
-    narrower = largest(
-        widths,
-        lambda n: planning.arena(at_width(n).graph).lower_bound,
-        lambda n: planning.arena(at_width(n).graph).bytes,
-        budget,
-    )
-    if narrower is not None:
-        yield _remedy(f"--width {narrower / _STEPS:g}", at_width(narrower), planning, budget)
+    if (narrower := _largest(widths, at_width, planning, budgets)) is not None:
+        yield _remedy(f"--width {narrower / _STEPS:g}", at_width(narrower), planning, budgets)
     if planning.dtype != "int8":
-        yield _remedy("--dtype int8", now, replace(planning, dtype="int8"), budget)
-    if not planning.in_place_depthwise:
-        yield _remedy("--in-place-depthwise", now, replace(planning, in_place_depthwise=True), budget)
+        yield _remedy("--dtype int8", now, replace(planning, dtype="int8"), budgets)
+    if not planning.in_place_depthwise and budgets.arena is not None:
+        yield _remedy("--in-place-depthwise", now, replace(planning, in_place_depthwise=True), budgets)
 
 
-def _at(subject: Subject, size: tuple[int, int]) -> Graph:
-    return Subject(subject.table, size).graph
+def _largest(
+    sizes: Sequence[_Size], network: Callable[[_Size], Subject], planning: Planning, budgets: Budgets
+) -> _Size | None:
+    def needs(size: _Size) -> tuple[Arena, int]:
+        graph = network(size).graph
+        return planning.arena(graph), total(count(graph, planning.dtype)).weight_bytes
+
+    def may_fit(size: _Size) -> bool:
+        arena, weights = needs(size)
+        return budgets.hold(arena.lower_bound, weights)
+
+    def fits(size: _Size) -> bool:
+        arena, weights = needs(size)
+        return budgets.hold(arena.bytes, weights)
+
+    return largest(sizes, may_fit, fits)
 
 
-def _remedy(change: str, subject: Subject, planning: Planning, budget: int) -> Remedy:
+def _remedy(change: str, subject: Subject, planning: Planning, budgets: Budgets) -> Remedy:
     costs = total(count(subject.graph, planning.dtype))
     needed = planning.arena(subject.graph).bytes
-    return Remedy(change, needed, needed <= budget, costs.macs, costs.weight_bytes)
+    fits = budgets.hold(needed, costs.weight_bytes)
+    return Remedy(change, needed, fits, costs.macs, costs.weight_bytes)

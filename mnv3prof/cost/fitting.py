@@ -9,7 +9,7 @@ _Size = TypeVar("_Size")
 
 
 class Remedy(msgspec.Struct, frozen=True):
-    """A change of a network or its plan, the arena that it then needs, whether that fits, and its costs."""
+    """A change of a network or its plan, the arena that it then needs, whether all fits, and its costs."""
 
     change: str
     arena_bytes: int
@@ -19,18 +19,15 @@ class Remedy(msgspec.Struct, frozen=True):
 
 
 def largest(
-    sizes: Sequence[_Size], lower_bound: Callable[[_Size], int], needed: Callable[[_Size], int], budget: int
+    sizes: Sequence[_Size], may_fit: Callable[[_Size], bool], fits: Callable[[_Size], bool]
 ) -> _Size | None:
-    """Return the last of `sizes`, in ascending order, that needs at most `budget` bytes; None if none does.
+    """Return the last of `sizes`, in ascending order, that fits; None if none does.
 
-    lower_bound: at most `needed`, and not falling with the size, so that it is bisected; from there on each
-    size is tried, since a plan may need fewer bytes for a larger network.
+    may_fit: True for each size that fits, and for all below one for which it is True, so that it is bisected.
+    From there on each size is tried, since a plan may need fewer bytes for a larger network.
     """
     low, high = 0, len(sizes)
     while low < high:
         middle = (low + high) // 2
-        if lower_bound(sizes[middle]) <= budget:
-            low = middle + 1
-        else:
-            high = middle
-    return next((size for size in reversed(sizes[:low]) if needed(size) <= budget), None)
+        low, high = (middle + 1, high) if may_fit(sizes[middle]) else (low, middle)
+    return next((size for size in reversed(sizes[:low]) if fits(size)), None)

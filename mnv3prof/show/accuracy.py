@@ -13,7 +13,7 @@ from ..render.sheet import Column, Sheet
 
 _TEST: Final = (
     "Interval: Wilson's. Dtypes are compared on the same images by McNemar's exact test: a difference is "
-    f"significant if its p is below {SIGNIFICANT:g}."
+    f"significant if p, the probability of one as large by chance, is below {SIGNIFICANT:g}."
 )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from ..analysis.compare import VERDICTS
-from ..analysis.grid import Rates
+from ..analysis.grid import Rates, reference_target
 from ..analysis.operators import changes_layout
 from ..analysis.view import View, views
 from ..graph.parts import NET, part_layers
@@ -16,7 +16,7 @@ from ..record.timing import Operator
 from ..render.sheet import Column, Sheet
 from .accuracy import accuracy_sentence, accuracy_sheets
 from .order import UNSORTED, Order
-from .sentences import NOTABLE_FACTOR, headline, least_efficient, shares
+from .sentences import NOTABLE_FACTOR, capitalised, headline, least_efficient, shares, title_of
 from .times import spread_ms
 
 _SHOWN: Final = 5
@@ -35,15 +35,14 @@ def answer_sheets(run: Run, order: Order = UNSORTED) -> tuple[Sheet, ...]:
 
 def _slowest_sheets(view: View, order: Order) -> Iterator[Sheet]:
     """Yield the blocks with the largest shares of latency on the fastest target that ran all of them."""
-    ranking = [target for target, _ in view.ranking()]
-    target = next((each for each in (*ranking, *view.grid.targets) if view.time_shares(each)), None)
-    if target is None or len(view.graph.blocks) < 2:
+    target = reference_target(view.grid)
+    if target is None or len(view.graph.blocks) < 2 or not view.time_shares(target):
         return
     times, macs = view.time_shares(target), view.mac_shares()
     columns = (
         Column("block", "Slowest", "text"),
         Column("share", "Share of latency", "share"),
-        Column("ms", "ms", "figure", importance=1),
+        Column("ms", f"{view.label_of(target)}, ms", "figure", importance=1),
         Column("mac_share", "of MACs", "percent"),
         Column("of_peak", "% of peak", "percent", importance=2),
         Column("limited_by", "Limited by", "text", importance=3),
@@ -55,7 +54,7 @@ def _slowest_sheets(view: View, order: Order) -> Iterator[Sheet]:
         summary = timing.summary if timing else None
         ms = spread_ms(summary, noisy=bool(timing and timing.noisy)) if summary else None
         rows.append((block, times[block], ms, macs[block], rate.of_peak, rate.limited_by))
-    notes = (shares(view), *why(view, target))
+    notes = (shares(view, target), *why(view, target))
     yield Sheet(headline(view), columns, tuple(rows), notes=notes)
 
 
@@ -66,7 +65,8 @@ def why(view: View, target: Target) -> tuple[str, ...]:
     if factor < NOTABLE_FACTOR:
         return ()
     reasons = [*_limit(view, block, target), *_operators(view, block, target)]
-    return (f"Why block {block}: {'; '.join(reasons)}.",) if reasons else ()
+    name = capitalised(title_of(view, block))
+    return (f"{name} is inefficient: {'; '.join(reasons)}.",) if reasons else ()
 
 
 def _limit(view: View, block: str, target: Target) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _operators(view: View, block: str, target: Target) -> Iterator[str]:
     operators = own or [o for o in _profiled(view, NET, target) if o.layer in names]
     whole = sum(o.seconds for o in operators)
     if not whole:
-        yield from _layers(view, block)
+        yield from _layers(view, block, target)
         return
     slowest = max(operators, key=lambda o: o.seconds)
     name = f"{slowest.kind} {slowest.layer}".strip()
@@ -104,17 +104,17 @@ def _profiled(view: View, part: str, target: Target) -> list[Operator]:
     return [o for o in view.run.operators if (o.variant, o.part, o.target) == ("", part, target)]
 
 
-def _layers(view: View, block: str) -> Iterator[str]:
+def _layers(view: View, block: str, target: Target) -> Iterator[str]:
+    """Say which of the block's layers multiply, and how often what is moved is used."""
     layers = part_layers(view.graph, block)
     whole = sum(layer.macs for layer in layers)
     depthwise = sum(layer.macs for layer in layers if "depthwise" in (layer.op, layer.role))
-    costs = view.costs[block]
-    moved = costs.read_bytes + costs.write_bytes
-    if whole and moved:
-        share = f"{depthwise / whole:.0%} of its MACs are depthwise, and " if depthwise else ""
-        yield f"{share}it has {whole / moved:.1f} MACs per byte that is moved"
-    rows = f"--rows {block}" if block.isdecimal() else f"--parts {block}"
-    yield f"--ops {rows} shows its operators"
+    if depthwise:
+        yield f"{depthwise / whole:.0%} of its MACs are depthwise"
+    rate = view.rates(block, target)
+    if rate and rate.intensity is not None:
+        yield f"{rate.intensity:.1f} MACs per byte read or written"
+    yield "its operators were not profiled"
 
 
 def _dtype_sheets(view: View) -> Iterator[Sheet]:
@@ -148,7 +148,7 @@ def _dtype_sheet(view: View, dtype: str, pairs: dict[Target, Target]) -> Sheet:
         note
         for new, old in pairs.items()
         for note in (
-            _verdict(view, parts, dtype, new, old),
+            _verdict(view, parts, new, old),
             accuracy_sentence(view.run, new, old, view.label_of(new)),
         )
         if note
@@ -158,17 +158,17 @@ def _dtype_sheet(view: View, dtype: str, pairs: dict[Target, Target]) -> Sheet:
     return Sheet(title, tuple(columns), tuple(rows), notes=(*notes, error, VERDICTS), stacked=True)
 
 
-def _verdict(view: View, parts: Sequence[str], dtype: str, new: Target, old: Target) -> str:
+def _verdict(view: View, parts: Sequence[str], new: Target, old: Target) -> str:
     """Say what a dtype changes on one backend: the network's latency, the blocks', the largest error."""
     changes = {part: view.change(part, old, new) for part in parts}
     told = []
-    if NET in changes:
-        told.append(f"whole network {changes[NET].described}")
-    blocks = [change.verdict for part, change in changes.items() if part != NET]
-    if blocks:
-        told.append(
-            f"{blocks.count('faster')} of {len(blocks)} parts faster, {blocks.count('slower')} slower"
-        )
+    if (net := changes.get(NET)) is not None:
+        told.append(f"whole network {net.described}{f': {net.reason}' if net.ratio is None else ''}")
+    blocks = [change.verdict for part, change in changes.items() if view.graph.block(part)]
+    comparable = [verdict for verdict in blocks if verdict != "not comparable"]
+    if comparable:
+        faster, slower = comparable.count("faster"), comparable.count("slower")
+        told.append(f"{faster} of {len(comparable)} blocks faster, {slower} slower")
     timings = {part: view.grid.at(part, new) for part in parts if part != NET}
     errors = {part: t.rms_rel_err for part, t in timings.items() if t and t.rms_rel_err is not None}
     if errors:

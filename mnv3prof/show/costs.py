@@ -153,7 +153,9 @@ def cost_sheet(
         for lead, group in zip(leads, groups, strict=True)
     )
     sums = (whole.layers if column.key == "layers" else "" for column in heads[1:])
-    totals = (("total", *sums, *(max(live.values(), default=0) for _ in extra), *_figures(whole, whole)),)
+    peak = [live_bytes(graph, graph.layers, dtype, whole.batch)] if live else []
+    name = "whole network" if parts else "total"
+    totals = ((name, *sums, *peak, *_figures(whole, whole)),)
     images = f"batch {whole.batch}, MACs and FLOPs per image" if whole.batch > 1 else "batch 1"
     note = (
         f"{MAC}; FLOPs = 2 × MACs + every other operation; bytes at {dtype}, {images}, "
@@ -164,7 +166,9 @@ def cost_sheet(
 
 
 _NOUNS: Final[dict[By, str]] = {"block": "parts", "op": "operations", "layer": "layers"}
-_LIVE: Final = "Live: most bytes of live tensors, batch norm and activations fused; the total is the peak."
+_LIVE: Final = (
+    "Live: most bytes of live tensors, batch norm and activations fused; that of the network is the peak."
+)
 
 
 def _groups(graph: Graph, costs: Sequence[Cost], by: By, parts: Sequence[str]) -> Sequence[Totals]:

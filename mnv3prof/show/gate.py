@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..budgets.figures import Side, Unit
 from ..budgets.judge import Judgement
+from ..graph.parts import NET
 from ..render.sheet import Column, Sheet, join_words
 from .comparison import label
 
@@ -79,8 +80,10 @@ def sentence(judgement: Judgement) -> str:
         if j.contributors
         else ""
     )
-    top = f"Top contributors: {blocks}." if blocks else "No block was measured."
-    return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}). {top}"
+    top = f" Top contributors: {blocks}." if blocks else ""
+    if not blocks and j.budget.part == NET:
+        top = " No block was measured."
+    return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}).{top}"
 
 
 def batch_of(judgement: Judgement) -> int:

@@ -32,7 +32,7 @@ def latency_sheets(run: Run, order: Order = UNSORTED) -> tuple[Sheet, ...]:
         timings = timings_of(run, variant)
         if timings:
             sheets += [*_time_sheets(subject.graph, timings, run, order), _loading_sheet(timings, run)]
-            sheets.append(_errors_sheet(subject.graph, timings))
+            sheets.append(_errors_sheet(subject.graph, timings, variant))
     sheets += [_saving_sheet(run, name) for name in run.variants]
     return tuple(sheet for sheet in sheets if sheet.rows)
 
@@ -195,13 +195,14 @@ def _largest_error(timings: Sequence[Timing]) -> Timing | None:
     return max(parts, key=lambda t: t.rms_rel_err or 0, default=None)
 
 
-def _errors_sheet(graph: Graph, timings: Sequence[Timing]) -> Sheet:
+def _errors_sheet(graph: Graph, timings: Sequence[Timing], variant: str) -> Sheet:
     """Return the output error of each part at reduced precision; no rows if there is a single part.
 
-    Targets that were also measured at fp32 are left out: answers.dtype_sheet has their errors.
+    Left out are targets of the main network that were also measured at fp32: answer_sheets() has them.
     """
-    targets = {t.target for t in timings}
-    alone = {target for target in targets if replace(target, dtype="fp32") not in targets}
+    targets = {t.target for t in timings if t.target.dtype != "fp32"}
+    known = {t.target for t in timings} if not variant else set()
+    alone = {target for target in targets if replace(target, dtype="fp32") not in known}
     rounded = [t for t in timings if t.target in alone and t.rms_rel_err is not None]
     grid = grid_of(graph, rounded)
     names = labels(grid.targets, with_backend=True)
@@ -220,7 +221,8 @@ def _errors_sheet(graph: Graph, timings: Sequence[Timing]) -> Sheet:
         "RMS of the difference from PyTorch eager in fp32 ÷ RMS of its output.",
         *([f"Largest: {join_words(largest)}."] if largest else []),
     )
-    title = f"Output error per part, {shared_settings(grid.targets)}"
+    of = f" of {variant}" if variant else ""
+    title = f"Output error per part{of}, {shared_settings(grid.targets)}"
     return Sheet(title, tuple(columns), rows if len(rows) > 1 else (), notes=notes, stacked=True)
 
 
@@ -242,10 +244,11 @@ def _saving_sheet(run: Run, variant: str) -> Sheet:
     """Return the ratios of a variant's MACs and latencies to the main network's, by part and target."""
     base, other = run.subject.graph, run.variants[variant].graph
     grids = [grid_of(base, timings_of(run, "")), grid_of(other, timings_of(run, variant))]
-    costs = [part_costs(graph) for graph in (base, other)]
+    costs = [part_costs(g, timings=grid.cells.values()) for g, grid in zip((base, other), grids, strict=True)]
     columns = [Column("part", "Part", "text"), Column("macs_ratio", "MACs", "ratio")]
     columns += [Column(f"{name}_change", f"{name}, latency", "figure") for name in grids[0].labels.values()]
-    same = {**{old: new for new, old in aligned(base, other).items()}, NET: NET}
+    modules = (part for part in grids[0].parts if base.block(part) is None)  # the network too
+    same = {**{old: new for new, old in aligned(base, other).items()}, **{part: part for part in modules}}
     rows = []
     for part in grids[0].parts:
         counterpart = same.get(part)

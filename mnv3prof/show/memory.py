@@ -32,7 +32,15 @@ _MEANING: Final = {
 
 
 def summary_sheet(
-    graph: Graph, peaks: Peaks, arena: Arena, weight_bytes: int, dtype: Dtype, batch: int, *, image: bool
+    graph: Graph,
+    peaks: Peaks,
+    arena: Arena,
+    weight_bytes: int,
+    dtype: Dtype,
+    batch: int,
+    *,
+    image: bool,
+    in_place: bool = False,
 ) -> Sheet:
     """Return peaks, arena and weights in bytes, and the location of each peak."""
     columns = (
@@ -58,7 +66,8 @@ def summary_sheet(
     rows += [(name, value, value, None, None, meaning) for name, value, meaning in sums]
     images = f"batch {batch}" if batch > 1 else "one image"
     counted = "the input image is included" if image else "the input image is included in PyTorch eager only"
-    notes = (f"Activations for {images} at {dtype}; {counted}. KiB = 1,024 bytes.",)
+    over = " Depthwise convolutions write over their input in the fused network." if in_place else ""
+    notes = (f"Activations for {images} at {dtype}; {counted}. KiB = 1,024 bytes.{over}",)
     return Sheet(titled(graph, "memory"), columns, tuple(rows), notes=notes)
 
 
@@ -135,22 +144,21 @@ def arena_sheet(graph: Graph, arena: Arena, parts: Sequence[str] = (), order: Or
     return Sheet(title, columns, rows, notes=left)
 
 
-def remedies_sheet(remedies: Sequence[Remedy], budget: int) -> Sheet:
-    """Return what would make a network fit, with the costs that it then has."""
+def remedies_sheet(remedies: Sequence[Remedy], budget: int | None, flash: int | None) -> Sheet:
+    """Return what would make a network fit into a budget for its arena and one for its weights, with the
+    costs that it then has.
+    """
     columns = (
         Column("change", "Change", "text"),
         Column("arena_bytes", "Arena", "bytes"),
-        Column("left", "Left", "bytes"),
+        Column("weight_bytes", "Weights", "bytes"),
         Column("fits", "Verdict", "text"),
         Column("macs", "MACs", importance=1),
-        Column("weight_bytes", "Weights", "bytes", importance=2),
     )
-    rows = tuple(
-        (r.change, r.arena_bytes, budget - r.arena_bytes, _VERDICTS[r.fits], r.macs, r.weight_bytes)
-        for r in remedies
-    )
+    rows = tuple((r.change, r.arena_bytes, r.weight_bytes, _VERDICTS[r.fits], r.macs) for r in remedies)
     fitting = [r.change for r in remedies if r.fits]
-    title = f"What would fit in {_size(budget)}: {' or '.join(fitting) or 'no change of one option'}"
+    limits = [*([_size(budget)] if budget else []), *([f"{_size(flash)} of flash"] if flash else [])]
+    title = f"What would fit in {join_words(limits)}: {' or '.join(fitting) or 'no change of one option'}"
     note = "The largest input of this shape, and the largest width in steps of 0.01; each alone."
     return Sheet(title, columns, rows, notes=(note,))
 

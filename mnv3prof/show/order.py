@@ -3,14 +3,23 @@
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from ..analysis.grid import Grid, part_costs
+from ..analysis.grid import Grid, part_costs, reference_target
 from ..cost.counts import Dtype
 from ..cost.memory import peaks
 from ..graph.graph import Graph, Layer
 from ..graph.parts import BACKBONE, NET, part_layers
-from ..record.target import Target, labels
+from ..record.target import labels
 
 _Row = TypeVar("_Row")
+
+
+_METRICS: Final = {
+    "macs": "MACs",
+    "params": "parameters",
+    "time": "latency",
+    "share": "share",
+    "memory": "live bytes",
+}
 
 
 class Order(NamedTuple):
@@ -24,7 +33,7 @@ class Order(NamedTuple):
     def of(
         self, rows: Sequence[_Row], value: Callable[[_Row], float | None], what: str
     ) -> tuple[list[_Row], tuple[str, ...]]:
-        """Return the rows to show, and a note on those that are not. what: noun for the rows, plural.
+        """Return the rows to show, and notes on their order and number. what: noun for the rows, plural.
 
         Rows without a value are last.
         """
@@ -33,7 +42,9 @@ class Order(NamedTuple):
             ordered.sort(key=lambda row: -(value(row) or 0))
         shown = ordered[: self.top]
         left = len(ordered) - len(shown)
-        return shown, (f"Not shown: {left} of {len(ordered)} {what}.",) if left else ()
+        notes = [f"Sorted by {_METRICS[self.by]}, highest first."] if self.by else []
+        notes += [f"Not shown: {left} of {len(ordered)} {what}."] if left else []
+        return shown, tuple(notes)
 
 
 UNSORTED: Final = Order()
@@ -48,11 +59,11 @@ def live_bytes(graph: Graph, layers: Sequence[Layer], dtype: Dtype = "fp32", bat
 def sorted_parts(graph: Graph, grid: Grid, order: Order) -> tuple[list[str], tuple[str, ...]]:
     """Return the parts in an order, the whole network and the backbone last, and a note if some are left out.
 
-    Their time is that on the target that runs the whole network, or else most parts, in the least time.
+    Their time is that on the reference target.
     """
     whole = [part for part in grid.parts if part in (NET, BACKBONE)]
     rest = [part for part in grid.parts if part not in whole]
-    target = _fastest(grid)
+    target = reference_target(grid)
     timings = {part: grid.at(part, target) for part in rest} if target else {}
 
     def value(part: str) -> float | None:
@@ -60,24 +71,11 @@ def sorted_parts(graph: Graph, grid: Grid, order: Order) -> tuple[list[str], tup
             timing = timings.get(part)
             return timing.per_image if timing else None
         if order.by == "memory":
-            return live_bytes(graph, part_layers(graph, part))
+            sizes = (target.dtype, target.batch) if target else ()
+            return live_bytes(graph, part_layers(graph, part), *sizes)
         return float(getattr(part_costs(graph, timings=grid.cells.values())[part], order.by))
 
     shown, left = order.of(rest, value, "parts")
     if order.by in ("time", "share") and target:
-        left = (f"Sorted by latency on {labels(grid.targets, with_backend=True)[target]}.", *left)
+        left = (*left, f"The latency is that on {labels(grid.targets, with_backend=True)[target]}.")
     return [*shown, *whole], left
-
-
-def _fastest(grid: Grid) -> Target | None:
-    """Return the target with the most timed parts and, among those, the least time of their last one."""
-    timed = {
-        target: [t for part in grid.parts if (t := grid.at(part, target)) and t.per_image]
-        for target in grid.targets
-    }
-    most = max(map(len, timed.values()), default=0)
-    return min(
-        (target for target, timings in timed.items() if timings and len(timings) == most),
-        key=lambda target: sum(t.per_image or 0.0 for t in timed[target]),
-        default=None,
-    )

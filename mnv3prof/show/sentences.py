@@ -122,20 +122,23 @@ def network(view: View) -> str:
     macs, params = view.mac_shares(), view.param_shares()
     where, widest = max(view.graph.placed(), key=lambda at: at[1].widths[1])
     return (
-        f"Most MACs: {_title(view, _top(macs))} ({max(macs.values()):.1%}). "
-        f"Most parameters: {_title(view, _top(params))} ({max(params.values()):.1%}). "
+        f"Most MACs: {title_of(view, _top(macs))} ({max(macs.values()):.1%}). "
+        f"Most parameters: {title_of(view, _top(params))} ({max(params.values()):.1%}). "
         f"Most channels: {where.title} ({widest.widths[1]:,})."
     )
 
 
-def shares(view: View) -> str:
-    """State the slowest block, and the one with the largest latency share per MAC share."""
+def shares(view: View, on: Target | None = None) -> str:
+    """State the slowest block, and the one with the largest latency share per MAC share.
+
+    on: the target; by default the fastest one.
+    """
     macs = view.mac_shares()
-    fastest = view.fastest()
+    fastest = on or view.fastest()
     times = view.time_shares(fastest) if fastest else {}
     if not times or fastest is None:
         top = _top(macs)
-        return f"Most MACs: {_title(view, top)} ({macs[top]:.1%}). Not all blocks' latencies were measured."
+        return f"Most MACs: {title_of(view, top)} ({macs[top]:.1%}). Not all blocks' latencies were measured."
     clear = {block: share for block, share in times.items() if view.is_clear(block, fastest)}
     if not clear:
         return f"Noise hides the blocks' shares of latency on {view.label_of(fastest)}."
@@ -150,7 +153,7 @@ def shares(view: View) -> str:
     if not named:
         return f"No block's share of latency on {where} is above its share of MACs."
     return " ".join(
-        f"{what}: {_title(view, part)}, {times[part]:.1%} of latency on {where} "
+        f"{what}: {title_of(view, part)}, {times[part]:.1%} of latency on {where} "
         f"({macs[part]:.1%} of MACs{more})."
         for what, part, more in named
     )
@@ -176,8 +179,8 @@ def matrix(view: View) -> str:
     if len(complete) == 1:
         ((target, times),) = complete.items()
         top = _top(times)
-        only = f"{_title(view, top)}: {times[top]:.1%} of latency on {view.label_of(target)}"
-        return f"{_capitalised(only)}, the only {view.kind} with latencies of all blocks."
+        only = f"{title_of(view, top)}: {times[top]:.1%} of latency on {view.label_of(target)}"
+        return f"{capitalised(only)}, the only {view.kind} with latencies of all blocks."
     largest = _largest_difference(view, complete)
     if largest is None:
         return f"Noise hides the differences between the {view.kind}s in shares of latency."
@@ -185,10 +188,10 @@ def matrix(view: View) -> str:
     share, where = complete[target][block], view.label_of(target)
     others = [view.label_of(other) for other in complete if other != target]
     against = f"on {others[0]}" if len(others) == 1 else "on the others (median)"
-    difference = f"{_title(view, block)}: {share:.1%} of latency on {where}, {usual:.1%} {against}"
+    difference = f"{title_of(view, block)}: {share:.1%} of latency on {where}, {usual:.1%} {against}"
     if share - usual < _NOTABLE_GAP:
         return f"All {view.kind}s have a similar breakdown; the largest difference is {difference}."
-    return f"{_capitalised(difference)}."
+    return f"{capitalised(difference)}."
 
 
 def additivity(view: View) -> str:
@@ -220,7 +223,7 @@ def roofline(view: View) -> str:
         return "No rate could be compared with the machine's peak rates."
     shares = {at: rate.of_roofline or 0.0 for at, rate in rates.items()}
     ends = [min(shares, key=lambda at: shares[at]), max(shares, key=lambda at: shares[at])]
-    told = [f"{shares[at]:.1%} ({_title(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
+    told = [f"{shares[at]:.1%} ({title_of(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
     limits = [rate.limited_by for rate in rates.values()]
     return (
         f"Timings limited by compute: {limits.count('compute')} of {len(rates)}; by memory: "
@@ -235,7 +238,7 @@ def memory(view: View, peaks: Peaks) -> str:
     largest = sorted(fused.alive, key=lambda pair: -pair[1])[:2]
     tensors = join_words([f"{tensor} ({format_value(size, 'bytes')})" for tensor, size in largest])
     sentence = (
-        f"Fused peak: {format_value(fused.bytes, 'bytes')} in {_title(view, fused.block)}, "
+        f"Fused peak: {format_value(fused.bytes, 'bytes')} in {title_of(view, fused.block)}, "
         f"largest live tensor{'s' if len(largest) > 1 else ''} {tensors}."
     )
     if peaks.eager:
@@ -258,7 +261,7 @@ def saving(view: View) -> str:
     ratios = standard_ratios(view)
     blocks = {part: ratio for part in row_names(view.run.subject.table) if (ratio := ratios.get(part))}
     least, most = min(blocks, key=lambda b: blocks[b]), max(blocks, key=lambda b: blocks[b])
-    low, high = _title(view, least), _title(view, most)
+    low, high = title_of(view, least), title_of(view, most)
     spread = f"from ×{blocks[least]:.1f} in {low} to ×{blocks[most]:.1f} in {high}"
     if len(blocks) == 1:
         spread = f"×{blocks[least]:.1f} in its one block"
@@ -326,11 +329,11 @@ def _top(shares: Mapping[str, float]) -> str:
     return max(shares, key=lambda block: shares[block])
 
 
-def _title(view: View, part: str) -> str:
+def title_of(view: View, part: str) -> str:
     """Name a part inside a sentence."""
     block = view.graph.block(part)
     return block.title if block else "the whole network" if part == NET else part
 
 
-def _capitalised(sentence: str) -> str:
+def capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]

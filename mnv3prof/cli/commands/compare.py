@@ -17,7 +17,7 @@ from ...render.sheet import Sheet
 from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from ...source import Source, at_one_input
 from ..latency_options import LatencyOptions, measured
-from ..matching import match_sheet, matched_by_latency, matched_networks
+from ..matching import latency_match_sheet, match_sheet, matched_by_latency, matched_networks
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, SourcesArgument, backend_names, measuring_option, open_source
 from ..output import Output, Result, emit
@@ -69,13 +69,13 @@ def compare(
     before: tuple[Sheet, ...] = ()
     if match is not None:
         scaled = _scaled(given, settings, len(subjects))
-        found = (
-            matched_by_latency(subjects, scaled, latency_options)
-            if by_latency
-            else matched_networks(subjects, scaled, match, size)
-        )
+        if by_latency:
+            found, changes, latency_options = matched_by_latency(subjects, scaled, latency_options)
+            before = (latency_match_sheet(found, changes, match),)
+        else:
+            found = matched_networks(subjects, scaled, match, size)
+            before = (match_sheet(found, match),)
         subjects = [subjects[0], *(each.subject for each in found)]
-        before = (match_sheet(found, match),)
     if saved:
         size = saved.measured_as
     networks = [network_costs(subject.graph, *size) for subject in subjects]

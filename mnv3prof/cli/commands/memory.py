@@ -29,7 +29,7 @@ from ..options import (
 )
 from ..ordering import Ordering
 from ..output import Output, Result, emit
-from ..planning import Limits, Planned, Planning, remedies
+from ..planning import Budgets, Limits, Planned, Planning, remedies
 from ..spread import spread
 
 _METRICS: Final = {"block": ("macs", "params", "share", "memory"), "tensor": ("share", "memory")}
@@ -64,7 +64,7 @@ def memory(
     """
     planning.check()
     order = ordering.order("memory", "memory", _METRICS[by])
-    budget, flash = limits.parsed()
+    budgets = limits.parsed()
     given = open_source(source)
     subject = settings.variant(given.subject, source)
     graph = subject.graph
@@ -72,16 +72,25 @@ def memory(
     plan = planning.plan(graph)
     size = planning.dtype, planning.batch
     plans = _saved_plans(given, subject, *size) if on is None else _plans(subject, on, *size)
-    judged = _judge(plan, subject, budget, [each for each in plans if on or each.bytes])
-    changes = () if judged.fits else tuple(remedies(given.subject, settings, planning, budget or 0))
+    judged = _judge(plan, subject, budgets.arena, [each for each in plans if on or each.bytes])
+    fits = budgets.hold(plan.arena.bytes, plan.weight_bytes)
+    changes = () if fits else tuple(remedies(given.subject, settings, planning, budgets))
     detail = (
         show.blocks_sheet(graph, plan.peaks, chosen, order)
         if by == "block"
         else show.arena_sheet(graph, plan.arena, chosen, order)
     )
     sheets = (
-        *_fit_sheets(subject, plan, judged, changes, flash),
-        show.summary_sheet(graph, plan.peaks, plan.arena, plan.weight_bytes, *size, image=planning.image),
+        *_fit_sheets(subject, plan, judged, changes, budgets),
+        show.summary_sheet(
+            graph,
+            plan.peaks,
+            plan.arena,
+            plan.weight_bytes,
+            *size,
+            image=planning.image,
+            in_place=planning.in_place_depthwise,
+        ),
         detail,
         show.alive_sheet(plan.peaks),
         *show.plan_sheets(plans, plan.arena),
@@ -97,7 +106,7 @@ def memory(
         read = len(plans) - len(waiting)
         raise stopped(f"{read} of {len(plans)} memory plans were read; the same command starts again")
     no_plan = on is not None and not any(each.bytes for each in plans)
-    if no_plan or not judged.fits or (flash is not None and plan.weight_bytes > flash):
+    if no_plan or not judged.fits or not fits:
         raise typer.Exit(1)
 
 
@@ -121,14 +130,15 @@ def _judge(plan: Planned, subject: Subject, budget: int | None, plans: Sequence[
 
 
 def _fit_sheets(
-    subject: Subject, plan: Planned, judged: _Judged, changes: Sequence[Remedy], flash: int | None
+    subject: Subject, plan: Planned, judged: _Judged, changes: Sequence[Remedy], budgets: Budgets
 ) -> tuple[Sheet, ...]:
     """Return the verdicts on --fit and --flash."""
     graph, weights = subject.graph, plan.weight_bytes
     verdict = judged.ours
     sheets = () if verdict is None else show.fit_sheets(graph, plan.arena, verdict, judged.planned, weights)
-    more = (show.remedies_sheet(changes, verdict.budget),) if changes and verdict else ()
-    return (*sheets, *more, *(() if flash is None else (show.flash_sheet(graph, weights, flash),)))
+    flash = () if budgets.flash is None else (show.flash_sheet(graph, weights, budgets.flash),)
+    more = (show.remedies_sheet(changes, *budgets),) if changes else ()
+    return (*sheets, *flash, *more)
 
 
 def _judged(plan: RuntimePlan, budget: int) -> Fits:
