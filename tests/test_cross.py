@@ -238,7 +238,7 @@ def _size(command: str) -> list[str]:
     return ["--input", "32"] if any(p.opts[0] == "--input" for p in OPTIONS[command]) else []
 
 
-@pytest.mark.parametrize(("command", "option"), _crossed())
+@pytest.mark.parametrize(("command", "option"), [*_crossed()])
 def test_every_option_with_every_command(
     command: str,
     option: str,
@@ -247,6 +247,8 @@ def test_every_option_with_every_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(folder)
+    if command == "cache":  # other tests use the cache at the same time
+        monkeypatch.setenv("MNV3PROF_CACHE", str(folder / "folder"))
     (parameter,) = (p for p in OPTIONS[command] if option in p.opts)
     is_flag = bool(getattr(parameter, "is_flag", False))
     names = [option, *parameter.secondary_opts] if is_flag else [option]

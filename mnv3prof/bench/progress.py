@@ -16,8 +16,8 @@ class Progress(NamedTuple):
 
     >>> steps = []
     >>> _ = mnv3prof.measure("small", "null", parts="net", budget_s=0.1, on_progress=steps.append)
-    >>> steps[-1].phase, steps[-1].share > 0
-    ('sampling', True)
+    >>> "sampling" in [step.phase for step in steps]
+    True
     """
 
     what: str

@@ -30,8 +30,8 @@ class Matched(NamedTuple):
 def matched(base: Subject, scaled: Scaled, metric: str, dtype: Dtype = "fp32", batch: int = 1) -> Matched:
     """Return the network at the width whose metric is nearest to that of `base`. Raises InputError.
 
-    metric: one of figures.NAMES, which does not fall with the width. Of equal values the shortest width is
-    taken. A network that misses the value by more than half of it is refused.
+    metric: one of figures.NAMES, which does not fall with the width. Of widths with the same value a large
+    and short one is taken. A network that misses the value by more than half of it is refused.
     """
 
     def value(subject: Subject) -> int:
@@ -55,16 +55,26 @@ def matched(base: Subject, scaled: Scaled, metric: str, dtype: Dtype = "fp32", b
         raise InputError(
             f"{metric}: no width up to {_MOST} gives {name} {wanted:,}; the nearest value is {best:,}"
         )
-    width = _shortest(near, lambda n: at(n) == best)
+    last = _last(near, high=_MOST * _STEPS, is_same=lambda n: at(n) == best)
+    width = _shortest(last, lambda n: at(n) == best)
     return Matched(scaled(width), width, best, wanted)
 
 
+def _last(first: int, high: int, is_same: Callable[[int], bool]) -> int:
+    """Return the last number from `first` to `high` that is the same, where all before it are too."""
+    low = first
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if is_same(middle) else (low, middle - 1)
+    return low
+
+
 def _shortest(thousandths: int, is_same: Callable[[int], bool]) -> float:
-    """Return the width with the fewest decimals near to one and as good."""
+    """Return the width with the fewest decimals, of hundredths and up, just below and as good."""
     for step in (100, 50, 10, 5):
-        for rounded in (thousandths // step * step, -(-thousandths // step) * step):
-            if rounded and is_same(rounded):
-                return rounded / _STEPS
+        rounded = thousandths // step * step
+        if rounded and is_same(rounded):
+            return rounded / _STEPS
     return thousandths / _STEPS
 
 

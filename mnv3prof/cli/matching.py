@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ..analysis.compare import VERDICTS, Change, compare
 from ..analysis.grid import timings_of
-from ..budgets.figures import NAMES, unit_of
+from ..budgets.figures import LATENCY, NAMES, unit_of
 from ..budgets.matching import Matched, Scaled, matched, next_width
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, about, lookup
@@ -23,7 +23,7 @@ from .streams import say
 _ROUNDS: Final = 3
 """Most measurements of a network until its width is taken."""
 _CLOSE: Final = 0.02
-"""Difference of a latency's ratio from 1 that needs no further width."""
+"""Difference of a ratio from 1 that counts as equal."""
 _OTHER: Final = "other"
 
 
@@ -34,7 +34,7 @@ def matched_networks(
 
     scaled: returns each of the others at a width.
     """
-    lookup(metric, {name: name for name in NAMES}, "--match")
+    lookup(metric, {name: name for name in (*NAMES, f"{LATENCY}BACKEND")}, "--match")
     with about("--match"):
         return [matched(subjects[0], each, metric, *size) for each in scaled]
 
@@ -111,4 +111,6 @@ def match_sheet(found: Sequence[Matched], metric: str) -> Sheet:
         f"{m.value / m.wanted - 1:+.2%} of {format_value(int(m.wanted), kind)}."
         for m in found
     ]
-    return Sheet(f"Width for equal {metric}: {_widths(found)}", (), (), notes=tuple(told))
+    equal = all(abs(m.value / m.wanted - 1) <= _CLOSE for m in found)
+    title = f"Width for {'equal' if equal else 'the nearest'} {metric}: {_widths(found)}"
+    return Sheet(title, (), (), notes=tuple(told))

@@ -28,7 +28,7 @@ class Ordering(msgspec.Struct, frozen=True):
     ] = None
     top: Annotated[
         int | None,
-        output_option("--top", metavar="N", help="Show only the first N rows.", show_default="all"),
+        output_option("--top", metavar="N", help="Show only the first N rows, sorted.", show_default="all"),
     ] = None
 
     def order(self, command: str, default: str, allowed: Collection[str]) -> Order:

@@ -173,5 +173,5 @@ def _write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        kept = "" if _takes_any(path) else "; its content is unchanged"
+        kept = "; its content is unchanged" if path.is_file() else ""
         raise InputError(f"{path}: cannot be written ({reason}){kept}") from None

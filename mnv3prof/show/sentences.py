@@ -35,7 +35,7 @@ def headline(view: View) -> str:
     costs = f"{view.name} has {macs} MACs and {compact(cost.params)} parameters"
     ranking = view.ranking()
     if not ranking:
-        return f"{costs}. The latency of the whole network was not measured."
+        return f"{costs}. There is no latency of the whole network."
     (target, seconds), *others = ranking
     sentence = (
         f"{costs}. Latency: {time(view, seconds)} on {view.label_of(target)}{_noisy(view, NET, target)}"

@@ -103,10 +103,10 @@ def check(
 
     Names: macs, flops, params, weights, read, written, arena, peak.eager, peak.unfused, peak.fused, and
     latency.BACKEND for a call of the whole network. A part follows its metric: macs.head,
-    params.classifier, latency.onnxruntime.12. A limit with a sign is relative to --baseline. Without a
-    dtype, a limit holds for every dtype and batch of the run. A budget that was not measured is an error.
-    A relative latency limit is exceeded if the whole 95 % interval of the change is above it; limits below
-    +5 % are treated as +5 %.
+    params.classifier, latency.onnxruntime.12; quoted in TOML: "macs.head" = "3M". A limit with a sign is
+    relative to --baseline. Without a dtype, a limit holds for every dtype and batch of the run. A budget
+    that was not measured is an error. A relative latency limit is exceeded if the whole 95 % interval of
+    the change is above it; limits below +5 % are treated as +5 %.
 
     --format md is for a comment on a pull request: at most 25 lines, and the rest folded.
 

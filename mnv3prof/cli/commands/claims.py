@@ -89,6 +89,7 @@ def claims(
 
     Example: mnv3prof claims K3 --explain
     """
+    _refuse_unused(trying)
     names, source = _named(what or [])
     evidence = _evidence(source, settings)
     unfinished, timings = False, []
@@ -109,6 +110,18 @@ def claims(
         raise stopped(_what_is_saved(timings, evidence, trying, output))
     if nothing_timed(timings):
         raise typer.Exit(1)
+
+
+def _refuse_unused(trying: Trying) -> None:
+    """Raise InputError for options of a measurement or training that is not asked for."""
+    known = Trying()
+    unused = {
+        "--on, --threads and --time-budget require --measure": ("on", "threads", "time_budget"),
+        "--epochs and --seeds require --train": ("epochs", "seeds"),
+    }
+    for (problem, fields), asked in zip(unused.items(), (trying.measure, trying.train), strict=True):
+        if not asked and any(getattr(trying, field) != getattr(known, field) for field in fields):
+            raise InputError(f"claims: {problem}")
 
 
 def _what_is_saved(timings: list[Timing], evidence: Evidence, trying: Trying, output: Output) -> str:

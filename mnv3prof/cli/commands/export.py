@@ -79,7 +79,7 @@ def export(
         raise InputError(f"export: --output FILE{get_format(to).SUFFIX} is required")
     _refuse_suffix(output.output, to)
     subject = weights_options.subject(opened(source), settings)
-    chosen = parts_named(parts or NET, subject.graph)
+    chosen = parts_named(NET if parts is None else parts, subject.graph)
     paths = file_names(output.output, chosen)
     for path in paths.values():
         check_writable(path)

@@ -102,7 +102,7 @@ def flops(
 
 def _refuse(given: bool, options: str) -> None:
     if given:
-        raise InputError(f"{options} do not change --cross-check or --as, and cannot be combined with them")
+        raise InputError(f"{options} cannot be combined with --cross-check or --as")
 
 
 def _cross_check(subject: Subject, output: Output) -> None:
