@@ -1,17 +1,23 @@
-"""Measurements of a small network by real worker processes."""
+"""Measurements of a small network by real worker processes, and conversions that tests share."""
 
+import fcntl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from subjects import subject
 
+from mnv3prof.bench.convert import convert, file_kind
 from mnv3prof.bench.schedule import BenchPlan, Callbacks
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.device.protocol import PartKey
+from mnv3prof.record.run import NET
 from mnv3prof.record.target import Target
 from mnv3prof.workers.cache import default_folder
 
 SMALL = subject("small", 64)
+SLOW = ["litert", "executorch"]
+"""Backends whose converters take long, most of it to start."""
 
 
 def measure(
@@ -34,3 +40,17 @@ def measure(
     plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
     workers = {"worker": worker} if worker else {}
     return measure_plan(plan, Callbacks(on_progress, on_update), known, **workers)
+
+
+SHARED = ["small", "--input", "64x96"]
+"""The network of `converted` on the command line."""
+
+
+def converted(name: str) -> None:
+    """Convert a network and some of its blocks to what a slow backend reads, once for all tests."""
+    kind = file_kind(Target(backend=name))
+    if kind and name in SLOW:
+        parts = tuple(PartKey("", part) for part in (NET, "1", "5"))
+        with Path(f"{default_folder()}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            convert({kind: parts}, {"": subject("small", (64, 96))}, default_folder())

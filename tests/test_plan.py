@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measured import SHARED, converted
 from subjects import read_run
 
 from mnv3prof.analysis.plans import Difference, differences
@@ -13,6 +14,7 @@ from mnv3prof.cost.memory import Lifetime, plan
 from mnv3prof.record.plan import PlannedTensor, RuntimePlan
 from mnv3prof.show.memory import plan_sheets
 
+TINY = str(Path(__file__).parent / "tiny.toml")
 OURS = plan([Lifetime("a", 100, 0, 1), Lifetime("b", 60, 1, 2), Lifetime("c", 60, 2, 3)], 4)
 THEIRS = RuntimePlan(
     "x",
@@ -48,7 +50,9 @@ def test_the_sheets_have_both_sides_and_what_could_not_be_read() -> None:
 def test_a_runtimes_plan_holds_its_tensors_and_no_less_than_the_least(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["memory", "small", "--input", "64x96", "--on", f"{name},ncnn,mps", "--format", "json"]) == 0
+    converted("litert")
+    network = SHARED if name == "litert" else [TINY, *SHARED[1:]]  # executorch plans before it converts
+    assert run(["memory", *network, "--on", f"{name},ncnn,mps", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     theirs, ncnn, mps = found["planned"]
     assert theirs["backend"] == name
@@ -69,8 +73,9 @@ def test_a_type_that_has_no_plan_says_so(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture(scope="module")
 def profiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("plans") / "run.json"
+    converted("litert")
     made = ["--on", "litert,null", "--parts", "net", "--time-budget", "0.2", "--plans", "-o", str(path)]
-    assert run(["profile", "small", "--input", "64x96", *made]) == 0
+    assert run(["profile", *SHARED, *made]) == 0
     return path
 
 
@@ -79,7 +84,7 @@ def test_plans_are_kept_in_a_run_and_shown_again(profiled: Any, capsys: pytest.C
     assert (litert.backend, litert.dtype, litert.batch, null.backend) == ("litert", "fp32", 1, "null")
     assert litert.bytes == max(held.offset + held.bytes for held in litert.tensors) > 0
     assert null.reason == "the runtime's memory plan cannot be read"
-    assert run(["memory", "small", "--input", "64x96", "--on", "litert,null"]) == 0
+    assert run(["memory", *SHARED, "--on", "litert,null"]) == 0
     asked = capsys.readouterr().out
     assert run(["memory", str(profiled)]) == 0
     shown = capsys.readouterr().out
@@ -103,7 +108,7 @@ def test_plans_that_are_there_are_not_asked_for_again(
     copy = tmp_path / "run.json"
     copy.write_bytes(profiled.read_bytes())
     again = ["--on", "litert,null", "--parts", "net", "--resume", "--plans", "-o", str(copy)]
-    assert run(["profile", "small", "--input", "64x96", *again]) == 0
+    assert run(["profile", *SHARED, *again]) == 0
     assert asked == [["null"]]
     assert [plan.backend for plan in read_run(copy).plans] == ["litert"]
 
