@@ -11,7 +11,7 @@ from mnv3prof.bench.convert import convert, file_kind
 from mnv3prof.bench.schedule import BenchPlan, Callbacks
 from mnv3prof.bench.schedule import measure as measure_plan
 from mnv3prof.device.protocol import PartKey
-from mnv3prof.record.run import NET
+from mnv3prof.graph.parts import NET
 from mnv3prof.record.target import Target
 from mnv3prof.workers.cache import default_folder
 

@@ -199,7 +199,7 @@ def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(
 @cache
 def _block_1() -> Any:
     """Two other images, and the index of the largest output of each, by PyTorch itself."""
-    part = make_parts(LARGE)["1"]
+    part = make_parts(FIRST)["1"]
     images = torch.randn(2, *part.given.shape[1:], generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         return images.numpy(), tuple(part.module(images.clone()).flatten(1).argmax(1).tolist())
