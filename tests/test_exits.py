@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -65,9 +65,9 @@ def test_what_cannot_run_here_is_refused_before_anything_is_done(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr(backend("cpu-compile"), "PACKAGE", "no-such-package")
-    begin = perf_counter()
+    begin = process_time()
     assert run(arguments) == 2
-    assert perf_counter() - begin < 1
+    assert process_time() - begin < 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("mnv3prof: --on: no target can run here; ")
