@@ -336,4 +336,5 @@ def title_of(view: View, part: str) -> str:
 
 
 def capitalised(sentence: str) -> str:
+    """Return a sentence with a capital letter at its begin."""
     return sentence[:1].upper() + sentence[1:]

@@ -8,6 +8,7 @@ import typer
 from ...cost.counts import Dtype
 from ...cost.fitting import Remedy
 from ...cost.memory import Fit, Fits, fit
+from ...graph.graph import Graph
 from ...record.document import memory_document
 from ...record.plan import NOT_READ, RuntimePlan
 from ...record.run import Subject
@@ -82,15 +83,7 @@ def memory(
     )
     sheets = (
         *_fit_sheets(subject, plan, judged, changes, budgets),
-        show.summary_sheet(
-            graph,
-            plan.peaks,
-            plan.arena,
-            plan.weight_bytes,
-            *size,
-            image=planning.image,
-            in_place=planning.in_place_depthwise,
-        ),
+        _summary(graph, plan, planning),
         detail,
         show.alive_sheet(plan.peaks),
         *show.plan_sheets(plans, plan.arena),
@@ -102,12 +95,23 @@ def memory(
         return {**memory, "planned": plans, "planned_fit": judged.planned} if plans else memory
 
     emit(Result(sheets, detail, document), output)
-    if waiting := [plan for plan in plans if on and plan.reason == NOT_READ]:
+    read = _read(plans) if on is not None else True
+    if not (read and judged.fits and fits):
+        raise typer.Exit(1)
+
+
+def _read(plans: Sequence[RuntimePlan]) -> bool:
+    """Return True if a plan of a runtime was read. Raises Exit if an interrupt ended the reading."""
+    if waiting := [plan for plan in plans if plan.reason == NOT_READ]:
         read = len(plans) - len(waiting)
         raise stopped(f"{read} of {len(plans)} memory plans were read; the same command starts again")
-    no_plan = on is not None and not any(each.bytes for each in plans)
-    if no_plan or not judged.fits or not fits:
-        raise typer.Exit(1)
+    return any(plan.bytes for plan in plans)
+
+
+def _summary(graph: Graph, plan: Planned, planning: Planning) -> Sheet:
+    size = planning.dtype, planning.batch
+    how = {"image": planning.image, "in_place": planning.in_place_depthwise}
+    return show.summary_sheet(graph, plan.peaks, plan.arena, plan.weight_bytes, *size, **how)
 
 
 class _Judged(NamedTuple):

@@ -95,13 +95,14 @@ def report(
     _refuse(given, weights_options, changed)
     if open_it and chosen != "html":
         raise InputError(f"--open and --format {chosen} cannot be combined; --open requires html")
+    selected = [_selected(source, latency_options) for source in given]
     if rendered.output or chosen == "html":
         check_writable(rendered.output or _reports() / "report.html")
     runs: list[Run] = []
     new: list[Run] = []
-    for source in given:
+    for source, saved in zip(given, selected, strict=True):
         if _is_shown(source):
-            runs += [latency_options.selected(run, source.text) for run in source.runs]
+            runs += saved
         elif not any(run.was_interrupted for run in new):
             subject = weights_options.subject(source, settings)
             new.append(_measured(subject, latency_options, full, no_latency))
@@ -143,6 +144,12 @@ def _reports() -> Path:
             f"{_REPORTS}: cannot be created ({error.strerror}); use --output FILE.html"
         ) from None
     return _REPORTS
+
+
+def _selected(source: Source | None, latency_options: ReportLatencyOptions) -> list[Run]:
+    """Return the runs of a source that is shown, with the timings that the options select."""
+    runs = source.runs if source and _is_shown(source) else ()
+    return [latency_options.selected(run, source.text) for run in runs if source]
 
 
 def _is_shown(source: Source | None) -> TypeGuard[Source]:
