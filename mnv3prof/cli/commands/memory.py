@@ -109,9 +109,9 @@ def _read(plans: Sequence[RuntimePlan]) -> bool:
 
 
 def _summary(graph: Graph, plan: Planned, planning: Planning) -> Sheet:
-    size = planning.dtype, planning.batch
-    how = {"image": planning.image, "in_place": planning.in_place_depthwise}
-    return show.summary_sheet(graph, plan.peaks, plan.arena, plan.weight_bytes, *size, **how)
+    memory = plan.peaks, plan.arena, plan.weight_bytes
+    size, over = (planning.dtype, planning.batch), planning.in_place_depthwise
+    return show.summary_sheet(graph, *memory, *size, image=planning.image, in_place=over)
 
 
 class _Judged(NamedTuple):
