@@ -286,7 +286,7 @@ BAD = [
     (["flops", "--as", "thop", "--cross-check"], "cannot be combined"),
     (["flops", "--cross-check", "--by", "layer"], "a row per class of operation"),
     (["flops", "--cross-check", "--dtype", "int8"], "cannot be combined with --cross-check or --as"),
-    (["flops", "--as", "thop", "--batch-norm", "separate"], "do not change --cross-check or --as"),
+    (["flops", "--as", "thop", "--batch-norm", "separate"], "cannot be combined with --cross-check or --as"),
     (["compare", "large", "small", "--on", "cpu"], "require --latency"),
     (["compare", "--standard-conv", "--ops"], "require --latency"),
     (["flops", "--format", "xml"], "expected table, json, csv, md"),

@@ -70,7 +70,7 @@ def test_a_runtime_runs_the_whole_network_and_every_block_as_pytorch_does(
     out, err = capsys.readouterr()
     timings = json.loads(out)["timings"]
     assert code == 0
-    assert all(line.endswith((" s so far", " s left")) for line in err.splitlines())  # of what takes long
+    assert not any(line.startswith("mnv3prof") for line in err.splitlines())  # progress at most
     if name in SLOW:
         assert run([*command, "--rows", "1,5"]) == 0
         timings += json.loads(capsys.readouterr().out)["timings"]

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from some import some
 from subjects import subject
 
+from mnv3prof.bench import schedule
 from mnv3prof.bench.pool import WorkerPool
 from mnv3prof.bench.schedule import BenchPlan, Callbacks, measure
 from mnv3prof.device.clock import OTHERS
@@ -73,7 +74,7 @@ def test_every_part_is_loaded_and_sampled_until_it_has_converged() -> None:
         assert (timing.status, timing.stopped) == ("ok", "converged")
         assert [launch.bursts for launch in timing.launches] == [(BURST,) * 2] * 3
         assert (timing.load_s, timing.first_s) == (0.1, 0.2)
-    assert heard[0].what == "starting the runtimes"
+    assert (heard[0].phase, heard[0].what) == ("starting the runtimes", "null")
 
 
 def test_a_part_is_sampled_on_while_the_machine_is_busy() -> None:
@@ -365,7 +366,7 @@ def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch: pytest.
 
     def script(request: Any) -> Any:
         began.set()
-        time.sleep(0.05)
+        time.sleep(schedule._LOOK_S)  # the time between two steps of progress
         return right(request)
 
     def worker(target: Any, _: Any) -> Any:

@@ -411,7 +411,7 @@ def test_a_saved_network_can_be_varied_like_its_table(here: Any, capsys: pytest.
 def test_latency_shows_a_page_as_its_run(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
     shown = [_printed(["latency", name, "--format", "json"], capsys) for name in ("run.json", "page.html")]
     assert shown[0] == shown[1]
-    assert run(["latency", "page.html", "--on", "cpu"]) == 2
+    assert run(["latency", "page.html", "--ops"]) == 2
     assert "page.html: is a saved run" in capsys.readouterr().err
 
 

@@ -189,7 +189,8 @@ def test_train_on_the_command_line_for_real(capsys: pytest.CaptureFixture[str], 
     [
         (["--epochs", "0"], "--epochs: 0 is not allowed"),
         (["--seeds", "0"], "--seeds: 0 is not allowed"),
-        (["--threads", "0"], "--threads: 0 is not allowed"),
+        (["--threads", "0", "--measure"], "--threads: 0 is not allowed"),
+        (["--threads", "2"], "--on, --threads and --time-budget require --measure"),
         (["--seeds", "some"], "'some' is not an integer"),
     ],
 )

@@ -95,7 +95,7 @@ def report(
     _refuse(given, weights_options, changed)
     if open_it and chosen != "html":
         raise InputError(f"--open and --format {chosen} cannot be combined; --open requires html")
-    selected = [_selected(source, latency_options) for source in given]
+    selected = _selected(given, latency_options)
     if rendered.output or chosen == "html":
         check_writable(rendered.output or _reports() / "report.html")
     runs: list[Run] = []
@@ -146,10 +146,16 @@ def _reports() -> Path:
     return _REPORTS
 
 
-def _selected(source: Source | None, latency_options: ReportLatencyOptions) -> list[Run]:
-    """Return the runs of a source that is shown, with the timings that the options select."""
-    runs = source.runs if source and _is_shown(source) else ()
-    return [latency_options.selected(run, source.text) for run in runs if source]
+def _selected(given: Sequence[Source | None], latency_options: ReportLatencyOptions) -> list[Sequence[Run]]:
+    """Return the runs of each source, with the timings that the options select if nothing is measured."""
+    known: list[Sequence[Run]] = [source.runs if source else () for source in given]
+    if not all(map(_is_shown, given)):
+        return known
+    names = [source.text if source else "" for source in given]
+    return [
+        tuple(latency_options.selected(run, name) for run in runs)
+        for name, runs in zip(names, known, strict=True)
+    ]
 
 
 def _is_shown(source: Source | None) -> TypeGuard[Source]:
