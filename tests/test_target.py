@@ -194,7 +194,7 @@ def test_lists_are_timed_in_every_combination_and_resumed(
     assert run(["latency", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "null, batch 2, 1 thread  " in printed
-    assert "latency of the whole network" in printed
+    assert "latency of part 1 (" in printed
     assert run(["latency", str(path), "--format", "csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 9
 
