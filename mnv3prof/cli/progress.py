@@ -143,11 +143,14 @@ def _rich_bar(stream: TextIO) -> Iterator["RichProgress"]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
 
-    times, what = TextColumn("{task.fields[times]:>18}"), TextColumn("{task.description}", markup=False)
+    whole = Column(no_wrap=True, min_width=18)  # a narrow terminal cuts the description, not the times
+    times = TextColumn("{task.fields[times]:>18}", table_column=whole)
+    what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
     # No automatic refresh: drawing takes CPU time from what is measured.
     with RichProgress(
-        BarColumn(), times, what, console=Console(file=stream), auto_refresh=False, transient=True
+        BarColumn(20), times, what, console=Console(file=stream), auto_refresh=False, transient=True
     ) as bar:
         bar.add_task("", total=None, times="")
         yield bar
