@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -663,11 +664,24 @@ def test_an_interrupt_at_any_early_moment_prints_no_traceback_of_the_command_lin
         assert process.returncode in (0, 1, -signal.SIGINT, 130)
 
 
+def _while_a_class_is_made() -> None:
+    """As Python < 3.12 does it: __set_name__ was interrupted."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        raise RuntimeError("Error calling __set_name__") from error
+
+
+def _at_any_other_moment() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("interrupted", [_at_any_other_moment, _while_a_class_is_made])
 def test_ctrl_c_while_a_command_is_loaded_says_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    interrupted: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def application(_: Any) -> None:
-        raise KeyboardInterrupt
+        interrupted()
 
     monkeypatch.setattr("mnv3prof.cli.main.application", application)
     assert run(["flops"]) == 130

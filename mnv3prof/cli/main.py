@@ -106,6 +106,10 @@ def run(arguments: list[str]) -> int:
         return _print_error(f"{error.name} is not installed: pip install mnv3prof")
     except OSError as error:
         return _print_error(_os_error(error))
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python < 3.12: in __set_name__
+            return 130
+        raise
     except SystemExit as exit_:
         if not isinstance(exit_.__context__, BrokenPipeError):
             raise
