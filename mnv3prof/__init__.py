@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from .interface.networks import load, read_run, save
     from .interface.results import Check, Comparison, check, compare, diff, frame, report, tables
     from .mobilenetv3.expand import expand
-    from .mobilenetv3.modules import MobileNetV3
-    from .mobilenetv3.network import build, parts
-    from .mobilenetv3.table import Row, Table
+    from .mobilenetv3.network import MobileNetV3, build, parts
+    from .mobilenetv3.table import HeadConv, LastLayer, Row, Table
     from .mobilenetv3.variants import vary
     from .record.run import Host, Run, Subject
     from .record.target import Target
@@ -50,9 +49,11 @@ __all__ = [
     "Diff",
     "Geometry",
     "Graph",
+    "HeadConv",
     "Host",
     "InputError",
     "Judgement",
+    "LastLayer",
     "Layer",
     "MobileNetV3",
     "Peak",
@@ -105,9 +106,8 @@ _HOMES: Final = {
     ".interface.networks": ("load", "read_run", "save"),
     ".interface.results": ("Check", "Comparison", "check", "compare", "diff", "frame", "report", "tables"),
     ".mobilenetv3.expand": ("expand",),
-    ".mobilenetv3.modules": ("MobileNetV3",),
-    ".mobilenetv3.network": ("build", "parts"),
-    ".mobilenetv3.table": ("Row", "Table"),
+    ".mobilenetv3.network": ("MobileNetV3", "build", "parts"),
+    ".mobilenetv3.table": ("HeadConv", "LastLayer", "Row", "Table"),
     ".mobilenetv3.variants": ("vary",),
     ".record.run": ("Host", "Run", "Subject"),
     ".record.target": ("Target",),

@@ -14,8 +14,8 @@ from runs import made
 from subjects import subject
 
 from mnv3prof.claims.claim import judge
-from mnv3prof.mobilenetv3.files import to_csv
 from mnv3prof.mobilenetv3.network import build
+from mnv3prof.mobilenetv3.writing import to_csv
 from mnv3prof.record.accuracy import Accuracy
 from mnv3prof.record.document import run_document, table_fields
 from mnv3prof.record.embedded import embed

@@ -22,7 +22,7 @@ import mnv3prof
 from mnv3prof.bench.progress import Progress
 from mnv3prof.cli.main import run
 from mnv3prof.interface.networks import Built
-from mnv3prof.mobilenetv3.modules import MobileNetV3
+from mnv3prof.mobilenetv3.network import MobileNetV3
 from mnv3prof.record.document import encoded
 from mnv3prof.render.sheet import Column, Sheet
 

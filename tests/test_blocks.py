@@ -8,8 +8,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from mnv3prof.mobilenetv3 import modules as blocks
+from mnv3prof.mobilenetv3 import network
+from mnv3prof.mobilenetv3.fields import ACTIVATIONS
 from mnv3prof.mobilenetv3.modules import (
-    Bottleneck,
     ConvNorm,
     DepthwiseStage,
     ExpandConv,
@@ -17,7 +18,6 @@ from mnv3prof.mobilenetv3.modules import (
     HardSwish,
     HardSwishDeployed,
     LinearProjection,
-    MobileNetV3,
     SeparableConv,
     SqueezeExcite,
     activation_module,
@@ -25,7 +25,8 @@ from mnv3prof.mobilenetv3.modules import (
     pointwise_conv,
     standard_conv,
 )
-from mnv3prof.mobilenetv3.table import ACTIVATIONS, Row, Table
+from mnv3prof.mobilenetv3.network import Bottleneck, MobileNetV3
+from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.source import read_table
 
 COMPONENTS = {
@@ -76,8 +77,8 @@ def _close(ours: Any, formula: Any) -> None:
 
 @pytest.mark.parametrize(("number", "name"), COMPONENTS.items())
 def test_every_component_of_the_article_has_a_readable_name(number: Any, name: str) -> None:
-    assert name in blocks.__all__
-    assert getattr(blocks, name).__doc__
+    home = network if number in ("C8", "C14") else blocks
+    assert getattr(home, name).__doc__
 
 
 def test_names_of_the_module_are_there() -> None:
@@ -172,9 +173,9 @@ def test_squeeze_excite_written_out(
 ) -> None:
     excite, x = SqueezeExcite(6, 3, form, activation, gate), 20 * torch.randn(2, 6, 5, 4)
     assert isinstance(excite.fc1, nn.Conv2d if form == "conv" else nn.Linear)
-    w1, w2 = excite.fc1.weight.reshape(3, 6), excite.fc2.weight.reshape(6, 3)  # type: ignore[operator]
+    w1, w2 = excite.fc1.weight.reshape(3, 6), excite.fc2.weight.reshape(6, 3)  # type: ignore[operator, union-attr]
     s = inner(x.mean((2, 3)) @ w1.T + excite.fc1.bias)  # type: ignore[operator]
-    s = outer(s @ w2.T + excite.fc2.bias)
+    s = outer(s @ w2.T + excite.fc2.bias)  # type: ignore[union-attr]
     _close(excite(x), x * s[:, :, None, None])
 
 
@@ -242,9 +243,10 @@ def test_a_bottleneck_adds_its_input_only_at_stride_1_and_equal_widths(
     y = block(x)
     assert torch.equal(y, block.block(x) + kept if added else block.block(x))
     assert torch.equal(x, kept)
-    kinds = [type(stage) for stage in block.block]
-    wanted = [DepthwiseStage, SqueezeExcite, LinearProjection]
-    assert kinds == (wanted if expand == 4 else [ExpandConv, *wanted])
+    convs = [tuple(module.weight.shape) for module in block.modules() if isinstance(module, nn.Conv2d)]
+    excite = [(8, expand, 1, 1), (expand, 8, 1, 1)]
+    wanted = [(expand, 1, 3, 3), *excite, (out, expand, 1, 1)]
+    assert convs == (wanted if expand == 4 else [(expand, 4, 1, 1), *wanted])
 
 
 @pytest.mark.parametrize("se", [True, False])
@@ -278,28 +280,26 @@ def test_convolution_weights_of_a_bottlenecks_variants(conv: Any, weights: Any) 
 
 
 def test_the_network_is_stem_15_rows_head_pool_and_two_linear_layers() -> None:
-    network = MobileNetV3(read_table("large"))
-    stem, *rows, head = network.features
+    whole = MobileNetV3(read_table("large"))
+    stem, *rows, head = whole.features
     assert stem[0].weight.shape == (16, 3, 3, 3)  # type: ignore[index]
     assert stem[0].stride == (2, 2)  # type: ignore[index]
     assert (len(rows), {type(row) for row in rows}) == (15, {Bottleneck})
     assert head[0].weight.shape == (960, 160, 1, 1)  # type: ignore[index]
     assert [type(layer) for layer in head] == [nn.Conv2d, nn.BatchNorm2d, nn.Hardswish]  # type: ignore[attr-defined]
-    assert [type(layer) for layer in network.classifier] == [nn.Linear, nn.Hardswish, nn.Dropout, nn.Linear]
-    assert network.classifier[0].weight.shape == (1280, 960)
-    assert network.classifier[3].weight.shape == (1000, 1280)
-    assert network.classifier[2].p == 0.2
+    assert [type(layer) for layer in whole.classifier] == [nn.Linear, nn.Hardswish, nn.Dropout, nn.Linear]
+    assert whole.classifier[0].weight.shape == (1280, 960)
+    assert whole.classifier[3].weight.shape == (1000, 1280)
+    assert whole.classifier[2].p == 0.2
 
 
 def test_initialisation() -> None:
-    network = MobileNetV3(read_table("large"))
+    whole = MobileNetV3(read_table("large"))
     depthwise = (
-        network.features[15].block[1][0].weight  # type: ignore[index, union-attr]
+        whole.features[15].block[1][0].weight  # type: ignore[index, union-attr]
     )  # fan-out of 960 · 5 · 5 / 960 groups is PyTorch's 960 · 25
     assert depthwise.std().item() == pytest.approx((2 / (960 * 25)) ** 0.5, rel=0.05)
-    assert network.classifier[0].weight.std().item() == pytest.approx(0.01, rel=0.05)  # type: ignore[operator]
-    biases = [
-        m.bias for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear)) and m.bias is not None
-    ]
+    assert whole.classifier[0].weight.std().item() == pytest.approx(0.01, rel=0.05)  # type: ignore[operator]
+    biases = [m.bias for m in whole.modules() if isinstance(m, (nn.Conv2d, nn.Linear)) and m.bias is not None]
     assert len(biases) == 18  # two in each of 8 squeeze-excite blocks, two in the classifier
     assert not any(bias.any() for bias in biases)

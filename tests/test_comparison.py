@@ -13,7 +13,8 @@ from some import some
 from mnv3prof.cost.comparison import network_costs
 from mnv3prof.cost.counts import count
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.table import Row, pair_saving, row_names, separable_savings
+from mnv3prof.mobilenetv3.saving import pair_saving, separable_savings
+from mnv3prof.mobilenetv3.table import Row, row_names
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.show.comparison import blocks_sheet, totals_sheet
 from mnv3prof.source import read_table

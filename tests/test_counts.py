@@ -150,7 +150,7 @@ def test_macs_are_half_of_flop_counter_modes(table: Table, size: Any) -> None:
 
     model = build(table).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as flops:
-        model(torch.zeros(1, 3, *size))
+        model(torch.zeros(1, table.channels, *size))
     graph = expand(table, size)
     assert 2 * total(count(graph)).macs == flops.get_total_flops()
     by_module = flops.get_flop_counts()

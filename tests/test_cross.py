@@ -35,20 +35,37 @@ TABLE = {
 }
 KEYS = {
     "name": '"other"',
+    "channels": "1",
     "stem": "16",
-    "head": "32",
-    "last": "8",
-    "classes": "3",
+    "stem_kernel": "5",
+    "stem_stride": "[2, 1]",
+    "head": '[32, { out = 24, kernel = 3, norm = false, activation = "none" }]',
+    "last": '[{ out = 8, form = "conv", norm = true }]',
+    "classes": "0",
+    "classifier_form": '"linear"',
     "dropout": "0.5",
     "stem_activation": '"relu"',
     "head_activation": '"HS"',
-    "conv": '"standard"',
+    "padding": '"same"',
     "norm_between": "false",
+    "conv": '"fused"',
+    "expand_conv": "true",
+    "conv_bias": "true",
+    "project_activation": '"hard_swish"',
     "se_ratio": "2",
+    "se_of": '"input"',
+    "se_divisor": "1",
     "se_form": '"linear"',
-    "se_activation": '"relu6"',
+    "se_bias": "false",
+    "se_activation": '"hardswish"',
     "se_gate": '"sigmoid"',
+    "se_place": '"after-project"',
     "divisor": "4",
+    "stem_scales": '"never"',
+    "head_scales": '"above-1"',
+    "last_scales": '"always"',
+    "names": '"timm"',
+    "stages": "[2]",
     "bn_eps": "0.01",
     "bn_momentum": "0.5",
 }
@@ -234,7 +251,7 @@ def test_every_key_with_every_command(
     command: str, key: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
-    for number, value in enumerate((KEYS.get(key, "1"), "[1]", '"\\u0007"', "-3")):
+    for number, value in enumerate((KEYS.get(key, "1"), '["?"]', '"\\u0007"', "-3")):
         (folder / "key.toml").write_text(_toml({**TABLE, key: value}), encoding="utf-8")
         arguments = _arguments(command, "key.toml")
         wrong = number > 0 or key == "unknown"

@@ -11,8 +11,9 @@ from subjects import subject
 
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3 import files
-from mnv3prof.mobilenetv3.files import activation_code, to_csv
+from mnv3prof.mobilenetv3.cells import activation_code
 from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.mobilenetv3.writing import to_csv
 from mnv3prof.record.document import table_document
 from mnv3prof.source import read_table
 
@@ -162,9 +163,65 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
         ),
         (
             "a.toml",
-            'rows = [[16, 16, 3, 3, false, "RE"]]',
-            "row 1, column stride: 3 is not allowed; expected 1 or 2",
+            'rows = [[16, 16, 3, 9, false, "RE"]]',
+            "row 1, column stride: 9 is not allowed; expected an integer from 1 to 8, or [height, width]",
         ),
+        (
+            "a.toml",
+            'rows = [[16, 16, 3, [2, "1"], false, "RE"]]',
+            "row 1, column stride: (2, '1') is not allowed; expected an integer from 1 to 8",
+        ),
+        (
+            "a.toml",
+            'rows = [[16, 16, 3, 1, false, "RE", 1, true, "fused"]]',
+            "row 1: has 9 values; expected [expand, out, kernel, stride, se, activation], optionally with",
+        ),
+        (
+            "a.toml",
+            'rows = [{ expand = 16, out = 16, kernel = 3, stride = 1, se = false, activation = "RE", bias = 1 }]',
+            "row 1: the column 'bias' is unknown; ",
+        ),
+        (
+            "a.toml",
+            'rows = [{ expand = 16, out = 16, kernel = 3, stride = 1, se = false, activation = "RE", se_of = "out" }]',
+            "row 1, column se_of: 'out' is not allowed; expected expand or input, or left out",
+        ),
+        (
+            "a.toml",
+            TOML + "head = [960, { kernel = 3 }]",
+            "key head, layer 2: the key out is missing; expected out, kernel, bias, norm, activation",
+        ),
+        (
+            "a.toml",
+            TOML + "head = [960, { out = 3, form = 1 }]",
+            "key head, layer 2: the key 'form' is unknown; ",
+        ),
+        (
+            "a.toml",
+            TOML + 'last = [{ out = 3, activation = "gelu" }]',
+            "key last, layer 1: activation: 'gelu' is not allowed; expected RE (relu)",
+        ),
+        (
+            "a.toml",
+            TOML + "last = [{ out = 0 }]",
+            "key last, layer 1: out: 0 is not allowed; expected an integer from 1 to 65,536",
+        ),
+        (
+            "a.toml",
+            TOML + 'last = [128, { out = 64, form = "conv" }]',
+            "key last: a convolution after a linear layer is not allowed; expected linear",
+        ),
+        (
+            "a.toml",
+            TOML + 'classifier_form = "conv"',
+            "key classifier_form: a convolution after a linear layer is not allowed; expected linear",
+        ),
+        (
+            "a.toml",
+            TOML + 'last = [128, 64]\nnames = "timm"',
+            "key last: 2 layers are not allowed; expected at most 1 with names timm",
+        ),
+        ("a.toml", TOML + "stages = [1, 1]", "key stages: they have 2 rows; expected 1, as in rows"),
         (
             "a.toml",
             'rows = [[70000, 16, 3, 1, false, "RE"]]',
@@ -195,11 +252,11 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
         ("a.toml", 'name = "x"', "the key rows is missing; expected a list of rows"),
         ("a.toml", "rows = 3", "the key rows is 3; expected a list of rows"),
         ("a.toml", TOML + "steem = 16", "the key 'steem' is unknown; did you mean stem?"),
-        ("a.toml", TOML + "zzz = 16", "the key 'zzz' is unknown; expected name, stem"),
+        ("a.toml", TOML + "zzz = 16", "the key 'zzz' is unknown; expected name, channels"),
         (
             "a.toml",
-            TOML + "classes = 0",
-            "key classes: 0 is not allowed; expected an integer from 1 to 65,536",
+            TOML + "classes = -1",
+            "key classes: -1 is not allowed; expected an integer from 0 to 65,536",
         ),
         (
             "a.toml",
@@ -243,7 +300,7 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
         (
             "a.csv",
             HEADER + "16,16,3,1,maybe,RE\n",
-            "row 1, column SE: 'maybe' is not allowed; expected true or false",
+            "row 1, column SE: 'maybe' is not allowed; expected true, false, or the squeezed width",
         ),
         ("a.csv", HEADER + '16,16,3,1,no,"RE\n', "is not valid CSV: unexpected end of data"),
         (

@@ -3,12 +3,13 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, settings
-from random_tables import small_sizes, tables
+from random_tables import Tracer, small_sizes, tables
 from some import some
 from torch import nn
 
 from mnv3prof.cost.counts import count, total
 from mnv3prof.mobilenetv3.expand import expand
+from mnv3prof.mobilenetv3.modules import SamePadding
 from mnv3prof.mobilenetv3.network import build, parts
 from mnv3prof.mobilenetv3.table import Row, Table
 from mnv3prof.mobilenetv3.variants import vary
@@ -94,7 +95,7 @@ def test_training_steps_as_torchvision_does(name: str) -> None:
 @settings(max_examples=30)
 def test_parts_compose_to_the_whole(table: Table, size: Any) -> None:
     model = build(table).eval()
-    images = torch.randn(1, 3, *size)
+    images = torch.randn(1, table.channels, *size)
     x = images
     names = []
     with torch.no_grad():
@@ -102,7 +103,7 @@ def test_parts_compose_to_the_whole(table: Table, size: Any) -> None:
             names.append(name)
             x = part(x)
         assert torch.equal(x, model(images))
-    assert names == ["stem", *(str(n) for n in range(1, len(table.rows) + 1)), "head", "classifier"]
+    assert tuple(names) == expand(table).block_names
 
 
 @given(tables)
@@ -148,12 +149,15 @@ def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table: Ta
         if not list(module.children()):
             module.register_forward_hook(hook(name))
     with torch.no_grad():
-        model(torch.zeros(1, 3, *size))
+        model(torch.zeros(1, table.channels, *size))
 
     functional = {"mul", "add", "flatten", "unflatten"}
     graph = expand(table, size)
     layers = [x for x in graph.layers if x.name.rpartition(".")[2] not in functional]
-    assert [layer.name for layer in layers] == list(seen)
+    names = [layer.name for layer in layers]
+    idle = {name for name, (module, *_) in seen.items() if isinstance(module, SamePadding)} - {*names}
+    assert names == [name for name in seen if name not in idle]
+    assert all(seen[name][1] == seen[name][2] for name in idle)  # it pads nothing at this size
     for layer in layers:
         module, in_shape, out_shape = seen[layer.name]
         assert (graph.in_shape(layer), layer.out_shape) == (in_shape, out_shape), layer.name
@@ -170,19 +174,20 @@ def test_every_layer_has_the_name_shapes_and_attributes_that_hooks_see(table: Ta
 @settings(max_examples=60)
 def test_functional_layers_are_what_the_forward_pass_calls(table: Table, size: Any) -> None:
     graph = expand(table, size)
-    traced = torch.fx.Tracer().trace(build(table).eval())
+    traced = Tracer().trace(build(table).eval())
     called = [str(node.target) for node in traced.nodes if node.op in ("call_function", "call_method")]
     wanted = {
         "mul": sum("mul" in name for name in called),
         "add": sum("add" in name for name in called),
-        "flatten": sum("flatten" in name for name in called),
+        "flatten": sum("flatten" in name for name in called),  # as a module it is a leaf
         "unflatten": sum("getitem" in name for name in called),
     }
     composed = sum(1 for x in graph.layers if x.op in ("hardswish_relu6", "hardswish_clamp"))
     gates = sum(1 for x in graph.layers if x.op == "hardsigmoid_relu6")
     wanted["mul"] -= composed
     wanted["add"] -= composed + gates
-    ends = [layer.name.rpartition(".")[2] for layer in graph.layers]
+    modules = {node.target for node in traced.nodes if node.op == "call_module"}
+    ends = [layer.name.rpartition(".")[2] for layer in graph.layers if layer.name not in modules]
     assert {end: ends.count(end) for end in wanted} == wanted
     assert all(layer.operation.kind == "view" for layer in graph.layers if layer.name.endswith("flatten"))
 

@@ -22,8 +22,9 @@ from subjects import no_regular_file, read_run, subject
 from mnv3prof.cli.main import run
 from mnv3prof.cli.options import backend_names
 from mnv3prof.graph.errors import InputError
-from mnv3prof.mobilenetv3.files import PRESET_ALIASES, PRESETS, to_csv
+from mnv3prof.mobilenetv3.files import PRESET_ALIASES, PRESETS
 from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.mobilenetv3.writing import to_csv
 from mnv3prof.record import embedded, read
 from mnv3prof.record.document import run_document, table_document
 from mnv3prof.record.run import Subject

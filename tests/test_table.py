@@ -5,10 +5,12 @@ import pytest
 
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.table import (
+    HeadConv,
+    LastLayer,
     Row,
     Table,
     adds_identity,
-    head_width,
+    head_convs,
     in_widths,
     make_divisible,
     squeeze_width,
@@ -55,14 +57,18 @@ def test_make_divisible_as_worked_out_by_hand(value: Any, divisor: int, width: i
 
 def test_squeeze_widths_of_large() -> None:
     table = read_table("large")
-    squeezed = [squeeze_width(table, row) for row in table.rows if row.se]
+    squeezed = [
+        squeeze_width(table, row, width)
+        for row, width in zip(table.rows, in_widths(table), strict=True)
+        if row.se
+    ]
     assert squeezed == [24, 32, 32, 120, 168, 168, 240, 240]
 
 
 def test_what_follows_from_a_table() -> None:
     table = read_table("large")
     assert in_widths(table) == (16, 16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160)
-    assert head_width(table) == 960
+    assert head_convs(table) == (HeadConv(960),)
     identities = [
         n for n, (r, w) in enumerate(zip(table.rows, in_widths(table), strict=True), 1) if adds_identity(r, w)
     ]
@@ -82,13 +88,20 @@ def test_what_follows_from_a_table() -> None:
         ("kernel", 2, "an odd integer"),
         ("kernel", 0, "an odd integer"),
         ("kernel", 65, "an odd integer from 1 to 63"),
-        ("stride", 3, "1 or 2"),
-        ("stride", True, "1 or 2"),
-        ("stride", 1.0, "1 or 2"),
+        ("stride", 9, "an integer from 1 to 8, or [height, width]"),
+        ("stride", True, "an integer from 1 to 8"),
+        ("stride", (2, 0), "an integer from 1 to 8"),
+        ("stride", [2, 1], "an integer from 1 to 8"),
+        ("stride", (2, 1, 1), "an integer from 1 to 8"),
+        ("stride", 1.0, "an integer from 1 to 8"),
         ("activation", "GELU", "RE, R6, HS"),
         ("activation", 5, "RE, R6, HS"),
         ("dilation", 0, "an integer from 1 to 64"),
         ("identity", 1, "true or false"),
+        ("se_ratio", 0, "an integer from 1 to 1,024, or left out"),
+        ("conv", "dense", "separable, standard, dense-depthwise or fused, or left out"),
+        ("project_activation", "GELU", "RE, R6, HS"),
+        ("se_place", "before", "after-depthwise, before-activation or after-project"),
     ],
 )
 def test_a_row_refuses(field: str, value: Any, expected: str) -> None:
@@ -98,8 +111,8 @@ def test_a_row_refuses(field: str, value: Any, expected: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_a_row_refuses_a_number_for_se() -> None:
-    with pytest.raises(InputError, match="SE: 1 is not allowed; expected true or false"):
+def test_a_row_refuses_a_number_that_may_be_true_for_se() -> None:
+    with pytest.raises(InputError, match="SE: 1 is not allowed; expected true, false, or the squeezed width"):
         Row(**{**ROW, "se": 1})  # type: ignore[arg-type]
 
 
@@ -126,7 +139,22 @@ def test_a_row_refuses_a_number_for_se() -> None:
         ("norm_between", 0),
         ("se_ratio", 0),
         ("se_form", "fc"),
-        ("se_activation", "swish"),
+        ("se_activation", "gelu"),
+        ("channels", 0),
+        ("stem_stride", (2, 2, 2)),
+        ("stem_kernel", 4),
+        ("head", [960]),
+        ("head", (960, "x")),
+        ("head", (LastLayer(1280),)),
+        ("head", (8,) * 17),
+        ("last", (HeadConv(1280),)),
+        ("last", None),
+        ("classes", -1),
+        ("padding", "valid"),
+        ("names", "keras"),
+        ("stages", [15]),
+        ("head_scales", "sometimes"),
+        ("se_divisor", 0),
         ("se_gate", "relu"),
         ("divisor", 0),
         ("bn_eps", 0),
@@ -151,4 +179,4 @@ def test_a_head_that_follows_from_the_last_out_must_fit_too() -> None:
     wide = Row(**{**ROW, "out": 20_000})  # type: ignore[arg-type]
     with pytest.raises(InputError, match="6 × the last out is 120,000"):
         Table(name="net", rows=(wide,))
-    assert head_width(Table(name="net", rows=(wide,), head=64)) == 64
+    assert head_convs(Table(name="net", rows=(wide,), head=64)) == (HeadConv(64),)

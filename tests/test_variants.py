@@ -5,7 +5,7 @@ import pytest
 from mnv3prof.cost.counts import count, total
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.table import Row, Table, head_width
+from mnv3prof.mobilenetv3.table import HeadConv, Row, Table, head_convs
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.source import read_table
 
@@ -106,7 +106,9 @@ def test_torchvisions_options_give_torchvisions_counts(
 
 
 def test_the_head_follows_the_scaled_last_out() -> None:
-    assert head_width(vary(read_table("small"), width=0.35)) == 192  # 6 × 32, not 200 = 576 × 0.35 rounded
+    assert head_convs(vary(read_table("small"), width=0.35)) == (
+        HeadConv(192),
+    )  # 6 × 32, not 200 = 576 × 0.35 rounded
 
 
 def test_a_head_of_its_own_is_scaled_as_a_width() -> None:
@@ -151,8 +153,8 @@ def test_the_name_says_what_changed_and_stays_a_name() -> None:
         ({"width": float("inf")}, "a number above 0"),
         ({"width": 1e9}, "at most 100"),
         ({"width": 99}, "at width 99: .* 1 to 65,536"),
-        ({"width_rule": "keras"}, "expected paper, torchvision"),
-        ({"classes": 0}, "classes: 0 is not allowed"),
+        ({"width_rule": "slim"}, "expected paper, torchvision, timm, keras"),
+        ({"classes": -1}, "classes: -1 is not allowed"),
         ({"activation": "gelu"}, "'gelu' is not allowed"),
     ],
 )

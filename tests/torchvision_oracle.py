@@ -15,5 +15,6 @@ except RuntimeError:
         library.define(operator)  # type: ignore[no-untyped-call]
     import torchvision
 
+mobilenet_v2 = torchvision.models.mobilenet_v2
 mobilenet_v3_large = torchvision.models.mobilenet_v3_large
 mobilenet_v3_small = torchvision.models.mobilenet_v3_small

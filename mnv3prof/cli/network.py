@@ -10,7 +10,8 @@ from ..budgets.figures import Side, sides
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, about
 from ..mobilenetv3.expand import image_size
-from ..mobilenetv3.variants import WidthRule, vary
+from ..mobilenetv3.variants import vary
+from ..mobilenetv3.width_rules import WIDTH_RULES, WidthRule
 from ..record.run import Subject
 from ..source import Source, at_one_input, open_source
 from .options import DEFAULT_SOURCE, network_option
@@ -33,10 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     width: Annotated[float, network_option("--width", help="Width multiplier, e.g. 0.75.")] = 1.0
     width_rule: Annotated[
         WidthRule,
-        network_option(
-            "--width-rule",
-            help="Scale expansions with their input and keep the last layer (paper), or scale all layers.",
-        ),
+        network_option("--width-rule", help="Whose widths: the table's own (paper), or those of a release."),
     ] = "paper"
     reduced_tail: Annotated[
         bool, network_option("--reduced-tail", help="Halve the channels from the last row of stride 2 on.")
@@ -124,7 +122,7 @@ class WeightsOptions(msgspec.Struct, frozen=True):
         network_option(
             "--weights",
             metavar="FILE",
-            help="Weights that train saved, or a state_dict with torchvision's names.",
+            help="Weights that train saved, or a state_dict with the network's names.",
             show_default="random",
         ),
     ] = None
@@ -145,10 +143,12 @@ class WeightsOptions(msgspec.Struct, frozen=True):
         known = Subject(table, checkpoint.input or known.input)
         subject = self._classed(settings.variant(known), settings, checkpoint.classes)
         if problem := misfit(checkpoint, subject.table):
-            other = replace(settings, width_rule="torchvision")
-            by_torchvision = self._classed(other.variant(known), settings, checkpoint.classes).table
-            if settings.width != 1 and not misfit(checkpoint, by_torchvision):
-                problem = f"{self.weights}: was scaled by another rule; expected --width-rule torchvision"
+            others = (replace(settings, width_rule=rule) for rule in WIDTH_RULES if settings.width != 1)
+            for other in others:
+                by_other = self._classed(other.variant(known), settings, checkpoint.classes).table
+                if not misfit(checkpoint, by_other):
+                    expected = f"expected --width-rule {other.width_rule}"
+                    raise InputError(f"{self.weights}: was scaled by another rule; {expected}")
             raise InputError(problem)
         return replace(subject, weights=checkpoint.weights)
 
@@ -157,4 +157,4 @@ class WeightsOptions(msgspec.Struct, frozen=True):
         try:
             return subject.varied(vary(subject.table, classes=None if settings.classes else classes))
         except InputError as error:
-            raise InputError(f"{self.weights}: classifier.3.bias: {error}") from None
+            raise InputError(f"{self.weights}: the classifier's bias: {error}") from None

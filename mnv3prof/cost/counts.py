@@ -99,7 +99,7 @@ def count(
     one_of(batch_norm, get_args(BatchNorm), "batch_norm")
     require_at_least_1(batch, "batch")
     element = element_bytes(dtype)
-    sizes = _Sizes(graph.elements, element, 4 if dtype == "int8" else element)  # int8: biases of 32 bits
+    sizes = _Sizes(graph.unpadded, element, 4 if dtype == "int8" else element)  # int8: biases of 32 bits
     fused = graph.fused if batch_norm == "folded" else {}
     biased = {layer.name for layer in graph.layers if layer.biased} if fused else set()
     known: set[str] = set()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .errors import InputError, quote
-from .ops import Op, op_called
+from .ops import PAD, Op, op_called
 
 Shape = tuple[int, ...]
 
@@ -194,6 +194,18 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     def elements(self) -> Mapping[str, int]:
         """Elements per image of the inputs and of the layers' outputs, by name."""
         return {name: prod(shape) for name, shape in self.shapes.items()}
+
+    @cached_property
+    def unpadded(self) -> Mapping[str, int]:
+        """Elements per image as in `elements`, with those of its input for a padding.
+
+        A deployed runtime pads inside the convolution.
+        """
+        elements = dict(self.elements)
+        for layer in self.layers:
+            if layer.op == PAD:
+                elements[layer.name] = elements[layer.inputs[0]]
+        return elements
 
     @cached_property
     def operations(self) -> tuple[Op, ...]:

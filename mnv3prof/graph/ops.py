@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
+PAD: Final = "pad"
+
 Kind = Literal["conv", "matmul", "norm", "activation", "pool", "elementwise", "view", "other"]
 
 
@@ -104,6 +106,8 @@ _ROWS: Final = (
     _view("flatten"),
     _view("unflatten"),
     _view("dropout"),
+    # A copy in PyTorch; a deployed runtime pads inside the convolution.
+    Op(name=PAD, kind="view", title="padding", flops=0, runtime="pad"),
 )
 
 OPS: Final = {op.name: op for op in _ROWS}

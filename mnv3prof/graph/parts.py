@@ -81,10 +81,10 @@ def _expected(graph: Graph) -> str:
     """Name the parts of a network."""
     path = next((layer.path for layer in graph.layers if "." in layer.path), "")
     module = f", or a module's path, e.g. {path}" if path else ""
-    return f"{', '.join(_groups(graph))}, a block ({', '.join(_ranges(graph.block_names))}){module}"
+    return f"{', '.join(_groups(graph))}, a block ({', '.join(ranges(graph.block_names))}){module}"
 
 
-def _ranges(names: Sequence[str]) -> Iterator[str]:
+def ranges(names: Sequence[str]) -> Iterator[str]:
     """Shorten names in a row that are numbers: stem, 1-15, head."""
     start = 0
     for n, name in enumerate(names):

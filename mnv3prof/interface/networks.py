@@ -113,7 +113,7 @@ def _source(given: Any, where: str) -> Source:
     if isinstance(given, (Table, Subject)):
         subject = given if isinstance(given, Subject) else Subject(given, DEFAULT_SIZE)
         return Source(subject.table.name, subject)
-    modules = sys.modules.get("mnv3prof.mobilenetv3.modules")
+    modules = sys.modules.get("mnv3prof.mobilenetv3.network")
     if modules and isinstance(given, modules.MobileNetV3):
         from ..mobilenetv3.network import is_as_built
 

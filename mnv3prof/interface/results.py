@@ -17,7 +17,7 @@ from ..cost.comparison import NetworkCosts, network_costs
 from ..cost.counts import DTYPE_BYTES, Dtype, count
 from ..graph.errors import InputError, one_of, require, require_at_least_1
 from ..graph.graph import Graph
-from ..mobilenetv3.table import separable_savings
+from ..mobilenetv3.saving import separable_savings
 from ..record.run import Run, Subject
 from ..render import frames
 from ..render.sheet import Sheets

@@ -7,18 +7,31 @@ from ..graph.errors import InputError, as_number, quote, require
 from ..graph.graph import Block, Geometry, Graph, Layer, Shape, Tensor
 from ..graph.ops import OPS, convolution
 from ..graph.parts import CLASSIFIER
-from .table import (
-    ACTIVATIONS,
-    HEAD,
-    STEM,
-    Row,
-    Table,
-    adds_identity,
-    head_width,
-    in_widths,
-    row_names,
-    squeeze_width,
+from .fields import ACTIVATIONS
+from .names import (
+    FLATTEN,
+    ROOT,
+    SQUEEZE_NAMES,
+    Slots,
+    Step,
+    head_slots,
+    row_paths,
+    row_slots,
+    stem_slots,
+    tail_steps,
 )
+from .stages import (
+    ActivationStage,
+    ConvStage,
+    LinearStage,
+    RowStages,
+    SqueezeStage,
+    head_stages,
+    row_stages,
+    same_padding,
+    stem_stage,
+)
+from .table import HEAD, STEM, Table
 
 MAX_PIXELS: Final = 16_384
 DEFAULT_SIZE: Final = (224, 224)
@@ -49,18 +62,19 @@ def expand(table: Table, size: int | tuple[int, int] = DEFAULT_SIZE) -> Graph:
     """Return the graph of `table` for images of `size` pixels (a side, or height and width).
 
     It has the operations of mnv3prof.build(table), named by their module paths. Its blocks are the stem,
-    one per row, the head (last convolution, pooling) and the classifier. Raises InputError.
+    one per row, the head (convolutions, pool) and the classifier. A head without convolutions is no block:
+    its pool is in the classifier. Raises InputError.
 
     >>> mnv3prof.expand(mnv3prof.read_table("small"), (192, 256))
     Graph('MobileNetV3-Small', 192×256, 14 blocks, 157 layers)
     """
     require(table, Table, "expand", "what mnv3prof.read_table returns")
-    image = Tensor(IMAGE, (3, *image_size(size)))
+    image = Tensor(IMAGE, (table.channels, *image_size(size)))
     builder = _Builder(table, image)
     builder.stem()
-    for name, row, width in zip(row_names(table), table.rows, in_widths(table), strict=True):
-        builder.row(name, row, width)
-    builder.head(f"features.{len(table.rows) + 1}")
+    for path, row in zip(row_paths(table), row_stages(table), strict=True):
+        builder.row(path, row)
+    builder.head()
     builder.classifier()
     return Graph(table.name, (image,), (builder.last.name,), tuple(builder.blocks))
 
@@ -72,113 +86,148 @@ class _Builder:
         self.table = table
         self.blocks: list[Block] = []
         self.layers: list[Layer] = []
+        self.calls: dict[str, None] = {}
+        """Modules and functions that the block calls."""
         self.last = Layer(image.name, "", (), image.shape, "", image.name)
 
     def stem(self) -> None:
-        self._conv("features.0.0", "stem", self.table.stem, 3, 2)
-        self._norm_act("features.0", "stem", self.table.stem_activation)
-        self._close(STEM, "the stem", "features.0")
+        stage = stem_stage(self.table)
+        self._stage(stage, stem_slots(self.table, stage))
+        self._close(STEM, "the stem")
 
-    def row(self, name: str, row: Row, width: int) -> None:
-        table, source, path = self.table, self.last, f"features.{name}"
-        stages = (f"{path}.block.{stage}" for stage in range(4))
-        if row.expand != width:
-            at = next(stages)
-            self._conv(f"{at}.0", "expand", row.expand)
-            self._norm_act(at, "expand", row.activation)
-        if table.conv != "standard":
-            at = next(stages)
-            groups = row.expand if table.conv == "separable" else 1
-            self._conv(f"{at}.0", "depthwise", row.expand, row.kernel, row.stride, row.dilation, groups)
-            if table.norm_between:
-                self._norm_act(at, "depthwise", row.activation)
-        if row.se:
-            self._squeeze_excite(next(stages), squeeze_width(table, row))
-        at = next(stages)
-        if table.conv == "standard":
-            self._conv(f"{at}.0", "standard", row.out, row.kernel, row.stride, row.dilation)
-            self._norm_act(at, "standard", None)
-        else:
-            self._conv(f"{at}.0", "project", row.out)
-            self._norm_act(at, "project", None)
-        if adds_identity(row, width):
-            result = self.last  # `result += x` reuses the memory of the projection's batch norm
-            inputs = (result.name, source.name)
-            self._add(f"{path}.add", "add", inputs, result.out_shape, path, result.storage, "add")
-        self._close(name, f"block {name}", path)
+    def row(self, path: str, row: RowStages) -> None:
+        source = self.last
+        slots = row_slots(self.table.names, path, row.stages)
+        for stage, slot in zip(row.stages, slots, strict=True):
+            if isinstance(stage, SqueezeStage):
+                self._squeeze_excite(slot.conv, stage)
+            elif isinstance(stage, ActivationStage):
+                self._activation(slot, stage.activation)
+            else:
+                self._stage(stage, slot)
+        if row.adds:
+            result = self.last  # `result += x` reuses the memory of the last operation
+            name, inputs = f"{path}.add", (result.name, source.name)
+            owner = result.storage if row.in_place else name
+            self._add(name, "add", inputs, result.out_shape, path, owner, "add")
+        self.calls = {path: None}
+        self._close(row.name, f"block {row.name}")
 
-    def head(self, path: str) -> None:
-        self._conv(f"{path}.0", "head", head_width(self.table))
-        self._norm_act(path, "head", self.table.head_activation)
-        self._pool("avgpool", "pool")
-        self._view("flatten", "flatten", self.last.out_shape[:1], "")
-        self._close(HEAD, "the head", path, "avgpool", "flatten")
+    def head(self) -> None:
+        stages = list(head_stages(self.table))
+        for stage, slot in zip(stages, head_slots(self.table, stages), strict=True):
+            self._stage(stage, slot)
+        if stages and not self.table.classes:
+            self._close(HEAD, "the head")
 
     def classifier(self) -> None:
-        self._linear("classifier.0", "hidden", self.table.last)
-        self._activation("classifier.1", "activation", ACTIVATIONS[self.table.head_activation], in_place=True)
-        self._view("classifier.2", "dropout", self.last.out_shape, "classifier.2")
-        self._linear("classifier.3", "logits", self.table.classes)
-        self._close(CLASSIFIER, "the classifier", "classifier")
+        steps = tail_steps(self.table)
+        in_head = (2 if steps[1:2] == [Step("flatten")] else 1) if self.layers else 0
+        for step in steps[:in_head]:
+            self._step(step)
+        if in_head and steps:
+            self._close(HEAD, "the head")
+        for step in steps[in_head:]:
+            self._step(step)
+        if steps:
+            self._close(CLASSIFIER, "the classifier")
 
-    def _squeeze_excite(self, path: str, squeeze: int) -> None:
-        source, table = self.last, self.table
-        channels = source.out_shape[0]
-        linear = table.se_form == "linear"
+    def _step(self, step: Step) -> None:
+        if step.kind == "pool":
+            self._pool(step.path, "pool")
+            self._called(step.path)
+        elif step.kind == "flatten":
+            self._view(step.path or FLATTEN, "flatten", self.last.out_shape[:1], step.path)
+            self._called(step.path or FLATTEN)
+        elif step.kind == "dropout":
+            self._view(step.path, "dropout", self.last.out_shape, step.path)
+            self._called(step.path)
+        elif step.stage is not None:
+            self._stage(step.stage, step.slots)
+
+    def _called(self, path: str) -> None:
+        """Add `path` to the calls of the block; the modules of the classifier are one call."""
+        top, _, inner = path.partition(".")
+        self.calls.setdefault(top if inner and top == CLASSIFIER else path, None)
+
+    def _stage(self, stage: ConvStage | LinearStage, slots: Slots) -> None:
+        if isinstance(stage, ConvStage):
+            self._padded_conv(stage, slots)
+        else:
+            self._linear(slots.conv, stage.role, stage.out, bias=stage.bias)
+        if stage.norm:
+            self._norm(slots.norm, f"{stage.role}_norm")
+        if stage.activation:
+            self._activation(slots, stage.activation)
+        pad = slots.pad if isinstance(stage, ConvStage) and stage.pads else ""
+        called = (pad, slots.conv, slots.norm, slots.activation) if slots.call == ROOT else (slots.call,)
+        for path in filter(None, called):
+            self._called(path)
+
+    def _squeeze_excite(self, path: str, stage: SqueezeStage) -> None:
+        source, names = self.last, SQUEEZE_NAMES[self.table.names]
+        linear = stage.form == "linear"
         self._pool(f"{path}.avgpool", "se_pool")
         if linear:
-            self._view(f"{path}.flatten", "flatten", (channels,), path)
-        for fc, role, width, act, what, op in (
-            ("fc1", "se_reduce", squeeze, "activation", "se_activation", table.se_activation),
-            ("fc2", "se_expand", channels, "scale_activation", "se_gate", table.se_gate),
+            self._view(f"{path}.flatten", "flatten", (stage.channels,), path)
+        for layer, role, width, act, what, op in (
+            (names.reduce, "se_reduce", stage.squeeze, names.activation, "se_activation", stage.activation),
+            (names.expand, "se_expand", stage.channels, names.gate, "se_gate", stage.gate),
         ):
             if linear:
-                self._linear(f"{path}.{fc}", role, width)
+                self._linear(f"{path}.{layer}", role, width, bias=stage.bias)
             else:
-                self._conv(f"{path}.{fc}", role, width, bias=True)
-            self._activation(f"{path}.{act}", what, op)
+                conv = ConvStage(role, self.last.out_shape[0], width, bias=stage.bias)
+                self._conv(f"{path}.{layer}", conv)
+            name = f"{path}.{act}"
+            self._add(name, op, (self.last.name,), self.last.out_shape, name, name, what)
         if linear:
-            self._view(f"{path}.unflatten", "unflatten", (channels, 1, 1), path)
+            self._view(f"{path}.unflatten", "unflatten", (stage.channels, 1, 1), path)
         name, inputs = f"{path}.mul", (source.name, self.last.name)
         self._add(name, "mul", inputs, source.out_shape, path, name, "se_scale")
 
-    def _norm_act(self, path: str, role: str, activation: str | None) -> None:
-        at, shape = f"{path}.1", self.last.out_shape
-        weights = (Tensor(f"{at}.weight", shape[:1]), Tensor(f"{at}.bias", shape[:1]))
-        self._add(at, "batch_norm", (self.last.name,), shape, at, at, f"{role}_norm", None, 0, weights)
-        if activation is not None:
-            self._activation(f"{path}.2", "activation", ACTIVATIONS[activation], in_place=True)
+    def _norm(self, path: str, role: str) -> None:
+        shape = self.last.out_shape
+        weights = (Tensor(f"{path}.weight", shape[:1]), Tensor(f"{path}.bias", shape[:1]))
+        self._add(path, "batch_norm", (self.last.name,), shape, path, path, role, None, 0, weights)
 
-    def _activation(self, path: str, role: str, op: str, *, in_place: bool = False) -> None:
-        owner = self.last.storage if in_place and OPS[op].in_place else path
-        self._add(path, op, (self.last.name,), self.last.out_shape, path, owner, role)
+    def _activation(self, slots: Slots, activation: str) -> None:
+        path, op = slots.activation, ACTIVATIONS[activation]
+        owner = self.last.storage if OPS[op].in_place else path
+        self._add(path, op, (self.last.name,), self.last.out_shape, path, owner, "activation")
 
-    def _conv(
-        self,
-        path: str,
-        role: str,
-        out: int,
-        kernel: int = 1,
-        stride: int = 1,
-        dilation: int = 1,
-        groups: int = 1,
-        *,
-        bias: bool = False,
-    ) -> None:
-        channels, height, width = self.last.out_shape
-        # With padding d · (k − 1) / 2 and k odd, a side n becomes ceil(n / stride).
-        shape = (out, -(-height // stride), -(-width // stride))
-        depth = channels // groups
-        weights: tuple[Tensor, ...] = (Tensor(f"{path}.weight", (out, depth, kernel, kernel)),)
+    def _padded_conv(self, stage: ConvStage, slots: Slots) -> None:
+        """Add the convolution, and before it the padding that it does not do itself."""
+        channels, *sides = self.last.out_shape
+        if stage.pads:
+            padding = [
+                same_padding(n, stage.kernel, s, stage.dilation)
+                for n, s in zip(sides, stage.stride, strict=True)
+            ]
+            if any(map(sum, padding)):
+                shape = (channels, *(n + sum(each) for n, each in zip(sides, padding, strict=True)))
+                self._add(slots.pad, "pad", (self.last.name,), shape, slots.pad, slots.pad, "pad")
+        shape = (stage.out, *(-(-n // s) for n, s in zip(sides, stage.stride, strict=True)))
+        self._conv(slots.conv, stage, shape)
+
+    def _conv(self, path: str, stage: ConvStage, shape: Shape = ()) -> None:
+        """Add the convolution. shape: of its output; (): that of a 1×1 map."""
+        depth = stage.channels // stage.groups
+        weights: tuple[Tensor, ...] = (
+            Tensor(f"{path}.weight", (stage.out, depth, stage.kernel, stage.kernel)),
+        )
+        if stage.bias:
+            weights += (Tensor(f"{path}.bias", (stage.out,)),)
+        geometry = _geometry(stage.kernel, stage.stride, stage.padding, stage.dilation, stage.groups)
+        op, length = convolution(stage.channels, stage.groups, geometry.kernel), depth * stage.kernel**2
+        shape = shape or (stage.out, 1, 1)
+        self._add(path, op, (self.last.name,), shape, path, path, stage.role, geometry, length, weights)
+
+    def _linear(self, path: str, role: str, out: int, *, bias: bool) -> None:
+        (features,) = self.last.out_shape
+        weights: tuple[Tensor, ...] = (Tensor(f"{path}.weight", (out, features)),)
         if bias:
             weights += (Tensor(f"{path}.bias", (out,)),)
-        geometry = _geometry(kernel, stride, dilation, groups)
-        op, length = convolution(channels, groups, geometry.kernel), depth * kernel**2
-        self._add(path, op, (self.last.name,), shape, path, path, role, geometry, length, weights)
-
-    def _linear(self, path: str, role: str, out: int) -> None:
-        (features,) = self.last.out_shape
-        weights = (Tensor(f"{path}.weight", (out, features)), Tensor(f"{path}.bias", (out,)))
         self._add(path, "linear", (self.last.name,), (out,), path, path, role, None, features, weights)
 
     def _pool(self, path: str, role: str) -> None:
@@ -204,15 +253,12 @@ class _Builder:
         self.last = layer
         self.layers.append(layer)
 
-    def _close(self, name: str, title: str, *modules: str) -> None:
+    def _close(self, name: str, title: str) -> None:
         """Make a block of the layers since the last one."""
-        self.blocks.append(Block(name, title, tuple(self.layers), modules))
-        self.layers = []
+        self.blocks.append(Block(name, title, tuple(self.layers), tuple(self.calls)))
+        self.layers, self.calls = [], {}
 
 
 @lru_cache(1_024)
-def _geometry(kernel: int, stride: int, dilation: int, groups: int) -> Geometry:
-    padding = (kernel - 1) // 2 * dilation
-    return Geometry(
-        (kernel, kernel), (stride, stride), ((padding, padding),) * 2, (dilation, dilation), groups
-    )
+def _geometry(kernel: int, stride: tuple[int, int], padding: int, dilation: int, groups: int) -> Geometry:
+    return Geometry((kernel, kernel), stride, ((padding, padding),) * 2, (dilation, dilation), groups)

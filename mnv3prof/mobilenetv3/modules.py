@@ -13,19 +13,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..graph.ops import OPS
-from .table import (
-    ACTIVATIONS,
-    Row,
-    Table,
-    adds_identity,
-    head_width,
-    in_widths,
-    make_divisible,
-    squeeze_width,
-)
+from .fields import ACTIVATIONS
+from .names import SQUEEZE_NAMES, SqueezeNames
+from .stages import same_padding
+from .table import make_divisible
 
 __all__ = [
-    "Bottleneck",
     "ConvNorm",
     "DepthwiseStage",
     "ExpandConv",
@@ -33,7 +26,7 @@ __all__ = [
     "HardSwish",
     "HardSwishDeployed",
     "LinearProjection",
-    "MobileNetV3",
+    "SamePadding",
     "SeparableConv",
     "SqueezeExcite",
     "activation_module",
@@ -177,12 +170,28 @@ class SeparableConv(nn.Sequential):
         )
 
 
+class SamePadding(nn.Module):
+    """Zero padding before a convolution that pads nothing, as TensorFlow's "same" does it."""
+
+    def __init__(self, kernel: int, stride: tuple[int, int], dilation: int = 1) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.dilation = kernel, stride, dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, bottom = same_padding(int(x.shape[2]), self.kernel, self.stride[0], self.dilation)
+        left, right = same_padding(int(x.shape[3]), self.kernel, self.stride[1], self.dilation)
+        return F.pad(x, (left, right, top, bottom)) if top + bottom + left + right else x
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, stride={self.stride}, dilation={self.dilation}"
+
+
 class SqueezeExcite(nn.Module):
     """x · gate(fc2(activation(fc1(mean of x over H and W)))), one factor per channel.
 
-    form: fc1 and fc2 as 1×1 convolutions ("conv") or linear layers ("linear"), both with bias.
-    activation: "relu" (the paper and every release) or "relu6". gate: "hardsigmoid",
-    "hardsigmoid_relu6" (composed as ReLU6(x + 3) / 6) or "sigmoid".
+    form: fc1 and fc2 as 1×1 convolutions ("conv") or linear layers ("linear").
+    activation: "relu" (the paper and every release) or another operation. gate: "hardsigmoid",
+    "hardsigmoid_relu6" (composed as ReLU6(x + 3) / 6) or "sigmoid". names: of the four modules.
     """
 
     def __init__(
@@ -192,17 +201,18 @@ class SqueezeExcite(nn.Module):
         form: str = "conv",
         activation: str = "relu",
         gate: str = "hardsigmoid",
+        *,
+        bias: bool = True,
+        names: SqueezeNames = SQUEEZE_NAMES["torchvision"],
     ) -> None:
         super().__init__()
-        layer: Callable[[int, int], nn.Module] = (
-            partial(nn.Conv2d, kernel_size=1) if form == "conv" else nn.Linear
-        )
-        self.form = form
+        layer: Callable[..., nn.Module] = partial(nn.Conv2d, kernel_size=1) if form == "conv" else nn.Linear
+        self.form, self.names = form, names
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc1 = layer(channels, squeeze)
-        self.fc2 = layer(squeeze, channels)
-        self.activation = activation_module(activation, in_place=False)
-        self.scale_activation = activation_module(gate, in_place=False)
+        self.add_module(names.reduce, layer(channels, squeeze, bias=bias))
+        self.add_module(names.expand, layer(squeeze, channels, bias=bias))
+        self.add_module(names.activation, activation_module(activation, in_place=False))
+        self.add_module(names.gate, activation_module(gate, in_place=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self._scale(x)
@@ -211,101 +221,8 @@ class SqueezeExcite(nn.Module):
         scale: Tensor = self.avgpool(x)
         if self.form == "linear":
             scale = torch.flatten(scale, 1)
-        scale = self.fc1(scale)
-        scale = self.activation(scale)
-        scale = self.fc2(scale)
-        scale = self.scale_activation(scale)
+        for name in self.names:
+            scale = getattr(self, name)(scale)
         if self.form == "linear":
             scale = scale[:, :, None, None]
         return scale
-
-
-class Bottleneck(nn.Module):
-    """Block of a table row: expand, depthwise, squeeze-excite, project, and identity.
-
-    There is no expand stage if the expanded width is the input width. The input is added to the output
-    if the stride is 1, both widths are equal, and the row has identity.
-    """
-
-    def __init__(self, row: Row, in_channels: int, table: Table) -> None:
-        super().__init__()
-        norm = _norm(table)
-        stages: list[nn.Module] = []
-        if row.expand != in_channels:
-            stages.append(ExpandConv(in_channels, row.expand, row.activation, norm))
-        if table.conv != "standard":
-            between = norm if table.norm_between else None
-            dense = table.conv == "dense-depthwise"
-            stages.append(
-                DepthwiseStage(
-                    row.expand, row.kernel, row.stride, row.dilation, row.activation, between, dense=dense
-                )
-            )
-        if row.se:
-            squeeze = squeeze_width(table, row)
-            stages.append(
-                SqueezeExcite(row.expand, squeeze, table.se_form, table.se_activation, table.se_gate)
-            )
-        if table.conv == "standard":
-            conv = standard_conv(row.expand, row.out, row.kernel, row.stride, row.dilation)
-            stages.append(ConvNorm(conv, None, norm))
-        else:
-            stages.append(LinearProjection(row.expand, row.out, norm))
-        self.block = nn.Sequential(*stages)
-        self.identity = adds_identity(row, in_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.block(x)
-        if self.identity:
-            result += x
-        return result
-
-
-class MobileNetV3(nn.Module):
-    """Network of a table: (N, 3, H, W) images to (N, classes) logits.
-
-    Initialised as in torchvision: convolutions Kaiming-normal over fan-out, linear weights
-    N(0, 0.01), biases zero.
-
-    >>> network = mnv3prof.build(mnv3prof.read_table("small"))
-    >>> isinstance(network, mnv3prof.MobileNetV3), network.classifier[3].out_features
-    (True, 1000)
-    """
-
-    def __init__(self, table: Table) -> None:
-        super().__init__()
-        self.table = table
-        norm, head = _norm(table), head_width(table)
-        self.features = nn.Sequential(
-            ConvNorm(standard_conv(3, table.stem, 3, stride=2), table.stem_activation, norm),
-            *(Bottleneck(row, width, table) for row, width in zip(table.rows, in_widths(table), strict=True)),
-            ConvNorm(pointwise_conv(table.rows[-1].out, head), table.head_activation, norm),
-        )
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(
-            nn.Linear(head, table.last),
-            activation_module(table.head_activation),
-            nn.Dropout(table.dropout),  # not in place: backward needs ReLU's output
-            nn.Linear(table.last, table.classes),
-        )
-        self.apply(_initialise)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.features(x)
-        x = self.avgpool(x)
-        x = torch.flatten(x, 1)
-        x = self.classifier(x)
-        return x
-
-
-def _norm(table: Table) -> Norm:
-    return partial(nn.BatchNorm2d, eps=table.bn_eps, momentum=table.bn_momentum)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, 0, 0.01)
-    if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
-        nn.init.zeros_(module.bias)

@@ -1,88 +1,43 @@
-"""The layer table of a MobileNetV3, and its valid values."""
+"""The layer table of a MobileNetV3 or a relative."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Final, cast, get_args
 
 import msgspec
 
 from ..graph.errors import InputError, quote
-from ..graph.ops import OPS
+from .fields import (
+    ACTIVATION,
+    BOOLEAN,
+    CHANNELS,
+    HEAD_RULES,
+    KERNEL,
+    LAST_RULES,
+    MAX_CHANNELS,
+    MAX_ROWS,
+    NONE,
+    ROW_RULES,
+    SHARED_RULES,
+    STRIDE,
+    Conv,
+    Form,
+    Names,
+    Padding,
+    Rule,
+    Scales,
+    SeActivation,
+    SeGate,
+    SeOf,
+    SePlace,
+    Stride,
+    check,
+    choice,
+    integer,
+    number,
+    optional,
+)
 
-MAX_CHANNELS: Final = 65_536
-MAX_ROWS: Final = 1_000
-
-ACTIVATIONS: Final = {op.code: op.name for op in OPS.values() if op.code}
-"""Operation of each activation code. HS is PyTorch's h-swish in one operation; HS-RELU6 composes it as
-x · ReLU6(x + 3) / 6, HS-CLAMP as x · clamp(x + 3, 0, 6) / 6."""
-
-Conv = Literal["separable", "standard", "dense-depthwise"]
-SeForm = Literal["conv", "linear"]
-
-
-class _Rule(NamedTuple):
-    expected: str
-    accepts: Callable[[Any], bool]
-
-
-def _integer(high: int) -> _Rule:
-    return _Rule(f"an integer from 1 to {high:,}", lambda value: type(value) is int and 1 <= value <= high)
-
-
-def _choice(*options: str | int) -> _Rule:
-    words = ", ".join(map(str, options[:-1])) + f" or {options[-1]}"
-    return _Rule(words, lambda value: type(value) in (str, int) and value in options)
-
-
-def _number(low: float) -> _Rule:
-    expected = f"a number of at least {low:g} and less than 1"
-    return _Rule(expected, lambda value: type(value) in (int, float) and low <= value < 1)
-
-
-_BOOLEAN = _Rule("true or false", lambda value: type(value) is bool)
-_CHANNELS = _integer(MAX_CHANNELS)
-_ACTIVATION = _choice(*ACTIVATIONS)
-
-ROW_RULES: Final = {
-    "expand": _CHANNELS,
-    "out": _CHANNELS,
-    "kernel": _Rule("an odd integer from 1 to 63", lambda v: type(v) is int and v in range(1, 64, 2)),
-    "stride": _choice(1, 2),
-    "se": _BOOLEAN,
-    "activation": _ACTIVATION,
-    "dilation": _integer(64),
-    "identity": _BOOLEAN,
-}
-
-TABLE_RULES: Final = {
-    "name": _Rule(
-        "a text of 1 to 200 printable characters",
-        lambda value: type(value) is str and 0 < len(value) <= 200 and value.isprintable(),
-    ),
-    "stem": _CHANNELS,
-    "head": _Rule(f"{_CHANNELS.expected}, or left out", lambda v: v is None or _CHANNELS.accepts(v)),
-    "last": _CHANNELS,
-    "classes": _CHANNELS,
-    "dropout": _number(0),
-    "stem_activation": _ACTIVATION,
-    "head_activation": _ACTIVATION,
-    "conv": _choice("separable", "standard", "dense-depthwise"),
-    "norm_between": _BOOLEAN,
-    "se_ratio": _integer(1_024),
-    "se_form": _choice("conv", "linear"),
-    "se_activation": _choice("relu", "relu6"),
-    "se_gate": _choice("hardsigmoid", "hardsigmoid_relu6", "sigmoid"),
-    "divisor": _integer(1_024),
-    "bn_eps": _number(1e-12),
-    "bn_momentum": _number(0),
-}
-
-
-def _check(struct: msgspec.Struct, rules: dict[str, _Rule]) -> None:
-    for field, rule in rules.items():
-        value = getattr(struct, field)
-        if not rule.accepts(value):
-            name = "SE" if field == "se" else field
-            raise InputError(f"{name}: {quote(value)} is not allowed; expected {rule.expected}")
+_MAX_LAYERS: Final = 16
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -90,7 +45,10 @@ class Row(msgspec.Struct, frozen=True):
 
     expand: expanded width in channels (absolute, not a ratio). The input width is the previous row's
         out, or the stem's width. If both are equal, the block has no expand convolution.
+    stride: of both axes, or (height, width). se: squeeze-excite; a number is its squeezed width.
     identity: add the input to the output, if the stride is 1 and both have the same width.
+    conv, expand_conv, conv_bias, project_activation, se_...: as of Table; None: the table's.
+        project_activation "none": none.
 
     Raises InputError for invalid values.
 
@@ -101,28 +59,143 @@ class Row(msgspec.Struct, frozen=True):
     expand: int
     out: int
     kernel: int
-    stride: int
-    se: bool
+    stride: Stride
+    se: bool | int
     activation: str
     dilation: int = 1
     identity: bool = True
+    conv: Conv | None = None
+    expand_conv: bool | None = None
+    conv_bias: bool | None = None
+    project_activation: str | None = None
+    se_ratio: int | None = None
+    se_of: SeOf | None = None
+    se_divisor: int | None = None
+    se_form: Form | None = None
+    se_bias: bool | None = None
+    se_activation: SeActivation | None = None
+    se_gate: SeGate | None = None
+    se_place: SePlace | None = None
 
     def __post_init__(self) -> None:
-        _check(self, ROW_RULES)
+        check(self, ROW_RULES)
+
+    def __repr__(self) -> str:
+        given = (
+            (field.name, getattr(self, field.name), field.default) for field in msgspec.structs.fields(self)
+        )
+        return f"Row({', '.join(f'{name}={value!r}' for name, value, usual in given if value != usual)})"
+
+
+class HeadConv(msgspec.Struct, frozen=True):
+    """A convolution of the head, before the pool.
+
+    bias: None: only without batch norm. activation: None: the table's head_activation; "none": none.
+    Raises InputError for invalid values.
+
+    >>> mnv3prof.HeadConv(out=1024, norm=False)
+    HeadConv(out=1024, kernel=1, bias=None, norm=False, activation=None)
+    """
+
+    out: int
+    kernel: int = 1
+    bias: bool | None = None
+    norm: bool = True
+    activation: str | None = None
+
+    def __post_init__(self) -> None:
+        check(self, HEAD_RULES)
+
+
+class LastLayer(msgspec.Struct, frozen=True):
+    """A hidden layer after the pool: a linear layer, or a 1×1 convolution of the pooled map.
+
+    bias, activation: as of HeadConv. Raises InputError for invalid values.
+
+    >>> mnv3prof.LastLayer(out=1280, form="conv").norm
+    False
+    """
+
+    out: int
+    form: Form = "linear"
+    bias: bool | None = None
+    norm: bool = False
+    activation: str | None = None
+
+    def __post_init__(self) -> None:
+        check(self, LAST_RULES)
+
+
+def _layers(width: str, of: Callable[[], type]) -> Rule:
+    """Rule of `head` and `last`: a width, or a tuple of widths and of what `of` returns."""
+
+    def accepts(value: object) -> bool:
+        if type(value) is not tuple:
+            return CHANNELS.accepts(value)
+        each_fits = all(type(each) is of() or CHANNELS.accepts(each) for each in value)
+        return len(value) <= _MAX_LAYERS and each_fits
+
+    return Rule(f"{CHANNELS.expected}, or a list of at most {_MAX_LAYERS} {width}", accepts)
+
+
+TABLE_RULES: Final = {
+    "name": Rule(
+        "a text of 1 to 200 printable characters",
+        lambda value: type(value) is str and 0 < len(value) <= 200 and value.isprintable(),
+    ),
+    "channels": integer(1_024),
+    "stem": CHANNELS,
+    "stem_kernel": KERNEL,
+    "stem_stride": STRIDE,
+    "head": optional(_layers("convolutions", lambda: HeadConv)),
+    "last": _layers("layers", lambda: LastLayer),
+    "classes": integer(MAX_CHANNELS, 0),
+    "classifier_form": choice(*get_args(Form)),
+    "dropout": number(0),
+    "stem_activation": ACTIVATION,
+    "head_activation": ACTIVATION,
+    "padding": choice(*get_args(Padding)),
+    "norm_between": BOOLEAN,
+    **SHARED_RULES,
+    "divisor": integer(1_024),
+    "stem_scales": choice(*get_args(Scales)),
+    "head_scales": choice(*get_args(Scales)),
+    "last_scales": choice(*get_args(Scales)),
+    "bn_eps": number(1e-12),
+    "bn_momentum": number(0),
+    "names": choice(*get_args(Names)),
+    "stages": Rule(
+        f"a list of the rows of each stage, {CHANNELS.expected}",
+        lambda value: type(value) is tuple and all(CHANNELS.accepts(each) for each in value),
+    ),
+}
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """The layers of a MobileNetV3: rows, the widths of the other layers, and options.
+    """The layers of a MobileNetV3 or a relative: rows, the widths of the other layers, and options.
 
-    stem, head, last, classes: widths in channels of the first convolution, of the last 1×1
-        convolution (None: 6 × the last row's out), of the hidden linear layer, and of the output.
+    channels: of the image. stem, stem_kernel, stem_stride: the first convolution.
+    head: the convolutions before the pool, a width or a tuple of widths and HeadConv (None: a 1×1
+        convolution to 6 × the last row's out). last: likewise the hidden layers after the pool, of
+        widths and LastLayer. classes: output channels; 0: the network ends after the head, without pool.
     conv: "separable" is the paper's block. "standard" replaces each depthwise + project pair by one
         k×k convolution. "dense-depthwise" replaces only the depthwise convolution, by a dense one.
-    norm_between: batch norm and activation between depthwise and project.
-    se_ratio, se_form: reduction of squeeze-excite, and its two layers as 1×1 convolutions or linear
-        layers. se_activation, se_gate: its inner and outer activation; "hardsigmoid" is PyTorch's
-        own operation, "hardsigmoid_relu6" composes it as ReLU6(x + 3) / 6.
-    divisor: of make_divisible. bn_eps, bn_momentum: as in torch.nn.BatchNorm2d.
+        "fused" replaces expand and depthwise by one k×k convolution, which, as the expand convolution, is
+        left out where the expanded width is the input width.
+    expand_conv: expand also where the expanded width is the input width. conv_bias: convolutions before
+        batch norm have a bias too. project_activation: after the projection. norm_between: batch norm and
+        activation between depthwise and project.
+    padding: "symmetric", or "same" as in TensorFlow: at stride 2 the larger half is at the end.
+    se_ratio, se_of, se_divisor: squeezed width = make_divisible(width / ratio), where the width is what
+        squeeze-excite scales ("expand") or the row's input ("input"); se_divisor None: divisor; 1: rounded.
+    se_form, se_bias: its two layers. se_activation, se_gate: its inner and outer activation;
+        "hardsigmoid" is PyTorch's own operation, "hardsigmoid_relu6" composes it as ReLU6(x + 3) / 6.
+    se_place: "after-depthwise" is the paper's. "before-activation": between the depthwise convolution's
+        batch norm and its activation. "after-project": on the row's out.
+    divisor: of make_divisible. stem_scales, head_scales, last_scales: if a width multiplier scales the
+        stem, explicit widths of head, and last. bn_eps, bn_momentum: as in torch.nn.BatchNorm2d.
+    names: the release whose names the parameters have. stages: rows of each stage in timm's names (():
+        a stage begins where out changes or the stride is not 1).
 
     Raises InputError for invalid values.
 
@@ -134,36 +207,72 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     rows: tuple[Row, ...]
+    channels: int = 3
     stem: int = 16
-    head: int | None = None
-    last: int = 1280
+    stem_kernel: int = 3
+    stem_stride: Stride = 2
+    head: int | tuple[int | HeadConv, ...] | None = None
+    last: int | tuple[int | LastLayer, ...] = 1280
     classes: int = 1000
+    classifier_form: Form = "linear"
     dropout: float = 0.2
     stem_activation: str = "HS"
     head_activation: str = "HS"
     conv: Conv = "separable"
+    expand_conv: bool = False
+    conv_bias: bool = False
+    project_activation: str = NONE
     norm_between: bool = True
+    padding: Padding = "symmetric"
     se_ratio: int = 4
-    se_form: SeForm = "conv"
-    se_activation: Literal["relu", "relu6"] = "relu"
-    se_gate: Literal["hardsigmoid", "hardsigmoid_relu6", "sigmoid"] = "hardsigmoid"
+    se_of: SeOf = "expand"
+    se_divisor: int | None = None
+    se_form: Form = "conv"
+    se_bias: bool = True
+    se_activation: SeActivation = "relu"
+    se_gate: SeGate = "hardsigmoid"
+    se_place: SePlace = "after-depthwise"
     divisor: int = 8
+    stem_scales: Scales = "always"
+    head_scales: Scales = "always"
+    last_scales: Scales = "above-1"
     bn_eps: float = 1e-3
     bn_momentum: float = 0.01
+    names: Names = "torchvision"
+    stages: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self, TABLE_RULES)
+        check(self, TABLE_RULES)
         if type(self.rows) is not tuple or not all(isinstance(row, Row) for row in self.rows):
             raise InputError(f"rows: {quote(self.rows)} is not allowed; expected a tuple of Row")
         if not 1 <= len(self.rows) <= MAX_ROWS:
             raise InputError(row_count_problem(len(self.rows)))
-        if head_width(self) > MAX_CHANNELS:
-            raise InputError(
-                f"head: 6 × the last out is {head_width(self):,} channels; expected {_CHANNELS.expected}"
-            )
+        _check_whole(self)
 
     def __repr__(self) -> str:
         return f"Table({self.name!r}, {len(self.rows)} rows)"
+
+
+def _check_whole(table: Table) -> None:
+    """Raise InputError for values that cannot be combined."""
+    if table.head is None and (wide := 6 * table.rows[-1].out) > MAX_CHANNELS:
+        raise InputError(f"head: 6 × the last out is {wide:,} channels; expected {CHANNELS.expected}")
+    forms = [layer.form for layer in last_layers(table)]
+    after = "last" if forms != sorted(forms) else "classifier_form" if forms[-1:] == ["linear"] else ""
+    if after == "last" or (after and table.classifier_form == "conv"):
+        raise InputError(f"{after}: a convolution after a linear layer is not allowed; expected linear")
+    if table.names == "timm" and len(forms) > 1:
+        raise InputError(f"last: {len(forms)} layers are not allowed; expected at most 1 with names timm")
+    if table.stages and sum(table.stages) != len(table.rows):
+        total = sum(table.stages)
+        raise InputError(f"stages: they have {total:,} rows; expected {len(table.rows):,}, as in rows")
+    for n, (row, width) in enumerate(zip(table.rows, in_widths(table), strict=True), 1):
+        fused, expands = with_defaults(table, row).conv == "fused", has_expansion(table, row, width)
+        if fused and not expands and strides(row.stride) != (1, 1):
+            raise InputError(
+                f"rows: row {n} is fused without expansion, so it has no k×k convolution; expected stride 1 "
+                "or expand_conv = true"
+            )
 
 
 def row_count_problem(count: int) -> str:
@@ -171,9 +280,20 @@ def row_count_problem(count: int) -> str:
     return f"rows: {count:,} rows are not allowed; expected 1 to {MAX_ROWS:,}"
 
 
-def head_width(table: Table) -> int:
-    """Channels of the last 1×1 convolution: table.head, or 6 × the last row's out."""
-    return 6 * table.rows[-1].out if table.head is None else table.head
+def head_convs(table: Table) -> tuple[HeadConv, ...]:
+    """Return the convolutions before the pool."""
+    head = 6 * table.rows[-1].out if table.head is None else table.head
+    return tuple(
+        HeadConv(each) if isinstance(each, int) else each
+        for each in (head if isinstance(head, tuple) else (head,))
+    )
+
+
+def last_layers(table: Table) -> tuple[LastLayer, ...]:
+    """Return the hidden layers after the pool; none without classes."""
+    last = table.last if isinstance(table.last, tuple) else (table.last,)
+    every = tuple(LastLayer(each) if isinstance(each, int) else each for each in last)
+    return every if table.classes else ()
 
 
 STEM: Final = "stem"
@@ -191,14 +311,37 @@ def in_widths(table: Table) -> tuple[int, ...]:
     return (table.stem, *(row.out for row in table.rows[:-1]))
 
 
+def strides(stride: Stride) -> tuple[int, int]:
+    """Return (height, width) of a stride."""
+    return stride if isinstance(stride, tuple) else (stride, stride)
+
+
+def with_defaults(table: Table, row: Row) -> Row:
+    """Return `row` with the table's options for those that it leaves out."""
+    left_out = {name: getattr(table, name) for name in SHARED_RULES if getattr(row, name) is None}
+    return msgspec.structs.replace(row, **left_out) if left_out else row
+
+
+def has_expansion(table: Table, row: Row, in_width: int) -> bool:
+    """Return True if the block has the convolution to its expanded width."""
+    always = table.expand_conv if row.expand_conv is None else row.expand_conv
+    return always or row.expand != in_width
+
+
 def adds_identity(row: Row, in_width: int) -> bool:
     """Return True if the block adds its input to its output."""
-    return row.identity and row.stride == 1 and in_width == row.out
+    return row.identity and strides(row.stride) == (1, 1) and in_width == row.out
 
 
-def squeeze_width(table: Table, row: Row) -> int:
+def squeeze_width(table: Table, row: Row, in_width: int) -> int:
     """Channels between the two layers of a row's squeeze-excite."""
-    return make_divisible(row.expand / table.se_ratio, table.divisor)
+    if type(row.se) is int:
+        return row.se
+    row = with_defaults(table, row)
+    scaled = row.out if row.se_place == "after-project" else row.expand
+    width = (in_width if row.se_of == "input" else scaled) / cast("int", row.se_ratio)
+    divisor = row.se_divisor or table.divisor
+    return max(1, round(width)) if divisor == 1 else make_divisible(width, divisor)
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
@@ -208,28 +351,3 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     """
     width = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return width + divisor if width < 0.9 * value else width
-
-
-def pair_saving(row: Row) -> float:
-    """MACs of a standard k×k convolution ÷ MACs of the separable pair: 1 / (1/N + 1/k²).
-
-    N: output channels (Howard et al., MobileNets, arXiv 1704.04861, section 3.1).
-    """
-    return 1 / (1 / row.out + 1 / row.kernel**2)
-
-
-def separable_savings(tables: Sequence[Table]) -> dict[str, float]:
-    """Return pair_saving by block, if another table is the standard form of the first.
-
-    {} if the first table is not separable, or if no other has standard convolutions and the same rows.
-    """
-    first, *others = tables
-    standard = [_pair_shapes(other) for other in others if other.conv == "standard"]
-    if first.conv != "separable" or _pair_shapes(first) not in standard:
-        return {}
-    return {name: pair_saving(row) for name, row in zip(row_names(first), first.rows, strict=True)}
-
-
-def _pair_shapes(table: Table) -> list[tuple[int, int, int]]:
-    """Widths and kernel of each row's depthwise + project pair."""
-    return [(row.expand, row.out, row.kernel) for row in table.rows]

@@ -1,15 +1,17 @@
 """Variants of a table: width, tail, dilation, classes, convolutions, activation."""
 
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import cast
 
 from msgspec.structs import replace
 
 from ..graph.errors import InputError, as_number, one_of, quote, require, require_boolean
-from .files import activation_code
-from .table import Row, Table, in_widths, make_divisible
+from .cells import activation_code
+from .fields import NONE, Conv
+from .names import stage_sizes
+from .table import HeadConv, LastLayer, Table, strides
+from .width_rules import WIDTH_RULES, WidthRule, each_layer, with_outer_widths
 
-WidthRule = Literal["paper", "torchvision"]
 MAX_MULTIPLIER = 100.0
 
 
@@ -41,7 +43,7 @@ def vary(
     require(table, Table, "vary", "what mnv3prof.read_table returns")
     if standard_conv and dense_depthwise:
         raise InputError("standard_conv and dense_depthwise cannot be combined; expected one of them")
-    one_of(width_rule, _WIDTH_RULES, "width_rule")
+    one_of(width_rule, WIDTH_RULES, "width_rule")
     for name, value in (
         ("reduced_tail", reduced_tail),
         ("dilated", dilated),
@@ -59,9 +61,9 @@ def vary(
     if classes is not None and classes != table.classes:
         table = replace(_named(table, f"{classes} classes"), classes=cast("int", as_number(classes)))
     if standard_conv:
-        table = replace(_named(table, "standard conv"), conv="standard")
+        table = with_conv(table, "standard")
     if dense_depthwise:
-        table = replace(_named(table, "dense depthwise"), conv="dense-depthwise")
+        table = with_conv(table, "dense-depthwise")
     if without_se:
         rows = tuple(replace(row, se=False) for row in table.rows)
         table = replace(_named(table, "without SE"), rows=rows)
@@ -71,49 +73,37 @@ def vary(
 
 
 def with_width(table: Table, multiplier: float, rule: WidthRule = "paper") -> Table:
-    """Scale all widths by `multiplier`. Raises InputError. The two rules differ by up to 12 % in MACs.
-
-    paper (TF-slim, Keras, timm): stem and outs × multiplier; each expansion keeps its ratio to the
-        block's input width; the hidden layer before the classes is not made narrower.
-    torchvision: all absolute widths × multiplier, including the hidden layer.
-    """
+    """Scale all widths by `multiplier`, as the rule says (see width_rules). Raises InputError."""
     multiplier = cast("float", as_number(multiplier))
     if type(multiplier) not in (int, float) or not 0 < multiplier <= MAX_MULTIPLIER:
         expected = f"expected a number above 0, at most {MAX_MULTIPLIER:g}"
         raise InputError(f"width: {quote(multiplier)} is not allowed; {expected}")
     try:
-        scaled = _WIDTH_RULES[rule](table, multiplier)
+        scaled = WIDTH_RULES[rule](table, multiplier)
+        if table.names == "timm":  # scaled outs may be equal where stages begin
+            scaled = replace(scaled, stages=stage_sizes(table))
     except InputError as error:
         raise InputError(f"{table.name} at width {multiplier:g}: {error}") from None
     return _named(scaled, f"width {multiplier:g}" + (f" ({rule} rule)" if rule != "paper" else ""))
 
 
-def _paper_rule(table: Table, multiplier: float) -> Table:
-    stem = make_divisible(table.stem * multiplier, table.divisor)
-    rows: list[Row] = []
-    width = stem
-    for row, width_in in zip(table.rows, in_widths(table), strict=True):
-        expand = make_divisible(row.expand * width / width_in, table.divisor)
-        rows.append(replace(row, expand=expand, out=make_divisible(row.out * multiplier, table.divisor)))
-        width = rows[-1].out
-    head = table.head and make_divisible(table.head * multiplier, table.divisor)
-    last = make_divisible(table.last * multiplier, table.divisor) if multiplier > 1 else table.last
-    return replace(table, stem=stem, rows=tuple(rows), head=head, last=last)
+def with_conv(table: Table, conv: Conv) -> Table:
+    """Replace the depthwise convolutions; fused rows have none and stay as they are. Raises InputError."""
+    every = [row.conv or table.conv for row in table.rows]
+    if not has_pairs(table):
+        raise InputError(f"{table.name}: its rows are fused; expected a row with a depthwise convolution")
+    own = conv if table.conv == "fused" else None
+    rows = tuple(
+        row if each == "fused" else replace(row, conv=own)
+        for row, each in zip(table.rows, every, strict=True)
+    )
+    what = "standard conv" if conv == "standard" else conv.replace("-", " ")
+    return replace(_named(table, what), rows=rows, conv=table.conv if own else conv)
 
 
-def _torchvision_rule(table: Table, multiplier: float) -> Table:
-    def scaled(width: int) -> int:
-        return make_divisible(width * multiplier, table.divisor)
-
-    rows = tuple(replace(row, expand=scaled(row.expand), out=scaled(row.out)) for row in table.rows)
-    head = table.head and scaled(table.head)
-    return replace(table, stem=scaled(table.stem), rows=rows, head=head, last=scaled(table.last))
-
-
-_WIDTH_RULES: dict[str, Callable[[Table, float], Table]] = {
-    "paper": _paper_rule,
-    "torchvision": _torchvision_rule,
-}
+def has_pairs(table: Table) -> bool:
+    """True if a row has a depthwise convolution, or another in its place."""
+    return any((row.conv or table.conv) != "fused" for row in table.rows)
 
 
 def with_reduced_tail(table: Table) -> Table:
@@ -128,8 +118,8 @@ def with_reduced_tail(table: Table) -> Table:
         else replace(row, out=_half(row.out), expand=_half(row.expand) if n > start else row.expand)
         for n, row in enumerate(table.rows)
     )
-    head = table.head and _half(table.head)
-    return replace(_named(table, "reduced tail"), rows=tuple(rows), head=head, last=_half(table.last))
+    named = _named(table, "reduced tail")
+    return with_outer_widths(replace(named, rows=tuple(rows)), head=_half, last=_half)
 
 
 def with_dilation(table: Table) -> Table:
@@ -149,18 +139,50 @@ def with_dilation(table: Table) -> Table:
 
 
 def with_activation(table: Table, activation: str) -> Table:
-    """Use one activation in all rows, the stem and the head, but not inside squeeze-excite."""
+    """Use one activation wherever there is one, but not inside squeeze-excite."""
     code = activation_code(activation)
-    rows = tuple(replace(row, activation=code) for row in table.rows)
-    named = _named(table, f"all {code}")
-    return replace(named, rows=rows, stem_activation=code, head_activation=code)
+    return with_activations(_named(table, f"all {code}"), lambda _: code)
+
+
+def with_activations(table: Table, change: Callable[[str], str]) -> Table:
+    """Return the table with `change` of each activation's code, but not inside squeeze-excite."""
+
+    def changed(known: str | None) -> str | None:
+        return known if known is None or known == NONE else change(known)
+
+    def of_layer(layer: HeadConv | LastLayer) -> HeadConv | LastLayer:
+        return replace(layer, activation=changed(layer.activation))
+
+    rows = tuple(
+        replace(row, activation=change(row.activation), project_activation=changed(row.project_activation))
+        for row in table.rows
+    )
+    return replace(
+        table,
+        rows=rows,
+        stem_activation=change(table.stem_activation),
+        head_activation=change(table.head_activation),
+        project_activation=cast("str", changed(table.project_activation)),
+        head=each_layer(table.head, _kept, of_layer),
+        last=each_layer(table.last, _kept, of_layer),
+    )
+
+
+def with_option(table: Table, option: str, value: object) -> Table:
+    """Give the whole table an option that rows may have too."""
+    rows = tuple(replace(row, **{option: None}) for row in table.rows)
+    return replace(table, rows=rows, **{option: value})
 
 
 def _tail(table: Table, what: str) -> int:
-    strided = [n for n, row in enumerate(table.rows) if row.stride == 2]
+    strided = [n for n, row in enumerate(table.rows) if strides(row.stride) == (2, 2)]
     if not strided:
         raise InputError(f"{table.name}: has no row of stride 2; {what} needs one")
     return strided[-1]
+
+
+def _kept(width: int) -> int:
+    return width
 
 
 def _half(width: int) -> int:

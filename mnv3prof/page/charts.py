@@ -16,7 +16,8 @@ from ..analysis.view import View
 from ..cost.conventions import COUNTERS, TERMS, Reconciliation
 from ..cost.memory import Arena, Peaks
 from ..graph.parts import NET
-from ..mobilenetv3.table import pair_saving, row_names
+from ..mobilenetv3.saving import pair_saving
+from ..mobilenetv3.table import row_names
 from ..record.run import PeakRates
 from ..record.stats import Summary
 from ..record.target import Target, threads_of

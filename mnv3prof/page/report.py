@@ -13,7 +13,7 @@ from ..cost.counts import count
 from ..cost.memory import arena, peaks
 from ..graph.parts import NET
 from ..mobilenetv3.published import published
-from ..mobilenetv3.table import separable_savings
+from ..mobilenetv3.saving import separable_savings
 from ..record.run import Host, Run
 from ..record.target import Target
 from ..render.numbers import compact

@@ -204,8 +204,11 @@ def _origin(subject: Subject) -> dict[str, Any]:
 
 def table_fields(table: Table) -> dict[str, Any]:
     """Return the table's fields as documents hold them."""
-    fields = {key: value for key, value in asdict(table).items() if value is not None}
-    return {**fields, "rows": [asdict(row) for row in table.rows]}
+    return {**_given(table), "rows": [_given(row) for row in table.rows]}
+
+
+def _given(struct: msgspec.Struct) -> dict[str, Any]:
+    return {key: value for key, value in asdict(struct).items() if value is not None}
 
 
 def _totals(group: Totals) -> dict[str, Any]:

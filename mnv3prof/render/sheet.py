@@ -106,7 +106,7 @@ def format_value(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
     if isinstance(value, AtLeast):
         return f"{'>=' if ascii_only else '≥'} {int(value):,}"
     match kind:
-        case "count":
+        case "count" if not isinstance(value, str):
             return f"{value:,}"
         case "bytes":
             return _bytes(value)

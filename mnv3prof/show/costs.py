@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Final
 
-import msgspec
-
 from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, group_of, subtotals, total
 from ..graph.errors import InputError
-from ..graph.graph import Block, Geometry, Graph
-from ..graph.parts import part_layers
-from ..mobilenetv3.table import ACTIVATIONS, Row, Table, adds_identity, head_width, in_widths, squeeze_width
+from ..graph.graph import Block, Geometry, Graph, Shape
+from ..graph.parts import CLASSIFIER, part_layers, ranges
+from ..mobilenetv3.fields import ACTIVATIONS
+from ..mobilenetv3.stages import RowStages, row_stages
+from ..mobilenetv3.table import Table, adds_identity, row_names, squeeze_width, strides
+from ..mobilenetv3.writing import ROW_OPTIONS, options
 from ..record.run import Subject
 from ..render.sheet import AtLeast, Column, Sheet
 from .order import UNSORTED, Order, live_bytes
@@ -42,18 +43,8 @@ _COST_COLUMNS: Final = (
     Column("intensity", "FLOP/byte", "number", importance=5),
 )
 
-_OPTIONS: Final = (
-    "conv",
-    "norm_between",
-    "se_ratio",
-    "se_form",
-    "se_activation",
-    "se_gate",
-    "divisor",
-    "dropout",
-    "bn_eps",
-    "bn_momentum",
-)
+_SHOWN: Final = ("name", "rows", "stem", "classes", "stem_activation", "head_activation")
+"""Fields that the table itself shows."""
 
 MAC: Final = "1 MAC = one multiply-accumulate of a convolution, linear layer or matrix product"
 NORMS: Final[dict[BatchNorm, str]] = {
@@ -83,49 +74,77 @@ def titled(graph: Graph, what: str) -> str:
 def table_sheet(subject: Subject) -> Sheet:
     """Return the layer table with derived shapes and expansion ratios."""
     table, graph = subject.table, subject.graph
-    stem, *blocks, head, classifier = graph.blocks
-    codes = (table.stem_activation, *(row.activation for row in table.rows), table.head_activation)
-    wide, last = head_width(table), table.rows[-1].out
-    size, end = _out_size(stem), _out_size(blocks[-1])
-    befores = (stem, *blocks[:-1])
-    rows: tuple[tuple[object, ...], ...] = (
-        (stem.name, 3, None, table.stem, (3, 3), 2, 1, None, codes[0], None, subject.input, size, ""),
-        *(
-            _block_row(table, *each)
-            for each in zip(blocks, befores, table.rows, in_widths(table), strict=True)
-        ),
-        (head.name, last, None, wide, (1, 1), 1, 1, None, codes[-1], None, end, (1, 1), ""),
-        (classifier.name, wide, table.last, table.classes, *[None] * 4, codes[-1], *[None] * 3, ""),
+    ends = [block.layers[-1].out_shape for block in graph.blocks]
+    inner = {row.name: row for row in row_stages(table)}
+    rows = [
+        _block_row(table, inner[block.name], before[1:], after[1:])
+        if block.name in inner
+        else _outer_row(block, before)
+        for block, before, after in zip(graph.blocks, (graph.inputs[0].shape, *ends[:-1]), ends, strict=True)
+    ]
+    codes = dict.fromkeys(code for row in rows if (code := str(row[8] or "")))
+    legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in codes if code in ACTIVATIONS)
+    tail = (
+        " The head ends in average pooling, the classifier's hidden width stands under Expand."
+        if table.classes
+        else ""
     )
-    legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in dict.fromkeys(codes))
     notes = (
-        "Widths in channels, sizes height × width in pixels; SE is the squeezed width. "
-        f"{legend}. The head ends in average pooling, the classifier's hidden width stands under Expand.",
+        f"Widths in channels, sizes height × width in pixels; SE is the squeezed width. {legend}.{tail}",
         *_options(table),
     )
-    return Sheet(titled(graph, "layer table"), _TABLE_COLUMNS, rows, notes=notes)
+    return Sheet(titled(graph, "layer table"), _TABLE_COLUMNS, tuple(rows), notes=notes)
 
 
-def _block_row(table: Table, block: Block, before: Block, row: Row, width: int) -> tuple[object, ...]:
+def _block_row(
+    table: Table, stages: RowStages, before: tuple[int, ...], after: tuple[int, ...]
+) -> tuple[object, ...]:
+    row, width = table.rows[stages.number - 1], stages.in_width
     return (
-        block.name,
+        stages.name,
         width,
         row.expand,
         row.out,
         (row.kernel, row.kernel),
-        row.stride,
+        _stride(strides(row.stride)),
         row.dilation,
-        squeeze_width(table, row) if row.se else None,
+        squeeze_width(table, row, width) if row.se else None,
         row.activation,
         row.expand / width,
-        _out_size(before),
-        _out_size(block),
+        before,
+        after,
         "yes" if adds_identity(row, width) else "",
     )
 
 
-def _out_size(block: Block) -> tuple[int, ...]:
-    return block.layers[-1].out_shape[1:]
+def _stride(stride: tuple[int, ...]) -> object:
+    """Return one number for both axes, else height×width."""
+    return stride[0] if len(set(stride)) == 1 else _sides(stride)
+
+
+def _outer_row(block: Block, before: Shape) -> tuple[object, ...]:
+    """Return the row of the stem, head or classifier: its convolutions or linear layers."""
+    products = [layer for layer in block.layers if layer.operation.weighted]
+    first, last = products[0], products[-1]
+    activation = next((op.code for layer in block.layers if (op := layer.operation).kind == "activation"), "")
+    convolves = first.geometry if len(before) == 3 and first.geometry and block.name != CLASSIFIER else None
+    kernel = convolves.kernel if convolves else None
+    pixels = [layer.out_shape[1:] for layer in block.layers if len(layer.out_shape) == 3]
+    return (
+        block.name,
+        first.widths[0],
+        first.widths[1] if len(products) > 1 else None,
+        last.widths[1],
+        kernel,
+        _stride(convolves.stride) if convolves else None,
+        convolves.dilation[0] if convolves else None,
+        None,
+        activation,
+        None,
+        before[1:] if convolves else None,
+        pixels[-1] if convolves else None,
+        "",
+    )
 
 
 def cost_sheet(
@@ -304,7 +323,13 @@ def _sides(values: tuple[int, ...]) -> str:
 
 
 def _options(table: Table) -> list[str]:
-    """Name the options that differ from the paper's."""
-    paper = {field.name: field.default for field in msgspec.structs.fields(table)}
-    changed = [f"{name} = {getattr(table, name)}" for name in _OPTIONS if getattr(table, name) != paper[name]]
-    return [f"Options other than the paper's: {', '.join(changed)}."] if changed else []
+    """Name the options that differ from the paper's, of the table and of rows."""
+    changed = [
+        f"{name} = {text}" for name, text in options(table, table.__struct_fields__) if name not in _SHOWN
+    ]
+    rows: dict[str, list[str]] = {}
+    for name, row in zip(row_names(table), table.rows, strict=True):
+        for option, text in options(row, ROW_OPTIONS):
+            rows.setdefault(f"{option} = {text}", []).append(name)
+    own = [f"{option} in block {', '.join(ranges(names))}" for option, names in rows.items()]
+    return [f"Options other than the paper's: {'; '.join((*changed, *own))}."] if changed or own else []

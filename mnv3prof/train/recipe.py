@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..bench.progress import OnProgress, Progress
 from ..graph.errors import InputError, quote
-from ..mobilenetv3.modules import MobileNetV3
-from ..mobilenetv3.network import build
+from ..mobilenetv3.network import MobileNetV3, build
 from ..mobilenetv3.table import Table
 from ..record.read import decode
 from ..record.run import Weights
@@ -120,6 +119,8 @@ def train(
     """
     if table.classes != len(data.classes):
         raise InputError(f"classes: {data.name} has {len(data.classes)}, the network {table.classes}")
+    if table.channels != 3:
+        raise InputError(f"channels: {data.name} has 3, the network {table.channels}")
     with torch.random.fork_rng(devices=[]), _threads(recipe.threads), _batches(data, recipe) as batches:
         torch.manual_seed(derived_seed("weights", recipe.seed))
         model = build(table)

@@ -9,8 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..graph.parts import BACKBONE, NET
-from ..mobilenetv3.modules import MobileNetV3
-from ..mobilenetv3.network import build, parts
+from ..mobilenetv3.network import MobileNetV3, build, parts
 from ..record.run import Subject
 from .formats import Part
 from .weights import load_into
@@ -97,7 +96,7 @@ def _input_of(module: nn.Module, model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _calibrate(model: nn.Module, images: Tensor) -> None:
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = None  # cumulative average

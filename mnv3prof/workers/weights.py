@@ -20,7 +20,7 @@ from ..record.run import Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..mobilenetv3.modules import MobileNetV3
+    from ..mobilenetv3.network import MobileNetV3
 
 _MOST_BYTES: Final = 2**31
 _MOST_INFLATED: Final = 4
@@ -32,7 +32,9 @@ _INSIDE: Final = ("state_dict", "model", "model_state_dict")
 """Keys of a state_dict in other projects' checkpoints."""
 _WRAPPERS: Final = re.compile(r"(?:module\.|_orig_mod\.)+")
 """Prefixes that torch.nn.DataParallel and torch.compile add to all names."""
-_EXPECTED: Final = "expected a checkpoint of train, or a state_dict with torchvision's names"
+_CLASSES: Final = re.compile(r"classifier(?:\.([0-9]{1,2}))?\.bias")
+"""The last of these is the classifier's bias in torchvision and timm."""
+_EXPECTED: Final = "expected a checkpoint of train, or a state_dict with the network's names"
 _TABLE: Final = 2**18
 _Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 
@@ -40,7 +42,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 class Loaded(NamedTuple):
     """The contents of a weights file; table, input, images: None for a state_dict.
 
-    images: (n, 3, H, W), normalised, a few of the training images.
+    images: (n, channels, H, W), normalised, a few of the training images.
     """
 
     weights: Weights
@@ -52,7 +54,9 @@ class Loaded(NamedTuple):
     @property
     def classes(self) -> int | None:
         """The number of classes, or None if it is not known."""
-        bias = self.state.get("classifier.3.bias")
+        found = [match for match in map(_CLASSES.fullmatch, self.state) if match]
+        last = max(found, key=lambda match: int(match[1] or 0), default=None)
+        bias = self.state[last[0]] if last else None
         return len(bias) if bias is not None and bias.dim() == 1 else None
 
 
@@ -79,7 +83,7 @@ def read_weights(path: Path) -> Loaded:
     table, facts = read_facts(saved, path)
     weights = Weights(str(path), digest, facts.data, facts.accuracy)
     images = saved.get("images")
-    if not _are_images(images, facts.input):
+    if not _are_images(images, (table.channels, *facts.input)):
         raise InputError(f"{path}: is damaged: images; expected 1 to {_MOST_IMAGES} of its input size")
     return Loaded(weights, read_state(saved, path), table, facts.input, images)
 
@@ -147,10 +151,6 @@ def _bare_state(saved: dict[str, Any], path: Path) -> "dict[str, Tensor]":
         raise InputError(f"{path}: holds no weights; {_EXPECTED}")
     if all(map(_WRAPPERS.match, state)):
         state = {_WRAPPERS.sub("", name, count=1): tensor for name, tensor in state.items()}
-    if "conv_stem.weight" in state:
-        raise InputError(
-            f"{path}: has timm's names (conv_stem.weight); {_EXPECTED}, e.g. features.0.0.weight"
-        )
     return dict(state)
 
 
@@ -169,14 +169,14 @@ def is_plain(value: object) -> bool:
     return value.device.type == "cpu" and not value.is_complex() and not value.is_nested
 
 
-def _are_images(images: Any, size: tuple[int, int]) -> bool:
+def _are_images(images: Any, size: tuple[int, ...]) -> bool:
     import torch
 
     if not is_plain(images) or images.dtype != torch.float32 or images.dim() != 4:
         return False
     count, *shape = images.shape
     few = 1 <= count <= _MOST_IMAGES and images.is_contiguous()
-    return few and tuple(shape) == (3, *size) and bool(torch.isfinite(images).all())
+    return few and tuple(shape) == size and bool(torch.isfinite(images).all())
 
 
 def load_into(model: "MobileNetV3", weights: Weights) -> "Tensor | None":
@@ -210,6 +210,11 @@ def misfit(loaded: Loaded, table: Table) -> str:
             f"{where}: holds the weights of {loaded.table.name}, which differs from {table.name} in {field}; "
             "omit the source and its options to use the trained network"
         )
+    if _is_timms(state) and table.names != "timm":
+        return (
+            f"{where}: has timm's names (conv_stem.weight), {table.name} those of {table.names}; "
+            'expected a layer table with names = "timm"'
+        )
     with torch.device("meta"):
         wanted = build(table).state_dict()
     shared = {key: (state[key], tensor) for key, tensor in wanted.items() if key in state}
@@ -229,6 +234,10 @@ def misfit(loaded: Loaded, table: Table) -> str:
     )
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{where}: does not fit {table.name}: {problems[0]}{more}" if problems else ""
+
+
+def _is_timms(state: "dict[str, Tensor]") -> bool:
+    return "conv_stem.weight" in state
 
 
 def _difference(known: Table, table: Table) -> str:

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec.structs import replace
-
 from ...analysis.compare import Change
 from ...cost.counts import Dtype
 from ...graph.graph import Graph, Layer
 from ...graph.parts import NET
 from ...mobilenetv3.table import Table
+from ...mobilenetv3.variants import with_activations, with_option
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
 from ..claim import Claim, TimingRequest, finding, not_measured
@@ -56,7 +55,7 @@ def timed(subject: Subject) -> tuple[TimingRequest, ...]:
     nets = {"": subject, **{name: subject.varied(_in_form(table, code)) for name, code in FORMS.items()}}
     gated = {
         "": subject,
-        **{name: subject.varied(replace(table, se_gate=gate)) for name, gate in GATES.items()},
+        **{name: subject.varied(with_option(table, "se_gate", gate)) for name, gate in GATES.items()},
     }
     return (
         *(TimingRequest(name, net, NET, _DTYPES, compiled=2) for name, net in nets.items()),
@@ -86,9 +85,7 @@ def _in_form(table: Table, code: str) -> Table:
     def changed(activation: str) -> str:
         return code if activation == "HS" else activation
 
-    rows = tuple(replace(row, activation=changed(row.activation)) for row in table.rows)
-    stem, head = changed(table.stem_activation), changed(table.head_activation)
-    return replace(table, rows=rows, stem_activation=stem, head_activation=head)
+    return with_activations(table, changed)
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:

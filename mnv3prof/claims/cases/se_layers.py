@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from msgspec.structs import replace
-
 from ...analysis.compare import Change
+from ...mobilenetv3.variants import with_option
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
 from ..claim import NOT_IN_PAPER, Claim, TimingRequest, finding, not_measured
@@ -25,7 +24,7 @@ LINEAR: Final = "linear SE"
 def _forms(subject: Subject) -> dict[str, Subject]:
     """Return the given network as "", and the one with the other form of squeeze-excite."""
     other = "conv" if subject.table.se_form == "linear" else "linear"
-    return {"": subject, LINEAR: subject.varied(replace(subject.table, se_form=other))}
+    return {"": subject, LINEAR: subject.varied(with_option(subject.table, "se_form", other))}
 
 
 def timed(subject: Subject) -> tuple[TimingRequest, ...]:

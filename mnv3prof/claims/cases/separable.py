@@ -14,7 +14,9 @@ from ...cost.counts import count as count_layers
 from ...cost.counts import total
 from ...graph.graph import Graph
 from ...graph.parts import NET, part_layers
-from ...mobilenetv3.table import Row, Table, row_names
+from ...mobilenetv3.fields import Conv
+from ...mobilenetv3.table import Row, Table, row_names, with_defaults
+from ...mobilenetv3.variants import has_pairs, with_conv
 from ...record.findings import ClaimVerdict, Evidence, Finding, Series
 from ...record.run import Subject
 from ..claim import COMPUTED, Claim, TimingRequest, finding, not_measured, points_at
@@ -95,6 +97,7 @@ def savings(subject: Subject) -> tuple[Saving, ...]:
             _macs(standard, name, ("standard",)),
         )
         for name, row in rows
+        if with_defaults(subject.table, row).conv != "fused"
     )
 
 
@@ -103,17 +106,26 @@ def _macs(graph: Graph, block: str, roles: tuple[str, ...]) -> int:
 
 
 def _separable(subject: Subject) -> Subject:
-    return subject.varied(replace(subject.table, conv="separable"))
+    return subject.varied(_with_pairs(subject.table, "separable"))
 
 
 def _standard(subject: Subject) -> Subject:
-    return subject.varied(replace(subject.table, conv="standard"))
+    return subject.varied(_with_pairs(subject.table, "standard"))
+
+
+def _with_pairs(table: Table, conv: Conv) -> Table:
+    """Return the table with this form of its pairs; fused rows have none."""
+    return replace(with_conv(table, conv), name=table.name) if has_pairs(table) else table
 
 
 def _threes(table: Table) -> dict[str, int]:
     """Return the blocks of the table's 3×3 rows with the rows' numbers."""
     rows = zip(row_names(table), table.rows, strict=True)
-    return {name: number for number, (name, row) in enumerate(rows, 1) if row.kernel == 3}
+    return {
+        name: number
+        for number, (name, row) in enumerate(rows, 1)
+        if row.kernel == 3 and with_defaults(table, row).conv != "fused"
+    }
 
 
 def _saved(subject: Subject) -> Finding:

@@ -1,5 +1,6 @@
 """T1 to T3: the networks that the article's listings build if they are taken literally."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import prod
 from typing import Final, NamedTuple
@@ -49,13 +50,17 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def row_as_listed(row: Row, width: int, table: Table, sizes: tuple[int, int]) -> AsListed:
-    """Compute the row with hidden = width · expand, its convolutions and batch norms as in the paper.
+    """Compute the row with hidden = width · expand (see row_of_width)."""
+    return row_of_width(width * row.expand, row, width, table, sizes)
+
+
+def row_of_width(hidden: int, row: Row, width: int, table: Table, sizes: tuple[int, int]) -> AsListed:
+    """Compute the row with `hidden` channels, its convolutions and batch norms as in the paper.
 
     sizes: pixels of the block's input and output. Widths may exceed the limits of a table.
     parameters = w·h + 2h + h·k² + 2h [+ SE: 2·h·q + q + h] + h·o + 2o; MACs = w·h·in + h·k²·out
     [+ 2·h·q] + h·o·out; no expand convolution where h = w.
     """
-    hidden = width * row.expand
     widens = hidden != width
     squeeze = make_divisible(hidden / table.se_ratio, table.divisor) if row.se else 0
     area = row.kernel**2
@@ -72,10 +77,14 @@ def row_as_listed(row: Row, width: int, table: Table, sizes: tuple[int, int]) ->
 
 def rows_as_listed(subject: Subject) -> tuple[AsListed, ...]:
     """Compute every row of the network's table as the listing builds it."""
+    return _rows(subject, lambda row, width: width * row.expand)
+
+
+def _rows(subject: Subject, hidden: Callable[[Row, int], int]) -> tuple[AsListed, ...]:
     table = subject.table
     pixels = [prod(block.layers[-1].out_shape[1:]) for block in subject.graph.blocks[: len(table.rows) + 1]]
     return tuple(
-        row_as_listed(row, width, table, sizes)
+        row_of_width(hidden(row, width), row, width, table, sizes)
         for row, width, sizes in zip(table.rows, in_widths(table), pairwise(pixels), strict=True)
     )
 
@@ -86,6 +95,9 @@ def _hidden(subject: Subject) -> Finding:
     ours = total(costs)
     groups = {group.name: group for group in subtotals(subject.graph, costs)}
     blocks = [groups[name] for name in row_names(table)]
+    literal = _rows(subject, lambda row, _: row.expand)
+    if [(row.params, row.macs) for row in literal] != [(block.params, block.macs) for block in blocks]:
+        return finding(T1, "not testable here", how=COMPUTED, why="its rows are not built as the listing's")
     params = ours.params - sum(b.params for b in blocks) + sum(r.params for r in rows)
     products = ours.macs - sum(b.macs for b in blocks) + sum(r.macs for r in rows)
     working = (

@@ -10,7 +10,7 @@ from ...budgets.figures import LATENCY
 from ...budgets.matching import Scaled
 from ...cost.comparison import network_costs
 from ...graph.errors import InputError, quote
-from ...mobilenetv3.table import separable_savings
+from ...mobilenetv3.saving import separable_savings
 from ...record.document import comparison_document
 from ...record.run import Run, Subject
 from ...render.sheet import Sheet

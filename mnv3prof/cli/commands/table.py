@@ -1,6 +1,6 @@
 """`mnv3prof table`: print a layer table with derived shapes."""
 
-from ...mobilenetv3.files import to_csv
+from ...mobilenetv3.writing import to_csv
 from ...record.document import table_document
 from ...show.costs import table_sheet
 from ..network import Settings
