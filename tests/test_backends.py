@@ -11,7 +11,7 @@ import psutil
 import pytest
 import torch
 from msgspec.structs import replace
-from subjects import subject
+from subjects import RELATIVE, subject
 
 from mnv3prof.bench.convert import convert, file_kind, loading
 from mnv3prof.bench.schedule import BenchPlan, measure
@@ -66,6 +66,20 @@ def test_every_type_that_a_runtime_offers_runs(name: str, dtype: Any) -> None:
         return
     assert (timing.status, timing.reason) == ("ok", "")
     assert 1e-6 < timing.rms_rel_err < TOLERANCES[dtype].rms  # type: ignore[operator] # rounded, not to nothing
+
+
+@pytest.mark.parametrize("names", ["torchvision", "timm"])
+def test_every_expression_of_a_table_runs_on_every_runtime(names: Any) -> None:
+    """Names of torchvision with each block, of timm as a whole."""
+    table = RELATIVE if names == "torchvision" else replace(RELATIVE, names=names, last=RELATIVE.last[:1])
+    found = subject(table, (50, 75))
+    parts = found.graph.block_names if names == "torchvision" else (NET,)
+    on = ("onnxruntime",) if names == "torchvision" else HERE
+    keys = tuple(PartKey("", part) for part in parts)
+    plan = BenchPlan({"": found}, keys, tuple(Target(backend=name) for name in on), default_folder(), 1)
+    timings = measure(plan)
+    assert {(t.part, t.target.backend, t.status, t.reason) for t in timings if t.status != "ok"} == set()
+    assert len(timings) == len(parts) * len(on)
 
 
 @pytest.mark.parametrize("name", GPUS)

@@ -13,7 +13,7 @@ from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3 import files
 from mnv3prof.mobilenetv3.cells import activation_code
 from mnv3prof.mobilenetv3.table import Row, Table
-from mnv3prof.mobilenetv3.writing import to_csv
+from mnv3prof.mobilenetv3.writing import to_csv, to_toml
 from mnv3prof.record.document import table_document
 from mnv3prof.source import read_table
 
@@ -137,6 +137,7 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
     folder = tmp_path_factory.mktemp("round")
     written = {
         "net.csv": to_csv(table).encode(),
+        "net.toml": to_toml(table).encode(),
         "table.json": msgspec.json.encode(table_document(subject(table, 8))),
     }
     for name, content in written.items():

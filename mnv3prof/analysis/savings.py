@@ -42,7 +42,7 @@ def measured_changes(view: View, variant: str) -> dict[Target, dict[str, Change]
 def standard_variant(view: View) -> str:
     """Return the name of the run's variant with standard convolutions, or ""."""
     ours = view.run.subject
-    wanted = replace(ours.table, name="any", conv="standard")
+    wanted = replace(standard(view).table, name="any")
     for name, subject in view.run.variants.items():
         if replace(subject.table, name="any") == wanted and subject.input == ours.input:
             return name

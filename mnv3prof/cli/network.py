@@ -43,7 +43,12 @@ class Settings(msgspec.Struct, frozen=True):
         bool, network_option("--dilated", help="Replace the last stride of 2 by dilation 2.")
     ] = False
     classes: Annotated[
-        int | None, network_option("--classes", help="Number of classes.", show_default="those of the source")
+        int | None,
+        network_option(
+            "--classes",
+            help="Number of classes; 0 ends the network before the pool.",
+            show_default="those of the source",
+        ),
     ] = None
     standard_conv: Annotated[
         bool,

@@ -27,8 +27,20 @@ PRESETS: Final = (
     "tinynet-e",
     "fbnetv3-b",
 )
-PRESET_ALIASES: Final = {"mobilenet_v3_large": "large", "mobilenet_v3_small": "small"}
-"""torchvision's names."""
+PRESET_ALIASES: Final = {
+    "mobilenet_v3_large": "large",
+    "mobilenet_v3_small": "small",
+    "mobilenet_v2": "mobilenetv2",
+    "semnasnet_100": "mnasnet-a1",
+    "mnasnet_100": "mnasnet-b1",
+    "mnasnet_small": "mnasnet-small",
+    "tf_efficientnet_lite0": "efficientnet-lite0",
+    "mobilenet_edgetpu_100": "mobilenet-edgetpu",
+    "lcnet_100": "lcnet",
+    "tinynet_e": "tinynet-e",
+    "fbnetv3_b": "fbnetv3-b",
+}
+"""torchvision's and timm's names."""
 
 MAX_TABLE_BYTES: Final = 2**18
 """Size limit of a file of a table or budgets; 1,000 rows take about 100,000 bytes."""

@@ -20,13 +20,14 @@ def separable_savings(tables: Sequence[Table]) -> dict[str, float]:
     {} if the first table is not separable, or if no other has standard convolutions and the same rows.
     """
     first, *others = tables
-    standard = [_pair_shapes(other) for other in others if _all_are("standard", other)]
-    if not _all_are("separable", first) or _pair_shapes(first) not in standard:
+    standard = [_pair_shapes(other) for other in others if all_are("standard", other)]
+    if not all_are("separable", first) or _pair_shapes(first) not in standard:
         return {}
     return {name: pair_saving(row) for name, row in zip(row_names(first), first.rows, strict=True)}
 
 
-def _all_are(conv: Conv, table: Table) -> bool:
+def all_are(conv: Conv, table: Table) -> bool:
+    """Return True if all rows have convolutions of this kind."""
     return all(with_defaults(table, row).conv == conv for row in table.rows)
 
 

@@ -38,20 +38,23 @@ def to_csv(table: Table) -> str:
 
 def to_toml(table: Table) -> str:
     """Format `table` as TOML: settings, then rows as in the paper. parse_table reads it."""
+    kept = len(COLUMNS) - len(ROW_OPTIONS)
+    while kept > len(REQUIRED) and all(_is_default(row, COLUMNS[kept - 1]) for row in table.rows):
+        kept -= 1
+    columns = COLUMNS[:kept]
+    cells = [[_toml(getattr(row, column)) for column in columns] for row in table.rows]
+    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"{key} = {value}" for key, value in _settings(table)]
-    columns = _columns(table)
-    short = not set(columns) & set(ROW_OPTIONS)  # a row as a list has no others
-    if short:
-        while len(columns) > len(REQUIRED) and all(_is_default(row, columns[-1]) for row in table.rows):
-            columns = columns[:-1]
-    lines += ["rows = [", *([f"#  {', '.join(columns)}"] if short else [])]
-    for row in table.rows:
-        cells = [(column, getattr(row, column)) for column in columns]
-        if short:
-            lines.append(f"  [{', '.join(_toml(value) for _, value in cells)}],")
+    lines += ["rows = [", f"#  {', '.join(columns)}"]
+    for row, texts in zip(table.rows, cells, strict=True):
+        if any(not _is_default(row, option) for option in ROW_OPTIONS):
+            given = (
+                f"{name} = {_toml(getattr(row, name))}" for name in COLUMNS if not _is_default(row, name)
+            )
+            lines.append(f"  {{ {', '.join(given)} }},")
         else:
-            kept = (f"{name} = {_toml(v)}" for name, v in cells if not _is_default(row, name))
-            lines.append(f"  {{ {', '.join(kept)} }},")
+            aligned = (text.rjust(width) for text, width in zip(texts, wide, strict=True))
+            lines.append(f"  [{', '.join(aligned)}],")
     return "\n".join([*lines, "]", ""])
 
 

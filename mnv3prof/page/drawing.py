@@ -67,15 +67,28 @@ def network_drawing(view: View, key: str) -> str:
         '<table><caption class="hidden">Blocks: stages with channels to scale, and shares</caption>'
         '<thead><tr><th scope="col">Block</th><th scope="col">Stages, channels to scale</th>'
         '<th scope="col" class="n">Share</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>{_LEGEND}</div>"
+        f"<tbody>{''.join(rows)}</tbody></table>{_legend(stages)}</div>"
     )
 
 
-_LEGEND: Final = (
-    '<p class="note">The length of a bar is its number of channels. From top to bottom: expand 1×1, '
-    "depthwise k×k, squeeze-excite (thin bar, squeezed channels), project 1×1. The dashed line is the "
-    "identity. Latency is measured per block, so all stages of a block have its colour.</p>"
-)
+_KINDS: Final = {
+    "expand": "expand 1×1",
+    "fused": "fused k×k",
+    "depthwise": "depthwise k×k",
+    "se": "squeeze-excite (thin bar, squeezed channels)",
+    "project": "project 1×1",
+    "standard": "standard k×k",
+}
+
+
+def _legend(stages: Mapping[str, list[_Stage]]) -> str:
+    found = {stage.kind for block_stages in stages.values() for stage in block_stages}
+    kinds = ", ".join(title for kind, title in _KINDS.items() if kind in found)
+    return (
+        f'<p class="note">The length of a bar is its number of channels. From top to bottom: {kinds}. '
+        "The dashed line is the identity. Latency is measured per block, so all stages of a block have its "
+        "colour.</p>"
+    )
 
 
 def _radio(metric: str, key: str, where: str, *, checked: bool) -> str:

@@ -13,7 +13,7 @@ from ..cost.counts import count
 from ..cost.memory import arena, peaks
 from ..graph.parts import NET
 from ..mobilenetv3.published import published
-from ..mobilenetv3.saving import separable_savings
+from ..mobilenetv3.saving import all_are, separable_savings
 from ..record.run import Host, Run
 from ..record.target import Target
 from ..render.numbers import compact
@@ -176,8 +176,8 @@ def _memory(view: View, key: str) -> Panel:
 
 def _saving(view: View, key: str) -> Panel:
     table = view.run.subject.table
-    if table.conv != "separable":
-        return Panel(view.label, ("This network has no depthwise-separable convolutions to compare.",))
+    if not all_are("separable", table):
+        return Panel(view.label, ("Not every row has a depthwise-separable pair to compare.",))
     chart = charts.saving_chart(view, savings.standard_variant(view), key)
     standard = savings.standard(view)
     networks = [network_costs(graph) for graph in (view.graph, standard.graph)]

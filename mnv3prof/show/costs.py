@@ -10,7 +10,7 @@ from ..graph.graph import Block, Geometry, Graph, Shape
 from ..graph.parts import CLASSIFIER, part_layers, ranges
 from ..mobilenetv3.fields import ACTIVATIONS
 from ..mobilenetv3.stages import RowStages, row_stages
-from ..mobilenetv3.table import Table, adds_identity, row_names, squeeze_width, strides
+from ..mobilenetv3.table import Table, adds_identity, last_layers, row_names, squeeze_width, strides
 from ..mobilenetv3.writing import ROW_OPTIONS, options
 from ..record.run import Subject
 from ..render.sheet import AtLeast, Column, Sheet
@@ -43,7 +43,17 @@ _COST_COLUMNS: Final = (
     Column("intensity", "FLOP/byte", "number", importance=5),
 )
 
-_SHOWN: Final = ("name", "rows", "stem", "classes", "stem_activation", "head_activation")
+_SHOWN: Final = (
+    "name",
+    "rows",
+    "channels",
+    "stem",
+    "stem_kernel",
+    "stem_stride",
+    "classes",
+    "stem_activation",
+    "head_activation",
+)
 """Fields that the table itself shows."""
 
 MAC: Final = "1 MAC = one multiply-accumulate of a convolution, linear layer or matrix product"
@@ -84,16 +94,25 @@ def table_sheet(subject: Subject) -> Sheet:
     ]
     codes = dict.fromkeys(code for row in rows if (code := str(row[8] or "")))
     legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in codes if code in ACTIVATIONS)
-    tail = (
-        " The head ends in average pooling, the classifier's hidden width stands under Expand."
-        if table.classes
-        else ""
-    )
     notes = (
-        f"Widths in channels, sizes height × width in pixels; SE is the squeezed width. {legend}.{tail}",
+        f"Widths in channels, sizes height × width in pixels; SE is the squeezed width. {legend}.",
+        *_tail_note(table),
         *_options(table),
     )
     return Sheet(titled(graph, "layer table"), _TABLE_COLUMNS, tuple(rows), notes=notes)
+
+
+def _tail_note(table: Table) -> list[str]:
+    """Say where the pool is, and the hidden widths."""
+    if not table.classes:
+        return []
+    pool = (
+        "The classifier begins with average pooling"
+        if table.head == ()
+        else "The head ends in average pooling"
+    )
+    hidden = len(last_layers(table))
+    return [f"{pool}{'; the hidden width is under Expand' if hidden == 1 else ''}."]
 
 
 def _block_row(
@@ -324,12 +343,15 @@ def _sides(values: tuple[int, ...]) -> str:
 
 def _options(table: Table) -> list[str]:
     """Name the options that differ from the paper's, of the table and of rows."""
-    changed = [
-        f"{name} = {text}" for name, text in options(table, table.__struct_fields__) if name not in _SHOWN
-    ]
+    shown = {*_SHOWN, *(name for name in ("head", "last") if isinstance(getattr(table, name), int))}
+    names = (name for name in table.__struct_fields__ if name not in shown)
+    changed = [f"{name} = {text}" for name, text in options(table, names)]
     rows: dict[str, list[str]] = {}
     for name, row in zip(row_names(table), table.rows, strict=True):
         for option, text in options(row, ROW_OPTIONS):
             rows.setdefault(f"{option} = {text}", []).append(name)
-    own = [f"{option} in block {', '.join(ranges(names))}" for option, names in rows.items()]
+    own = [
+        f"{option} in block{'s' * (len(names) > 1)} {', '.join(ranges(names))}"
+        for option, names in rows.items()
+    ]
     return [f"Options other than the paper's: {'; '.join((*changed, *own))}."] if changed or own else []

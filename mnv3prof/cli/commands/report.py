@@ -178,10 +178,11 @@ def _refuse(given: Sequence[Source | None], weights_options: WeightsOptions, cha
 
 def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_latency: bool) -> Run:
     from ...bench.profile import quick_here, usable_here
+    from ...mobilenetv3.saving import all_are
     from ...mobilenetv3.variants import vary
 
     subjects = {"": subject}
-    if full and not no_latency and subject.weights is None and subject.table.conv == "separable":
+    if full and not no_latency and subject.weights is None and all_are("separable", subject.table):
         subjects[STANDARD] = subject.varied(vary(subject.table, standard_conv=True))
     if latency_options.time_budget is None:
         latency_options = replace(latency_options, time_budget=_FULL_S if full else _QUICK_S)

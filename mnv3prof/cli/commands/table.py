@@ -1,31 +1,87 @@
-"""`mnv3prof table`: print a layer table with derived shapes."""
+"""`mnv3prof table`: print a layer table with derived shapes, or write it as a file."""
 
-from ...mobilenetv3.writing import to_csv
+from pathlib import Path
+from typing import Annotated, Final, Literal, cast
+
+import msgspec
+
+from ...mobilenetv3.writing import to_csv, to_toml
 from ...record.document import table_document
 from ...show.costs import table_sheet
 from ..network import Settings
 from ..options import DEFAULT_SOURCE, SourceArgument, open_source
-from ..output import Output, Result, emit
+from ..output import (
+    SUFFIXES,
+    Format,
+    Output,
+    Result,
+    check_writable,
+    chosen_format,
+    emit,
+    emit_text,
+    file_option,
+    format_option,
+)
 from ..spread import spread
+
+_SUFFIXES: Final = {**SUFFIXES, ".toml": "toml"}
+
+
+class TableOutput(msgspec.Struct, frozen=True):
+    """The format and file of a table. Raises InputError if the suffix contradicts the format."""
+
+    format: Annotated[
+        Literal["table", "json", "csv", "md", "toml"] | None,
+        format_option("from the suffix of FILE, else table"),
+    ] = None
+    output: Annotated[Path | None, file_option("standard output")] = None
+
+    def __post_init__(self) -> None:
+        """Check suffix and folder before anything is computed."""
+        self.chosen()
+        if self.output is not None:
+            check_writable(self.output)
+
+    def chosen(self) -> str:
+        """Return --format, or the format of the file's suffix. Raises InputError."""
+        return chosen_format(self.format, self.output, _SUFFIXES, "table")
 
 
 @spread
-def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output: Output) -> None:
-    """Print a layer table with derived shapes.
+def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output: TableOutput) -> None:
+    """Print a layer table with derived shapes, or write it as a file.
 
     A row of a layer table is [expand, out, kernel, stride, SE, activation], and optionally its dilation
     and false for a block without identity. expand is the absolute expanded width; a row that expands to
-    its input width has no expand convolution. Activations: RE (ReLU), R6 (ReLU6), HS (h-swish), HS-RELU6
-    and HS-CLAMP (h-swish written out), SW (swish).
+    its input width has no expand convolution. A stride is a number or [height, width], SE is true, false
+    or the squeezed width. Activations: RE (ReLU), R6 (ReLU6), HS (h-swish), HS-RELU6 and HS-CLAMP (h-swish
+    written out), SW (swish), or their names in other libraries, e.g. hard_swish.
 
-    Other keys are optional: name, stem, head (6 x the last out), last, classes, dropout,
-    stem_activation, head_activation, conv (separable, standard, dense-depthwise), norm_between,
-    se_ratio, se_form (conv, linear), se_activation (relu, relu6), se_gate (hardsigmoid,
-    hardsigmoid_relu6, sigmoid), divisor, bn_eps, bn_momentum. In CSV they are lines "# key = value"
-    above the header. The JSON and CSV that this command writes are layer tables too.
+    Image and stem: channels, stem, stem_kernel, stem_stride, stem_activation.
 
-    Example: mnv3prof table small --width 0.75
+    Head, before the pool: head is a width or a list of widths and { out, kernel, bias, norm, activation };
+    [] is none. After the pool: last is a width or a list of widths and { out, form, bias, norm, activation },
+    with form linear or conv. classes = 0 ends the network before the pool. Also head_activation,
+    classifier_form, dropout.
+
+    Of the table, or of a row that is written as { expand = 64, out = 24, ... }: conv (separable, standard,
+    dense-depthwise, fused), expand_conv, conv_bias, project_activation, se_ratio, se_of (expand, input),
+    se_divisor, se_form (conv, linear), se_bias, se_activation, se_gate (hardsigmoid, hardsigmoid_relu6,
+    sigmoid), se_place (after-depthwise, before-activation, after-project).
+
+    Others: name, padding (symmetric, same), norm_between, divisor, bn_eps, bn_momentum; stem_scales,
+    head_scales and last_scales (always, above-1, never) under --width; names (torchvision,
+    torchvision-v2, timm) of the parameters, with stages, the number of rows of each of timm's stages.
+
+    In CSV these keys are lines "# key = value" above the header, and options of rows are columns. The TOML,
+    JSON and CSV that this command writes are layer tables too.
+
+    Example: mnv3prof table mobilenetv2 --width 1.4 -o wide.toml
     """
     subject = settings.variant(open_source(source).subject, source)
+    chosen = output.chosen()
+    if chosen == "toml":
+        emit_text(to_toml(subject.table), output.output)
+        return
     result = Result((table_sheet(subject),), to_csv(subject.table), lambda: table_document(subject))
-    emit(result, output)
+    emit(result, Output(cast("Format", chosen), output.output))
