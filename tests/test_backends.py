@@ -20,7 +20,7 @@ from mnv3prof.device.agreement import errors
 from mnv3prof.device.protocol import Classified, Classify, PartKey, Prepared, Sample
 from mnv3prof.device.runtimes import Job
 from mnv3prof.graph.parts import NET
-from mnv3prof.mobilenetv3.table import Row, Table
+from mnv3prof.mobilenetv3.table import LastLayer, Row, Table
 from mnv3prof.record.target import Target
 from mnv3prof.record.timing import Burst
 from mnv3prof.source import read_table
@@ -71,7 +71,11 @@ def test_every_type_that_a_runtime_offers_runs(name: str, dtype: Any) -> None:
 @pytest.mark.parametrize("names", ["torchvision", "timm"])
 def test_every_expression_of_a_table_runs_on_every_runtime(names: Any) -> None:
     """Names of torchvision with each block, of timm as a whole."""
-    table = RELATIVE if names == "torchvision" else replace(RELATIVE, names=names, last=RELATIVE.last[:1])
+    table = (
+        RELATIVE
+        if names == "torchvision"
+        else replace(RELATIVE, names=names, last=(LastLayer(16, form="conv", norm=True),))
+    )
     found = subject(table, (50, 75))
     parts = found.graph.block_names if names == "torchvision" else (NET,)
     on = ("onnxruntime",) if names == "torchvision" else HERE
