@@ -112,7 +112,7 @@ def read_table(source: str | Path) -> Table:
     """Read the layer table of a source: a preset, a file, or "-" for standard input. Raises InputError.
 
     >>> mnv3prof.read_table("large").rows[0]
-    Row(expand=16, out=16, kernel=3, stride=1, se=False, activation='RE', dilation=1, identity=True)
+    Row(expand=16, out=16, kernel=3, stride=1, se=False, activation='RE')
     """
     require(source, (str, Path), "read_table", "a preset or a file")
     return open_source(str(source)).subject.table

@@ -353,8 +353,8 @@ def test_a_table_made_by_hand() -> None:
     with torch.no_grad():
         assert model(torch.zeros(2, 3, 17, 23)).shape == (2, 3)
     assert mnv3prof.total(mnv3prof.count(graph)).params == sum(p.numel() for p in model.parameters())
-    with pytest.raises(mnv3prof.InputError, match="stride: 3 is not allowed"):
-        mnv3prof.Row(16, 8, 3, 3, True, "HS")
+    with pytest.raises(mnv3prof.InputError, match="stride: 9 is not allowed"):
+        mnv3prof.Row(16, 8, 3, 9, True, "HS")
     with pytest.raises(AttributeError):
         table.stem = 9  # type: ignore[misc]
 

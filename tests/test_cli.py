@@ -274,7 +274,7 @@ BAD = [
     (["flops", "--width", "wide"], "'wide' is not a number"),
     (["flops", "--width", "1e-300", "--width-rule", "other"], "expected paper, torchvision"),
     (["flops", "--width", "90"], "an integer from 1 to 65,536"),
-    (["flops", "--classes", "0"], "classes: 0 is not allowed"),
+    (["flops", "--classes", "-1"], "classes: -1 is not allowed"),
     (["flops", "--classes", "65537"], "classes: 65537 is not allowed"),
     (["flops", "--classes", "many"], "'many' is not an integer"),
     (["flops", "--classes", "9" * 5000], "--classes"),
@@ -328,10 +328,10 @@ def test_a_wrong_table_is_refused_by_every_command_and_nothing_is_written(
     command: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     table, output = tmp_path / "net.toml", tmp_path / "out.json"
-    table.write_text(TABLE.replace("5, 2", "5, 3"), encoding="utf-8")
+    table.write_text(TABLE.replace("5, 2", "5, 9"), encoding="utf-8")
     output.write_text("before", encoding="utf-8")
     sentence = _refused([command, str(table), "--without-se", "--output", str(output)], capsys)
-    assert f"{table}, row 2, column stride: 3 is not allowed; expected 1 or 2" in sentence
+    assert f"{table}, row 2, column stride: 9 is not allowed; expected an integer from 1 to 8" in sentence
     assert output.read_text(encoding="utf-8") == "before"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.toml", "out.json"]
 
@@ -692,7 +692,7 @@ def test_ctrl_c_while_a_command_is_loaded_says_nothing(
     ("arguments", "says"),
     [
         ("flops t.toml --width 100", "t.toml with --width 100: t at width 100: last: 6000000 is not allowed"),
-        ("check t.toml --budget macs=1 --classes 0", "t.toml with --classes 0: classes: 0 is not allowed"),
+        ("check t.toml --budget macs=1 --classes -1", "t.toml with --classes -1: classes: -1 is not allowed"),
         (
             "latency t.toml --on null --dilated",
             "t.toml with --dilated: t: has no row of stride 2; dilation needs one",

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from random_tables import small_sizes, tables
 from some import some
 
@@ -15,7 +14,7 @@ from mnv3prof.cost.counts import count
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.saving import pair_saving, separable_savings
 from mnv3prof.mobilenetv3.table import Row, row_names
-from mnv3prof.mobilenetv3.variants import vary
+from mnv3prof.mobilenetv3.variants import vary, with_option
 from mnv3prof.show.comparison import blocks_sheet, totals_sheet
 from mnv3prof.source import read_table
 
@@ -51,8 +50,8 @@ def test_the_saving_by_hand(kernel: int, out: int, times: Any) -> None:
 @given(tables, small_sizes)
 def test_the_formula_is_the_exact_ratio_of_the_pair(table: Any, size: Any) -> None:
     """Standard convolution's MACs over depthwise + project, from the layers of both networks."""
-    separable = expand(replace(table, conv="separable"), size)
-    standard = expand(replace(table, conv="standard"), size)
+    separable = expand(with_option(table, "conv", "separable"), size)
+    standard = expand(with_option(table, "conv", "standard"), size)
     for name, row in zip(row_names(table), table.rows, strict=True):
         pair = [x.macs for x in some(separable.block(name)).layers if x.role in ("depthwise", "project")]
         (one,) = [x.macs for x in some(standard.block(name)).layers if x.role == "standard"]

@@ -47,7 +47,7 @@ def test_published_figures_of_large_are_printed_and_explained() -> None:
 
 
 @given(tables, small_sizes)
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_nothing_is_left_unexplained_on_random_tables(table: Any, size: Any) -> None:
     graph = expand(table, size)
     found = reconcile(graph, _readings(table, graph))
@@ -124,6 +124,11 @@ OPERATIONS = {
         lambda c: nn.Conv2d(c, 7, 1, bias=False),
         lambda c, h, w: 7 * h * w,
     ),
+    "normed_bias": (
+        lambda c: nn.Sequential(nn.Conv2d(c, 7, 1), nn.BatchNorm2d(7)),
+        lambda c: nn.Sequential(nn.Conv2d(c, 7, 1, bias=False), nn.BatchNorm2d(7)),
+        lambda c, h, w: 7 * h * w,
+    ),
     "batch_norm": (nn.BatchNorm2d, nn.Identity, _elements),
     "relu": (lambda c: nn.ReLU(), nn.Identity, _elements),
     "relu6": (lambda c: nn.ReLU6(), nn.Identity, _elements),
@@ -160,7 +165,7 @@ def recovered() -> Any:
             image = torch.rand(1, c, h, w)
             if without_it is None:
                 rise, base = _figures(nn.Sequential(with_it(c)), image), dict.fromkeys(COUNTERS, 0)  # type: ignore[operator]
-            elif term == "conv_bias":
+            elif term in ("conv_bias", "normed_bias"):
                 rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))  # type: ignore[operator]
             else:
                 rise, base = (_figures(_after_convolution(make)(c), image) for make in (with_it, nn.Identity))

@@ -11,6 +11,7 @@ import msgspec
 
 from ..graph.errors import lookup
 from ..graph.graph import Graph, Layer
+from ..graph.once import once
 from ..graph.ops import OPS
 
 _NOT_RECOVERED: Final = ("matmul", "einsum")
@@ -20,6 +21,7 @@ _OTHERS: Final = [op for op in OPS.values() if op.kind in ("norm", "activation",
 TERMS: Final = {
     **{op.name: f"{op.title}, MACs" for op in _WEIGHTED},
     "conv_bias": "convolution bias, output elements",
+    "normed_bias": "convolution bias before batch norm, output elements",
     "linear_bias": "linear bias, output elements",
     **{op.name: f"{op.title}, elements" for op in _OTHERS if op.kind == "norm"},
     "batch_norm_channels": "batch norm, channels",
@@ -75,7 +77,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 _MACS: Final = {op.name: 1 for op in _WEIGHTED}
 _TWICE: Final = dict.fromkeys(_MACS, 2)
-_BIASES: Final = {"conv_bias": 1, "linear_bias": 1}
+_BIASES: Final = {"conv_bias": 1, "normed_bias": 1, "linear_bias": 1}
 
 COUNTERS: Final[Mapping[str, Counter]] = {
     "torch": Counter("FLOPs", "2.13.0", _TWICE),
@@ -106,6 +108,7 @@ COUNTERS: Final[Mapping[str, Counter]] = {
         {
             **_TWICE,
             "conv_bias": 1,
+            "normed_bias": 1,
             "batch_norm": 2,
             "pool_in": 1,
             "relu": 1,
@@ -124,8 +127,9 @@ COUNTERS: Final[Mapping[str, Counter]] = {
         "1.0.1",
         {
             **_MACS,
-            **_BIASES,
-            "batch_norm": 1,  # the exporter folds it into the convolution, which gets a bias
+            "conv_bias": 1,
+            "linear_bias": 1,
+            "batch_norm": 1,  # the exporter folds it into the convolution, which has one bias then
             "relu": 1,
             "relu6": 2,
             "hardswish": 5,
@@ -163,8 +167,17 @@ def terms(graph: Graph, layer: Layer) -> dict[str, int] | None:
         return None
     if layer.operation.weighted:
         bias = "linear_bias" if kind == "matmul" else "conv_bias"
+        if bias == "conv_bias" and layer.name in _normed(graph):
+            bias = "normed_bias"
         return {layer.op: layer.macs, **({bias: elements} if layer.biased else {})}
     return {layer.op: elements}
+
+
+@once
+def _normed(graph: Graph) -> frozenset[str]:
+    """Return the layers into which a batch norm is folded."""
+    kinds = {layer.name: op.kind for layer, op in zip(graph.layers, graph.operations, strict=True)}
+    return frozenset(into for name, into in graph.fused.items() if kinds[name] == "norm")
 
 
 def quantities(graph: Graph) -> dict[str, int]:

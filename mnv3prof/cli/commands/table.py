@@ -76,7 +76,7 @@ def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output
     In CSV these keys are lines "# key = value" above the header, and options of rows are columns. The TOML,
     JSON and CSV that this command writes are layer tables too.
 
-    Example: mnv3prof table mobilenetv2 --width 1.4 -o wide.toml
+    Example: mnv3prof table mobilenetv2 --width 1.4 --format toml
     """
     subject = settings.variant(open_source(source).subject, source)
     chosen = output.chosen()

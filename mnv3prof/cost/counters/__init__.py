@@ -108,7 +108,7 @@ def _unpatched() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_torchvision() -> Iterator[None]:
-    """Hide torchvision from a tool that would import it.
+    """Hide torchvision, and timm, which imports it, from a tool that would import them.
 
     The network does not need it. If it does not match the installed torch, its import raises other
     errors than ImportError, which the tools do not catch.
@@ -116,11 +116,14 @@ def without_torchvision() -> Iterator[None]:
     if "torchvision" in sys.modules:
         yield
         return
-    sys.modules["torchvision"] = None  # type: ignore[assignment]
+    hidden = [name for name in ("torchvision", "timm") if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:
-        del sys.modules["torchvision"]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _require_memory(graph: Graph) -> None:
