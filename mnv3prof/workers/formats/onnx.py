@@ -50,11 +50,17 @@ def _quantize(part: Part, file: Path) -> None:
 
 
 def added(file: Path) -> tuple[Added, ...]:
-    """Return the pads and transposes of a model."""
+    """Return the pads and transposes of a model, but not those of constants, which a runtime folds."""
     import onnx
 
-    nodes = onnx.load(file).graph.node
-    return tuple(Added(node.op_type, node.name) for node in nodes if node.op_type in _ADDED)
+    graph = onnx.load(file).graph
+    computed = {given.name for given in graph.input} - {constant.name for constant in graph.initializer}
+    found = []
+    for node in graph.node:
+        if computed.intersection(node.input):
+            computed.update(node.output)
+            found += [Added(node.op_type, node.name)] if node.op_type in _ADDED else []
+    return tuple(found)
 
 
 class _Reader:
