@@ -166,7 +166,7 @@ def recovered() -> Any:
             if without_it is None:
                 rise, base = _figures(nn.Sequential(with_it(c)), image), dict.fromkeys(COUNTERS, 0)  # type: ignore[operator]
             elif term in ("conv_bias", "normed_bias"):
-                rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))  # type: ignore[operator]
+                rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))  # type: ignore[operator, no-untyped-call]
             else:
                 rise, base = (_figures(_after_convolution(make)(c), image) for make in (with_it, nn.Identity))
             for tool in COUNTERS:

@@ -127,7 +127,7 @@ def test_what_fits_says_what_is_left(capsys: pytest.CaptureFixture[str]) -> None
     assert printed.startswith(
         "MobileNetV3-Small fits: the fused arena of 351,232 bytes leaves 0 of 343.0 KiB"
     )
-    assert "in 2.50 MiB (2,621,440 bytes) of flash: they fit: 51,736 bytes are left" in printed
+    assert "in 2.50 MiB (2,621,440 bytes) of flash: they fit, with 51,736 bytes left" in printed
     assert "What would fit" not in printed
     assert run(["memory", "small", "--dtype", "int8", "--flash", "2M"]) == 1
     assert "they do not fit: 472,552 bytes over" in capsys.readouterr().out

@@ -36,7 +36,7 @@ def select(
     measured = None if parts is None else _measured(run, parts)
     timings = tuple(t for t in kept if measured is None or (t.variant, t.part) in measured)
     if not timings:
-        _refuse(source, ", ".join(parts or ()), [timing.part for timing in kept])
+        _refuse(source, ", ".join(parts or ()), _parts_with_times(run, kept))
 
     def is_kept(operator: Operator) -> bool:
         place = operator.variant, operator.part
@@ -56,10 +56,25 @@ def _refuse(source: str, asked: str, known: Sequence[str]) -> None:
     raise InputError(f"{source}: has no timing of {asked}; expected {expected}")
 
 
+def _parts_with_times(run: Run, timings: Sequence[Timing]) -> list[str]:
+    """Return the parts of the timings, with the blocks that are identical to them."""
+    timed = [timing.part for timing in timings]
+    same = identical_blocks(run.subject.graph)
+    return [*(block for block, first in same.items() if first in timed), *timed]
+
+
 def _measured(run: Run, parts: Sequence[str]) -> set[tuple[str, str]]:
-    """Return variant and part of the timings of `parts`, which are those of the first identical block."""
+    """Return variant and part of the timings of `parts`, which are those of the first identical block.
+
+    A module that is a whole block has the block's timing, unless it was timed by its own path.
+    """
+    timed = {(timing.variant, timing.part) for timing in run.timings}
     found = set()
     for variant, subject in run.subjects.items():
         same = identical_blocks(subject.graph)
-        found |= {(variant, same.get(part, part)) for part in parts if part_layers(subject.graph, part)}
+        blocks = {block.layers: block.name for block in subject.graph.blocks}
+        for part in parts:
+            layers = part_layers(subject.graph, part)
+            name = part if (variant, part) in timed else blocks.get(layers, part)
+            found |= {(variant, same.get(name, name))} if layers else set()
     return found

@@ -8,10 +8,12 @@ from typing import Final
 from ..graph.errors import InputError, quote
 
 _BYTES: Final = {"": 1, "b": 1} | {
-    prefix + rest: 2**power for prefix, power in (("k", 10), ("m", 20), ("g", 30)) for rest in ("", "b", "ib")
+    prefix + rest: 2**power
+    for prefix, power in (("k", 10), ("m", 20), ("g", 30), ("t", 40))
+    for rest in ("", "b", "ib")
 }
 """256K, 256KB and 256KiB are the same size."""
-_COUNTS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_COUNTS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SECONDS: Final = {
     "s": Fraction(1),
     "ms": Fraction(1, 10**3),

@@ -9,6 +9,11 @@ def compact(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def in_bytes(size: int) -> str:
+    """Write a size in full: "1 byte", "4,096 bytes"."""
+    return f"{size:,} byte{'' if abs(size) == 1 else 's'}"
+
+
 def milliseconds(seconds: float) -> str:
     """Format a time with three significant digits: "3.21 ms", "412 µs"."""
     rounded = float(f"{seconds:.3g}")

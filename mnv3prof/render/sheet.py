@@ -100,7 +100,7 @@ class AtLeast(int):
 
 
 def format_value(value: Any, kind: Kind, *, ascii_only: bool = False) -> str:
-    """Format a value: integers in full, bytes in KiB or MiB, None as a dash."""
+    """Format a value: integers in full, bytes in KiB, MiB or GiB, None as a dash."""
     if value is None:
         return "-" if ascii_only else "–"
     if isinstance(value, AtLeast):
@@ -163,7 +163,9 @@ def _bytes(value: int) -> str:
         return f"{value} B"
     if abs(value) < 1024 * 1024:
         return f"{value / 1024:,.1f} KiB"
-    return f"{value / 1024 / 1024:,.2f} MiB"
+    if abs(value) < 1024**3:
+        return f"{value / 1024**2:,.2f} MiB"
+    return f"{value / 1024**3:,.2f} GiB"
 
 
 def _significant(value: float) -> str:

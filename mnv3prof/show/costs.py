@@ -6,7 +6,7 @@ from typing import Final
 
 from ..cost.counts import BatchNorm, By, Cost, Dtype, Totals, group_of, subtotals, total
 from ..graph.errors import InputError
-from ..graph.graph import Block, Geometry, Graph, Shape
+from ..graph.graph import Block, Geometry, Graph, Layer, Shape
 from ..graph.parts import CLASSIFIER, part_layers, ranges
 from ..mobilenetv3.fields import ACTIVATIONS
 from ..mobilenetv3.stages import RowStages, row_stages
@@ -190,10 +190,20 @@ def cost_sheet(
         (*lead, *([live[group.name]] if live else []), *_figures(group, whole))
         for lead, group in zip(leads, groups, strict=True)
     )
-    sums = (whole.layers if column.key == "layers" else "" for column in heads[1:])
-    peak = [live_bytes(graph, graph.layers, dtype, whole.batch)] if live else []
-    name = "whole network" if parts else "total"
-    totals = ((name, *sums, *peak, *_figures(whole, whole)),)
+    sums = [("whole network" if parts else "total", whole, graph.layers)]
+    if len(parts) > 1:
+        union = _union(graph, parts)
+        names = {layer.name for layer in union}
+        sums.insert(0, ("these parts", total(cost for cost in costs if cost.layer in names), union))
+    totals = tuple(
+        (
+            name,
+            *(group.layers if column.key == "layers" else "" for column in heads[1:]),
+            *([live_bytes(graph, layers, dtype, whole.batch)] if live else []),
+            *_figures(group, whole),
+        )
+        for name, group, layers in sums
+    )
     images = f"batch {whole.batch}, MACs and FLOPs per image" if whole.batch > 1 else "batch 1"
     note = (
         f"{MAC}; FLOPs = 2 × MACs + every other operation; bytes at {dtype}, {images}, "
@@ -201,6 +211,12 @@ def cost_sheet(
     )
     notes = (*left, note, *([_LIVE] if live else []), *unpriced_notes(graph, whole))
     return Sheet(titled(graph, f"cost by {by}"), (*heads, *extra, *_COST_COLUMNS), rows, totals, notes)
+
+
+def _union(graph: Graph, parts: Sequence[str]) -> tuple[Layer, ...]:
+    """Return the layers of the parts, each once, in execution order."""
+    names = {layer.name for part in parts for layer in part_layers(graph, part)}
+    return tuple(layer for layer in graph.layers if layer.name in names)
 
 
 _NOUNS: Final[dict[By, str]] = {"block": "parts", "op": "operations", "layer": "layers"}
@@ -212,10 +228,10 @@ _LIVE: Final = (
 def _groups(graph: Graph, costs: Sequence[Cost], by: By, parts: Sequence[str]) -> Sequence[Totals]:
     if not parts:
         return subtotals(graph, costs, by)
-    names = {part: {layer.name for layer in part_layers(graph, part)} for part in parts}
     if by == "block":
+        names = {part: {layer.name for layer in part_layers(graph, part)} for part in parts}
         return [total((cost for cost in costs if cost.layer in names[part]), part) for part in parts]
-    chosen = set[str]().union(*names.values())
+    chosen = {layer.name for layer in _union(graph, parts)}
     groups: dict[str, list[Cost]] = {}
     for (block, layer), cost in zip(graph.placed(), costs, strict=True):
         if layer.name in chosen:

@@ -56,7 +56,9 @@ def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
 def headline(checked: Side, judged: Sequence[Judgement]) -> str:
     """State the network, and how many budgets it is within."""
     within = sum(j.breach is None for j in judged)
-    return f"{label(checked.subject.graph)}: within {within} of {len(judged)} budgets"
+    return (
+        f"{label(checked.subject.graph)}: within {within} of {len(judged)} budget{'s' * (len(judged) != 1)}"
+    )
 
 
 def limit_of(judgement: Judgement) -> str:

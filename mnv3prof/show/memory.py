@@ -12,6 +12,7 @@ from ..cost.memory import Arena, Fit, Fits, Peak, Peaks
 from ..graph.graph import Graph
 from ..graph.parts import part_layers
 from ..record.plan import RuntimePlan
+from ..render.numbers import in_bytes
 from ..render.sheet import Column, Sheet, format_value, join_words
 from .costs import titled
 from .order import UNSORTED, Order
@@ -140,7 +141,7 @@ def arena_sheet(graph: Graph, arena: Arena, parts: Sequence[str] = (), order: Or
     tensors = [p for p in arena.placements if not parts or p.tensor in written]
     shown, left = order.of(tensors, lambda p: p.bytes, "tensors")
     rows = tuple((p.tensor, p.offset, p.bytes, names[p.first], names[p.last]) for p in shown)
-    title = f"Arena of {arena.bytes:,} bytes (lower bound {arena.lower_bound:,}), greedy by size"
+    title = f"Arena of {in_bytes(arena.bytes)} (lower bound {arena.lower_bound:,}), greedy by size"
     return Sheet(title, columns, rows, notes=left)
 
 
@@ -166,7 +167,7 @@ def remedies_sheet(remedies: Sequence[Remedy], budget: int | None, flash: int | 
 def flash_sheet(graph: Graph, weight_bytes: int, flash: int) -> Sheet:
     """Return the verdict on the size of the weights."""
     left = flash - weight_bytes
-    verdict = f"fit: {left:,} bytes are left" if left >= 0 else f"do not fit: {-left:,} bytes over"
+    verdict = f"fit, with {in_bytes(left)} left" if left >= 0 else f"do not fit: {in_bytes(-left)} over"
     title = f"{graph.name}, weights of {_size(weight_bytes)} in {_size(flash)} of flash: they {verdict}"
     return Sheet(title, (), ())
 
@@ -187,7 +188,7 @@ def fit_sheets(
 
 def _size(size: int) -> str:
     """Write a budget in KiB or MiB and in bytes, since 256KB is ambiguous."""
-    return f"{format_value(size, 'bytes')} ({size:,} bytes)" if size >= 1024 else f"{size} bytes"
+    return f"{format_value(size, 'bytes')} ({in_bytes(size)})" if size >= 1024 else in_bytes(size)
 
 
 def _plans_fit_sheet(graph: Graph, budget: int, fits: Sequence[Fits]) -> Sheet:
@@ -219,17 +220,15 @@ def _fit_sheet(graph: Graph, arena: Arena, fit: Fit) -> Sheet:
     )
     rows = tuple((b.block, b.alive_bytes, b.excess_bytes, b.excess_bytes) for b in fit.blocks)
     name, budget = graph.name, _size(fit.budget)
-    arenas = f"the fused arena of {arena.bytes:,} bytes"
+    arenas = f"the fused arena of {in_bytes(arena.bytes)}"
     if fit.fits:
         left = fit.budget - arena.bytes
         return Sheet(f"{name} fits: {arenas} leaves {left:,} of {budget}", (), ())
     title = f"{name} does not fit: {arenas} is {arena.bytes - fit.budget:,} over {budget}"
     if rows:
         return Sheet(title, columns, rows, highlighted=frozenset(range(len(rows))))
-    reason = (
-        f"No single block exceeds it: the arena is {arena.bytes - arena.lower_bound:,} bytes above the lower "
-        "bound."
-    )
+    above = in_bytes(arena.bytes - arena.lower_bound)
+    reason = f"No single block exceeds it: the arena is {above} above the lower bound."
     return Sheet(title, (), (), notes=(reason,))
 
 

@@ -15,7 +15,7 @@ from ..cost.memory import Arena, Peaks
 from ..graph.parts import NET
 from ..mobilenetv3.table import row_names
 from ..record.target import Target
-from ..render.numbers import compact, milliseconds
+from ..render.numbers import compact, in_bytes, milliseconds
 from ..render.sheet import format_value, join_words
 from .costs import at_least
 from .times import ABOVE_PEAK, spread_of
@@ -251,7 +251,7 @@ def arena(plan: Arena) -> str:
     above = plan.bytes - plan.lower_bound
     return (
         f"Planned arena: {format_value(plan.bytes, 'bytes')} for {len(plan.placements)} tensors, "
-        f"{f'{above:,} bytes above' if above else 'equal to'} the lower bound. "
+        f"{f'{in_bytes(above)} above' if above else 'equal to'} the lower bound. "
         f"Separate buffers: {plan.naive_bytes / plan.bytes:.1f} times as much."
     )
 
