@@ -111,7 +111,7 @@ def _strided(channels: Any, height: Any, width: Any) -> Any:
 
 # term: (module of one operation more than the base module, base module, quantity of the term)
 # for channels C and an image of C × H × W.
-OPERATIONS = {
+OPERATIONS: dict[str, tuple[Any, Any, Any]] = {
     "conv": (lambda c: nn.Conv2d(c, 7, 3, 2, 1, bias=False), None, _strided),
     "depthwise": (
         lambda c: nn.Conv2d(c, c, 5, 1, 2, groups=c, bias=False),
@@ -164,9 +164,9 @@ def recovered() -> Any:
         for c, h, w in IMAGES:
             image = torch.rand(1, c, h, w)
             if without_it is None:
-                rise, base = _figures(nn.Sequential(with_it(c)), image), dict.fromkeys(COUNTERS, 0)  # type: ignore[operator]
+                rise, base = _figures(nn.Sequential(with_it(c)), image), dict.fromkeys(COUNTERS, 0)
             elif term in ("conv_bias", "normed_bias"):
-                rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))  # type: ignore[operator, no-untyped-call]
+                rise, base = (_figures(nn.Sequential(make(c)), image) for make in (with_it, without_it))
             else:
                 rise, base = (_figures(_after_convolution(make)(c), image) for make in (with_it, nn.Identity))
             for tool in COUNTERS:
