@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from random_tables import small_sizes, tables
 
 from mnv3prof.budgets.figures import NAMES, part_figure, split_name
@@ -75,6 +75,7 @@ def test_a_network_without_a_classifier_has_no_backbone() -> None:
 
 @given(tables, small_sizes)
 def test_backbone_and_classifier_are_the_network(table: Table, size: Any) -> None:
+    assume(table.classes)
     graph = expand(table, size)
     layers = (*part_layers(graph, BACKBONE), *part_layers(graph, "classifier"))
     assert layers == graph.layers

@@ -24,7 +24,7 @@ from mnv3prof.cli.options import backend_names
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import PRESET_ALIASES, PRESETS
 from mnv3prof.mobilenetv3.table import Row, Table
-from mnv3prof.mobilenetv3.writing import to_csv
+from mnv3prof.mobilenetv3.writing import to_csv, to_toml
 from mnv3prof.record import embedded, read
 from mnv3prof.record.document import run_document, table_document
 from mnv3prof.record.run import Subject
@@ -221,24 +221,13 @@ def test_standard_input_holds_a_table_in_any_format(table: Table) -> None:
     for data in (
         to_csv(table).encode(),
         msgspec.json.encode(table_document(subject(table, 8))),
-        _toml(table),
+        to_toml(table).encode(),
     ):
         before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(data))
         try:
             assert read_table("-") == table
         finally:
             sys.stdin = before
-
-
-def _toml(table: Table) -> Any:
-    fields = msgspec.to_builtins(table)
-    rows = ",\n".join(json.dumps([*row.values()], ensure_ascii=False) for row in fields.pop("rows"))
-    lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}"
-        for key, value in fields.items()
-        if value is not None
-    ]
-    return "\n".join(["# a table", "", *lines, f"rows = [{rows}]"]).encode()
 
 
 @pytest.mark.parametrize("name", ["run.json", "page.html"])

@@ -33,27 +33,33 @@ _MAX_STRIDE: Final = 8
 
 
 class Rule(NamedTuple):
+    """What a field can be, in words and as a test."""
+
     expected: str
     accepts: Callable[[Any], bool]
 
 
 def integer(high: int, low: int = 1) -> Rule:
+    """Return the rule of an integer."""
     return Rule(
         f"an integer from {low} to {high:,}", lambda value: type(value) is int and low <= value <= high
     )
 
 
 def choice(*options: str) -> Rule:
+    """Return the rule of one of several words."""
     words = ", ".join(options[:-1]) + f" or {options[-1]}"
     return Rule(words, lambda value: type(value) is str and value in options)
 
 
 def number(low: float) -> Rule:
+    """Return the rule of a number below 1."""
     expected = f"a number of at least {low:g} and less than 1"
     return Rule(expected, lambda value: type(value) in (int, float) and low <= value < 1)
 
 
 def optional(rule: Rule) -> Rule:
+    """Return the rule of a field that may be left out."""
     return Rule(f"{rule.expected}, or left out", lambda value: value is None or rule.accepts(value))
 
 
@@ -123,6 +129,7 @@ LAST_RULES: Final = {
 
 
 def check(struct: msgspec.Struct, rules: dict[str, Rule]) -> None:
+    """Raise InputError for the first field that breaks its rule."""
     for field, rule in rules.items():
         value = getattr(struct, field)
         if not rule.accepts(value):

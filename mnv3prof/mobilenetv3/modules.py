@@ -183,6 +183,7 @@ class SamePadding(nn.Module):
         return F.pad(x, (left, right, top, bottom)) if top + bottom + left + right else x
 
     def extra_repr(self) -> str:
+        """Return the window for repr()."""
         return f"kernel={self.kernel}, stride={self.stride}, dilation={self.dilation}"
 
 

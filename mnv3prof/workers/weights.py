@@ -57,7 +57,7 @@ class Loaded(NamedTuple):
         found = [match for match in map(_CLASSES.fullmatch, self.state) if match]
         last = max(found, key=lambda match: int(match[1] or 0), default=None)
         bias = self.state[last[0]] if last else None
-        return len(bias) if bias is not None and bias.dim() == 1 else None
+        return (len(bias) or None) if bias is not None and bias.dim() == 1 else None
 
 
 class Facts(msgspec.Struct, kw_only=True):
