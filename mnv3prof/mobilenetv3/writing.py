@@ -45,9 +45,10 @@ def to_toml(table: Table) -> str:
     cells = [[_toml(getattr(row, column)) for column in columns] for row in table.rows]
     wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"{key} = {value}" for key, value in _settings(table)]
-    lines += ["rows = [", f"#  {', '.join(columns)}"]
-    for row, texts in zip(table.rows, cells, strict=True):
-        if any(not _is_default(row, option) for option in ROW_OPTIONS):
+    named = [any(not _is_default(row, option) for option in ROW_OPTIONS) for row in table.rows]
+    lines += ["rows = [", *([] if all(named) else [f"#  {', '.join(columns)}"])]
+    for row, texts, by_name in zip(table.rows, cells, named, strict=True):
+        if by_name:
             given = (
                 f"{name} = {_toml(getattr(row, name))}" for name in COLUMNS if not _is_default(row, name)
             )

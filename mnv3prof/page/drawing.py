@@ -100,18 +100,25 @@ def _radio(metric: str, key: str, where: str, *, checked: bool) -> str:
 def _stages(graph: Graph) -> dict[str, list[_Stage]]:
     """Return the stages by block: a convolution and what follows it until the next."""
     stages_of: dict[str, list[_Stage]] = {block.name: [] for block in graph.blocks}
+    before: dict[str, float] = {}  # a padding or pool at the start of a block
     for (block, layer), cost in zip(graph.placed(), count(graph), strict=True):
-        stages = stages_of[block.name]
+        stages, costs = stages_of[block.name], _parts(cost)
         squeezes = layer.role == "se_pool"
-        if squeezes or not stages or (layer.operation.weighted and not layer.role.startswith("se_")):
+        if squeezes or (layer.operation.weighted and not layer.role.startswith("se_")):
             kind = "se" if squeezes else layer.role or layer.op
-            stages.append(_Stage(kind, *layer.widths, _parts(cost)))
-            continue
-        last = stages[-1]
-        sums = {metric: last.costs[metric] + value for metric, value in _parts(cost).items()}
-        narrow, wide = (layer.widths[1],) * 2 if layer.role == "se_reduce" else (last.wide_in, last.wide_out)
-        stages[-1] = _Stage(last.kind, narrow, wide, sums)
+            stages.append(_Stage(kind, *layer.widths, _sum(before, costs)))
+            before = {}
+        elif stages:
+            last = stages[-1]
+            squeezed = (layer.widths[1],) * 2 if layer.role == "se_reduce" else (last.wide_in, last.wide_out)
+            stages[-1] = _Stage(last.kind, *squeezed, _sum(last.costs, costs))
+        else:
+            before = _sum(before, costs)
     return stages_of
+
+
+def _sum(some: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
+    return {metric: some.get(metric, 0) + value for metric, value in others.items()}
 
 
 def _parts(cost: Cost) -> dict[str, float]:
