@@ -6,15 +6,17 @@ that follow from their definitions by hand.
 
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from msgspec.structs import replace
+from subjects import RELATIVE
 from torch import nn
 
 import mnv3prof
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import PRESETS, preset
-from mnv3prof.mobilenetv3.table import HeadConv, LastLayer, Row, Table
+from mnv3prof.mobilenetv3.table import HeadConv, LastLayer, Row, Table, with_defaults
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.mobilenetv3.width_rules import WidthRule
 
@@ -373,3 +375,54 @@ def test_a_releases_weights_load_and_the_outputs_are_equal(name: str, size: Any)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
         assert torch.equal(ours.eval()(images), theirs.eval()(images))
+
+
+def test_variants_change_every_layer_of_lists_and_rows() -> None:
+    table = replace(
+        _small_table(),
+        head=(48, HeadConv(64, activation="R6")),
+        last=(LastLayer(40, activation="none"), 32),
+        **_second_row(se=12, project_activation="SW"),
+    )
+    halved = vary(table, reduced_tail=True)
+    assert (halved.head, halved.last) == (
+        (24, HeadConv(32, activation="R6")),
+        (LastLayer(20, activation="none"), 16),
+    )
+    assert (halved.rows[0], halved.rows[1].se) == (
+        table.rows[0],
+        12,
+    )  # the tail's first row keeps its expansion
+    wide = vary(table, width=2.0)
+    assert (wide.head, wide.last) == (
+        (96, HeadConv(128, activation="R6")),
+        (LastLayer(80, activation="none"), 64),
+    )
+    assert [row.se for row in wide.rows] == [False, 24]
+    everywhere = vary(table, activation="RE")
+    assert everywhere.head == (48, HeadConv(64, activation="RE"))
+    assert everywhere.last == (LastLayer(40, activation="none"), 32)
+    assert everywhere.rows[1].project_activation == "RE"
+    assert everywhere.project_activation == "none"
+
+
+@pytest.mark.parametrize("changes", [{"width": 0.35}, {"reduced_tail": True}, {"dilated": True}])
+def test_a_variant_keeps_timms_names(changes: dict[str, Any]) -> None:
+    table = _large_in_timm("large")
+    paths = [list(mnv3prof.build(each).state_dict()) for each in (table, vary(table, **changes))]
+    assert paths[0] == paths[1]
+
+
+@pytest.mark.parametrize("option", ["standard_conv", "dense_depthwise"])
+def test_fused_rows_have_no_pair_to_replace(option: str) -> None:
+    conv = option.removesuffix("_conv").replace("_", "-")
+    edge = vary(preset("mobilenet-edgetpu"), **{option: True})  # type: ignore[arg-type]
+    convs = [with_defaults(edge, row).conv for row in edge.rows]
+    assert convs == ["fused"] * 9 + [conv] * 13
+    with pytest.raises(InputError, match="its rows are fused; expected a row with a depthwise convolution"):
+        vary(_small_table(conv="fused"), **{option: True})  # type: ignore[arg-type]
+
+
+def test_a_table_survives_msgspec() -> None:
+    encoded = msgspec.json.encode(RELATIVE)
+    assert msgspec.json.decode(encoded, type=Table) == RELATIVE

@@ -79,9 +79,7 @@ def with_width(table: Table, multiplier: float, rule: WidthRule = "paper") -> Ta
         expected = f"expected a number above 0, at most {MAX_MULTIPLIER:g}"
         raise InputError(f"width: {quote(multiplier)} is not allowed; {expected}")
     try:
-        scaled = WIDTH_RULES[rule](table, multiplier)
-        if table.names == "timm":  # scaled outs may be equal where stages begin
-            scaled = replace(scaled, stages=stage_sizes(table))
+        scaled = WIDTH_RULES[rule](_with_stages(table), multiplier)
     except InputError as error:
         raise InputError(f"{table.name} at width {multiplier:g}: {error}") from None
     return _named(scaled, f"width {multiplier:g}" + (f" ({rule} rule)" if rule != "paper" else ""))
@@ -115,10 +113,15 @@ def with_reduced_tail(table: Table) -> Table:
     rows = (
         row
         if n < start
-        else replace(row, out=_half(row.out), expand=_half(row.expand) if n > start else row.expand)
+        else replace(
+            row,
+            out=_half(row.out),
+            expand=_half(row.expand) if n > start else row.expand,
+            se=max(2, row.se // 2) if n > start and type(row.se) is int else row.se,
+        )
         for n, row in enumerate(table.rows)
     )
-    named = _named(table, "reduced tail")
+    named = _named(_with_stages(table), "reduced tail")
     return with_outer_widths(replace(named, rows=tuple(rows)), head=_half, last=_half)
 
 
@@ -135,7 +138,7 @@ def with_dilation(table: Table) -> Table:
         else replace(row, stride=1, dilation=2 * row.dilation, identity=row.identity and n > start)
         for n, row in enumerate(table.rows)
     )
-    return replace(_named(table, "dilated"), rows=tuple(rows))
+    return replace(_named(_with_stages(table), "dilated"), rows=tuple(rows))
 
 
 def with_activation(table: Table, activation: str) -> Table:
@@ -172,6 +175,11 @@ def with_option(table: Table, option: str, value: object) -> Table:
     """Give the whole table an option that rows may have too."""
     rows = tuple(replace(row, **{option: None}) for row in table.rows)
     return replace(table, rows=rows, **{option: value})
+
+
+def _with_stages(table: Table) -> Table:
+    """Fix where timm's stages begin, which follows from outs and strides."""
+    return replace(table, stages=stage_sizes(table)) if table.names == "timm" else table
 
 
 def _tail(table: Table, what: str) -> int:

@@ -90,7 +90,8 @@ def _squeezed(table: Table, row: Row, multiplier: float) -> bool | int:
     """Scale an explicit squeezed width."""
     if type(row.se) is bool:
         return row.se
-    return make_divisible(row.se * multiplier, with_defaults(table, row).se_divisor or table.divisor)
+    divisor = with_defaults(table, row).se_divisor or table.divisor
+    return max(2, make_divisible(row.se * multiplier, divisor))
 
 
 def with_outer_widths(table: Table, *, head: Width, last: Width) -> Table:
