@@ -144,13 +144,12 @@ def test_types_change_bytes_and_nothing_else() -> None:
 
 
 @given(tables, sizes)
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_macs_are_half_of_flop_counter_modes(table: Table, size: Any) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = build(table).eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as flops:
-        model(torch.zeros(1, table.channels, *size))
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as flops:
+        build(table).eval()(torch.zeros(1, table.channels, *size))
     graph = expand(table, size)
     assert 2 * total(count(graph)).macs == flops.get_total_flops()
     by_module = flops.get_flop_counts()

@@ -409,7 +409,7 @@ def test_one_processor_where_more_threads_were_asked_for_is_named() -> None:
             ["--on", "cpu", "--dtype", "int8"],
             "has no timing of this combination; expected cpu (fp32, batch 1",
         ),
-        (["--rows", "4"], "has no timing of 4; expected 1, 5, net"),
+        (["--rows", "4"], "has no timing of 4; expected 1, 5, 6, net"),
         (["--parts", "nett"], "'nett' is not a part of MobileNetV3-Small; did you mean net?"),
         (["--sort", "time", "--top", "0"], "--top: 0 is not allowed; expected an integer from 1"),
     ],
