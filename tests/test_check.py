@@ -93,7 +93,7 @@ def test_a_file_with_the_section_or_bare(
         (b"tool = 1", "b.toml: has no [tool.mnv3prof.budgets]"),
         (b'mcas = "1M"', "the budget 'mcas' is unknown; did you mean macs?"),
         (b'macs = "+5%"', "budget macs: +5% is relative to a baseline"),
-        (b"#" * 262_145, "b.toml: is too large; expected at most 262,144 bytes"),
+        (b"#" * 524_289, "b.toml: is too large; expected at most 524,288 bytes"),
         (
             b".".join([b"a"] * 30_000) + b"=1",
             "b.toml, line 1: a key of more than 32 parts; expected at most 4",

@@ -20,6 +20,9 @@ from mnv3prof.mobilenetv3.files import PRESETS, preset
 from mnv3prof.mobilenetv3.table import HeadConv, LastLayer, Row, Table, with_defaults
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.mobilenetv3.width_rules import WidthRule
+from mnv3prof.mobilenetv3.writing import to_csv, to_toml
+from mnv3prof.record.run import Subject
+from mnv3prof.show.costs import table_sheet
 
 RULES: tuple[WidthRule, ...] = ("paper", "torchvision", "timm", "keras")
 
@@ -212,7 +215,7 @@ def _paddleocr_detection() -> Table:
 
 def _paddleocr_recognition() -> Table:
     table = vary(preset("small"), width=0.5, width_rule="torchvision")
-    strides = {1: (1, 1), 2: (2, 1), 4: (2, 1), 9: (2, 1)}
+    strides = {2: (2, 1), 4: (2, 1), 9: (2, 1)}
     rows = tuple(
         replace(row, stride=strides.get(n, 1), identity=n != 1) for n, row in enumerate(table.rows, 1)
     )
@@ -447,3 +450,56 @@ def test_fused_rows_have_no_pair_to_replace(option: str) -> None:
 def test_a_table_survives_msgspec() -> None:
     encoded = msgspec.json.encode(RELATIVE)
     assert msgspec.json.decode(encoded, type=Table) == RELATIVE
+
+
+def test_dilation_replaces_one_stride_of_2() -> None:
+    """Other strides, as they are in one axis or above 2, stay."""
+    rows = tuple(Row(16, 16, 3, stride, se=False, activation="RE") for stride in (2, 2, (2, 1), 4))
+    dilated = vary(Table(name="t", rows=rows), dilated=True)
+    assert [(row.stride, row.dilation) for row in dilated.rows] == [(2, 1), (1, 2), ((2, 1), 2), (4, 2)]
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "mnasnet-b1", "efficientnet-lite0", "lcnet"])
+@pytest.mark.parametrize("rule", ["torchvision", "timm", "keras"])
+def test_a_rule_of_mobilenetv3_is_refused_for_others(name: str, rule: WidthRule) -> None:
+    with pytest.raises(
+        InputError, match=f"width_rule: {rule} is for MobileNetV3; .* has its own: expected paper"
+    ):
+        vary(preset(name), width=0.5, width_rule=rule)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "last"), [("mobilenet-edgetpu", 1280, ()), ("fbnetv3-b", 1680, 1984)]
+)
+def test_widths_that_timm_does_not_scale(name: str, head: int, last: Any) -> None:
+    """num_features is fixed; FBNetV3's last 1×1 convolution is scaled: md(1344 · 1.25)."""
+    wide = vary(preset(name), width=1.25)
+    assert wide.head == head
+    assert wide.last == (last and (LastLayer(last, form="conv", bias=False),))
+
+
+def test_an_explicit_squeezed_width_does_not_grow_in_a_narrower_network() -> None:
+    table = _small_table(**_second_row(se=6))
+    assert [vary(table, width=width).rows[1].se for width in (0.5, 1.0, 4.0)] == [6, 6, 24]
+
+
+def test_a_fused_row_without_expansion_is_shown_as_it_is_built() -> None:
+    row = Row(16, 16, 5, 1, se=False, activation="RE", dilation=2, conv="fused")
+    (sheet,) = (table_sheet(Subject(Table(name="t", rows=(row,)), (32, 32))),)
+    shown = dict(zip([column.key for column in sheet.columns], sheet.rows[1], strict=True))
+    assert (shown["kernel"], shown["dilation"], shown["activation"]) == ((1, 1), 1, "")
+    preset_row = table_sheet(Subject(preset("small"), (32, 32))).rows[4]
+    assert preset_row[4:9] == ((5, 5), 2, 1, 24, "HS")
+
+
+def test_the_largest_table_can_be_written_and_read(tmp_path: Any) -> None:
+    row = Row(
+        65_536, 10_922, 63, (8, 7), 65_536, "HS-RELU6", 64, False, "dense-depthwise", False, False, "HS-CLAMP",
+        1_024, "expand", 1_024, "linear", False, "hardswish_relu6", "hardsigmoid_relu6", "before-activation",
+    )  # fmt: skip
+    table = Table(name="x" * 200, rows=(row,) * 1_000)
+    for text, suffix in ((to_toml(table), ".toml"), (to_csv(table), ".csv")):
+        path = tmp_path / f"largest{suffix}"
+        path.write_text(text, encoding="utf-8")
+        assert mnv3prof.read_table(path) == table
+    assert len(msgspec.json.encode(table)) < 2**19

@@ -296,7 +296,7 @@ def test_a_standard_input_without_an_end_is_not_read_to_it(monkeypatch: pytest.M
     endless = Endless()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(endless)))
     with pytest.raises(
-        InputError, match="standard input: is too large for a table; expected at most 262,144 bytes"
+        InputError, match="standard input: is too large for a table; expected at most 524,288 bytes"
     ):
         open_source("-")
     assert endless.read_bytes < 20_000_000

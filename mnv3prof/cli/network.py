@@ -1,5 +1,6 @@
 """Options that select and change the network, and its weights."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -148,18 +149,18 @@ class WeightsOptions(msgspec.Struct, frozen=True):
         known = Subject(table, checkpoint.input or known.input)
         subject = self._classed(settings.variant(known), settings, checkpoint.classes)
         if problem := misfit(checkpoint, subject.table):
-            others = (replace(settings, width_rule=rule) for rule in WIDTH_RULES if settings.width != 1)
-            for other in others:
-                by_other = self._classed(other.variant(known), settings, checkpoint.classes).table
-                if not misfit(checkpoint, by_other):
-                    expected = f"expected --width-rule {other.width_rule}"
-                    raise InputError(f"{self.weights}: was scaled by another rule; {expected}")
+            for rule in WIDTH_RULES if settings.width != 1 else ():
+                with suppress(InputError):  # a rule that does not describe the table
+                    other = replace(settings, width_rule=rule).variant(known)
+                    if not misfit(checkpoint, self._classed(other, settings, checkpoint.classes).table):
+                        problem = f"{self.weights}: was scaled by another rule; expected --width-rule {rule}"
             raise InputError(problem)
         return replace(subject, weights=checkpoint.weights)
 
     def _classed(self, subject: Subject, settings: Settings, classes: int | None) -> Subject:
-        """Return the network with the classes of the weights, unless --classes is given."""
+        """Return the network with the classes of the weights, unless --classes is given or it has none."""
+        kept = settings.classes is not None or not subject.table.classes
         try:
-            return subject.varied(vary(subject.table, classes=None if settings.classes else classes))
+            return subject.varied(vary(subject.table, classes=None if kept else classes))
         except InputError as error:
             raise InputError(f"{self.weights}: the classifier's bias: {error}") from None

@@ -65,7 +65,8 @@ def optional(rule: Rule) -> Rule:
 
 def _is_stride(value: object) -> bool:
     pair = value if type(value) is tuple and len(value) == 2 else (value,)
-    return all(type(each) is int and 1 <= each <= _MAX_STRIDE for each in pair)
+    fit = all(type(each) is int and 1 <= each <= _MAX_STRIDE for each in pair)
+    return fit and (len(pair) == 1 or pair[0] != pair[1])  # one value for one stride
 
 
 def _is_se(value: object) -> bool:
@@ -78,7 +79,7 @@ SQUEEZED = integer(MAX_CHANNELS, 2)  # 1 may stand for true
 ACTIVATION = choice(*ACTIVATIONS)
 ANY_ACTIVATION = choice(*ACTIVATIONS, NONE)
 KERNEL = Rule("an odd integer from 1 to 63", lambda v: type(v) is int and v in range(1, 64, 2))
-STRIDE = Rule(f"an integer from 1 to {_MAX_STRIDE}, or [height, width]", _is_stride)
+STRIDE = Rule(f"an integer from 1 to {_MAX_STRIDE}, or [height, width] that differ", _is_stride)
 
 _SE_RULES: Final = {
     "se_ratio": integer(1_024),

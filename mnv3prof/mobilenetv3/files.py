@@ -42,8 +42,8 @@ PRESET_ALIASES: Final = {
 }
 """torchvision's and timm's names."""
 
-MAX_TABLE_BYTES: Final = 2**18
-"""Size limit of a file of a table or budgets; 1,000 rows take about 100,000 bytes."""
+MAX_TABLE_BYTES: Final = 2**19
+"""Size limit of a file of a table or budgets; 1,000 rows with every option take about 420,000 bytes."""
 _BARE, _SPACE = "[A-Za-z0-9_-]", "[ \\t]*"
 _KEY: Final = f"(?:{_BARE}+|\"[^\"\\n]*\"|'[^'\\n]*')"
 _LONG_KEY: Final = re.compile(rf"(?<!{_BARE}){_KEY}(?:{_SPACE}\.{_SPACE}{_KEY}){{32}}")

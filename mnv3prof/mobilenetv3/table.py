@@ -40,7 +40,7 @@ from .fields import (
 _MAX_LAYERS: Final = 16
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One inverted residual block (paper, Tables 1 and 2).
 
     expand: expanded width in channels (absolute, not a ratio). The input width is the previous row's
@@ -87,7 +87,7 @@ class Row(msgspec.Struct, frozen=True):
         return f"Row({', '.join(f'{name}={value!r}' for name, value, usual in given if value != usual)})"
 
 
-class HeadConv(msgspec.Struct, frozen=True):
+class HeadConv(msgspec.Struct, frozen=True, omit_defaults=True):
     """A convolution of the head, before the pool.
 
     bias: None: only without batch norm. activation: None: the table's head_activation; "none": none.
@@ -107,7 +107,7 @@ class HeadConv(msgspec.Struct, frozen=True):
         check(self, HEAD_RULES)
 
 
-class LastLayer(msgspec.Struct, frozen=True):
+class LastLayer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A hidden layer after the pool: a linear layer, or a 1×1 convolution of the pooled map.
 
     bias, activation: as of HeadConv. Raises InputError for invalid values.
@@ -181,7 +181,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     conv: "separable" is the paper's block. "standard" replaces each depthwise + project pair by one
         k×k convolution. "dense-depthwise" replaces only the depthwise convolution, by a dense one.
         "fused" replaces expand and depthwise by one k×k convolution, which, as the expand convolution, is
-        left out where the expanded width is the input width.
+        left out where the expanded width is the input width: such a row is its projection alone.
     expand_conv: expand also where the expanded width is the input width. conv_bias: convolutions before
         batch norm have a bias too. project_activation: after the projection. norm_between: batch norm and
         activation between depthwise and project.

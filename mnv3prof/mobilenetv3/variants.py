@@ -10,7 +10,7 @@ from .cells import activation_code
 from .fields import NONE, Conv
 from .names import stage_sizes
 from .table import HeadConv, LastLayer, Table, strides
-from .width_rules import WIDTH_RULES, WidthRule, each_layer, with_outer_widths
+from .width_rules import WIDTH_RULES, WidthRule, each_layer, is_like_mobilenetv3, with_outer_widths
 
 MAX_MULTIPLIER = 100.0
 
@@ -78,6 +78,8 @@ def with_width(table: Table, multiplier: float, rule: WidthRule = "paper") -> Ta
     if type(multiplier) not in (int, float) or not 0 < multiplier <= MAX_MULTIPLIER:
         expected = f"expected a number above 0, at most {MAX_MULTIPLIER:g}"
         raise InputError(f"width: {quote(multiplier)} is not allowed; {expected}")
+    if rule != "paper" and not is_like_mobilenetv3(table):
+        raise InputError(f"width_rule: {rule} is for MobileNetV3; {table.name} has its own: expected paper")
     try:
         scaled = WIDTH_RULES[rule](_with_stages(table), multiplier)
     except InputError as error:
@@ -129,13 +131,18 @@ def with_dilation(table: Table) -> Table:
     """Replace the last stride of 2 by dilation (paper, section 6.4; torchvision's dilated).
 
     The stride becomes 1, and from that row on dilation is doubled, which keeps the receptive field. The row
-    with the new stride has no identity.
+    with the new stride has no identity. Strides that are not 2 in both axes stay.
     """
     start = _tail(table, "dilation")
     rows = (
         row
         if n < start
-        else replace(row, stride=1, dilation=2 * row.dilation, identity=row.identity and n > start)
+        else replace(
+            row,
+            stride=row.stride if n > start else 1,
+            dilation=2 * row.dilation,
+            identity=row.identity and n > start,
+        )
         for n, row in enumerate(table.rows)
     )
     return replace(_named(_with_stages(table), "dilated"), rows=tuple(rows))

@@ -63,6 +63,11 @@ WIDTH_RULES: Final[dict[WidthRule, Callable[[Table, float], Table]]] = {
 }
 
 
+def is_like_mobilenetv3(table: Table) -> bool:
+    """Return True if the table says nothing else of what a width multiplier scales."""
+    return (table.stem_scales, table.head_scales, table.last_scales) == ("always", "always", "above-1")
+
+
 def _scaling(table: Table, multiplier: float, scales: Scales) -> Width:
     """Return the function of a width: × multiplier, rounded, or the width itself."""
     if scales == "never" or (scales == "above-1" and multiplier <= 1):
@@ -87,11 +92,12 @@ def _rows(
 
 
 def _squeezed(table: Table, row: Row, multiplier: float) -> bool | int:
-    """Scale an explicit squeezed width."""
+    """Scale an explicit squeezed width; the divisor does not widen a narrower network's."""
     if type(row.se) is bool:
         return row.se
     divisor = with_defaults(table, row).se_divisor or table.divisor
-    return max(2, make_divisible(row.se * multiplier, divisor))
+    scaled = max(2, make_divisible(row.se * multiplier, divisor))
+    return scaled if multiplier > 1 else min(row.se, scaled)
 
 
 def with_outer_widths(table: Table, *, head: Width, last: Width) -> Table:

@@ -9,8 +9,8 @@ from ..graph.errors import InputError
 from ..graph.graph import Block, Geometry, Graph, Layer, Shape
 from ..graph.parts import CLASSIFIER, part_layers, ranges
 from ..mobilenetv3.fields import ACTIVATIONS
-from ..mobilenetv3.stages import RowStages, row_stages
-from ..mobilenetv3.table import Table, adds_identity, last_layers, row_names, squeeze_width, strides
+from ..mobilenetv3.stages import ConvStage, RowStages, row_stages
+from ..mobilenetv3.table import Table, last_layers, row_names, squeeze_width
 from ..mobilenetv3.writing import ROW_OPTIONS, options
 from ..record.run import Subject
 from ..render.sheet import AtLeast, Column, Sheet
@@ -119,20 +119,26 @@ def _block_row(
     table: Table, stages: RowStages, before: tuple[int, ...], after: tuple[int, ...]
 ) -> tuple[object, ...]:
     row, width = table.rows[stages.number - 1], stages.in_width
+    convs = [stage for stage in stages.stages if isinstance(stage, ConvStage)]
+    # A fused row without expansion is its projection alone.
+    spatial = max(convs, key=lambda stage: stage.role in ("depthwise", "fused", "standard"))
+    activated = any(
+        stage.activation for stage in stages.stages if stage.role not in ("project", "standard", "se")
+    )
     return (
         stages.name,
         width,
         row.expand,
         row.out,
-        (row.kernel, row.kernel),
-        _stride(strides(row.stride)),
-        row.dilation,
+        (spatial.kernel, spatial.kernel),
+        _stride(spatial.stride),
+        spatial.dilation,
         squeeze_width(table, row, width) if row.se else None,
-        row.activation,
+        row.activation if activated else "",
         row.expand / width,
         before,
         after,
-        "yes" if adds_identity(row, width) else "",
+        "yes" if stages.adds else "",
     )
 
 

@@ -35,7 +35,7 @@ _WRAPPERS: Final = re.compile(r"(?:module\.|_orig_mod\.)+")
 _CLASSES: Final = re.compile(r"classifier(?:\.([0-9]{1,2}))?\.bias")
 """The last of these is the classifier's bias in torchvision and timm."""
 _EXPECTED: Final = "expected a checkpoint of train, or a state_dict with the network's names"
-_TABLE: Final = 2**18
+_TABLE: Final = 2**19
 _Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 
 

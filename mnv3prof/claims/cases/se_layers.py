@@ -3,6 +3,7 @@
 from typing import Final
 
 from ...analysis.compare import Change
+from ...mobilenetv3.table import Table, with_defaults
 from ...mobilenetv3.variants import with_option
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
@@ -23,12 +24,20 @@ LINEAR: Final = "linear SE"
 
 def _forms(subject: Subject) -> dict[str, Subject]:
     """Return the given network as "", and the one with the other form of squeeze-excite."""
-    other = "conv" if subject.table.se_form == "linear" else "linear"
+    other = "conv" if _form(subject.table) == "linear" else "linear"
     return {"": subject, LINEAR: subject.varied(with_option(subject.table, "se_form", other))}
 
 
+def _form(table: Table) -> str:
+    """Return the form of squeeze-excite in all rows that have it, "" for both forms."""
+    forms = {with_defaults(table, row).se_form for row in table.rows if row.se}
+    return str(forms.pop()) if len(forms) == 1 else ""
+
+
 def timed(subject: Subject) -> tuple[TimingRequest, ...]:
-    """Return every SE module in both forms."""
+    """Return every SE module in both forms; none if the table mixes them."""
+    if not _form(subject.table):
+        return ()
     return tuple(
         TimingRequest(variant, net, path)
         for path in modules(subject.graph).values()
@@ -41,7 +50,10 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     paths = list(modules(evidence.graph).values())
     if not paths:
         return (finding(K7, "not testable here", how="computed", why="the table has no squeeze-excite"),)
-    order = ("", LINEAR) if evidence.subject.table.se_form == "conv" else (LINEAR, "")
+    form = _form(evidence.subject.table)
+    if not form:
+        return (finding(K7, "not testable here", how="computed", why="its rows have both forms"),)
+    order = ("", LINEAR) if form == "conv" else (LINEAR, "")
     sums: dict[str, Change] = {}
     working = []
     for name in evidence.backends():

@@ -122,21 +122,19 @@ def _hidden(subject: Subject) -> Finding:
 def _activation(subject: Subject) -> Finding:
     table = subject.table
     everywhere = replace(table, rows=tuple(replace(row, activation="HS") for row in table.rows))
-    names = zip(row_names(table), table.rows, strict=True)
-    changed = [name for name, row in names if row.activation != "HS"]
-    ours, theirs = (total(count(one.graph)) for one in (subject, subject.varied(everywhere)))
-    elements = sum(
-        layer.elements
-        for block, layer in subject.graph.placed()
-        if layer.role == "activation" and block.name in changed
-    )
+    other = subject.varied(everywhere).graph
+    ours, theirs = (total(count(graph)) for graph in (subject.graph, other))
+    pairs = zip(subject.graph.placed(), other.layers, strict=True)
+    others = [(block.name, layer.elements) for (block, layer), new in pairs if layer.op != new.op]
+    changed = list(dict.fromkeys(name for name, _ in others))
+    elements = sum(size for _, size in others)
     found = (
         f"{len(changed)} of {len(table.rows)} rows get h-swish instead of another: {elements:,} activations, "
         f"FLOPs {theirs.flops / ours.flops - 1:+.2%}; MACs and parameters are the same."
     )
     working = (
         f"rows {', '.join(changed)}: {elements:,} elements" if changed else "no row changes",
-        "h-swish costs 5 FLOPs an element, ReLU 1",
+        "h-swish costs 5 FLOPs an element, ReLU 1, ReLU6 2, swish 5",
         f"FLOPs: {theirs.flops:,} instead of {ours.flops:,}, {theirs.flops - ours.flops:+,}",
         f"MACs: {theirs.macs:,} and {ours.macs:,}; parameters: {theirs.params:,} and {ours.params:,}",
     )

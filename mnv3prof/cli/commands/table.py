@@ -67,7 +67,8 @@ def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output
     Of the table, or of a row that is written as { expand = 64, out = 24, ... }: conv (separable, standard,
     dense-depthwise, fused), expand_conv, conv_bias, project_activation, se_ratio, se_of (expand, input),
     se_divisor, se_form (conv, linear), se_bias, se_activation, se_gate (hardsigmoid, hardsigmoid_relu6,
-    sigmoid), se_place (after-depthwise, before-activation, after-project).
+    sigmoid), se_place (after-depthwise, before-activation, after-project). A fused row that does not expand
+    is its 1x1 projection alone; expand_conv = true keeps its k x k convolution.
 
     Others: name, padding (symmetric, same), norm_between, divisor, bn_eps, bn_momentum; stem_scales,
     head_scales and last_scales (always, above-1, never) under --width; names (torchvision,
