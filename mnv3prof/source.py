@@ -1,4 +1,4 @@
-"""Open sources: presets, tables, runs, findings and report pages."""
+"""Open sources: presets, tables, captured networks, runs, findings and report pages."""
 
 import codecs
 import sys
@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from .capture.sources import FILES, captured_file, captured_reference, is_reference
 from .graph.errors import InputError, did_you_mean, printable, require
 from .mobilenetv3.expand import DEFAULT_SIZE
 from .mobilenetv3.files import MAX_TABLE_BYTES, PRESET_ALIASES, PRESETS, parse_table, preset
@@ -30,7 +31,7 @@ _LIMITS: Final = {
 }
 """Size limit in bytes of each supported suffix."""
 
-_EXPECTED: Final = "expected .toml, .csv, .json or .html, or - for standard input"
+_EXPECTED: Final = "expected .toml, .csv, .json, .html, .onnx, .tflite or .pt2, or - for standard input"
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _STANDARD_INPUT: Final = "standard input"
 _CONTENT: Final = "expected a table, a run or a page"
@@ -80,14 +81,18 @@ class Source(msgspec.Struct, frozen=True):
 
     def at(self, size: tuple[int, int]) -> "Source":
         """Return the source with the network of a table at an input size; a run has its own."""
-        return self if self.network is None else replace(self, network=replace(self.network, input=size))
+        if self.network is None or self.network.captured:
+            return self
+        return replace(self, network=replace(self.network, input=size))
 
 
-def open_source(text: str) -> Source:
-    """Read a source: a preset, a file, or "-" for standard input. Raises InputError.
+def open_source(text: str, shapes: str | None = None) -> Source:
+    """Read a source: a preset, a file, a reference, or "-" for standard input. Raises InputError.
 
-    A file is a table (.toml, .csv, .json), a saved run or findings (.json), or a report page (.html).
-    "page.html#2" is the second run of a page, with the findings of its network.
+    A file is a table (.toml, .csv, .json), a saved run or findings (.json), a report page (.html), or a
+    network (.onnx, .tflite, .pt2). "page.html#2" is the second run of a page, with the findings of its
+    network. A reference names a PyTorch module: torchvision:NAME, timm:NAME, package.module:attribute.
+    shapes: inputs of a network that is no layer table, e.g. "3x224x224".
     """
     name = PRESET_ALIASES.get(text, text)
     if name in PRESETS:
@@ -96,6 +101,10 @@ def open_source(text: str) -> Source:
         return _standard_input()
     path = Path(text)
     suffix = path.suffix.lower()
+    if suffix in FILES and path.is_file():
+        return Source(text, captured_file(path, shapes))
+    if is_reference(text) and suffix not in _LIMITS and not path.exists():
+        return Source(text, captured_reference(text, shapes))
     page, _, number = text.rpartition("#")
     if suffix not in _LIMITS and Path(page).suffix.lower() in _PAGES:
         return _numbered(open_source(page), text, number)
@@ -104,7 +113,7 @@ def open_source(text: str) -> Source:
 
 def at_one_input(sources: Sequence[Source]) -> list[Source]:
     """Return the sources with the networks of tables at the input of the first saved run, if there is one."""
-    size = next((run.subject.input for source in sources for run in source.runs), None)
+    size = next((run.subject.input for source in sources for run in source.runs if run.subject.listed), None)
     return [source if size is None else source.at(size) for source in sources]
 
 
@@ -144,7 +153,11 @@ def _limited(saved: Iterator[Run | Evidence], text: str) -> Iterator[Run | Evide
     rows = 0
     for each in saved:
         runs = (each,) if isinstance(each, Run) else each.runs
-        rows += sum(len(subject.table.rows) for run in runs for subject in run.subjects.values())
+        rows += sum(
+            len(subject.listed.rows) if subject.listed else 0
+            for run in runs
+            for subject in run.subjects.values()
+        )
         if rows > MAX_ROWS:
             raise InputError(f"{text}: its networks have {rows:,} rows; expected at most {MAX_ROWS:,}")
         yield each

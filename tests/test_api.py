@@ -311,7 +311,7 @@ def test_a_module_that_was_changed_is_not_taken_for_its_table() -> None:
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    assert mnv3prof.load("large", np.int64(192)) == mnv3prof.load("large", "192×192")  # type: ignore[arg-type]
+    assert mnv3prof.load("large", np.int64(192)) == mnv3prof.load("large", "192×192")
     for width in np.linspace(0.5, 1, 3):
         assert mnv3prof.vary(TABLE, width=width) == mnv3prof.vary(TABLE, width=float(width))
     run = mnv3prof.measure("small", "null", parts="net", batch=np.arange(1, 3), budget_s=np.float64(0.1))  # type: ignore[arg-type]

@@ -11,7 +11,12 @@ from .view import View
 
 
 def standard_ratios(view: View) -> dict[str, float]:
-    """Return, by part that both have, the MACs with standard convolutions divided by the view's."""
+    """Return, by part that both have, the MACs with standard convolutions divided by the view's.
+
+    {} for a network that is no layer table.
+    """
+    if view.run.subject.listed is None:
+        return {}
     costs = part_costs(standard(view).graph, view.dtype)
     return {
         part: costs[part].macs / own.macs for part, own in view.costs.items() if own.macs and part in costs

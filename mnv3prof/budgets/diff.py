@@ -168,8 +168,8 @@ def _notes(old: Side, new: Side, times: Sequence[TimeChange]) -> Iterator[str]:
         if unpriced:
             ops = ", ".join(unpriced)
             yield f"{each.source}: no price is known for {ops}. MACs and FLOPs are lower bounds."
-    if old.subject.input != new.subject.input:
-        sizes = ["×".join(map(str, each.subject.input)) for each in (old, new)]
+    if old.subject.graph.size != new.subject.graph.size:
+        sizes = [each.subject.graph.size for each in (old, new)]
         yield f"The input is {sizes[0]} in the old network and {sizes[1]} in the new one."
     if (old.dtype, old.batch) == (new.dtype, new.batch):
         images = "; MACs and FLOPs are per image" if new.batch > 1 else ""

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from ..record.document import summary_document, table_fields
+from ..record.document import network_fields, summary_document
 from ..record.run import SCHEMA
 from ..record.timing import Timing
 from .diff import Diff, FigureChange, TimeChange
@@ -52,8 +52,7 @@ def _found(found: Side) -> dict[str, Any]:
     when = {"created": run.created, "hosts": run.hosts} if run else {}
     return {
         "source": found.source,
-        "table": table_fields(found.subject.table),
-        "input": found.subject.input,
+        **network_fields(found.subject),
         "dtype": found.dtype,
         "batch": found.batch,
         **when,

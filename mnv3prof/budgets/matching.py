@@ -51,7 +51,7 @@ def matched(base: Subject, scaled: Scaled, metric: str, dtype: Dtype = "fp32", b
     near = min([low, max(1, low - 1)], key=lambda n: abs(at(n) - wanted))
     best = at(near)
     if abs(best - wanted) > wanted / 2:
-        name = scaled(1.0).table.name
+        name = scaled(1.0).name
         raise InputError(
             f"{metric}: no width up to {_MOST} gives {name} {wanted:,}; the nearest value is {best:,}"
         )

@@ -72,7 +72,7 @@ def _nearest(options: LatencyOptions, first: Subject, at_width: Scaled) -> tuple
 
 def _measured(options: LatencyOptions, first: Subject, other: Subject) -> Change:
     """Measure both networks in turns. Raises InputError if one has no time, and Exit after an interrupt."""
-    say(f"measuring {other.table.name}")
+    say(f"measuring {other.name}")
     run = measured(options.request({"": first, _OTHER: other}), Output())
     if run.was_interrupted:
         raise stopped("no width was found; the same command starts again")
@@ -91,7 +91,7 @@ def _ratio(change: Change) -> float:
 def latency_match_sheet(found: Sequence[Matched], changes: Sequence[Change], metric: str) -> Sheet:
     """Return the widths that came nearest, with the ratio of each latency and its interval."""
     told = [
-        f"{m.subject.table.name}: {change.described}, when it was matched."
+        f"{m.subject.name}: {change.described}, when it was matched."
         for m, change in zip(found, changes, strict=True)
     ]
     equal = all(change.verdict in ("same", "unclear") for change in changes)
@@ -107,7 +107,7 @@ def match_sheet(found: Sequence[Matched], metric: str) -> Sheet:
     """Return the widths that were found, a sentence per network."""
     kind: Kind = "bytes" if unit_of(metric) == "bytes" else "count"
     told = [
-        f"{m.subject.table.name}: {metric} {format_value(int(m.value), kind)}, "
+        f"{m.subject.name}: {metric} {format_value(int(m.value), kind)}, "
         f"{m.value / m.wanted - 1:+.2%} of {format_value(int(m.wanted), kind)}."
         for m in found
     ]

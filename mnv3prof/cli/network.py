@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from ..budgets.figures import Side, sides
+from ..capture.shapes import parse_shapes
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, about
 from ..mobilenetv3.expand import image_size
@@ -23,7 +24,7 @@ def input_option(default: str) -> Any:
     return network_option(
         "--input",
         metavar="SIZE",
-        help="Image size in pixels, height x width, e.g. 192x256.",
+        help="Image size, height x width, e.g. 192x256; of other networks also 3x224x224 or [16]:int64.",
         show_default=default,
     )
 
@@ -72,7 +73,9 @@ class Settings(msgspec.Struct, frozen=True):
 
     def variant(self, known: Subject, source: str = "") -> Subject:
         """Return `known` with these changes, at --input. source: its name in an InputError."""
-        with about(f"{source or known.table.name} with {self._as_options()}"):
+        if known.captured:
+            return self._captured(known, source or known.captured.text)
+        with about(f"{source or known.name} with {self._as_options()}"):
             table = vary(
                 known.table,
                 width=self.width,
@@ -87,6 +90,18 @@ class Settings(msgspec.Struct, frozen=True):
             )
         size = known.input if self.input is None else image_size(self.input, "--input")
         return known.varied(table) if size == known.input else Subject(table, size)
+
+    def _captured(self, known: Subject, source: str) -> Subject:
+        """Return a captured network at --input. Raises InputError for a change, which a table can have."""
+        if self != Settings(input=self.input):
+            raise InputError(
+                f"{source}: is no layer table, which {self._as_options()} would change; expected a network "
+                "that is made so, e.g. package.module:function(width=0.5)"
+            )
+        assert known.captured is not None
+        if self.input is None or _has_shapes(known, self.input):
+            return known
+        return open_source(known.captured.text, self.input).subject
 
     def _as_options(self) -> str:
         """Return the changes to the table as on a command line."""
@@ -120,6 +135,14 @@ class Settings(msgspec.Struct, frozen=True):
         return sides(*at_one_input(sources), change=self.variant, dtype=dtype, batch=batch)
 
 
+def _has_shapes(known: Subject, text: str) -> bool:
+    """Return True if the inputs of a captured network are those of --input."""
+    given, shapes = parse_shapes(text), [tensor.shape for tensor in known.graph.inputs]
+    if len(given) == 1 and given[0].pixels:
+        return all(shape[-2:] == given[0].shape for shape in shapes)
+    return [each.shape for each in given] == shapes
+
+
 class WeightsOptions(msgspec.Struct, frozen=True):
     """The weights of the network."""
 
@@ -142,6 +165,10 @@ class WeightsOptions(msgspec.Struct, frozen=True):
         known = (source or open_source(DEFAULT_SOURCE)).subject
         if self.weights is None:
             return settings.variant(known, source.text if source else "")
+        if known.captured:
+            raise InputError(
+                f"--weights: {known.captured.text} is no layer table; expected one, or no --weights"
+            )
         from ..workers.weights import misfit, read_weights
 
         checkpoint = read_weights(self.weights)

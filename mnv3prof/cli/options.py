@@ -31,7 +31,8 @@ DEFAULT_SOURCE = "large"
 MOST_IMAGES: Final = 1_000_000
 SOURCE_HELP = (
     f"A preset ({', '.join(PRESETS)}), a layer table (.toml, .csv, .json, or - for standard input), a saved "
-    "run or findings (.json), or a report (.html)."
+    "run or findings (.json), a report (.html), another network (.onnx, .tflite, .pt2), or a PyTorch module: "
+    "torchvision:NAME, timm:NAME, package.module:function(width=0.5), with :part. Its code is run."
 )
 # By file name: importing workers.backends would delay every help text by 20 ms.
 _BACKENDS: Final = sorted(
@@ -46,17 +47,17 @@ def presets(typed: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(typed)]
 
 
-def open_source(text: str) -> Source:
-    """Read a source, and show that if it takes long. Raises InputError."""
+def open_source(text: str, shapes: str | None = None) -> Source:
+    """Read a source, and show that if it takes long. shapes: the value of --input. Raises InputError."""
     if text == "-" or text in PRESETS:  # a bar would disturb who types; a preset is there at once
         return read_source(text)
     with step(f"reading {printable(text)}"):
-        return read_source(text)
+        return read_source(text, shapes)
 
 
-def opened(text: str | None) -> Source | None:
+def opened(text: str | None, shapes: str | None = None) -> Source | None:
     """Open the source that `text` names, or return None without one."""
-    return None if text is None else open_source(text)
+    return None if text is None else open_source(text, shapes)
 
 
 def on_option(default: str | bool) -> Any:

@@ -35,13 +35,23 @@ def counter_readings(subject: Subject) -> tuple[Reading, ...]:
     with progress() as on_progress:
         on_progress(Progress("loading PyTorch"))
         from ..cost.counters import readings
-        from ..mobilenetv3.network import build
 
         return readings(
-            partial(build, subject.table),
+            partial(_module_of, subject),
             subject.graph,
             lambda package: on_progress(Progress(f"counting with {package}")),
         )
+
+
+def _module_of(subject: Subject) -> Any:
+    """Build the network with weights. Raises InputError for one of a file."""
+    if subject.captured:
+        from ..capture.reference import module_of
+
+        return module_of(subject.captured)
+    from ..mobilenetv3.network import build
+
+    return build(subject.table)
 
 
 def with_readings(run: Run) -> Run:

@@ -12,12 +12,13 @@ import msgspec
 from ..graph.errors import lookup
 from ..graph.graph import Graph, Layer
 from ..graph.once import once
-from ..graph.ops import OPS
+from ..graph.ops import OPS, TABLE_OPS
 
 _NOT_RECOVERED: Final = ("matmul", "einsum")
 """Products for which no tool's coefficient is known."""
-_WEIGHTED: Final = [op for op in OPS.values() if op.weighted and op.name not in _NOT_RECOVERED]
-_OTHERS: Final = [op for op in OPS.values() if op.kind in ("norm", "activation", "pool", "elementwise")]
+_RECOVERED: Final = [op for op in OPS.values() if op.name in TABLE_OPS and op.name not in _NOT_RECOVERED]
+_WEIGHTED: Final = [op for op in _RECOVERED if op.weighted]
+_OTHERS: Final = [op for op in _RECOVERED if op.kind in ("norm", "activation", "pool", "elementwise")]
 TERMS: Final = {
     **{op.name: f"{op.title}, MACs" for op in _WEIGHTED},
     "conv_bias": "convolution bias, output elements",
@@ -159,9 +160,9 @@ def terms(graph: Graph, layer: Layer) -> dict[str, int] | None:
     elements, kind = layer.elements, layer.operation.kind
     if kind == "view":
         return {}
-    if kind == "norm":
+    if layer.op == "batch_norm":
         return {"batch_norm": elements, "batch_norm_channels": layer.out_shape[0]}
-    if kind == "pool":
+    if layer.op == "avg_pool":
         return {"pool_in": graph.elements[layer.inputs[0]], "pool_out": elements}
     if layer.op not in TERMS:
         return None

@@ -196,6 +196,20 @@ class _Sizes(NamedTuple):
     bias: int
 
 
+def _flops(layer: Layer, op: Op, elements: Mapping[str, int]) -> int | None:
+    """Return the FLOPs of a layer that is not fused; None if its operation has no price."""
+    if op.flops is None:
+        return None
+    outputs = elements[layer.name]
+    if op.weighted:
+        scores = layer.macs // layer.contraction if op.flops else 0  # of attention
+        return 2 * layer.macs + op.flops * scores + (outputs if layer.biased else 0)
+    if op.kind == "pool":
+        window = prod(layer.geometry.kernel) * outputs if layer.geometry else 0
+        return op.flops * ((window or sum(elements[source] for source in set(layer.inputs))) + outputs)
+    return op.flops * outputs
+
+
 def _cost(layer: Layer, op: Op, own: Sequence[int], into: str, biased: bool, sizes: _Sizes) -> Cost:
     """Count one layer.
 
@@ -213,18 +227,15 @@ def _cost(layer: Layer, op: Op, own: Sequence[int], into: str, biased: bool, siz
         shift = 0 if biased else layer.out_shape[0] * sizes.bias
         return Cost(name, 0, 0 if biased else outputs, params, shift, shift, 0, into)
     macs: int | None = layer.macs
-    flops, stored, reason = op.flops, params * sizes.bias, ""
+    flops, stored, reason = _flops(layer, op, sizes.elements), params * sizes.bias, ""
     inputs = sum([sizes.elements[source] for source in set(layer.inputs)])
     if op.weighted:
         kernel, *bias = own or (0,)
         stored = kernel * sizes.element + sum(bias) * sizes.bias
-        flops = 2 * layer.macs + (outputs if layer.biased else 0)
-    elif op.kind == "norm":
+    elif op.name == "batch_norm":
         stored += 2 * layer.out_shape[0] * sizes.bias  # mean and variance
     if flops is None:
         reason = f"{op.name} has no price"
         macs = macs or None
-    elif not op.weighted:
-        flops *= inputs + outputs if op.kind == "pool" else outputs
     read, write = inputs * sizes.element + stored, outputs * sizes.element
     return Cost(name, macs, flops, params, stored, read, write, into, reason)

@@ -2,7 +2,8 @@
 
 eager: PyTorch eager mode, where each open module call keeps its input. It is exact if each tensor is read
     by the next call or by an enclosing call, as in the networks of layer tables. Other references in a
-    forward() and the workspace of kernels are not counted.
+    forward() and the workspace of kernels are not counted. That of a captured module is simulated: the
+    module runs on tensors without data.
 unfused: every operation has its own buffer, from its execution to its last reader's.
 fused: the unfused peak with batch norm and activation fused into the layer before them, as in a
     deployed runtime; a lower bound of a planned arena.
@@ -45,7 +46,8 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 class Peaks(msgspec.Struct, frozen=True):
-    """The three peaks. eager: None at int8, which PyTorch eager does not support.
+    """The three peaks. eager: None at int8, which PyTorch eager does not support, and of a captured network
+    except for one image at fp32.
 
     >>> peaks = mnv3prof.peaks(mnv3prof.load("large").graph)
     >>> peaks.eager.bytes, peaks.unfused.bytes, peaks.fused.bytes
@@ -147,7 +149,7 @@ def peaks(
     sizes = _sizes(graph, dtype, batch)
     fused = _deployed_lifetimes(graph, sizes, image=image, in_place=in_place_depthwise)
     return Peaks(
-        eager=None if dtype == "int8" else _eager(graph, sizes),
+        eager=_eager(graph, sizes, dtype, batch),
         unfused=_liveness_peak(graph, _lifetimes(graph, sizes, (), image=image)),
         fused=_liveness_peak(graph, fused),
     )
@@ -339,7 +341,16 @@ class _Call(NamedTuple):
     bytes: int
 
 
-def _eager(graph: Graph, sizes: dict[str, int]) -> Peak:
+def _eager(graph: Graph, sizes: dict[str, int], dtype: Dtype, batch: int) -> Peak | None:
+    """Return the peak by the calls of modules, or the simulated one; None where neither is known."""
+    if graph.eager is None:
+        return None if dtype == "int8" else _by_calls(graph, sizes)
+    if not graph.eager.layers or (dtype, batch) != ("fp32", 1):
+        return None
+    return _peak(graph, list(graph.eager.layers), graph.eager.alive)
+
+
+def _by_calls(graph: Graph, sizes: dict[str, int]) -> Peak:
     """Peak of the distinct storages that are live after each operation, as MemTracker samples them.
 
     Live are the inputs of all enclosing module calls, and the operation's own inputs and output.

@@ -127,11 +127,23 @@ class Block(msgspec.Struct, frozen=True):
         return f"Block({self.name!r}, {len(self.layers)} layers)"
 
 
+class Eager(msgspec.Struct, frozen=True):
+    """Memory of PyTorch eager mode for one image at fp32, simulated.
+
+    layers: live bytes in each layer, in the graph's order; () if unknown. alive: (tensor, bytes) at the peak.
+    """
+
+    layers: tuple[int, ...]
+    alive: tuple[tuple[str, int], ...]
+
+
 class Graph(msgspec.Struct, frozen=True, dict=True):
     """A network at one input size; its blocks contain all layers in execution order.
 
-    outputs: names of the layers whose outputs the network returns. Raises InputError if a block or the
-    graph is empty, if a name is there twice, or if a tensor is read before it is written.
+    outputs: names of the layers whose outputs the network returns. constants: operations that depend on
+    weights alone; their MACs are in no total. unused: parameters that nothing reads. eager: None where it
+    follows from the modules' calls. Raises InputError if a block or the graph is empty, if a name is there
+    twice, or if a tensor is read before it is written.
 
     >>> graph = mnv3prof.load("large", (192, 256)).graph
     >>> graph.inputs[0].shape, graph.block_names[-1], graph.layers[0].out_shape
@@ -142,6 +154,9 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...]
     blocks: tuple[Block, ...]
+    constants: tuple[Layer, ...] = ()
+    unused: tuple[Tensor, ...] = ()
+    eager: Eager | None = None
 
     def __post_init__(self) -> None:
         defined = {tensor.name for tensor in self.inputs}

@@ -9,14 +9,17 @@ import msgspec
 
 PAD: Final = "pad"
 
-Kind = Literal["conv", "matmul", "norm", "activation", "pool", "elementwise", "view", "other"]
+Kind = Literal[
+    "conv", "matmul", "recurrent", "norm", "activation", "pool", "elementwise", "move", "view", "other"
+]
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table of operations.
 
+    kind: of a view, the output is in the input's memory; a move copies elements without arithmetic.
     flops: price per output element, in addition to 2 per MAC and 1 per bias; a pool has the same price
-        per input element too. None: no price is known.
+        per element of its window too, attention has it per score. None: no price is known.
     folds: True if a deployed runtime can fuse it into the layer before it (Graph.fused).
     in_place: True if PyTorch's module has an inplace option.
     temporaries: number of tensors of the output's size that PyTorch allocates besides the output.
@@ -39,8 +42,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def weighted(self) -> bool:
-        """True for a convolution or matrix product."""
-        return self.kind in ("conv", "matmul")
+        """True for a convolution, matrix product or recurrent layer."""
+        return self.kind in ("conv", "matmul", "recurrent")
 
 
 def _activation(
@@ -77,7 +80,21 @@ def _view(name: str) -> Op:
     return Op(name=name, kind="view", title=name, flops=0)
 
 
-_ROWS: Final = (
+def _elementwise(flops: int, *names: str) -> tuple[Op, ...]:
+    return tuple(
+        Op(name=name, kind="elementwise", title=name.replace("_", " "), flops=flops) for name in names
+    )
+
+
+def _reduction(*names: str) -> tuple[Op, ...]:
+    return tuple(Op(name=name, kind="pool", title=name.replace("_", " "), flops=1) for name in names)
+
+
+def _move(*names: str) -> tuple[Op, ...]:
+    return tuple(Op(name=name, kind="move", title=name.replace("_", " "), flops=0) for name in names)
+
+
+_OF_TABLES: Final = (
     _product("conv", "conv", "standard convolution", "conv"),
     _product("depthwise", "conv", "depthwise convolution"),
     _product("pointwise", "conv", "pointwise convolution"),
@@ -110,8 +127,86 @@ _ROWS: Final = (
     Op(name=PAD, kind="view", title="padding", flops=0, runtime="pad"),
 )
 
-OPS: Final = {op.name: op for op in _ROWS}
+_OF_OTHERS: Final = (
+    _product("conv_transpose", "conv", "transposed convolution", "deconv|conv.?transpose"),
+    # Per score: scale, and softmax's 5.
+    Op(name="attention", kind="matmul", title="attention", flops=6, runtime="attention"),
+    _product("bilinear", "matmul", "bilinear layer"),
+    # Gates mix sums with several activations, whose number depends on the implementation.
+    *(Op(name=name, kind="recurrent", title=name.upper()) for name in ("lstm", "gru", "rnn")),
+    # Mean and variance (1 + 3), subtract, multiply, scale, shift.
+    *(
+        Op(name=name, kind="norm", title=name.replace("_", " "), flops=8, runtime="norm")
+        for name in ("layer_norm", "group_norm", "instance_norm")
+    ),
+    # Square, mean, multiply, scale.
+    Op(name="rms_norm", kind="norm", title="RMS norm", flops=4),
+    # Multiply, error function, add, 2 multiplies; by tanh: 3 more.
+    _activation("gelu", "", "GELU", 5, "GELU", "gelu"),
+    _activation("gelu_tanh", "", "GELU by tanh", 8),
+    _activation("tanh", "", "tanh", 5, "Tanh", "tanh"),
+    _activation("leaky_relu", "", "leaky ReLU", 2, "LeakyReLU", in_place=True),
+    _activation("prelu", "", "PReLU", 2),
+    _activation("hardtanh", "", "clamp", 2, "Hardtanh", in_place=True),
+    _activation("elu", "", "ELU", 4, "ELU", in_place=True),
+    _activation("selu", "", "SELU", 5, "SELU", in_place=True),
+    _activation("softplus", "", "softplus", 4, "Softplus"),
+    _activation("mish", "", "Mish", 10, "Mish", in_place=True),
+    _activation("log_sigmoid", "", "log-sigmoid", 5, "LogSigmoid"),
+    # Compare, subtract, exponential, add, divide.
+    *_elementwise(5, "softmax", "log_softmax"),
+    *_elementwise(
+        1,
+        *(
+            "sub",
+            "div",
+            "neg",
+            "abs",
+            "sqrt",
+            "exp",
+            "log",
+            "pow",
+            "erf",
+            "sin",
+            "cos",
+            "floor",
+            "ceil",
+            "round",
+        ),
+        *(
+            "sign",
+            "reciprocal",
+            "maximum",
+            "minimum",
+            "where",
+            "compare",
+            "logical",
+            "cumsum",
+            "mod",
+            "atan2",
+        ),
+    ),
+    *_elementwise(2, "rsqrt", "addcmul", "lerp"),
+    *_elementwise(5, "glu"),
+    # 4 corners: 4 multiplies, 3 adds, and 1 for the position.
+    *_elementwise(8, "upsample_bilinear"),
+    *_elementwise(35, "upsample_bicubic"),
+    *_reduction("max_pool", "sum", "max", "min", "argmax", "argmin", "all", "any", "prod"),
+    # Mean, subtract, square, add.
+    Op(name="variance", kind="pool", title="variance", flops=2),
+    Op(name="vector_norm", kind="pool", title="vector norm", flops=2),
+    *_move(
+        "copy", "concat", "gather", "fill", "repeat", "roll", "flip", "cast", "embedding", "upsample_nearest"
+    ),
+    *_move("sort", "pixel_shuffle", "range"),
+    _view("view"),
+)
+
+OPS: Final = {op.name: op for op in (*_OF_TABLES, *_OF_OTHERS)}
 """All known operations by name."""
+
+TABLE_OPS: Final = frozenset(op.name for op in _OF_TABLES)
+"""Names of the operations of layer tables, for which the conventions of other counters are known."""
 
 
 def op_called(name: str) -> Op:

@@ -67,7 +67,7 @@ def measure(
         _seconds(budget_s, "budget_s"),
         _seconds(timeout_s, "timeout_s"),
         usable_folder(_warn),
-        command=f"mnv3prof.measure({subjects[''].table.name!r})",
+        command=f"mnv3prof.measure({subjects[''].name!r})",
     )
     require_one(targets, "on")
     return profile(request, on_progress=on_progress or (lambda _: None))

@@ -22,35 +22,103 @@ class Built(Protocol):
     table: Table
 
 
-Loadable: TypeAlias = str | Path | Table | Subject | Run | Built
+class Module(Protocol):
+    """A PyTorch module."""
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute its outputs."""
+
+
+Loadable: TypeAlias = str | Path | Table | Subject | Run | Built | Module
 """What names or holds a network."""
 
-_EXPECTED: Final = "a preset, a file, a Table, a Subject, a Run, or what mnv3prof.build returns"
+Size: TypeAlias = int | str | tuple[int, ...]
+"""Side of an image, (height, width), a shape without the batch, or text such as "192x256"."""
+
+_EXPECTED: Final = "a preset, a file, an nn.Module or what names one, a Table, a Subject, or a Run"
 _SAVED: Final = "expected a saved run (.json) or a report (.html)"
 
 
 def load(
     source: Loadable,
-    input: int | str | tuple[int, int] | None = None,  # noqa: A002
+    input: Size | Any | None = None,  # noqa: A002
 ) -> Subject:
     """Return a network at an input size.
 
-    source: a preset ("large", "small", "large-minimal", "small-minimal"), a file (layer table, saved run
-        or report page), a Table, a Subject, a Run (its main network), or a module that build() returned,
-        unchanged; its weights are not taken.
-    input: side or (height, width) of the image in pixels, or text such as "192x256". By default that of a
-        Subject or a saved run, else 224.
+    source: a preset ("large", "mobilenetv2", ...), a file (layer table, saved run, report page, .onnx,
+        .tflite, .pt2), a name of a PyTorch module ("torchvision:resnet50", "package.module:function()"),
+        an nn.Module, a Table, a Subject, or a Run (its main network). Weights are not taken.
+    input: side or (height, width) of the image in pixels, or text such as "192x256"; for a network that is
+        no layer table also its shape without the batch, e.g. (3, 224, 224), and for an nn.Module example
+        inputs: a tensor, or a tuple of them, of batch 1. By default that of a Subject or a saved run, else
+        224 or the size of the release.
 
-    The result has the table, the input size, and the graph with all layers and shapes. Raises InputError.
+    The result has the input size, and the graph with all layers and shapes. Raises InputError.
 
     >>> mnv3prof.load("small", 192)
     Subject('MobileNetV3-Small', 192×192)
     >>> len(mnv3prof.load("large").graph.layers)
     187
+    >>> conv = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
+    >>> mnv3prof.total(mnv3prof.count(mnv3prof.load(conv, 32).graph)).macs  # 30 * 30 * 8 * 27
+    194400
     """
-    (found,) = sources_of([source], "load")
-    subject = found.subject
-    return subject if input is None else Subject(subject.table, image_size(input, "input"), subject.weights)
+    if (module := _module(source)) is not None:
+        return _from_module(module, input)
+    shapes = None if input is None else _as_text(input)
+    if isinstance(source, (str, Path)):
+        subject = open_source(str(source), shapes).subject
+    else:
+        (found,) = sources_of([source], "load")
+        subject = found.subject
+    if input is None:
+        return subject
+    if subject.captured is None:
+        return Subject(subject.table, image_size(input, "input"), subject.weights)
+    if isinstance(source, (str, Path)) and subject.captured.text == str(source):
+        return subject
+    return open_source(subject.captured.text, shapes).subject
+
+
+def _module(source: object) -> Any:
+    """Return an nn.Module that is not of a layer table, else None."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(source, torch.nn.Module):
+        return None
+    modules = sys.modules.get("mnv3prof.mobilenetv3.network")
+    return None if modules and isinstance(source, modules.MobileNetV3) else source
+
+
+def _from_module(module: Any, given: Any) -> Subject:
+    """Capture a module for example inputs, or inputs of a size."""
+    import torch
+
+    from ..capture.reference import without_data
+    from ..capture.shapes import InputShape, parse_shapes
+    from ..capture.sources import captured_module
+
+    name = type(module).__name__
+    usual = [InputShape((3, *DEFAULT_SIZE))]
+    examples = given if isinstance(given, (tuple, list)) else (given,)
+    if examples and all(isinstance(each, torch.Tensor) for each in examples):
+        if any(not each.ndim or each.shape[0] != 1 for each in examples):
+            raise InputError(
+                f"load: an example input of {name} has no batch of 1; expected inputs of one image"
+            )
+        shapes = [
+            InputShape(tuple(each.shape[1:]), str(each.dtype).removeprefix("torch.")) for each in examples
+        ]
+    else:
+        shapes = [] if given is None else list(parse_shapes(_as_text(given), "input"))
+    return captured_module(without_data(module), usual, shapes, name)
+
+
+def _as_text(given: Any) -> str:
+    """Return a size as --input has it; a tuple of other than two numbers is a whole shape."""
+    if isinstance(given, (tuple, list)):
+        text = "x".join(map(str, given))
+        return text if len(given) in (2, 3) else f"[{text}]"
+    return str(given)
 
 
 def read_run(path: str | Path) -> Run:
@@ -108,11 +176,14 @@ def sources_of(given: Collection[object], where: str) -> list[Source]:
 def _source(given: Any, where: str) -> Source:
     if isinstance(given, (str, Path)):
         return open_source(str(given))
+    if (module := _module(given)) is not None:
+        subject = _from_module(module, None)
+        return Source(subject.name, subject)
     if isinstance(given, Run):
-        return Source(given.subject.table.name, None, (given,))
+        return Source(given.subject.name, None, (given,))
     if isinstance(given, (Table, Subject)):
         subject = given if isinstance(given, Subject) else Subject(given, DEFAULT_SIZE)
-        return Source(subject.table.name, subject)
+        return Source(subject.name, subject)
     modules = sys.modules.get("mnv3prof.mobilenetv3.network")
     if modules and isinstance(given, modules.MobileNetV3):
         from ..mobilenetv3.network import is_as_built

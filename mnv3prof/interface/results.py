@@ -190,7 +190,7 @@ def tables(result: Graph | Subject | Run | Comparison | Diff | Check) -> Sheets:
         case Run():
             return Sheets([*busy_sheets(result), *answer_sheets(result), *latency_sheets(result)])
         case Comparison():
-            saved = separable_savings([subject.table for subject in result.subjects])
+            saved = separable_savings([subject.listed for subject in result.subjects])
             return Sheets([totals_sheet(result.costs), blocks_sheet(result.costs, saved)])
         case Diff():
             return Sheets(diff_sheets(result))

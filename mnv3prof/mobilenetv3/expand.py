@@ -1,6 +1,7 @@
 """Expand a layer table to a graph of the operations that the built module runs."""
 
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, Final
 
 from ..graph.errors import InputError, as_number, quote, require
@@ -122,7 +123,8 @@ class _Builder:
 
     def classifier(self) -> None:
         steps = tail_steps(self.table)
-        in_head = (2 if steps[1:2] == [Step("flatten")] else 1) if self.layers else 0
+        outside = takewhile(lambda step: step.kind != "layer" and not step.path.startswith(CLASSIFIER), steps)
+        in_head = len(list(outside)) if self.layers else 0
         for step in steps[:in_head]:
             self._step(step)
         if in_head and steps:

@@ -14,14 +14,15 @@ def pair_saving(row: Row) -> float:
     return 1 / (1 / row.out + 1 / row.kernel**2)
 
 
-def separable_savings(tables: Sequence[Table]) -> dict[str, float]:
+def separable_savings(tables: Sequence[Table | None]) -> dict[str, float]:
     """Return pair_saving by block, if another table is the standard form of the first.
 
-    {} if the first table is not separable, or if no other has standard convolutions and the same rows.
+    None stands for a network that is no layer table. {} if the first table is not separable, or if no other
+    has standard convolutions and the same rows.
     """
     first, *others = tables
-    standard = [_pair_shapes(other) for other in others if all_are("standard", other)]
-    if not all_are("separable", first) or _pair_shapes(first) not in standard:
+    standard = [_pair_shapes(other) for other in others if other and all_are("standard", other)]
+    if first is None or not all_are("separable", first) or _pair_shapes(first) not in standard:
         return {}
     return {name: pair_saving(row) for name, row in zip(row_names(first), first.rows, strict=True)}
 

@@ -81,7 +81,7 @@ def _headline(view: View, key: str) -> Panel:
     cost = view.costs[NET]
     dtype, batch = view.dtype, view.batch
     memory_peaks = peaks(view.graph, dtype, batch)
-    paper = published(view.run.subject.table, view.run.subject.input)
+    paper = published(view.run.subject.listed, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
     tiles = [
         Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
@@ -175,7 +175,11 @@ def _memory(view: View, key: str) -> Panel:
 
 
 def _saving(view: View, key: str) -> Panel:
-    table = view.run.subject.table
+    table = view.run.subject.listed
+    if table is None:
+        return Panel(
+            view.label, ("The network is no layer table, whose rows could have standard convolutions.",)
+        )
     if not all_are("separable", table):
         return Panel(view.label, ("Not every row has a depthwise-separable pair to compare.",))
     chart = charts.saving_chart(view, savings.standard_variant(view), key)
@@ -226,7 +230,7 @@ def _run_panel(run: Run, several: bool) -> Panel:
     notes = (*run.notes, *weights_notes(run.subject.weights))
     machine = Sheet("Machine and command", columns, tuple(facts), notes=notes)
     sentence = "This page contains its data: mnv3prof report FILE.html renders it again."
-    label = f"{run.subject.table.name}, {run.created}" if several else ""
+    label = f"{run.subject.name}, {run.created}" if several else ""
     return Panel(label, (sentence,), sheets=tuple(versions), open_sheets=(machine,))
 
 

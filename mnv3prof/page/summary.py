@@ -29,7 +29,7 @@ def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
 
 def headline_sheet(view: View) -> Sheet:
     """Return the network's metrics, next to the published ones of the same configuration if there are any."""
-    paper = published(view.run.subject.table, view.run.subject.input)
+    paper = published(view.run.subject.listed, view.run.subject.input)
     columns = [Column("measure", "Metric", "text"), Column("here", "Value", "figure")]
     rows: list[tuple[object, ...]] = list(_computed(view, paper))
     for target, _ in view.ranking():

@@ -1,6 +1,7 @@
 """The JSON documents that the commands write."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import msgspec
@@ -45,6 +46,8 @@ def cost_document(
         "batch": total(costs).batch,
         "batch_norm": batch_norm,
         "totals": _totals(total(costs)),
+        "constant_macs": sum(layer.macs for layer in graph.constants),
+        "unused_params": sum(prod(tensor.shape) for tensor in graph.unused),
         "blocks": _blocks(subtotals(graph, costs)),
         "layers": [
             _layer(graph, block, layer, cost)
@@ -116,8 +119,7 @@ def comparison_document(subjects: Sequence[Subject], networks: Sequence[NetworkC
         "batch": networks[0].batch,
         "networks": [
             {
-                "table": table_fields(subject.table),
-                "input": subject.input,
+                **network_fields(subject),
                 "totals": _totals(network.totals),
                 "blocks": _blocks(network.blocks.values()),
                 "eager_peak_bytes": network.peaks.eager and network.peaks.eager.bytes,
@@ -190,7 +192,15 @@ def _peak(graph: Graph, peak: Peak) -> dict[str, Any]:
 
 def table_head(subject: Subject) -> dict[str, Any]:
     """Return the first keys of every document of one network."""
-    return {"schema": SCHEMA, "table": table_fields(subject.table), "input": subject.input}
+    return {"schema": SCHEMA, **network_fields(subject)}
+
+
+def network_fields(subject: Subject) -> dict[str, Any]:
+    """Return the table and its input, or what a captured network is and its inputs."""
+    if subject.captured:
+        inputs = [tensor._asdict() for tensor in subject.graph.inputs]
+        return {"network": subject.captured.text, "kind": subject.captured.kind, "inputs": inputs}
+    return {"table": table_fields(subject.table), "input": subject.input}
 
 
 def _without(head: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,8 +208,10 @@ def _without(head: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, 
 
 
 def _origin(subject: Subject) -> dict[str, Any]:
-    """Return the source of a graph: its table, input size and weights."""
-    return {"table": table_fields(subject.table), "input": subject.input, "weights": subject.weights}
+    """Return the source of a graph: its table, input size and weights, or a captured graph itself."""
+    if subject.captured:
+        return {"captured": subject.captured}
+    return {**network_fields(subject), "weights": subject.weights}
 
 
 def table_fields(table: Table) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from ..cost.counts import Dtype
-from ..graph.errors import InputError
+from ..graph.errors import InputError, quote
 from ..graph.graph import Graph
 from ..graph.parts import identical_blocks
 from .document import run_document, table_head
@@ -175,6 +175,11 @@ def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
     if head.hosts or head.host or head.timings:
         require_schema(head, where)
         return decode(data, RunDocument, where).run(where)
+    if head.network:
+        text = quote(head.network_name())
+        raise InputError(
+            f"{where}: holds figures of {text} without its graph; expected a run, or {text} itself"
+        )
     if head.table and head.input:
         if head.schema:
             require_schema(head, where)

@@ -14,7 +14,7 @@ from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
 from .accuracy import Accuracy
 from .plan import RuntimePlan
-from .run import HERE, SCHEMA, Host, Run, Subject, Weights
+from .run import HERE, SCHEMA, Captured, Host, Run, Subject, Weights, captured_subject
 from .target import Target
 from .timing import Operator, Timing
 
@@ -35,22 +35,32 @@ class Head(msgspec.Struct):
 
     schema: msgspec.Raw = msgspec.Raw()
     table: msgspec.Raw = msgspec.Raw()
+    network: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
     hosts: msgspec.Raw = msgspec.Raw()
     host: msgspec.Raw = msgspec.Raw()
     timings: msgspec.Raw = msgspec.Raw()
     findings: msgspec.Raw = msgspec.Raw()
 
+    def network_name(self) -> str:
+        """Return the name of a captured network."""
+        return bytes(self.network).decode("utf-8", "replace").strip('"')
+
 
 class NetworkDocument(msgspec.Struct, kw_only=True):
-    """A document's network. Its table is decoded by parse_table."""
+    """A document's network: a table, which is decoded by parse_table, and its input, or a captured one."""
 
-    table: msgspec.Raw
-    input: tuple[int, int]
+    table: msgspec.Raw = msgspec.Raw()
+    input: tuple[int, int] | None = None
     weights: Weights | None = None
+    captured: Captured | None = None
 
     def subject(self, where: str) -> Subject:
         """Return the network. Raises InputError about `where`."""
+        if self.captured:
+            return captured_subject(self.captured, where)
+        if not self.table or self.input is None:
+            raise InputError(f"{where}: has no network; expected table and input, or captured")
         size = image_size(self.input, f"{where}: input")
         return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
 

@@ -1,12 +1,14 @@
 """A run: what was measured, on which machine. It can be re-rendered and resumed."""
 
 from functools import cached_property
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from ..cost.conventions import Reading
 from ..cost.counts import Dtype
+from ..graph.bounds import require_bounds
+from ..graph.errors import InputError, about
 from ..graph.graph import Graph
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Table
@@ -27,6 +29,9 @@ COUNTERS_INTERRUPTED: Final = "Interrupted before a FLOP counter was run."
 CLASSIFYING_INTERRUPTED: Final = "Interrupted before every target's accuracy was measured."
 """Note of a run that was interrupted while images were classified."""
 _INTERRUPTED: Final = (ASKING_INTERRUPTED, PEAKS_INTERRUPTED, COUNTERS_INTERRUPTED, CLASSIFYING_INTERRUPTED)
+
+CapturedKind = Literal["module", "onnx", "tflite", "pt2"]
+"""What a graph was captured from; a module can be run."""
 
 HERE: Final = ""
 """Device name of the machine on which the run was made."""
@@ -107,35 +112,83 @@ class Weights(msgspec.Struct, frozen=True):
     accuracy: float | None = None
 
 
+class Captured(msgspec.Struct, frozen=True):
+    """A network that is no layer table, and its graph.
+
+    text: what names it, e.g. "torchvision:resnet50" or "net.onnx". kind: what it was captured from.
+    dtypes: of its inputs. sha256: of the file, "" for a module.
+    """
+
+    text: str
+    kind: CapturedKind
+    graph: Graph
+    dtypes: tuple[str, ...] = ()
+    sha256: str = ""
+
+
 class Subject(msgspec.Struct, frozen=True, dict=True):
     """A network at an input size. weights: None for random weights from a fixed seed.
+
+    listed: its layer table, or None. input: (height, width) in pixels; of a captured network, the last two
+    sizes of its first input. captured: None for a layer table.
 
     >>> subject = mnv3prof.load("large", (192, 256))
     >>> subject.table, subject.input
     (Table('MobileNetV3-Large', 15 rows), (192, 256))
     """
 
-    table: Table
+    listed: Table | None
     input: tuple[int, int]
     weights: Weights | None = None
+    captured: Captured | None = None
 
     def __repr__(self) -> str:
-        return f"Subject({self.table.name!r}, {self.input[0]}×{self.input[1]})"
+        return (
+            f"Subject({self.name!r}, {self.graph.size if self.captured else '×'.join(map(str, self.input))})"
+        )
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.captured.graph.name if self.captured else self.table.name
+
+    @property
+    def table(self) -> Table:
+        """The layer table. Raises InputError if there is none."""
+        if self.listed is None:
+            name = self.captured.text if self.captured else "the network"
+            raise InputError(
+                f"{name}: is no layer table; expected one, e.g. what `mnv3prof table --from` makes of it"
+            )
+        return self.listed
 
     @cached_property
     def graph(self) -> Graph:
-        """The graph of the table at this input."""
-        return expand(self.table, self.input)
+        """The graph at this input."""
+        return self.captured.graph if self.captured else expand(self.table, self.input)
+
+    def is_same_network(self, other: "Subject") -> bool:
+        """Return True if both are one network at one input, whatever their weights."""
+        return (self.listed, self.input, self.captured) == (other.listed, other.input, other.captured)
 
     def varied(self, table: Table) -> "Subject":
         """Return another table at the same input, with random weights."""
-        if table == self.table and self.weights is None:
+        if table == self.listed and self.weights is None:
             return self
         return self._varied.setdefault(table, Subject(table, self.input))
 
     @cached_property
     def _varied(self) -> dict[Table, "Subject"]:
         return {}
+
+
+def captured_subject(captured: Captured, where: str) -> Subject:
+    """Return a captured network as a subject. Raises InputError about `where` for one out of range."""
+    graph = captured.graph
+    with about(where):
+        require_bounds(graph)
+    height, width = (1, 1, *graph.inputs[0].shape)[-2:]
+    return Subject(None, (height, width), None, captured)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +216,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         counts = f"{len(self.timings)} timings, {len(self.targets)} targets"
-        return f"Run({self.subject.table.name!r}, {self.created}, {counts})"
+        return f"Run({self.subject.name!r}, {self.created}, {counts})"
 
     @property
     def was_interrupted(self) -> bool:

@@ -215,7 +215,8 @@ def cost_sheet(
         f"{MAC}; FLOPs = 2 × MACs + every other operation; bytes at {dtype}, {images}, "
         f"each tensor moved once, {NORMS[norm]}."
     )
-    notes = (*left, note, *([_LIVE] if live else []), *unpriced_notes(graph, whole))
+    live_note = [_LIVE] if live else []
+    notes = (*left, note, *live_note, *unpriced_notes(graph, whole), *outside_notes(graph))
     return Sheet(titled(graph, f"cost by {by}"), (*heads, *extra, *_COST_COLUMNS), rows, totals, notes)
 
 
@@ -273,6 +274,30 @@ def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
         return ()
     ops = [f"{op} ({', '.join([*names[:3], '...'][: len(names)])})" for op, names in layers.items()]
     return (f"Not counted: {'; '.join(ops)}. MACs and FLOPs are lower bounds.",)
+
+
+def outside_notes(graph: Graph) -> tuple[str, ...]:
+    """Name what is in no total: operations on weights alone, and parameters that nothing reads."""
+    notes = []
+    names = [layer.name for layer in graph.constants if layer.macs]
+    if macs := sum(layer.macs for layer in graph.constants):
+        notes.append(
+            f"Not in the total: {macs:,} MACs on weights alone, which PyTorch repeats in every call and a "
+            f"deployed runtime does once ({_several(names)})."
+        )
+    if graph.unused:
+        params = sum(prod(tensor.shape) for tensor in graph.unused)
+        notes.append(
+            f"Not in the total: {params:,} parameters that no operation reads "
+            f"({_several([tensor.name for tensor in graph.unused])})."
+        )
+    return tuple(notes)
+
+
+def _several(names: Sequence[str]) -> str:
+    """Name at most three, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _figures(group: Totals, whole: Totals) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..cost.conventions import COUNTERS, TERMS, Reconciliation, counted_as, counter
+from ..cost.conventions import COUNTERS, TERMS, Reconciliation, counted_as, counter, terms
 from ..cost.counts import By, group_of
 from ..graph.graph import Graph
 from ..render.sheet import AtLeast, Column, Sheet, join_words
@@ -31,7 +31,25 @@ def reconciliation_sheet(graph: Graph, reconciliation: Reconciliation) -> Sheet:
     )
     highlighted = frozenset() if reconciliation.holds else frozenset({len(rows) + 2})
     title = titled(graph, "what each FLOP counter counts")
-    return Sheet(title, columns, rows, totals, tuple(_notes(reconciliation)), highlighted, stacked=True)
+    notes = (*_notes(reconciliation), *_unknown_notes(graph, reconciliation))
+    return Sheet(title, columns, rows, totals, notes, highlighted, stacked=True)
+
+
+def _unknown_notes(graph: Graph, reconciliation: Reconciliation) -> list[str]:
+    """Name the operations, and where they are, for which no counter's convention is known."""
+    where: dict[str, dict[str, None]] = {}
+    for block, layer in graph.placed():
+        if terms(graph, layer) is None:
+            where.setdefault(layer.op, {})[block.name] = None
+    if not where or reconciliation.holds:
+        return []
+    named = [f"{op} in {join_words(_first(list(blocks)))}" for op, blocks in where.items()]
+    return [f"Not explained: the remainders. No convention is known for {'; '.join(named)}."]
+
+
+def _first(names: list[str]) -> list[str]:
+    """Return at most three names, and how many more there are."""
+    return names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more blocks"]
 
 
 def convention_sheet(graph: Graph, tool: str, by: By) -> Sheet:

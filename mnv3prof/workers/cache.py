@@ -73,7 +73,11 @@ def key(subject: Subject, part: str, kind: FileKind, *, exact: bool = False) -> 
     paths = inner_paths(subject.graph, part)
     structure = [subject.graph.key_of([*paths.values()]), [*paths]]
     weights = subject.weights.sha256 if subject.weights else ""
-    values = [subject.table, subject.input, part, weights] if exact or weights else []
+    values = (
+        [subject.listed, subject.captured and subject.captured.text, subject.input, part, weights]
+        if exact or weights
+        else []
+    )
     versions = {
         package: installed(package) for package in (*get_format(kind.format).PACKAGES, "mnv3prof", "numpy")
     }

@@ -18,6 +18,23 @@ _SEED: Final = 0
 _CALIBRATION_IMAGES: Final = 8
 
 
+class TableParts:
+    """The network of a layer table, and its parts. Raises InputError."""
+
+    def __init__(self, subject: Subject, batch: int) -> None:
+        self.graph = subject.graph
+        self.made = {NET: make_network(subject, batch)}
+
+    def part(self, name: str) -> Part:
+        """Return the network, its backbone, a block, or a module, with its input in the network."""
+        if name not in self.made:
+            if self.graph.block(name) or name == BACKBONE:
+                self.made |= block_parts(self.made[NET])
+            else:
+                self.made[name] = inner_part(self.made[NET], name)
+        return self.made[name]
+
+
 def make_parts(subject: Subject, batch: int = 1) -> dict[str, Part]:
     """Return the whole network and its blocks, by name. Raises InputError."""
     whole = make_network(subject, batch)

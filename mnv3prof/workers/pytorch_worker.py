@@ -10,7 +10,6 @@ from ..device.process import Line, settle
 from ..device.protocol import PartKey, Planned, Prepare
 from ..device.runtimes import Job
 from ..device.worker import Runner, job_from_files, serve
-from ..graph.parts import BACKBONE, NET
 from . import cache
 from .backends import backend
 from .formats import Part, Planner, get_format
@@ -18,6 +17,8 @@ from .requests import Convert, FileKind, MeasurePeak, Open, PlanAhead, Subjects
 
 if TYPE_CHECKING:
     from ..device.worker import Handlers
+    from .captured import CapturedParts
+    from .parts import TableParts
 
 
 class _Networks:
@@ -26,25 +27,22 @@ class _Networks:
     def __init__(self) -> None:
         self.subjects: Subjects = {}
         self.batch = 1
-        self.made: dict[str, dict[str, Part]] = {}
+        self.made: dict[str, TableParts | CapturedParts] = {}
 
     def open(self, request: Open) -> dict[str, Any]:
         self.subjects, self.batch = request.subjects, request.batch
         return {}
 
     def part(self, key: PartKey) -> Part:
-        from .parts import block_parts, inner_part, make_network
+        from .captured import CapturedParts
+        from .parts import TableParts
 
         variant, name = key
-        subject = self.subjects[variant]
         if variant not in self.made:
-            self.made[variant] = {NET: make_network(subject, self.batch)}
-        made = self.made[variant]
-        if name not in made and (subject.graph.block(name) or name == BACKBONE):
-            made |= block_parts(made[NET])
-        elif name not in made:
-            made[name] = inner_part(made[NET], name)
-        return made[name]
+            subject = self.subjects[variant]
+            kind = CapturedParts if subject.captured else TableParts
+            self.made[variant] = kind(subject, self.batch)
+        return self.made[variant].part(name)
 
     def job(self, request: Prepare) -> Job:
         """Return the job of the part's module, or of its file if it has one."""

@@ -1,6 +1,7 @@
 """Calls of a module by PyTorch, on a device and in a dtype."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from ..device.runtimes import Bind, Call, Job
@@ -25,7 +26,9 @@ def load_module(
 
     types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     torch.set_num_threads(job.threads)
-    module = job.model.to(device, types[job.dtype])
+    # A copy, since modules of the network share their weights, and its other parts are made from them.
+    own = (device, job.dtype) == ("cpu", "fp32")
+    module = job.model if own else deepcopy(job.model).to(device, types[job.dtype])
     run = change(module) if change else module
 
     def bind(images: "NDArray[Any]") -> Call:

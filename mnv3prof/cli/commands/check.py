@@ -116,9 +116,9 @@ def check(
     batch_in_range(batch)
     if baseline is None:
         _refuse_relative(wanted)
-        (new,), old = settings.resolve(open_source(source), dtype=dtype, batch=batch), None
+        (new,), old = settings.resolve(open_source(source, settings.input), dtype=dtype, batch=batch), None
     else:
-        known = open_source(baseline), open_source(source)
+        known = open_source(baseline, settings.input), open_source(source, settings.input)
         old, new = settings.resolve(*known, dtype=dtype, batch=batch)
     with step("checking the budgets"):
         judged = judge(wanted, new, old)

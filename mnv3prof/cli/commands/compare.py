@@ -63,7 +63,7 @@ def compare(
     if not latency and latency_options != sizes:
         raise InputError("compare: the options of measuring, e.g. --on, require --latency")
     size = sizes.size()
-    given = [open_source(source) for source in sources or [DEFAULT_SOURCE]]
+    given = [open_source(source, settings.input) for source in sources or [DEFAULT_SOURCE]]
     saved = None if latency or match else _saved_comparison(given, settings)
     subjects = [*saved.subjects.values()] if saved else _subjects(given, settings)
     before: tuple[Sheet, ...] = ()
@@ -79,7 +79,7 @@ def compare(
     if saved:
         size = saved.measured_as
     networks = [network_costs(subject.graph, *size) for subject in subjects]
-    blocks = blocks_sheet(networks, separable_savings([subject.table for subject in subjects]))
+    blocks = blocks_sheet(networks, separable_savings([subject.listed for subject in subjects]))
     sheets = (*before, totals_sheet(networks), blocks)
     document = partial(comparison_document, subjects, networks)
     if saved or latency:

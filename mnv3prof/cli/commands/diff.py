@@ -49,7 +49,9 @@ def diff(
     Example: mnv3prof diff large small
     """
     batch_in_range(batch)
-    before, after = settings.resolve(open_source(old), open_source(new), dtype=dtype, batch=batch)
+    before, after = settings.resolve(
+        *(open_source(source, settings.input) for source in (old, new)), dtype=dtype, batch=batch
+    )
     with step("computing the changes"):
         difference = changes(before, after)
         busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))

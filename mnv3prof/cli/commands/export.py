@@ -78,7 +78,7 @@ def export(
     if output.output is None:
         raise InputError(f"export: --output FILE{get_format(to).SUFFIX} is required")
     _refuse_suffix(output.output, to)
-    subject = weights_options.subject(opened(source), settings)
+    subject = weights_options.subject(opened(source, settings.input), settings)
     chosen = parts_named(NET if parts is None else parts, subject.graph)
     paths = file_names(output.output, chosen)
     for path in paths.values():
@@ -92,9 +92,7 @@ def export(
     ):
         exported = export_parts(subject, chosen, kind, folder, on_progress)
     sizes = {part: {} if each.wrong else _write(each, paths[part]) for part, each in exported.items()}
-    sheet = exported_sheet(
-        exported, sizes, f"{_what(chosen, subject.table.name)} for {kind}", subject.weights
-    )
+    sheet = exported_sheet(exported, sizes, f"{_what(chosen, subject.name)} for {kind}", subject.weights)
     document = exported_document(exported, sizes, subject.weights)
     emit(Result((sheet,), sheet, lambda: document), Output(format=output.format))
     if any(each.wrong for each in exported.values()):

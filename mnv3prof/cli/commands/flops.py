@@ -83,7 +83,7 @@ def flops(
         _refuse(order != UNSORTED, "--sort and --top")
         _refuse((dtype, batch, batch_norm) != ("fp32", 1, "folded"), "--dtype, --batch and --batch-norm")
     batch_in_range(batch)
-    subject = settings.variant(open_source(source).subject, source)
+    subject = settings.variant(open_source(source, settings.input).subject, source)
     graph = subject.graph
     chosen = parts_named(parts, graph) if parts is not None else ()
     if cross_check:

@@ -34,7 +34,7 @@ def latency(
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
     order = ordering.order("latency", "time", METRICS)
-    given = opened(source)
+    given = opened(source, settings.input)
     if given is not None and given.run is not None:
         changed = settings != Settings() or accuracy_options != AccuracyOptions()
         refuse_options(given.text, weights_options, changed)

@@ -66,7 +66,7 @@ def memory(
     planning.check()
     order = ordering.order("memory", "memory", _METRICS[by])
     budgets = limits.parsed()
-    given = open_source(source)
+    given = open_source(source, settings.input)
     subject = settings.variant(given.subject, source)
     graph = subject.graph
     chosen = parts_named(parts, graph) if parts is not None else ()
@@ -155,7 +155,7 @@ def _judged(plan: RuntimePlan, budget: int) -> Fits:
 def _saved_plans(source: Source, subject: Subject, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
     """Return the plans of a saved run, if it is of this network."""
     run = source.run
-    if run is None or (run.subject.table, run.subject.input) != (subject.table, subject.input):
+    if run is None or not run.subject.is_same_network(subject):
         return ()
     return run.planned(dtype, batch)
 

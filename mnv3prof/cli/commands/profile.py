@@ -62,7 +62,7 @@ def profile(
     order = ordering.order("profile", "time", METRICS)
     if output.output is None or output_format(output) != "json":
         raise InputError("profile: --output FILE.json is required")
-    subject = weights_options.subject(opened(source), settings)
+    subject = weights_options.subject(opened(source, settings.input), settings)
     known = _saved_run(output.output).to_resume() if resume and output.output.exists() else None
     if known is not None:
         _refuse_another(known, subject, str(output.output))
@@ -87,10 +87,10 @@ def _saved_run(path: Path) -> Run:
 
 
 def _refuse_another(known: Run, wanted: Subject, where: str) -> None:
-    if (known.subject.table, known.subject.input) != (wanted.table, wanted.input):
+    if not known.subject.is_same_network(wanted):
         raise InputError(
-            f"{where}: is a run of {known.subject.table.name} at {known.subject.graph.size}; "
-            "expected with --resume the same table and input"
+            f"{where}: is a run of {known.subject.name} at {known.subject.graph.size}; "
+            "expected with --resume the same network and input"
         )
     from ...bench.host import processor
 

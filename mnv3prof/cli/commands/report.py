@@ -89,7 +89,7 @@ def report(
 
     Example: mnv3prof report large --quick
     """
-    given = [opened(source) for source in sources or (None,)]
+    given = [opened(source, settings.input) for source in sources or (None,)]
     chosen = rendered.output_format
     changed = full or no_latency or settings != Settings()
     _refuse(given, weights_options, changed)
@@ -182,7 +182,8 @@ def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_
     from ...mobilenetv3.variants import vary
 
     subjects = {"": subject}
-    if full and not no_latency and subject.weights is None and all_are("separable", subject.table):
+    separable = subject.listed and all_are("separable", subject.listed)
+    if full and not no_latency and subject.weights is None and separable:
         subjects[STANDARD] = subject.varied(vary(subject.table, standard_conv=True))
     if latency_options.time_budget is None:
         latency_options = replace(latency_options, time_budget=_FULL_S if full else _QUICK_S)
@@ -214,7 +215,7 @@ def _named(runs: Sequence[Run]) -> str:
 
 
 def _slug(run: Run) -> str:
-    words = re.sub(r"[^a-z0-9.]+", "-", run.subject.table.name.lower())[:_LONGEST_NAME].strip("-.")
+    words = re.sub(r"[^a-z0-9.]+", "-", run.subject.name.lower())[:_LONGEST_NAME].strip("-.")
     height, width = run.subject.input
     size = f"{height}" if height == width else f"{height}x{width}"
     return f"{words.removeprefix('mobilenetv3-') or 'network'}-{size}"

@@ -79,7 +79,7 @@ def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output
 
     Example: mnv3prof table mobilenetv2 --width 1.4 --format toml
     """
-    subject = settings.variant(open_source(source).subject, source)
+    subject = settings.variant(open_source(source, settings.input).subject, source)
     chosen = output.chosen()
     if chosen == "toml":
         emit_text(to_toml(subject.table), output.output)

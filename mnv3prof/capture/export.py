@@ -1,0 +1,193 @@
+"""Capture of a module by torch.export."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram, export
+from torch.export.graph_signature import InputKind
+from torch.fx import Node
+
+from ..graph.errors import InputError
+from ..graph.graph import Shape, Tensor
+from .program import Call, Program, Ref
+
+_WRAPPERS: Final = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
+
+
+def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
+    """Export a module, called without gradients."""
+    with torch.no_grad():
+        return export(module.eval().requires_grad_(False), tuple(inputs), strict=False)
+
+
+def program_of(found: ExportedProgram, name: str) -> Program:
+    """Return the calls of an exported program. Raises InputError for one that branches on data."""
+    reader = _Reader(found, name)
+    outputs = reader.walk(found.graph_module, {})
+    inputs = tuple(Tensor(node, reader.shapes[node]) for node in reader.inputs)
+    constants = frozenset(reader.shapes) - {call.name for call in reader.calls} - set(reader.inputs)
+    return Program(
+        name, inputs, tuple(reader.calls), tuple(outputs), reader.weights,
+        constants - set(reader.weights), reader.shapes,
+    )  # fmt: skip
+
+
+class _Reader:
+    """Walks graphs. calls: those met. shapes: of all tensors. owners: the first tensor of each storage."""
+
+    def __init__(self, found: ExportedProgram, name: str) -> None:
+        self.name = name
+        self.calls: list[Call] = []
+        self.shapes: dict[str, Shape] = {}
+        self.owners: dict[int, str] = {}
+        self.given = {spec.arg.name: spec for spec in found.graph_signature.input_specs}
+        self.inputs: list[str] = []
+        self.weights: dict[str, Tensor] = {}
+
+    def walk(self, graph: torch.fx.GraphModule, known: Mapping[str, Any]) -> list[str]:
+        """Read a graph; known: the values of its placeholders in an inner one. Return its outputs."""
+        values: dict[Node, Any] = {}
+        placeholders = iter(known.values())
+        for node in graph.graph.nodes:
+            if node.op == "placeholder":
+                values[node] = next(placeholders) if known else self._placeholder(node)
+            elif node.op == "get_attr":
+                values[node] = self._attribute(graph, node)
+            elif node.op == "output":
+                return _names(values, node.args[0])
+            else:
+                values[node] = self._call(graph, node, values)
+        return []
+
+    def _placeholder(self, node: Node) -> Ref:
+        spec, value = self.given[node.name], node.meta["val"]
+        if isinstance(value, torch.Tensor):
+            self._own(node.name, value)
+            if spec.kind is InputKind.USER_INPUT:
+                self.inputs.append(node.name)
+            elif spec.kind is InputKind.PARAMETER:
+                self.weights[node.name] = Tensor(str(spec.target), tuple(value.shape))
+        return Ref(node.name)
+
+    def _attribute(self, graph: torch.fx.GraphModule, node: Node) -> Any:
+        """Return an inner graph, or the reference of a constant tensor."""
+        found = graph
+        for part in str(node.target).split("."):
+            found = getattr(found, part)
+        if isinstance(found, torch.Tensor):
+            self._own(node.name, found)
+            return Ref(node.name)
+        return found
+
+    def _call(self, graph: torch.fx.GraphModule, node: Node, values: Mapping[Node, Any]) -> Any:
+        target = node.target
+        args, kwargs = _resolved(values, node.args), _resolved(values, node.kwargs)
+        if isinstance(target, torch._ops.HigherOrderOperator):
+            return self._open(str(target), args)
+        if not isinstance(target, torch._ops.OpOverload):
+            return _python(target, args)
+        value = node.meta.get("val")
+        names = [argument.name for argument in target._schema.arguments]
+        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+        if isinstance(value, torch.Tensor):
+            self._add(node, node.name, value, str(target), arguments)
+            return Ref(node.name)
+        if isinstance(value, (list, tuple)):
+            return self._several(node, value, str(target), arguments)
+        return value
+
+    def _several(
+        self, node: Node, value: Sequence[Any], target: str, arguments: Mapping[str, Any]
+    ) -> list[Any]:
+        """Add a call with several outputs: one call for each view, else the first output and views of it."""
+        parts = target.split(".")[1] in _DIVIDES
+        used = {int(user.args[1]) for user in node.users if len(user.args) > 1 and type(user.args[1]) is int}
+        results: list[Any] = [None] * len(value)
+        for n, each in enumerate(value):
+            if not isinstance(each, torch.Tensor) or (n and n not in used):
+                continue
+            name = f"{node.name}.{n}" if n else node.name
+            if parts or not n:
+                self._add(node, name, each, target, arguments)
+            else:
+                self._add(node, name, each, "aten.select.int", {"self": Ref(node.name)}, node.name)
+            results[n] = Ref(name)
+        return results
+
+    def _open(self, name: str, args: Sequence[Any]) -> list[Any]:
+        """Read a region that only changes a mode. Raises InputError for another operator of graphs."""
+        if name not in _WRAPPERS:
+            raise InputError(
+                f"{self.name}: {name} depends on data; expected a network that always does the same"
+            )
+        at = next(n for n, each in enumerate(args) if isinstance(each, torch.fx.GraphModule))
+        inner = args[at]
+        places = [node.name for node in inner.graph.nodes if node.op == "placeholder"]
+        known = dict(zip(places, args[at + 1 :], strict=True))
+        return [Ref(each) for each in self.walk(inner, known or {"": None})]
+
+    def _add(
+        self,
+        node: Node,
+        name: str,
+        value: torch.Tensor,
+        target: str,
+        arguments: Mapping[str, Any],
+        owner: str = "",
+    ) -> None:
+        storage = owner or self._own(name, value)
+        if owner:
+            self.shapes[name] = tuple(value.shape)
+        self.calls.append(Call(name, target, arguments, self.shapes[name], storage, _stack(node)))
+
+    def _own(self, name: str, value: torch.Tensor) -> str:
+        """Note the shape of a tensor, and return the first tensor in its memory, "" if it is that."""
+        if any(not isinstance(size, int) for size in value.shape):
+            raise InputError(f"{self.name}: the shape of {name} depends on data; expected fixed shapes")
+        self.shapes[name] = tuple(value.shape)
+        first = self.owners.setdefault(value.untyped_storage()._cdata, name)
+        return "" if first == name else first
+
+
+_DIVIDES: Final = ("split", "split_with_sizes", "chunk", "tensor_split", "unbind", "hsplit", "vsplit")
+"""Operators whose outputs are views of their input."""
+
+
+def _resolved(values: Mapping[Node, Any], given: Any) -> Any:
+    """Replace nodes in nested arguments by their values."""
+    if isinstance(given, Node):
+        return values[given]
+    if isinstance(given, (list, tuple)):
+        return [_resolved(values, each) for each in given]
+    if isinstance(given, Mapping):
+        return {key: _resolved(values, each) for key, each in given.items()}
+    return given
+
+
+def _python(target: Any, args: Sequence[Any]) -> Any:
+    """Return the value of a function of Python: an item of several outputs, or arithmetic on sizes."""
+    try:
+        return target(*args)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+
+
+def _names(values: Mapping[Node, Any], given: Any) -> list[str]:
+    return [each.name for each in _flat(_resolved(values, given)) if isinstance(each, Ref)]
+
+
+def _flat(given: Any) -> Iterator[Any]:
+    if isinstance(given, list):
+        for each in given:
+            yield from _flat(each)
+    else:
+        yield given
+
+
+def _stack(node: Node) -> tuple[tuple[str, str], ...]:
+    """Return path and class of the open modules; "@2" marks a module's second call."""
+    stack = node.meta.get("nn_module_stack") or {}
+    found = [(path.partition("@")[0], str(kind)) for path, kind in stack.values()]
+    return tuple((path, kind) for path, kind in found if path)

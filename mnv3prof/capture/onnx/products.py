@@ -1,0 +1,168 @@
+"""ONNX operators with multiply-accumulates, and their formulas."""
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any, Final, NamedTuple
+
+from ...graph.errors import InputError, quote
+from ...graph.graph import Geometry, Shape
+from ...graph.ops import convolution
+
+Shapes = Mapping[str, Shape]
+
+
+class Node(NamedTuple):
+    """A node of an ONNX graph; "" is an input or output that is left out. Texts in attributes are bytes."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Name and operator as a message has them."""
+        return f"node {quote(self.name)} ({self.op[:40]})"
+
+    def operand(self, number: int) -> str:
+        """Return the name of an input, "" if it is left out."""
+        return self.inputs[number] if number < len(self.inputs) else ""
+
+
+class Found(NamedTuple):
+    """The operation of a node, as a Layer has it.
+
+    operands: the inputs that can be weights, in the order of Layer.weights; None: all. kernel: the shape of
+    the first of them in PyTorch's order, () if it is as in the file.
+    """
+
+    op: str
+    geometry: Geometry | None = None
+    contraction: int = 0
+    known_macs: int | None = None
+    operands: tuple[str, ...] | None = None
+    kernel: Shape = ()
+
+
+Rule = Callable[[Node, Shapes], Found]
+
+
+def window(node: Node, kernel: Shape, given: Shape, out: Shape, groups: int = 1) -> Geometry:
+    """Return the window of a convolution or pool that reads shape `given` and writes `out`."""
+    axes = len(kernel)
+    stride, dilation = (tuple(node.attributes.get(key) or (1,) * axes) for key in ("strides", "dilations"))
+    pads = tuple(node.attributes.get("pads") or (0,) * 2 * axes)
+    sides = tuple(zip(pads[:axes], pads[axes:], strict=True))
+    auto = node.attributes.get("auto_pad", b"NOTSET")
+    if auto in (b"SAME_UPPER", b"SAME_LOWER"):
+        each = zip(given[2:], out[2:], kernel, stride, dilation, strict=True)
+        total = [max(0, (o - 1) * s + d * (k - 1) + 1 - i) for i, o, k, s, d in each]
+        less_more = [(n // 2, n - n // 2) for n in total]
+        sides = tuple(pair if auto == b"SAME_UPPER" else pair[::-1] for pair in less_more)
+    return Geometry(kernel, stride, sides, dilation, groups)
+
+
+def _conv(given: int, weight: int, bias: int) -> Rule:
+    def rule(node: Node, shapes: Shapes) -> Found:
+        kernel, source = shapes[node.inputs[weight]], shapes[node.inputs[given]]
+        groups = node.attributes.get("group", 1)
+        geometry = window(node, kernel[2:], source, shapes[node.outputs[0]], groups)
+        op = convolution(kernel[1] * groups, groups, kernel[2:])
+        operands = (node.inputs[weight], node.operand(bias))
+        return Found(op, geometry, prod(kernel[1:]), None, operands)
+
+    return rule
+
+
+def _deformable(node: Node, shapes: Shapes) -> Found:
+    """The MACs of a convolution; the interpolation has no price."""
+    return _conv(0, 1, 3)(node, shapes)._replace(op="deformconv")
+
+
+def _transposed(node: Node, shapes: Shapes) -> Found:
+    source, kernel = (shapes[name] for name in node.inputs[:2])
+    pads_alone = node.attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
+    groups = node.attributes.get("group", 1)
+    geometry = window(node, kernel[2:], source, source, groups) if pads_alone else None
+    operands = (node.inputs[1], node.operand(2))
+    return Found("conv_transpose", geometry, 0, prod(source) * prod(kernel[1:]), operands)
+
+
+def _gemm(node: Node, shapes: Shapes) -> Found:
+    first, second = (shapes[name] for name in node.inputs[:2])
+    depth = first[0] if node.attributes.get("transA") else first[1]
+    kernel = second if node.attributes.get("transB") else second[::-1]
+    return Found("linear", None, depth, None, (node.inputs[1], node.operand(2), node.inputs[0]), kernel)
+
+
+def _matmul(first: int, second: int) -> Rule:
+    def rule(node: Node, shapes: Shapes) -> Found:
+        names = (node.inputs[second], node.inputs[first])
+        factor = shapes[names[0]]
+        kernel = (*factor[:-2], *factor[:-3:-1])
+        op = "linear" if len(factor) == 2 else "matmul"
+        return Found(op, None, shapes[names[1]][-1], None, names, kernel)
+
+    return rule
+
+
+def _einsum(node: Node, shapes: Shapes) -> Found:
+    """Each letter of both operands or of the output is a loop; others are summed first."""
+    equation = node.attributes.get("equation", b"").decode("utf-8", "replace").replace(" ", "")
+    if len(node.inputs) == 1:
+        return Found("einsum", None, 0, 0)
+    terms = equation.partition("->")[0].split(",")
+    fits = [len(term) for term in terms] == [len(shapes[name]) for name in node.inputs]
+    if len(node.inputs) > 2 or "." in equation or not fits:
+        raise InputError(
+            f"{node.title}: {quote(equation)} has no formula; expected two operands without an ellipsis"
+        )
+    sizes: dict[str, int] = {}
+    for term, name in zip(terms, node.inputs, strict=True):
+        for letter, size in zip(term, shapes[name], strict=True):
+            sizes[letter] = max(sizes.get(letter, 1), size)
+    once = [letter for letter in sizes if (terms[0] + terms[1]).count(letter) == 1]
+    output = equation.partition("->")[2] if "->" in equation else "".join(once)
+    loops = [letter for letter in sizes if letter in output or all(letter in term for term in terms)]
+    return Found("einsum", None, 0, prod(sizes[letter] for letter in loops), node.inputs[::-1])
+
+
+def _recurrent(node: Node, shapes: Shapes) -> Found:
+    """Gates × hidden × (input + hidden) per step and direction: the elements of both kernels."""
+    steps = prod(shapes[node.inputs[0]][:2])
+    kernels = prod(shapes[node.inputs[1]]) + prod(shapes[node.inputs[2]])
+    operands = (*node.inputs[1:3], node.operand(3), node.operand(7))
+    return Found(node.op.lower(), None, 0, steps * kernels, operands)
+
+
+def _attention(node: Node, shapes: Shapes) -> Found:
+    """Scores and weighted values: L · S · (E + Ev) for each head of the query."""
+    query, key, value = (shapes[name] for name in node.inputs[:3])
+    heads, rows, steps = node.attributes.get("q_num_heads", 1), query[-2], key[-2]
+    inner, outer = query[-1], value[-1]
+    if len(query) == 4:
+        heads = query[1]
+    else:
+        inner, outer = query[-1] // heads, value[-1] // node.attributes.get("kv_num_heads", heads)
+    if past := node.operand(4):
+        steps += shapes[past][-2]
+    macs = query[0] * heads * rows * steps * (inner + outer)
+    return Found("attention", None, inner + outer, macs, ())
+
+
+PRODUCTS: Final[dict[str, Rule]] = {
+    "Conv": _conv(0, 1, 2),
+    "ConvInteger": _conv(0, 1, 4),
+    "QLinearConv": _conv(0, 3, 8),
+    "DeformConv": _deformable,
+    "ConvTranspose": _transposed,
+    "Gemm": _gemm,
+    "MatMul": _matmul(0, 1),
+    "MatMulInteger": _matmul(0, 1),
+    "QLinearMatMul": _matmul(0, 3),
+    "Einsum": _einsum,
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    "Attention": _attention,
+}
+"""Products, by ONNX's name."""

@@ -1,0 +1,258 @@
+"""Modules that a text names: torchvision:NAME, timm:NAME, package.module:attribute(...), each with :part.
+
+Importing a module and calling a function runs their code. Weights are not downloaded.
+"""
+
+import ast
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+
+from ..graph.errors import InputError, did_you_mean, printable, quote
+from ..graph.graph import Shape
+from ..record.run import Captured
+
+_IMAGE: Final = (3, 224, 224)
+_FRAMES: Final = 16
+_EXAMPLE: Final = "package.module:function(width=0.5)"
+
+
+class Reference(NamedTuple):
+    """A parsed reference. module: "torchvision", "timm" or a module of Python. part: path of a submodule."""
+
+    text: str
+    module: str
+    attribute: str
+    args: tuple[Any, ...] | None
+    kwargs: dict[str, Any]
+    part: str
+
+
+class Built(NamedTuple):
+    """A module, and the shapes of its inputs without the batch."""
+
+    module: Any
+    inputs: tuple[Shape, ...]
+
+
+def parse(text: str) -> Reference:
+    """Parse a reference. Raises InputError."""
+    module, _, rest = text.partition(":")
+    head, part = _divided(rest)
+    if not module or not head:
+        raise InputError(f"{text}: names no network; expected torchvision:NAME, timm:NAME or {_EXAMPLE}")
+    if not all(name.isidentifier() for name in module.split(".")):
+        raise InputError(f"{text}: {quote(module)} is not a module's name; expected e.g. {_EXAMPLE}")
+    if module in _ZOOS:
+        return Reference(text, module, head, None, {}, part)
+    attribute, args, kwargs = _call(text, head)
+    return Reference(text, module, attribute, args, kwargs, part)
+
+
+def _divided(rest: str) -> tuple[str, str]:
+    """Divide "function(':'):part" at the colon outside of the call."""
+    call, _, part = rest.rpartition("):")
+    if call:
+        return f"{call})", part
+    if rest.endswith(")"):
+        return rest, ""
+    head, _, part = rest.partition(":")
+    return head, part
+
+
+def _call(text: str, head: str) -> tuple[str, tuple[Any, ...] | None, dict[str, Any]]:
+    """Return attribute and arguments of "attribute" or "attribute(1, b=2)"."""
+    refusal = InputError(
+        f"{text}: {quote(head)} is not allowed; expected a name, or a call with literals only"
+    )
+    try:
+        node = ast.parse(head, mode="eval").body
+        called = isinstance(node, ast.Call)
+        name = node.func if isinstance(node, ast.Call) else node
+        attribute = ast.unparse(name)
+        if not all(part.isidentifier() for part in attribute.split(".")):
+            raise refusal
+        if not isinstance(node, ast.Call):
+            return attribute, None, {}
+        args = tuple(ast.literal_eval(each) for each in node.args)
+        kwargs = {str(each.arg): ast.literal_eval(each.value) for each in node.keywords if each.arg}
+        if len(kwargs) < len(node.keywords) or not called:
+            raise refusal
+    except (SyntaxError, ValueError, MemoryError, RecursionError, TypeError):
+        raise refusal from None
+    return attribute, args, kwargs
+
+
+def build(reference: Reference, *, meta: bool) -> Built:
+    """Build the module. meta: without memory for its weights. Raises InputError."""
+    import torch
+    from torch import nn
+
+    make, inputs = _ZOOS[reference.module](reference) if reference.module in _ZOOS else _own(reference)
+    module: Any = None
+    if meta:  # a constructor that reads values cannot run so; the real one reports its errors
+        with suppress(Exception), torch.device("meta"):
+            module = make()
+    if not isinstance(module, nn.Module):
+        with running(reference.text, reference.attribute):
+            module = make()
+    if not isinstance(module, nn.Module):
+        kind = type(module).__name__
+        raise InputError(f"{reference.text}: {reference.attribute} is of type {kind}; expected an nn.Module")
+    return Built(without_data(_part(module, reference)) if meta else _part(module, reference), inputs)
+
+
+def module_of(captured: Captured) -> Any:
+    """Build the module of a captured network again, with weights. Raises InputError for one of a file."""
+    if captured.kind != "module":
+        raise InputError(f"{captured.text}: holds no PyTorch module; expected e.g. torchvision:resnet50")
+    if ":" not in captured.text:
+        raise InputError(
+            f"{captured.text}: was given as an object; expected its name, e.g. package.module:function()"
+        )
+    return build(parse(captured.text), meta=False).module
+
+
+def without_data(module: Any) -> Any:
+    """Return the module, or a copy of it on "meta" if it has weights with data."""
+    tensors = (*module.parameters(), *module.buffers())
+    return module if all(each.is_meta for each in tensors) else deepcopy(module).to("meta")
+
+
+def _part(module: Any, reference: Reference) -> Any:
+    if not reference.part:
+        return module
+    try:
+        return module.get_submodule(reference.part)
+    except AttributeError:
+        paths = {path: path for path, _ in module.named_modules() if path}
+        options = ", ".join(name for name, _ in module.named_children())
+        expected = did_you_mean(reference.part, paths) or f"expected one of {printable(options)[:120]}"
+        raise InputError(f"{reference.text}: has no module {quote(reference.part)}; {expected}") from None
+
+
+_Made = tuple[Callable[[], Any], tuple[Shape, ...]]
+
+
+def _torchvision(reference: Reference) -> _Made:
+    models = _imported("torchvision.models", reference.text, "torchvision")
+    name = _listed(reference, models.list_models())
+    builder = models.get_model_builder(name)
+    weights = models.get_model_weights(name)
+    best = max(weights, key=lambda each: each.meta.get("num_params", 0), default=None)
+    options = {
+        "weights": None,
+        **({"weights_backbone": None} if "weights_backbone" in _parameters(builder) else {}),
+    }
+    size = _crop(best)
+    shape: Shape = (3, *size)
+    if ".video." in builder.__module__:
+        shape = (3, _FRAMES, *size)
+    inputs = (shape, shape) if ".optical_flow." in builder.__module__ else (shape,)
+    return (lambda: builder(**options)), inputs
+
+
+def _crop(weights: Any) -> tuple[int, int]:
+    """Return height and width of the images that a release was evaluated on, else 224."""
+    with suppress(Exception):  # weights without such a transform
+        crop = weights.transforms().crop_size
+        return (crop[0], crop[-1]) if isinstance(crop, (list, tuple)) else (crop, crop)
+    return _IMAGE[1], _IMAGE[2]
+
+
+def _parameters(function: Any) -> set[str]:
+    import inspect
+
+    return set(inspect.signature(function).parameters)
+
+
+def _timm(reference: Reference) -> _Made:
+    timm = _imported("timm", reference.text, "timm")
+    name = _listed(reference, timm.list_models())
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    shape = tuple(config.input_size) if config else _IMAGE
+    return (lambda: timm.create_model(name, pretrained=False)), (shape,)
+
+
+_ZOOS: Final[dict[str, Callable[[Reference], _Made]]] = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _listed(reference: Reference, names: list[str]) -> str:
+    if reference.attribute in names:
+        return reference.attribute
+    expected = (
+        did_you_mean(reference.attribute, {name: name for name in names}) or f"expected one of {len(names)}"
+    )
+    raise InputError(
+        f"{reference.text}: {reference.module} has no network {quote(reference.attribute)}; {expected}"
+    )
+
+
+def _own(reference: Reference) -> _Made:
+    """Return what makes a module of the user's, whose folder may be the current one."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    found = _imported(reference.module, reference.text, reference.module)
+    for name in reference.attribute.split("."):
+        if not hasattr(found, name):
+            known = {each: each for each in dir(found) if not each.startswith("_")}
+            expected = did_you_mean(name, known) or "expected a function, a class or an nn.Module"
+            raise InputError(f"{reference.text}: {reference.module} has no {quote(name)}; {expected}")
+        found = getattr(found, name)
+    from torch import nn
+
+    if isinstance(found, nn.Module):
+        if reference.args is not None:
+            raise InputError(
+                f"{reference.text}: {reference.attribute} is an nn.Module; expected it without a call"
+            )
+        return (lambda: found), (_IMAGE,)
+    if not callable(found):
+        _refuse_value(reference, found)
+    return (lambda: found(*(reference.args or ()), **reference.kwargs)), (_IMAGE,)
+
+
+def _refuse_value(reference: Reference, found: object) -> NoReturn:
+    kind = type(found).__name__
+    raise InputError(
+        f"{reference.text}: {reference.attribute} is of type {kind}; expected an nn.Module, or what makes one"
+    )
+
+
+def _imported(module: str, text: str, package: str) -> Any:
+    with running(text, f"import {module}", package):
+        return import_module(module)
+
+
+@contextmanager
+def running(text: str, what: str, package: str = "") -> Iterator[None]:
+    """Turn an exception of code that is not ours into an InputError with its own last line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ModuleNotFoundError as error:
+        if package and error.name and package.split(".", maxsplit=1)[0] == error.name.split(".")[0]:
+            raise InputError(
+                f"{text}: the module {package} is not installed, and not in this folder"
+            ) from None
+        raise InputError(f"{text}: {what} needs the module {error.name}, which is not installed") from None
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{text}: {what} failed: {described(error)}") from None
+
+
+def described(error: BaseException) -> str:
+    """Return an exception's type and first line, and the line of code that raised it."""
+    lines = str(error).strip().splitlines()
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if "/mnv3prof/" not in frame.filename
+    ]
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}{': ' + lines[0][:150] if lines else ''}{where}"

@@ -1,0 +1,63 @@
+"""Shapes and dtypes of a network's inputs, as an option gives them."""
+
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from ..graph.bounds import MOST_ELEMENTS
+from ..graph.errors import InputError, quote
+from ..graph.graph import Shape
+
+DTYPES: Final = ("float32", "int64", "int32", "bool")
+_ONE: Final = re.compile(r"(\[?)(\d{1,9}(?:x\d{1,9}){0,7})(\]?)(?::([a-z0-9]{1,10}))?")
+_EXPECTED: Final = "expected 224, 192x256, 3x224x224, [128], [16]:int64, or several by comma"
+
+
+class InputShape(NamedTuple):
+    """Shape of an input without the batch, and its dtype. pixels: only height and width were given."""
+
+    shape: Shape
+    dtype: str = "float32"
+    pixels: bool = False
+
+
+def parse_shapes(text: str, what: str = "--input") -> tuple[InputShape, ...]:
+    """Parse shapes by comma. Raises InputError about `what`.
+
+    One or two sizes are those of an image; brackets mark a shape that is no image.
+    """
+    return tuple(_parsed(each.strip().lower().replace("×", "x"), text, what) for each in text.split(","))
+
+
+def _parsed(each: str, text: str, what: str) -> InputShape:
+    found = _ONE.fullmatch(each)
+    if not found or bool(found[1]) != bool(found[3]):
+        raise InputError(f"{what}: {quote(text)} is not the shape of an input; {_EXPECTED}")
+    shape, dtype = tuple(map(int, found[2].split("x"))), found[4] or "float32"
+    elements = 1
+    for size in shape:
+        elements *= size
+    if not 0 < elements <= MOST_ELEMENTS:
+        raise InputError(f"{what}: {quote(text)} is out of range; expected sizes of at least 1")
+    if dtype not in DTYPES:
+        raise InputError(f"{what}: the dtype {quote(dtype)} is not allowed; expected {', '.join(DTYPES)}")
+    pixels = not found[1] and len(shape) <= 2
+    return InputShape(shape * 2 if pixels and len(shape) == 1 else shape, dtype, pixels)
+
+
+def completed(given: Sequence[InputShape], usual: Sequence[InputShape], where: str) -> tuple[InputShape, ...]:
+    """Return the shapes with what was not given as usual. Raises InputError about `where`.
+
+    usual: of the network; an image that is given by its pixels has its other sizes from there.
+    """
+    if not given:
+        return tuple(usual)
+    if len(given) == 1 and given[0].pixels and len(usual) > 1:
+        given = [given[0]] * len(usual)
+    found = []
+    for n, each in enumerate(given):
+        known = usual[min(n, len(usual) - 1)].shape if usual else (3, 0, 0)
+        if each.pixels and len(known) < 3:
+            raise InputError(f"{where}: an input is no image; expected its whole shape, e.g. [128]")
+        found.append(InputShape((*known[:-2], *each.shape), each.dtype) if each.pixels else each)
+    return tuple(found)

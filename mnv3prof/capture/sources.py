@@ -1,0 +1,94 @@
+"""Captured networks by what names them: a reference, or a file."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ..graph.errors import InputError, printable, quote
+from ..graph.graph import Eager, Graph
+from ..record.run import Captured, Subject, captured_subject
+from .shapes import InputShape, completed, parse_shapes
+
+FILES: Final = (".onnx", ".tflite", ".pt2")
+_REFERENCE: Final = re.compile(r"[A-Za-z_]\w+(?:\.\w+)*:(?:[^\\/].*)?", re.ASCII | re.DOTALL)
+_MOST_BYTES: Final = 2**31
+_NO_EAGER: Final = Eager((), ())
+
+
+def is_reference(text: str) -> bool:
+    """Return True for torchvision:NAME, timm:NAME and package.module:attribute."""
+    return bool(_REFERENCE.fullmatch(text))
+
+
+def captured_reference(text: str, shapes: str | None = None) -> Subject:
+    """Build and capture the module that a reference names. shapes: of its inputs. Raises InputError."""
+    from .reference import build, parse
+
+    given = parse_shapes(shapes) if shapes else ()
+    reference = parse(text)
+    built = build(reference, meta=True)
+    return captured_module(built.module, [InputShape(shape) for shape in built.inputs], given, text)
+
+
+def captured_module(
+    module: Any, usual: Sequence[InputShape], given: Sequence[InputShape], text: str, name: str = ""
+) -> Subject:
+    """Capture a module without data. Raises InputError."""
+    import torch
+
+    from .module import capture
+
+    wanted = completed(given, usual, text)
+    inputs = [
+        torch.empty((1, *each.shape), dtype=getattr(torch, each.dtype), device="meta") for each in wanted
+    ]
+    graph = capture(module, inputs, name or short_name(text))
+    dtypes = tuple(each.dtype for each in wanted)
+    return captured_subject(Captured(text, "module", graph, dtypes), text)
+
+
+def captured_file(path: Path, shapes: str | None = None) -> Subject:
+    """Count the network of a file. shapes: of inputs that the file leaves open. Raises InputError."""
+    where = printable(str(path))
+    given = tuple(each.shape for each in parse_shapes(shapes)) if shapes else ()
+    kind = path.suffix.lower()[1:]
+    name = printable(path.stem)[:200] or "network"
+    if kind == "onnx":
+        from .onnx import read_onnx
+
+        graph = read_onnx(path, where, name, given)
+    elif kind == "tflite":
+        from .tflite import read_tflite
+
+        graph = read_tflite(path, where, name)
+    else:
+        from .pt2 import read_pt2
+
+        graph = read_pt2(path, where, name)
+    _refuse_other_shapes(graph, given, where)
+    captured = Captured(where, kind, replace(graph, eager=_NO_EAGER), (), _digest(path))  # type: ignore[arg-type]
+    return captured_subject(captured, where)
+
+
+def _refuse_other_shapes(graph: Graph, given: Sequence[tuple[int, ...]], where: str) -> None:
+    for shape, tensor in zip(given, graph.inputs, strict=False):
+        if tensor.shape[-len(shape) :] != shape:
+            sizes = "x".join(map(str, tensor.shape))
+            raise InputError(
+                f"{where}: its input {quote(tensor.name)} is {sizes}; expected --input {sizes}, or none"
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_name(text: str) -> str:
+    """Return the name of the network of a reference: resnet50 of torchvision:resnet50."""
+    head, _, rest = text.partition(":")
+    return printable(rest if head in ("torchvision", "timm") else text)[:200]

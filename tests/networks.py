@@ -1,0 +1,99 @@
+"""Networks that are no layer tables, named by the tests as tests.networks:NAME."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Small(nn.Module):
+    """Convolution, ReLU, mean, linear layer."""
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        channels = int(16 * width)
+        self.conv = nn.Conv2d(3, channels, 3, padding=1)
+        self.fc = nn.Linear(channels, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.conv(x).relu().mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class InPlace(nn.Module):
+    """A block that begins in place, between two others, so that it is timed as a slice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(8 if n else 3, 8, 3, padding=1) for n in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        z = self.b(y.relu_())
+        return self.c(z.mul_(2)).flatten(1)  # type: ignore[no-any-return]
+
+
+class TwoInputs(nn.Module):
+    """A product of two inputs, and a weight that is computed at each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 6))
+        self.scale = nn.Parameter(torch.ones(6, 6))
+        self.never = nn.Parameter(torch.ones(7))
+
+    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        return {"out": (x + y) @ (self.weight @ self.scale).T}
+
+
+class Tokens(nn.Module):
+    """An embedding, of integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(100, 12)
+        self.fc = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.embedding(x))  # type: ignore[no-any-return]
+
+
+class Depends(nn.Module):
+    """What it computes depends on the values of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = Small()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.backbone(x) if x.sum() > 0 else x
+
+
+class Raises(nn.Module):
+    """Raises an exception when it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise ValueError("an even number\nof heads is needed")
+
+
+def broken() -> nn.Module:
+    """Raise an exception."""
+    raise KeyError("width")
+
+
+def needs(width: float) -> nn.Module:
+    """Return a network; the width must be given."""
+    return Small(width)
+
+
+def five() -> int:
+    """Return no module."""
+    return 5
+
+
+instance = Small()
+number = 3
+exits: Any = SystemExit

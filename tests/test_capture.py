@@ -1,0 +1,401 @@
+"""Networks that are no layer table: what is captured of them, against published figures and PyTorch."""
+
+import json
+from math import prod
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+import torchvision_oracle
+from hypothesis import given, settings
+from random_tables import tables
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import mnv3prof
+from mnv3prof.capture.module import capture
+from mnv3prof.capture.reference import parse
+from mnv3prof.capture.shapes import completed, parse_shapes
+from mnv3prof.graph.errors import InputError
+from mnv3prof.mobilenetv3.files import PRESETS
+from mnv3prof.source import open_source
+
+FIGURES = [
+    # network, MACs, parameters, eager peak, blocks (facts: PyTorch's own counts and MemTracker).
+    ("torchvision:mobilenet_v2", 300_774_272, 3_504_872, 11_038_720, 20),
+    ("torchvision:resnet18", 1_814_073_344, 11_689_512, 7_024_640, 10),
+    ("torchvision:resnet50", 4_089_184_256, 25_557_032, 11_038_720, 18),
+    ("torchvision:efficientnet_b0", 385_814_752, 5_288_548, 11_038_720, 19),
+    ("torchvision:vgg11", 7_609_090_048, 132_863_336, 23_080_960, 11),
+    ("torchvision:alexnet", 714_188_480, 61_100_840, 1_936_384, 8),
+    ("torchvision:vit_b_16", 17_563_828_224, 86_567_656, 8_469_504, 14),
+    ("torchvision:swin_t", 4_490_566_656, 28_288_354, 15_131_788, 17),
+    ("torchvision:shufflenet_v2_x1_0", 144_907_992, 2_278_604, 3_010_560, 19),
+    ("torchvision:mobilenet_v3_large", 216_589_760, 5_483_032, 7_827_456, 18),
+    ("timm:vit_tiny_patch16_224", 1_253_683_200, 5_717_416, 2_417_664, 14),
+    ("timm:efficientvit_b1", 519_214_592, 9_102_024, 7_827_456, 23),
+]
+
+
+def _captured(module: nn.Module, *shapes: tuple[int, ...]) -> Any:
+    return capture(module, [torch.empty((1, *shape), device="meta") for shape in shapes], "net")
+
+
+def _counted(module: nn.Module, *inputs: torch.Tensor) -> int:
+    """MACs by PyTorch, on meta, since it does not know attention's operator on the CPU."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module.eval()(*inputs)
+    return int(counter.get_total_flops()) // 2
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "params", "eager", "blocks"), FIGURES, ids=[row[0] for row in FIGURES]
+)
+def test_published_figures(name: str, macs: int, params: int, eager: int, blocks: int) -> None:
+    assert torchvision_oracle.mobilenet_v2  # its operators are declared
+    graph = open_source(name, "224").subject.graph
+    whole = mnv3prof.total(mnv3prof.count(graph))
+    peak = mnv3prof.peaks(graph).eager
+    assert peak is not None
+    assert (whole.macs, whole.params, peak.bytes, len(graph.blocks)) == (macs, params, eager, blocks)
+    assert whole.unpriced == ()
+    assert sum(size for _, size in peak.alive) == peak.bytes
+
+
+def test_blocks_are_those_an_engineer_would_name() -> None:
+    names = open_source("torchvision:resnet50").subject.graph.block_names
+    assert names[:5] == ("conv1", "layer1.0", "layer1.1", "layer1.2", "layer2.0")
+    assert names[-1] == "fc"
+    assert open_source("torchvision:vgg11").subject.graph.block_names == (
+        *(f"features.{n}" for n in (0, 3, 6, 8, 11, 13, 16, 18)),
+        *(f"classifier.{n}" for n in (0, 3, 6)),
+    )
+
+
+def test_what_does_not_depend_on_the_input_is_apart() -> None:
+    """swin_v2_t computes its position bias from weights: 18,662,400 MACs; GoogLeNet has two more heads."""
+    swin = open_source("torchvision:swin_v2_t", "224").subject.graph
+    assert sum(layer.macs for layer in swin.constants) == 18_662_400
+    googlenet = open_source("torchvision:googlenet", "224").subject.graph
+    unused = sum(prod(tensor.shape) for tensor in googlenet.unused)
+    assert (mnv3prof.total(mnv3prof.count(googlenet)).params, unused) == (6_624_904, 13_004_888 - 6_624_904)
+    assert all(tensor.name.startswith("aux") for tensor in googlenet.unused)
+
+
+_HIDDEN_AFTER_POOL = ("lcnet", "fbnetv3-b")
+"""Their hidden layer is a module of the network, which the table has in its classifier."""
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_captured_is_the_graph_of_its_table(name: str) -> None:
+    subject = mnv3prof.load(name, (64, 97))
+    with torch.device("meta"):
+        module = mnv3prof.build(subject.table)
+    _assert_same(_captured(module, (subject.table.channels, 64, 97)), subject.graph)
+    if name not in _HIDDEN_AFTER_POOL:
+        found = _captured(module, (subject.table.channels, 64, 97))
+        assert [*found.keys.values()] == [*subject.graph.keys.values()]
+
+
+@settings(max_examples=15, deadline=None)
+@given(tables)
+def test_a_random_table_captured_is_its_graph(table: Any) -> None:
+    subject = mnv3prof.load(table, (40, 33))
+    with torch.device("meta"):
+        module = mnv3prof.build(table)
+    _assert_same(_captured(module, (table.channels, 40, 33)), subject.graph)
+
+
+def _assert_same(found: Any, wanted: Any) -> None:
+    products = [
+        [
+            (x.name, x.op, x.macs, x.geometry, [t.name for t in x.weights])
+            for x in graph.layers
+            if x.operation.weighted
+        ]
+        for graph in (found, wanted)
+    ]
+    assert products[0] == products[1]
+    totals = [mnv3prof.total(mnv3prof.count(graph)) for graph in (found, wanted)]
+    assert (totals[0].macs, totals[0].params) == (totals[1].macs, totals[1].params)
+    peaks = [mnv3prof.peaks(graph) for graph in (found, wanted)]
+    ours, theirs = ([peak.eager, peak.unfused, peak.fused] for peak in peaks)
+    if not {layer.op for layer in wanted.layers} & {
+        "hardswish_relu6",
+        "hardswish_clamp",
+        "hardsigmoid_relu6",
+    }:
+        assert [peak and peak.bytes for peak in ours] == [peak and peak.bytes for peak in theirs]
+    assert ours[0] is not None and theirs[0] is not None and ours[0].bytes == theirs[0].bytes
+
+
+class _Einsum(nn.Module):
+    def __init__(self, equation: str, *shape: int) -> None:
+        super().__init__()
+        self.equation, self.other = equation, nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.einsum(self.equation, x, self.other)
+
+
+class _Attention(nn.Module):
+    def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+class _Last(nn.Module):
+    """The output of a recurrent layer."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)[0]  # type: ignore[no-any-return]
+
+
+PRODUCTS = [
+    (nn.Conv1d(6, 8, 3, groups=2), [(6, 11)]),
+    (nn.Conv3d(2, 4, 3, stride=2, padding=1), [(2, 7, 6, 5)]),
+    (nn.ConvTranspose2d(6, 4, 3, stride=2, groups=2), [(6, 5, 7)]),
+    (nn.ConvTranspose1d(3, 4, 3), [(3, 9)]),
+    (nn.Linear(7, 5), [(3, 2, 7)]),
+    (_Einsum("bnd,dk->bnk", 6, 4), [(5, 6)]),
+    (_Einsum("bihw,oi->bohw", 3, 4), [(4, 5, 6)]),
+    (nn.MultiheadAttention(12, 3, batch_first=True), [(5, 12), (7, 12), (7, 12)]),
+    (_Attention(), [(3, 5, 8), (3, 7, 8), (3, 7, 6)]),
+    (nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), [(6, 16)]),
+    (_Last(nn.LSTM(6, 8, batch_first=True)), [(5, 6)]),
+    (_Last(nn.GRU(6, 8, batch_first=True)), [(5, 6)]),
+]
+
+
+@pytest.mark.parametrize(("module", "shapes"), PRODUCTS, ids=lambda value: type(value).__name__)
+def test_products_are_counted_as_pytorch_counts_them(
+    module: nn.Module, shapes: list[tuple[int, ...]]
+) -> None:
+    module = module.to("meta")
+    graph = _captured(module, *shapes)
+    inputs = [torch.empty((1, *shape), device="meta") for shape in shapes]
+    macs = mnv3prof.total(mnv3prof.count(graph)).macs
+    assert macs == _counted(module, *inputs) > 0
+    used = sum(p.numel() for p in module.parameters())
+    assert mnv3prof.total(mnv3prof.count(graph)).params == used
+
+
+@pytest.mark.parametrize(
+    ("module", "shapes", "macs"),
+    [
+        # By hand, where PyTorch's counter gives 0: 8 · 6 · 5 · (1 + 1/6...), layers of 4 gates.
+        (_Last(nn.LSTM(6, 8, batch_first=True)), [(5, 6)], 5 * 4 * 8 * (6 + 8)),
+        (_Last(nn.GRU(6, 8, batch_first=True)), [(5, 6)], 5 * 3 * 8 * (6 + 8)),
+        (_Last(nn.RNN(6, 8, batch_first=True)), [(5, 6)], 5 * 8 * (6 + 8)),
+        (_Last(nn.LSTM(6, 8, num_layers=2, bidirectional=True, batch_first=True)), [(5, 6)],
+         5 * 2 * 4 * 8 * ((6 + 8) + (16 + 8))),
+        (nn.Bilinear(6, 5, 3), [(6,), (5,)], 3 * 6 * 5 + 3 * 5),
+        # A letter in one operand alone is summed first.
+        (_Einsum("abx,bc->ac", 3, 7), [(3, 5)], 1 * 3 * 7),
+    ],
+    ids=["lstm", "gru", "rnn", "deep lstm", "bilinear", "einsum"],
+)  # fmt: skip
+def test_products_by_hand(module: nn.Module, shapes: list[tuple[int, ...]], macs: int) -> None:
+    graph = _captured(module.to("meta"), *shapes)
+    assert mnv3prof.total(mnv3prof.count(graph)).macs == macs
+
+
+def test_what_has_no_formula_makes_the_total_a_lower_bound() -> None:
+    class Cross(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.inv(x @ x)  # type: ignore[no-any-return]
+
+    whole = mnv3prof.total(mnv3prof.count(_captured(Cross(), (4, 4))))
+    assert whole.macs == 64
+    assert len(whole.unpriced) == 1
+
+
+def test_attention_has_flops_for_its_scores() -> None:
+    """3 heads of 5 × 7 scores: 6 each, beside 2 per MAC."""
+    graph = _captured(_Attention(), (3, 5, 8), (3, 7, 8), (3, 7, 6))
+    whole = mnv3prof.total(mnv3prof.count(graph))
+    assert whole.macs == 3 * 5 * 7 * (8 + 6)
+    assert whole.flops == 2 * whole.macs + 6 * 3 * 5 * 7
+
+
+def test_a_pool_counts_its_windows() -> None:
+    """Each of 5 × 6 outputs of 4 channels: 9 elements of its window and the division."""
+    graph = _captured(nn.AvgPool2d(3, 2, 1), (4, 9, 12))
+    assert mnv3prof.total(mnv3prof.count(graph)).flops == 4 * 5 * 6 * (9 + 1)
+
+
+# ---------------------------------------------------------------- what names a network
+
+
+def _subject(text: str, shapes: str | None = None) -> Any:
+    return open_source(f"networks:{text}", shapes).subject
+
+
+def test_a_function_with_arguments() -> None:
+    subject = _subject("Small(width=2.0)", "32")
+    assert subject.name == "networks:Small(width=2.0)"
+    whole = mnv3prof.total(mnv3prof.count(subject.graph))
+    assert (whole.macs, whole.params) == (32 * 32 * 32 * 27 + 320, 32 * 27 + 32 + 330)
+    assert _subject("instance", "3x32x48").graph.size == "32×48"
+    assert _subject("Depends:backbone", "32").graph.block_names == ("conv", "fc")
+
+
+def test_several_inputs_and_an_output_that_is_a_dict() -> None:
+    graph = _subject("TwoInputs", "[6],[6]").graph
+    assert [tensor.shape for tensor in graph.inputs] == [(6,), (6,)]
+    assert [layer.macs for layer in graph.constants if layer.macs] == [4 * 6 * 6]
+    assert [tensor.name for tensor in graph.unused] == ["never"]
+    (product,) = [layer for layer in graph.layers if layer.macs]
+    assert (product.macs, [tensor.name for tensor in product.weights]) == (6 * 4, ["weight", "scale"])
+
+
+def test_integers() -> None:
+    graph = _subject("Tokens", "[16]:int64").graph
+    assert mnv3prof.total(mnv3prof.count(graph)).params == 100 * 12 + 12 * 5 + 5
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "message"),
+    [
+        ("torchvision:resnet5", None, "torchvision has no network 'resnet5'; did you mean resnet50"),
+        ("timm:", None, "timm:: names no network; expected torchvision:NAME, timm:NAME"),
+        ("absent_package:net", None, "the module absent_package is not installed, and not in this folder"),
+        ("networks:Smal", None, "networks has no 'Smal'; did you mean Small?"),
+        ("networks:Small(open('x'))", None, "expected a name, or a call with literals only"),
+        ("networks:Small(width", None, "expected a name, or a call with literals only"),
+        ("networks:Small(**{})", None, "expected a name, or a call with literals only"),
+        ("networks:Small(width=2.0).conv", None, "expected a name, or a call with literals only"),
+        ("networks:Small:head", None, "has no module 'head'; expected one of conv, fc"),
+        ("networks:number", None, "number is of type int; expected an nn.Module, or what makes one"),
+        ("networks:five", None, "five is of type int; expected an nn.Module"),
+        ("networks:instance()", None, "instance is an nn.Module; expected it without a call"),
+        ("networks:needs", None, "needs failed: TypeError: needs() missing 1 required positional argument"),
+        ("networks:broken", None, "broken failed: KeyError: 'width' (networks.py, line"),
+        ("networks:exits", None, "exits is of type SystemExit; expected an nn.Module"),
+        ("networks:Raises", None, "ValueError: an even number (networks.py, line"),
+        ("networks:Depends", None, "depends on its input's values"),
+        ("networks:Small", "4x32x32", "cannot be captured with 4×32×32: RuntimeError"),
+        ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
+        ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes of at least 1"),
+        ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, int64"),
+        ("networks:TwoInputs", "[6]", "cannot be captured with 6: TypeError"),
+    ],
+)
+def test_what_cannot_be_captured_is_refused_in_one_sentence(
+    text: str, shapes: str | None, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        open_source(text, shapes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("torchvision:resnet50", ("torchvision", "resnet50", None, {}, "")),
+        ("timm:levit_128:stages.0", ("timm", "levit_128", None, {}, "stages.0")),
+        ("a.b:c", ("a.b", "c", None, {}, "")),
+        (
+            "a.b:C.d(1, 'x:y', width=(0.5, None)):head.0",
+            ("a.b", "C.d", (1, "x:y"), {"width": (0.5, None)}, "head.0"),
+        ),
+    ],
+)
+def test_references(text: str, parts: tuple[Any, ...]) -> None:
+    assert tuple(parse(text))[1:] == parts
+
+
+def test_shapes() -> None:
+    usual = parse_shapes("3x224x224")
+    assert [each.shape for each in completed(parse_shapes("192x256"), usual, "x")] == [(3, 192, 256)]
+    assert [each.shape for each in completed(parse_shapes("96"), usual * 2, "x")] == [(3, 96, 96)] * 2
+    assert [each.shape for each in completed(parse_shapes("[5],1x2x3"), usual, "x")] == [(5,), (1, 2, 3)]
+    assert completed((), usual, "x") == usual
+    with pytest.raises(InputError, match="is no image"):
+        completed(parse_shapes("224"), parse_shapes("[5]"), "x")
+
+
+# ---------------------------------------------------------------- what is timed
+
+
+def test_blocks_are_timed_with_their_inputs_and_compose() -> None:
+    from mnv3prof.workers.captured import CapturedParts
+
+    for text, shapes in (
+        ("networks:InPlace", "16"),
+        ("torchvision:swin_t", "64"),
+        ("timm:ghostnet_100", "64"),
+    ):
+        subject = open_source(text, shapes).subject
+        parts = CapturedParts(subject, 2)
+        x = parts.whole.given
+        for block in subject.graph.blocks:
+            part = parts.part(block.name)
+            with torch.no_grad():
+                once, again = (part.module(part.given) for _ in range(2))
+                x = part.module(x)
+            assert torch.equal(once, part.expected)
+            assert torch.equal(again, once)  # the input is not changed
+        assert torch.equal(x, parts.whole.expected)
+
+
+def test_what_is_not_timed_is_said() -> None:
+    from mnv3prof.device.runtimes import Unsupported
+    from mnv3prof.workers.captured import CapturedParts
+
+    with pytest.raises(Unsupported, match="several inputs"):
+        CapturedParts(_subject("TwoInputs", "[6],[6]"), 1)
+    levit = CapturedParts(open_source("timm:levit_128s").subject, 1)
+    with pytest.raises(Unsupported, match="reads 1 tensors and hands on 2"):
+        levit.part("head")
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_a_captured_graph_survives_json() -> None:
+    from mnv3prof.record.read import NetworkDocument
+    from mnv3prof.record.run import Captured
+
+    subject = _subject("Small", "32")
+    text = msgspec.json.encode({"captured": subject.captured})
+    document = json.loads(text)
+    decoded = msgspec.convert(document, NetworkDocument).subject("x")
+    assert decoded == subject
+    assert isinstance(decoded.captured, Captured)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda graph: graph["blocks"][0]["layers"][0].update(out_shape=[2**50]),
+            "shape of 'conv' is out of range",
+        ),
+        (lambda graph: graph["blocks"][0]["layers"][0].update(name="a\nb"), "'a.nb'"),
+        (
+            lambda graph: graph["blocks"][0]["layers"][0].update(contraction=2**62),
+            "MACs of 'conv' are out of range",
+        ),
+        (lambda graph: graph["inputs"].clear(), "is not defined before"),
+        (lambda graph: graph["eager"].update(layers=[1]), "eager has not one number per layer"),
+    ],
+)
+def test_a_damaged_graph_of_a_run_is_refused(change: Any, message: str) -> None:
+    from mnv3prof.record.read import NetworkDocument
+
+    document = json.loads(msgspec.json.encode({"captured": _subject("Small", "32").captured}))
+    change(document["captured"]["graph"])
+    with pytest.raises((InputError, msgspec.ValidationError), match=message):
+        msgspec.convert(document, NetworkDocument).subject("x")
+
+
+def test_a_table_is_asked_for_in_one_sentence() -> None:
+    subject = _subject("Small", "32")
+    with pytest.raises(InputError, match=r"networks:Small: is no layer table; expected one"):
+        _ = subject.table
