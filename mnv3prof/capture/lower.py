@@ -1,20 +1,19 @@
 """Lower a captured program to a graph."""
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from ..graph.errors import InputError, printable
+from ..graph.errors import InputError
 from ..graph.graph import Graph, Layer, Shape, Tensor
 from ..graph.ops import OPS, PAD
 from .aten import ALLOCATES, PASSES_ON, Operation, operation
 from .blocks import Step, tile
+from .names import Names, capped
 from .program import Call, Program
 
 MOST_CALLS: Final = 50_000
-LONGEST_NAME: Final = 200
 
 
 class Lowered(NamedTuple):
@@ -53,7 +52,7 @@ class _Builder:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.names = _Names(program.calls)
+        self.names = _LayerNames(program.calls)
         self.named = {tensor.name: self.names.unique(tensor.name) for tensor in program.inputs}
         self.storage = {name: name for name in self.named.values()}
         self.steps: list[Step] = []
@@ -96,7 +95,7 @@ class _Builder:
         order = dict.fromkeys((*found.weights, *call.reads))
         weights = tuple(dict.fromkeys(t for read in order for t in self._weights_behind(read)))
         return Layer(
-            name, op, running, _without_batch(call.shape), _capped(call.path), owner, "", found.geometry,
+            name, op, running, _without_batch(call.shape), capped(call.path), owner, "", found.geometry,
             found.contraction, weights, found.known_macs,
         )  # fmt: skip
 
@@ -113,7 +112,7 @@ class _Builder:
         return self.behind.get(read, ())
 
 
-class _Names:
+class _LayerNames:
     """Unique names of layers: the path of a module that makes one kind of call, else path.operator."""
 
     def __init__(self, calls: Iterable[Call]) -> None:
@@ -125,22 +124,11 @@ class _Names:
         self.leaves = {
             path for path, bases in kinds.items() if path and len(bases) == 1 and path not in inner
         }
-        self.seen: Counter[str] = Counter()
-        self.taken: set[str] = set()
+        self.unique = Names().unique
 
     def of(self, call: Call) -> str:
         path = call.path
         return self.unique(path if path in self.leaves else f"{path}.{call.base}" if path else call.base)
-
-    def unique(self, name: str) -> str:
-        base = _capped(name)
-        while True:
-            self.seen[base] += 1
-            count = self.seen[base]
-            numbered = base if count == 1 else f"{base}#{count}"
-            if numbered not in self.taken:
-                self.taken.add(numbered)
-                return numbered
 
 
 def _padded(steps: list[Step], outputs: tuple[str, ...]) -> list[Step]:
@@ -159,11 +147,6 @@ def _padded(steps: list[Step], outputs: tuple[str, ...]) -> list[Step]:
 
 def _without_batch(shape: Shape) -> Shape:
     return shape[1:] if shape[:1] == (1,) else shape
-
-
-def _capped(name: str) -> str:
-    text = printable(name)
-    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
 
 
 def _distinct(tensors: Iterable[Tensor]) -> Iterable[Tensor]:

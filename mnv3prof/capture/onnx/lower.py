@@ -7,7 +7,8 @@ from ...graph.errors import InputError
 from ...graph.graph import Graph, Layer, Shape, Tensor
 from ...graph.ops import op_called
 from ..cuts import cut_blocks
-from .names import Names, module_path
+from ..names import Names
+from .names import module_path
 from .ops import SETTINGS, find
 from .products import PRODUCTS, Found, Node
 from .simplify import Weight

@@ -1,36 +1,8 @@
-"""Names in ONNX files: printable and unique, and the modules that PyTorch's exporter writes into them."""
+"""Modules that PyTorch's exporter writes into the names of ONNX files."""
 
 import re
-from collections import Counter
 
-from ...graph.errors import printable
-
-_LONGEST = 100
-
-
-class Names:
-    """Makes names printable, short and unique: the second of a name ends in #2."""
-
-    def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
-        self._taken: set[str] = set()
-
-    def unique(self, name: str) -> str:
-        """Return a name that was not returned before."""
-        base = capped(name) or "unnamed"
-        while True:
-            self._seen[base] += 1
-            count = self._seen[base]
-            numbered = base if count == 1 else f"{base}#{count}"
-            if numbered not in self._taken:
-                self._taken.add(numbered)
-                return numbered
-
-
-def capped(name: str) -> str:
-    """Return a name as printable text of at most 100 characters."""
-    text = printable(name[: _LONGEST + 1])
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+from ..names import capped
 
 
 def module_path(*names: str) -> str:
