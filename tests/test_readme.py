@@ -4,7 +4,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import networks
 import pytest
+import torch
+import torchvision_oracle
 import typer.main
 from runs import kept, made
 from terminal import on_terminal, without_escapes
@@ -12,6 +15,8 @@ from terminal import on_terminal, without_escapes
 from mnv3prof.cli import commands
 from mnv3prof.cli.main import application, run
 from mnv3prof.registry import stems
+
+assert torchvision_oracle.mobilenet_v2  # commands can import torchvision
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 TOML: list[str] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
@@ -71,6 +76,10 @@ def test_quick_commands_in_the_readme_run(
 ) -> None:
     (tmp_path / "my.toml").write_text(_own_table(), encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(_budgets(), encoding="utf-8")
+    (tmp_path / "nets.py").write_text("from networks import Small as Net\n", encoding="utf-8")
+    if "net.onnx" in arguments:
+        image = torch.zeros(1, 3, 32, 32)
+        torch.onnx.export(networks.Small(), (image,), tmp_path / "net.onnx", dynamo=False)
     kept(made(), tmp_path / "old.json")
     kept(made(seed=1), tmp_path / "run.json")
     monkeypatch.chdir(tmp_path)

@@ -15,6 +15,7 @@ from ..graph.graph import Shape
 MOST_OPERATORS: Final = 20_000
 _MOST_TENSORS: Final = 100_000
 _MOST_OPERANDS: Final = 300_000
+_MOST_ENTRIES: Final = 5_000
 _MOST_AXES: Final = 16
 _LONGEST_NAME: Final = 1_000
 _IDENTIFIER: Final = b"TFL3"
@@ -104,9 +105,9 @@ class Table(NamedTuple):
         start, count = self._vector(field, 1)
         return self.data[start : start + min(count, most)].decode("utf-8", "replace")
 
-    def bytes_in(self, field: int) -> tuple[int, int]:
-        """Return position and length of a vector of bytes, (0, 0) if it is left out."""
-        return self._vector(field, 1)
+    def entries(self, field: int) -> int:
+        """Return the number of entries of a vector, 0 if it is left out."""
+        return self._vector(field, 1)[1]
 
     def _place(self, field: int) -> int:
         """Return the position of a field, 0 if it is left out."""
@@ -186,23 +187,31 @@ def read_network(data: bytes) -> Network:
     if data[4:8] != _IDENTIFIER:
         raise DamagedError("it does not begin as a TFLite file")
     model = Table(data, _follow(data, 0))
-    graphs = model.tables(2, _MOST_TENSORS)
+    graphs = model.tables(2, _MOST_ENTRIES)
     if not graphs:
         raise DamagedError("it has no network")
     graph = graphs[0]
-    codes = [_code(each) for each in model.tables(1, _MOST_TENSORS)]
-    tables = graph.tables(3, _MOST_TENSORS * 100)
-    if len(tables) > MOST_OPERATORS:
-        raise InputError(f"it has {len(tables):,} operators; expected at most {MOST_OPERATORS:,}")
-    operators = tuple(_operator(each, codes) for each in tables)
-    inputs, outputs = (graph.integers(field, _MOST_AXES * 64) for field in (1, 2))
+    if (count := graph.entries(3)) > MOST_OPERATORS:
+        raise InputError(f"it has {count:,} operators; expected at most {MOST_OPERATORS:,}")
+    operators = _operators(model, graph)
+    inputs, outputs = (graph.integers(field, _MOST_ENTRIES) for field in (1, 2))
     used = {n for each in operators for n in (*each.operands, *each.outputs) if n >= 0}.union(inputs, outputs)
-    if sum(len(each.operands) + len(each.outputs) for each in operators) > _MOST_OPERANDS:
-        raise InputError(f"its operators have too many operands; expected at most {_MOST_OPERANDS:,}")
     given, buffers = graph.tables(0, _MOST_TENSORS), model.tables(4, _MOST_TENSORS)
     if used and not 0 <= min(used) <= max(used) < len(given):
         raise DamagedError("an operator in it reads a tensor that is not there")
     return Network({n: _tensor(given[n], buffers) for n in sorted(used)}, operators, inputs, outputs)
+
+
+def _operators(model: Table, graph: Table) -> tuple[Operator, ...]:
+    codes = [_code(each) for each in model.tables(1, _MOST_ENTRIES)]
+    operators = []
+    operands = 0
+    for table in graph.tables(3, MOST_OPERATORS):
+        operators.append(_operator(table, codes))
+        operands += len(operators[-1].operands) + len(operators[-1].outputs)
+        if operands > _MOST_OPERANDS:
+            raise InputError(f"its operators have too many operands; expected at most {_MOST_OPERANDS:,}")
+    return tuple(operators)
 
 
 def _code(table: Table) -> str:
@@ -240,8 +249,8 @@ def _tensor(table: Table, buffers: Sequence[Table]) -> Stored:
         raise InputError(f"{what} has sparse weights; expected dense ones")
     if stored and kind in _BITS and stored != -(-prod(shape) * _BITS[kind] // 8):
         raise InputError(f"{what} has {stored:,} bytes, which do not fit its size {quote(shape)}")
-    scales = table.table(5)
-    quantized = kind in _QUANTIZED and scales is not None and scales.bytes_in(2)[1] > 0
+    scales = table.table(4)
+    quantized = kind in _QUANTIZED and scales is not None and scales.entries(2) > 0
     known = not any(size < 0 for size in signature[1:]) and len(signature) in (0, len(shape))
     known = known and (signature[:1] != (-1,) or shape[0] == 1)
     place = buffer if stored else -outside
@@ -255,4 +264,4 @@ def _stored_bytes(buffer: Table) -> int:
     offset, size = buffer.number(1, "Q"), buffer.number(2, "Q")
     if offset > 1 and offset + size > len(buffer.data):
         raise DamagedError("it ends before the data that it says it has")
-    return size if offset > 1 else buffer.bytes_in(0)[1]
+    return size if offset > 1 else buffer.entries(0)

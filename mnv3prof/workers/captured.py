@@ -86,7 +86,7 @@ class CapturedParts:
         block = graph.block(name)
         if block is None:
             raise Unsupported("the network has other blocks with values than without")
-        given, result = _ends(graph, block)
+        given, result = ends(graph, block)
         module = slicer.module([calls[layer.name] for layer in block.layers], calls[given], calls[result])
         value = slicer.values(self.whole.given.clone(), [calls[given]])[calls[given]]
         with torch.no_grad():
@@ -113,7 +113,7 @@ def _module_of(graph: Graph, block: Block) -> str:
     return ""
 
 
-def _ends(graph: Graph, block: Block) -> tuple[str, str]:
+def ends(graph: Graph, block: Block) -> tuple[str, str]:
     """Return the tensor that a block reads and the one that it hands on. Raises Unsupported for several."""
     inside = {layer.name for layer in block.layers}
     read = dict.fromkeys(name for layer in block.layers for name in layer.inputs if name not in inside)

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from ..device.process import Line, settle
 from ..device.protocol import PartKey, Planned, Prepare
-from ..device.runtimes import Job
+from ..device.runtimes import Job, Unsupported
 from ..device.worker import Runner, job_from_files, serve
+from ..record.run import Subject
 from . import cache
 from .backends import backend
 from .formats import Part, Planner, get_format
@@ -18,6 +19,7 @@ from .requests import Convert, FileKind, MeasurePeak, Open, PlanAhead, Subjects
 if TYPE_CHECKING:
     from ..device.worker import Handlers
     from .captured import CapturedParts
+    from .file_parts import FileParts
     from .parts import TableParts
 
 
@@ -27,21 +29,17 @@ class _Networks:
     def __init__(self) -> None:
         self.subjects: Subjects = {}
         self.batch = 1
-        self.made: dict[str, TableParts | CapturedParts] = {}
+        self.made: dict[str, TableParts | CapturedParts | FileParts] = {}
 
     def open(self, request: Open) -> dict[str, Any]:
         self.subjects, self.batch = request.subjects, request.batch
         return {}
 
     def part(self, key: PartKey) -> Part:
-        from .captured import CapturedParts
-        from .parts import TableParts
-
         variant, name = key
         if variant not in self.made:
             subject = self.subjects[variant]
-            kind = CapturedParts if subject.captured else TableParts
-            self.made[variant] = kind(subject, self.batch)
+            self.made[variant] = _kind(subject)(subject, self.batch)
         return self.made[variant].part(name)
 
     def job(self, request: Prepare) -> Job:
@@ -49,6 +47,8 @@ class _Networks:
         if request.folder:
             return job_from_files(request)
         part = self.part(request.part)
+        if part.file:
+            raise Unsupported(f"PyTorch does not run a {part.file.suffix} file")
         given, expected = part.given.numpy(), part.expected.numpy()
         return Job(request.part.part, part.module, given, expected, request.dtype, request.threads)
 
@@ -67,13 +67,36 @@ class _Networks:
             return planner.planned(self.part(request.part), request.kind.dtype)
 
 
+def _kind(subject: Subject) -> "type[TableParts | CapturedParts | FileParts]":
+    """Return the class that makes the parts of a network."""
+    if subject.captured is None:
+        from .parts import TableParts
+
+        return TableParts
+    if subject.captured.kind == "module":
+        from .captured import CapturedParts
+
+        return CapturedParts
+    from .file_parts import FileParts
+
+    return FileParts
+
+
+_FROM_FILES: Final = {".onnx": ("onnx", "openvino", "mnn", "ncnn"), ".tflite": ("litert",)}
+"""Formats that a file can be converted to."""
+
+
 def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
     import numpy as np
     import torch
 
     from .layouts import channels_last
 
+    if part.file and kind.format not in _FROM_FILES[part.file.suffix]:
+        raise Unsupported(f"{kind.format} is converted from PyTorch, not from a {part.file.suffix} file")
     if kind.layout == "nhwc":
+        if part.file:
+            raise Unsupported("the layout of a file is not changed")
         part = channels_last(part)
     options = {} if kind.opset is None else {"opset": kind.opset}
     start = perf_counter()

@@ -34,6 +34,13 @@ def read_onnx(path: Path, where: str, name: str, shapes: Sequence[tuple[int, ...
     Parameters are the stored tensors of fractional numbers that are no scalars, and quantized weights.
     Values of weights are not read.
     """
+    return read_tensors(path, where, name, shapes)[0]
+
+
+def read_tensors(
+    path: Path, where: str, name: str, shapes: Sequence[tuple[int, ...]] = ()
+) -> tuple[Graph, dict[str, str]]:
+    """Return what read_onnx does, and the file's name of each tensor of the graph."""
     model = _model(path, where)
     with about(where):
         fix_inputs(model, shapes)

@@ -24,8 +24,8 @@ def lower_onnx(
     shapes: Mapping[str, Shape],
     weights: Mapping[str, Weight],
     values: Mapping[str, float],
-) -> Graph:
-    """Return the graph of nodes in execution order.
+) -> tuple[Graph, dict[str, str]]:
+    """Return the graph of nodes in execution order, and the file's name of each of its tensors.
 
     ends: names of inputs and outputs. shapes: of all tensors, with the batch. weights: what is stored.
     values: of constants with one element. Raises InputError for an unknown shape, or without a layer.
@@ -43,7 +43,8 @@ def lower_onnx(
         builder.tensor(each) for each, weight in weights.items() if weight.learned and not weight.used
     )
     blocks = cut_blocks(builder.layers, returned)
-    return Graph(name, given, returned, blocks, tuple(builder.constants), unused)
+    tensors = {layer: tensor for tensor, layer in builder.named.items()}
+    return Graph(name, given, returned, blocks, tuple(builder.constants), unused), tensors
 
 
 class _Builder:

@@ -128,7 +128,9 @@ def simplify(model: "ModelProto", weights: dict[str, Weight], running: frozenset
             node.op_type = _KEPT[node.op_type]
     simplified = _run(model)
     for node in simplified.graph.node:
-        node.op_type = renamed.get(node.output[0], node.op_type)
+        if kept := renamed.get(node.output[0]):
+            node.op_type = kept
+            del node.attribute[:]
     for tensor in simplified.graph.initializer:
         if tensor.name not in weights and parts.get(tensor.name) and _is_learned(tensor):
             weights[tensor.name] = Weight(tuple(tensor.dims), True, True, parts[tensor.name])

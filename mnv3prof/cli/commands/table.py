@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, cast
 
 import msgspec
+from msgspec.structs import replace
 
+from ...graph.errors import InputError
+from ...mobilenetv3.recover import recover
 from ...mobilenetv3.writing import to_csv, to_toml
 from ...record.document import table_document
+from ...record.run import Subject
 from ...show.costs import table_sheet
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourceArgument, open_source
+from ..options import DEFAULT_SOURCE, SourceArgument, network_option, open_source
 from ..output import (
     SUFFIXES,
     Format,
@@ -48,7 +52,20 @@ class TableOutput(msgspec.Struct, frozen=True):
 
 
 @spread
-def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output: TableOutput) -> None:
+def table(
+    source: SourceArgument = DEFAULT_SOURCE,
+    *,
+    recovered: Annotated[
+        str | None,
+        network_option(
+            "--from",
+            metavar="NETWORK",
+            help="Recover the table of another network, e.g. torchvision:mobilenet_v2 or net.onnx.",
+        ),
+    ] = None,
+    settings: Settings,
+    output: TableOutput,
+) -> None:
     """Print a layer table with derived shapes, or write it as a file.
 
     A row of a layer table is [expand, out, kernel, stride, SE, activation], and optionally its dilation
@@ -77,10 +94,21 @@ def table(source: SourceArgument = DEFAULT_SOURCE, *, settings: Settings, output
     In CSV these keys are lines "# key = value" above the header, and options of rows are columns. The TOML,
     JSON and CSV that this command writes are layer tables too.
 
+    --from recovers the table of a network with the same products, or names the block that no table can say.
+    Names, dropout and batch norm's eps are not recovered. It is written as TOML unless --format is given.
+
     Example: mnv3prof table mobilenetv2 --width 1.4 --format toml
     """
-    subject = settings.variant(open_source(source, settings.input).subject, source)
     chosen = output.chosen()
+    if recovered is not None:
+        if source != DEFAULT_SOURCE:
+            raise InputError("--from and SOURCE cannot be combined; expected one of them")
+        known = open_source(recovered, settings.input).subject
+        found = Subject(known.listed or recover(known.graph), known.input)
+        subject = replace(settings, input=None).variant(found, recovered)
+        chosen = "toml" if output.output is None and output.format is None else chosen
+    else:
+        subject = settings.variant(open_source(source, settings.input).subject, source)
     if chosen == "toml":
         emit_text(to_toml(subject.table), output.output)
         return

@@ -42,6 +42,7 @@ class Part(NamedTuple):
     """A part of a network, with its input and PyTorch eager's output.
 
     given, expected: (N, ...). calibration: inputs for int8 calibration, (M, ...), M a multiple of N.
+    file: the model to convert or run instead of the module, of a network that was read from a file.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Part(NamedTuple):
     given: "Tensor"
     expected: "Tensor"
     calibration: "Tensor"
+    file: Path | None = None
 
 
 def batches(part: Part) -> "Sequence[Tensor]":

@@ -1,11 +1,13 @@
 """LiteRT's flatbuffer (tflite), by litert-torch."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Unsupported
 from . import Added, Layout, Part, batches
 
 WHAT = "LiteRT (tflite); int8 by PT2E, static, per channel"
@@ -22,6 +24,10 @@ _ADDED = ("PAD", "PADV2", "TRANSPOSE")
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     """Write the part as a flatbuffer."""
+    if part.file:
+        if dtype != "fp32":
+            raise Unsupported("the dtype of a file is not changed")
+        return Path(shutil.copyfile(part.file, folder / "part.tflite"))
     import litert_torch
 
     module, options = _quantized(part) if dtype == "int8" else (part.module, {})

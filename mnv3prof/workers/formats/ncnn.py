@@ -1,6 +1,7 @@
 """ncnn's param and bin, by pnnx."""
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,27 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     import pnnx
 
     # pnnx cannot name the children of a Sequential at the root.
-    pnnx.export(_wrapped(part), str(folder / "part.pt"), (part.given,), fp16=False)
+    if part.file:
+        _convert_file(part, folder)
+    else:
+        pnnx.export(_wrapped(part), str(folder / "part.pt"), (part.given,), fp16=False)
     for file in folder.iterdir():  # a folder is __pycache__ of the module that pnnx writes and runs
         if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
     return folder / "part.ncnn.param"
+
+
+def _convert_file(part: Part, folder: Path) -> None:
+    """Convert an ONNX model by pnnx's program."""
+    import pnnx
+
+    source = folder / "part.onnx"
+    shutil.copyfile(str(part.file), source)
+    sizes = ",".join(map(str, part.given.shape))
+    command = [pnnx.EXEC_PATH, source.name, f"inputshape=[{sizes}]", "fp16=0"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode or not (folder / "part.ncnn.param").is_file():
+        raise RuntimeError(f"pnnx wrote no model: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
 
 
 def added(file: Path) -> tuple[Added, ...]:

@@ -1,10 +1,12 @@
 """ONNX, which several runtimes read."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Unsupported
 from . import Added, Part, batches
 
 WHAT = "ONNX; int8 as QDQ, static, per channel"
@@ -26,6 +28,13 @@ def convert(part: Part, dtype: Dtype, folder: Path, opset: int | None = None) ->
     import torch
 
     file = folder / "part.onnx"
+    if part.file:
+        if opset is not None:
+            raise Unsupported("an ONNX file keeps its opset")
+        shutil.copyfile(part.file, file)
+        if dtype == "int8":
+            _quantize(part, file)
+        return file
     names: Any = {"input_names": ["x"], "output_names": ["y"], "opset_version": opset}
     torch.onnx.export(part.module, (part.given,), file, dynamo=False, **names)
     if dtype == "int8":

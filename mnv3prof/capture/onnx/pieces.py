@@ -1,0 +1,92 @@
+"""Parts of an ONNX network as models of their own."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...graph.errors import InputError, about
+from ...graph.graph import Shape
+from . import read_tensors
+from .file import MOST_BYTES
+from .simplify import simplify
+from .sizes import fix_inputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+INPUT, OUTPUT = "x", "y"
+"""Names of a part's tensors."""
+
+
+class Pieces:
+    """The network of an ONNX file with its weights, at batch 1. Raises InputError.
+
+    graph: as read_onnx returns it.
+    """
+
+    def __init__(self, path: Path, name: str, shapes: Sequence[Shape]) -> None:
+        import onnx.shape_inference
+
+        where = str(path)
+        self.graph, self.tensors = read_tensors(path, where, name, shapes)
+        with about(where):
+            if path.stat().st_size > MOST_BYTES:
+                raise InputError("it is too large to be divided")
+            model = onnx.load(path)
+            fix_inputs(model, shapes)
+            simplified = simplify(model, {}, frozenset(value.name for value in model.graph.input))
+            self.model = onnx.shape_inference.infer_shapes(simplified, data_prop=True)
+
+    def piece(self, given: str, result: str) -> "ModelProto":
+        """Return the model from one tensor to another, both named as in the graph."""
+        from onnx.utils import Extractor
+
+        first, last = self.tensors[given], self.tensors[result]
+        model = Extractor(self.model).extract_model([first], [last])
+        _rename(model, {first: INPUT, last: OUTPUT})
+        return model
+
+    def values(self, image: "NDArray[Any]", names: Sequence[str]) -> Mapping[str, "NDArray[Any]"]:
+        """Run the network, and return the tensors of these names."""
+        import onnx
+
+        model = onnx.ModelProto()
+        model.CopyFrom(self.model)
+        known = {value.name: value for value in model.graph.value_info}
+        outputs = {value.name for value in model.graph.output}
+        wanted = {name: self.tensors[name] for name in names}
+        for tensor in dict.fromkeys(wanted.values()):
+            if tensor not in outputs and tensor not in {value.name for value in model.graph.input}:
+                model.graph.output.append(known.get(tensor) or onnx.ValueInfoProto(name=tensor))
+        found = run(model, {model.graph.input[0].name: image})
+        found[self.tensors[self.graph.inputs[0].name]] = image
+        return {name: found[tensor] for name, tensor in wanted.items()}
+
+
+def run(model: "ModelProto", given: Mapping[str, "NDArray[Any]"]) -> dict[str, "NDArray[Any]"]:
+    """Run a model by ONNX Runtime without optimizations, and return its outputs by name."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    data = model.SerializeToString()
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(given)), strict=True))
+
+
+def _rename(model: "ModelProto", names: Mapping[str, str]) -> None:
+    """Rename tensors. Raises InputError if a new name is taken."""
+    graph = model.graph
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} - {*names}
+    taken |= {tensor.name for tensor in graph.initializer}
+    if taken.intersection(names.values()):
+        raise InputError(f"a tensor has one of the names {', '.join(names.values())}; expected others")
+    for node in graph.node:
+        for field in (node.input, node.output):
+            for n, name in enumerate(field):
+                field[n] = names.get(name, name)
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
