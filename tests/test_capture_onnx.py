@@ -14,10 +14,17 @@ from fuzzing import damaged_bytes
 from onnx import TensorProto, helper, numpy_helper
 
 import mnv3prof
+from mnv3prof.bench.schedule import BenchPlan, measure
 from mnv3prof.capture.onnx import onnx_inputs, read_onnx
+from mnv3prof.capture.onnx.pieces import run
+from mnv3prof.device.protocol import PartKey
+from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Graph, Tensor
 from mnv3prof.graph.ops import OPS
+from mnv3prof.record.target import Target
+from mnv3prof.source import open_source
+from mnv3prof.workers.file_parts import FileParts
 
 torchvision: Any = vars(torchvision_oracle)["torchvision"]
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's
@@ -508,3 +515,40 @@ def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
         except InputError:
             continue
     assert capfd.readouterr() == ("", "")
+
+
+# ---------------------------------------------------------------- what is timed
+
+
+def test_blocks_of_a_file_compose_and_are_timed(tmp_path: Path) -> None:
+    """Each block with its input; together they are the network, bit for bit."""
+    file = exported(tmp_path, mnv3prof.build(mnv3prof.read_table("small")).eval(), 64)
+    subject = open_source(str(file)).subject
+    parts = FileParts(subject, 1)
+    value = parts.part("net").given.numpy()
+    for block in subject.graph.blocks:
+        part = parts.part(block.name)
+        (expected,) = run(onnx.load(str(part.file)), {"x": part.given.numpy()}).values()
+        assert np.array_equal(expected, part.expected.numpy())
+        (value,) = run(onnx.load(str(part.file)), {"x": value}).values()
+    assert np.array_equal(value, parts.part("net").expected.numpy())
+
+
+def test_a_file_is_timed_by_the_runtimes_that_read_it(tmp_path: Path) -> None:
+    file = exported(tmp_path, mnv3prof.build(mnv3prof.read_table("small")).eval(), 32)
+    subject = open_source(str(file)).subject
+    backends = ("onnxruntime", "openvino", "mnn", "ncnn", "cpu", "litert")
+    targets = tuple(Target(backend=name) for name in backends)
+    part = subject.graph.block_names[3]
+    plan = BenchPlan({"": subject}, (PartKey("", part), PartKey("", "net")), targets, tmp_path / "cache", 1)
+    statuses = {(each.target.backend, each.part): each.status for each in measure(plan)}
+    assert {statuses[name, each] for name in backends[:4] for each in (part, "net")} == {"ok"}
+    assert {statuses[name, each] for name in backends[4:] for each in (part, "net")} == {"unsupported"}
+
+
+def test_a_file_that_has_changed_is_not_timed(tmp_path: Path) -> None:
+    file = exported(tmp_path, torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), 16)
+    subject = open_source(str(file)).subject
+    file.write_bytes(file.read_bytes() + b"\x00")
+    with pytest.raises(Unsupported, match="has changed since it was counted"):
+        FileParts(subject, 1)

@@ -245,7 +245,9 @@ def test_a_bomb_is_not_inflated(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
     start = time.perf_counter()
     refused(
-        path, archive_of(b" " * (pt2.MOST_TEXT + 1)), "its program is too large; expected at most 200,000,000"
+        path,
+        archive_of(b" " * (pt2.archive.MOST_TEXT + 1)),
+        "its program is too large; expected at most 200,000,000",
     )
     lying = archive_of(b" " * 1_000_000 + b"{}").replace(
         (1_000_002).to_bytes(4, "little"), (9).to_bytes(4, "little")
@@ -270,10 +272,10 @@ def test_damaged_files(tmp_path: Path, name: str) -> None:
             archive_of(damaged_values(model, chance)),
         )[n % 4]
         path.write_bytes(bad)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             assert read(path).layers
         except InputError as error:
             assert str(error).startswith("net.pt2: ")
             assert "Traceback" not in str(error)
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision_oracle
 from fuzzing import damaged_bytes
 
 import mnv3prof
-from mnv3prof.capture import flatbuffer
-from mnv3prof.capture.tflite import read_tflite
+from mnv3prof.capture.tflite import file, read_tflite
 from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Graph, Tensor
 from mnv3prof.graph.ops import OPS
@@ -136,7 +136,7 @@ def test_equals_the_table(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_macs_of_a_transformer(tmp_path: Path) -> None:
-    assert "torchvision_oracle" in sys.modules or __import__("torchvision_oracle")
+    assert torchvision_oracle.mobilenet_v2  # its operators are declared, which timm needs
     timm = pytest.importorskip("timm")
     net = timm.create_model("vit_tiny_patch16_224")
     graph = read(tmp_path, converted(net, tmp_path, torch.zeros(1, 3, 224, 224)))
@@ -161,7 +161,7 @@ def _damage(folder: Path, data: bytes, cases: int) -> None:
                 # Most of a file is weights; offsets and sizes are at both ends.
                 at = chance.choice((chance.randrange(header), len(bad) - 1 - chance.randrange(60_000)))
                 bad[max(0, at)] = chance.randrange(256)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             graph = read(folder, bytes(bad))
             assert total(graph) >= 0
@@ -169,7 +169,7 @@ def _damage(folder: Path, data: bytes, cases: int) -> None:
             refused += 1
             assert str(error).startswith("net.tflite: ")
             assert "\n" not in str(error)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 1
     assert refused > cases // 4
 
 
@@ -198,13 +198,13 @@ def test_other_files(tmp_path: Path, data: bytes) -> None:
 
 
 def test_the_operators_are_those_of_the_schema() -> None:
-    assert vars(flatbuffer)["_OPERATORS"] == tuple(sorted(CODES, key=lambda name: CODES[name]))
+    assert vars(file)["_OPERATORS"] == tuple(sorted(CODES, key=lambda name: CODES[name]))
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     (tmp_path / "net.tflite").write_bytes(made(CONV, CONV_TENSORS))
     code = (
-        "import sys, pathlib; from mnv3prof.capture.tflite import read_tflite; "
+        "import sys, pathlib; from mnv3prof.capture.tflite import file, read_tflite; "
         f"print(read_tflite(pathlib.Path({str(tmp_path / 'net.tflite')!r}), 'f', 'n').layers[0].macs, "
         "*{'torch', 'numpy', 'flatbuffers', 'ai_edge_litert'} & set(sys.modules))"
     )

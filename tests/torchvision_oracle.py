@@ -18,3 +18,5 @@ except RuntimeError:
 mobilenet_v2 = torchvision.models.mobilenet_v2
 mobilenet_v3_large = torchvision.models.mobilenet_v3_large
 mobilenet_v3_small = torchvision.models.mobilenet_v3_small
+
+models = torchvision.models

@@ -1,7 +1,7 @@
 """Capture of a module by torch.export."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,9 +11,7 @@ from torch.fx import Node
 
 from ..graph.errors import InputError
 from ..graph.graph import Shape, Tensor
-from .program import Call, Program, Ref
-
-_WRAPPERS: Final = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
+from .program import DIVIDES, WRAPPERS, Call, Program, Ref
 
 
 def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
@@ -102,7 +100,7 @@ class _Reader:
         self, node: Node, value: Sequence[Any], target: str, arguments: Mapping[str, Any]
     ) -> list[Any]:
         """Add a call with several outputs: one call for each view, else the first output and views of it."""
-        parts = target.split(".")[1] in _DIVIDES
+        parts = target.split(".")[1] in DIVIDES
         used = {int(user.args[1]) for user in node.users if len(user.args) > 1 and type(user.args[1]) is int}
         results: list[Any] = [None] * len(value)
         for n, each in enumerate(value):
@@ -118,7 +116,7 @@ class _Reader:
 
     def _open(self, name: str, args: Sequence[Any]) -> list[Any]:
         """Read a region that only changes a mode. Raises InputError for another operator of graphs."""
-        if name not in _WRAPPERS:
+        if name not in WRAPPERS:
             raise InputError(
                 f"{self.name}: {name} depends on data; expected a network that always does the same"
             )
@@ -149,10 +147,6 @@ class _Reader:
         self.shapes[name] = tuple(value.shape)
         first = self.owners.setdefault(value.untyped_storage()._cdata, name)
         return "" if first == name else first
-
-
-_DIVIDES: Final = ("split", "split_with_sizes", "chunk", "tensor_split", "unbind", "hsplit", "vsplit")
-"""Operators whose outputs are views of their input."""
 
 
 def _resolved(values: Mapping[Node, Any], given: Any) -> Any:

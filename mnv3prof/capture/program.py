@@ -1,9 +1,14 @@
 """A captured program: the calls of ATen operators in execution order."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..graph.graph import Shape, Tensor
+
+WRAPPERS: Final = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
+"""Operators of regions that only change a mode."""
+DIVIDES: Final = ("split", "split_with_sizes", "chunk", "tensor_split", "unbind", "hsplit", "vsplit")
+"""Operators whose outputs are views of their input."""
 
 
 class Ref(NamedTuple):

@@ -111,8 +111,8 @@ class Budgets(NamedTuple):
 
 
 def remedies(known: Subject, settings: Settings, planning: Planning, budgets: Budgets) -> Iterator[Remedy]:
-    """Yield the changes of one option that may make a network fit: the largest input and width that do, a
-    narrower dtype, and in-place depthwise convolutions.
+    """Yield the changes of one option that may make a network fit: the largest input and width that do, if it
+    is a layer table, a narrower dtype, and in-place depthwise convolutions.
 
     known: the network without `settings`.
     """
@@ -125,10 +125,10 @@ def remedies(known: Subject, settings: Settings, planning: Planning, budgets: Bu
         return replace(settings, width=hundredths / _STEPS).variant(known)
 
     height, width = now.input
-    sizes = [(side, max(1, round(side * width / height))) for side in range(1, height)]
+    sizes = [(side, max(1, round(side * width / height))) for side in range(1, height) if now.listed]
     if (size := _largest(sizes, at_input, planning, budgets)) is not None:
         yield _remedy(f"--input {'x'.join(map(str, size))}", at_input(size), planning, budgets)
-    widths = range(1, round(settings.width * _STEPS))
+    widths = range(1, round(settings.width * _STEPS)) if now.listed else range(0)
     if (narrower := _largest(widths, at_width, planning, budgets)) is not None:
         yield _remedy(f"--width {narrower / _STEPS:g}", at_width(narrower), planning, budgets)
     if planning.dtype != "int8":

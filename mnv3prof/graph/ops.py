@@ -186,7 +186,9 @@ _OF_OTHERS: Final = (
             "atan2",
         ),
     ),
-    *_elementwise(2, "rsqrt", "addcmul", "lerp"),
+    *_elementwise(2, "rsqrt", "addcmul", "lerp", "dequantize"),
+    # Divide, round, clamp.
+    *_elementwise(3, "quantize"),
     *_elementwise(5, "glu"),
     # 4 corners: 4 multiplies, 3 adds, and 1 for the position.
     *_elementwise(8, "upsample_bilinear"),

@@ -84,8 +84,9 @@ _KINDS: Final = {
 def _legend(stages: Mapping[str, list[_Stage]]) -> str:
     found = {stage.kind for block_stages in stages.values() for stage in block_stages}
     kinds = ", ".join(title for kind, title in _KINDS.items() if kind in found)
+    order = f"From top to bottom: {kinds}. " if kinds else "Layers are drawn in execution order. "
     return (
-        f'<p class="note">The length of a bar is its number of channels. From top to bottom: {kinds}. '
+        f'<p class="note">The length of a bar is its number of channels. {order}'
         "The dashed line is the identity. Latency is measured per block, so all stages of a block have its "
         "colour.</p>"
     )

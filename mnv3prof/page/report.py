@@ -71,6 +71,7 @@ def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section
     main = [
         Section(key, title, tuple(panel(view, f"{key}{number}") for number, view in enumerate(shown)))
         for key, title, panel in _SECTIONS
+        if panel is not _saving or any(view.run.subject.listed for view in seen)
         for shown in [[each for view in seen for each in _by_size(view)] if panel is _memory else seen]
     ]
     side = [_side_by_side(seen)] if len(seen) > 1 else []

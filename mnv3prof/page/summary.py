@@ -44,7 +44,8 @@ def headline_sheet(view: View) -> Sheet:
         notes.append(f"Published: {paper.source}.")
     else:
         rows = [row[:2] for row in rows]
-        notes.append("The paper publishes no metrics for this table at this input.")
+        if view.run.subject.listed:
+            notes.append("The paper publishes no metrics for this table at this input.")
     notes += failures(view.grid.cells.values(), view.names)
     return Sheet(f"{view.name}: metrics", tuple(columns), tuple(rows), notes=tuple(notes))
 

@@ -52,6 +52,8 @@ _NAMES: Final[dict[str, str]] = {
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), "pixel_shuffle"),
     **dict.fromkeys(("ConstantOfShape", "EyeLike"), "fill"),
     "CastLike": "cast",
+    "QuantizeLinear": "quantize",
+    "DequantizeLinear": "dequantize",
     "TopK": "sort",
     "ReverseSequence": "flip",
 }

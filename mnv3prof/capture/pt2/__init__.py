@@ -3,10 +3,7 @@
 torch.export.load can run code that is in an archive. Here only its description of the program is read.
 """
 
-import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -14,38 +11,30 @@ from typing import Any, Final
 
 import msgspec
 
-from ..graph.bounds import MOST_ELEMENTS
-from ..graph.errors import InputError, about, quote
-from ..graph.graph import Graph, Shape, Tensor
-from ..record.atomic import read_file
-from .lower import MOST_CALLS, lower
-from .names import capped
-from .program import Call, Program, Ref, refs
+from ...graph.bounds import MOST_ELEMENTS
+from ...graph.errors import InputError, about, quote
+from ...graph.graph import Graph, Shape, Tensor
+from ...record.atomic import read_file
+from ..lower import MOST_CALLS, lower
+from ..names import capped
+from ..program import DIVIDES, WRAPPERS, Call, Program, Ref, refs
+from .archive import EXPECTED, Inner, Meta, Module, Node, Signature, described
 
 MOST_BYTES: Final = 2**31 - 1
-MOST_TEXT: Final = 200_000_000
-"""Maximum number of bytes of the description, inflated."""
-_MAJOR: Final = 8
-"""The version of the description that is read."""
 _DEEPEST: Final = 10
 """Maximum number of regions within each other."""
 _LONGEST_STACK: Final = 20_000
 _DEEPEST_MODULE: Final = 100
 _MOST_AXES: Final = 64
 _MOST_OPERANDS: Final = 1_000_000
-_EXPECTED: Final = "expected an archive of torch.export.save"
 _DAMAGE: Final = (
     *(LookupError, TypeError, ValueError, ArithmeticError),
     *(AttributeError, RecursionError, MemoryError, StopIteration),
 )
 """What reading a description that is not as expected can raise."""
-_WRAPPERS: Final = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
-"""Operators of regions that only change a mode."""
-_DIVIDES: Final = ("split", "split_with_sizes", "chunk", "tensor_split", "unbind", "hsplit", "vsplit")
-"""Operators whose outputs are views of their input."""
 _VIEWS: Final = frozenset(
     (
-        *_DIVIDES,
+        *DIVIDES,
         *("view", "_unsafe_view", "permute", "transpose", "t", "squeeze", "unsqueeze", "expand", "expand_as"),
         *("slice", "select", "narrow", "unflatten", "view_as", "detach", "alias", "movedim", "moveaxis"),
         *("swapaxes", "swapdims", "diagonal", "view_as_real", "view_as_complex", "real", "imag", "numpy_T"),
@@ -55,55 +44,6 @@ _VIEWS: Final = frozenset(
 """Operators whose output is in the memory of their input."""
 _MAY_VIEW: Final = ("flatten", "reshape", "reshape_as", "contiguous", "to", "type_as")
 """Operators whose output is in the memory of their input if no element has to move or change."""
-
-
-class _Meta(msgspec.Struct):
-    sizes: list[dict[str, Any]]
-    strides: list[dict[str, Any]] = []
-    dtype: int = 0
-
-
-class _Argument(msgspec.Struct):
-    arg: dict[str, Any]
-    name: str = ""
-
-
-class _Node(msgspec.Struct):
-    target: str
-    inputs: list[_Argument]
-    outputs: list[dict[str, Any]]
-    metadata: dict[str, Any] = {}
-    name: str | None = None
-
-
-class _Inner(msgspec.Struct):
-    nodes: list[_Node]
-    inputs: list[dict[str, Any]]
-    outputs: list[dict[str, Any]]
-    tensor_values: dict[str, _Meta]
-
-
-class _Signature(msgspec.Struct):
-    input_specs: list[dict[str, dict[str, Any]]]
-    output_specs: list[dict[str, dict[str, Any]]]
-
-
-class _Module(msgspec.Struct):
-    graph: _Inner
-    signature: _Signature
-
-
-class _Described(msgspec.Struct):
-    graph_module: _Module
-
-
-class _Version(msgspec.Struct):
-    major: int
-    minor: int = 0
-
-
-class _Versioned(msgspec.Struct):
-    schema_version: _Version
 
 
 def read_pt2(path: Path, where: str, name: str) -> Graph:
@@ -125,65 +65,24 @@ def read_program(path: Path, where: str, name: str) -> Program:
 
     An archive with symbolic sizes is refused.
     """
-    data = read_file(path, MOST_BYTES, _EXPECTED)
+    data = read_file(path, MOST_BYTES, EXPECTED)
     with about(where):
         try:
-            return _Reader(_described(data), name).program()
+            return _Reader(described(data), name).program()
         except InputError:
             raise
         except (*_DAMAGE, msgspec.MsgspecError):
-            raise InputError(f"its program is damaged; {_EXPECTED}") from None
-
-
-def _described(data: bytes) -> _Module:
-    """Return the description of the program. Raises InputError."""
-    text = _text(data)
-    try:
-        version = msgspec.json.decode(text, type=_Versioned).schema_version
-        if version.major != _MAJOR:
-            raise InputError(f"its schema is {version.major}.{version.minor}; expected {_MAJOR}.x")
-        return msgspec.json.decode(text, type=_Described).graph_module
-    except msgspec.MsgspecError as error:
-        raise InputError(f"its program is damaged ({error}); {_EXPECTED}") from None
-
-
-def _text(data: bytes) -> bytes:
-    """Return the description as text, without inflating more than is allowed."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            found = [each for each in archive.infolist() if _is_model(each.filename)]
-            if len(found) != 1:
-                raise InputError(f"has {len(found)} programs; {_EXPECTED} of PyTorch 2.7 or newer, with one")
-            if found[0].file_size > MOST_TEXT:
-                raise InputError(f"its program is too large; expected at most {MOST_TEXT:,} bytes")
-            with archive.open(found[0]) as file:
-                return file.read(MOST_TEXT)
-    except InputError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        LookupError,
-        RuntimeError,
-    ) as error:
-        raise InputError(f"is no archive that can be read ({error}); {_EXPECTED}") from None
-
-
-def _is_model(file: str) -> bool:
-    return file.endswith(".json") and file.split("/")[-2:-1] == ["models"]
+            raise InputError(f"its program is damaged; {EXPECTED}") from None
 
 
 class _Reader:
     """Walks the program. calls: those met. shapes, values: of all tensors by name."""
 
-    def __init__(self, module: _Module, name: str) -> None:
+    def __init__(self, module: Module, name: str) -> None:
         self.module, self.name = module, name
         self.calls: list[Call] = []
         self.shapes: dict[str, Shape] = {}
-        self.values: dict[str, _Meta] = {}
+        self.values: dict[str, Meta] = {}
         self.weights: dict[str, Tensor] = {}
         self.inputs: list[Tensor] = []
         self.operands = 0
@@ -202,7 +101,7 @@ class _Reader:
         calls = tuple(self.calls)
         return Program(self.name, tuple(self.inputs), calls, outputs, self.weights, constants, self.shapes)
 
-    def _placeholders(self, graph: _Inner, signature: _Signature) -> Iterator[str]:
+    def _placeholders(self, graph: Inner, signature: Signature) -> Iterator[str]:
         """Yield the names of what the program is given; those of inputs first are noted as such."""
         for spec in signature.input_specs:
             ((kind, given),) = spec.items()
@@ -220,7 +119,7 @@ class _Reader:
                 self.weights[name] = Tensor(capped(given["parameter_name"]), shape)
             yield name
 
-    def _define(self, name: str, value: _Meta, what: str) -> Shape:
+    def _define(self, name: str, value: Meta, what: str) -> Shape:
         """Note a tensor, and return its shape. Raises InputError if a size is symbolic."""
         if name in self.shapes:
             raise InputError(f"tensor {quote(name)} is written twice; expected unique names")
@@ -233,7 +132,7 @@ class _Reader:
         self.shapes[name], self.values[name] = shape, value
         return shape
 
-    def _walk(self, graph: _Inner, known: dict[str, str], scope: str) -> None:
+    def _walk(self, graph: Inner, known: dict[str, str], scope: str) -> None:
         """Read a graph. known: the program's name of each tensor that is there, by its name in the graph."""
         if len(self.calls) + len(graph.nodes) > MOST_CALLS:
             raise InputError(
@@ -252,10 +151,10 @@ class _Reader:
 
     def _call(
         self,
-        node: _Node,
+        node: Node,
         target: str,
         names: Sequence[str],
-        graph: _Inner,
+        graph: Inner,
         known: dict[str, str],
         scope: str,
         read: set[str],
@@ -263,7 +162,7 @@ class _Reader:
         """Add a call: one for each view if there are several, else the first output and views of it."""
         arguments = {each.name: _renamed(_value(each.arg), known) for each in node.inputs}
         stack = _stack(node.metadata.get("nn_module_stack", ""))
-        divides = _base(target) in _DIVIDES
+        divides = _base(target) in DIVIDES
         self.operands += len(refs(list(arguments.values()))) * len(names)
         if self.operands > _MOST_OPERANDS:
             raise InputError(f"its operations have too many operands; expected at most {_MOST_OPERANDS:,}")
@@ -294,12 +193,12 @@ class _Reader:
             return "" if moves or given.dtype != out.dtype else source
         return source if base.endswith("_") and not base.startswith("_") else ""
 
-    def _open(self, node: _Node, kind: str, known: dict[str, str], scope: str) -> None:
+    def _open(self, node: Node, kind: str, known: dict[str, str], scope: str) -> None:
         """Read a region that only changes a mode. Raises InputError for another operator of graphs."""
-        if kind not in _WRAPPERS or scope.count("/") >= _DEEPEST:
+        if kind not in WRAPPERS or scope.count("/") >= _DEEPEST:
             raise InputError(f"its operator {quote(kind)} depends on data; expected a network that does not")
         at = next(n for n, each in enumerate(node.inputs) if "as_graph" in each.arg)
-        inner = msgspec.convert(node.inputs[at].arg["as_graph"]["graph"], _Inner)
+        inner = msgspec.convert(node.inputs[at].arg["as_graph"]["graph"], Inner)
         places = refs([_value(each) for each in inner.inputs])
         given = refs([_value(each.arg) for each in node.inputs[at + 1 :]])
         inside = {place: known[name] for place, name in zip(places, given, strict=True)}
@@ -350,7 +249,7 @@ def _renamed(value: Any, known: Mapping[str, str]) -> Any:
     return [_renamed(each, known) for each in value] if isinstance(value, list) else value
 
 
-def _is_dense(value: _Meta) -> bool:
+def _is_dense(value: Meta) -> bool:
     """Return True if the elements are in order without gaps."""
     step = 1
     for size, stride in zip(reversed(value.sizes), reversed(value.strides), strict=True):

@@ -1,0 +1,124 @@
+"""The description of a program in an archive of torch.export."""
+
+import io
+import zipfile
+import zlib
+from typing import Any, Final
+
+import msgspec
+
+from ...graph.errors import InputError
+
+MOST_TEXT: Final = 200_000_000
+"""Maximum number of bytes of the description, inflated."""
+_MAJOR: Final = 8
+"""The version of the description that is read."""
+EXPECTED: Final = "expected an archive of torch.export.save"
+
+
+class Meta(msgspec.Struct):
+    """Sizes, strides and the number of the dtype of a tensor."""
+
+    sizes: list[dict[str, Any]]
+    strides: list[dict[str, Any]] = []
+    dtype: int = 0
+
+
+class Argument(msgspec.Struct):
+    """An argument of a call."""
+
+    arg: dict[str, Any]
+    name: str = ""
+
+
+class Node(msgspec.Struct):
+    """A call."""
+
+    target: str
+    inputs: list[Argument]
+    outputs: list[dict[str, Any]]
+    metadata: dict[str, Any] = {}
+    name: str | None = None
+
+
+class Inner(msgspec.Struct):
+    """A graph: calls, and what is known of its tensors."""
+
+    nodes: list[Node]
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    tensor_values: dict[str, Meta]
+
+
+class Signature(msgspec.Struct):
+    """What the inputs and outputs are."""
+
+    input_specs: list[dict[str, dict[str, Any]]]
+    output_specs: list[dict[str, dict[str, Any]]]
+
+
+class Module(msgspec.Struct):
+    """A graph with its signature."""
+
+    graph: Inner
+    signature: Signature
+
+
+class Described(msgspec.Struct):
+    """A program."""
+
+    graph_module: Module
+
+
+class Version(msgspec.Struct):
+    """A version."""
+
+    major: int
+    minor: int = 0
+
+
+class Versioned(msgspec.Struct):
+    """The version of a description."""
+
+    schema_version: Version
+
+
+def described(data: bytes) -> Module:
+    """Return the description of the program. Raises InputError."""
+    text = _text(data)
+    try:
+        version = msgspec.json.decode(text, type=Versioned).schema_version
+        if version.major != _MAJOR:
+            raise InputError(f"its schema is {version.major}.{version.minor}; expected {_MAJOR}.x")
+        return msgspec.json.decode(text, type=Described).graph_module
+    except msgspec.MsgspecError as error:
+        raise InputError(f"its program is damaged ({error}); {EXPECTED}") from None
+
+
+def _text(data: bytes) -> bytes:
+    """Return the description as text, without inflating more than is allowed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = [each for each in archive.infolist() if _is_model(each.filename)]
+            if len(found) != 1:
+                raise InputError(f"has {len(found)} programs; {EXPECTED} of PyTorch 2.7 or newer, with one")
+            if found[0].file_size > MOST_TEXT:
+                raise InputError(f"its program is too large; expected at most {MOST_TEXT:,} bytes")
+            with archive.open(found[0]) as file:
+                return file.read(MOST_TEXT)
+    except InputError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        RuntimeError,
+    ) as error:
+        raise InputError(f"is no archive that can be read ({error}); {EXPECTED}") from None
+
+
+def _is_model(file: str) -> bool:
+    return file.endswith(".json") and file.split("/")[-2:-1] == ["models"]
