@@ -21,7 +21,7 @@ from torch import nn
 import mnv3prof
 from mnv3prof.bench.progress import Progress
 from mnv3prof.cli.main import run
-from mnv3prof.interface.networks import Built
+from mnv3prof.interface.networks import Built, Module
 from mnv3prof.mobilenetv3.network import MobileNetV3
 from mnv3prof.record.document import encoded
 from mnv3prof.render.sheet import Column, Sheet
@@ -75,7 +75,7 @@ def test_every_type_that_a_signature_names_is_exported() -> None:
     for name in FUNCTIONS:
         hints = typing.get_type_hints(inspect.unwrap(getattr(mnv3prof, name)), localns=_LOCAL)
         for kind in _types_of(*hints.values()):
-            assert kind in {*exported, Built}, (name, kind)  # a Built is a MobileNetV3
+            assert kind in {*exported, Built, Module}, (name, kind)  # a MobileNetV3, an nn.Module
 
 
 _LOCAL = {"pd": pd, "Table": mnv3prof.Table, "MobileNetV3": MobileNetV3, "Progress": Progress}
@@ -112,7 +112,8 @@ def test_a_network_from_whatever_holds_one(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (nn.Linear(2, 2), "load: Linear is not a network; expected a preset, a file, a Table"),
+        (nn.Linear(2, 2), "Linear: cannot be captured with 3×224×224: RuntimeError: "),
+        (object(), "load: object is not a network; expected a preset, a file, an nn.Module"),
         (None, "load: None is not a network"),
         (GRAPH, "load: Graph is not a network"),
         ("larg", "larg: no such file or preset; did you mean large"),

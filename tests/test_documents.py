@@ -39,6 +39,8 @@ def test_the_cost_document_has_the_promised_fields() -> None:
         "batch",
         "batch_norm",
         "totals",
+        "constant_macs",
+        "unused_params",
         "blocks",
         "layers",
     ]

@@ -328,7 +328,11 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
             "row 1, column SE: None is not allowed",
         ),
         ("a.json", "[" * 100_000 + "]" * 100_000, "is nested too deeply"),
-        ("a.yaml", "rows:", "is not a file of a known type; expected .toml, .csv, .json or .html"),
+        (
+            "a.yaml",
+            "rows:",
+            "is not a file of a known type; expected .toml, .csv, .json, .html, .onnx, .tflite or .pt2",
+        ),
         ("a.toml", b"#" * 10_000_001, "is too large; expected at most 524,288 bytes"),
     ],
 )
@@ -373,7 +377,7 @@ def test_a_missing_file_names_the_presets(tmp_path: Path, name: str) -> None:
 def test_a_directory_is_no_table(tmp_path: Path) -> None:
     folder = tmp_path / "net.toml"
     folder.mkdir()
-    with pytest.raises(InputError, match=r"is a directory; expected \.toml, \.csv, \.json or \.html"):
+    with pytest.raises(InputError, match=r"is a directory; expected \.toml, \.csv, \.json, \.html, \.onnx, \.tflite or \.pt2"):
         read_table(folder)
 
 

@@ -70,7 +70,7 @@ def _hostile() -> Any:
     bad = msgspec.structs.replace(run.timings[0], status="crashed", reason=HOSTILE)
     readings = [msgspec.structs.replace(r, version=HOSTILE, reason=HOSTILE) for r in run.readings]
     return run_of(
-        msgspec.structs.replace(run.subject, table=table),
+        msgspec.structs.replace(run.subject, listed=table),
         (bad, *run.timings[1:]),
         host=host,
         created=HOSTILE,

@@ -328,7 +328,7 @@ def _damaged(kept: Any, change: Any) -> Any:
         ({"timings": [as_saved(part="1", status="fine")]}, "Invalid enum value 'fine'"),
         (_graph(input=[0, 1]), "is not an image size"),
         (_graph(table={"rows": []}), "allowed"),
-        (_graph(a={"table": 1}), "missing required field `input` - at `$.graphs[...]`"),
+        ({"graphs": {"": {"table": 1}}}, "has no network; expected table and input, or captured"),
     ],
 )
 def test_a_damaged_run_is_refused_in_one_sentence(

@@ -104,18 +104,25 @@ def build(reference: Reference, *, meta: bool) -> Built:
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
         raise InputError(f"{reference.text}: {reference.attribute} is of type {kind}; expected an nn.Module")
+    if reference.module == "torchvision" and isinstance(size := getattr(module, "image_size", None), int):
+        inputs = ((3, size, size),)  # of a vision transformer, whose positions are fixed
     return Built(without_data(_part(module, reference)) if meta else _part(module, reference), inputs)
 
 
 def module_of(captured: Captured) -> Any:
     """Build the module of a captured network again, with weights. Raises InputError for one of a file."""
+    require_module(captured)
+    return build(parse(captured.text), meta=False).module
+
+
+def require_module(captured: Captured) -> None:
+    """Raise InputError for a network that is not named by a reference."""
     if captured.kind != "module":
         raise InputError(f"{captured.text}: holds no PyTorch module; expected e.g. torchvision:resnet50")
     if ":" not in captured.text:
         raise InputError(
             f"{captured.text}: was given as an object; expected its name, e.g. package.module:function()"
         )
-    return build(parse(captured.text), meta=False).module
 
 
 def without_data(module: Any) -> Any:

@@ -24,7 +24,7 @@ def input_option(default: str) -> Any:
     return network_option(
         "--input",
         metavar="SIZE",
-        help="Image size, height x width, e.g. 192x256; of other networks also 3x224x224 or [16]:int64.",
+        help="Image size, height x width, e.g. 192x256; of a network that is no table also 3x224x224.",
         show_default=default,
     )
 

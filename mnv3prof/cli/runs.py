@@ -1,6 +1,6 @@
 """Completing, printing and saving of runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,21 +37,20 @@ def counter_readings(subject: Subject) -> tuple[Reading, ...]:
         from ..cost.counters import readings
 
         return readings(
-            partial(_module_of, subject),
-            subject.graph,
-            lambda package: on_progress(Progress(f"counting with {package}")),
+            _maker(subject), subject.graph, lambda package: on_progress(Progress(f"counting with {package}"))
         )
 
 
-def _module_of(subject: Subject) -> Any:
-    """Build the network with weights. Raises InputError for one of a file."""
+def _maker(subject: Subject) -> Callable[[], Any]:
+    """Return what builds the network with weights. Raises InputError for a network of a file."""
     if subject.captured:
-        from ..capture.reference import module_of
+        from ..capture.reference import module_of, require_module
 
-        return module_of(subject.captured)
+        require_module(subject.captured)
+        return partial(module_of, subject.captured)
     from ..mobilenetv3.network import build
 
-    return build(subject.table)
+    return partial(build, subject.table)
 
 
 def with_readings(run: Run) -> Run:

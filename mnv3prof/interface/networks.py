@@ -59,6 +59,7 @@ def load(
     Subject('MobileNetV3-Small', 192×192)
     >>> len(mnv3prof.load("large").graph.layers)
     187
+    >>> import torch
     >>> conv = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
     >>> mnv3prof.total(mnv3prof.count(mnv3prof.load(conv, 32).graph)).macs  # 30 * 30 * 8 * 27
     194400
