@@ -377,7 +377,9 @@ def test_a_missing_file_names_the_presets(tmp_path: Path, name: str) -> None:
 def test_a_directory_is_no_table(tmp_path: Path) -> None:
     folder = tmp_path / "net.toml"
     folder.mkdir()
-    with pytest.raises(InputError, match=r"is a directory; expected \.toml, \.csv, \.json, \.html, \.onnx, \.tflite or \.pt2"):
+    with pytest.raises(
+        InputError, match=r"is a directory; expected \.toml, \.csv, \.json, \.html, \.onnx, \.tflite or \.pt2"
+    ):
         read_table(folder)
 
 
