@@ -275,10 +275,10 @@ def test_extras_hold_what_they_promise() -> None:
     ("off", "part", "says"),
     [
         ((1.0, 0.3, 0.043), "1", ""),
-        ((1.0, 0.3, 0.11), "1", "0.11 off PyTorch's, relative to its root mean square (0.1 allowed)"),
+        ((1.0, 0.3, 0.11), "1", "0.11 off the reference's, relative to its root mean square (0.1 allowed)"),
         ((1.0, 0.3, 0.29), NET, ""),
-        ((1.0, 0.3, 0.41), NET, "0.41 off PyTorch's, relative to its root mean square (0.4 allowed)"),
-        ((1.0, 0.61, 0.05), "1", "0.61 off PyTorch's, relative to its largest magnitude (0.6 allowed)"),
+        ((1.0, 0.3, 0.41), NET, "0.41 off the reference's, relative to its root mean square (0.4 allowed)"),
+        ((1.0, 0.61, 0.05), "1", "0.61 off the reference's, relative to its largest magnitude (0.6 allowed)"),
         ((None, None, None), "1", "its output is not finite where PyTorch's is"),
     ],
 )

@@ -1,5 +1,6 @@
 """The saving of depthwise-separable convolution by hand, and the tables of `compare`."""
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from random_tables import small_sizes, tables
 from some import some
 
+from mnv3prof.cli.main import run
 from mnv3prof.cost.comparison import network_costs
 from mnv3prof.cost.counts import count
 from mnv3prof.mobilenetv3.expand import expand
@@ -135,3 +137,12 @@ def test_blocks_add_up_to_the_totals_and_absent_ones_are_said(several: Any, size
         assert all(
             cell.endswith((" B", "iB")) or cell == f"{v:,}" for cell, v in zip(shown, values, strict=True)
         )
+
+
+def test_both_networks_of_a_change_have_the_input(capsys: pytest.CaptureFixture[str]) -> None:
+    for options, wanted in (
+        (["--input", "96", "--width", "0.5"], ["96×96", "96×96"]),
+        (["--input", "96"], ["224×224", "96×96"]),
+    ):
+        assert run(["compare", "small", *options]) == 0
+        assert re.findall(r"\d+×\d+", capsys.readouterr().out.splitlines()[0]) == wanted

@@ -466,3 +466,13 @@ def test_what_is_no_file_name(source: Any) -> None:
 )
 def test_activations_by_code_and_by_name(name: str, code: str) -> None:
     assert activation_code(name) == code
+
+
+def test_comments_of_another_form_are_for_people(tmp_path: Path) -> None:
+    path = tmp_path / "net.csv"
+    path.write_text(
+        "## classes = 7\n# see note: a = b\n# classes = 5\nexpand,out,kernel,stride,se,activation\n"
+        "16,16,3,1,false,RE\n",
+        encoding="utf-8",
+    )
+    assert read_table(path).classes == 5

@@ -218,7 +218,7 @@ def test_an_output_that_is_wrong_or_not_finite_is_marked() -> None:
     found, _, _ = timed(script)
     assert {timing.status for timing in found.values()} == {"mismatch"}
     assert found["1"].reason == "its output is not finite where PyTorch's is"
-    assert found["2"].reason.startswith("its output is 0.5 off PyTorch's")
+    assert found["2"].reason.startswith("its output is 0.5 off the reference's")
 
 
 def test_what_is_not_ready_in_time_is_a_row() -> None:

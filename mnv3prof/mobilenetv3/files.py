@@ -144,12 +144,17 @@ def _from_csv(text: str, where: str) -> Mapping[str, Any]:
 
 
 def _setting(line: str) -> str:
-    """Return the `key = value` of a comment, without quotes and delimiters of a spreadsheet."""
+    """Return the `key = value` of a comment, without quotes and delimiters of a spreadsheet.
+
+    "" for a comment of another form, which is for people.
+    """
     text = line.rstrip(",;\t ")
     if text.startswith('"'):
         text = text[1:].removesuffix('"').replace('""', '"')
-    return text.lstrip("# ") if "=" in text else ""
+    return text.lstrip("# ") if _SETTING.match(text) else ""
 
+
+_SETTING: Final = re.compile(r"#\s*[A-Za-z_-]+\s*=")
 
 _PARSERS = {".toml": parse_toml, ".csv": _from_csv, ".json": _from_json}
 

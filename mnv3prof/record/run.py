@@ -126,6 +126,14 @@ class Captured(msgspec.Struct, frozen=True):
     sha256: str = ""
 
 
+_REFERENCES: Final[dict[CapturedKind, str]] = {
+    "module": "PyTorch eager in fp32",
+    "onnx": "ONNX Runtime without optimizations",
+    "tflite": "LiteRT without XNNPACK",
+    "pt2": "PyTorch eager in fp32",
+}
+
+
 class Subject(msgspec.Struct, frozen=True, dict=True):
     """A network at an input size. weights: None for random weights from a fixed seed.
 
@@ -217,6 +225,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         counts = f"{len(self.timings)} timings, {len(self.targets)} targets"
         return f"Run({self.subject.name!r}, {self.created}, {counts})"
+
+    @property
+    def reference(self) -> str:
+        """What outputs are compared with."""
+        captured = self.subject.captured
+        return _REFERENCES[captured.kind if captured else "module"]
 
     @property
     def was_interrupted(self) -> bool:

@@ -153,7 +153,7 @@ def _dtype_sheet(view: View, dtype: str, pairs: dict[Target, Target]) -> Sheet:
         )
         if note
     ]
-    error = "Output error: RMS of the difference from PyTorch eager in fp32 ÷ RMS of its output."
+    error = f"Output error: RMS of the difference from {view.run.reference} ÷ RMS of its output."
     title = f"Does {dtype} help? Latency relative to fp32"
     return Sheet(title, tuple(columns), tuple(rows), notes=(*notes, error, VERDICTS), stacked=True)
 

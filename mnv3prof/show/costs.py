@@ -283,18 +283,18 @@ def outside_notes(graph: Graph) -> tuple[str, ...]:
     if macs := sum(layer.macs for layer in graph.constants):
         notes.append(
             f"Not in the total: {macs:,} MACs on weights alone, which PyTorch repeats in every call and a "
-            f"deployed runtime does once ({_several(names)})."
+            f"deployed runtime does once ({several(names)})."
         )
     if graph.unused:
         params = sum(prod(tensor.shape) for tensor in graph.unused)
         notes.append(
             f"Not in the total: {params:,} parameters that no operation reads "
-            f"({_several([tensor.name for tensor in graph.unused])})."
+            f"({several([tensor.name for tensor in graph.unused])})."
         )
     return tuple(notes)
 
 
-def _several(names: Sequence[str]) -> str:
+def several(names: Sequence[str]) -> str:
     """Name at most three, and how many more there are."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{', '.join(names[:3])}{more}"

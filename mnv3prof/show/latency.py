@@ -32,7 +32,7 @@ def latency_sheets(run: Run, order: Order = UNSORTED) -> tuple[Sheet, ...]:
         timings = timings_of(run, variant)
         if timings:
             sheets += [*_time_sheets(subject.graph, timings, run, order), _loading_sheet(timings, run)]
-            sheets.append(_errors_sheet(subject.graph, timings, variant))
+            sheets.append(_errors_sheet(subject.graph, timings, variant, run.reference))
     sheets += [_saving_sheet(run, name) for name in run.variants]
     return tuple(sheet for sheet in sheets if sheet.rows)
 
@@ -157,7 +157,7 @@ def _loading_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
         if (loaded := [t for t in timings if t.target == target and t.first_s is not None])
     )
     note = (
-        "Errors are the largest of all parts, compared with PyTorch eager in fp32. Max rel error: relative "
+        f"Errors are the largest of all parts, compared with {run.reference}. Max rel error: relative "
         "to the largest magnitude of the output; RMS rel error: RMS of the difference ÷ RMS of the output; "
         "Largest in: the part with the largest RMS rel error."
     )
@@ -195,7 +195,7 @@ def _largest_error(timings: Sequence[Timing]) -> Timing | None:
     return max(parts, key=lambda t: t.rms_rel_err or 0, default=None)
 
 
-def _errors_sheet(graph: Graph, timings: Sequence[Timing], variant: str) -> Sheet:
+def _errors_sheet(graph: Graph, timings: Sequence[Timing], variant: str, reference: str) -> Sheet:
     """Return the output error of each part at reduced precision; no rows if there is a single part.
 
     Left out are targets of the main network that were also measured at fp32: answer_sheets() has them.
@@ -218,7 +218,7 @@ def _errors_sheet(graph: Graph, timings: Sequence[Timing], variant: str) -> Shee
     ]
     largest = [f"part {t.part} on {name} ({t.rms_rel_err or 0:.1%})" for name, t in worst if t]
     notes = (
-        "RMS of the difference from PyTorch eager in fp32 ÷ RMS of its output.",
+        f"RMS of the difference from {reference} ÷ RMS of its output.",
         *([f"Largest: {join_words(largest)}."] if largest else []),
     )
     of = f" of {variant}" if variant else ""

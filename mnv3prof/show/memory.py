@@ -14,7 +14,7 @@ from ..graph.parts import part_layers
 from ..record.plan import RuntimePlan
 from ..render.numbers import in_bytes
 from ..render.sheet import Column, Sheet, format_value, join_words
-from .costs import titled
+from .costs import several, titled
 from .order import UNSORTED, Order
 
 _MOST_TENSORS: Final = 12
@@ -54,10 +54,9 @@ def summary_sheet(
     )
     rows: list[tuple[object, ...]] = []
     for name, peak in _named(peaks):
-        if peak is None:
-            rows.append((name, None, None, None, None, "PyTorch eager does not run int8"))
-        else:
-            rows.append((name, peak.bytes, peak.bytes, peak.block, peak.layer, _MEANING[name]))
+        meaning = _eager_meaning(graph, peak) if name == EAGER else _MEANING[name]
+        place = (peak.bytes, peak.bytes, peak.block, peak.layer) if peak else (None,) * 4
+        rows.append((name, *place, meaning))
     sums = (
         ("planned arena", arena.bytes, "one buffer for the fused network, placed greedily by size"),
         ("its lower bound", arena.lower_bound, "no placement needs fewer bytes"),
@@ -68,8 +67,28 @@ def summary_sheet(
     images = f"batch {batch}" if batch > 1 else "one image"
     counted = "the input image is included" if image else "the input image is included in PyTorch eager only"
     over = " Depthwise convolutions write over their input in the fused network." if in_place else ""
-    notes = (f"Activations for {images} at {dtype}; {counted}. KiB = 1,024 bytes.{over}",)
+    note = f"Activations for {images} at {dtype}; {counted}. KiB = 1,024 bytes.{over}"
+    notes = (note, *_not_fused(graph))
     return Sheet(titled(graph, "memory"), columns, tuple(rows), notes=notes)
+
+
+def _eager_meaning(graph: Graph, peak: Peak | None) -> str:
+    """Say how the eager peak is known, or why it is not."""
+    if graph.eager is None:
+        return _MEANING[EAGER] if peak else "PyTorch eager does not run int8"
+    if not graph.eager.layers:
+        return "not known: a file has no modules"
+    return "simulated on tensors without data" if peak else "simulated for one image at fp32 only"
+
+
+def _not_fused(graph: Graph) -> list[str]:
+    """Name the batch norms and activations of a captured network that no layer before them takes in."""
+    alone: dict[str, list[str]] = {}
+    for layer, op in zip(graph.layers, graph.operations, strict=True):
+        if graph.eager and op.folds and layer.name not in graph.fused:
+            alone.setdefault(op.title, []).append(layer.name)
+    named = [f"{title} ({several(names)})" for title, names in alone.items()]
+    return [f"Not fused: {'; '.join(named)}."] if named else []
 
 
 def blocks_sheet(graph: Graph, peaks: Peaks, parts: Sequence[str] = (), order: Order = UNSORTED) -> Sheet:

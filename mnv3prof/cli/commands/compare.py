@@ -139,7 +139,9 @@ def _subjects(sources: Sequence[Source], settings: Settings) -> list[Subject]:
         raise InputError(f"compare: {len(known)} networks are too many; expected at most {MOST_NETWORKS}")
     if len(known) > 1:
         return [settings.variant(subject) for subject in known]
-    base = settings.without_structure() if settings.changes_structure() else Settings()
+    base = settings.without_structure() if settings.changes_structure() else Settings(input=settings.input)
+    if base == settings:  # --input alone is the change
+        base = Settings()
     if base == settings:
         raise InputError(
             "compare: there is nothing to compare; expected two sources, or one and a change, "
