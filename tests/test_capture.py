@@ -399,3 +399,30 @@ def test_a_table_is_asked_for_in_one_sentence() -> None:
     subject = _subject("Small", "32")
     with pytest.raises(InputError, match=r"networks:Small: is no layer table; expected one"):
         _ = subject.table
+
+
+def test_a_module_that_is_given_is_not_changed() -> None:
+    import networks
+
+    net = networks.Small()
+    net.train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    by_size, by_example = mnv3prof.load(net, 32), mnv3prof.load(net, torch.zeros(1, 3, 32, 32))
+    assert by_size == by_example
+    assert mnv3prof.load(net, (3, 32, 32)) == by_size
+    assert net.training
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert not net._forward_hooks
+    with pytest.raises(InputError, match="has no batch of 1"):
+        mnv3prof.load(net, torch.zeros(2, 3, 32, 32))
+
+
+def test_several_example_inputs() -> None:
+    import networks
+
+    graph = mnv3prof.load(networks.TwoInputs(), (torch.zeros(1, 6), torch.zeros(1, 6))).graph
+    assert [tensor.shape for tensor in graph.inputs] == [(6,), (6,)]
+    tokens = mnv3prof.load(networks.Tokens(), torch.zeros(1, 16, dtype=torch.int64))
+    assert tokens.captured is not None
+    assert tokens.captured.dtypes == ("int64",)

@@ -107,13 +107,22 @@ _OF_TABLES: Final = (
     _activation("relu", "RE", "ReLU", 1, "ReLU", "relu|clamp|clip|hardtanh|minimum", in_place=True),
     _activation("relu6", "R6", "ReLU6", 2, "ReLU6", in_place=True),
     # h-sigmoid and a multiply.
-    _activation("hardswish", "HS", "h-swish", 5, "Hardswish", "swish", ("hswish", "h-swish"), in_place=True),
+    _activation(
+        "hardswish",
+        "HS",
+        "h-swish",
+        5,
+        "Hardswish",
+        "swish",
+        ("hswish", "h-swish", "hardsilu"),
+        in_place=True,
+    ),
     _activation("hardswish_relu6", "HS-RELU6", "h-swish by ReLU6", 5),
     _activation("hardswish_clamp", "HS-CLAMP", "h-swish by clamp", 5),
     # Sigmoid and a multiply.
     _activation("swish", "SW", "swish", 5, "SiLU", "silu", ("silu",), in_place=True),
     # Add, two clamps, multiply by 1/6.
-    _activation("hardsigmoid", "", "h-sigmoid", 4, "Hardsigmoid", "sigmoid", in_place=True),
+    _activation("hardsigmoid", "", "h-sigmoid", 4, "Hardsigmoid", "sigmoid", ("hsigmoid",), in_place=True),
     _activation("hardsigmoid_relu6", "", "h-sigmoid by ReLU6", 4),
     # Negate, exponential, add, divide.
     _activation("sigmoid", "", "sigmoid", 4, "Sigmoid"),

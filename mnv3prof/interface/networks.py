@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -94,7 +95,7 @@ def _from_module(module: Any, given: Any) -> Subject:
     """Capture a module for example inputs, or inputs of a size."""
     import torch
 
-    from ..capture.reference import without_data
+    from ..capture.reference import running
     from ..capture.shapes import InputShape, parse_shapes
     from ..capture.sources import captured_module
 
@@ -111,7 +112,9 @@ def _from_module(module: Any, given: Any) -> Subject:
         ]
     else:
         shapes = [] if given is None else list(parse_shapes(_as_text(given), "input"))
-    return captured_module(without_data(module), usual, shapes, name)
+    with running("load", f"a copy of {name}"):
+        copied = deepcopy(module).to("meta")  # the given one keeps its mode and its weights
+    return captured_module(copied, usual, shapes, name)
 
 
 def _as_text(given: Any) -> str:
