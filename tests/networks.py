@@ -94,6 +94,39 @@ def five() -> int:
     return 5
 
 
+class Shift(nn.Module):
+    """Fills a new tensor in two steps, and convolves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 4, 3, padding=1)
+        self.mean = torch.ones(1, 8, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = torch.zeros_like(x)
+        out[:, :4] = x[:, 4:] - self.mean[:, 4:]
+        out[:, 4:] = x[:, :4]
+        return self.conv(out)  # type: ignore[no-any-return]
+
+
+class Tied(nn.Module):
+    """An embedding and a linear layer of one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(20, 8)
+        self.head = nn.Linear(8, 20, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.embedding(x))  # type: ignore[no-any-return]
+
+
+def quits() -> nn.Module:
+    """End the process, as a script does."""
+    raise SystemExit(0)
+
+
 instance = Small()
 number = 3
 exits: Any = SystemExit

@@ -165,6 +165,9 @@ PRODUCTS = [
     (_Einsum("bihw,oi->bohw", 3, 4), [(4, 5, 6)]),
     (nn.MultiheadAttention(12, 3, batch_first=True), [(5, 12), (7, 12), (7, 12)]),
     (_Attention(), [(3, 5, 8), (3, 7, 8), (3, 7, 6)]),
+    (_Einsum("...w,wd->...d", 6, 4), [(5, 3, 6)]),
+    (nn.LSTMCell(6, 8), [(6,)]),
+    (nn.GRUCell(6, 8), [(6,)]),
     (nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), [(6, 16)]),
     (_Last(nn.LSTM(6, 8, batch_first=True)), [(5, 6)]),
     (_Last(nn.GRU(6, 8, batch_first=True)), [(5, 6)]),
@@ -202,6 +205,63 @@ def test_products_are_counted_as_pytorch_counts_them(
 def test_products_by_hand(module: nn.Module, shapes: list[tuple[int, ...]], macs: int) -> None:
     graph = _captured(module.to("meta"), *shapes)
     assert mnv3prof.total(mnv3prof.count(graph)).macs == macs
+
+
+def test_operands_of_an_einsum_are_contracted_from_left_to_right() -> None:
+    class Three(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.ones(3, 5)), nn.Parameter(torch.ones(5, 7))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.einsum("bchw,cd,de->behw", x, self.a, self.b)
+
+    graph = _captured(Three().to("meta"), (3, 4, 6))
+    assert mnv3prof.total(mnv3prof.count(graph)).macs == 4 * 6 * (3 * 5 + 5 * 7)
+
+
+def test_a_tensor_that_is_filled_in_place_depends_on_the_input() -> None:
+    subject = _subject("Shift", "8x6x6")
+    whole = mnv3prof.total(mnv3prof.count(subject.graph))
+    assert (whole.macs, whole.params) == (4 * 6 * 6 * 8 * 9, 4 * 8 * 9 + 4)
+    assert not [layer for layer in subject.graph.constants if layer.macs]
+
+
+def test_tied_weights_are_one() -> None:
+    graph = _subject("Tied", "[5]:int64").graph
+    assert mnv3prof.total(mnv3prof.count(graph)).params == 160
+    assert graph.unused == ()
+
+
+def test_an_operator_of_another_library_has_no_price() -> None:
+    @torch.library.custom_op("mnv3prof_tests::linear", mutates_args=())
+    def linear(x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @linear.register_fake
+    def _(x: torch.Tensor) -> torch.Tensor:
+        return torch.empty_like(x)
+
+    class Custom(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.ops.mnv3prof_tests.linear(x)  # type: ignore[no-any-return]
+
+    whole = mnv3prof.total(mnv3prof.count(_captured(Custom(), (4,))))
+    assert whole.unpriced == ("linear",)
+
+
+@pytest.mark.parametrize(
+    ("module", "op"),
+    [
+        (nn.ZeroPad2d((0, 1, 0, 1)), "pad"),
+        (nn.ConstantPad2d(1, 2.0), "copy"),
+        (nn.ReflectionPad2d(1), "copy"),
+        (nn.ZeroPad2d(-1), "copy"),
+    ],
+)
+def test_only_zeros_around_an_image_are_padded_by_a_convolution(module: nn.Module, op: str) -> None:
+    graph = _captured(nn.Sequential(module, nn.Conv2d(3, 4, 1)).to("meta"), (3, 8, 8))
+    assert graph.layers[0].op == op
 
 
 def test_what_has_no_formula_makes_the_total_a_lower_bound() -> None:
@@ -275,6 +335,7 @@ def test_integers() -> None:
         ("networks:instance()", None, "instance is an nn.Module; expected it without a call"),
         ("networks:needs", None, "needs failed: TypeError: needs() missing 1 required positional argument"),
         ("networks:broken", None, "broken failed: KeyError: 'width' (networks.py, line"),
+        ("networks:quits", None, "quits failed: SystemExit: 0"),
         ("networks:exits", None, "exits is of type SystemExit; expected an nn.Module"),
         ("networks:Raises", None, "ValueError: an even number (networks.py, line"),
         ("networks:Depends", None, "depends on its input's values"),
@@ -366,13 +427,33 @@ def test_a_captured_graph_survives_json() -> None:
     text = msgspec.json.encode({"captured": subject.captured})
     document = json.loads(text)
     decoded = msgspec.convert(document, NetworkDocument).subject("x")
-    assert decoded == subject
+    assert decoded.is_same_network(subject)
     assert isinstance(decoded.captured, Captured)
+
+
+def _first(**fields: Any) -> Any:
+    return lambda graph: graph["blocks"][0]["layers"][0].update(fields)
+
+
+def _many(graph: Any) -> None:
+    """Add layers that all live to the end."""
+    layers = graph["blocks"][0]["layers"]
+    names = [f"r{n}" for n in range(4_000)]
+    copies = [{**layers[0], "name": name, "storage": name, "inputs": ["conv"]} for name in names]
+    last = {**layers[0], "name": "z", "storage": "z", "inputs": names}
+    graph["blocks"][0]["layers"] = [*layers, *copies, last]
+    graph["eager"] = None
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (_first(op="attention", contraction=0, known_macs=5), "MACs of 'conv' are out of range"),
+        (_first(weights=[["w", []]]), "weight of 'conv' has 0 axes"),
+        (_first(geometry={"kernel": [], "stride": [], "padding": [], "dilation": []}), "geometry of 'conv'"),
+        (lambda graph: graph.update(outputs=[]), "no input or no output"),
+        (lambda graph: graph["eager"].update(alive=[["x", 2**50]]), "a size of eager is out of range"),
+        (_many, "too many tensors alive"),
         (
             lambda graph: graph["blocks"][0]["layers"][0].update(out_shape=[2**50]),
             "shape of 'conv' is out of range",
@@ -393,6 +474,32 @@ def test_a_damaged_graph_of_a_run_is_refused(change: Any, message: str) -> None:
     change(document["captured"]["graph"])
     with pytest.raises((InputError, msgspec.ValidationError), match=message):
         msgspec.convert(document, NetworkDocument).subject("x")
+
+
+def test_what_a_saved_run_names_is_not_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that somebody sent names any code or file: it is shown, and not opened."""
+
+    from mnv3prof.cli.main import run
+
+    kept = tmp_path / "run.json"
+    options = ["--on", "cpu", "--parts", "net", "--time-budget", "0.2"]
+    assert run(["profile", "networks:Small", "--input", "32", *options, "-o", str(kept)]) == 0
+    marker = tmp_path / "marker"
+    document = kept.read_text().replace("networks:Small", f"os:mkdir('{marker}')")
+    kept.write_text(document)
+    capsys.readouterr()
+    for command in (
+        ["flops", str(kept), "--input", "16"],
+        ["export", str(kept), "-o", str(tmp_path / "x.onnx")],
+        ["flops", str(kept), "--cross-check"],
+        ["profile", str(kept), *options, "-o", str(tmp_path / "again.json")],
+    ):
+        assert run(command) in (1, 2), command
+        assert "is known from a saved run, whose code and files are not opened" in "".join(
+            capsys.readouterr()
+        )
+    assert run(["flops", str(kept)]) == 0
+    assert not marker.exists()
 
 
 def test_a_table_is_asked_for_in_one_sentence() -> None:

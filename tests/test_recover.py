@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import torch
 import torchvision_oracle
 from hypothesis import assume, given, settings
 from random_tables import tables
@@ -81,6 +82,15 @@ def test_what_no_table_says_is_named(name: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         recover(graph)
     assert message in str(caught.value)
+
+
+def test_a_bias_that_no_table_has_is_named() -> None:
+    module = mnv3prof.build(preset("small"))
+    conv = module.get_submodule("features.2.block.2.0")
+    conv.bias = torch.nn.Parameter(torch.zeros(24))
+    graph = mnv3prof.load(torch.nn.Sequential(module), 64).graph
+    with pytest.raises(InputError, match=r"another window or bias|batch norm"):
+        recover(graph)
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:

@@ -4,11 +4,10 @@ An operator is a product with a formula, or in the list of operators without mul
 unknown: then its MACs have no price.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from ..graph.errors import InputError
 from ..graph.graph import Geometry, Shape
 from ..graph.ops import convolution
 from .program import Call, Ref
@@ -55,11 +54,10 @@ _CALLED: Final = {
     "mod": "remainder fmod",
     "compare": "eq ne lt le gt ge isnan isinf isfinite",
     "logical": "logical_and logical_or logical_not logical_xor bitwise_and bitwise_or "
-    "bitwise_not bitwise_xor",
+    "bitwise_not bitwise_xor __and __or __xor",
     "where": "masked_fill",
     "softmax": "_softmax",
     "log_softmax": "_log_softmax",
-    "copy": "clone",
     "concat": "cat concatenate stack hstack vstack dstack column_stack",
     "gather": "index index_select take take_along_dim masked_select index_put tril triu scatter "
     "slice_scatter select_scatter index_copy",
@@ -73,7 +71,8 @@ _CALLED: Final = {
     "_upsample_nearest_exact2d",
     "upsample_bilinear": "upsample_bilinear2d _upsample_bilinear2d_aa",
     "upsample_bicubic": "upsample_bicubic2d _upsample_bicubic2d_aa",
-    "pad": "constant_pad_nd reflection_pad2d replication_pad2d",
+    "copy": "clone reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
+    "replication_pad3d",
 }
 """Names in ATen of operations without multiply-accumulates, beside their own."""
 _NAMES: Final = {name: op for op, names in _CALLED.items() for name in names.split()}
@@ -87,10 +86,10 @@ PASSES_ON: Final = frozenset(
 
 
 def operation(call: Call, shapes: Shapes) -> Operation:
-    """Return the operation of a call. Raises InputError for a product of a kind without a formula."""
+    """Return the operation of a call."""
     base = call.base
     if not call.target.startswith("aten."):
-        return Operation(call.target.split(".")[-2] if call.target.count(".") > 1 else call.target)
+        return Operation(call.target.rpartition(".")[0] or call.target)
     if rule := _PRODUCTS.get(base):
         return rule(call, shapes)
     if base in ("hardtanh", "clamp", "clip"):
@@ -98,6 +97,8 @@ def operation(call: Call, shapes: Shapes) -> Operation:
         return Operation("relu6" if bounds == [0, 6] else "relu" if bounds == [0, None] else "hardtanh")
     if base == "gelu" and call.arguments.get("approximate") == "tanh":
         return Operation("gelu_tanh")
+    if base in ("pad", "constant_pad_nd"):
+        return Operation("pad" if _pads_a_map(call) else "copy")
     if base in ("avg_pool1d", "avg_pool2d", "avg_pool3d"):
         return Operation("avg_pool", _window(call))
     if base.startswith("max_pool"):
@@ -110,6 +111,14 @@ _BOUNDS: Final = {
     "clamp": (("min", None), ("max", None)),
     "clip": (("min", None), ("max", None)),
 }
+
+
+def _pads_a_map(call: Call) -> bool:
+    """True for zeros around the axes of an image, which a convolution can pad itself."""
+    pads, value = call.arguments.get("pad", ()), call.arguments.get("value")
+    spatial = len(pads) <= 2 * (len(call.shape) - 2)
+    constant = call.arguments.get("mode", "constant") == "constant" and not value
+    return constant and spatial and all(type(each) is int and each >= 0 for each in pads)
 
 
 def _conv(call: Call, shapes: Shapes) -> Operation:
@@ -187,28 +196,36 @@ def _attention(call: Call, shapes: Shapes) -> Operation:
 
 
 def _einsum(call: Call, shapes: Shapes) -> Operation:
-    """Each letter of both operands or of the output is a loop; others are summed first."""
-    equation = str(call.arguments["equation"]).replace(" ", "")
-    operands = [shapes[each.name] for each in call.arguments["tensors"]]
-    terms = equation.split("->")[0].split(",")
-    if len(operands) == 1:
-        return Operation("einsum", None, 0, 0)
-    if len(operands) > 2 or "." in equation:
-        raise InputError(f"einsum {equation!r}: has no formula; expected two operands without an ellipsis")
-    sizes = {
-        letter: size
-        for term, shape in zip(terms, operands, strict=True)
-        for letter, size in zip(term, shape, strict=True)
-    }
-    output = (
-        equation.split("->")[1]
-        if "->" in equation
-        else "".join(
-            sorted(letter for letter in sizes if terms[0].count(letter) + terms[1].count(letter) == 1)
-        )
+    """Operands are contracted from left to right; letters that nothing needs later are summed."""
+    terms, output = _letters(
+        str(call.arguments["equation"]), [shapes[t.name] for t in call.arguments["tensors"]]
     )
-    loops = [letter for letter in sizes if letter in output or all(letter in term for term in terms)]
-    return Operation("einsum", None, 0, prod(sizes[letter] for letter in loops))
+    known, macs = terms[0], 0
+    for n, term in enumerate(terms[1:], 1):
+        needed = {*output, *(letter for later in terms[n + 1 :] for letter in later)}
+        sizes = {**known, **term}
+        loops = [letter for letter in sizes if letter in needed or (letter in known and letter in term)]
+        macs += prod(sizes[letter] for letter in loops)
+        known = {letter: size for letter, size in sizes.items() if letter in needed}
+    return Operation("einsum", None, 0, macs)
+
+
+def _letters(equation: str, shapes: Sequence[Shape]) -> tuple[list[dict[str, int]], list[str]]:
+    """Return the size of each letter by operand, and the output's letters; "..." has numbers for letters."""
+    inputs, _, result = equation.replace(" ", "").partition("->")
+    terms = []
+    for text, shape in zip(inputs.split(","), shapes, strict=True):
+        before, dots, after = text.partition("...")
+        free = len(shape) - len(before) - len(after)
+        letters = [*before, *(str(n) for n in range(free, 0, -1)), *after] if dots else [*text]
+        terms.append({letter: max(size, 1) for letter, size in zip(letters, shape, strict=True)})
+    every = [letter for term in terms for letter in term]
+    if "->" not in equation:
+        return terms, [letter for letter in every if every.count(letter) == 1 or letter.isdecimal()]
+    return terms, [
+        *result.replace("...", ""),
+        *(letter for letter in every if letter.isdecimal() and "..." in result),
+    ]
 
 
 def _recurrent(op: str, gates: int) -> Callable[[Call, Shapes], Operation]:
@@ -222,6 +239,30 @@ def _recurrent(op: str, gates: int) -> Callable[[Call, Shapes], Operation]:
         return Operation(op, None, 0, steps * sum(map(prod, kernels)), tuple(params))
 
     return rule
+
+
+def _cell(op: str) -> Callable[[Call, Shapes], Operation]:
+    """A step of a recurrent layer: input and hidden state times their weights."""
+
+    def rule(call: Call, shapes: Shapes) -> Operation:
+        names = [call.arguments.get(key) for key in ("w_ih", "w_hh", "b_ih", "b_hh")]
+        weights = tuple(each.name for each in names if isinstance(each, Ref))
+        rows = prod(shapes[call.arguments["input"].name][:-1])
+        macs = rows * sum(prod(shapes[name]) for name in weights if len(shapes[name]) == 2)
+        return Operation(op, None, 0, macs, weights)
+
+    return rule
+
+
+def _summed_batches(call: Call, shapes: Shapes) -> Operation:
+    first, second = (shapes[call.arguments[key].name] for key in ("batch1", "batch2"))
+    return Operation("matmul", None, 0, prod(first) * second[-1])
+
+
+def _tensordot(call: Call, shapes: Shapes) -> Operation:
+    first = shapes[call.arguments["self"].name]
+    length = prod(first[axis] for axis in call.arguments["dims_self"])
+    return Operation("matmul", None, length)
 
 
 def _bilinear(call: Call, shapes: Shapes) -> Operation:
@@ -246,5 +287,12 @@ _PRODUCTS: Final[dict[str, Callable[[Call, Shapes], Operation]]] = {
     "gru": _recurrent("gru", 3),
     **dict.fromkeys(("rnn_tanh", "rnn_relu"), _recurrent("rnn", 1)),
     "bilinear": _bilinear,
+    "lstm_cell": _cell("lstm"),
+    "gru_cell": _cell("gru"),
+    "rnn_tanh_cell": _cell("rnn"),
+    "rnn_relu_cell": _cell("rnn"),
+    "inner": _matmul("self", "other"),
+    "addbmm": _summed_batches,
+    "tensordot": _tensordot,
 }
 """Products, by ATen's name."""

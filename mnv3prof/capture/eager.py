@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..graph.graph import Eager, Layer
+from .reference import plain_tensors
 
 
 def simulated(module: nn.Module, inputs: Sequence[torch.Tensor], layers: Sequence[Layer]) -> Eager:
@@ -28,7 +29,7 @@ def simulated(module: nn.Module, inputs: Sequence[torch.Tensor], layers: Sequenc
         own = _on_cpu(module, fake)
         given = [torch.empty(each.shape, dtype=each.dtype) for each in inputs]
         watch = _Watch(module, own, given)
-        with torch.no_grad(), watch.paths(), watch:
+        with torch.no_grad(), _plain_on_cpu(module), watch.paths(), watch:
             functional_call(module, own, tuple(given), tie_weights=False)
     alive = tuple((name, size) for name, size in watch.alive if size)
     return Eager(_by_layer(watch.events, layers), alive)
@@ -46,6 +47,19 @@ def _on_cpu(module: nn.Module, fake: FakeTensorMode) -> dict[str, torch.Tensor]:
             )
         own[name] = made[id(tensor)]
     return own
+
+
+@contextmanager
+def _plain_on_cpu(module: nn.Module) -> Iterator[None]:
+    """Replace tensors that are plain attributes by CPU tensors without data."""
+    plain = list(plain_tensors(module))
+    for owner, name, tensor in plain:
+        setattr(owner, name, torch.empty(tensor.shape, dtype=tensor.dtype))
+    try:
+        yield
+    finally:
+        for owner, name, tensor in plain:
+            setattr(owner, name, tensor)
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -43,6 +43,9 @@ class _Reader:
         self.given = {spec.arg.name: spec for spec in found.graph_signature.input_specs}
         self.inputs: list[str] = []
         self.weights: dict[str, Tensor] = {}
+        self.state = found.state_dict
+        self.first: dict[int, Tensor] = {}
+        """Name and shape of each weight, by its identity: a tied one has several names."""
 
     def walk(self, graph: torch.fx.GraphModule, known: Mapping[str, Any]) -> list[str]:
         """Read a graph; known: the values of its placeholders in an inner one. Return its outputs."""
@@ -66,7 +69,9 @@ class _Reader:
             if spec.kind is InputKind.USER_INPUT:
                 self.inputs.append(node.name)
             elif spec.kind is InputKind.PARAMETER:
-                self.weights[node.name] = Tensor(str(spec.target), tuple(value.shape))
+                weight = self.state.get(str(spec.target))
+                tensor = Tensor(str(spec.target), tuple(value.shape))
+                self.weights[node.name] = self.first.setdefault(id(weight), tensor)
         return Ref(node.name)
 
     def _attribute(self, graph: torch.fx.GraphModule, node: Node) -> Any:

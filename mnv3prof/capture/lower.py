@@ -60,6 +60,8 @@ class _Builder:
         self.constants: list[Layer] = []
         self.behind: dict[str, tuple[Tensor, ...]] = {}
         """Weights that a constant is computed from."""
+        self.memory: dict[str, list[str]] = {}
+        """The calls whose outputs are in the memory of a tensor."""
 
     def all_layers(self) -> Iterable[Layer]:
         return (*(step.layer for step in self.steps), *self.constants)
@@ -73,17 +75,31 @@ class _Builder:
             raise InputError(f"{self.program.name}: {call.path or 'the network'}: {error}") from None
         name = self.names.of(call)
         layer = self._layer(call, found, name, running)
+        self.memory.setdefault(call.storage or call.name, []).append(call.name)
         if running:
-            self.named[call.name] = name
-            self.storage[name] = layer.storage
-            self.steps.append(Step(layer, call.stack))
-            self.calls.append(call.name)
+            self._add(call, call.name, layer)
+            if call.writes:
+                self._fill(call, name)
         else:
             self.behind[call.name] = tuple(
                 dict.fromkeys(tensor for read in call.reads for tensor in self._weights_behind(read))
             )
             if not (OPS.get(found.op) and OPS[found.op].kind in ("view", "move")) or layer.weights:
                 self.constants.append(replace(layer, inputs=(), storage=name))
+
+    def _add(self, call: Call, tensor: str, layer: Layer) -> None:
+        self.named[tensor] = layer.name
+        self.storage[layer.name] = layer.storage
+        self.steps.append(Step(layer, call.stack))
+        self.calls.append(tensor)
+
+    def _fill(self, call: Call, name: str) -> None:
+        """Make constants in whose memory a layer has written tensors that depend on the input."""
+        for tensor in self.memory[call.storage or call.name]:
+            if tensor not in self.named:
+                filled = self.names.unique(f"{name}.fill")
+                shape = _without_batch(self.program.shapes[tensor])
+                self._add(call, tensor, Layer(filled, "fill", (name,), shape, capped(call.path), filled))
 
     def _layer(self, call: Call, found: Operation, name: str, running: tuple[str, ...]) -> Layer:
         owner = self._owner(call, name, running)

@@ -38,6 +38,12 @@ class Call(NamedTuple):
         return self.target.split(".")[1].rstrip("_") if "." in self.target else self.target
 
     @property
+    def writes(self) -> bool:
+        """True if the operator writes to its first operand."""
+        name = self.target.split(".")[1] if "." in self.target else ""
+        return name.endswith("_") and not name.endswith("__")
+
+    @property
     def path(self) -> str:
         """Path of the module that makes the call; "" for the network itself."""
         return self.stack[-1][0] if self.stack else ""

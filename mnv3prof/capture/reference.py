@@ -19,6 +19,7 @@ from ..record.run import Captured
 
 _IMAGE: Final = (3, 224, 224)
 _FRAMES: Final = 16
+_PACKAGE: Final = str(Path(__file__).parent.parent)
 _EXAMPLE: Final = "package.module:function(width=0.5)"
 
 
@@ -96,7 +97,7 @@ def build(reference: Reference, *, meta: bool) -> Built:
     make, inputs = _ZOOS[reference.module](reference) if reference.module in _ZOOS else _own(reference)
     module: Any = None
     if meta:  # a constructor that reads values cannot run so; the real one reports its errors
-        with suppress(Exception), torch.device("meta"):
+        with suppress(Exception, SystemExit), torch.device("meta"):
             module = make()
     if not isinstance(module, nn.Module):
         with running(reference.text, reference.attribute):
@@ -106,7 +107,9 @@ def build(reference: Reference, *, meta: bool) -> Built:
         raise InputError(f"{reference.text}: {reference.attribute} is of type {kind}; expected an nn.Module")
     if reference.module == "torchvision" and isinstance(size := getattr(module, "image_size", None), int):
         inputs = ((3, size, size),)  # of a vision transformer, whose positions are fixed
-    return Built(without_data(_part(module, reference)) if meta else _part(module, reference), inputs)
+    part = _part(module, reference)
+    with running(reference.text, reference.attribute):
+        return Built(without_data(part) if meta else part, inputs)
 
 
 def module_of(captured: Captured) -> Any:
@@ -117,6 +120,7 @@ def module_of(captured: Captured) -> Any:
 
 def require_module(captured: Captured) -> None:
     """Raise InputError for a network that is not named by a reference."""
+    captured.require_named()
     if captured.kind != "module":
         raise InputError(f"{captured.text}: holds no PyTorch module; expected e.g. torchvision:resnet50")
     if ":" not in captured.text:
@@ -127,8 +131,27 @@ def require_module(captured: Captured) -> None:
 
 def without_data(module: Any) -> Any:
     """Return the module, or a copy of it on "meta" if it has weights with data."""
-    tensors = (*module.parameters(), *module.buffers())
-    return module if all(each.is_meta for each in tensors) else deepcopy(module).to("meta")
+    plain = list(plain_tensors(module))
+    tensors = (*module.parameters(), *module.buffers(), *(tensor for _, _, tensor in plain))
+    return module if all(each.is_meta for each in tensors) else copy_without_data(module)
+
+
+def copy_without_data(module: Any) -> Any:
+    """Return a copy of the module on "meta"."""
+    copied = deepcopy(module).to("meta")
+    for owner, name, tensor in list(plain_tensors(copied)):
+        setattr(owner, name, tensor.to("meta"))
+    return copied
+
+
+def plain_tensors(module: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Yield (module, name, tensor) of attributes that are neither parameters nor buffers."""
+    import torch
+
+    for owner in module.modules():
+        for name, value in vars(owner).items():
+            if isinstance(value, torch.Tensor):
+                yield owner, name, value
 
 
 def _part(module: Any, reference: Reference) -> Any:
@@ -207,7 +230,9 @@ def _own(reference: Reference) -> _Made:
         sys.path.insert(0, folder)
     found = _imported(reference.module, reference.text, reference.module)
     for name in reference.attribute.split("."):
-        if not hasattr(found, name):
+        with running(reference.text, name):
+            known_here = hasattr(found, name)
+        if not known_here:
             known = {each: each for each in dir(found) if not each.startswith("_")}
             expected = did_you_mean(name, known) or "expected a function, a class or an nn.Module"
             raise InputError(f"{reference.text}: {reference.module} has no {quote(name)}; {expected}")
@@ -258,7 +283,9 @@ def described(error: BaseException) -> str:
     """Return an exception's type and first line, and the line of code that raised it."""
     lines = str(error).strip().splitlines()
     frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "/mnv3prof/" not in frame.filename
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_PACKAGE, "<"))
     ]
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

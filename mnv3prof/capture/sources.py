@@ -14,7 +14,7 @@ from ..record.run import Captured, Subject, captured_subject
 from .shapes import InputShape, completed, parse_shapes
 
 FILES: Final = (".onnx", ".tflite", ".pt2")
-_REFERENCE: Final = re.compile(r"[A-Za-z_]\w+(?:\.\w+)*:(?:[^\\/].*)?", re.ASCII | re.DOTALL)
+_REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*:(?:[^\\/].*)?", re.ASCII | re.DOTALL)
 _MOST_BYTES: Final = 2**31
 _NO_EAGER: Final = Eager((), ())
 

@@ -101,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True):
         assert known.captured is not None
         if self.input is None or _has_shapes(known, self.input):
             return known
+        known.captured.require_named()
         return open_source(known.captured.text, self.input).subject
 
     def _as_options(self) -> str:

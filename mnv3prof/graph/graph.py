@@ -101,6 +101,8 @@ class Layer(msgspec.Struct, frozen=True):
         if self.operation.weighted and self.weights:
             kernel = self.weights[0].shape
             groups = self.geometry.groups if self.geometry else 1
+            if self.op == "conv_transpose":
+                return kernel[0], kernel[1] * groups
             return (kernel[1] * groups if self.geometry else kernel[-1]), kernel[0]
         # Channels are the first axis of (C, H, W) and (C,), and the last of (tokens, C).
         width = self.out_shape[-1 if len(self.out_shape) == 2 else 0] if self.out_shape else 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -79,6 +78,7 @@ def load(
         return Subject(subject.table, image_size(input, "input"), subject.weights)
     if isinstance(source, (str, Path)) and subject.captured.text == str(source):
         return subject
+    subject.captured.require_named()
     return open_source(subject.captured.text, shapes).subject
 
 
@@ -95,7 +95,7 @@ def _from_module(module: Any, given: Any) -> Subject:
     """Capture a module for example inputs, or inputs of a size."""
     import torch
 
-    from ..capture.reference import running
+    from ..capture.reference import copy_without_data, running
     from ..capture.shapes import InputShape, parse_shapes
     from ..capture.sources import captured_module
 
@@ -113,7 +113,7 @@ def _from_module(module: Any, given: Any) -> Subject:
     else:
         shapes = [] if given is None else list(parse_shapes(_as_text(given), "input"))
     with running("load", f"a copy of {name}"):
-        copied = deepcopy(module).to("meta")  # the given one keeps its mode and its weights
+        copied = copy_without_data(module)  # the given one keeps its mode and its weights
     return captured_module(copied, usual, shapes, name)
 
 

@@ -368,16 +368,28 @@ def _short(table: Table, field: str) -> Any:
     return layers[0] if len(layers) == 1 and isinstance(layers[0], int) else tuple(layers)
 
 
+def _window(layer: Layer) -> object:
+    """Return kernel, stride, dilation and groups of a convolution."""
+    window = layer.geometry
+    return window and (window.kernel, window.stride, window.dilation, window.groups)
+
+
 def _require_same(graph: Graph, table: Table) -> None:
     """Raise InputError unless the table has the graph's products, one by one."""
     height, width = graph.inputs[0].shape[1:]
     ours = [each for each in expand(table, image_size((height, width))).layers if each.operation.weighted]
+    whole = any(layer.op == "batch_norm" for layer in graph.layers)  # else it is folded into biases
     theirs = [(block, each) for block, each in graph.placed() if each.operation.weighted]
     for (block, layer), other in zip(theirs, ours, strict=False):
         if (layer.macs, layer.elements) != (other.macs, other.elements):
             raise InputError(
                 f"{graph.name}: block {block.name}: {layer.name} has {layer.macs:,} MACs, "
                 f"{other.macs:,} in a table; no layer table says it"
+            )
+        if _window(layer) != _window(other) or (whole and layer.biased != other.biased):
+            raise InputError(
+                f"{graph.name}: block {block.name}: {layer.name} has another window or bias than in a table; "
+                "no layer table says it"
             )
     if len(ours) != len(theirs):
         raise InputError(

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ..cost.conventions import Reading
 from ..cost.counts import Dtype
@@ -116,7 +117,8 @@ class Captured(msgspec.Struct, frozen=True):
     """A network that is no layer table, and its graph.
 
     text: what names it, e.g. "torchvision:resnet50" or "net.onnx". kind: what it was captured from.
-    dtypes: of its inputs. sha256: of the file, "" for a module.
+    dtypes: of its inputs. sha256: of the file, "" for a module. saved: the graph is from a saved run, so that
+    nobody named the network in this process: its code is not run and its file is not opened.
     """
 
     text: str
@@ -124,6 +126,15 @@ class Captured(msgspec.Struct, frozen=True):
     graph: Graph
     dtypes: tuple[str, ...] = ()
     sha256: str = ""
+    saved: bool = False
+
+    def require_named(self) -> None:
+        """Raise InputError if the network is known from a saved run only."""
+        if self.saved:
+            raise InputError(
+                f"{self.text}: is known from a saved run, whose code and files are not opened; expected the "
+                "network itself as SOURCE"
+            )
 
 
 _REFERENCES: Final[dict[CapturedKind, str]] = {
@@ -177,7 +188,8 @@ class Subject(msgspec.Struct, frozen=True, dict=True):
 
     def is_same_network(self, other: "Subject") -> bool:
         """Return True if both are one network at one input, whatever their weights."""
-        return (self.listed, self.input, self.captured) == (other.listed, other.input, other.captured)
+        ours, theirs = (each.captured and replace(each.captured, saved=False) for each in (self, other))
+        return (self.listed, self.input, ours) == (other.listed, other.input, theirs)
 
     def varied(self, table: Table) -> "Subject":
         """Return another table at the same input, with random weights."""
@@ -195,6 +207,8 @@ def captured_subject(captured: Captured, where: str) -> Subject:
     graph = captured.graph
     with about(where):
         require_bounds(graph)
+        if captured.kind == "module" and len(captured.dtypes) != len(graph.inputs):
+            raise InputError("dtypes has not one entry per input; expected as many as inputs")
     height, width = (1, 1, *graph.inputs[0].shape)[-2:]
     return Subject(None, (height, width), None, captured)
 

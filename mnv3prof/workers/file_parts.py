@@ -24,6 +24,10 @@ class FileParts:
     def __init__(self, subject: Subject, batch: int) -> None:
         assert subject.captured is not None
         captured = subject.captured
+        try:
+            captured.require_named()
+        except InputError as error:
+            raise Unsupported(str(error)) from None
         if batch != 1:
             raise Unsupported(f"a .{captured.kind} file is timed at batch 1")
         if len(subject.graph.inputs) > 1:
