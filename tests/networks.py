@@ -122,6 +122,16 @@ class Tied(nn.Module):
         return self.head(self.embedding(x))  # type: ignore[no-any-return]
 
 
+def trained() -> nn.Module:
+    """Return a network whose batch norm has statistics, and another that has none."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    norm = net[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(3.0)
+    return net
+
+
 def quits() -> nn.Module:
     """End the process, as a script does."""
     raise SystemExit(0)

@@ -405,6 +405,20 @@ def test_blocks_are_timed_with_their_inputs_and_compose() -> None:
         assert torch.equal(x, parts.whole.expected)
 
 
+def test_trained_statistics_stay() -> None:
+    from mnv3prof.workers.captured import CapturedParts
+
+    first, second = (
+        norm
+        for norm in CapturedParts(_subject("trained", "8"), 1).net.modules()
+        if isinstance(norm, nn.BatchNorm2d)
+    )
+    assert first.running_mean is not None
+    assert second.running_mean is not None
+    assert first.running_mean.tolist() == [3.0] * 4
+    assert second.running_mean.abs().max() > 0
+
+
 def test_what_is_not_timed_is_said() -> None:
     from mnv3prof.device.runtimes import Unsupported
     from mnv3prof.workers.captured import CapturedParts

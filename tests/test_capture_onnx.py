@@ -24,7 +24,9 @@ from mnv3prof.graph.graph import Graph, Tensor
 from mnv3prof.graph.ops import OPS
 from mnv3prof.record.target import Target
 from mnv3prof.source import open_source
+from mnv3prof.workers.cache import key
 from mnv3prof.workers.file_parts import FileParts
+from mnv3prof.workers.requests import FileKind
 
 torchvision: Any = vars(torchvision_oracle)["torchvision"]
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's
@@ -552,3 +554,15 @@ def test_a_file_that_has_changed_is_not_timed(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes() + b"\x00")
     with pytest.raises(Unsupported, match="has changed since it was counted"):
         FileParts(subject, 1)
+
+
+def test_an_export_of_other_weights_is_not_taken_from_the_cache(tmp_path: Path) -> None:
+    """Files of one structure share the entry that is timed, and not the one that is exported."""
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        file = exported(tmp_path, torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), 16)
+        found.append(open_source(str(file)).subject)
+    kind = FileKind("openvino", "fp32", 1)
+    assert len({key(subject, "net", kind, exact=True) for subject in found}) == 2
+    assert len({key(subject, "net", kind) for subject in found}) == 1

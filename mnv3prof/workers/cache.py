@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from stat import S_ISREG
 from time import time
 from typing import Final, NamedTuple
@@ -23,6 +24,8 @@ from .requests import FileKind
 
 MOST_BYTES: Final = 4 * 2**30
 """Size limit, above which the least recently used entries are removed."""
+_PROCESS: Final = token_hex()
+"""Distinguishes modules, whose code and weights can be others in the next process."""
 _FORM: Final = 3
 """Version of the entries. Raise it when conversions change without a change of a package's version."""
 _MANIFEST: Final = "entry.json"
@@ -73,11 +76,8 @@ def key(subject: Subject, part: str, kind: FileKind, *, exact: bool = False) -> 
     paths = inner_paths(subject.graph, part)
     structure = [subject.graph.key_of([*paths.values()]), [*paths]]
     weights = subject.weights.sha256 if subject.weights else ""
-    values = (
-        [subject.listed, subject.captured and subject.captured.text, subject.input, part, weights]
-        if exact or weights
-        else []
-    )
+    captured = subject.captured and (subject.captured.text, subject.captured.sha256 or _PROCESS)
+    values = [subject.listed, captured, subject.input, part, weights] if exact or weights else []
     versions = {
         package: installed(package) for package in (*get_format(kind.format).PACKAGES, "mnv3prof", "numpy")
     }

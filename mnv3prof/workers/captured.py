@@ -33,7 +33,7 @@ def _built(captured: Captured) -> nn.Module:
 class CapturedParts:
     """A captured network with random weights from a fixed seed, and its parts.
 
-    Batch norm gets the statistics of a few inputs. Raises Unsupported for what cannot be timed.
+    Batch norm without statistics gets those of a few inputs. Raises Unsupported for what cannot be timed.
     """
 
     def __init__(self, subject: Subject, batch: int) -> None:
@@ -168,8 +168,15 @@ class _Seen:
         self.calls.append(tensors[0].clone() if len(args) == 1 and len(tensors) == 1 else None)
 
 
+def _is_untrained(norm: Any) -> bool:
+    """Return True if batch norm has the statistics that it begins with."""
+    if norm.running_mean is None or norm.running_var is None:
+        return False
+    return not norm.running_mean.any() and bool((norm.running_var == 1).all())
+
+
 def _calibrate(module: nn.Module, images: Tensor) -> None:
-    norms = [each for each in module.modules() if isinstance(each, _NORMS) and each.track_running_stats]
+    norms = [each for each in module.modules() if isinstance(each, _NORMS) and _is_untrained(each)]
     module.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
