@@ -69,10 +69,7 @@ class _Builder:
     def take(self, call: Call) -> None:
         reads = () if call.base in ALLOCATES else call.reads
         running = tuple(dict.fromkeys(self.named[name] for name in reads if name in self.named))
-        try:
-            found = operation(call, self.program.shapes)
-        except InputError as error:
-            raise InputError(f"{self.program.name}: {call.path or 'the network'}: {error}") from None
+        found = operation(call, self.program.shapes)
         name = self.names.of(call)
         layer = self._layer(call, found, name, running)
         self.memory.setdefault(call.storage or call.name, []).append(call.name)
