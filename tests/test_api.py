@@ -2,11 +2,13 @@
 
 import doctest
 import inspect
+import json
 import re
 import subprocess
 import sys
 import typing
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -495,3 +497,51 @@ def test_what_a_function_cannot_take_is_an_input_error_that_says_what_it_takes(
     with pytest.raises(mnv3prof.InputError, match=says) as refused:
         call()
     assert len(str(refused.value)) <= 300
+
+
+class _Residual(nn.Module):
+    """Blocks a, b with a sum around it, and c. No other process can import it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(inplace=True))
+        self.b = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.BatchNorm2d(8))
+        self.c = nn.Linear(8, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Classify."""
+        x = self.a(x)
+        found: torch.Tensor = self.c((x + self.b(x)).mean((2, 3)))
+        return found
+
+
+def test_a_module_given_as_an_object_is_measured(tmp_path: Path) -> None:
+    module = _Residual()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    run = mnv3prof.measure(
+        mnv3prof.load(module, 32), ["cpu", "onnxruntime"], batch=[1, 2], parts=["all", "a.0"], budget_s=0.5
+    )
+    found = {(timing.target.backend, timing.target.batch, timing.part): timing for timing in run.timings}
+    parts = ("net", "a", "b", "c")
+    assert {
+        key: found[key].status for key in product(("cpu", "onnxruntime"), (1, 2), parts)
+    } == dict.fromkeys(product(("cpu", "onnxruntime"), (1, 2), parts), "ok")
+    assert "an object" in found["cpu", 1, "a.0"].reason
+    assert module.training
+    assert all(module.state_dict()[name].equal(value) for name, value in before.items())
+    saved = mnv3prof.read_run(mnv3prof.save(run, tmp_path / "run.json"))
+    again = mnv3prof.measure(saved, "cpu", parts="net", budget_s=0.1)
+    assert "saved run" in again.timings[0].reason
+
+
+def test_a_saved_run_names_no_program_to_load(tmp_path: Path) -> None:
+    path = mnv3prof.save(
+        mnv3prof.measure(mnv3prof.load(_Residual(), 32), "null", budget_s=0.1), tmp_path / "r.json"
+    )
+    document = json.loads(path.read_text())
+    assert "programs" not in document["graphs"][""]["captured"]
+    document["graphs"][""]["captured"]["programs"] = str(tmp_path)
+    path.write_text(json.dumps(document))
+    captured = mnv3prof.read_run(path).subject.captured
+    assert captured is not None
+    assert (captured.programs, captured.saved) == ("", True)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
+
+from msgspec.structs import replace
 
 from ..bench.obstacles import require_one
 from ..bench.profile import Request, profile, usable_here
@@ -14,7 +19,7 @@ from ..graph.errors import InputError, as_number, one_of, quote, require
 from ..graph.graph import Graph
 from ..graph.parts import selected_parts
 from ..mobilenetv3.table import TABLE_RULES
-from ..record.run import Run
+from ..record.run import Run, Subject
 from ..record.target import MOST, Target, combinations
 from ..workers.backends import name_of
 from ..workers.cache_folder import usable_folder
@@ -38,7 +43,8 @@ def measure(
 ) -> Run:
     """Measure latency on every combination of backend, dtype, batch and threads.
 
-    network: as of load(). on: backends, e.g. ["cpu", "onnxruntime"], or "all" for those that work here.
+    network: as of load(); an nn.Module is measured with its weights, at the input of load().
+    on: backends, e.g. ["cpu", "onnxruntime"], or "all" for those that work here.
     batch: images per call. threads: of the runtime. parts: "net" (the whole network), "blocks", "all"
         (both), "backbone" (all but the classifier), a block such as "stem", a range of blocks such as "3-7",
         a module's path, or a list of them.
@@ -70,7 +76,28 @@ def measure(
         command=f"mnv3prof.measure({subjects[''].name!r})",
     )
     require_one(targets, "on")
-    return profile(request, on_progress=on_progress or (lambda _: None))
+    with _runnable(subjects, targets) as runnable:
+        run = profile(request._replace(subjects=runnable), on_progress=on_progress or (lambda _: None))
+    return replace(run, subjects=subjects)
+
+
+@contextmanager
+def _runnable(subjects: Mapping[str, Subject], targets: Iterable[Target]) -> Iterator[Mapping[str, Subject]]:
+    """Make modules that were given as objects runnable by other processes. Raises InputError."""
+    given = [name for name, subject in subjects.items() if subject.module is not None]
+    if not given:
+        yield subjects
+        return
+    from ..workers.captured import save_programs
+
+    batches = sorted({target.batch for target in targets})
+    with TemporaryDirectory(prefix="mnv3prof-") as folder:
+        made = {}
+        for number, name in enumerate(given):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            made[name] = save_programs(subjects[name], batches, place)
+        yield {**subjects, **made}
 
 
 def _variants(given: Mapping[str, Loadable] | None) -> Mapping[str, Loadable]:

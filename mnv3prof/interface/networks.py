@@ -114,7 +114,7 @@ def _from_module(module: Any, given: Any) -> Subject:
         shapes = [] if given is None else list(parse_shapes(_as_text(given), "input"))
     with running("load", f"a copy of {name}"):
         copied = copy_without_data(module)  # the given one keeps its mode and its weights
-    return captured_module(copied, usual, shapes, name)
+    return captured_module(copied, usual, shapes, name).of_module(module)
 
 
 def _as_text(given: Any) -> str:

@@ -210,7 +210,8 @@ def _without(head: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, 
 def _origin(subject: Subject) -> dict[str, Any]:
     """Return the source of a graph: its table, input size and weights, or a captured graph itself."""
     if subject.captured:
-        return {"captured": subject.captured}
+        fields = asdict(subject.captured)
+        return {"captured": _without({"saved": None, "programs": None}, fields)}
     return {**network_fields(subject), "weights": subject.weights}
 
 

@@ -59,7 +59,7 @@ class NetworkDocument(msgspec.Struct, kw_only=True):
     def subject(self, where: str) -> Subject:
         """Return the network. Raises InputError about `where`."""
         if self.captured:
-            return captured_subject(replace(self.captured, saved=True), where)
+            return captured_subject(replace(self.captured, saved=True, programs=""), where)
         if not self.table or self.input is None:
             raise InputError(f"{where}: has no network; expected table and input, or captured")
         size = image_size(self.input, f"{where}: input")

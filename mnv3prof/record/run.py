@@ -1,7 +1,7 @@
 """A run: what was measured, on which machine. It can be re-rendered and resumed."""
 
 from functools import cached_property
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -118,7 +118,8 @@ class Captured(msgspec.Struct, frozen=True):
 
     text: what names it, e.g. "torchvision:resnet50" or "net.onnx". kind: what it was captured from.
     dtypes: of its inputs. sha256: of the file, "" for a module. saved: the graph is from a saved run, so that
-    nobody named the network in this process: its code is not run and its file is not opened.
+    nobody named the network in this process: its code is not run and its file is not opened. programs: folder
+    of the exported programs of a module that was given as an object, by batch, while it is measured.
     """
 
     text: str
@@ -127,6 +128,7 @@ class Captured(msgspec.Struct, frozen=True):
     dtypes: tuple[str, ...] = ()
     sha256: str = ""
     saved: bool = False
+    programs: str = ""
 
     def require_named(self) -> None:
         """Raise InputError if the network is known from a saved run only."""
@@ -196,6 +198,17 @@ class Subject(msgspec.Struct, frozen=True, dict=True):
         if table == self.listed and self.weights is None:
             return self
         return self._varied.setdefault(table, Subject(table, self.input))
+
+    @property
+    def module(self) -> Any:
+        """The nn.Module that was given as an object in this process, else None."""
+        return self.__dict__.get("_module")
+
+    def of_module(self, module: Any) -> "Subject":
+        """Return a captured network that remembers the module it was captured from."""
+        subject = replace(self)
+        subject.__dict__["_module"] = module
+        return subject
 
     @cached_property
     def _varied(self) -> dict[Table, "Subject"]:

@@ -1,14 +1,19 @@
 """The parts of a captured network to time: modules, and slices of its program."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy, deepcopy
+from pathlib import Path
 from typing import Any, Final
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
+from ..capture.export import exported, program_of
+from ..capture.lower import Lowered, lower
 from ..capture.module import lowered
-from ..capture.reference import module_of
+from ..capture.reference import module_of, running
 from ..capture.slices import Slicer
 from ..device.runtimes import Unsupported
 from ..graph.errors import InputError
@@ -30,6 +35,38 @@ def _built(captured: Captured) -> nn.Module:
     return module.requires_grad_(False)
 
 
+def save_programs(subject: Subject, batches: Iterable[int], folder: Path) -> Subject:
+    """Export the module of a subject with its weights, so that other processes can run it.
+
+    batches: images per call, a program each. folder: an empty one. Raises InputError.
+    """
+    assert subject.captured is not None
+    if not _has_one_image(subject):
+        return subject
+    for batch in batches:
+        with running("measure", f"a copy of {subject.name}"):
+            module = deepcopy(subject.module).to("cpu").eval()
+            images = _images(subject, batch)
+            _calibrate(module, images)
+            torch.export.save(exported(module, [images[:batch]]), folder / _program_name(batch))
+    return replace(subject, captured=replace(subject.captured, programs=str(folder)))
+
+
+def _has_one_image(subject: Subject) -> bool:
+    return subject.captured is not None and subject.captured.dtypes == ("float32",)
+
+
+def _program_name(batch: int) -> str:
+    return f"{batch}.pt2"
+
+
+def _images(subject: Subject, batch: int) -> Tensor:
+    """Return random inputs, at least as many as batch norm's statistics need."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        return torch.randn(max(batch, _CALIBRATION), *subject.graph.inputs[0].shape)
+
+
 class CapturedParts:
     """A captured network with random weights from a fixed seed, and its parts.
 
@@ -39,7 +76,7 @@ class CapturedParts:
     def __init__(self, subject: Subject, batch: int) -> None:
         assert subject.captured is not None
         captured = subject.captured
-        if len(subject.graph.inputs) > 1 or captured.dtypes[0] != "float32":
+        if not _has_one_image(subject):
             raise Unsupported("a network with several inputs, or one that is not of floats, is not timed")
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(_SEED)
@@ -51,7 +88,7 @@ class CapturedParts:
             self.net = _OneTensor(module)
             self.whole = Part(NET, self.net, image, self.net(image.clone()), image)
         self.subject = subject
-        self._sliced: tuple[Graph, Mapping[str, str], Slicer] | None = None
+        self._divided: _Divided | None = None
 
     def part(self, name: str) -> Part:
         """Return the network, a block, or the module at a path, with its input in the network."""
@@ -82,27 +119,58 @@ class CapturedParts:
         return Part(name, single, given, expected, given)
 
     def _slice(self, name: str) -> Part:
-        graph, calls, slicer = self._program()
-        block = graph.block(name)
-        if block is None:
+        if self._divided is None:
+            self._divided = _Divided(*lowered(self.net.net, [self.whole.given], self.subject.name))
+        return self._divided.part(name, self.whole.given)
+
+
+class ProgramParts:
+    """The network of save_programs(), and its blocks. Raises Unsupported for what cannot be timed."""
+
+    def __init__(self, subject: Subject, batch: int) -> None:
+        assert subject.captured is not None
+        program = torch.export.load(Path(subject.captured.programs) / _program_name(batch))
+        self.subject = subject
+        self.given = _images(subject, batch)[:batch]
+        self.divided = _Divided(lower(program_of(program, subject.name)), program)
+
+    def part(self, name: str) -> Part:
+        """Return the network or a block, with its input in the network."""
+        if name != NET and self.subject.graph.block(name) is None:
+            raise Unsupported(
+                "a module inside one that was given as an object is not timed; expected a block"
+            )
+        return self.divided.part(name, self.given)
+
+
+class _Divided:
+    """An exported program with weights, and what divides it."""
+
+    def __init__(self, found: Lowered, program: ExportedProgram) -> None:
+        self.graph, self.slicer = found.graph, Slicer(program)
+        names = [layer.name for layer in found.graph.layers]
+        inputs = zip((tensor.name for tensor in found.graph.inputs), self.slicer.users, strict=True)
+        self.calls = {**dict(zip(names, found.calls, strict=True)), **dict(inputs)}
+
+    def part(self, name: str, image: Tensor) -> Part:
+        """Return the network or a block, with its input in the network for `image`."""
+        if name == NET:
+            layers, (given, result) = self.graph.layers, self._ends()
+        elif block := self.graph.block(name):
+            layers, (given, result) = block.layers, ends(self.graph, block)
+        else:
             raise Unsupported("the network has other blocks with values than without")
-        given, result = ends(graph, block)
-        module = slicer.module([calls[layer.name] for layer in block.layers], calls[given], calls[result])
-        value = slicer.values(self.whole.given.clone(), [calls[given]])[calls[given]]
+        calls = [self.calls[layer.name] for layer in layers]
+        module = self.slicer.module(calls, self.calls[given], self.calls[result])
+        value = self.slicer.values(image.clone(), [self.calls[given]])[self.calls[given]]
         with torch.no_grad():
             expected = module(value.clone())
         return Part(name, module, value, expected, value)
 
-    def _program(self) -> tuple[Graph, Mapping[str, str], Slicer]:
-        """Return the graph of the program with weights, its layers' nodes, and what divides it."""
-        if self._sliced is None:
-            found, program = lowered(self.net.net, [self.whole.given], self.subject.name)
-            names = [layer.name for layer in found.graph.layers]
-            calls = dict(zip(names, found.calls, strict=True))
-            slicer = Slicer(program)
-            inputs = zip((tensor.name for tensor in found.graph.inputs), slicer.users, strict=True)
-            self._sliced = found.graph, {**calls, **dict(inputs)}, slicer
-        return self._sliced
+    def _ends(self) -> tuple[str, str]:
+        if len(self.graph.outputs) > 1:
+            raise Unsupported(f"it returns {len(self.graph.outputs)} tensors; a part with one is timed")
+        return self.graph.inputs[0].name, self.graph.outputs[0]
 
 
 def _module_of(graph: Graph, block: Block) -> str:

@@ -18,7 +18,7 @@ from .requests import Convert, FileKind, MeasurePeak, Open, PlanAhead, Subjects
 
 if TYPE_CHECKING:
     from ..device.worker import Handlers
-    from .captured import CapturedParts
+    from .captured import CapturedParts, ProgramParts
     from .file_parts import FileParts
     from .parts import TableParts
 
@@ -29,7 +29,7 @@ class _Networks:
     def __init__(self) -> None:
         self.subjects: Subjects = {}
         self.batch = 1
-        self.made: dict[str, TableParts | CapturedParts | FileParts] = {}
+        self.made: dict[str, TableParts | CapturedParts | ProgramParts | FileParts] = {}
 
     def open(self, request: Open) -> dict[str, Any]:
         self.subjects, self.batch = request.subjects, request.batch
@@ -67,16 +67,16 @@ class _Networks:
             return planner.planned(self.part(request.part), request.kind.dtype)
 
 
-def _kind(subject: Subject) -> "type[TableParts | CapturedParts | FileParts]":
+def _kind(subject: Subject) -> "type[TableParts | CapturedParts | ProgramParts | FileParts]":
     """Return the class that makes the parts of a network."""
     if subject.captured is None:
         from .parts import TableParts
 
         return TableParts
     if subject.captured.kind == "module":
-        from .captured import CapturedParts
+        from .captured import CapturedParts, ProgramParts
 
-        return CapturedParts
+        return ProgramParts if subject.captured.programs else CapturedParts
     from .file_parts import FileParts
 
     return FileParts
