@@ -114,7 +114,7 @@ def test_a_network_from_whatever_holds_one(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (nn.Linear(2, 2), "Linear: cannot be captured with 3×224×224: RuntimeError: "),
+        (nn.Linear(2, 2), "Linear: cannot be captured with the input 3×224×224: RuntimeError: "),
         (object(), "load: object is not a network; expected a preset, a file, an nn.Module"),
         (None, "load: None is not a network"),
         (GRAPH, "load: Graph is not a network"),

@@ -339,11 +339,11 @@ def test_integers() -> None:
         ("networks:exits", None, "exits is of type SystemExit; expected an nn.Module"),
         ("networks:Raises", None, "ValueError: an even number (networks.py, line"),
         ("networks:Depends", None, "depends on its input's values"),
-        ("networks:Small", "4x32x32", "cannot be captured with 4×32×32: RuntimeError"),
+        ("networks:Small", "4x32x32", "cannot be captured with the input 4×32×32: RuntimeError"),
         ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
         ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes of at least 1"),
         ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, int64"),
-        ("networks:TwoInputs", "[6]", "cannot be captured with 6: TypeError"),
+        ("networks:TwoInputs", "[6]", "cannot be captured with the input 6: TypeError"),
     ],
 )
 def test_what_cannot_be_captured_is_refused_in_one_sentence(
@@ -365,6 +365,8 @@ def test_what_cannot_be_captured_is_refused_in_one_sentence(
             "a.b:C.d(1, 'x:y', width=(0.5, None)):head.0",
             ("a.b", "C.d", (1, "x:y"), {"width": (0.5, None)}, "head.0"),
         ),
+        ("a:f('):b'):c", ("a", "f", ("):b",), {}, "c")),
+        ("a:f('):b')", ("a", "f", ("):b",), {}, "")),
     ],
 )
 def test_references(text: str, parts: tuple[Any, ...]) -> None:

@@ -156,13 +156,14 @@ def test_symbolic_sizes(tmp_path: Path) -> None:
     path = exported(tmp_path, net, 64, input_names=["images"], dynamic_axes=axes)
     assert onnx_inputs(path, "net") == {"images": ("batch", 3, "height", "width")}
     with pytest.raises(
-        InputError, match=r"^net\.onnx: input 'images' has size batch x 3 x height x width; expected --input$"
+        InputError,
+        match=r"^net\.onnx: input 'images' has size batch x 3 x height x width; expected numbers as input, e.g. 3x224x224$",
     ):
         read(path)
     graph = read(path, [(3, 224, 224)])
     assert (graph.inputs, total(graph)) == ((Tensor("images", (3, 224, 224)),), 300_774_272)
     assert read(path, [(224, 224)]) == graph
-    with pytest.raises(InputError, match="--input 4x64x64 does not fit"):
+    with pytest.raises(InputError, match="the input 4x64x64 does not fit"):
         read(path, [(4, 64, 64)])
     with pytest.raises(InputError, match="1 inputs"):
         read(path, [(3, 64, 64)] * 2)
@@ -176,8 +177,8 @@ def test_a_symbolic_batch_is_1(tmp_path: Path) -> None:
     assert graph_of(tmp_path, nodes, {"x": [7, 3]}).layers[0].out_shape == (7, 3)
     for shape, what in (
         ([4, 3, 8, 8], "batch of 4"),
-        (["N"], "size N; expected --input"),
-        (None, "no sizes in the file; expected --input"),
+        (["N"], "size N; expected numbers as input"),
+        (None, "no sizes in the file; expected them as input"),
     ):
         with pytest.raises(InputError, match=what):
             graph_of(tmp_path, nodes, {"x": shape})

@@ -39,7 +39,9 @@ def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tup
             f"e.g. {name}:backbone"
         ) from None
     except Exception as error:
-        raise InputError(f"{name}: cannot be captured with {_sizes(inputs)}: {described(error)}") from None
+        raise InputError(
+            f"{name}: cannot be captured with the input {_sizes(inputs)}: {described(error)}"
+        ) from None
     program = program_of(found, name)
     if not any(isinstance(each, torch.Tensor) or each for each in tree_leaves(program.outputs)):
         raise InputError(f"{name}: returns no tensor; expected a network")

@@ -56,14 +56,20 @@ def parse(text: str) -> Reference:
 
 
 def _divided(rest: str) -> tuple[str, str]:
-    """Divide "function(':'):part" at the colon outside of the call."""
-    call, _, part = rest.rpartition("):")
-    if call:
-        return f"{call})", part
-    if rest.endswith(")"):
-        return rest, ""
-    head, _, part = rest.partition(":")
-    return head, part
+    """Divide "function(':'):part" at the first colon outside of the call."""
+    colons = [n for n, character in enumerate(rest) if character == ":"]
+    for colon in colons:
+        if "(" not in rest[:colon] or _is_expression(rest[:colon]):
+            return rest[:colon], rest[colon + 1 :]
+    return rest, ""
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def _call(text: str, head: str) -> tuple[str, tuple[Any, ...] | None, dict[str, Any]]:

@@ -21,7 +21,7 @@ class InputShape(NamedTuple):
     pixels: bool = False
 
 
-def parse_shapes(text: str, what: str = "--input") -> tuple[InputShape, ...]:
+def parse_shapes(text: str, what: str = "input") -> tuple[InputShape, ...]:
     """Parse shapes by comma. Raises InputError about `what`.
 
     One or two sizes are those of an image; brackets mark a shape that is no image.

@@ -79,7 +79,7 @@ def _refuse_other_shapes(graph: Graph, given: Sequence[tuple[int, ...]], where: 
         if tensor.shape[-len(shape) :] != shape:
             sizes = "x".join(map(str, tensor.shape))
             raise InputError(
-                f"{where}: its input {quote(tensor.name)} is {sizes}; expected --input {sizes}, or none"
+                f"{where}: its input {quote(tensor.name)} is {sizes}; expected that as input, or none"
             )
 
 

@@ -138,7 +138,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 def _has_shapes(known: Subject, text: str) -> bool:
     """Return True if the inputs of a captured network are those of --input."""
-    given, shapes = parse_shapes(text), [tensor.shape for tensor in known.graph.inputs]
+    given, shapes = parse_shapes(text, "--input"), [tensor.shape for tensor in known.graph.inputs]
     if len(given) == 1 and given[0].pixels:
         return all(shape[-2:] == given[0].shape for shape in shapes)
     return [each.shape for each in given] == shapes

@@ -34,7 +34,7 @@ def _at_batch_1(name: str, known: tuple[int | str, ...] | None, wanted: Shape) -
     """Return an input's sizes with the batch."""
     what = f"input {quote(name)}"
     if known is None and not wanted:
-        raise InputError(f"{what} has no sizes in the file; expected --input")
+        raise InputError(f"{what} has no sizes in the file; expected them as input, e.g. 3x224x224")
     sizes = list((1, *wanted) if known is None else known)
     shown, options = " x ".join(map(str, sizes)), "x".join(map(str, wanted))
     if len(sizes) > max(1, len(wanted)) and isinstance(sizes[0], str):
@@ -42,10 +42,10 @@ def _at_batch_1(name: str, known: tuple[int | str, ...] | None, wanted: Shape) -
     start = len(sizes) - len(wanted)
     pairs = zip(sizes[max(0, start) :], wanted, strict=False)
     if start < 0 or any(b < 1 or (isinstance(a, int) and a != b) for a, b in pairs):
-        raise InputError(f"{what} has size {shown}; --input {options} does not fit")
+        raise InputError(f"{what} has size {shown}; the input {options} does not fit")
     fixed = tuple(size for size in (*sizes[:start], *wanted) if isinstance(size, int))
     if len(fixed) < len(sizes):
-        raise InputError(f"{what} has size {shown}; expected --input")
+        raise InputError(f"{what} has size {shown}; expected numbers as input, e.g. 3x224x224")
     if len(fixed) > 3 and fixed[0] > 1:
         raise InputError(f"{what} has a batch of {fixed[0]}; expected 1, or a symbolic one")
     return fixed
