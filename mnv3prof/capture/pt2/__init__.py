@@ -18,7 +18,7 @@ from ...record.atomic import read_file
 from ..lower import MOST_CALLS, lower
 from ..names import capped
 from ..program import DIVIDES, WRAPPERS, Call, Program, Ref, refs
-from .archive import EXPECTED, Inner, Meta, Module, Node, Signature, described
+from .archive import EXPECTED, Inner, Meta, Module, Node, Signature, Stored, described
 
 MOST_BYTES: Final = 2**31 - 1
 _DEEPEST: Final = 10
@@ -68,7 +68,7 @@ def read_program(path: Path, where: str, name: str) -> Program:
     data = read_file(path, MOST_BYTES, EXPECTED)
     with about(where):
         try:
-            return _Reader(described(data), name).program()
+            return _Reader(*described(data), name).program()
         except InputError:
             raise
         except (*_DAMAGE, msgspec.MsgspecError):
@@ -78,8 +78,10 @@ def read_program(path: Path, where: str, name: str) -> Program:
 class _Reader:
     """Walks the program. calls: those met. shapes, values: of all tensors by name."""
 
-    def __init__(self, module: Module, name: str) -> None:
-        self.module, self.name = module, name
+    def __init__(self, module: Module, stored: Mapping[str, Stored], name: str) -> None:
+        self.module, self.stored, self.name = module, stored, name
+        self.first: dict[tuple[Any, ...], Tensor] = {}
+        """Name and shape of each weight, by its place: a tied one has several names."""
         self.calls: list[Call] = []
         self.shapes: dict[str, Shape] = {}
         self.values: dict[str, Meta] = {}
@@ -116,8 +118,13 @@ class _Reader:
                     raise InputError(f"input {quote(name)} has a batch of {shape[0]}; expected 1")
                 self.inputs.append(Tensor(name, shape))
             elif kind == "parameter":
-                self.weights[name] = Tensor(capped(given["parameter_name"]), shape)
+                self.weights[name] = self._weight(given["parameter_name"], shape)
             yield name
+
+    def _weight(self, name: str, shape: Shape) -> Tensor:
+        stored = self.stored.get(name)
+        place = (stored.path_name, repr(stored.tensor_meta.get("storage_offset")), shape) if stored else name
+        return self.first.setdefault((place,), Tensor(capped(name), shape))
 
     def _define(self, name: str, value: Meta, what: str) -> Shape:
         """Note a tensor, and return its shape. Raises InputError if a size is symbolic."""

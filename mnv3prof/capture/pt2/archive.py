@@ -3,7 +3,7 @@
 import io
 import zipfile
 import zlib
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ MOST_TEXT: Final = 200_000_000
 _MAJOR: Final = 8
 """The version of the description that is read."""
 EXPECTED: Final = "expected an archive of torch.export.save"
+
+_Kind = TypeVar("_Kind")
 
 
 class Meta(msgspec.Struct):
@@ -70,6 +72,19 @@ class Described(msgspec.Struct):
     graph_module: Module
 
 
+class Stored(msgspec.Struct):
+    """Where a weight is stored: weights of one place are one."""
+
+    path_name: str
+    tensor_meta: dict[str, Any] = {}
+
+
+class Weights(msgspec.Struct):
+    """Where weights are stored, by name."""
+
+    config: dict[str, Stored]
+
+
 class Version(msgspec.Struct):
     """A version."""
 
@@ -83,29 +98,16 @@ class Versioned(msgspec.Struct):
     schema_version: Version
 
 
-def described(data: bytes) -> Module:
-    """Return the description of the program. Raises InputError."""
-    text = _text(data)
-    try:
-        version = msgspec.json.decode(text, type=Versioned).schema_version
-        if version.major != _MAJOR:
-            raise InputError(f"its schema is {version.major}.{version.minor}; expected {_MAJOR}.x")
-        return msgspec.json.decode(text, type=Described).graph_module
-    except msgspec.MsgspecError as error:
-        raise InputError(f"its program is damaged ({error}); {EXPECTED}") from None
-
-
-def _text(data: bytes) -> bytes:
-    """Return the description as text, without inflating more than is allowed."""
+def described(data: bytes) -> tuple[Module, dict[str, Stored]]:
+    """Return the description of the program, and where its weights are. Raises InputError."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            found = [each for each in archive.infolist() if _is_model(each.filename)]
+            found = [each for each in archive.infolist() if _is_in(each.filename, "models", ".json")]
             if len(found) != 1:
                 raise InputError(f"has {len(found)} programs; {EXPECTED} of PyTorch 2.7 or newer, with one")
-            if found[0].file_size > MOST_TEXT:
-                raise InputError(f"its program is too large; expected at most {MOST_TEXT:,} bytes")
-            with archive.open(found[0]) as file:
-                return file.read(MOST_TEXT)
+            text = _text(archive, found[0])
+            stored = [e for e in archive.infolist() if _is_in(e.filename, "weights", "_weights_config.json")]
+            places = _text(archive, stored[0]) if len(stored) == 1 else b'{"config": {}}'
     except InputError:
         raise
     except (
@@ -118,7 +120,30 @@ def _text(data: bytes) -> bytes:
         RuntimeError,
     ) as error:
         raise InputError(f"is no archive that can be read ({error}); {EXPECTED}") from None
+    return _module(text), _decoded(places, Weights).config
 
 
-def _is_model(file: str) -> bool:
-    return file.endswith(".json") and file.split("/")[-2:-1] == ["models"]
+def _module(text: bytes) -> Module:
+    version = _decoded(text, Versioned).schema_version
+    if version.major != _MAJOR:
+        raise InputError(f"its schema is {version.major}.{version.minor}; expected {_MAJOR}.x")
+    return _decoded(text, Described).graph_module
+
+
+def _decoded(text: bytes, kind: type[_Kind]) -> _Kind:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"its program is damaged ({error}); {EXPECTED}") from None
+
+
+def _text(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Return a description as text, without inflating more than is allowed."""
+    if entry.file_size > MOST_TEXT:
+        raise InputError(f"its program is too large; expected at most {MOST_TEXT:,} bytes")
+    with archive.open(entry) as file:
+        return file.read(MOST_TEXT)
+
+
+def _is_in(file: str, folder: str, suffix: str) -> bool:
+    return file.endswith(suffix) and file.split("/")[-2:-1] == [folder]
