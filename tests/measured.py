@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripted import Scripted
 from subjects import subject
 
 from mnv3prof.bench.convert import convert, file_kind
@@ -34,12 +35,12 @@ def measure(
     worker: Any = None,
     **how: Any,
 ) -> Any:
-    """The timings of parts on backends. worker: as in schedule.measure; how: other fields of the plan."""
+    """The timings of parts on backends. worker: makes that of a target; how: other fields of the plan."""
     parts = tuple(PartKey("", part) for part in parts)
     targets = tuple(Target(backend=name, dtype=dtype, batch=batch, threads=threads) for name in backends)
     plan = BenchPlan({"": net}, parts, targets, default_folder(), **how)
-    workers = {"worker": worker} if worker else {}
-    return measure_plan(plan, Callbacks(on_progress, on_update), known, **workers)
+    machines = Scripted(worker) if worker else None
+    return measure_plan(plan, Callbacks(on_progress, on_update), known, machines)
 
 
 SHARED = ["small", "--input", "64x96"]

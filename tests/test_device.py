@@ -112,7 +112,7 @@ def test_each_python_serves_frames(python: Any, bare: Any) -> None:
         ]
         some(process.stdin).close()
         assert process.wait(5) == 0
-    assert answers[0] == answers[3] == {}
+    assert answers[0] == answers[3] == {"chip": "cpu"}
     assert answers[1]["failed"].startswith("ModuleNotFoundError")
     assert answers[2] == {"failed": "KeyError: PartKey(variant='', part='1')", "status": "crashed"}
 
@@ -142,7 +142,7 @@ def test_a_machine_with_numpy_and_one_runtime_measures_it(bare: Any, tmp_path: P
             _asked(process, each) for each in (Begin("ncnn"), request, Sample(part, 0.05))
         )
         some(process.stdin).close()
-    assert begun == {}
+    assert begun == {"chip": "cpu"}
     assert msgspec.convert(prepared, Prepared).rms_rel_err < 1e-5  # type: ignore[operator]
     assert msgspec.convert(burst, timing.Burst).calls > 3
 

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from msgspec.structs import replace
+from scripted import Scripted
 from some import some
 from subjects import subject
 
@@ -26,7 +27,7 @@ from mnv3prof.record.timing import Burst
 from mnv3prof.workers.backends import backend
 from mnv3prof.workers.links import Broken
 from mnv3prof.workers.links.fake import Fake
-from mnv3prof.workers.links.local import Local
+from mnv3prof.workers.links.process import local
 from mnv3prof.workers.worker import Failed, Worker
 
 SMALL = subject("small", 64)
@@ -54,7 +55,7 @@ def timed(script: Any, parts: Any = ("1", "2"), targets: Any = (NULL,), starts: 
 
     plan = BenchPlan({"": SMALL}, tuple(PartKey("", part) for part in parts), targets, Path("nowhere"), **how)
     heard: list[Any] = []
-    timings = measure(plan, Callbacks(heard.append), worker=worker)
+    timings = measure(plan, Callbacks(heard.append), machines=Scripted(worker))
     return {(t.target, t.part) if len(targets) > 1 else t.part: t for t in timings}, links, heard
 
 
@@ -93,10 +94,10 @@ def test_a_part_is_sampled_on_while_the_machine_is_busy() -> None:
 
 
 def test_something_may_be_done_before_each_round() -> None:
-    rounds = []
+    rounds: list[str] = []
     plan = BenchPlan({"": SMALL}, (PartKey("", "1"),), (NULL,), Path("nowhere"))
     worker = Worker(lambda: Fake(right), (Begin("null"),))
-    (found,) = measure(plan, worker=lambda *_: worker, before_round=lambda: rounds.append(1))
+    (found,) = measure(plan, machines=Scripted(lambda *_: worker), before_round=rounds.append)
     assert len(rounds) == len(found.bursts) == 6
 
 
@@ -261,7 +262,7 @@ def _gone(pid: Any, within_s: int = 10) -> Any:
 
 def _talker(talk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("TALK", talk)
-    return Worker(lambda: Local("talker"))
+    return Worker(lambda: local("talker"))
 
 
 @pytest.mark.parametrize("talk", ["noise", "spoof"])
@@ -326,7 +327,7 @@ def test_a_process_that_cannot_be_started_is_a_reason() -> None:
 
     reason = "its process cannot be started: [Errno 24] Too many open files"
     assert Worker(link).ask(Begin("x"), Begun, 1) == Failed("crashed", reason)  # type: ignore[arg-type]
-    found = {timing.reason for timing in measure(PLAN, worker=lambda *_: Worker(link, starts=3))}  # type: ignore[arg-type]
+    found = {timing.reason for timing in measure(PLAN, machines=Scripted(lambda *_: Worker(link, starts=3)))}  # type: ignore[arg-type]
     assert found == {reason}
 
 
@@ -378,7 +379,9 @@ def test_compiling_beside_the_others_ends_with_an_interrupt(monkeypatch: pytest.
 
     parts = tuple(PartKey("", part) for part in ("1", "2", "3", "4", "5"))
     timings = measure(
-        BenchPlan({"": SMALL}, parts, (NULL,), Path("nowhere")), Callbacks(on_progress), worker=worker
+        BenchPlan({"": SMALL}, parts, (NULL,), Path("nowhere")),
+        Callbacks(on_progress),
+        machines=Scripted(worker),
     )
     assert {timing.stopped for timing in timings} == {"interrupted"}
     time.sleep(0.2)
@@ -390,7 +393,7 @@ def test_stop_ends_a_wait_also_while_a_worker_starts(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TALK", "slow")
     stop = Event()
     Timer(0.3, stop.set).start()
-    with Worker(lambda: Local("talker"), (Begin("x"),) * 20) as worker:
+    with Worker(lambda: local("talker"), (Begin("x"),) * 20) as worker:
         start = time.monotonic()
         found = worker.ask(Begin("x"), Begun, 60, stop)
     assert isinstance(found, Failed)
@@ -399,7 +402,7 @@ def test_stop_ends_a_wait_also_while_a_worker_starts(monkeypatch: pytest.MonkeyP
 
 def test_all_that_a_request_begins_with_has_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALK", "slow")
-    with Worker(lambda: Local("talker"), (Begin("x"),) * 20) as worker:
+    with Worker(lambda: local("talker"), (Begin("x"),) * 20) as worker:
         start = time.monotonic()
         assert worker.ask(Begin("x"), Begun, 2.0).status == "timeout"  # type: ignore[union-attr]
     assert time.monotonic() - start < 5
@@ -431,7 +434,7 @@ def test_an_interrupt_while_workers_end_ends_them_all(monkeypatch: pytest.Monkey
     links = []
 
     def opened() -> Any:
-        links.append(Local("talker"))
+        links.append(local("talker"))
         return links[-1]
 
     monkeypatch.setenv("TALK", "nap")
@@ -457,7 +460,7 @@ def _raised(errors: Any) -> None:
 def test_a_worker_that_nobody_waits_for_any_more_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a runtime lets no other Python code run."""
     monkeypatch.setenv("TALK", "late")
-    link = Local("talker")
+    link = local("talker")
     try:
         with pytest.raises(Broken, match="SIGALRM"):
             link.exchange(Frame(b'{"do": "Begin", "within_s": 0.5, "runtime": "x"}'), 30, None)
@@ -467,9 +470,9 @@ def test_a_worker_that_nobody_waits_for_any_more_ends_itself(monkeypatch: pytest
 
 _PARENT = """
 import threading, time
-from mnv3prof.workers.links.local import Local
+from mnv3prof.workers.links.process import local
 from mnv3prof.device.protocol import Frame
-link = Local("talker")
+link = local("talker")
 request = Frame(b'{"do": "Begin", "within_s": null, "runtime": "x"}')
 threading.Thread(target=link.exchange, args=(request, 60, None), daemon=True).start()
 time.sleep(1)
@@ -505,5 +508,5 @@ def test_a_folder_with_modules_of_familiar_names_disturbs_no_worker(
     for name in ("json", "numpy", "struct", "select", "zlib"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    with Worker(lambda: Local("mnv3prof.device.worker")) as worker:
+    with Worker(lambda: local("mnv3prof.device.worker")) as worker:
         assert isinstance(worker.ask(Begin("ncnn"), Begun, 60), Begun)

@@ -10,6 +10,7 @@ from mnv3prof.bench.peaks import PeakMeter
 from mnv3prof.device.clock import OTHERS
 from mnv3prof.workers.links.fake import Fake
 from mnv3prof.workers.peak_burst import Device, PeakBurst, measure_peak
+from mnv3prof.workers.requests import MeasurePeak
 from mnv3prof.workers.worker import Worker
 
 CPU = Device("cpu", "fp32", 1)
@@ -17,7 +18,8 @@ HALF = Device("cpu", "bf16", 2)
 
 
 def meter(script: Any, devices: Any = (CPU,), sampling_s: float = 1000.0) -> Any:
-    return PeakMeter(devices, sampling_s, Worker(lambda: Fake(script), starts=1))
+    worker = Worker(lambda: Fake(script), starts=1)
+    return PeakMeter(devices, sampling_s, lambda device: (worker, MeasurePeak(*device)))
 
 
 def test_the_rate_is_that_of_the_best_burst_by_hand() -> None:

@@ -18,7 +18,7 @@ from mnv3prof.graph.parts import NET
 from mnv3prof.record.target import Target
 from mnv3prof.workers.backends import backend, name_of, names, usable
 from mnv3prof.workers.cache import default_folder
-from mnv3prof.workers.links.local import Local
+from mnv3prof.workers.links.process import local
 from mnv3prof.workers.requests import FileKind
 from mnv3prof.workers.worker import Worker, runtime_worker
 
@@ -108,7 +108,7 @@ class _Patient(Worker):
 def _worker(target: Target, subjects: Any) -> Worker:
     if target.backend == "null":
         return runtime_worker(target, subjects, STARTS)
-    return _Patient(lambda: Local("mnv3prof.device.worker"), (Begin(target.backend),), STARTS)
+    return _Patient(lambda: local("mnv3prof.device.worker"), (Begin(target.backend),), STARTS)
 
 
 def _measured_with_fault(fault: str, parts: Any, **how: Any) -> Any:

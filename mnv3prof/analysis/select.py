@@ -29,7 +29,8 @@ def select(
     for name, values in wanted.items():
         known = {getattr(target, name) for target in run.targets}
         if missing := [value for value in values if value not in known]:
-            asked = f"{name} {', '.join(map(str, missing))}"
+            what = "backend" if name == "place" else name
+            asked = f"{what} {', '.join(map(str, missing))}"
             _refuse(source, asked, [named_field(target, name) for target in run.targets])
     if not kept:
         _refuse(source, "this combination", [f"{t.place} ({t.settings})" for t in run.targets])

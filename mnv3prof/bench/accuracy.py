@@ -1,7 +1,7 @@
 """Accuracy of the whole network on each target, on held-out images."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,13 +13,17 @@ from ..record.accuracy import Accuracy
 from ..record.target import Target, labels
 from ..record.timing import Timing
 from ..workers.requests import Subjects
-from ..workers.worker import Failed, runtime_worker
+from ..workers.worker import Failed, Worker, runtime_worker
 from .convert import convert, file_kind, loading
 from .progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+WorkerOf = Callable[[Target, Subjects], Worker]
+"""Returns a worker that times parts of the subjects on a target."""
 
 
 class HeldOut(NamedTuple):
@@ -46,6 +50,7 @@ def measure_accuracies(
     folder: Path,
     timeout_s: float,
     on_progress: OnProgress = lambda _: None,
+    worker_of: WorkerOf = runtime_worker,
 ) -> tuple[tuple[Accuracy, ...], bool]:
     """Classify the images with each whole network in `timings`, in one process per target.
 
@@ -64,19 +69,26 @@ def measure_accuracies(
             for timing in networks:
                 what = f"{len(held_out.labels)} held-out images on {names[timing.target]}"
                 on_progress(Progress(what, phase="classifying"))
-                accuracies.append(_accuracy(timing, subjects, held_out, file, folder, timeout_s))
+                accuracies.append(_accuracy(timing, subjects, held_out, file, folder, timeout_s, worker_of))
         except KeyboardInterrupt:
             return tuple(accuracies), False
     return tuple(accuracies), True
 
 
 def _accuracy(
-    timing: Timing, subjects: Subjects, held_out: HeldOut, file: Path, folder: Path, timeout_s: float
+    timing: Timing,
+    subjects: Subjects,
+    held_out: HeldOut,
+    file: Path,
+    folder: Path,
+    timeout_s: float,
+    worker_of: WorkerOf,
 ) -> Accuracy:
     known = Accuracy(variant=timing.variant, target=timing.target, data=held_out.data, reason="not measured")
     if timing.status not in ("ok", "mismatch"):
         return msgspec.structs.replace(known, reason=timing.reason or timing.status)
-    answer = _classes(PartKey(timing.variant, NET), timing.target, subjects, file, folder, timeout_s)
+    part = PartKey(timing.variant, NET)
+    answer = _classes(part, timing.target, subjects, file, folder, timeout_s, worker_of)
     if isinstance(answer, Failed):
         return msgspec.structs.replace(known, reason=answer.reason or answer.status)
     if len(answer) != len(held_out.labels):
@@ -88,14 +100,20 @@ def _accuracy(
 
 
 def _classes(
-    part: PartKey, target: Target, subjects: Subjects, file: Path, folder: Path, timeout_s: float
+    part: PartKey,
+    target: Target,
+    subjects: Subjects,
+    file: Path,
+    folder: Path,
+    timeout_s: float,
+    worker_of: WorkerOf,
 ) -> tuple[int, ...] | Failed:
     """Return the class of each image, from the target's own runtime."""
     ready = _ready(part, target, subjects, folder, timeout_s)
     if isinstance(ready, Failed):
         return ready
     request = Classify(part, ready.folder, ready.main, ready.dtype, ready.threads, str(file))
-    with runtime_worker(target, subjects) as worker:
+    with worker_of(target, subjects) as worker:
         answer = worker.ask(request, _Classified, timeout_s)
     return answer if isinstance(answer, Failed) else answer.classes
 

@@ -4,16 +4,33 @@ from collections.abc import Callable, Iterable
 
 from ..graph.errors import InputError, shortened
 from ..record.target import Target
-from ..workers.backends import backend, usable
+from ..workers.backends import backend, convertible, needs_pytorch, usable
 from ..workers.formats import get_format
 from ..workers.worker import Failed
 
 
 def obstacle(target: Target) -> Failed | None:
     """Return the known reason why nothing can be timed on the target, or None."""
-    file = backend(target.backend)
     if not (known := usable(target.backend)).ok:
         return Failed("not available", known.reason)
+    return _misfit(target)
+
+
+def unconvertible(target: Target) -> Failed | None:
+    """Return why no part can be converted here for the target, which is on another device, or None."""
+    name = target.backend
+    if needs_pytorch(name):
+        return Failed("unsupported", "PyTorch's backends are timed on this machine only")
+    if name == "executorch":
+        reason = "ExecuTorch's Python package needs PyTorch there; run its executor_runner there, and import"
+        return Failed("unsupported", f"{reason} what it prints")
+    if not (known := convertible(name)).ok:
+        return Failed("not available", known.reason)
+    return _misfit(target)
+
+
+def _misfit(target: Target) -> Failed | None:
+    file = backend(target.backend)
     if target.dtype not in file.DTYPES:
         return Failed("unsupported", f"it supports {', '.join(file.DTYPES)}, not {target.dtype}")
     most = getattr(get_format(file.FORMAT), "MOST_IMAGES", target.batch) if file.FORMAT else target.batch

@@ -1,13 +1,13 @@
 """The time of each operator, from the runtimes' profilers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from ..analysis.operators import join
 from ..device.protocol import Operators, OperatorTimes, PartKey
 from ..record.run import ASKING_INTERRUPTED
-from ..record.target import labels
+from ..record.target import Target, labels
 from ..record.timing import Operator, Timing
 from ..workers.requests import Subjects
 from ..workers.worker import Failed, Worker, runtime_worker
@@ -23,6 +23,7 @@ def profile_operators(
     folder: Path,
     timeout_s: float,
     on_progress: OnProgress = lambda _: None,
+    worker_of: Callable[[Target, Subjects], Worker] = runtime_worker,
 ) -> tuple[list[Operator], list[str]]:
     """Profile the operators of each part in `timings`, in one process per target.
 
@@ -34,7 +35,7 @@ def profile_operators(
     try:
         for target, where in labels(timing.target for timing in timings).items():
             timed = [timing for timing in timings if timing.target == target and timing.status == "ok"]
-            with runtime_worker(target, subjects) as worker:
+            with worker_of(target, subjects) as worker:
                 for timing in timed:
                     on_progress(Progress(f"{timing.part} on {where}", phase=OPERATORS))
                     answer = _profile(worker, timing, subjects, folder, timeout_s)

@@ -1,6 +1,6 @@
 """Peak rates of a device: of a matrix product and of a copy, measured in bursts between those of parts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Self
 
 from ..record.run import PeakRates
@@ -17,22 +17,36 @@ _ROUNDS: Final = 20
 _TIMEOUT_S: Final = 60.0
 
 
-class PeakMeter:
-    """Measures the peak rates of devices in a process of its own, one burst of each at a time."""
+_Rater = Callable[[Device], "tuple[Worker, object]"]
+"""Returns the worker that rates a device, and the request for a burst of it."""
 
-    def __init__(self, devices: Iterable[Device], sampling_s: float, worker: Worker | None = None) -> None:
+
+class PeakMeter:
+    """Measures the peak rates of devices of a machine, one burst of each at a time.
+
+    rater: returns the worker of a device and the request to it; by default one process with PyTorch.
+    """
+
+    def __init__(self, devices: Iterable[Device], sampling_s: float, rater: _Rater | None = None) -> None:
         self._bursts: dict[Device, list[PeakBurst]] = {device: [] for device in devices}
         self._failed: set[Device] = set()
         self._round_s, self._left_s = _SHARE * sampling_s / _ROUNDS, 0.0
-        self._worker = worker or pytorch_worker(starts=1 + len(self._bursts))
+        rate: _Rater = rater or _pytorch_rater(starts=1 + len(self._bursts))
+        self._raters: dict[Device, tuple[Worker, object]] = {device: rate(device) for device in self._bursts}
 
     def __enter__(self) -> Self:
         """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process."""
-        self._worker.end()
+        """End the processes."""
+        for worker, _request in self._raters.values():
+            worker.end()
+
+    @property
+    def is_needed(self) -> bool:
+        """True if there is a device."""
+        return bool(self._bursts)
 
     def burst(self) -> None:
         """Measure each device once if it is due. One that fails is not tried again, and has no rates."""
@@ -40,7 +54,8 @@ class PeakMeter:
         for device, bursts in self._bursts.items():
             if device in self._failed or (len(bursts) >= _LEAST_BURSTS and self._left_s <= 0):
                 continue
-            answer = self._worker.ask(MeasurePeak(*device), PeakBurst, _TIMEOUT_S)
+            worker, request = self._raters[device]
+            answer = worker.ask(request, PeakBurst, _TIMEOUT_S)
             if isinstance(answer, PeakBurst):
                 bursts.append(answer)
                 self._left_s -= PRODUCT_S + COPY_S
@@ -63,6 +78,11 @@ class PeakMeter:
         """Measure until every device that works has enough bursts."""
         while any(len(b) < _LEAST_BURSTS for device, b in self._bursts.items() if device not in self._failed):
             self.burst()
+
+
+def _pytorch_rater(starts: float) -> _Rater:
+    worker = pytorch_worker(starts=starts)
+    return lambda device: (worker, MeasurePeak(*device))
 
 
 def _fastest(bursts: Sequence[Burst], threads: int) -> float:

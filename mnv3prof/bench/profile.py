@@ -1,10 +1,12 @@
 """Measure networks on targets and assemble the run."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from msgspec.structs import replace
 
@@ -15,6 +17,7 @@ from ..record.run import (
     CLASSIFYING_INTERRUPTED,
     HERE,
     PEAKS_INTERRUPTED,
+    Host,
     OtherLoad,
     Run,
     Subject,
@@ -22,12 +25,13 @@ from ..record.run import (
 from ..record.target import Target
 from ..record.timing import Operator, Timing
 from ..workers import cache
-from ..workers.backends import backend, compiles, is_simulated, names, usable
+from ..workers.backends import backend, compiles, is_simulated, names, place_of, usable
+from ..workers.devices import device_of, require_name
 from ..workers.peak_burst import Device
 from .accuracy import HeldOut, measure_accuracies
 from .host import describe
 from .load import other_load
-from .obstacles import obstacle
+from .machines import Machines, found_on
 from .operators import profile_operators
 from .peaks import PeakMeter
 from .progress import PEAKS, OnProgress, Progress
@@ -60,6 +64,21 @@ def usable_here() -> tuple[str, ...]:
     return tuple(name for name, what in found.items() if what.ok and not is_simulated(name, what.chip))
 
 
+def places_named(called: str) -> tuple[str, ...]:
+    """Return the places that "ncnn", "all", "ncnn@pi" or "all@pi" names. Raises InputError."""
+    name, at, device = called.partition("@")
+    if name != "all":
+        found: tuple[str, ...] = (place_of(called),)
+    elif not at:
+        return usable_here()
+    else:
+        require_name(device)
+        found = tuple(f"{each}@{device}" for each in found_on(device))
+    if at:
+        device_of(device)  # its entry is right
+    return found
+
+
 def quick_here() -> tuple[str, ...]:
     """Return the backends of usable_here() that do not compile while loading."""
     return tuple(name for name in usable_here() if not compiles(name))
@@ -80,49 +99,114 @@ def profile(
     run = known or _begun(request)
     before = run.timings
     load = OtherLoad(other_load()) if request.targets else None
-    backends = tuple(dict.fromkeys([*run.host.runtimes, *_backends(request)]))
+    backends = tuple(dict.fromkeys([*run.host.runtimes, *_backends(request, HERE)]))
     host = run.host if backends == tuple(run.host.runtimes) else describe(backends, run.host)
-    devices = _missing_peaks(run, request) if request.peaks else ()
+    with ExitStack() as stack:
+        folder = stack.enter_context(cache.opened(request.folder))
+        if devices := _devices(request):
+            on_progress(Progress(f"asking {', '.join(devices)}"))
+        machines = stack.enter_context(Machines(request.targets, known=run.hosts))
+        hosts = {HERE: host, **{name: machines.host(name, _known_on(run, request, name)) for name in devices}}
+        meters = _Meters(request, hosts, machines)
+        stack.enter_context(meters)
 
-    def with_timings(timings: tuple[Timing, ...], load: OtherLoad | None) -> Run:
-        new = load is not None and any(timing.bursts and timing not in before for timing in timings)
-        loads = (*host.other_loads, load) if new else host.other_loads
-        now = replace(host, peak_rates=(*host.peak_rates, *meter.rates()), other_loads=loads)
-        return replace(run, hosts={**run.hosts, HERE: now}, timings=_merged(before, timings))
+        def with_timings(timings: tuple[Timing, ...], load: OtherLoad | None) -> Run:
+            new = load is not None and any(_is_new_here(timing, before) for timing in timings)
+            loads = (*host.other_loads, load) if new else host.other_loads
+            now = {**hosts, HERE: replace(host, other_loads=loads)}
+            return replace(run, hosts={**run.hosts, **meters.rated(now)}, timings=_merged(before, timings))
 
-    with cache.opened(request.folder) as folder, PeakMeter(devices, request.budget_s) as meter:
-        if devices:
+        if meters.measures(HERE):
             on_progress(Progress(PEAKS))
-        meter.burst()
+        meters.burst(HERE)
         callbacks = Callbacks(on_progress, lambda timings: on_update(with_timings(timings, load)))
         callbacks.on_update(())
-        timings = measure(_bench_plan(request, folder), callbacks, before, before_round=meter.burst)
+        timings = measure(_bench_plan(request, folder), callbacks, before, machines, meters.burst)
         interrupted = any(timing.stopped == "interrupted" for timing in timings)
         if load and not interrupted:
             on_progress(Progress(PEAKS))
-            load, notes = _completed(meter, load)
+            load, notes = _completed(meters, load)
             run, interrupted = replace(run, notes=(*run.notes, *notes)), bool(notes)
         run = with_timings(timings, load)
         if not interrupted:
-            run = _with_untimed(run, request, timings, folder, on_progress, on_update)
+            run = _with_untimed(run, request, timings, machines, folder, on_progress, on_update)
     return run
+
+
+def _devices(request: Request) -> list[str]:
+    """Return the names of other devices."""
+    return [name for name in dict.fromkeys(target.device for target in request.targets) if name != HERE]
+
+
+def _known_on(run: Run, request: Request, device: str) -> tuple[str, ...]:
+    """Return the backends on a device that the run has or that are requested."""
+    known = run.hosts[device].runtimes if device in run.hosts else {}
+    return tuple(dict.fromkeys([*known, *_backends(request, device)]))
+
+
+def _is_new_here(timing: Timing, before: Sequence[Timing]) -> bool:
+    return timing.target.device == HERE and bool(timing.bursts) and timing not in before
+
+
+class _Meters:
+    """The peak rates of this machine and of other devices."""
+
+    def __init__(self, request: Request, hosts: Mapping[str, Host], machines: Machines) -> None:
+        self._meters = {}
+        for name, host in hosts.items():
+            devices = _missing_peaks(host, name, request, machines) if request.peaks else ()
+            rater = None if name == HERE else partial(machines.rater, name)
+            self._meters[name] = PeakMeter(devices, request.budget_s, rater)
+
+    def __enter__(self) -> Self:
+        """Return self."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        with ExitStack() as stack:
+            for meter in self._meters.values():
+                stack.push(meter)
+
+    def measures(self, device: str) -> bool:
+        """Return True if rates of a device are missing."""
+        return self._meters[device].is_needed
+
+    def burst(self, device: str) -> None:
+        """Measure what is due on a device."""
+        self._meters[device].burst()
+
+    def complete(self) -> None:
+        """Measure until every device has enough bursts."""
+        for meter in self._meters.values():
+            meter.complete()
+
+    def rated(self, hosts: Mapping[str, Host]) -> dict[str, Host]:
+        """Return the machines with the rates that were measured."""
+        return {
+            name: replace(host, peak_rates=(*host.peak_rates, *self._meters[name].rates()))
+            for name, host in hosts.items()
+        }
 
 
 def _with_untimed(
     run: Run,
     request: Request,
     timings: Sequence[Timing],
+    machines: Machines,
     folder: Path,
     on_progress: Callable[[Progress], None],
     on_update: Callable[[Run], None],
 ) -> Run:
     """Return the run with operators and accuracies, as requested: they would disturb the timing."""
     if request.operators:
-        found = profile_operators(request.subjects, timings, folder, request.timeout_s, on_progress)
+        found = profile_operators(
+            request.subjects, timings, folder, request.timeout_s, on_progress, machines.worker
+        )
         run = _with_operators(run, timings, *found)
         on_update(run)
     if request.held_out and ASKING_INTERRUPTED not in run.notes:
-        run = _with_accuracies(run, request, request.held_out, timings, folder, on_progress)
+        run = _with_accuracies(run, request, request.held_out, timings, machines, folder, on_progress)
         on_update(run)
     return run
 
@@ -139,10 +223,10 @@ def _bench_plan(request: Request, folder: Path) -> BenchPlan:
     )
 
 
-def _completed(meter: PeakMeter, load: OtherLoad) -> tuple[OtherLoad, tuple[str, ...]]:
+def _completed(meters: _Meters, load: OtherLoad) -> tuple[OtherLoad, tuple[str, ...]]:
     """Measure the rest of the peak rates and the other load. Return the load, and a note if interrupted."""
     try:
-        meter.complete()
+        meters.complete()
         return replace(load, after=other_load()), ()
     except KeyboardInterrupt:
         return load, (PEAKS_INTERRUPTED,)
@@ -153,6 +237,7 @@ def _with_accuracies(
     request: Request,
     held_out: HeldOut,
     timings: Sequence[Timing],
+    machines: Machines,
     folder: Path,
     on_progress: Callable[[Progress], None],
 ) -> Run:
@@ -165,7 +250,7 @@ def _with_accuracies(
     }
     missing = [timing for timing in timings if (timing.variant, timing.target) not in kept]
     found, complete = measure_accuracies(
-        request.subjects, missing, held_out, folder, request.timeout_s, on_progress
+        request.subjects, missing, held_out, folder, request.timeout_s, on_progress, machines.worker
     )
     notes = [note for note in run.notes if note != CLASSIFYING_INTERRUPTED]
     notes += [] if complete else [CLASSIFYING_INTERRUPTED]
@@ -186,22 +271,29 @@ def _begun(request: Request) -> Run:
     return Run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=request.command,
-        hosts={HERE: describe(_backends(request))},
+        hosts={HERE: describe(_backends(request, HERE))},
         subjects=dict(request.subjects),
     )
 
 
-def _backends(request: Request) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(target.backend for target in request.targets))
+def _backends(request: Request, device: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(target.backend for target in request.targets if target.device == device))
 
 
-def _missing_peaks(run: Run, request: Request) -> list[Device]:
-    """Return the devices that the targets' rates are compared with and whose peak rates are not known.
+def _missing_peaks(host: Host, name: str, request: Request, machines: Machines) -> list[Device]:
+    """Return what the rates of a machine's targets are compared with and whose peak rates are not known.
 
-    int8 has none: PyTorch's int8 product is not the fastest.
+    int8 has none: PyTorch's int8 product is not the fastest. On other devices only fp32 has, by NumPy.
     """
-    known = {(peak.name, peak.dtype, peak.threads) for peak in run.host.peak_rates}
-    running = [target for target in request.targets if target.dtype != "int8" and not obstacle(target)]
+    known = {(peak.name, peak.dtype, peak.threads) for peak in host.peak_rates}
+    running = [
+        target
+        for target in request.targets
+        if target.device == name
+        and (target.dtype != "int8" if name == HERE else target.dtype == "fp32")
+        and not machines.only_checks(target)
+        and not machines.obstacle(target)
+    ]
     wanted = {Device(backend(target.backend).PEAK, target.dtype, target.threads) for target in running}
     return sorted(device for device in wanted - known if device.name)
 

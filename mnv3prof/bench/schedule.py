@@ -2,12 +2,14 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from itertools import product
 from math import ceil, inf
 from pathlib import Path
+from threading import Event, Lock
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -15,14 +17,15 @@ import msgspec
 from msgspec.structs import replace
 
 from ..device.protocol import PartKey, Prepared, Sample
+from ..record.run import HERE
 from ..record.target import Target, labels
-from ..record.timing import Burst, Launch, Stopped, Timing
+from ..record.timing import CHECKED, Burst, Launch, Stopped, Timing
 from ..workers.backends import compiles
 from ..workers.requests import FileKind, Subjects
-from ..workers.worker import Failed, Worker, runtime_worker
+from ..workers.worker import Failed
 from .convert import convert, file_kind
-from .obstacles import obstacle
-from .pool import STARTS, WorkerPool
+from .machines import Machines, Where
+from .pool import STARTS, Interrupted, WorkerPool
 from .progress import SAMPLING, OnProgress, Progress
 from .tolerances import how_wrong
 
@@ -82,19 +85,19 @@ def measure(
     plan: BenchPlan,
     callbacks: Callbacks = Callbacks(),  # noqa: B008
     known: Sequence[Timing] = (),
-    worker: Callable[[Target, Subjects], Worker] = partial(runtime_worker, starts=STARTS),  # noqa: B008
-    before_round: Callable[[], None] = lambda: None,
+    machines: Where | None = None,
+    before_round: Callable[[str], None] = lambda _: None,
 ) -> tuple[Timing, ...]:
-    """Time each part on each target, one at a time.
+    """Time each part on each target: on a device one at a time, on this machine before the other devices.
 
-    known: timings of an earlier run; those that are final are not measured again. worker: returns the
-    worker of a target. before_round: called before each round of bursts; its time does not count. A
-    failure of a runtime is a timing with a status and a reason; the others continue. An interrupt ends
-    the sampling; the timings so far are returned, marked as interrupted.
+    known: timings of an earlier run; those that are final are not measured again. machines: where targets
+    run, by default on this machine. before_round: called with the device before each round of bursts; its
+    time does not count. A failure of a runtime is a timing with a status and a reason; the others continue.
+    An interrupt ends the sampling; the timings so far are returned, marked as interrupted.
     """
     cells = _cells(plan, known)
     try:
-        _measure(plan, cells, callbacks, worker, before_round)
+        _measure(plan, cells, callbacks, machines or Machines(), before_round)
     except KeyboardInterrupt:
         _close_open(cells, "interrupted")
     return _timings(cells)
@@ -117,23 +120,114 @@ def _cells(plan: BenchPlan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(
-    plan: BenchPlan,
-    cells: _Cells,
-    callbacks: Callbacks,
-    worker: Callable[[Target, Subjects], Worker],
-    before_round: Callable[[], None],
+    plan: BenchPlan, cells: _Cells, callbacks: Callbacks, machines: Where, before_round: Callable[[str], None]
 ) -> None:
-    _leave_out_what_cannot_run(cells)
+    for target in _open(cells):
+        if failed := machines.obstacle(target):
+            _fail(cells, target, failed)
     begin = perf_counter()
     _convert(plan, cells, callbacks)
-    spent = perf_counter() - begin
-    workers = {target: worker(target, plan.subjects) for target in _open(cells)}
-    pool = WorkerPool(workers, plan.subjects, plan.folder, plan.timeout_s)
+    ready_s = plan.ready_s - (perf_counter() - begin)
+    heard = callbacks._replace(on_update=lambda _: callbacks.on_update(_timings(cells)))
+    devices = dict.fromkeys(target.device for target in _open(cells))
+    groups = {
+        device: _Group(
+            plan._replace(budget_s=plan.budget_s * _share(cells, device)),
+            {key: cell for key, cell in cells.items() if key[0].device == device},
+            heard,
+            machines,
+            partial(before_round, device),
+        )
+        for device in devices
+    }
+    if (here := groups.pop(HERE, None)) is not None:
+        _time(here, ready_s)
+    if groups:
+        _time_together(groups, ready_s)
+
+
+class _Group(NamedTuple):
+    """What is timed on one device."""
+
+    plan: BenchPlan
+    cells: _Cells
+    callbacks: Callbacks
+    machines: Where
+    before_round: Callable[[], None]
+
+
+def _share(cells: _Cells, device: str) -> float:
+    """Return the share of the open cells that are of a device."""
+    found = [target.device == device for target, _ in _open_cells(cells)]
+    return sum(found) / len(found)
+
+
+def _time(group: _Group, ready_s: float, stop: Event | None = None) -> None:
+    plan, cells, machines = group.plan, group.cells, group.machines
+    workers = {target: machines.worker(target, plan.subjects, STARTS) for target in _open(cells)}
+    pool = WorkerPool(workers, plan.subjects, plan.folder, plan.timeout_s, stop)
     try:
-        _get_ready(plan, plan.ready_s - spent, pool, cells, callbacks)
-        _sample(plan, pool, cells, callbacks, before_round)
+        _get_ready(plan, ready_s, pool, cells, group.callbacks)
+        for target in _open(cells):
+            if machines.only_checks(target):
+                _end_checked(cells, target)
+        _sample(plan, pool, cells, group.callbacks, group.before_round)
     finally:
         pool.end()
+
+
+def _time_together(groups: Mapping[str, _Group], ready_s: float) -> None:
+    """Time devices at the same time, each in a thread; this machine only waits."""
+    stop, lock = Event(), Lock()
+    latest: dict[str, Progress] = {}
+    with ThreadPoolExecutor(len(groups)) as executor:
+        jobs = []
+        for device, group in groups.items():
+            update, progress = group.callbacks.on_update, group.callbacks.on_progress
+            heard = Callbacks(
+                _together(device, latest, lock, progress, one=len(groups) == 1), _locked(lock, update)
+            )
+            jobs.append(executor.submit(_until_stopped, group._replace(callbacks=heard), ready_s, stop))
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _until_stopped(group: _Group, ready_s: float, stop: Event) -> None:
+    with suppress(Interrupted):
+        _time(group, ready_s, stop)
+
+
+def _locked(
+    lock: Lock, on_update: Callable[[tuple[Timing, ...]], None]
+) -> Callable[[tuple[Timing, ...]], None]:
+    def update(timings: tuple[Timing, ...]) -> None:
+        with lock:
+            on_update(timings)
+
+    return update
+
+
+def _together(
+    device: str, latest: dict[str, Progress], lock: Lock, on_progress: OnProgress, *, one: bool
+) -> OnProgress:
+    """Return a function that reports what every device does."""
+
+    def report(progress: Progress) -> None:
+        with lock:
+            latest[device] = progress
+            if one:
+                on_progress(progress)
+                return
+            text = "; ".join(f"{name}: {each.text}" for name, each in latest.items())
+            left_s = [each.left_s for each in latest.values() if each.left_s is not None]
+            phase = f"measuring on {', '.join(latest)}"
+            on_progress(Progress(text, progress.share, max(left_s, default=None), phase))
+
+    return report
 
 
 def _get_ready(
@@ -238,12 +332,6 @@ def _open_cells(cells: _Cells) -> list[_Key]:
 
 def _named(part: PartKey) -> str:
     return f"{part.part} ({part.variant})" if part.variant else part.part
-
-
-def _leave_out_what_cannot_run(cells: _Cells) -> None:
-    for target in _open(cells):
-        if failed := obstacle(target):
-            _fail(cells, target, failed)
 
 
 def _convert(plan: BenchPlan, cells: _Cells, callbacks: Callbacks) -> None:
@@ -386,6 +474,16 @@ def _close(cell: _Cell, stopped: Stopped) -> None:
 def _keep_bursts(cell: _Cell, stopped: Stopped) -> None:
     launches = tuple(Launch(tuple(bursts)) for bursts in cell.launches if bursts)
     cell.timing = replace(cell.timing, launches=launches, stopped=stopped)
+
+
+def _end_checked(cells: _Cells, target: Target) -> None:
+    """Close what was only checked: its times are dropped."""
+    for part in _parts_of(cells, target):
+        cell = cells[target, part]
+        cell.timing = replace(
+            cell.timing, load_s=None, first_s=None, reason=cell.timing.reason or CHECKED, stopped="checked"
+        )
+        cell.done = True
 
 
 def _fail(cells: _Cells, target: Target, failed: Failed) -> None:

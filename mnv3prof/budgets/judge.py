@@ -240,7 +240,7 @@ def _of_backend(checked: Side, backend: str, budget: Budget, part: str) -> tuple
     """Return a part's timings on `backend`, or the reason why there are none."""
     if checked.run is None:
         return [], f"{checked.source} is a table, which has no times; profile it and check the run"
-    ours = [t for t in checked.run.timings if t.target.backend == backend and not t.variant]
+    ours = [t for t in checked.run.timings if backend in (t.target.backend, t.target.place) and not t.variant]
     measured = identical_blocks(checked.subject.graph).get(part, part)
     known = [t for t in ours if t.part == measured and budget.dtype in (None, t.target.dtype)]
     if known:

@@ -16,15 +16,7 @@ from ..record.run import Run, Subject
 from ..record.target import MOST, Target, combinations
 from .interrupts import stopping
 from .network import WeightsOptions
-from .options import (
-    NoCacheOption,
-    PartsOption,
-    backend_names,
-    listed,
-    measuring_option,
-    on_option,
-    parts_named,
-)
+from .options import NoCacheOption, PartsOption, listed, measuring_option, on_option, parts_named, places
 from .output import Output, output_format, write
 from .progress import progress
 from .streams import command_line, say
@@ -124,7 +116,7 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         dtypes = listed(_or(self.dtype, "fp32"), "--dtype", _dtype)
         batches = listed(_or(self.batch, "1"), "--batch", _count)
         threads = listed(_or(self.threads, "1"), "--threads", _count)
-        names = backend_names("cpu" if self.on is None else self.on)
+        names = places("cpu" if self.on is None else self.on)
         with about("--on, --dtype, --batch and --threads"):
             return combinations(names, dtypes, batches, threads)
 
@@ -163,7 +155,7 @@ class LatencyOptions(msgspec.Struct, frozen=True):
             return run
         parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
         allowed = {
-            "backend": () if self.on in (None, "all") else backend_names(str(self.on)),
+            "place": () if self.on in (None, "all") else places(str(self.on)),
             "dtype": () if self.dtype is None else listed(self.dtype, "--dtype", _dtype),
             "batch": () if self.batch is None else listed(self.batch, "--batch", _count),
             "threads": () if self.threads is None else listed(self.threads, "--threads", _count),

@@ -127,18 +127,21 @@ NoCacheOption = Annotated[
 ]
 
 
-def backend_names(on: str) -> tuple[str, ...]:
-    """Return the backends that the value of --on names. Raises InputError for an unknown one."""
-    from ..bench.profile import usable_here
-    from ..workers.backends import name_of
+def places(on: str) -> tuple[str, ...]:
+    """Return the places that the value of --on names: "ncnn", "ncnn@pi". Raises InputError."""
+    from ..bench.profile import places_named
 
     with about("--on"):
-        names = [
-            each
-            for name in listed(on, "--on", lambda name, _: name)
-            for each in (usable_here() if name == "all" else [name_of(name)])
-        ]
+        names = [each for name in listed(on, "--on", lambda name, _: name) for each in places_named(name)]
     return tuple(dict.fromkeys(names))
+
+
+def backend_names(on: str) -> tuple[str, ...]:
+    """Return the backends of this machine that the value of --on names. Raises InputError for another one."""
+    names = places(on)
+    if other := next((name for name in names if "@" in name), None):
+        raise InputError(f"--on: {other} is on another device; expected backends of this machine")
+    return names
 
 
 def parts_named(text: str, graph: Graph) -> tuple[str, ...]:

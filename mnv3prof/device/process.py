@@ -84,14 +84,14 @@ def _limit_memory() -> None:
         return
     import resource
 
-    most = int(_MEMORY_SHARE * _available_memory())
+    most = int(_MEMORY_SHARE * available_memory())
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _available_memory() -> int:
+def available_memory() -> int:
     """Return the available memory in bytes, or all memory if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()

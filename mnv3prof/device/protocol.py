@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class Begin:
 
 @dataclass(frozen=True)
 class Begun:
-    """Answer to Begin."""
+    """Answer to Begin. chip: what the runtime runs on."""
+
+    chip: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,111 @@ class Planned:
     tensors: tuple[Placed, ...]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Make a folder of a part's files. files: digests by name. Answer: Placement."""
+
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Answer to Place: the folder, or "" and the digests of files that have to be put first."""
+
+    folder: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Put:
+    """Keep a file. raw: its content, which travels beside the JSON object. Answer: Stored."""
+
+    digest: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Answer to Put."""
+
+
+@dataclass(frozen=True)
+class Cached:
+    """Count the files that are kept. Answer: Kept."""
+
+
+@dataclass(frozen=True)
+class Clear:
+    """Remove all files that are kept. Answer: Kept, of what there was."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Answer to Cached and Clear."""
+
+    folder: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Reserve the device until this worker ends. Answer: Held, or a refusal if it is being measured."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Answer to Hold."""
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Describe the machine, and the versions of these packages of Python. Answer: Machine."""
+
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Answer to Describe.
+
+    model: of the board or computer; cpu: of the processor; both "" where the system does not say. cores: that
+    it may use. capacities: relative speeds of all cores, of a processor with several kinds; max_hz: highest
+    clock rate of each. versions: of the packages that are there. governors: that set the clock rates.
+    """
+
+    model: str
+    cpu: str
+    architecture: str
+    cores: int
+    memory_bytes: int
+    os: str
+    python: str
+    versions: dict[str, str]
+    capacities: tuple[int, ...] = ()
+    max_hz: tuple[float, ...] = ()
+    governors: tuple[str, ...] = ()
+    state: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MeasureRoof:
+    """Measure a burst of NumPy's fp32 product and of a copy. Answer: Roof."""
+
+
+@dataclass(frozen=True)
+class Roof:
+    """Answer to MeasureRoof: a burst of a product of `macs` MACs, and one of a copy of `bytes`.
+
+    bytes: read and written. product, copy: fields of clock.Burst.
+    """
+
+    macs: int
+    product: dict[str, Any]
+    bytes: int
+    copy: dict[str, Any]
+
+
 class Frame(NamedTuple):
     """An encoded JSON object, and raw bytes."""
 
@@ -165,16 +272,17 @@ def write_frame(line: IO[bytes], frame: Frame) -> None:
     line.flush()
 
 
-def read_frame(line: IO[bytes]) -> Frame | None:
+def read_frame(line: IO[bytes], most: int | None = None) -> Frame | None:
     """Return the next frame, or None at the end of the stream.
 
-    Raises ValueError if a length is above the limit, OSError if the stream cannot be read.
+    most: largest length, None for those of the protocol. Raises ValueError if a length is above the limit,
+    OSError if the stream cannot be read.
     """
     start = line.read(_LENGTHS.size)
     if len(start) < _LENGTHS.size:
         return None
     header_bytes, raw_bytes = _LENGTHS.unpack(start)
-    if header_bytes > _MOST_JSON or raw_bytes > _MOST_RAW:
+    if header_bytes > (most or _MOST_JSON) or raw_bytes > (most or _MOST_RAW):
         raise ValueError(f"a frame of {header_bytes} + {raw_bytes} bytes is too long")
     frame = Frame(line.read(header_bytes), line.read(raw_bytes))
     return frame if (len(frame.header), len(frame.raw)) == (header_bytes, raw_bytes) else None

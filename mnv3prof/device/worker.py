@@ -73,7 +73,7 @@ class Runner:
         self.runtime = self.find(request.runtime)
         for module in self.runtime.IMPORTS:
             import_module(module)
-        return Begun()
+        return Begun(str(getattr(self.runtime, "chip", lambda: "cpu")()))
 
     def prepare(self, request: Prepare) -> Prepared:
         """Load a part and run it once."""
@@ -157,6 +157,8 @@ def _answer(frame: Frame, classes: Mapping[str, type[Any]], handlers: Handlers, 
     try:
         fields = json.loads(frame.header)
         kind, within_s = classes[fields.pop("do")], fields.pop("within_s")
+        if frame.raw:
+            fields["raw"] = frame.raw
         _set_alarm(within_s)
         answer = handlers[kind](read(kind, fields))
         return encoded(answer if isinstance(answer, dict) else asdict(answer))

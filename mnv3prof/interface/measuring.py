@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from msgspec.structs import replace
 
 from ..bench.obstacles import require_one
-from ..bench.profile import Request, profile, usable_here
+from ..bench.profile import Request, places_named, profile
 from ..bench.progress import Progress
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, as_number, one_of, quote, require
@@ -21,7 +21,6 @@ from ..graph.parts import selected_parts
 from ..mobilenetv3.table import TABLE_RULES
 from ..record.run import Run, Subject
 from ..record.target import MOST, Target, combinations
-from ..workers.backends import name_of
 from ..workers.cache_folder import usable_folder
 from .networks import Loadable, sources_of
 
@@ -114,7 +113,7 @@ def _variants(given: Mapping[str, Loadable] | None) -> Mapping[str, Loadable]:
 
 def _targets(on: object, dtype: object, batch: object, threads: object) -> tuple[Target, ...]:
     names = _each(on, "on", _text)
-    groups = [usable_here() if name == "all" else (name_of(name),) for name in names]
+    groups = [places_named(name) for name in names]
     dtypes: tuple[Dtype, ...] = _each(dtype, "dtype", _dtype)
     backends = tuple(dict.fromkeys(name for group in groups for name in group))
     return combinations(backends, dtypes, _each(batch, "batch", _count), _each(threads, "threads", _count))

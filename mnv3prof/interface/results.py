@@ -28,7 +28,7 @@ from ..show.diff import changes_sheet, diff_sheets
 from ..show.gate import gate_sheets, verdicts_data
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.load import busy_sheets
-from ..workers.backends import name_of
+from ..workers.backends import place_of
 from .networks import Loadable, sources_of, write
 from .pages import page_of
 
@@ -135,7 +135,7 @@ def check(
     require(budgets, Mapping, "check", 'limits by name, e.g. {"macs": "220M"}')
     for name in budgets:
         require(name, str, "check", "the name of a budget")
-    wanted = budgets_from(budgets, "check", name_of)
+    wanted = budgets_from(budgets, "check", place_of)
     require_size(dtype, batch)
     sources = sources_of([checked] if baseline is None else [checked, baseline], "check")
     now, *before = sides(*sources, dtype=dtype, batch=batch)

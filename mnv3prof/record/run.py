@@ -78,7 +78,7 @@ class OtherLoad(msgspec.Struct, frozen=True):
 
 class Host(msgspec.Struct, frozen=True):
     """A machine. versions: by distribution; runtimes: by backend; other_loads: one each time it was
-    measured.
+    measured. model: of the board or computer, where it was asked for. emulated: its times mean nothing.
 
     >>> host = mnv3prof.read_run("run.json").host
     >>> host.cores > 0, "torch" in host.versions
@@ -95,6 +95,8 @@ class Host(msgspec.Struct, frozen=True):
     runtimes: dict[str, Runtime] = {}
     peak_rates: tuple[PeakRates, ...] = ()
     other_loads: tuple[OtherLoad, ...] = ()
+    model: str = ""
+    emulated: bool = False
 
     def __repr__(self) -> str:
         return f"Host({self.cpu!r}, {self.cores} cores, {len(self.runtimes)} runtimes)"

@@ -58,18 +58,22 @@ class Pairing(NamedTuple):
 
 
 def combinations(
-    backends: Collection[str], dtypes: Collection[Dtype], batches: Collection[int], threads: Collection[int]
+    places: Collection[str], dtypes: Collection[Dtype], batches: Collection[int], threads: Collection[int]
 ) -> tuple[Target, ...]:
-    """Return the targets of this machine with all combinations. Raises InputError for too many."""
-    fields = (backends, dtypes, batches, threads)
+    """Return the targets with all combinations. Raises InputError for too many.
+
+    places: backends of this machine, "litert", or of another device, "litert@pi".
+    """
+    fields = (places, dtypes, batches, threads)
     if (count := prod(map(len, fields))) > _MOST_TARGETS:
         raise InputError(
             f"{count:,} combinations are too many; expected at most {_MOST_TARGETS}, since each runs in its "
             "own process"
         )
+    named = [place.partition("@") for place in places]
     return tuple(
-        Target(backend=name, dtype=dtype, batch=batch, threads=many)
-        for name, dtype, batch, many in product(*fields)
+        Target(device=device, backend=name, dtype=dtype, batch=batch, threads=many)
+        for (name, _, device), dtype, batch, many in product(named, dtypes, batches, threads)
     )
 
 
@@ -103,6 +107,7 @@ def named_field(target: Target, field: str) -> str:
     return {
         "device": target.device or "the run's own machine",
         "backend": target.backend,
+        "place": target.place,
         "dtype": target.dtype,
         "batch": f"batch {target.batch}",
         "threads": threads_of(target.threads),

@@ -32,7 +32,10 @@ _Error = Annotated[float, msgspec.Meta(ge=0)]
 
 Status = Literal["ok", "not available", "unsupported", "crashed", "timeout", "mismatch"]
 Joined = Literal["name", "shape", "order", ""]
-Stopped = Literal["converged", "budget", "interrupted", ""]
+Stopped = Literal["converged", "budget", "checked", "interrupted", ""]
+
+CHECKED: Final = "an emulated device's times mean nothing: only its output was checked"
+"""Reason of a timing that was stopped as "checked"."""
 
 
 class Burst(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,7 +248,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def final(self) -> bool:
         """True if measuring it again would add nothing."""
         return self.status != "not available" and (
-            self.status != "ok" or self.stopped in ("converged", "budget")
+            self.status != "ok" or self.stopped in ("converged", "budget", "checked")
         )
 
 

@@ -97,6 +97,14 @@ def find(folder: Path, name: str) -> Entry | None:
     return entry
 
 
+def digests(place: Path) -> dict[str, str]:
+    """Return the digests of an entry's files, by name. Raises OSError if it was removed."""
+    entry = _read(place)
+    if entry is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
+    return entry.digests
+
+
 def is_whole(place: Path) -> bool:
     """Return True if the folder is a complete and undamaged entry."""
     return _read(place) is not None
@@ -106,7 +114,7 @@ def _read(place: Path) -> Entry | None:
     try:
         entry = msgspec.json.decode(read_file(place / _MANIFEST, _MOST_MANIFEST), type=Entry)
         own = entry.main in entry.digests and all(Path(file).name == file for file in entry.digests)
-        whole = own and all(_digest(place / file) == digest for file, digest in entry.digests.items())
+        whole = own and all(digest(place / file) == known for file, known in entry.digests.items())
     except (InputError, OSError, msgspec.DecodeError):
         return None
     return entry if whole else None
@@ -123,7 +131,7 @@ def keep(folder: Path, name: str, make: Callable[[Path], tuple[Path, float]]) ->
         main, seconds = make(draft)
         files = sorted(path for path in draft.iterdir() if path.is_file())
         size = sum(path.stat().st_size for path in files if path.suffix != IN_AND_OUT)
-        entry = Entry(main.name, seconds, size, {path.name: _digest(path) for path in files})
+        entry = Entry(main.name, seconds, size, {path.name: digest(path) for path in files})
         (draft / _MANIFEST).write_bytes(msgspec.json.encode(entry))
         try:
             draft.rename(folder / name)
@@ -238,7 +246,7 @@ def _remove(place: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
     """Return the digest of a regular file. Raises OSError."""
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))

@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from math import inf, isfinite
 from threading import Event, Lock
 from time import monotonic
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 
 from ..device.protocol import Begin, Frame
+from ..graph.errors import printable
 from ..record.target import Target
 from ..record.timing import Status
 from .backends import needs_pytorch
 from .links import Broken, Link
-from .links.local import Local
+from .links.process import local
 from .requests import Open, Subjects
 
 _Answer = TypeVar("_Answer")
+_MOST_REASON: Final = 250
 
 
 class Failed(NamedTuple):
@@ -159,22 +161,23 @@ def runtime_worker(target: Target, subjects: Subjects, starts: float = inf) -> W
     begin = Begin(target.backend)
     if needs_pytorch(target.backend):
         return pytorch_worker(Open(subjects, target.batch), begin, starts=starts)
-    return Worker(lambda: Local("mnv3prof.device.worker"), (begin,), starts)
+    return Worker(lambda: local("mnv3prof.device.worker"), (begin,), starts)
 
 
 def pytorch_worker(*first: Any, starts: float = inf) -> Worker:
     """Return a worker with PyTorch."""
-    return Worker(lambda: Local("mnv3prof.workers.pytorch_worker"), first, starts)
+    return Worker(lambda: local("mnv3prof.workers.pytorch_worker"), first, starts)
 
 
 def _frame(request: Any, within_s: float) -> Frame:
-    fields = msgspec.to_builtins(request)
+    raw = getattr(request, "raw", b"")
+    fields = {key: value for key, value in msgspec.to_builtins(request).items() if key != "raw"}
     within = within_s if isfinite(within_s) else None
-    return Frame(msgspec.json.encode({"do": type(request).__name__, "within_s": within, **fields}))
+    return Frame(msgspec.json.encode({"do": type(request).__name__, "within_s": within, **fields}), raw)
 
 
 def _decoded(answer: Frame, kind: Any) -> Any:
     refusal = msgspec.json.decode(answer.header, type=_Refusal)
     if refusal.failed is msgspec.UNSET:
         return msgspec.json.decode(answer.header, type=kind)
-    return Failed(refusal.status, refusal.failed)
+    return Failed(refusal.status, printable(refusal.failed)[:_MOST_REASON])

@@ -175,14 +175,14 @@ def _refuse_relative(budgets: Sequence[Budget]) -> None:
 
 def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budget, ...], Path | None]:
     """Return the budgets, and the file that holds them."""
-    from ...workers.backends import name_of
+    from ...workers.backends import place_of
 
     if given and file is not None:
         raise InputError("--budget and --budgets cannot be combined; expected one of them")
     if given:
-        return budgets_from(_pairs(given), "--budget", name_of), None
+        return budgets_from(_pairs(given), "--budget", place_of), None
     path = _nearest() if file is None else file
-    return budgets_from(_section(path, _document(path)), str(path), name_of), path
+    return budgets_from(_section(path, _document(path)), str(path), place_of), path
 
 
 def _pairs(given: Sequence[str]) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ from ...source import Source, at_one_input
 from ..latency_options import LatencyOptions, measured
 from ..matching import latency_match_sheet, match_sheet, matched_by_latency, matched_networks
 from ..network import Settings
-from ..options import DEFAULT_SOURCE, SourcesArgument, backend_names, measuring_option, open_source
+from ..options import DEFAULT_SOURCE, SourcesArgument, measuring_option, open_source, places
 from ..output import Output, Result, emit
 from ..runs import emit_run
 from ..spread import spread
@@ -114,7 +114,7 @@ def _timed_for(match: str, options: LatencyOptions) -> LatencyOptions:
     """Return the options that measure what is matched. Raises InputError for more than one target."""
     backend = match.removeprefix(LATENCY)
     options = replace(options, on=backend if options.on is None else options.on)
-    if len(options.targets()) > 1 or backend_names(backend) != backend_names(str(options.on)):
+    if len(options.targets()) > 1 or places(backend) != places(str(options.on)):
         raise InputError(f"--match: {quote(match)} needs one target; expected --on {backend}, or no --on")
     return options
 

@@ -4,6 +4,7 @@ Modules define the names that device/runtimes/ describes. A backend of this fold
 module itself.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
@@ -11,6 +12,7 @@ from ...cost.counts import Dtype
 from ...device import runtimes
 from ...device.runtimes import Bind, Job, Unsupported, runtime
 from ...registry import canonical, file_names
+from ..devices import require_name
 from ..formats import get_format, installed
 
 _HERE = frozenset(file_names(__file__))
@@ -49,6 +51,14 @@ def name_of(called: str) -> str:
     return canonical(called, "backend", names(), backend)
 
 
+def place_of(called: str) -> str:
+    """Return "litert" or "litert@pi" for a name or alias, with or without a device. Raises InputError."""
+    name, at, device = called.partition("@")
+    if at:
+        require_name(device)
+    return name_of(name) + at + device
+
+
 def backend(name: str) -> Backend:
     """Import the module of the backend called `name`."""
     if needs_pytorch(name):
@@ -72,14 +82,31 @@ def is_simulated(name: str, chip: str) -> bool:
     return bool(part) and part in chip
 
 
-def usable(name: str) -> Usable:
-    """Check that the backend, its converter and its hardware are available."""
+def remote_names() -> tuple[str, ...]:
+    """Return the names of the backends that can run on other devices."""
+    return tuple(sorted({*file_names(runtimes.__file__)} - {"null", "executorch"}))
+
+
+def convertible(name: str) -> Usable:
+    """Check that the backend's converter is available."""
     file = backend(name)
-    converters = ("torch", get_format(file.FORMAT).CONVERTER) if file.FORMAT else ()
-    for package in filter(None, (*converters, file.PACKAGE)):
+    return _with_packages(name, ("torch", get_format(file.FORMAT).CONVERTER) if file.FORMAT else ())
+
+
+def _with_packages(name: str, packages: Iterable[str]) -> Usable:
+    for package in filter(None, packages):
         if not installed(package):
             extra = "mnv3prof" if package == "torch" or needs_pytorch(name) else f"'mnv3prof[{name}]'"
             return Usable(False, reason=f"{package} is not installed: pip install {extra}")
+    return Usable(True)
+
+
+def usable(name: str) -> Usable:
+    """Check that the backend, its converter and its hardware are available."""
+    file = backend(name)
+    for lacking in (convertible(name), _with_packages(name, (file.PACKAGE,))):
+        if not lacking.ok:
+            return lacking
     try:
         chip = getattr(file, "chip", lambda: "cpu")()
     except Unsupported as error:

@@ -1,9 +1,10 @@
-"""A link to a process on this machine, through its standard input and output."""
+"""A link to a process, through its standard input and output."""
 
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 
 from ...device.protocol import HELLO, Frame, read_frame, write_frame
 from ...graph.errors import printable
+from ...record.timing import Status
 from . import Broken
 
 _LOOK_S: Final = 0.2
@@ -24,15 +26,41 @@ _TAIL_LETTERS: Final = 150
 _MOST_BEFORE_HELLO: Final = 64 * 1024
 
 
-class Local:
-    """A Python process that runs main(token) of `module`, which serves frames."""
+class Ended:
+    """How a process ended. code: its exit code. said: the last line of its standard error. ready: it had
+    answered.
+    """
 
-    def __init__(self, module: str) -> None:
-        token = token_hex()
-        # The same search path, so that the same installation is imported in any folder.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main({token!r})"
+    def __init__(self, code: int, said: str, *, ready: bool) -> None:
+        self.code, self.said, self.ready = code, said, ready
+
+    def __str__(self) -> str:
+        how = _signal(-self.code) if self.code < 0 else f"exit code {self.code}"
+        said = f": {self.said}" if self.said and not self.ready else ""
+        return f"its process ended with {how}{said}"
+
+
+Explain = Callable[[Ended], tuple[Status, str]]
+"""Status and reason of a process that ended."""
+
+
+class Process:
+    """A process that serves frames after it has written HELLO and a token.
+
+    command: of the process, given the token. first: what it reads before the hello. explain: why it ended.
+    most: of the bytes of an answer.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        token: str,
+        first: bytes = b"",
+        explain: Explain = lambda ended: ("crashed", str(ended)),
+        most: int | None = None,
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -41,7 +69,7 @@ class Local:
         )
         self._requests: SimpleQueue[Frame | None] = SimpleQueue()
         self._answers: SimpleQueue[Frame | None] = SimpleQueue()
-        self._hello = HELLO + token.encode()
+        self._hello, self._first, self._explain, self._most = HELLO + token.encode(), first, explain, most
         self._ready = False
         self._said = b""
         self._listener = Thread(target=self._listen, daemon=True)
@@ -58,7 +86,7 @@ class Local:
             with suppress(Empty):
                 answer = self._answers.get(timeout=None if wait_s == inf else wait_s)
                 if answer is None:
-                    raise Broken("crashed", self._how_it_ended())
+                    raise Broken(*self._how_it_ended())
                 return answer
         raise Broken("timeout")
 
@@ -91,6 +119,8 @@ class Local:
         assert answers
         try:
             with suppress(OSError, ValueError), answers:
+                requests.write(self._first)
+                requests.flush()
                 before = b""
                 while not before.endswith(self._hello) and len(before) < _MOST_BEFORE_HELLO:
                     if not (byte := answers.read(1)):
@@ -99,7 +129,7 @@ class Local:
                 self._ready = before.endswith(self._hello)
                 while self._ready and (request := self._requests.get()) is not None:
                     write_frame(requests, request)
-                    if (answer := read_frame(answers)) is None:
+                    if (answer := read_frame(answers, self._most)) is None:
                         return
                     self._answers.put(answer)
         finally:
@@ -115,18 +145,24 @@ class Local:
             while text := os.read(stream.fileno(), _TAIL_BYTES):
                 self._said = (self._said + text)[-_TAIL_BYTES:]
 
-    def _how_it_ended(self) -> str:
+    def _how_it_ended(self) -> tuple[Status, str]:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVE_S)
         code = self._process.poll()
         if code is None:
-            return "its process sent an invalid answer"
-        how = f"its process ended with {_signal(-code) if code < 0 else f'exit code {code}'}"
-        if self._ready:
-            return how
+            return "crashed", "its process sent an invalid answer"
         self._listener.join(_LEAVE_S)
         said = self._said.decode(errors="replace").strip().splitlines()[-1:]
-        return ": ".join([how, *(printable(line)[:_TAIL_LETTERS] for line in said)])
+        line = "".join(printable(each)[:_TAIL_LETTERS] for each in said)
+        return self._explain(Ended(code, line, ready=self._ready))
+
+
+def local(module: str) -> Process:
+    """Start a Python process on this machine that runs main(token) of `module`, which serves frames."""
+    token = token_hex()
+    # The same search path, so that the same installation is imported in any folder.
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main({token!r})"
+    return Process([sys.executable, "-c", code], token)
 
 
 def _has_folder() -> bool:

@@ -1,0 +1,193 @@
+"""The machines of a measurement: this one, and other devices by name."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cache, partial
+from math import inf
+from typing import Final, Protocol, Self
+
+from ..device.protocol import Begin, Begun, Describe, Held, Hold, Machine, MeasureRoof
+from ..device.runtimes import runtime
+from ..record.run import HERE, Host, Runtime
+from ..record.target import Target
+from ..workers.backends import backend, remote_names
+from ..workers.devices import device_of
+from ..workers.links.remote import Device
+from ..workers.peak_burst import Device as Rated
+from ..workers.remote import RemoteWorker, remote_worker
+from ..workers.requests import Subjects
+from ..workers.worker import Failed, Worker, runtime_worker
+from .obstacles import obstacle, unconvertible
+
+_CONTACT_S: Final = 60.0
+"""Time limit of starting a worker on a device and of its description; an emulated one takes 6 s."""
+_ANSWER_S: Final = 60.0
+
+
+class Where(Protocol):
+    """Where targets run."""
+
+    def obstacle(self, target: Target) -> Failed | None:
+        """Return the known reason why nothing can be timed on the target, or None."""
+
+    def worker(self, target: Target, subjects: Subjects, starts: float = inf) -> Worker:
+        """Return a worker that times parts of the subjects on a target."""
+
+    def only_checks(self, target: Target) -> bool:
+        """Return True if times of the target mean nothing."""
+
+
+class Contact:
+    """A device that was asked what it is. machine: its answer, or why there is none.
+
+    Its worker lives as long as the contact, and keeps others from measuring there.
+    """
+
+    def __init__(self, device: Device, starts: float = 1) -> None:
+        self.device = device
+        self.worker = RemoteWorker(device.link, starts=starts)
+        self.chips: dict[str, str | Failed] = {}
+        packages = {backend(name).PACKAGE for name in remote_names()} - {""}
+        self.machine: Machine | Failed = self.worker.ask(
+            Describe(("numpy", *sorted(packages))), Machine, _CONTACT_S
+        )
+
+    def hold(self) -> None:
+        """Keep others from measuring on the device; if one does, that is why this measurement cannot."""
+        if isinstance(self.machine, Failed):
+            return
+        held = self.worker.ask(Hold(), Held, _ANSWER_S)
+        if isinstance(held, Failed):
+            self.machine = Failed("not available", f"{self.device.name} {held.reason}")
+
+    def ask_for_chips(self, backends: Iterable[str]) -> None:
+        """Ask for the chip of each backend that has a choice of them, e.g. a GPU."""
+        for name in backends:
+            if isinstance(self.machine, Failed) or not hasattr(runtime(name), "chip"):
+                continue
+            with RemoteWorker(self.device.link) as worker:
+                answer = worker.ask(Begin(name), Begun, _ANSWER_S)
+            self.chips[name] = answer if isinstance(answer, Failed) else answer.chip
+
+    def missing(self, name: str) -> Failed | None:
+        """Return why a backend does not run there, or None."""
+        if isinstance(self.machine, Failed):
+            return self.machine
+        package = backend(name).PACKAGE
+        lacks = [each for each in ("numpy", package) if each and each not in self.machine.versions]
+        if lacks:
+            command = f"{self.device.shown} {self.device.python} -m pip install {' '.join(lacks)}"
+            verb = "is" if len(lacks) == 1 else "are"
+            reason = f"{' and '.join(lacks)} {verb} not installed on {self.device.name}: {command}"
+            return Failed("not available", reason)
+        chip = self.chips.get(name, "")
+        return chip if isinstance(chip, Failed) else None
+
+    def host(self, backends: Iterable[str], known: Host | None = None) -> Host:
+        """Return the machine as a run has it, with what was measured of the `known` one."""
+        if isinstance(self.machine, Failed):
+            return known or Host(cpu="", cores=0, memory_bytes=0, gpu="", os="", python="", versions={})
+        found = self.machine
+        runtimes = {}
+        for name in backends:
+            file = backend(name)
+            chip, runs = self.chips.get(name, "cpu"), self.missing(name) is None
+            version = found.versions.get(file.PACKAGE, "")
+            shown = "" if isinstance(chip, Failed) else chip
+            runtimes[name] = Runtime(version, shown, file.PEAK if runs else "")
+        chips = {each.chip for each in runtimes.values()} - {"cpu", ""}
+        return Host(
+            cpu=found.cpu,
+            cores=found.cores,
+            memory_bytes=found.memory_bytes,
+            gpu=", ".join(sorted(chips)),
+            os=found.os,
+            python=found.python,
+            versions=found.versions,
+            runtimes=runtimes,
+            peak_rates=known.peak_rates if known else (),
+            other_loads=known.other_loads if known else (),
+            model=found.model,
+            emulated=self.device.emulated,
+        )
+
+
+class Machines:
+    """The machine it runs on, and the devices that targets name, which are contacted and held meanwhile.
+
+    find: returns the settings of a device. known: hosts of the run that is continued, by device.
+    """
+
+    def __init__(
+        self,
+        targets: Collection[Target] = (),
+        find: Callable[[str], Device] = device_of,
+        known: Mapping[str, Host] | None = None,
+    ) -> None:
+        self._wanted: dict[str, list[str]] = {}
+        for target in targets:
+            if target.device != HERE:
+                self._wanted.setdefault(target.device, []).append(target.backend)
+        self._devices = {name: find(name) for name in self._wanted}
+        self._known = known or {}
+        self.contacts: dict[str, Contact] = {}
+
+    def __enter__(self) -> Self:
+        """Contact the devices, all at the same time."""
+        if self._devices:
+            with ThreadPoolExecutor(len(self._devices)) as executor:
+                self.contacts = dict(
+                    zip(self._devices, executor.map(self._contact, self._devices), strict=True)
+                )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the contacts."""
+        with ExitStack() as stack:
+            for contact in self.contacts.values():
+                stack.callback(contact.worker.end)
+
+    def _contact(self, name: str) -> Contact:
+        contact = Contact(self._devices[name])
+        contact.hold()
+        contact.ask_for_chips(dict.fromkeys(self._wanted[name]))
+        before = self._known.get(name)
+        if isinstance(contact.machine, Machine) and before and before.cpu not in ("", contact.machine.cpu):
+            reason = f"{name} has another processor than in the run: {contact.machine.cpu}, not {before.cpu}"
+            contact.machine = Failed("not available", reason)
+        return contact
+
+    def obstacle(self, target: Target) -> Failed | None:
+        """Return the known reason why nothing can be timed on the target, or None."""
+        if target.device == HERE:
+            return obstacle(target)
+        return unconvertible(target) or self.contacts[target.device].missing(target.backend)
+
+    def worker(self, target: Target, subjects: Subjects, starts: float = inf) -> Worker:
+        """Return a worker that times parts of the subjects on a target."""
+        if target.device == HERE:
+            return runtime_worker(target, subjects, starts)
+        return remote_worker(self._devices[target.device], target, starts)
+
+    def only_checks(self, target: Target) -> bool:
+        """Return True if times of the target mean nothing."""
+        return target.device != HERE and self._devices[target.device].emulated
+
+    def host(self, name: str, backends: Iterable[str]) -> Host:
+        """Return a device as a run has it."""
+        return self.contacts[name].host(backends, self._known.get(name))
+
+    def rater(self, name: str, rated: Rated) -> tuple[Worker, object]:
+        """Return a worker that measures peak rates of a device, and the request for a burst of them."""
+        return RemoteWorker(partial(self._devices[name].link, rated.threads), starts=2), MeasureRoof()
+
+
+@cache
+def found_on(name: str) -> tuple[str, ...]:
+    """Return the backends whose runtime is on a device; all, if the device does not answer."""
+    contact = Contact(device_of(name))
+    contact.worker.end()
+    if isinstance(contact.machine, Failed):
+        return remote_names()
+    return tuple(each for each in remote_names() if contact.missing(each) is None) or remote_names()
