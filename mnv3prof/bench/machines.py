@@ -11,7 +11,7 @@ from ..device.protocol import Begin, Begun, Describe, Held, Hold, Machine, Measu
 from ..device.runtimes import runtime
 from ..record.run import HERE, Host, Runtime
 from ..record.target import Target
-from ..workers.backends import backend, remote_names
+from ..workers.backends import backend, is_simulated, remote_names
 from ..workers.devices import device_of
 from ..workers.links.remote import Device
 from ..workers.peak_burst import Device as Rated
@@ -185,9 +185,12 @@ class Machines:
 
 @cache
 def found_on(name: str) -> tuple[str, ...]:
-    """Return the backends whose runtime is on a device; all, if the device does not answer."""
+    """Return the backends whose runtime is on a device, without simulated ones; all, if there is none or the
+    device does not answer.
+    """
     contact = Contact(device_of(name))
+    contact.ask_for_chips(each for each in remote_names() if contact.missing(each) is None)
     contact.worker.end()
-    if isinstance(contact.machine, Failed):
-        return remote_names()
-    return tuple(each for each in remote_names() if contact.missing(each) is None) or remote_names()
+    there = [each for each in remote_names() if contact.missing(each) is None]
+    real = [each for each in there if not is_simulated(each, str(contact.chips.get(each, "")))]
+    return tuple(real) or remote_names()

@@ -103,9 +103,10 @@ def profile(
     host = run.host if backends == tuple(run.host.runtimes) else describe(backends, run.host)
     with ExitStack() as stack:
         folder = stack.enter_context(cache.opened(request.folder))
-        if devices := _devices(request):
+        missing = _unfinished(request, before)
+        if devices := [name for name in dict.fromkeys(t.device for t in missing) if name != HERE]:
             on_progress(Progress(f"asking {', '.join(devices)}"))
-        machines = stack.enter_context(Machines(request.targets, known=run.hosts))
+        machines = stack.enter_context(Machines(missing, known=run.hosts))
         hosts = {HERE: host, **{name: machines.host(name, _known_on(run, request, name)) for name in devices}}
         meters = _Meters(request, hosts, machines)
         stack.enter_context(meters)
@@ -133,9 +134,11 @@ def profile(
     return run
 
 
-def _devices(request: Request) -> list[str]:
-    """Return the names of other devices."""
-    return [name for name in dict.fromkeys(target.device for target in request.targets) if name != HERE]
+def _unfinished(request: Request, before: Sequence[Timing]) -> tuple[Target, ...]:
+    """Return the targets that are not timed to the end."""
+    final = {(t.variant, t.part, t.target) for t in before if t.final}
+    parts = _parts(request)
+    return tuple(target for target in request.targets if not all((*part, target) in final for part in parts))
 
 
 def _known_on(run: Run, request: Request, device: str) -> tuple[str, ...]:

@@ -135,4 +135,4 @@ def failed(timings: Sequence[Timing], tried: Sequence[Timing] | None = None) -> 
 
 def nothing_timed(timings: Sequence[Timing]) -> bool:
     """True if there are timings and none has a time."""
-    return bool(timings) and all(timing.seconds is None for timing in timings)
+    return bool(timings) and all(timing.seconds is None and timing.stopped != "checked" for timing in timings)

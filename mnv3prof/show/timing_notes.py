@@ -131,7 +131,8 @@ def failures(timings: Iterable[Timing], names: Mapping[Target, str]) -> list[str
         if t.status != "ok":
             parts.setdefault((f"{t.status}: {t.reason}", t.target), []).append(t.part)
         elif not t.bursts:
-            why = "interrupted" if t.stopped == "interrupted" else "no burst was taken"
+            known = {"interrupted": "interrupted", "checked": t.reason}
+            why = known.get(t.stopped, "no burst was taken")
             parts.setdefault((f"not timed: {why}", t.target), []).append(t.part)
     targets: dict[tuple[str, str], list[str]] = {}
     for (reason, target), each in parts.items():

@@ -4,11 +4,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ...bench.progress import within
-from ...bench.schedule import BenchPlan, Callbacks, measure
-from ...device.protocol import PartKey
-from ...mobilenetv3.table import Row, Table
-from ...record.run import Subject
 from ...record.target import Target
 from ...record.timing import Timing
 from ...show.latency import backends_sheet
@@ -19,11 +14,10 @@ from ...workers.formats import get_format
 from ..interrupts import stopped
 from ..options import measuring_option
 from ..output import Output, Result, emit
-from ..progress import progress
 from ..spread import spread
 from ..streams import say
+from ..trial import tried, verdict
 
-_SAMPLED_S: Final = 0.1
 _NOT_RUN: Final = "not run: interrupted"
 
 
@@ -54,7 +48,7 @@ def backends(
             "dtypes": what.DTYPES,
             "usable": here.ok,
             "reason": here.reason,
-            "check": _verdict(checked[name]) if name in checked else _NOT_RUN if name in wanted else None,
+            "check": verdict(checked[name]) if name in checked else _NOT_RUN if name in wanted else None,
         }
         for name, (what, here) in backends.items()
     ]
@@ -71,19 +65,14 @@ def _check(backends: list[str]) -> dict[str, Timing]:
 
     After an interrupt, the rest is missing in the result.
     """
-    row = Row(expand=16, out=8, kernel=3, stride=1, se=True, activation="HS")
-    subject = Subject(Table(name="check", rows=(row,), stem=8, last=8, classes=8), (32, 32))
-    part = PartKey("", subject.graph.block_names[1])
     timings: dict[str, Timing] = {}
     with opened(usable_folder(say)) as folder:
         for name in sorted(backends, key=_load_effort):
-            plan = BenchPlan({"": subject}, (part,), (Target(backend=name),), folder, _SAMPLED_S)
-            with progress() as on_progress:
-                (timing,) = measure(plan, Callbacks(within(f"checking {name}", on_progress)))
+            (timing,) = tried((Target(backend=name),), folder, f"checking {name}")
             if timing.stopped == "interrupted":
                 break
             timings[name] = timing
-            say(f"{name}: {_verdict(timings[name])}")
+            say(f"{name}: {verdict(timing)}")
     return timings
 
 
@@ -91,7 +80,3 @@ def _load_effort(name: str) -> tuple[bool, bool, bool]:
     """Return what makes loading slow: compilation, a slow converter, any converter."""
     needed = backend(name).FORMAT
     return compiles(name), bool(needed) and getattr(get_format(needed), "SLOW", False), bool(needed)
-
-
-def _verdict(timing: Timing) -> str:
-    return f"PASS ({timing.max_rel_err:.0e} off)" if timing.status == "ok" else f"FAIL: {timing.reason}"
