@@ -196,17 +196,24 @@ def _attention(call: Call, shapes: Shapes) -> Operation:
 
 
 def _einsum(call: Call, shapes: Shapes) -> Operation:
-    """Operands are contracted from left to right; letters that nothing needs later are summed."""
+    """Two operands at a time are contracted; letters that nothing needs later are summed.
+
+    Without a path they are taken from left to right; a path has the places of both, and their product is put
+    behind the other operands (ATen, Linear.cpp, einsum).
+    """
     terms, output = _letters(
         str(call.arguments["equation"]), [shapes[t.name] for t in call.arguments["tensors"]]
     )
-    known, macs = terms[0], 0
-    for n, term in enumerate(terms[1:], 1):
-        needed = {*output, *(letter for later in terms[n + 1 :] for letter in later)}
-        sizes = {**known, **term}
-        loops = [letter for letter in sizes if letter in needed or (letter in known and letter in term)]
+    path, macs = list(call.arguments.get("path") or ()), 0
+    while len(terms) > 1:
+        first, second = sorted(path[:2] or (0, 1))
+        two = terms.pop(second), terms.pop(first)
+        needed = {*output, *(letter for term in terms for letter in term)}
+        sizes = {**two[1], **two[0]}
+        loops = [letter for letter in sizes if letter in needed or (letter in two[0] and letter in two[1])]
         macs += prod(sizes[letter] for letter in loops)
-        known = {letter: size for letter, size in sizes.items() if letter in needed}
+        terms.insert(len(terms) if path else 0, {name: sizes[name] for name in sizes if name in needed})
+        path = path[2:]
     return Operation("einsum", None, 0, macs)
 
 

@@ -14,7 +14,7 @@ from ..graph.graph import Graph
 from .eager import simulated
 from .export import exported, program_of
 from .lower import Lowered, lower
-from .reference import described
+from .reference import copy_without_data, described
 
 
 def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Graph:
@@ -22,7 +22,13 @@ def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Gra
 
     The module is not changed, but put into inference mode.
     """
-    graph = lowered(module, inputs, name)[0].graph
+    try:
+        graph = lowered(module, inputs, name)[0].graph
+    except InputError:
+        # Code for the CPU makes tensors there, which cannot be combined with those on "meta".
+        module = copy_without_data(module, "cpu")
+        inputs = [torch.empty_like(each, device="cpu") for each in inputs]
+        graph = lowered(module, inputs, name)[0].graph
     try:
         return replace(graph, eager=simulated(module, inputs, graph.layers))
     except Exception as error:

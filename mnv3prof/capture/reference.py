@@ -142,12 +142,38 @@ def without_data(module: Any) -> Any:
     return module if all(each.is_meta for each in tensors) else copy_without_data(module)
 
 
-def copy_without_data(module: Any) -> Any:
-    """Return a copy of the module on "meta"."""
-    copied = deepcopy(module).to("meta")
-    for owner, name, tensor in list(plain_tensors(copied)):
-        setattr(owner, name, tensor.to("meta"))
-    return copied
+def copy_without_data(module: Any, device: str = "meta") -> Any:
+    """Return a copy of the module with tensors of the same sizes on "meta", or on "cpu" without values."""
+    import torch
+
+    return copy_with(module, lambda tensor: torch.empty_like(tensor, device=device))
+
+
+def copy_with(module: Any, made: Callable[[Any], Any]) -> Any:
+    """Return a copy of the module with `made` of each tensor; a tensor of several names stays one.
+
+    What cannot be copied, e.g. a lock, is shared.
+    """
+    import torch
+    from torch import nn
+
+    memo: dict[int, Any] = {}
+    plain = [tensor for _, _, tensor in plain_tensors(module)]
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers(), *plain):
+            new = made(tensor.detach())
+            is_parameter = isinstance(tensor, nn.Parameter)
+            memo[id(tensor)] = nn.Parameter(new, requires_grad=False) if is_parameter else new
+    try:
+        return deepcopy(module, dict(memo))
+    except Exception:  # of any type, by what an attribute is
+        for owner in module.modules():
+            for value in vars(owner).values():
+                try:
+                    deepcopy(value, dict(memo))
+                except Exception:
+                    memo[id(value)] = value
+        return deepcopy(module, memo)
 
 
 def plain_tensors(module: Any) -> Iterator[tuple[Any, str, Any]]:

@@ -8,16 +8,19 @@ from ..graph.bounds import MOST_ELEMENTS
 from ..graph.errors import InputError, quote
 from ..graph.graph import Shape
 
-DTYPES: Final = ("float32", "int64", "int32", "bool")
+DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
 _ONE: Final = re.compile(r"(\[?)(\d{1,9}(?:x\d{1,9}){0,7})(\]?)(?::([a-z0-9]{1,10}))?")
 _EXPECTED: Final = "expected 224, 192x256, 3x224x224, [128], [16]:int64, or several by comma"
 
 
 class InputShape(NamedTuple):
-    """Shape of an input without the batch, and its dtype. pixels: only height and width were given."""
+    """Shape of an input without the batch, and its dtype, "" for that of the network's weights.
+
+    pixels: only height and width were given.
+    """
 
     shape: Shape
-    dtype: str = "float32"
+    dtype: str = ""
     pixels: bool = False
 
 
@@ -33,13 +36,13 @@ def _parsed(each: str, text: str, what: str) -> InputShape:
     found = _ONE.fullmatch(each)
     if not found or bool(found[1]) != bool(found[3]):
         raise InputError(f"{what}: {quote(text)} is not the shape of an input; {_EXPECTED}")
-    shape, dtype = tuple(map(int, found[2].split("x"))), found[4] or "float32"
+    shape, dtype = tuple(map(int, found[2].split("x"))), found[4] or ""
     elements = 1
     for size in shape:
         elements *= size
     if not 0 < elements <= MOST_ELEMENTS:
         raise InputError(f"{what}: {quote(text)} is out of range; expected sizes of at least 1")
-    if dtype not in DTYPES:
+    if dtype and dtype not in DTYPES:
         raise InputError(f"{what}: the dtype {quote(dtype)} is not allowed; expected {', '.join(DTYPES)}")
     pixels = not found[1] and len(shape) <= 2
     return InputShape(shape * 2 if pixels and len(shape) == 1 else shape, dtype, pixels)

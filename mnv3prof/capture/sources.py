@@ -43,12 +43,21 @@ def captured_module(
     from .module import capture
 
     wanted = completed(given, usual, text)
+    dtypes = tuple(each.dtype or _dtype_of(module) for each in wanted)
     inputs = [
-        torch.empty((1, *each.shape), dtype=getattr(torch, each.dtype), device="meta") for each in wanted
+        torch.empty((1, *each.shape), dtype=getattr(torch, dtype), device="meta")
+        for each, dtype in zip(wanted, dtypes, strict=True)
     ]
     graph = capture(module, inputs, name or short_name(text))
-    dtypes = tuple(each.dtype for each in wanted)
     return captured_subject(Captured(text, "module", graph, dtypes), text)
+
+
+def _dtype_of(module: Any) -> str:
+    """Return the dtype of the weights, if all have the same one of floats, else float32."""
+    found = {
+        str(each.dtype).removeprefix("torch.") for each in module.parameters() if each.is_floating_point()
+    }
+    return found.pop() if len(found) == 1 else "float32"
 
 
 def captured_file(path: Path, shapes: str | None = None) -> Subject:

@@ -1,7 +1,7 @@
 """The parts of a captured network to time: modules, and slices of its program."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy, deepcopy
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from ..capture.export import exported, program_of
 from ..capture.lower import Lowered, lower
 from ..capture.module import lowered
-from ..capture.reference import module_of, running
+from ..capture.reference import copy_with, module_of, running
 from ..capture.slices import Slicer
 from ..device.runtimes import Unsupported
 from ..graph.errors import InputError
@@ -45,7 +45,7 @@ def save_programs(subject: Subject, batches: Iterable[int], folder: Path) -> Sub
         return subject
     for batch in batches:
         with running("measure", f"a copy of {subject.name}"):
-            module = deepcopy(subject.module).to("cpu").eval()
+            module = copy_with(subject.module, lambda tensor: tensor.to("cpu", copy=True)).eval()
             images = _images(subject, batch)
             _calibrate(module, images)
             torch.export.save(exported(module, [images[:batch]]), folder / _program_name(batch))
