@@ -21,6 +21,7 @@ from subjects import subject
 from mnv3prof.bench.machines import Machines
 from mnv3prof.bench.profile import Request, profile
 from mnv3prof.cli.main import run as command
+from mnv3prof.device.clock import PRODUCT
 from mnv3prof.device.protocol import HELLO
 from mnv3prof.record.document import encoded
 from mnv3prof.record.run import Run
@@ -127,7 +128,7 @@ def test_a_device_is_measured_as_this_machine_is() -> None:
             {name for name, value in msgspec.structs.asdict(each).items() if value} for each in (ours, theirs)
         ]
         assert told[0] == told[1]
-        assert set(ours.bursts[0].state) == set(theirs.bursts[0].state)
+        assert set(ours.bursts[0].state) | {PRODUCT} <= set(theirs.bursts[0].state)
     assert {timing.status for timing in run.timings} == {"ok"}
     host = run.hosts["pi"]
     assert (host.cpu, host.python) == (run.host.cpu, run.host.python)
@@ -370,8 +371,8 @@ while True:
 @pytest.mark.parametrize(
     ("at", "what", "reason"),
     [
-        ("Prepare", 'out.write(b"garbage" * 1000); out.flush(); time.sleep(60)', "its process sent an invalid answer"),
-        ("Prepare", 'out.write(struct.pack(">II", 2**32 - 1, 2**32 - 1)); out.flush(); time.sleep(60)', "its process sent an invalid answer"),
+        ("Prepare", 'out.write(b"garbage" * 1000); out.flush(); time.sleep(5)', "its process sent an invalid answer"),
+        ("Prepare", 'out.write(struct.pack(">II", 2**32 - 1, 2**32 - 1)); out.flush(); time.sleep(5)', "its process sent an invalid answer"),
         ("Prepare", 'out.write(struct.pack(">II", 100, 0) + b"half"); out.flush(); sys.exit()', "its process ended with exit code 0"),
         ("Prepare", "answer('[1, 2')", "its answer cannot be read: .*"),
         ("Prepare", "answers['Prepare'] = '{\"load_s\": -1}'", "its answer cannot be read: .*"),
@@ -447,6 +448,63 @@ def test_the_commands_of_a_newcomer(capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["check", "run.json", "--budget", "latency.onnxruntime@pi=1us"]) == 1
     assert command(["diff", "run.json", "run.json"]) == 0
     assert command(["report", "run.json", "-o", "page.html"]) == 0
+
+
+def test_a_device_by_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for adb, which runs what `adb shell -T` would give to a shell there."""
+    log = tmp_path / "argv"
+    adb = tmp_path / "adb"
+    adb.write_text(
+        f'#!/bin/sh\nprintf \'%s\\n\' "$@" > {log}\nshift 4\nMNV3PROF_DEVICE_CACHE={tmp_path}/phone exec sh -c "$1"\n'
+    )
+    adb.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    entries(phone='ssh = ""\nadb = "emulator-5554"')
+    assert outcome("onnxruntime@phone", "ncnn@phone", parts=("net", "1")) == [("ok", "")] * 4
+    serial = log.read_text().splitlines()
+    assert serial[:4] == ["-s", "emulator-5554", "shell", "-T"]
+    assert re.fullmatch(rf"{sys.executable} -B -c 'import sys,zlib;exec\(.*\)'", serial[4])
+    assert len(serial) == 5
+
+
+def test_without_adb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    entries(phone='ssh = ""\nadb = "x"', pi="")
+    ((status, reason),) = outcome("onnxruntime@phone")
+    assert (status, reason) == ("not available", "phone cannot be reached: adb is not installed here")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('ssh = "pi"\nadb = "x"', "has both ssh and adb; expected"),
+        ("", "has neither ssh and adb; expected"),
+        ('ssh = "-oProxyCommand=touch x"', "expected"),
+        ('ssh = "pi; touch x"', "expected"),
+        ('ssh = "pi"\npython = "python3; touch x"', "expected"),
+        ('ssh = "pi"\npython = "-c"', "expected"),
+        ('ssh = "pi"\ncpus = [-1]', "expected"),
+        ('ssh = "pi"\nwhat = 1', "expected"),
+        ("ssh = 1", "expected"),
+    ],
+)
+def test_a_wrong_entry_is_one_sentence(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("devices.toml").write_text(f"[pi]\n{text}\n")
+    assert command(["latency", "small", "--on", "ncnn@pi"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "devices.toml.pi: " in line
+    assert message in line
+    assert not Path("x").exists()
+
+
+def test_the_projects_entry_replaces_the_users(capsys: pytest.CaptureFixture[str]) -> None:
+    entries(pi="emulated = true")
+    Path("pyproject.toml").write_text(
+        f'[tool.mnv3prof.devices.pi]\nssh = "pi"\npython = "{sys.executable}"\ncpus = [0]\n'
+    )
+    assert command(["devices", "--format", "json"]) == 0
+    (device,) = msgspec.json.decode(capsys.readouterr().out)["devices"]
+    assert (device["name"], device["emulated"], device["cores"]) == ("pi", False, 1)
 
 
 def test_an_interrupt_ends_devices_too(server: Server, tmp_path: Path) -> None:

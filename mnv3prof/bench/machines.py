@@ -109,6 +109,9 @@ class Contact:
             peak_rates=known.peak_rates if known else (),
             other_loads=known.other_loads if known else (),
             model=found.model,
+            state=found.state,
+            governors=found.governors,
+            capacities=found.capacities,
             emulated=self.device.emulated,
         )
 

@@ -22,6 +22,9 @@ WAITS = "voluntary_switches"
 CANARY = "canary_s"
 """Key of a burst's state: time of the canary, the longer of those before and after the burst."""
 
+PRODUCT = "product_s"
+"""Key of a burst's state: time of a fixed product, the longer of those before and after the burst."""
+
 _STAT = "/proc/stat"
 _STEP_S = 0.015
 """Largest error of the system's CPU time: a step of 10 ms and a tick."""

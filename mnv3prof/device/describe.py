@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .protocol import Describe
 
 _MODELS = ("/proc/device-tree/model", "/sys/devices/virtual/dmi/id/product_name")
+_CPUINFO = "/proc/cpuinfo"
 _ARM = {
     "0xd03": "Cortex-A53",
     "0xd04": "Cortex-A35",
@@ -66,7 +67,7 @@ def cpu() -> str:
         with suppress(OSError, subprocess.SubprocessError):
             command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
             return subprocess.run(command, capture_output=True, timeout=5, check=True).stdout.decode().strip()
-    lines = _read("/proc/cpuinfo", 65_536).splitlines()
+    lines = _read(_CPUINFO, 65_536).splitlines()
     fields = [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in lines)]
     named = [value for key, value in fields if key in ("model name", "Hardware") and value]
     arm = _arm(fields)

@@ -54,7 +54,7 @@ def main(token: str, cpus: tuple[int, ...], threads: int) -> None:
             os.sched_setaffinity(0, chosen)
     store = Store()
     handlers: Handlers = {
-        **Runner(runtime, job_from_files).handlers,
+        **Runner(runtime, job_from_files, watch=True).handlers,
         Place: store.place,
         Put: store.put,
         Cached: store.cached,

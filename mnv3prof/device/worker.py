@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from math import ceil, isfinite
 from pathlib import Path
@@ -13,7 +13,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable
 
 from .agreement import as_array, errors
-from .clock import Burst, burst
+from .canary import product_s
+from .clock import PRODUCT, Burst, burst
 from .process import Line, settle
 from .protocol import (
     Begin,
@@ -31,6 +32,7 @@ from .protocol import (
     encoded,
 )
 from .runtimes import Call, Job, Unsupported, runtime
+from .state import state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +49,14 @@ _GRACE_S = 5
 class Runner:
     """A runtime with its loaded parts.
 
-    find: returns the runtime's module by name. load: returns the job of a request.
+    find: returns the runtime's module by name. load: returns the job of a request. watch: also note what the
+    device says of itself, and how fast a fixed product is, beside each burst.
     """
 
-    def __init__(self, find: Callable[[str], Any], load: Callable[[Prepare], Job]) -> None:
-        self.find, self.load = find, load
+    def __init__(
+        self, find: Callable[[str], Any], load: Callable[[Prepare], Job], *, watch: bool = False
+    ) -> None:
+        self.find, self.load, self.watch = find, load, watch
         self.runtime: Any = None
         self.calls: dict[PartKey, Call] = {}
         self.bursts: Counter[PartKey] = Counter()
@@ -90,7 +95,12 @@ class Runner:
     def sample(self, request: Sample) -> Burst:
         """Time a loaded part."""
         self.bursts[request.part] += 1
-        return burst(self.calls[request.part], request.seconds, self.bursts[request.part])
+        before = product_s() if self.watch else 0.0
+        found = burst(self.calls[request.part], request.seconds, self.bursts[request.part])
+        if not self.watch:
+            return found
+        product = {PRODUCT: round(max(before, product_s()), 9)}
+        return replace(found, state={**found.state, **state(), **product})
 
     def operators(self, request: Operators) -> OperatorTimes:
         """Run the runtime's profiler."""

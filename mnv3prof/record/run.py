@@ -78,7 +78,9 @@ class OtherLoad(msgspec.Struct, frozen=True):
 
 class Host(msgspec.Struct, frozen=True):
     """A machine. versions: by distribution; runtimes: by backend; other_loads: one each time it was
-    measured. model: of the board or computer, where it was asked for. emulated: its times mean nothing.
+    measured. Of other devices also: model: of the board or computer; state: at the start, as of
+    device.state; governors: that set clock rates; capacities: relative speeds of the cores; emulated: its
+    times mean nothing.
 
     >>> host = mnv3prof.read_run("run.json").host
     >>> host.cores > 0, "torch" in host.versions
@@ -96,6 +98,9 @@ class Host(msgspec.Struct, frozen=True):
     peak_rates: tuple[PeakRates, ...] = ()
     other_loads: tuple[OtherLoad, ...] = ()
     model: str = ""
+    state: dict[str, float] = {}
+    governors: tuple[str, ...] = ()
+    capacities: tuple[int, ...] = ()
     emulated: bool = False
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ..device.clock import CANARY, KEPT, OTHERS, WAITS
+from ..device.clock import CANARY, KEPT, OTHERS, PRODUCT, WAITS
 from ..device.samples import median
 from .stats import LEAST_BURSTS, Summary, summarize
 from .target import Target
@@ -26,6 +26,10 @@ MOST_CANARY: Final = 1.4
 """... and where the canary beside it took more than this multiple of the part's fastest one: the CPU itself
 was slower. On a server where other virtual machines ran on the same cores, at times, it took 1.9 times as
 long beside bursts of up to twice the time; bursts without them agreed to 1 %."""
+
+MOST_PRODUCT: Final = 1.10
+"""Likewise of the fixed product of another device: it is throttled, or was moved to a slower core."""
+_CANARIES: Final = ((CANARY, MOST_CANARY), (PRODUCT, MOST_PRODUCT))
 
 _Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 _Error = Annotated[float, msgspec.Meta(ge=0)]
@@ -163,11 +167,17 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def is_slowed(self, burst: Burst) -> bool:
         """Return True if the CPU itself was slower beside this burst than beside another one."""
-        return burst.state.get(CANARY, 0.0) > MOST_CANARY * self._fastest_canary
+        return any(
+            burst.state.get(name, 0.0) > most * self._fastest.get(name, 0.0) for name, most in _CANARIES
+        )
 
     @cached_property
-    def _fastest_canary(self) -> float:
-        return min((burst.state[CANARY] for burst in self.bursts if CANARY in burst.state), default=0.0)
+    def _fastest(self) -> dict[str, float]:
+        """The least time of each canary."""
+        return {
+            name: min((burst.state[name] for burst in self.bursts if name in burst.state), default=0.0)
+            for name, _ in _CANARIES
+        }
 
     def _is_contended(self, burst: Burst) -> bool:
         return burst.is_contended(self.target.threads) or self.is_slowed(burst)

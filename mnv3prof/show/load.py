@@ -1,5 +1,6 @@
 """What is said of a machine that other programs kept busy while it was measured."""
 
+from ..analysis.conditions import conditions
 from ..analysis.load import Load, clock_of, load_of
 from ..record.run import HERE, Run
 from ..render.sheet import Sheet, join_words
@@ -20,13 +21,22 @@ def busy_note(run: Run) -> str:
 
 
 def busy_sheets(run: Run | None, which: str = "") -> tuple[Sheet, ...]:
-    """Return busy_note() as a sheet, to be shown above all tables; nothing if no machine was busy.
+    """Return busy_note() and conditions of devices as sheets, to be shown above all tables; none without any.
 
     which: the run, where there are several.
     """
-    note = busy_note(run) if run else ""
-    title = f"Busy machine, {which}" if which else "Busy machine"
-    return (Sheet(title, (), (), notes=(note,)),) if note else ()
+    if run is None:
+        return ()
+    devices = dict.fromkeys(timing.target.device for timing in run.timings if timing.target.device != HERE)
+    found = {
+        "Busy machine": tuple(filter(None, (busy_note(run),))),
+        "State of devices": tuple(each for device in devices for each in conditions(run, device)),
+    }
+    return tuple(
+        Sheet(f"{title}, {which}" if which else title, (), (), notes=notes)
+        for title, notes in found.items()
+        if notes
+    )
 
 
 def _told(device: str, load: Load) -> str:

@@ -79,6 +79,8 @@ class Worker:
             self._starts -= 1
             try:
                 self._link = self._open_link()
+            except Broken as broken:
+                return Failed(broken.status, broken.reason)
             except (OSError, RuntimeError) as error:  # too many processes, threads or open files
                 return Failed("crashed", f"its process cannot be started: {error}")
         until = monotonic() + within_s

@@ -12,6 +12,7 @@ import msgspec
 
 from ... import device
 from ...record.timing import Status
+from . import Broken
 from .process import Ended, Process
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -60,11 +61,16 @@ class Device(msgspec.Struct, frozen=True):
         return f"adb -s {self.adb} shell" if self.adb else f"ssh {self.ssh}"
 
     def link(self, threads: int = 1) -> Process:
-        """Start a worker there. Raises OSError if ssh or adb cannot be started."""
+        """Start a worker there. Raises Broken if there is no ssh or adb, OSError if it cannot be started."""
         token = token_hex()
         first = zlib.compress(_code(token, self.cpus, threads), 9)
         words = [self.python, "-B", "-c", f"'{_BOOT.format(size=len(first))}'"]
-        return Process(self.command(" ".join(words)), token, first, self._explain, MOST_ANSWER)
+        command = self.command(" ".join(words))
+        try:
+            return Process(command, token, first, self._explain, MOST_ANSWER)
+        except FileNotFoundError:
+            reason = f"{self.name} cannot be reached: {command[0]} is not installed here"
+            raise Broken("not available", reason) from None
 
     def _explain(self, ended: Ended) -> tuple[Status, str]:
         if ended.ready:
