@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from sshd import SSHD, reaching, serving
 
 settings.register_profile(
     "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -38,4 +39,15 @@ def _same_weights_in_every_test() -> None:
 def _a_cache_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNV3PROF_CACHE", str(_shared_by_workers(tmp_path_factory) / "cache"))
+        yield
+
+
+@pytest.fixture
+def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A device called pi, which is this machine over SSH."""
+    if SSHD is None:
+        pytest.skip("there is no sshd")
+    folder = tmp_path_factory.mktemp("ssh")
+    environment = f"MNV3PROF_DEVICE_CACHE={folder}/cache"
+    with serving(folder / "server", environment=environment) as server, reaching(server):
         yield

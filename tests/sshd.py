@@ -4,11 +4,14 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
@@ -56,6 +59,21 @@ def serving(folder: Path, *, environment: str = "") -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def reaching(server: Server) -> Iterator[None]:
+    """Let ssh, and the devices' file, be those of a server, on which the device pi is."""
+    folder = server.folder.parent / "client"
+    folder.mkdir(exist_ok=True)
+    shim = folder / "ssh"
+    shim.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {server.config} "$@"\n')
+    shim.chmod(0o755)
+    (folder / "devices.toml").write_text(f'[pi]\nssh = "pi"\npython = "{sys.executable}"\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        patch.setenv("MNV3PROF_CONFIG", str(folder))
+        yield
 
 
 def _free_port() -> int:

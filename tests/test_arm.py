@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
-from sshd import SSHD, serving
+from sshd import SSHD, reaching, serving
 from subjects import subject
 
 from mnv3prof.bench.profile import Request, profile
@@ -52,16 +52,11 @@ def every_form() -> Subject:
 @pytest.fixture(scope="module", autouse=True)
 def _a_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("arm")
-    with serving(folder / "server", environment=f"MNV3PROF_DEVICE_CACHE={folder}/cache") as server:
-        shim = folder / "ssh"
-        shim.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {server.config} "$@"\n')
-        shim.chmod(0o755)
+    environment = f"MNV3PROF_DEVICE_CACHE={folder}/cache"
+    with serving(folder / "server", environment=environment) as server, reaching(server):
         entry = f'[board]\nssh = "board"\npython = "{Path(PYTHON).absolute()}"\nemulated = true\n'
-        (folder / "devices.toml").write_text(entry)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-            patch.setenv("MNV3PROF_CONFIG", str(folder))
-            yield
+        Path(os.environ["MNV3PROF_CONFIG"], "devices.toml").write_text(entry)
+        yield
 
 
 def checked(network: Subject, parts: tuple[str, ...], backend: str, dtype: str = "fp32") -> Run:

@@ -77,11 +77,17 @@ def test_the_commands_of_the_paper_half_are_there() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_has_help_and_an_example_that_runs(
-    command: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Any,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Examples that measure do so for a second, and on PyTorch if they name no backend."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mnv3prof.bench.profile.usable_here", lambda: ("cpu", "cpu-compile"))
+    if command == "devices":
+        request.getfixturevalue("pi")
     if command == "cache":  # its example clears what tests that run beside it are using
         monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "cache"))
     assert run([command, "--help"]) == 0

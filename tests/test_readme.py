@@ -72,8 +72,14 @@ def test_output_in_the_readme_is_what_a_terminal_of_80_columns_shows(arguments: 
 
 @pytest.mark.parametrize("arguments", QUICK)
 def test_quick_commands_in_the_readme_run(
-    arguments: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if re.search(r"\bpi\b", arguments):
+        request.getfixturevalue("pi")
     (tmp_path / "my.toml").write_text(_own_table(), encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(_budgets(), encoding="utf-8")
     (tmp_path / "nets.py").write_text("from networks import Small as Net\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import numpy
 import psutil
 import pytest
 from some import some
-from sshd import SSHD, Server, serving
+from sshd import SSHD, Server, reaching, serving
 from subjects import subject
 
 from mnv3prof.bench.machines import Machines
@@ -50,21 +49,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         }
         entries = "".join(f"Host {name}\n  {lines}\n" for name, lines in hosts.items())
         found.config.write_text(entries + found.config.read_text())
-        shim = folder / "bin" / "ssh"
-        shim.parent.mkdir()
-        shim.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {found.config} "$@"\n')
-        shim.chmod(0o755)
         yield found
 
 
 @pytest.fixture(autouse=True)
-def _ssh_with_a_configuration_of_its_own(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", f"{server.folder.parent}/bin:{os.environ['PATH']}")
-    monkeypatch.setenv("MNV3PROF_CONFIG", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    entries(pi="")
+def _devices_of_its_own(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with reaching(server):
+        monkeypatch.setenv("MNV3PROF_CONFIG", str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+        entries(pi="")
+        yield
 
 
 def entries(**lines: str) -> None:
@@ -96,21 +90,21 @@ def outcome(*places: str, **how: Any) -> list[tuple[str, str]]:
     return [(timing.status, timing.reason) for timing in measured(*places, **how).timings]
 
 
-def no_worker_is_left(marker: str = "zlib.decompress(sys.stdin") -> None:
+def no_worker_is_left(server: Server) -> None:
+    """Neither a session of the server nor a client of it runs on."""
     until = time.monotonic() + 15
     while True:
-        left = [
-            p.cmdline()
-            for p in psutil.process_iter(["cmdline"])
-            if marker in " ".join(p.info["cmdline"] or ())
+        (listening,) = (p for p in psutil.Process().children() if p.name() == "sshd")
+        clients = [
+            p for p in psutil.process_iter(["cmdline"]) if str(server.config) in (p.info["cmdline"] or ())
         ]
-        if not left:
+        if not (left := [*listening.children(recursive=True), *clients]):
             return
         assert time.monotonic() < until, left
         time.sleep(0.1)
 
 
-def test_a_device_is_measured_as_this_machine_is() -> None:
+def test_a_device_is_measured_as_this_machine_is(server: Server) -> None:
     run = measured("onnxruntime", "onnxruntime@pi", "ncnn@pi", parts=("net", "1"), peaks=True, operators=True)
     here, there = (
         [t for t in run.timings if t.target.device == name and t.target.backend != "ncnn"]
@@ -135,7 +129,7 @@ def test_a_device_is_measured_as_this_machine_is() -> None:
     assert host.runtimes["onnxruntime"].version == run.host.runtimes["onnxruntime"].version
     assert [peak.name for peak in host.peak_rates] == ["cpu"]
     assert {operator.target.device for operator in run.operators} == {"", "pi"}
-    no_worker_is_left()
+    no_worker_is_left(server)
 
 
 def test_parts_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,12 +222,12 @@ BARE = f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n'
         (BARE, "numpy and onnxruntime are not installed on pi: ssh pi .* -m pip install numpy onnxruntime"),
     ],
 )
-def test_a_device_without_what_is_needed(python: str, reason: str) -> None:
+def test_a_device_without_what_is_needed(python: str, reason: str, server: Server) -> None:
     entries(pi=python if python.startswith("python =") else script("python", python))
     ((status, told),) = outcome("onnxruntime@pi", timeout_s=10)
     assert status == "not available"
     assert re.fullmatch(reason, told), told
-    no_worker_is_left()
+    no_worker_is_left(server)
 
 
 def runtime(text: str) -> str:
@@ -264,7 +258,7 @@ CHANGED = "class Net:\n    def __init__(self): self.opt = self\n    def load_par
         ("raise ImportError('no symbol\\33[31m')\n", "crashed", "ImportError: no symbol.*"),
     ],
 )
-def test_a_runtime_that_fails_there(text: str, status: str, reason: str) -> None:
+def test_a_runtime_that_fails_there(text: str, status: str, reason: str, server: Server) -> None:
     entries(pi=runtime(text))
     run = measured("ncnn@pi", timeout_s=3 if text == HANG else 60)
     (timing,) = run.timings
@@ -272,7 +266,7 @@ def test_a_runtime_that_fails_there(text: str, status: str, reason: str) -> None
     assert re.fullmatch(reason, timing.reason), timing.reason
     assert "\33" not in timing.reason
     assert run.hosts["pi"].runtimes["ncnn"].version == "9.9"
-    no_worker_is_left()
+    no_worker_is_left(server)
 
 
 def test_a_login_shell_that_talks(server: Server, tmp_path: Path) -> None:
@@ -312,7 +306,9 @@ def _processes(word: str) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("whose", ["client", "worker"])
-def test_a_process_that_is_killed_while_it_measures(whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_killed_while_it_measures(
+    whose: str, monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
     """The part it timed has crashed; a new process goes on with the others."""
     killed: list[int] = []
     ask = RemoteWorker.ask
@@ -337,7 +333,7 @@ def test_a_process_that_is_killed_while_it_measures(whose: str, monkeypatch: pyt
     assert killed
     assert sorted(status for status, _ in found) == ["crashed", "ok"]
     assert any("killed, or the connection was lost" in reason or "SIGKILL" in reason for _, reason in found)
-    no_worker_is_left()
+    no_worker_is_left(server)
 
 
 HOSTILE = """#!{python}
@@ -468,7 +464,7 @@ def test_a_device_by_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_without_adb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
     entries(phone='ssh = ""\nadb = "x"', pi="")
     ((status, reason),) = outcome("onnxruntime@phone")
     assert (status, reason) == ("not available", "phone cannot be reached: adb is not installed here")
@@ -533,4 +529,4 @@ def test_an_interrupt_ends_devices_too(server: Server, tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"net" in out
-    no_worker_is_left()
+    no_worker_is_left(server)

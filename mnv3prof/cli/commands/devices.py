@@ -39,7 +39,7 @@ def devices(
     ] = None,
     *,
     check: Annotated[
-        bool, measuring_option("--check", help="Run a small block on each runtime and compare its output.")
+        bool, measuring_option("--check", help="Run a small block on each backend and compare its output.")
     ] = False,
     output: Output,
 ) -> None:
