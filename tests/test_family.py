@@ -279,6 +279,7 @@ OTHERS = (
     (_fastseg("small"), (512, 1024), 11_520_638_976, 1_517_856),
     (replace(preset("large"), last=(LastLayer(1280, bias=False),)), 224, 216_588_480 + 1_280, 5_481_752),
     (_once_for_all(), 176, 117_595_648, 4_042_872),
+    (_kuan_wang(), 224, 247_559_008, 3_923_872),
     (replace(vary(preset("small"), classes=2), channels=1), 96, 10_385_856, 1_519_618),
     (replace(vary(preset("small"), classes=2), channels=4), 224, 57_294_784, 1_520_050),
     (replace(vary(preset("small"), classes=2), channels=1), (64, 1001), 66_698_720, 1_519_618),

@@ -222,7 +222,26 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
             TOML + 'last = [128, 64]\nnames = "timm"',
             "key last: 2 layers are not allowed; expected at most 1 with names timm",
         ),
-        ("a.toml", TOML + "stages = [1, 1]", "key stages: they have 2 rows; expected 1, as in rows"),
+        (
+            "a.toml",
+            TOML + 'stages = [1, 1]\nnames = "timm"',
+            "key stages: they have 2 rows; expected 1, as in rows",
+        ),
+        (
+            "a.toml",
+            TOML + "stages = [1]",
+            'key stages: they are not used with names torchvision; expected names = "timm"',
+        ),
+        (
+            "a.toml",
+            TOML + 'classes = 0\nlast = [128, { out = 64, form = "conv" }]',
+            "key last: a convolution after a linear layer is not allowed; expected linear",
+        ),
+        (
+            "a.toml",
+            TOML + 'classes = 0\nlast = [128]\nclassifier_form = "conv"',
+            "key classifier_form: a convolution after a linear layer is not allowed; expected linear",
+        ),
         (
             "a.toml",
             'rows = [[70000, 16, 3, 1, false, "RE"]]',
