@@ -346,6 +346,26 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
             '{"table": {"rows": [[16, 16, 3, 1, null, "RE"]]}}',
             "row 1, column SE: None is not allowed",
         ),
+        (
+            "a.json",
+            '{"rows": [[16, 16, 3, 1, false, "RE"]], "stem": 8, "st\\u0065m": 16}',
+            "the key 'stem' is there twice; expected once",
+        ),
+        (
+            "a.json",
+            '{"rows": [{"expand": 16, "out": 16, "kernel": 3, "kernel": 5, "stride": 1, "se": false, "activation": "RE"}]}',
+            "the key 'kernel' is there twice; expected once",
+        ),
+        (
+            "a.json",
+            '{"table": {"rows": [[16, 16, 3, 1, false, "RE"]]}, "input": [8, 8], "input": [9, 9]}',
+            "the key 'input' is there twice; expected once",
+        ),
+        (
+            "a.json",
+            '{"table": {"stem": 8, "stem": 8, "rows": [[16, 16, 3, 1, false, "RE"]]}, "input": [8, 8]}',
+            "the key 'stem' is there twice; expected once",
+        ),
         ("a.json", "[" * 100_000 + "]" * 100_000, "is nested too deeply"),
         (
             "a.yaml",
