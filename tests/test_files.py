@@ -170,7 +170,7 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
         (
             "a.toml",
             'rows = [[16, 16, 3, [2, "1"], false, "RE"]]',
-            "row 1, column stride: (2, '1') is not allowed; expected an integer from 1 to 8",
+            "row 1, column stride: [2, '1'] is not allowed; expected an integer from 1 to 8",
         ),
         (
             "a.toml",
@@ -187,6 +187,22 @@ def test_what_the_tool_writes_it_reads(tmp_path_factory: pytest.TempPathFactory,
             'rows = [{ expand = 16, out = 16, kernel = 3, stride = 1, se = false, activation = "RE", se_of = "out" }]',
             "row 1, column se_of: 'out' is not allowed; expected expand or input, or left out",
         ),
+        (
+            "a.toml",
+            TOML + "head = [960, [320]]",
+            "key head, layer 2: [320] is not allowed; expected an integer from 1 to 65,536, or a table of out, kernel,",
+        ),
+        (
+            "a.toml",
+            TOML + "last = [960, 0]",
+            "key last, layer 2: 0 is not allowed; expected an integer from 1 to 65,536, or a table of out, form,",
+        ),
+        (
+            "a.toml",
+            TOML + "stem_stride = [1, 9]",
+            "key stem_stride: [1, 9] is not allowed; expected an integer from 1 to 8, or [height, width] that differ",
+        ),
+        ("a.toml", TOML + 'project_activation = "gelu"', "HS-CLAMP (hardswish_clamp), SW (swish) or none"),
         (
             "a.toml",
             TOML + "head = [960, { kernel = 3 }]",

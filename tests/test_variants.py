@@ -153,7 +153,7 @@ def test_the_name_says_what_changed_and_stays_a_name() -> None:
         ({"width": float("inf")}, "a number above 0"),
         ({"width": 1e9}, "at most 100"),
         ({"width": 99}, "at width 99: .* 1 to 65,536"),
-        ({"width_rule": "slim"}, "expected paper, torchvision, timm, keras"),
+        ({"width_rule": "slim"}, "expected paper, torchvision, timm or keras"),
         ({"classes": -1}, "classes: -1 is not allowed"),
         ({"activation": "gelu"}, "'gelu' is not allowed"),
     ],
