@@ -22,7 +22,7 @@ from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.mobilenetv3.width_rules import WidthRule
 from mnv3prof.mobilenetv3.writing import to_csv, to_toml
 from mnv3prof.record.run import Subject
-from mnv3prof.show.costs import table_sheet
+from mnv3prof.show.costs import block_summary, table_sheet
 
 RULES: tuple[WidthRule, ...] = ("paper", "torchvision", "timm", "keras")
 
@@ -79,6 +79,8 @@ EXPRESSIONS: tuple[tuple[dict[str, Any], int, int], ...] = (
     ({"conv": "fused"}, 258_240, 5_682),
     ({"conv": "fused", "expand_conv": True}, 405_696, 6_274),
     ({"conv_bias": True}, 229_056, 4_634),
+    ({"conv_bias": True, "last": (LastLayer(32, norm=True),)}, 229_056, 4_666),
+    ({"conv_bias": True, "head": (HeadConv(48, bias=False),)}, 229_056, 4_586),
     ({"head": ()}, 178_880, 2_610),
     ({"head": (48, 64)}, 426_176, 8_210),
     ({"last": ()}, 227_680, 3_090),
@@ -491,6 +493,30 @@ def test_a_fused_row_without_expansion_is_shown_as_it_is_built() -> None:
     assert (shown["kernel"], shown["dilation"], shown["activation"]) == ((1, 1), 1, "")
     preset_row = table_sheet(Subject(preset("small"), (32, 32))).rows[4]
     assert preset_row[4:9] == ((5, 5), 2, 1, 24, "HS")
+
+
+@pytest.mark.parametrize(
+    ("conv", "words"),
+    [
+        ("separable", "8→24→16, 5×5 /2, SE, HS"),
+        ("fused", "8→24→16, fused 5×5 /2, SE, HS"),
+        ("standard", "8→24→16, standard 5×5 /2, SE, HS"),
+        ("dense-depthwise", "8→24→16, dense 5×5 /2, SE, HS"),
+    ],
+)
+def test_a_block_is_called_by_its_convolution(conv: Any, words: str) -> None:
+    graph = mnv3prof.expand(_small_table(**_second_row(kernel=5, conv=conv)), 32)
+    assert block_summary(graph.blocks[2]) == words
+    assert block_summary(graph.blocks[1]) == "8→8, 3×3, RE"
+
+
+def test_a_fused_row_of_kernel_1_is_called_as_it_is_built() -> None:
+    rows = (
+        Row(24, 8, 1, 2, se=False, activation="RE", conv="fused"),
+        Row(8, 16, 5, 1, se=False, activation="RE", conv="fused"),
+    )
+    graph = mnv3prof.expand(_small_table(rows=rows), 32)
+    assert [block_summary(block) for block in graph.blocks[1:3]] == ["8→24→8, fused 1×1 /2, RE", "8→16, 1×1"]
 
 
 def test_the_largest_table_can_be_written_and_read(tmp_path: Any) -> None:

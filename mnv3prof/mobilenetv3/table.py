@@ -90,7 +90,9 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 class HeadConv(msgspec.Struct, frozen=True, omit_defaults=True):
     """A convolution of the head, before the pool.
 
-    bias: None: only without batch norm. activation: None: the table's head_activation; "none": none.
+    bias: None: without batch norm, or if the table has conv_bias. activation: None: the table's
+        head_activation; "none": none.
+
     Raises InputError for invalid values.
 
     >>> mnv3prof.HeadConv(out=1024, norm=False)
@@ -110,7 +112,7 @@ class HeadConv(msgspec.Struct, frozen=True, omit_defaults=True):
 class LastLayer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A hidden layer after the pool: a linear layer, or a 1×1 convolution of the pooled map.
 
-    bias, activation: as of HeadConv. Raises InputError for invalid values.
+    bias: None: without batch norm. activation: as of HeadConv. Raises InputError for invalid values.
 
     >>> mnv3prof.LastLayer(out=1280, form="conv").norm
     False
@@ -183,8 +185,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         "fused" replaces expand and depthwise by one k×k convolution, which, as the expand convolution, is
         left out where the expanded width is the input width: such a row is its projection alone.
     expand_conv: expand also where the expanded width is the input width. conv_bias: convolutions before
-        batch norm have a bias too. project_activation: after the projection. norm_between: batch norm and
-        activation between depthwise and project.
+        batch norm have a bias too, except those of last. project_activation: after the projection.
+        norm_between: batch norm and activation between depthwise and project.
     padding: "symmetric", or "same" as in TensorFlow: at stride 2 the larger half is at the end.
     se_ratio, se_of, se_divisor: squeezed width = make_divisible(width / ratio), where the width is what
         squeeze-excite scales ("expand") or the row's input ("input"); se_divisor None: divisor; 1: rounded.

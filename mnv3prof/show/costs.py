@@ -353,12 +353,13 @@ _LEADS: Final = {"block": _by_block, "op": _by_op, "layer": _by_layer}
 
 
 def block_summary(block: Block) -> str:
-    """Summarize a block: "24→72→40, 5×5 /2, SE, RE"."""
+    """Summarize a block: "24→72→40, 5×5 /2, SE, RE" is depthwise, "24→72→40, fused 5×5, RE" fused."""
     main = [x for x in block.layers if x.operation.weighted and not x.role.startswith("se_")]
     if not main:
         return ", ".join(dict.fromkeys(layer.operation.title for layer in block.layers))
     widths = [main[0].widths[0], *(x.widths[1] for x in main if "depthwise" not in (x.op, x.role))]
-    words = ["→".join(map(str, widths)), *_moves([x.geometry for x in main if x.geometry])]
+    kind = "".join(map(_kind, main))
+    words = ["→".join(map(str, widths)), *_moves([x.geometry for x in main if x.geometry], kind)]
     roles = {layer.role for layer in block.layers}
     activation = next((x.operation for x in block.layers if x.role == "activation"), None)
     return ", ".join(
@@ -371,8 +372,16 @@ def block_summary(block: Block) -> str:
     )
 
 
-def _moves(geometries: Sequence[Geometry]) -> list[str]:
-    """Return the largest kernel with the stride, and the dilation, of a block's convolutions."""
+def _kind(layer: Layer) -> str:
+    """Return the adjective of a row's k×k convolution, "" for a depthwise one."""
+    if layer.role in ("fused", "standard"):
+        return f"{layer.role} "
+    dense = layer.role == "depthwise" and layer.geometry and layer.geometry.groups < layer.widths[0]
+    return "dense " if dense else ""
+
+
+def _moves(geometries: Sequence[Geometry], kind: str = "") -> list[str]:
+    """Return the largest kernel with its kind and the stride, and the dilation, of a block's convolutions."""
     if not geometries:
         return []
     kernel = max((g.kernel for g in geometries), key=prod)
@@ -380,7 +389,7 @@ def _moves(geometries: Sequence[Geometry]) -> list[str]:
     dilation = max((g.dilation for g in geometries), key=prod)
     steps = f" /{_sides(stride)}" if max(stride) > 1 else ""
     dilated = [f"dilated {_sides(dilation)}"] if max(dilation) > 1 else []
-    return ["×".join(map(str, kernel)) + steps, *dilated]
+    return [kind + "×".join(map(str, kernel)) + steps, *dilated]
 
 
 def _sides(values: tuple[int, ...]) -> str:
