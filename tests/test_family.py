@@ -495,6 +495,30 @@ def test_a_fused_row_without_expansion_is_shown_as_it_is_built() -> None:
     assert preset_row[4:9] == ((5, 5), 2, 1, 24, "HS")
 
 
+def test_each_layer_of_head_and_last_is_a_row_of_the_sheet() -> None:
+    table = _small_table(
+        head=(48, HeadConv(32, kernel=3, activation="RE"), HeadConv(24, norm=False, activation="none")),
+        last=(40, LastLayer(20, activation="R6")),
+    )
+    shown = [row[:9] + row[10:12] for row in table_sheet(Subject(table, (32, 32))).rows]
+    assert shown[3:] == [
+        ("head 1", 16, None, 48, (1, 1), 1, 1, None, "HS", (8, 8), (8, 8)),
+        ("head 2", 48, None, 32, (3, 3), 1, 1, None, "RE", (8, 8), (8, 8)),
+        ("head 3", 32, None, 24, (1, 1), 1, 1, None, "", (8, 8), (1, 1)),
+        ("hidden 1", 24, None, 40, None, None, None, None, "HS", None, None),
+        ("hidden 2", 40, None, 20, None, None, None, None, "R6", None, None),
+        ("classifier", 20, None, 10, None, None, None, None, "", None, None),
+    ]
+    for changes, names in (
+        ({}, ["head", "hidden", "classifier"]),
+        ({"head": (), "last": ()}, ["classifier"]),
+        ({"classes": 0}, ["head"]),
+        ({"classes": 0, "head": ()}, []),
+    ):
+        sheet = table_sheet(Subject(_small_table(**changes), (32, 32)))
+        assert [row[0] for row in sheet.rows[3:]] == names
+
+
 @pytest.mark.parametrize(
     ("conv", "words"),
     [
