@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import torch
 from msgspec.structs import replace
+from networks import with_values
 from subjects import RELATIVE
 from torch import nn
 
@@ -366,19 +367,6 @@ LOADED: dict[str, tuple[Table, Any]] = {
 }
 
 
-def _with_values(model: nn.Module) -> nn.Module:
-    """A module that was built without data, with random weights and statistics."""
-    model = model.to_empty(device="cpu").eval()
-    for name, value in (*model.named_parameters(), *model.named_buffers()):
-        if name.endswith("num_batches_tracked"):
-            nn.init.zeros_(value)
-        elif value.dim() > 1:
-            nn.init.normal_(value, 0, 0.1)
-        else:
-            nn.init.uniform_(value, 0.5, 1.5)
-    return model
-
-
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """More threads than free CPUs make small convolutions many times slower."""
@@ -395,7 +383,7 @@ def test_a_releases_weights_load_and_the_outputs_are_equal(name: str) -> None:
     torch.manual_seed(0)
     with torch.device("meta"):
         ours, theirs = mnv3prof.build(table), make()
-    ours, theirs = ours.to_empty(device="cpu").eval(), _with_values(theirs)
+    ours, theirs = ours.to_empty(device="cpu").eval(), with_values(theirs)
     ours.load_state_dict(theirs.state_dict(), strict=True)
     with torch.no_grad():
         for size in ((64, 64), (75, 98)):
