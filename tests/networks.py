@@ -140,3 +140,16 @@ def quits() -> nn.Module:
 instance = Small()
 number = 3
 exits: Any = SystemExit
+
+
+def with_values(model: nn.Module) -> nn.Module:
+    """A module that was built without data, with random weights and statistics."""
+    model = model.to_empty(device="cpu").eval()
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if name.endswith("num_batches_tracked"):
+            nn.init.zeros_(value)
+        elif value.dim() > 1:
+            nn.init.normal_(value, 0, 0.1)
+        else:
+            nn.init.uniform_(value, 0.5, 1.5)
+    return model

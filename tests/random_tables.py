@@ -1,5 +1,6 @@
 """Random tables and inputs: every option, odd sizes, widths that 8 does not divide."""
 
+from itertools import pairwise
 from typing import Any, get_args
 
 import torch
@@ -7,7 +8,17 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from mnv3prof.graph.errors import InputError
-from mnv3prof.mobilenetv3.fields import ACTIVATIONS, Form, Names, Padding, SeActivation, SeGate, SeOf, SePlace
+from mnv3prof.mobilenetv3.fields import (
+    ACTIVATIONS,
+    Form,
+    Names,
+    Padding,
+    Scales,
+    SeActivation,
+    SeGate,
+    SeOf,
+    SePlace,
+)
 from mnv3prof.mobilenetv3.modules import SamePadding
 from mnv3prof.mobilenetv3.table import HeadConv, LastLayer, Row, Table
 
@@ -92,15 +103,30 @@ options: dict[str, Any] = {
     "norm_between": booleans,
     "padding": st.sampled_from(get_args(Padding)),
     "divisor": st.sampled_from([1, 4, 8]),
+    "stem_scales": st.sampled_from(get_args(Scales)),
+    "head_scales": st.sampled_from(get_args(Scales)),
+    "last_scales": st.sampled_from(get_args(Scales)),
+    "dropout": st.sampled_from([0, 0.2, 0.5]),
+    "bn_eps": st.sampled_from([1e-5, 1e-3, 0.01]),
+    "bn_momentum": st.sampled_from([0, 0.1]),
     "names": st.sampled_from(get_args(Names)),
     **shared,
 }
+
+
+def _stages(count: int) -> st.SearchStrategy[tuple[int, ...]]:
+    """Divide so many rows into stages: each row but the first begins one, or does not."""
+    begins = st.lists(booleans, min_size=count - 1, max_size=count - 1)
+    starts = begins.map(lambda given: [0, *(n for n, begin in enumerate(given, 1) if begin), count])
+    return starts.map(lambda given: tuple(end - start for start, end in pairwise(given)))
 
 
 @st.composite
 def _tables(draw: st.DrawFn) -> Table:
     """Draw a table; reject what cannot be combined."""
     fields = draw(st.fixed_dictionaries({key: options[key] for key in _ALWAYS}, optional=_OTHERS))
+    if fields.get("names") == "timm" and draw(booleans):
+        fields["stages"] = draw(_stages(len(fields["rows"])))
     try:
         return Table(**fields)
     except InputError:

@@ -122,7 +122,17 @@ def test_k1_follows_the_table(outs: tuple[Any, ...], verdict: str) -> None:
 
 
 def test_k1_needs_a_3x3_row() -> None:
-    assert _computed("K1", _rows(80, kernel=5), 16).verdict == "not testable here"
+    fused = _rows(80, 72, conv="fused", expand_conv=True)
+    for table in (_rows(80, kernel=5), fused):
+        found = _computed("K1", table, 16)
+        assert found.outcome == "not testable here: the table has no 3×3 row with a depthwise convolution"
+
+
+def test_k1_calls_no_1x1_kernel_larger() -> None:
+    """A 1×1 pair saves less than nothing: 1 / (1/16 + 1) = 16/17; 5×5: 16·25/(25 + 16)."""
+    rows = tuple(row for kernel in (3, 1, 5) for row in _rows(16, kernel=kernel).rows)
+    found = _computed("K1", Table(name="t", rows=rows, last=16, classes=4), 16)
+    assert found.found.endswith("; 1×1 kernels ×0.94; larger kernels ×9.76.")
 
 
 def test_k1_is_the_same_for_a_table_that_is_standard_already() -> None:

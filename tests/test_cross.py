@@ -70,6 +70,8 @@ KEYS = {
     "bn_momentum": "0.5",
 }
 """Another valid value of each key of a table."""
+NEEDED = {"stages": {"names": KEYS["names"]}}
+"""Other keys without which a key is refused."""
 
 QUICK = ("--on", "null", "--parts", "net", "--time-budget", "0.05")
 BASE: dict[str, tuple[str, ...]] = {
@@ -252,7 +254,9 @@ def test_every_key_with_every_command(
 ) -> None:
     monkeypatch.chdir(folder)
     for number, value in enumerate((KEYS.get(key, "1"), '["?"]', '"\\u0007"', "-3")):
-        (folder / "key.toml").write_text(_toml({**TABLE, key: value}), encoding="utf-8")
+        (folder / "key.toml").write_text(
+            _toml({**TABLE, **NEEDED.get(key, {}), key: value}), encoding="utf-8"
+        )
         arguments = _arguments(command, "key.toml")
         wrong = number > 0 or key == "unknown"
         assert _answer([*arguments, *_size(command)], folder, capsys) == (2 if wrong else 0)

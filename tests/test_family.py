@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import torch
 from msgspec.structs import replace
+from networks import with_values
 from subjects import RELATIVE
 from torch import nn
 
@@ -22,7 +23,7 @@ from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.mobilenetv3.width_rules import WidthRule
 from mnv3prof.mobilenetv3.writing import to_csv, to_toml
 from mnv3prof.record.run import Subject
-from mnv3prof.show.costs import table_sheet
+from mnv3prof.show.costs import block_summary, table_sheet
 
 RULES: tuple[WidthRule, ...] = ("paper", "torchvision", "timm", "keras")
 
@@ -79,6 +80,8 @@ EXPRESSIONS: tuple[tuple[dict[str, Any], int, int], ...] = (
     ({"conv": "fused"}, 258_240, 5_682),
     ({"conv": "fused", "expand_conv": True}, 405_696, 6_274),
     ({"conv_bias": True}, 229_056, 4_634),
+    ({"conv_bias": True, "last": (LastLayer(32, norm=True),)}, 229_056, 4_666),
+    ({"conv_bias": True, "head": (HeadConv(48, bias=False),)}, 229_056, 4_586),
     ({"head": ()}, 178_880, 2_610),
     ({"head": (48, 64)}, 426_176, 8_210),
     ({"last": ()}, 227_680, 3_090),
@@ -279,6 +282,7 @@ OTHERS = (
     (_fastseg("small"), (512, 1024), 11_520_638_976, 1_517_856),
     (replace(preset("large"), last=(LastLayer(1280, bias=False),)), 224, 216_588_480 + 1_280, 5_481_752),
     (_once_for_all(), 176, 117_595_648, 4_042_872),
+    (_kuan_wang(), 224, 247_559_008, 3_923_872),
     (replace(vary(preset("small"), classes=2), channels=1), 96, 10_385_856, 1_519_618),
     (replace(vary(preset("small"), classes=2), channels=4), 224, 57_294_784, 1_520_050),
     (replace(vary(preset("small"), classes=2), channels=1), (64, 1001), 66_698_720, 1_519_618),
@@ -363,19 +367,6 @@ LOADED: dict[str, tuple[Table, Any]] = {
 }
 
 
-def _with_values(model: nn.Module) -> nn.Module:
-    """A module that was built without data, with random weights and statistics."""
-    model = model.to_empty(device="cpu").eval()
-    for name, value in (*model.named_parameters(), *model.named_buffers()):
-        if name.endswith("num_batches_tracked"):
-            nn.init.zeros_(value)
-        elif value.dim() > 1:
-            nn.init.normal_(value, 0, 0.1)
-        else:
-            nn.init.uniform_(value, 0.5, 1.5)
-    return model
-
-
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """More threads than free CPUs make small convolutions many times slower."""
@@ -392,7 +383,7 @@ def test_a_releases_weights_load_and_the_outputs_are_equal(name: str) -> None:
     torch.manual_seed(0)
     with torch.device("meta"):
         ours, theirs = mnv3prof.build(table), make()
-    ours, theirs = ours.to_empty(device="cpu").eval(), _with_values(theirs)
+    ours, theirs = ours.to_empty(device="cpu").eval(), with_values(theirs)
     ours.load_state_dict(theirs.state_dict(), strict=True)
     with torch.no_grad():
         for size in ((64, 64), (75, 98)):
@@ -490,6 +481,54 @@ def test_a_fused_row_without_expansion_is_shown_as_it_is_built() -> None:
     assert (shown["kernel"], shown["dilation"], shown["activation"]) == ((1, 1), 1, "")
     preset_row = table_sheet(Subject(preset("small"), (32, 32))).rows[4]
     assert preset_row[4:9] == ((5, 5), 2, 1, 24, "HS")
+
+
+def test_each_layer_of_head_and_last_is_a_row_of_the_sheet() -> None:
+    table = _small_table(
+        head=(48, HeadConv(32, kernel=3, activation="RE"), HeadConv(24, norm=False, activation="none")),
+        last=(40, LastLayer(20, activation="R6")),
+    )
+    shown = [row[:9] + row[10:12] for row in table_sheet(Subject(table, (32, 32))).rows]
+    assert shown[3:] == [
+        ("head 1", 16, None, 48, (1, 1), 1, 1, None, "HS", (8, 8), (8, 8)),
+        ("head 2", 48, None, 32, (3, 3), 1, 1, None, "RE", (8, 8), (8, 8)),
+        ("head 3", 32, None, 24, (1, 1), 1, 1, None, "", (8, 8), (1, 1)),
+        ("hidden 1", 24, None, 40, None, None, None, None, "HS", None, None),
+        ("hidden 2", 40, None, 20, None, None, None, None, "R6", None, None),
+        ("classifier", 20, None, 10, None, None, None, None, "", None, None),
+    ]
+    for changes, names in (
+        ({}, ["head", "hidden", "classifier"]),
+        ({"head": (), "last": ()}, ["classifier"]),
+        ({"classes": 0}, ["head"]),
+        ({"classes": 0, "head": ()}, []),
+    ):
+        sheet = table_sheet(Subject(_small_table(**changes), (32, 32)))
+        assert [row[0] for row in sheet.rows[3:]] == names
+
+
+@pytest.mark.parametrize(
+    ("conv", "words"),
+    [
+        ("separable", "8→24→16, 5×5 /2, SE, HS"),
+        ("fused", "8→24→16, fused 5×5 /2, SE, HS"),
+        ("standard", "8→24→16, standard 5×5 /2, SE, HS"),
+        ("dense-depthwise", "8→24→16, dense 5×5 /2, SE, HS"),
+    ],
+)
+def test_a_block_is_called_by_its_convolution(conv: Any, words: str) -> None:
+    graph = mnv3prof.expand(_small_table(**_second_row(kernel=5, conv=conv)), 32)
+    assert block_summary(graph.blocks[2]) == words
+    assert block_summary(graph.blocks[1]) == "8→8, 3×3, RE"
+
+
+def test_a_fused_row_of_kernel_1_is_called_as_it_is_built() -> None:
+    rows = (
+        Row(24, 8, 1, 2, se=False, activation="RE", conv="fused"),
+        Row(8, 16, 5, 1, se=False, activation="RE", conv="fused"),
+    )
+    graph = mnv3prof.expand(_small_table(rows=rows), 32)
+    assert [block_summary(block) for block in graph.blocks[1:3]] == ["8→24→8, fused 1×1 /2, RE", "8→16, 1×1"]
 
 
 def test_the_largest_table_can_be_written_and_read(tmp_path: Any) -> None:

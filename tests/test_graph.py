@@ -549,7 +549,7 @@ def test_a_block_in_a_few_words() -> None:
     assert large["head"] == "160→960, 1×1, HS, pool"
     assert large["classifier"] == "960→1280→1000, HS"
     dense = expand(replace(subject("large").table, conv="dense-depthwise"))
-    assert block_summary(dense.block("4")) == "24→72→40, 5×5 /2, SE, RE"  # type: ignore[arg-type]
+    assert block_summary(dense.block("4")) == "24→72→40, dense 5×5 /2, SE, RE"  # type: ignore[arg-type]
     assert block_summary(_mlp().blocks[0]) == "768→3072→768"
     assert block_summary(_graph([_layer("s", "add", "x x", (4, 8, 8))], IMAGE).blocks[0]) == "add"
     tall = replace(

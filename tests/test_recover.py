@@ -6,9 +6,11 @@ import pytest
 import torch
 import torchvision_oracle
 from hypothesis import assume, given, settings
+from networks import with_values
 from random_tables import tables
 
 import mnv3prof
+from mnv3prof.capture.reference import build, parse
 from mnv3prof.cli.main import run
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import PRESETS, preset
@@ -21,6 +23,10 @@ assert torchvision_oracle.mobilenet_v2  # its operators are declared
 def _totals(graph: Any) -> tuple[int, int, int]:
     whole = mnv3prof.total(mnv3prof.count(graph))
     return whole.macs, whole.params, whole.flops
+
+
+def _weights(graph: Any) -> dict[str, Any]:
+    return {weight.name: weight.shape for layer in graph.layers for weight in layer.weights}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -48,7 +54,10 @@ def test_a_recovered_table_counts_the_same_or_is_refused(table: Any) -> None:
     except InputError as error:
         assert "no layer table says it" in str(error)
         assume(False)
-    assert _totals(mnv3prof.expand(found, (33, 40)))[0] == _totals(graph)[0]
+    again = mnv3prof.expand(found, (33, 40))
+    assert _totals(again)[0] == _totals(graph)[0]
+    if len(found.rows) == len(table.rows):  # a head can be read as a row
+        assert _weights(again) == _weights(graph)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +73,34 @@ def test_networks_of_libraries_are_recovered(name: str, params: int) -> None:
     graph = open_source(name, "128").subject.graph
     assert _totals(mnv3prof.expand(recover(graph), 128)) == _totals(graph)
     assert _totals(graph)[1] == params
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "stages", "eps"),
+    [
+        ("timm:mobilenetv3_large_100", "timm", (), 1e-5),
+        ("timm:mobilenetv3_rw", "timm", (), 1e-3),
+        ("timm:tf_mobilenetv3_small_minimal_100", "timm", (), 1e-3),
+        ("timm:mnasnet_small", "timm", (1, 1, 2, 4, 3, 3, 1), 1e-5),
+        ("timm:lcnet_050", "timm", (1, 2, 2, 2, 4, 2), 1e-5),
+        ("torchvision:mobilenet_v2", "torchvision-v2", (), 1e-5),
+        ("torchvision:mobilenet_v3_small", "torchvision", (), 1e-3),
+    ],
+)
+def test_the_weights_of_a_release_load_into_the_recovered_table(
+    name: str, names: str, stages: Any, eps: float, tmp_path: Any
+) -> None:
+    path = tmp_path / "recovered.toml"
+    assert run(["table", "--from", name, "--input", "64", "-o", str(path)]) == 0
+    table = mnv3prof.read_table(path)
+    assert (table.names, table.stages, table.bn_eps) == (names, stages, eps)
+    torch.manual_seed(0)
+    theirs = with_values(build(parse(name), meta=True).module)
+    ours = mnv3prof.build(table).eval()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from random_tables import tables
 
 from mnv3prof.cost.counts import count, total
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.expand import expand
-from mnv3prof.mobilenetv3.table import HeadConv, Row, Table, head_convs
+from mnv3prof.mobilenetv3.names import stage_sizes
+from mnv3prof.mobilenetv3.table import HeadConv, Row, Table, head_convs, last_layers, make_divisible
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.source import read_table
 
@@ -153,7 +157,7 @@ def test_the_name_says_what_changed_and_stays_a_name() -> None:
         ({"width": float("inf")}, "a number above 0"),
         ({"width": 1e9}, "at most 100"),
         ({"width": 99}, "at width 99: .* 1 to 65,536"),
-        ({"width_rule": "slim"}, "expected paper, torchvision, timm, keras"),
+        ({"width_rule": "slim"}, "expected paper, torchvision, timm or keras"),
         ({"classes": -1}, "classes: -1 is not allowed"),
         ({"activation": "gelu"}, "'gelu' is not allowed"),
     ],
@@ -174,3 +178,29 @@ def test_the_row_that_loses_its_stride_gains_no_identity() -> None:
     table = Table(name="same", stem=16, rows=(Row(32, 16, 3, 2, False, "RE"), Row(32, 16, 3, 1, False, "RE")))
     adds = [layer.name for layer in expand(vary(table, dilated=True), 32).layers if layer.op == "add"]
     assert adds == ["features.2.add"]
+
+
+@settings(max_examples=100)
+@given(tables, st.sampled_from([0.35, 0.75, 1.4, 3.0]))
+def test_a_width_multiplier_scales_what_the_table_says(table: Table, width: float) -> None:
+    def scaled(widths: list[int], scales: str) -> list[int]:
+        if scales == "never" or (scales == "above-1" and width < 1):
+            return widths
+        return [make_divisible(each * width, table.divisor) for each in widths]
+
+    try:
+        wide = vary(table, width=width)
+    except InputError as error:
+        assert "is fused without expansion" in str(error)
+        assume(False)
+    assert [wide.stem] == scaled([table.stem], table.stem_scales)
+    if table.head is not None:
+        assert [c.out for c in head_convs(wide)] == scaled(
+            [c.out for c in head_convs(table)], table.head_scales
+        )
+    assert [c.out for c in last_layers(wide)] == scaled(
+        [c.out for c in last_layers(table)], table.last_scales
+    )
+    assert [row.out for row in wide.rows] == scaled([row.out for row in table.rows], "always")
+    if table.names == "timm":
+        assert stage_sizes(wide) == stage_sizes(table)

@@ -124,6 +124,23 @@ def module_of(captured: Captured) -> Any:
     return build(parse(captured.text), meta=False).module
 
 
+def batch_norm_options(captured: Captured) -> dict[str, float]:
+    """Return bn_eps and bn_momentum of a table with a captured network's batch norms.
+
+    {} for a network without a reference, and for batch norms that differ. Raises InputError.
+    """
+    import torch
+
+    if captured.saved or captured.kind != "module" or ":" not in captured.text:
+        return {}
+    modules = build(parse(captured.text), meta=True).module.modules()
+    norms = {(each.eps, each.momentum) for each in modules if isinstance(each, torch.nn.BatchNorm2d)}
+    eps, momentum = norms.pop() if len(norms) == 1 else (0, None)
+    if momentum is None or not (1e-12 <= eps < 1 and 0 <= momentum < 1):
+        return {}
+    return {"bn_eps": eps, "bn_momentum": momentum}
+
+
 def require_module(captured: Captured) -> None:
     """Raise InputError for a network that is not named by a reference."""
     captured.require_named()

@@ -61,7 +61,13 @@ def as_number(value: object) -> object:
 def one_of(value: object, options: Collection[str], where: str) -> None:
     """Raise InputError about `where` unless `value` is one of the options."""
     if not isinstance(value, str) or value not in options:
-        raise InputError(f"{where}: {quote(value)} is not allowed; expected {', '.join(options)}")
+        raise InputError(f"{where}: {quote(value)} is not allowed; expected {any_of(options)}")
+
+
+def any_of(options: Iterable[str]) -> str:
+    """Return "a, b or c"."""
+    *most, last = options
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 @contextmanager
@@ -124,7 +130,7 @@ def did_you_mean(name: str, options: Mapping[str, str]) -> str:
 def suggestion(name: str, options: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the closest option, or all of them."""
     known = {option: option for option in options}
-    return did_you_mean(name, known) or f"expected {', '.join(known)}"
+    return did_you_mean(name, known) or f"expected {any_of(known)}"
 
 
 def lookup(name: str, known: Mapping[str, _Value], what: str) -> _Value:

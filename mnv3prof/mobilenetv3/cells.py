@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
-from ..graph.errors import InputError, quote, suggestion
+from ..graph.errors import InputError, any_of, quote, suggestion
 from ..graph.ops import OPS, Op
-from .fields import ACTIVATIONS, HEAD_RULES, LAST_RULES, MAX_ROWS, NONE, ROW_RULES, SeGate
+from .fields import ACTIVATIONS, CHANNELS, HEAD_RULES, LAST_RULES, MAX_ROWS, NONE, ROW_RULES, SeGate
 from .table import TABLE_RULES, HeadConv, LastLayer, Row, Table, row_count_problem
 
 COLUMNS: Final = tuple(ROW_RULES)
@@ -39,8 +39,9 @@ def activation_code(name: str, what: str = "activation", *, optional: bool = Fal
     if optional and known in _NOTHING:
         return NONE
     if known not in _CODED:
-        expected = ", ".join(f"{code} ({op})" for code, op in ACTIVATIONS.items())
-        raise InputError(f"{what}: {quote(name)} is not allowed; expected {expected}{', none' * optional}")
+        codes = [f"{code} ({op})" for code, op in ACTIVATIONS.items()]
+        expected = any_of([*codes, NONE] if optional else codes)
+        raise InputError(f"{what}: {quote(name)} is not allowed; expected {expected}")
     return _CODED[known].code
 
 
@@ -121,9 +122,12 @@ def _equal(height: object, width: object) -> bool:
 
 def _layer(given: object, key: str, where: str) -> object:
     """Return an entry of `head` or `last`: a width, or its layer. Raises InputError."""
-    if not isinstance(given, dict):
-        return given
     layer, rules = _LAYERS[key]
+    if CHANNELS.accepts(given):
+        return given
+    if not isinstance(given, dict):
+        expected = f"{CHANNELS.expected}, or a table of {', '.join(rules)}"
+        raise InputError(f"{where}: {quote(given)} is not allowed; expected {expected}")
     for name in given:
         if name not in rules:
             raise InputError(f"{where}: the key {quote(name)} is unknown; {suggestion(name, tuple(rules))}")

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from ..graph.errors import InputError, quote
+from ..graph.errors import InputError, any_of, quote
 from ..graph.ops import OPS
 
 MAX_CHANNELS: Final = 65_536
@@ -48,8 +48,7 @@ def integer(high: int, low: int = 1) -> Rule:
 
 def choice(*options: str) -> Rule:
     """Return the rule of one of several words."""
-    words = ", ".join(options[:-1]) + f" or {options[-1]}"
-    return Rule(words, lambda value: type(value) is str and value in options)
+    return Rule(any_of(options), lambda value: type(value) is str and value in options)
 
 
 def number(low: float) -> Rule:
@@ -135,4 +134,5 @@ def check(struct: msgspec.Struct, rules: dict[str, Rule]) -> None:
         value = getattr(struct, field)
         if not rule.accepts(value):
             name = "SE" if field == "se" else field
-            raise InputError(f"{name}: {quote(value)} is not allowed; expected {rule.expected}")
+            given = list(value) if type(value) is tuple else value  # as in a file
+            raise InputError(f"{name}: {quote(given)} is not allowed; expected {rule.expected}")

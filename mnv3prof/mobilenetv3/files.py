@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..graph.errors import InputError
+from ..graph.errors import InputError, quote
 from .cells import COLUMNS, REQUIRED, check_columns, check_row_count, table_from
 from .table import Table
 
@@ -101,11 +101,31 @@ def _from_json(text: str, where: str) -> Mapping[str, Any]:
         document = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise InputError(f"{where}: is not valid JSON: {error}") from None
+    require_unique_keys(text, where)
     if isinstance(document, dict) and isinstance(document.get("table"), dict):
         document = document["table"]
     if not isinstance(document, dict):
         raise InputError(f"{where}: holds no table; expected an object with the key rows")
     return document
+
+
+def require_unique_keys(text: str | bytes, where: str) -> None:
+    """Raise InputError about `where` for a key that an object of a JSON document has twice."""
+    import json
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InputError(f"{where}: the key {quote(key)} is there twice; expected once")
+            seen.add(key)
+
+    try:
+        json.loads(text, object_pairs_hook=unique, parse_int=str)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: is not valid JSON: {error}") from None
 
 
 def _from_csv(text: str, where: str) -> Mapping[str, Any]:

@@ -113,16 +113,14 @@ class ConvNorm(nn.Sequential):
 class ExpandConv(ConvNorm):
     """First stage of a block: 1×1 convolution to the expanded width, batch norm, activation."""
 
-    def __init__(
-        self, in_channels: int, expand: int, activation: str = "HS", norm: Norm | None = PAPER_NORM
-    ) -> None:
-        super().__init__(pointwise_conv(in_channels, expand), activation, norm)
+    def __init__(self, in_channels: int, expand: int, activation: str = "HS") -> None:
+        super().__init__(pointwise_conv(in_channels, expand), activation)
 
 
 class DepthwiseStage(ConvNorm):
     """Second stage of a block: k×k depthwise convolution, batch norm, activation.
 
-    dense: a dense convolution instead (groups = 1). norm=None: the convolution only.
+    norm=None: the convolution only.
     """
 
     def __init__(
@@ -130,22 +128,17 @@ class DepthwiseStage(ConvNorm):
         channels: int,
         kernel: int,
         stride: int = 1,
-        dilation: int = 1,
         activation: str = "HS",
         norm: Norm | None = PAPER_NORM,
-        *,
-        dense: bool = False,
     ) -> None:
-        groups = 1 if dense else channels
-        conv = standard_conv(channels, channels, kernel, stride, dilation, groups=groups)
-        super().__init__(conv, activation, norm)
+        super().__init__(depthwise_conv(channels, kernel, stride), activation, norm)
 
 
 class LinearProjection(ConvNorm):
     """Last stage of a block: 1×1 convolution to the output width and batch norm, no activation."""
 
-    def __init__(self, expand: int, out_channels: int, norm: Norm | None = PAPER_NORM) -> None:
-        super().__init__(pointwise_conv(expand, out_channels), None, norm)
+    def __init__(self, expand: int, out_channels: int) -> None:
+        super().__init__(pointwise_conv(expand, out_channels), None)
 
 
 class SeparableConv(nn.Sequential):
@@ -165,7 +158,7 @@ class SeparableConv(nn.Sequential):
         norm_between: bool = True,
     ) -> None:
         super().__init__(
-            DepthwiseStage(in_channels, kernel, stride, 1, activation, PAPER_NORM if norm_between else None),
+            DepthwiseStage(in_channels, kernel, stride, activation, PAPER_NORM if norm_between else None),
             ConvNorm(pointwise_conv(in_channels, out_channels), activation),
         )
 

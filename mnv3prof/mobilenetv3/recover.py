@@ -1,7 +1,9 @@
 """Recover the layer table of a graph that was captured elsewhere, if it is a MobileNetV3 or a relative."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, NoReturn
 
 from msgspec.structs import replace
@@ -21,8 +23,8 @@ _OPTIONS: Final = ("se_form", "se_bias", "se_activation", "se_gate", "se_place",
 def recover(graph: Graph) -> Table:
     """Return a table that expands to the products of `graph`: the same shapes, MACs and weights.
 
-    Names, dropout and batch norm's eps are not in a graph; they are the table's usual ones. Raises
-    InputError with the block that no table can say.
+    The parameters have the graph's names if those are of a release. Dropout and batch norm's eps are not in a
+    graph; they are the table's usual ones. Raises InputError with the block that no table can say.
     """
     if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 3:
         raise InputError(f"{quote(graph.name)}: has no single image as input, so no layer table says it")
@@ -33,7 +35,34 @@ def recover(graph: Graph) -> Table:
     except InputError as error:
         raise InputError(f"{graph.name}: no layer table says it: {error}") from None
     _require_same(graph, table)
+    return _with_names(table, graph)
+
+
+def _with_names(table: Table, graph: Graph) -> Table:
+    """Return the table with the names of the release that the graph's parameters have, if there is one."""
+    sizes: dict[str, dict[str, None]] = {}
+    for layer in graph.layers:
+        if match := _TIMM_ROW.match(layer.name):
+            sizes.setdefault(match[1], {})[match[2]] = None
+    # In timm the convolutions of the head may be stages of their own, after those of the rows.
+    stages = tuple(map(len, sizes.values()))
+    inside = [n for n in range(1, len(stages) + 1) if sum(stages[:n]) == len(table.rows)]
+    candidates: list[dict[str, Any]] = [{}, {"names": "torchvision-v2"}, {"names": "timm"}]
+    candidates += [{"names": "timm", "stages": stages[:n]} for n in inside[:1]]
+    wanted = _weight_names(graph)
+    for each in candidates:
+        with suppress(InputError):  # timm's names are not for every table
+            named = replace(table, **each)
+            if _weight_names(expand(named, image_size(graph.inputs[0].shape[1:]))) == wanted:
+                return named
     return table
+
+
+_TIMM_ROW: Final = re.compile(r"blocks\.([0-9]+)\.([0-9]+)\.")
+
+
+def _weight_names(graph: Graph) -> list[str]:
+    return sorted(weight.name for layer in graph.layers for weight in layer.weights)
 
 
 class _RefusedError(InputError):

@@ -90,7 +90,9 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 class HeadConv(msgspec.Struct, frozen=True, omit_defaults=True):
     """A convolution of the head, before the pool.
 
-    bias: None: only without batch norm. activation: None: the table's head_activation; "none": none.
+    bias: None: without batch norm, or if the table has conv_bias. activation: None: the table's
+        head_activation; "none": none.
+
     Raises InputError for invalid values.
 
     >>> mnv3prof.HeadConv(out=1024, norm=False)
@@ -110,7 +112,7 @@ class HeadConv(msgspec.Struct, frozen=True, omit_defaults=True):
 class LastLayer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A hidden layer after the pool: a linear layer, or a 1×1 convolution of the pooled map.
 
-    bias, activation: as of HeadConv. Raises InputError for invalid values.
+    bias: None: without batch norm. activation: as of HeadConv. Raises InputError for invalid values.
 
     >>> mnv3prof.LastLayer(out=1280, form="conv").norm
     False
@@ -183,8 +185,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         "fused" replaces expand and depthwise by one k×k convolution, which, as the expand convolution, is
         left out where the expanded width is the input width: such a row is its projection alone.
     expand_conv: expand also where the expanded width is the input width. conv_bias: convolutions before
-        batch norm have a bias too. project_activation: after the projection. norm_between: batch norm and
-        activation between depthwise and project.
+        batch norm have a bias too, except those of last. project_activation: after the projection.
+        norm_between: batch norm and activation between depthwise and project.
     padding: "symmetric", or "same" as in TensorFlow: at stride 2 the larger half is at the end.
     se_ratio, se_of, se_divisor: squeezed width = make_divisible(width / ratio), where the width is what
         squeeze-excite scales ("expand") or the row's input ("input"); se_divisor None: divisor; 1: rounded.
@@ -194,8 +196,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         batch norm and its activation. "after-project": on the row's out.
     divisor: of make_divisible. stem_scales, head_scales, last_scales: if a width multiplier scales the
         stem, explicit widths of head, and last. bn_eps, bn_momentum: as in torch.nn.BatchNorm2d.
-    names: the release whose names the parameters have. stages: rows of each stage in timm's names (():
-        a stage begins where out changes or the stride is not 1).
+    names: the release whose names the parameters have. stages: rows of each stage, only with timm's names
+        ((): a stage begins where out changes or the stride is not 1).
 
     Raises InputError for invalid values.
 
@@ -257,12 +259,14 @@ def _check_whole(table: Table) -> None:
     """Raise InputError for values that cannot be combined."""
     if table.head is None and (wide := 6 * table.rows[-1].out) > MAX_CHANNELS:
         raise InputError(f"head: 6 × the last out is {wide:,} channels; expected {CHANNELS.expected}")
-    forms = [layer.form for layer in last_layers(table)]
+    forms = [layer.form for layer in _given_layers(table)]  # with and without classes
     after = "last" if forms != sorted(forms) else "classifier_form" if forms[-1:] == ["linear"] else ""
     if after == "last" or (after and table.classifier_form == "conv"):
         raise InputError(f"{after}: a convolution after a linear layer is not allowed; expected linear")
     if table.names == "timm" and len(forms) > 1:
         raise InputError(f"last: {len(forms)} layers are not allowed; expected at most 1 with names timm")
+    if table.stages and table.names != "timm":
+        raise InputError(f'stages: they are not used with names {table.names}; expected names = "timm"')
     if table.stages and sum(table.stages) != len(table.rows):
         total = sum(table.stages)
         raise InputError(f"stages: they have {total:,} rows; expected {len(table.rows):,}, as in rows")
@@ -291,9 +295,12 @@ def head_convs(table: Table) -> tuple[HeadConv, ...]:
 
 def last_layers(table: Table) -> tuple[LastLayer, ...]:
     """Return the hidden layers after the pool; none without classes."""
+    return _given_layers(table) if table.classes else ()
+
+
+def _given_layers(table: Table) -> tuple[LastLayer, ...]:
     last = table.last if isinstance(table.last, tuple) else (table.last,)
-    every = tuple(LastLayer(each) if isinstance(each, int) else each for each in last)
-    return every if table.classes else ()
+    return tuple(LastLayer(each) if isinstance(each, int) else each for each in last)
 
 
 STEM: Final = "stem"

@@ -9,6 +9,7 @@ from ..cost.counts import Dtype
 from ..graph.errors import InputError, quote
 from ..graph.graph import Graph
 from ..graph.parts import identical_blocks
+from ..mobilenetv3.files import require_unique_keys
 from .document import run_document, table_head
 from .read import (
     MAX_VALUES,
@@ -183,7 +184,9 @@ def read_saved(data: bytes, where: str) -> Run | Evidence | Subject | None:
     if head.table and head.input:
         if head.schema:
             require_schema(head, where)
-        return decode(data, NetworkDocument, where).subject(where)
+        document = decode(data, NetworkDocument, where)
+        require_unique_keys(data, where)
+        return document.subject(where)
     if head.schema and not head.table:
         raise InputError(f"{where}: holds no network; expected a table, a run, findings or a report")
     return None

@@ -1,6 +1,6 @@
 """Sheets of `table` and `flops`: the layer table, and the computed costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Final
 
@@ -10,7 +10,7 @@ from ..graph.graph import Block, Geometry, Graph, Layer, Shape
 from ..graph.parts import CLASSIFIER, part_layers, ranges
 from ..mobilenetv3.fields import ACTIVATIONS
 from ..mobilenetv3.stages import ConvStage, RowStages, row_stages
-from ..mobilenetv3.table import Table, last_layers, row_names, squeeze_width
+from ..mobilenetv3.table import Table, row_names, squeeze_width
 from ..mobilenetv3.writing import ROW_OPTIONS, options
 from ..record.run import Subject
 from ..render.sheet import AtLeast, Column, Sheet
@@ -86,12 +86,12 @@ def table_sheet(subject: Subject) -> Sheet:
     table, graph = subject.table, subject.graph
     ends = [block.layers[-1].out_shape for block in graph.blocks]
     inner = {row.name: row for row in row_stages(table)}
-    rows = [
-        _block_row(table, inner[block.name], before[1:], after[1:])
-        if block.name in inner
-        else _outer_row(block, before)
-        for block, before, after in zip(graph.blocks, (graph.inputs[0].shape, *ends[:-1]), ends, strict=True)
-    ]
+    rows: list[tuple[object, ...]] = []
+    for block, before, after in zip(graph.blocks, (graph.inputs[0].shape, *ends[:-1]), ends, strict=True):
+        if block.name in inner:
+            rows.append(_block_row(table, inner[block.name], before[1:], after[1:]))
+        else:
+            rows += _outer_rows(block, before)
     codes = dict.fromkeys(code for row in rows if (code := str(row[8] or "")))
     legend = ", ".join(f"{code} = {ACTIVATIONS[code]}" for code in codes if code in ACTIVATIONS)
     notes = (
@@ -103,16 +103,11 @@ def table_sheet(subject: Subject) -> Sheet:
 
 
 def _tail_note(table: Table) -> list[str]:
-    """Say where the pool is, and the hidden widths."""
+    """Say where the pool is."""
     if not table.classes:
         return []
-    pool = (
-        "The classifier begins with average pooling"
-        if table.head == ()
-        else "The head ends in average pooling"
-    )
-    hidden = len(last_layers(table))
-    return [f"{pool}{'; the hidden width is under Expand' if hidden == 1 else ''}."]
+    begins = table.head == ()
+    return ["The classifier begins with average pooling." if begins else "The head ends in average pooling."]
 
 
 def _block_row(
@@ -147,27 +142,42 @@ def _stride(stride: tuple[int, ...]) -> object:
     return stride[0] if len(set(stride)) == 1 else _sides(stride)
 
 
-def _outer_row(block: Block, before: Shape) -> tuple[object, ...]:
-    """Return the row of the stem, head or classifier: its convolutions or linear layers."""
-    products = [layer for layer in block.layers if layer.operation.weighted]
-    first, last = products[0], products[-1]
-    activation = next((op.code for layer in block.layers if (op := layer.operation).kind == "activation"), "")
-    convolves = first.geometry if len(before) == 3 and first.geometry and block.name != CLASSIFIER else None
-    kernel = convolves.kernel if convolves else None
-    pixels = [layer.out_shape[1:] for layer in block.layers if len(layer.out_shape) == 3]
+def _outer_rows(block: Block, before: Shape) -> Iterator[tuple[object, ...]]:
+    """Yield a row for each convolution or linear layer of the stem, head or classifier."""
+    starts = [n for n, layer in enumerate(block.layers) if layer.operation.weighted]
+    inside = block.name == CLASSIFIER
+    names = (
+        [*_numbered("hidden", len(starts) - 1), CLASSIFIER] if inside else _numbered(block.name, len(starts))
+    )
+    for name, start, end in zip(names, starts, [*starts[1:], len(block.layers)], strict=True):
+        layers = block.layers[start:end]
+        yield _outer_row(name, layers, None if inside else before)
+        before = layers[-1].out_shape
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name} {number}" for number in range(1, count + 1)]
+
+
+def _outer_row(name: str, layers: Sequence[Layer], before: Shape | None) -> tuple[object, ...]:
+    """Return the row of a product and what follows it. before: None behind the pool, where sizes are 1×1."""
+    product = layers[0]
+    activation = next((op.code for layer in layers if (op := layer.operation).kind == "activation"), "")
+    window = product.geometry if before else None
+    pixels = [layer.out_shape[1:] for layer in layers if len(layer.out_shape) == 3]
     return (
-        block.name,
-        first.widths[0],
-        first.widths[1] if len(products) > 1 else None,
-        last.widths[1],
-        kernel,
-        _stride(convolves.stride) if convolves else None,
-        convolves.dilation[0] if convolves else None,
+        name,
+        product.widths[0],
+        None,
+        product.widths[1],
+        window.kernel if window else None,
+        _stride(window.stride) if window else None,
+        window.dilation[0] if window else None,
         None,
         activation,
         None,
-        before[1:] if convolves else None,
-        pixels[-1] if convolves else None,
+        before[1:] if before else None,
+        pixels[-1] if before else None,
         "",
     )
 
@@ -353,12 +363,13 @@ _LEADS: Final = {"block": _by_block, "op": _by_op, "layer": _by_layer}
 
 
 def block_summary(block: Block) -> str:
-    """Summarize a block: "24→72→40, 5×5 /2, SE, RE"."""
+    """Summarize a block: "24→72→40, 5×5 /2, SE, RE" is depthwise, "24→72→40, fused 5×5, RE" fused."""
     main = [x for x in block.layers if x.operation.weighted and not x.role.startswith("se_")]
     if not main:
         return ", ".join(dict.fromkeys(layer.operation.title for layer in block.layers))
     widths = [main[0].widths[0], *(x.widths[1] for x in main if "depthwise" not in (x.op, x.role))]
-    words = ["→".join(map(str, widths)), *_moves([x.geometry for x in main if x.geometry])]
+    kind = "".join(map(_kind, main))
+    words = ["→".join(map(str, widths)), *_moves([x.geometry for x in main if x.geometry], kind)]
     roles = {layer.role for layer in block.layers}
     activation = next((x.operation for x in block.layers if x.role == "activation"), None)
     return ", ".join(
@@ -371,8 +382,16 @@ def block_summary(block: Block) -> str:
     )
 
 
-def _moves(geometries: Sequence[Geometry]) -> list[str]:
-    """Return the largest kernel with the stride, and the dilation, of a block's convolutions."""
+def _kind(layer: Layer) -> str:
+    """Return the adjective of a row's k×k convolution, "" for a depthwise one."""
+    if layer.role in ("fused", "standard"):
+        return f"{layer.role} "
+    dense = layer.role == "depthwise" and layer.geometry and layer.geometry.groups < layer.widths[0]
+    return "dense " if dense else ""
+
+
+def _moves(geometries: Sequence[Geometry], kind: str = "") -> list[str]:
+    """Return the largest kernel with its kind and the stride, and the dilation, of a block's convolutions."""
     if not geometries:
         return []
     kernel = max((g.kernel for g in geometries), key=prod)
@@ -380,7 +399,7 @@ def _moves(geometries: Sequence[Geometry]) -> list[str]:
     dilation = max((g.dilation for g in geometries), key=prod)
     steps = f" /{_sides(stride)}" if max(stride) > 1 else ""
     dilated = [f"dilated {_sides(dilation)}"] if max(dilation) > 1 else []
-    return ["×".join(map(str, kernel)) + steps, *dilated]
+    return [kind + "×".join(map(str, kernel)) + steps, *dilated]
 
 
 def _sides(values: tuple[int, ...]) -> str:

@@ -139,12 +139,16 @@ def _saved(subject: Subject) -> Finding:
         *_whole(subject),
     )
     if not threes:
-        return finding(K1, "not testable here", how=COMPUTED, why="the table has no 3×3 row", working=working)
+        why = "the table has no 3×3 row with a depthwise convolution"
+        return finding(K1, "not testable here", how=COMPUTED, why=why, working=working)
     others = [saving for saving in threes if saving not in inside]
     result = f"{len(inside)} of {len(threes)} 3×3 pairs save 8 to 9 times ({_blocks(inside)})"
     result += f"; the others {_span(others)}" if others else ""
-    larger = [saving for saving in pairs if saving.kernel != 3]
-    result += f"; larger kernels {_span(larger)}" if larger else ""
+    for kernels, pairs_of in (
+        ("1×1 kernels", [saving for saving in pairs if saving.kernel < 3]),
+        ("larger kernels", [saving for saving in pairs if saving.kernel > 3]),
+    ):
+        result += f"; {kernels} {_span(pairs_of)}" if pairs_of else ""
     why = f"the pair has {least_width(3)} output channels or more" if inside and others else ""
     verdict: ClaimVerdict = "holds if" if why else "does not hold" if others else "holds"
     return finding(K1, verdict, found=f"{result}.", how=COMPUTED, why=why, working=working)

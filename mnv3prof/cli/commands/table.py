@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from ...graph.errors import InputError
 from ...mobilenetv3.recover import recover
+from ...mobilenetv3.table import Table
 from ...mobilenetv3.writing import to_csv, to_toml
 from ...record.document import table_document
 from ...record.run import Subject
@@ -95,7 +96,9 @@ def table(
     JSON and CSV that this command writes are layer tables too.
 
     --from recovers the table of a network with the same products, or names the block that no table can say.
-    Names, dropout and batch norm's eps are not recovered. It is written as TOML unless --format is given.
+    It has the names of torchvision's or timm's release if the network has them, and batch norm's eps of a
+    PyTorch module, so that the network's weights load. Dropout is not recovered. The table is written as TOML
+    unless --format is given.
 
     Example: mnv3prof table mobilenetv2 --width 1.4 --format toml
     """
@@ -104,7 +107,7 @@ def table(
         if source != DEFAULT_SOURCE:
             raise InputError("--from and SOURCE cannot be combined; expected one of them")
         known = open_source(recovered, settings.input).subject
-        found = Subject(known.listed or recover(known.graph), known.input)
+        found = Subject(known.listed or _recovered(known), known.input)
         subject = replace(settings, input=None).variant(found, recovered)
         chosen = "toml" if output.output is None and output.format is None else chosen
     else:
@@ -114,3 +117,10 @@ def table(
         return
     result = Result((table_sheet(subject),), to_csv(subject.table), lambda: table_document(subject))
     emit(result, Output(cast("Format", chosen), output.output))
+
+
+def _recovered(known: Subject) -> Table:
+    from ...capture.reference import batch_norm_options
+
+    table = recover(known.graph)
+    return replace(table, **batch_norm_options(known.captured)) if known.captured else table
