@@ -8,8 +8,9 @@ from .graph.errors import lookup
 
 
 def stems(init: str) -> tuple[str, ...]:
-    """Return the stems of the modules in a package. init: its __init__ file."""
-    return tuple(sorted(path.stem for path in Path(init).parent.glob("*.py") if path.stem != "__init__"))
+    """Return the stems of the modules in a package, "import" of import_.py. init: its __init__ file."""
+    known = (path.stem for path in Path(init).parent.glob("*.py") if path.stem != "__init__")
+    return tuple(sorted(stem.removesuffix("_") for stem in known))
 
 
 def file_names(init: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import torch
 from msgspec.structs import replace
+from some import some
 from subjects import RELATIVE, subject
 
 from mnv3prof.bench.convert import convert, file_kind, loading
@@ -202,7 +203,7 @@ def test_a_worker_uses_the_processors_it_was_given_and_none_while_it_waits(
         burst = worker.ask(Sample(part, 0.5), Burst, 120)
         assert isinstance(burst, Burst)
         if threads == 1 and name != "ncnn-vulkan":  # its device has its own
-            assert burst.cpu_s < 1.15 * burst.mean_s
+            assert some(burst.cpu_s) < 1.15 * burst.mean_s
         if threads == 1:
             _assert_other_images_are_answered(
                 worker, loading(part, target, subjects, default_folder()), tmp_path

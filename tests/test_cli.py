@@ -41,6 +41,16 @@ last = 16
 classes = 4
 """
 
+PERF_TEST = """Setting intra_op_num_threads to 1
+Session creation time cost: 0.0102016 s
+First inference time cost: 2 ms
+Total inference requests: 100
+Average inference time cost: 1.85739 ms
+Min Latency: 0.00183404 s
+Max Latency: 0.00190312 s
+P50 Latency: 0.00185674 s
+"""
+
 
 def _parameters(command: str) -> Any:
     return typer.main.get_command(application((command,))).commands[command].params  # type: ignore[attr-defined]
@@ -88,6 +98,8 @@ def test_a_command_has_help_and_an_example_that_runs(
     monkeypatch.setattr("mnv3prof.bench.profile.usable_here", lambda: ("cpu", "cpu-compile"))
     if command == "devices":
         request.getfixturevalue("pi")
+    if command == "import":
+        (tmp_path / "perf.txt").write_text(PERF_TEST, encoding="utf-8")
     if command == "cache":  # its example clears what tests that run beside it are using
         monkeypatch.setenv("MNV3PROF_CACHE", str(tmp_path / "cache"))
     assert run([command, "--help"]) == 0
@@ -122,10 +134,11 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert without == capsys.readouterr().out
 
 
-LISTS = {"--dtype", "--batch", "--threads", "--data"}
+LISTS = {"--dtype", "--batch", "--threads", "--data", "--device"}
 GROUPS = {
     **dict.fromkeys(("latency", "profile", "compare", "report"), "a list"),
     **dict.fromkeys(("diff", "check"), "those of a run by default"),
+    "import": "what files do not say",
 }
 """What the options of LISTS are in some commands."""
 

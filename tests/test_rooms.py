@@ -21,6 +21,7 @@ ROOMS = [
     "capture",
     "source",
     "analysis",
+    "imports",
     "budgets",
     "workers",
     "bench",
@@ -43,7 +44,7 @@ WITH_TORCH = (
     "mobilenetv3/network.py",
     "cost/counters/",
 )
-IMPORT_INSIDE = ("analysis/change.py", "capture/")
+IMPORT_INSIDE = ("analysis/change.py", "capture/", "imports/readers/etdump.py")
 """What imports a heavy package in the functions that need it: scipy, a format's own."""
 FILE_READERS = (
     "capture/",

@@ -10,7 +10,7 @@ import msgspec
 
 from ..record.run import Run
 from ..record.stats import LEAST_BURSTS, Launches, launch_reach
-from ..record.timing import Timing
+from ..record.timing import NO_SAMPLES, Timing
 from .grid import peak_of
 from .load import Clock, has_cpu_time
 
@@ -126,6 +126,8 @@ def by_interval(ratio: float, low: float, high: float) -> Change:
 def compare_sums(olds: Sequence[Timing], news: Sequence[Timing]) -> Change:
     """Compare the sums of medians of one run, whose intervals are taken to be off in the same direction."""
     sides = [[t.summary for t in timings if t.status == "ok" and t.summary] for timings in (olds, news)]
+    if any(timing.without_samples for timing in (*olds, *news)):
+        return Change("not comparable", reason=NO_SAMPLES)
     if not all(sides) or len(sides[0]) < len(olds) or len(sides[1]) < len(news):
         return Change("not comparable", reason="not all parts were measured")
     if any(timing.contended for timing in (*olds, *news)):
@@ -194,6 +196,8 @@ def _not_comparable(old: Timing, new: Timing, before: Run, after: Run) -> str:
     if reason := other_machine(old, new, before, after):
         return reason
     for which, timing in (("old", old), ("new", new)):
+        if timing.status == "ok" and timing.without_samples:
+            return f"the {which} one has {NO_SAMPLES}"
         if timing.status != "ok" or not timing.bursts:
             return f"the {which} one is {state(timing)}"
         if not timing.seconds:

@@ -115,7 +115,7 @@ class Rates(NamedTuple):
 def rates(timing: Timing, costs: Totals, run: Run) -> Rates:
     """Return the rates of a part of `costs`; None for what was not measured."""
     summary = summary_by(clock_of(timing, run), timing) if timing.status == "ok" else None
-    seconds, batch = summary and summary.median, timing.target.batch
+    seconds, batch = summary.median if summary else timing.seconds, timing.target.batch
     moved = costs.weight_bytes + batch * (costs.read_bytes + costs.write_bytes - costs.weight_bytes)
     if costs.unpriced or not seconds or not moved:
         return Rates()

@@ -68,7 +68,7 @@ def load_of(run: Run, device: str) -> Load:
 def _share_of_cpu(timings: Sequence[Timing], run: Run) -> float | None:
     bursts = [burst for timing in timings if has_cpu_time(timing, run) for burst in timing.bursts]
     wall = sum(burst.calls * burst.mean_s for burst in bursts)
-    lost = sum(b.calls * max(0.0, b.mean_s - b.cpu_s) for b in bursts if b.switches)
+    lost = sum(b.calls * max(0.0, b.mean_s - (b.cpu_s or 0.0)) for b in bursts if b.switches)
     return 1 - lost / wall if wall else None
 
 

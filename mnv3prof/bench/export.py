@@ -26,13 +26,16 @@ _TIMEOUT_S: Final = 600.0
 class Exported(NamedTuple):
     """Converted files by name, the main one first, and the result of running them.
 
-    backend: ran them. max_abs_err, max_rel_err: errors of the output against PyTorch eager's. wrong: why
-    the conversion or the run failed, or the output is wrong; "" if all is well. added: the operators that
-    the converter added, None if that cannot be read in this format.
+    given, expected: the input that they were run on and PyTorch's output, fp32. backend: ran them.
+    max_abs_err, max_rel_err: errors of the output against PyTorch eager's. wrong: why the conversion or the
+    run failed, or the output is wrong; "" if all is well. added: the operators that the converter added, None
+    if that cannot be read in this format.
     """
 
     files: dict[str, bytes]
     backend: str
+    given: bytes = b""
+    expected: bytes = b""
     max_abs_err: float | None = None
     max_rel_err: float | None = None
     wrong: str = ""
@@ -116,11 +119,20 @@ def _verified(
     return Exported(
         {name: (place / name).read_bytes() for name in files if not name.endswith(cache.IN_AND_OUT)},
         runner,
+        _values(place / "given.npy"),
+        _values(place / "expected.npy"),
         answer.max_abs_err,
         answer.max_rel_err,
         how_wrong(answer, kind.dtype, part.part),
         _added(kind.format, place / entry.main),
     )
+
+
+def _values(file: Path) -> bytes:
+    """Return the fp32 values of an array in a file."""
+    import numpy as np
+
+    return np.ascontiguousarray(np.load(file, allow_pickle=False), dtype="<f4").tobytes()
 
 
 def _added(name: str, file: Path) -> tuple[Added, ...] | None:

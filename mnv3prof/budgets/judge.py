@@ -12,7 +12,7 @@ from ..graph.align import aligned
 from ..graph.errors import InputError, quote
 from ..graph.parts import NET, identical_blocks, part_layers, selected_parts
 from ..record.target import Target, paired
-from ..record.timing import Timing
+from ..record.timing import NO_SAMPLES, Timing
 from .figures import LATENCY, Side, Unit, part_figure, targets_of, timings_by_part, unit_of
 from .limits import Budget, Level
 
@@ -197,12 +197,7 @@ def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | Non
     if new.seconds is None:
         return _judgement(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
-        blocks = _blocks(checked, new) if budget.part == NET else {}
-        judgement = _limited(_judgement(budget, new), blocks, {})
-        if judgement.status == "exceeded" and new.contended:
-            why = "above the limit, but the machine was busy; measure again"
-            return replace(judgement, status="not measured", reason=why, contributors=())
-        return judgement
+        return _judge_absolute(budget, new, checked)
     part = _counterpart(baseline, checked, budget.part)
     if part is None:
         why = f"{baseline.source} has no counterpart of {budget.part}"
@@ -234,6 +229,17 @@ def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | Non
     contributors = _top(_blocks(checked, new), new.seconds, earlier)
     reason = f"{how}the change is {moved}" if how else ""
     return replace(judgement, status="exceeded", reason=reason, contributors=contributors)
+
+
+def _judge_absolute(budget: Budget, new: Timing, checked: Side) -> Judgement:
+    """Compare a time with a limit that needs no baseline."""
+    blocks = _blocks(checked, new) if budget.part == NET else {}
+    reason = f"reported with {NO_SAMPLES}" if new.without_samples else ""
+    judgement = _limited(_judgement(budget, new, reason=reason), blocks, {})
+    if judgement.status == "exceeded" and new.contended:
+        why = "above the limit, but the machine was busy; measure again"
+        return replace(judgement, status="not measured", reason=why, contributors=())
+    return judgement
 
 
 def _of_backend(checked: Side, backend: str, budget: Budget, part: str) -> tuple[list[Timing], str]:

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
+from keyword import iskeyword
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -50,7 +51,8 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
         epilog="Exit codes: 0 success, 1 a check or measurement failed, 2 wrong input, 130 interrupted.",
     )
     for name in names:
-        command = getattr(import_module(f".{name}", commands.__name__), name)
+        python_name = f"{name}_" if iskeyword(name) else name
+        command = getattr(import_module(f".{python_name}", commands.__name__), python_name)
         app.command(name, cls=Command, short_help=(command.__doc__ or "").partition(".\n")[0])(command)
     return app
 

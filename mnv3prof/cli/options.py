@@ -106,6 +106,12 @@ OptionalBatchOption = Annotated[
         show_default="1, or all those of a run",
     ),
 ]
+ExpectedFileOption = Annotated[
+    Path | None,
+    output_option(
+        "--expected-file", metavar="FILE", help="PyTorch's output as raw fp32.", show_default=False
+    ),
+]
 EpochsOption = Annotated[int, recipe_option("--epochs", help="Number of training epochs.")]
 ResumeOption = Annotated[
     bool, output_option("--resume", help="Resume the run or training that is saved in --output.")

@@ -24,6 +24,7 @@ from ..record.target import Target, threads_of
 from ..record.timing import Timing
 from ..render.html import escape
 from ..render.numbers import milliseconds
+from ..show.times import spread_text
 
 Trace = dict[str, Any]
 
@@ -68,7 +69,9 @@ def label(text: str) -> str:
 def net_chart(view: View, key: str) -> Chart:
     """Latency of the whole network on every target, per image, with p10 to p90 as whiskers."""
     ranking = view.ranking()[::-1]
-    summaries = [(s, target.batch) for target, _ in ranking if (s := _summary(view.timing(NET, target)))]
+    timings = [timing for target, _ in ranking if (timing := view.timing(NET, target))]
+    whiskers = [_whiskers(timing) for timing in timings]
+    reported = any(timing.without_samples for timing in timings)
     several = any(target.batch > 1 for target, _ in ranking)
     bars = {
         "type": "bar",
@@ -84,13 +87,16 @@ def net_chart(view: View, key: str) -> Chart:
             "color": "var:ink",
             "thickness": 1.2,
             "width": 4,
-            "array": [(s.p90 - s.median) / batch * 1e3 for s, batch in summaries],
-            "arrayminus": [(s.median - s.p10) / batch * 1e3 for s, batch in summaries],
+            "array": [above for _, above in whiskers],
+            "arrayminus": [below for below, _ in whiskers],
         },
     }
     unit = "ms per image" if several else "ms"
     layout = {
-        "xaxis": {"title": {"text": f"{unit}; whiskers p10 to p90"}, "rangemode": "tozero"},
+        "xaxis": {
+            "title": {"text": f"{unit}; whiskers p10 to p90{', or the reported range' if reported else ''}"},
+            "rangemode": "tozero",
+        },
         "yaxis": {"automargin": True},
         "showlegend": False,
     }
@@ -405,16 +411,32 @@ def _summary(timing: Timing | None) -> Summary | None:
     return timing.summary if timing else None
 
 
+def _whiskers(timing: Timing) -> tuple[float, float]:
+    """Return how far p10 and p90, or the ends of a reported range, are from the time, in ms per image."""
+    middle, scale = timing.seconds or 0.0, 1e3 / timing.target.batch
+    if timing.without_samples:
+        lows = [each.min_s for each in timing.reported if each.min_s is not None]
+        highs = [each.max_s for each in timing.reported if each.max_s is not None]
+        low, high = min([middle, *lows]), max([middle, *highs])
+    else:
+        low, high = (timing.summary.p10, timing.summary.p90) if timing.summary else (middle, middle)
+    return (middle - low) * scale, (high - middle) * scale
+
+
 def _cell(timing: Timing | None) -> str:
     if timing is None:
         return ""
     s = timing.summary
+    if timing.status == "ok" and timing.without_samples:
+        return milliseconds(timing.seconds or 0)
     if timing.status != "ok" or s is None:
         return timing.status if timing.status != "ok" else ""
     return f"{milliseconds(s.median)} ±{s.noise:.0%}{' ~' if timing.noisy else ''}"
 
 
 def _hover(timing: Timing | None, share: float | None) -> str:
+    if timing and timing.without_samples:
+        return f"{milliseconds(timing.seconds or 0)} {spread_text(timing)}"
     s = _summary(timing)
     if timing is None or s is None:
         return "not measured"

@@ -15,7 +15,7 @@ from ..render.sheet import Column, Sheet, format_value
 from ..show import sentences
 from ..show.costs import at_least
 from ..show.load import busy_sheets
-from ..show.times import spread_of
+from ..show.times import spread_text
 from ..show.timing_notes import failures
 
 
@@ -106,9 +106,7 @@ def _shares_sheet(view: View) -> Sheet:
 def _spread(view: View, block: str, target: Target) -> str:
     timing = view.timing(block, target)
     assert timing is not None  # it has a share of the latency
-    assert timing.summary is not None
-    spread = spread_of(timing.summary, noisy=timing.noisy)
-    return f"{milliseconds(timing.summary.median)} {spread}"
+    return f"{milliseconds(timing.seconds or 0)} {spread_text(timing)}"
 
 
 def side_by_side_sheet(seen: Sequence[View]) -> Sheet:

@@ -313,7 +313,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sizes(self) -> tuple[tuple[Dtype, int], ...]:
         """Each dtype and batch that was timed, or requested if nothing was timed."""
-        timed = dict.fromkeys(timing.target for timing in self.timings if timing.bursts)
+        timed = dict.fromkeys(t.target for t in self.timings if t.bursts or t.reported)
         sizes = dict.fromkeys((target.dtype, target.batch) for target in timed or self.targets)
         return tuple(sizes) or (("fp32", 1),)
 
@@ -321,10 +321,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def processors(self) -> str:
         """CPUs of the machines that the timings are from, and the GPUs that were used."""
         devices = dict.fromkeys(target.device for target in self.targets) or {HERE: None}
-        cpus = [self.hosts[device].cpu for device in devices]
+        cpus = [self.hosts[device].cpu or device for device in devices]
         runtimes = [self.hosts[target.device].runtimes.get(target.backend) for target in self.targets]
         gpus = [runtime.chip for runtime in runtimes if runtime and runtime.chip != "cpu"]
-        return ", ".join(dict.fromkeys((*cpus, *gpus)))
+        return ", ".join(filter(None, dict.fromkeys((*cpus, *gpus))))
 
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
         """Return the plans of the network at this dtype and batch."""

@@ -31,15 +31,20 @@ MOST_PRODUCT: Final = 1.10
 """Likewise of the fixed product of another device: it is throttled, or was moved to a slower core."""
 _CANARIES: Final = ((CANARY, MOST_CANARY), (PRODUCT, MOST_PRODUCT))
 
+MEDIAN: Final = "50"
+"""Name of the median among percentiles."""
+
 _Measured = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
 _Error = Annotated[float, msgspec.Meta(ge=0)]
 
 Status = Literal["ok", "not available", "unsupported", "crashed", "timeout", "mismatch"]
 Joined = Literal["name", "shape", "order", ""]
-Stopped = Literal["converged", "budget", "checked", "interrupted", ""]
+Stopped = Literal["converged", "budget", "checked", "imported", "interrupted", ""]
 
 CHECKED: Final = "an emulated device's times mean nothing: only its output was checked"
 """Reason of a timing that was stopped as "checked"."""
+NO_SAMPLES: Final = "no samples: its noise is not known"
+"""Why a time that another tool reported without samples is not compared."""
 
 
 class Burst(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +52,8 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
 
     wall_s: wall times, ascending. Up to KEPT calls are kept each; of more, KEPT at evenly spread ranks, the
     median in the middle (samples.thinned). mean_s, max_s: of all `calls`. outliers: how many calls
-    samples.outliers counts. cpu_s, cpu_median_s: mean and median CPU time of the runtime's process; the
-    median is None where it was not taken. switches: involuntary context switches of the process; None where
+    samples.outliers counts. cpu_s, cpu_median_s: mean and median CPU time of the runtime's process; None
+    where it was not taken. switches: involuntary context switches of the process; None where
     the system does not count them. state: what the device reported of itself, by name with the unit.
     """
 
@@ -57,7 +62,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     mean_s: Seconds
     max_s: Seconds
     outliers: Count = 0
-    cpu_s: Seconds
+    cpu_s: Seconds | None = None
     cpu_median_s: Seconds | None = None
     switches: Count | None = None
     state: dict[str, float] = {}
@@ -80,7 +85,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
         """Return True if other processes slowed it. Calls that wait, e.g. for a GPU, need no CPU time."""
         if self.state.get(OTHERS, 0.0) >= MOST_OTHERS:
             return True
-        if not self.switches:
+        if not self.switches or self.cpu_s is None:
             return False
         if threads == 1:
             waits = self.state.get(WAITS, 0.0) >= self.calls
@@ -97,6 +102,41 @@ class Launch(msgspec.Struct, frozen=True):
         return f"Launch({len(self.bursts)} bursts)"
 
 
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """Statistics of one run that another tool reported without samples; None where it did not.
+
+    tool: its name. calls: how many it timed. mean_s, min_s, max_s, sd_s: of one call. percentiles: seconds of
+    a call, by percentile, e.g. {"50": 0.001}.
+    """
+
+    tool: str
+    calls: Count | None = None
+    mean_s: _Measured | None = None
+    min_s: Seconds | None = None
+    max_s: Seconds | None = None
+    sd_s: Seconds | None = None
+    percentiles: dict[str, Seconds] = {}
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for impossible times."""
+        low, high = self.min_s, self.max_s
+        if (self.percentiles.get(MEDIAN) or self.mean_s) is None:
+            raise ValueError("a reported time must have a mean or a median")
+        known = [time for time in (low, self.percentiles.get(MEDIAN), high) if time is not None]
+        if known != sorted(known):
+            raise ValueError("a reported minimum, median and maximum must be ascending")
+
+    @property
+    def is_median(self) -> bool:
+        """True if the tool reported a median."""
+        return bool(self.percentiles.get(MEDIAN))
+
+    @property
+    def seconds(self) -> float:
+        """The median of a call, or the mean if the tool reported no median."""
+        return self.percentiles.get(MEDIAN) or self.mean_s or 0.0
+
+
 class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One part on one target. Median, quantiles and noise are derived, not stored.
 
@@ -106,7 +146,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     of the conversion; file_bytes: its size; load_s, first_s: times of loading and of the first call, in the
     last launch. max_abs_err, max_rel_err: largest error of the output compared with PyTorch eager, and
     relative to its largest magnitude; rms_rel_err: RMS of the error ÷ RMS of the output. stopped: why
-    sampling ended, "" if it has not.
+    sampling ended, "" if it has not. reported: what another tool reported without samples, one for each of
+    its runs.
 
     >>> (timing,) = mnv3prof.read_run("run.json").timings
     >>> timing.status, timing.target.backend, timing.summary.low <= timing.seconds
@@ -127,6 +168,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     max_rel_err: _Error | None = None
     rms_rel_err: _Error | None = None
     stopped: Stopped = ""
+    reported: tuple[Reported, ...] = ()
 
     def __repr__(self) -> str:
         time = self.status if self.seconds is None else f"{self.seconds * 1e3:.4g} ms"
@@ -138,8 +180,15 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return tuple(chain.from_iterable(launch.bursts for launch in self.launches))
 
     @property
+    def without_samples(self) -> bool:
+        """True if its only times are those that another tool reported."""
+        return bool(self.reported) and not self.bursts
+
+    @property
     def calls(self) -> int:
         """How many calls were timed."""
+        if self.without_samples:
+            return sum(each.calls or 0 for each in self.reported)
         return sum(burst.calls for burst in self.bursts)
 
     @property
@@ -239,9 +288,15 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def seconds(self) -> float | None:
-        """Median time of a call, if the output was right."""
-        found = self.summary if self.status == "ok" else None
-        return found.median if found else None
+        """Median time of a call, if the output was right.
+
+        Without samples it is the median of the reported medians or means.
+        """
+        if self.status != "ok":
+            return None
+        if self.without_samples:
+            return median([each.seconds for each in self.reported])
+        return self.summary.median if self.summary else None
 
     @property
     def per_image(self) -> float | None:
@@ -252,13 +307,14 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def cpu_per_wall(self) -> float | None:
         """CPU time ÷ wall time over all calls; None if no time was measured."""
         wall = sum(burst.calls * burst.mean_s for burst in self.bursts)
-        return sum(burst.calls * burst.cpu_s for burst in self.bursts) / wall if wall else None
+        used = [burst.calls * burst.cpu_s for burst in self.bursts if burst.cpu_s is not None]
+        return sum(used) / wall if wall and len(used) == len(self.bursts) else None
 
     @property
     def final(self) -> bool:
         """True if measuring it again would add nothing."""
         return self.status != "not available" and (
-            self.status != "ok" or self.stopped in ("converged", "budget", "checked")
+            self.status != "ok" or self.stopped in ("converged", "budget", "checked", "imported")
         )
 
 

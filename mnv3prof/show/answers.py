@@ -17,7 +17,7 @@ from ..render.sheet import Column, Sheet
 from .accuracy import accuracy_sentence, accuracy_sheets
 from .order import UNSORTED, Order
 from .sentences import NOTABLE_FACTOR, capitalised, headline, least_efficient, shares, title_of
-from .times import spread_ms
+from .times import time_ms
 
 _SHOWN: Final = 5
 """Number of slowest blocks."""
@@ -51,9 +51,7 @@ def _slowest_sheets(view: View, order: Order) -> Iterator[Sheet]:
     rows = []
     for block in slowest:
         timing, rate = view.timing(block, target), view.rates(block, target) or Rates()
-        summary = timing.summary if timing else None
-        ms = spread_ms(summary, noisy=bool(timing and timing.noisy)) if summary else None
-        rows.append((block, times[block], ms, macs[block], rate.of_peak, rate.limited_by))
+        rows.append((block, times[block], time_ms(timing), macs[block], rate.of_peak, rate.limited_by))
     notes = (shares(view, target), *why(view, target))
     yield Sheet(headline(view), columns, tuple(rows), notes=notes)
 

@@ -18,7 +18,7 @@ from .changed_blocks import changed_blocks_sheet
 from .diff import diff_sheets, targets_of_change
 from .gate import amount, are_several, batch_of, gate_sheets
 from .headlines import budget_name, check_verdict, diff_verdict, percent, totals_of
-from .times import spread_of
+from .times import spread_text
 
 _MOST_ROWS: Final = 8
 """Rows of blocks or budgets that are not folded: with them, a comment has at most 25 lines."""
@@ -166,9 +166,9 @@ def _latency_row(time: TimeChange) -> tuple[str | None, ...]:
 
 def _time(timing: Timing | None) -> str | None:
     """Return the median per image and its spread, or why there is none."""
-    if timing is None or timing.per_image is None or timing.summary is None:
+    if timing is None or timing.per_image is None:
         return timing.status if timing and timing.status != "ok" else None
-    return f"{milliseconds(timing.per_image)} {spread_of(timing.summary, noisy=timing.noisy)}"
+    return f"{milliseconds(timing.per_image)} {spread_text(timing)}"
 
 
 def _budgets(verdict: str, judged: Sequence[Judgement]) -> Sheet:

@@ -12,7 +12,7 @@ from ..record.target import FIELDS, Target
 from ..record.timing import Timing
 from ..render.sheet import Column, Sheet
 from .comparison import ALIGNED, label
-from .times import spread_ms
+from .times import time_ms
 from .timing_notes import NOISY_MARK
 
 TITLES: Final = {
@@ -220,13 +220,10 @@ def _named_part(change: TimeChange) -> str:
 
 
 def _ms(timing: Timing | None) -> str | None:
-    summary = timing.summary if timing else None
-    if timing is None or timing.status != "ok" or summary is None:
+    if timing is None or timing.per_image is None:
         return timing.status if timing and timing.status != "ok" else None
-    batch = timing.target.batch
-    return spread_ms(summary, noisy=timing.noisy) + (
-        f" ({summary.median / batch * 1e3:.3f} per image)" if batch > 1 else ""
-    )
+    several = f" ({timing.per_image * 1e3:.3f} per image)" if timing.target.batch > 1 else ""
+    return f"{time_ms(timing)}{several}"
 
 
 def _interval(change: Change) -> str | None:

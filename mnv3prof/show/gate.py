@@ -76,7 +76,8 @@ def sentence(judgement: Judgement) -> str:
     margin = amount(j.margin and abs(j.margin), j.unit)
     if j.status == "within":
         why = f", {j.reason}" if j.reason else ""
-        return f"{name} is {value}, {margin} {'above' if j.reason else 'below'} the limit of {limit}{why}."
+        side = "above" if j.margin is not None and j.margin < 0 else "below"
+        return f"{name} is {value}, {margin} {side} the limit of {limit}{why}."
     blocks = (
         join_words([f"{s.block} ({amount(s.value, j.unit)})" for s in j.contributors])
         if j.contributors
@@ -85,7 +86,8 @@ def sentence(judgement: Judgement) -> str:
     top = f" Top contributors: {blocks}." if blocks else ""
     if not blocks and j.budget.part == NET:
         top = " No block was measured."
-    return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}).{top}"
+    why = f", {j.reason}" if j.reason else ""
+    return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}){why}.{top}"
 
 
 def batch_of(judgement: Judgement) -> int:

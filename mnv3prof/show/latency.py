@@ -14,7 +14,7 @@ from ..graph.parts import NET
 from ..record.run import Run
 from ..record.stats import Summary
 from ..record.target import labels, shared_settings
-from ..record.timing import Timing
+from ..record.timing import Reported, Timing
 from ..render.sheet import Column, Kind, Sheet, join_words
 from .costs import titled
 from .order import UNSORTED, Order
@@ -86,6 +86,10 @@ _SAMPLES: Final[tuple[tuple[str, str, Kind, Callable[[_Sample], object]], ...]] 
     ),
     ("uncut_median_s", "Median with excluded bursts, s", "number", lambda s: s.timing.uncut_median),
     ("calls", "Calls", "count", lambda s: s.timing.calls),
+    ("reported_by", "Reported by", "text", lambda s: _reported(s.timing, lambda each: each.tool)),
+    ("reported_s", "Reported, s", "number", lambda s: s.timing.seconds if s.timing.reported else None),
+    ("reported_min_s", "Reported min, s", "number", lambda s: _reported(s.timing, lambda each: each.min_s)),
+    ("reported_max_s", "Reported max, s", "number", lambda s: _reported(s.timing, lambda each: each.max_s)),
     ("launches", "Launches", "count", lambda s: s.timed and len(s.timed.launches)),
     ("bursts", "Bursts", "count", lambda s: s.timed and len(s.timed.bursts)),
     ("excluded", "Excluded", "count", lambda s: s.timed and s.timed.excluded),
@@ -110,6 +114,11 @@ _SAMPLES: Final[tuple[tuple[str, str, Kind, Callable[[_Sample], object]], ...]] 
     ("cpu_median_s", "Median CPU time, s", "number", lambda s: s.timing.cpu_median),
 )
 """Key, title and kind of each column, and how its values are read."""
+
+
+def _reported(timing: Timing, read: Callable[[Reported], object]) -> object:
+    """Return what `read` finds in the first run that another tool reported."""
+    return read(timing.reported[0]) if timing.reported else None
 
 
 def samples_sheet(run: Run) -> Sheet:

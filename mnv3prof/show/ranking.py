@@ -15,6 +15,8 @@ from .costs import titled
 from .times import Cells, cells_of, measured_on, rate_notes
 
 _FASTEST: Final = "fastest"
+_LOWEST: Final = "lowest"
+"""Of a time whose noise is not known."""
 
 
 def ranking_sheet(
@@ -66,4 +68,5 @@ def _row(columns: Sequence[Column], name: str, cells: Cells, change: str | None)
 def _change(fastest: Timing, timing: Timing, run: Run) -> str | None:
     if timing.seconds is None:
         return None
-    return _FASTEST if timing is fastest else compare(fastest, timing, run, run).described
+    first = _LOWEST if timing.without_samples else _FASTEST
+    return first if timing is fastest else compare(fastest, timing, run, run).described

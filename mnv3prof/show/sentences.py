@@ -18,7 +18,7 @@ from ..record.target import Target
 from ..render.numbers import compact, in_bytes, milliseconds
 from ..render.sheet import format_value, join_words
 from .costs import at_least
-from .times import ABOVE_PEAK, spread_of
+from .times import ABOVE_PEAK, spread_of, spread_text
 
 _NOTABLE_SHARE = 0.03
 """Blocks below this share of the latency are not mentioned ..."""
@@ -78,12 +78,9 @@ def latency(view: View, target: Target) -> dict[Clock, tuple[str, str]]:
     too busy for wall time.
     """
     timing = view.timing(NET, target)
-    if timing is None or timing.summary is None:
+    if timing is None or timing.per_image is None:
         return {}
-    median = timing.summary.median / target.batch
-    found: dict[Clock, tuple[str, str]] = {
-        "wall": (time(view, median), spread_of(timing.summary, noisy=timing.noisy))
-    }
+    found: dict[Clock, tuple[str, str]] = {"wall": (time(view, timing.per_image), spread_text(timing))}
     if clock_of(timing, view.run) == "CPU" and (cpu := timing.cpu_summary):
         found["CPU"] = time(view, cpu.median / target.batch), spread_of(cpu, noisy=cpu.noisy)
     return found
@@ -140,6 +137,10 @@ def shares(view: View, on: Target | None = None) -> str:
         top = _top(macs)
         return f"Most MACs: {title_of(view, top)} ({macs[top]:.1%}). Not all blocks' latencies were measured."
     clear = {block: share for block, share in times.items() if view.is_clear(block, fastest)}
+    if any(timing.without_samples for block in times if (timing := view.timing(block, fastest))):
+        return (
+            f"The noise of the latencies on {view.label_of(fastest)} is not known: no block is named slowest."
+        )
     if not clear:
         return f"Noise hides the blocks' shares of latency on {view.label_of(fastest)}."
     top, where = _top(times), view.label_of(fastest)

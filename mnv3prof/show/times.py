@@ -86,7 +86,8 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run, order: Order 
 
 def measured_on(grid: Grid, run: Run) -> str:
     """Return the machines and the settings of all targets, for a title."""
-    machines = ", ".join(dict.fromkeys(run.hosts[target.device].cpu for target in grid.targets))
+    known = {target.device: run.hosts[target.device].cpu for target in grid.targets}
+    machines = ", ".join(dict.fromkeys(cpu or device for device, cpu in known.items()))
     return ", ".join(filter(None, (f"on {machines}", shared_settings(grid.targets))))
 
 
@@ -132,7 +133,7 @@ def _picked(cells: Cells, fields: Sequence[str]) -> list[object]:
 
 def _measured_targets(grid: Grid) -> list[Target]:
     """Return the targets with a timed part, or all targets if there is none."""
-    timed = {timing.target for timing in grid.cells.values() if timing.bursts}
+    timed = {timing.target for timing in grid.cells.values() if timing.bursts or timing.reported}
     return [target for target in grid.targets if target in timed] or grid.targets
 
 
@@ -146,18 +147,41 @@ def spread_of(s: Summary, *, noisy: bool) -> str:
     return f"±{s.noise:.1%}{f' {NOISY_MARK}' if noisy else ''}"
 
 
+def time_ms(timing: Timing | None) -> str | None:
+    """Format a timing's median in ms with its spread, or what another tool reported; None without a time."""
+    if timing is None or timing.status != "ok":
+        return None
+    if timing.without_samples:
+        return f"{(timing.seconds or 0) * 1e3:.3f} ({reported_as(timing)})"
+    return spread_ms(timing.summary, noisy=timing.noisy) if timing.summary else None
+
+
+def spread_text(timing: Timing) -> str:
+    """Format the spread of a timing's median, or what another tool reported."""
+    if timing.without_samples:
+        return f"({reported_as(timing)} ms)"
+    return spread_of(timing.summary, noisy=timing.noisy) if timing.summary else ""
+
+
+def reported_as(timing: Timing) -> str:
+    """Return what a reported time is, and its range in ms: "mean, 1.100 to 1.250"."""
+    runs = timing.reported
+    kinds = {"median" if each.is_median else "mean" for each in runs}
+    kind = kinds.pop() if len(kinds) == 1 else "median or mean"
+    of = f"{kind} of {len(runs)} runs" if len(runs) > 1 else kind
+    ends = [time for each in runs for time in (each.min_s, each.max_s) if time is not None]
+    return f"{of}, {min(ends) * 1e3:.3f} to {max(ends) * 1e3:.3f}" if len(ends) > 1 else of
+
+
 def cells_of(timing: Timing | None, costs: Totals, run: Run) -> Cells:
     """Return the cells of a part of `costs`."""
-    s = timing.summary if timing and timing.status == "ok" else None
-    if timing is None or s is None:
+    if timing is None or timing.seconds is None:
         return Cells(timing.status if timing and timing.status != "ok" else None)
     cpu = timing.cpu_summary if clock_of(timing, run) == "CPU" else None
     rate = rates(timing, costs, run)
-    per_image = f"{(cpu or s).median / timing.target.batch * 1e3:.3f}"
+    per_image = f"{(cpu.median if cpu else timing.seconds) / timing.target.batch * 1e3:.3f}"
     cpu_ms = spread_ms(cpu, noisy=cpu.noisy) if cpu else None
-    return Cells(
-        spread_ms(s, noisy=timing.noisy), cpu_ms, per_image, rate.gmacs, rate.of_peak, rate.limited_by
-    )
+    return Cells(time_ms(timing), cpu_ms, per_image, rate.gmacs, rate.of_peak, rate.limited_by)
 
 
 def _additivity(

@@ -18,14 +18,18 @@ _MOST_NAMED: Final = 4
 
 def timing_notes(grid: Grid, timings: Sequence[Timing], run: Run) -> tuple[str, ...]:
     """Return the notes on the latencies of one network."""
-    return (
+    spread = (
         f"Median in ms ± half the distance from p10 to p90, in % of the median. {NOISY_MARK} is noisy: this "
         f"spread is above {NOISY_SPREAD:.0%}, the median's 95 % confidence interval is wider than "
-        f"±{NOISY_INTERVAL:.0%}, other load slowed bursts, or there are fewer than {LEAST_BURSTS} bursts.",
+        f"±{NOISY_INTERVAL:.0%}, other load slowed bursts, or there are fewer than {LEAST_BURSTS} bursts."
+    )
+    return (
+        *([spread] if not all(t.without_samples for t in timings) else []),
         *_peak_notes(timings, run),
         *_identical_notes(grid),
         *_chip_notes(grid.targets, run),
         *_noise_notes(timings, grid.labels),
+        *_reported_notes(timings, grid.labels),
         *failures(timings, grid.labels),
         *weights_notes(run.subject.weights),
     )
@@ -107,6 +111,18 @@ def _noise_notes(timings: Sequence[Timing], names: Mapping[Target, str]) -> list
     return [f"{'; '.join(notes)}."]
 
 
+def _reported_notes(timings: Sequence[Timing], names: Mapping[Target, str]) -> list[str]:
+    """Say which times another tool reported without samples."""
+    reported = [t for t in timings if t.without_samples]
+    if not reported:
+        return []
+    tools = join_words([*dict.fromkeys(each.tool for t in reported for each in t.reported)])
+    return [
+        f"{tools} reported only statistics for {_by_target(reported, names)}: the median, or else the mean, "
+        "of a call and its range. Their noise is not known, so they are not compared."
+    ]
+
+
 def _is(count: int) -> str:
     return "is" if count == 1 else "are"
 
@@ -130,7 +146,7 @@ def failures(timings: Iterable[Timing], names: Mapping[Target, str]) -> list[str
     for t in timings:
         if t.status != "ok":
             parts.setdefault((f"{t.status}: {t.reason}", t.target), []).append(t.part)
-        elif not t.bursts:
+        elif not t.bursts and not t.reported:
             known = {"interrupted": "interrupted", "checked": t.reason}
             why = known.get(t.stopped, "no burst was taken")
             parts.setdefault((f"not timed: {why}", t.target), []).append(t.part)

@@ -21,6 +21,7 @@ from ..interrupts import stopping
 from ..network import Settings, WeightsOptions
 from ..options import (
     DtypeOption,
+    ExpectedFileOption,
     NoCacheOption,
     PartsOption,
     TrainedSourceArgument,
@@ -57,6 +58,16 @@ def export(
     layout: Annotated[
         Layout, output_option("--layout", help="Layout of input and output; nhwc for litert.")
     ] = "nchw",
+    input_file: Annotated[
+        Path | None,
+        output_option(
+            "--input-file",
+            metavar="FILE",
+            help="Also write the input of the check as raw fp32.",
+            show_default=False,
+        ),
+    ] = None,
+    expected_file: ExpectedFileOption = None,
     no_cache: NoCacheOption = False,
     weights_options: WeightsOptions,
     settings: Settings,
@@ -67,8 +78,9 @@ def export(
     --output FILE is required. Without --parts, the whole network is exported. With several parts, FILE
     contains {part}, which is replaced by the name of each. Weights are random from a fixed seed, or those
     of --weights, which calibrate int8 on images of their training. A format of two files writes the second
-    next to the first. If the output of a part differs from PyTorch's by more than the tolerance, its file
-    is not written, and the exit code is 1.
+    next to the first. --input-file and --expected-file write what a benchmark tool on a phone needs to run
+    the file on the same input, and import to check the output. If the output of a part differs from
+    PyTorch's by more than the tolerance, its file is not written, and the exit code is 1.
 
     Example: mnv3prof export small --opset 13 --parts stem,7 -o {part}.onnx
     """
@@ -81,7 +93,8 @@ def export(
     subject = weights_options.subject(opened(source, settings.input), settings)
     chosen = parts_named(NET if parts is None else parts, subject.graph)
     paths = file_names(output.output, chosen)
-    for path in paths.values():
+    raw = [file_names(path, chosen) if path else {} for path in (input_file, expected_file)]
+    for path in (*paths.values(), *raw[0].values(), *raw[1].values()):
         check_writable(path)
     kind = FileKind(to, dtype, batch, opset, layout)
     cache = opened_cache(None if no_cache else usable_folder(say))
@@ -92,6 +105,10 @@ def export(
     ):
         exported = export_parts(subject, chosen, kind, folder, on_progress)
     sizes = {part: {} if each.wrong else _write(each, paths[part]) for part, each in exported.items()}
+    for part, each in exported.items():
+        if not each.wrong:
+            sizes[part] |= _write_values(raw[0].get(part), each.given)
+            sizes[part] |= _write_values(raw[1].get(part), each.expected)
     sheet = exported_sheet(exported, sizes, f"{_what(chosen, subject.name)} for {kind}", subject.weights)
     document = exported_document(exported, sizes, subject.weights)
     emit(Result((sheet,), sheet, lambda: document), Output(format=output.format))
@@ -126,6 +143,17 @@ def _refuse_suffix(path: Path, to: str) -> None:
         raise InputError(
             f"{path}: is not a file of {to}; expected a name that ends in {get_format(to).SUFFIX}"
         )
+
+
+def _write_values(path: Path | None, data: bytes) -> dict[str, int]:
+    """Write raw values, if their file was asked for. Return its size by path."""
+    if path is None:
+        return {}
+    try:
+        replace_file(path, data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return {printable(str(path)): len(data)}
 
 
 def _write(exported: Exported, path: Path) -> dict[str, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from ..etdump import event_times, is_operator
 from ..protocol import RuntimeOp
 from . import Bind, Job
 
@@ -21,9 +22,6 @@ FORMAT = "executorch"
 PACKAGE = "executorch"
 PEAK = "cpu"
 IMPORTS = ("torch", "executorch.extension.pybindings.portable_lib")
-
-_OUTER = ("Method::", "Program::", "DELEGATE_CALL", "OPERATOR_CALL")
-"""Events that contain other events, which are counted instead."""
 
 
 def load(job: Job) -> Bind:
@@ -45,7 +43,6 @@ def load(job: Job) -> Bind:
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """Return the mean time of each operator from ExecuTorch's event trace."""
     import torch
-    from executorch.devtools import Inspector
     from executorch.extension.pybindings import portable_lib
 
     torch.set_num_threads(job.threads)
@@ -57,11 +54,5 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
         trace = Path(folder) / "trace.etdp"
         module.write_etdump_result_to_file(str(trace), str(Path(folder) / "debug.bin"))
-        blocks = Inspector(etdump_path=str(trace)).event_blocks
-    return tuple(
-        RuntimeOp(event.name, event.name, fmean(event.perf_data.raw[-calls:]) / 1e3)
-        for block in blocks
-        if block.name == "Execute"
-        for event in block.events
-        if event.perf_data and not event.name.startswith(_OUTER)
-    )
+        times = event_times(trace)
+    return tuple(RuntimeOp(name, name, fmean(each[-calls:])) for name, each in times if is_operator(name))

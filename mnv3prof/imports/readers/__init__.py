@@ -1,0 +1,53 @@
+"""Readers of what tools print, one module for each kind of file.
+
+Each module defines
+    WHAT: the tool and its file;
+    recognises(data, text): True if the file is of this kind;
+    read(data, place): the runs in it. Raises InputError.
+"""
+
+from importlib import import_module
+from typing import Final, Protocol
+
+from ...graph.errors import InputError
+from ...registry import file_names
+from ..found import Found, Place
+
+_MOST_SEEN: Final = 4_000_000
+"""Characters of a text in which its kind is looked for."""
+
+
+class Reader(Protocol):
+    """The names that a reader's module defines."""
+
+    WHAT: str
+
+    def recognises(self, data: bytes, text: str) -> bool:
+        """Return True if a file is of this kind."""
+
+    def read(self, data: bytes, place: Place) -> list[Found]:
+        """Return the runs in a file. Raises InputError."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all readers."""
+    return file_names(__file__)
+
+
+def reader(name: str) -> Reader:
+    """Import the reader called `name`."""
+    return import_module(f".{name.replace('-', '_')}", __name__)
+
+
+def read(data: bytes, where: str, kind: str | None = None) -> list[Found]:
+    """Return the runs in a file. kind: the name of its reader, None to recognise it. Raises InputError."""
+    if not data.strip():
+        raise InputError(f"{where}: is empty; expected what a tool printed")
+    text = data.decode("utf-8", "replace").replace("\r", "")
+    chosen = kind or next((n for n in names() if reader(n).recognises(data, text[:_MOST_SEEN])), None)
+    if chosen is None:
+        raise InputError(f"{where}: is of no known tool; expected a file of {', '.join(names())}")
+    found = reader(chosen).read(data, Place(text, where))
+    if not found:
+        raise InputError(f"{where}: has no times of {reader(chosen).WHAT}")
+    return found

@@ -1,0 +1,94 @@
+"""The text of benchmark_model, of LiteRT and of TensorFlow Lite: statistics in µs, also from a logcat."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Final
+
+from ...graph.errors import InputError
+from ..found import US, Found, Place, few, last_match, name_in, reported
+from .litert_operators import operators_in
+
+WHAT: Final = "benchmark_model (text)"
+TOOL: Final = "benchmark_model"
+
+_TIMINGS: Final = re.compile(
+    r"Inference timings in us: Init: *(?P<load>[^,\s]+), *First inference: *(?P<first>[^,\s]+), *"
+    r"Warmup \(avg\): *[^,\s]+, *Inference \(avg\): *(?P<mean>\S+)"
+)
+_COUNT: Final = re.compile(
+    r"(?<!microseconds\): )(?<!bytes\): )\bcount=(?P<calls>\d+) (?P<fields>[^\n]{0,400})"
+)
+_FIELD: Final = re.compile(r"(\w+)=(\S+)")
+_SETTING: Final = re.compile(
+    r"(?:Num threads|#threads used for CPU inference): \[(?P<threads>\d{1,6})\]"
+    r"|Input shapes: \[(?P<batch>\d{1,6})[,\]]"
+    r"|\bGraph: \[(?P<graph>[^\]\n]{1,400})\]"
+)
+_NAMES: Final = {"min": "min", "max": "max", "std": "sd", "p5": "5", "median": "50", "p95": "95"}
+_SAME: Final = 1e-3
+
+
+def recognises(_: bytes, text: str) -> bool:
+    """Return True if the text has times as this tool prints them."""
+    return "Inference timings in us:" in text or _COUNT.search(text) is not None
+
+
+def read(_: bytes, place: Place) -> list[Found]:
+    """Return a run for each line of timings; a logcat may hold several."""
+    ends = list(_TIMINGS.finditer(place.text))
+    if not ends:
+        raise InputError(f"{place.where}: has no line 'Inference timings in us'; expected the whole text")
+    found = []
+    start = 0
+    for number, end in enumerate(ends):
+        following = ends[number + 1].start() if number + 1 < len(ends) else len(place.text)
+        found.append(_run(place, start, end, following))
+        start = end.end()
+    return few(found, place.where)
+
+
+def _run(place: Place, start: int, end: "re.Match[str]", following: int) -> Found:
+    """Return the run whose line of timings is `end`; its operators come after it."""
+    at = end.start()
+    settings = {
+        name: value
+        for setting in _SETTING.finditer(place.text, start, at)
+        for name, value in setting.groupdict().items()
+        if value is not None
+    }
+    times = {"mean": place.time(end["mean"], US, at)}
+    calls, more = _statistics(place, start, at, times["mean"])
+    threads, batch = (int(settings.get(name, 0)) or None for name in ("threads", "batch"))
+    return Found(
+        backend="litert",
+        tool=TOOL,
+        label=name_in(PurePosixPath(settings.get("graph", "")).name),
+        threads=threads,
+        batch=batch,
+        load_s=place.time_or_zero(end["load"], US, at),
+        first_s=place.time_or_zero(end["first"], US, at),
+        reported=reported(place.line(at), TOOL, calls, {**times, **more}),
+        operators=operators_in(place, end.end(), following),
+    )
+
+
+def _statistics(place: Place, start: int, end: int, mean: float) -> tuple[int | None, dict[str, float]]:
+    """Return the calls and times of the last count= line before the timings; the first is the warm-up's.
+
+    A line with another mean is of something else, and is left out.
+    """
+    last = last_match(_COUNT, place.text, start, end)
+    if last is None:
+        return None, {}
+    at, fields = last.start(), dict(_FIELD.findall(last["fields"]))
+    same = fields.get("curr", "")
+    if "avg" not in fields:  # equal samples
+        number = same.partition("(")[0]  # curr=377(all same)
+        times = dict.fromkeys(("min", "max", "50"), place.time_or_zero(number, US, at))
+        own = times["50"]
+    else:
+        times = {_NAMES[n]: place.time_or_zero(v, US, at) for n, v in fields.items() if n in _NAMES}
+        own = place.time(fields["avg"], US, at)
+    if abs(own - mean) > _SAME * mean:
+        return None, {}
+    return place.count(last["calls"], "calls", at), times
