@@ -351,7 +351,7 @@ def test_parts_are_those_of_the_user_or_of_the_models_names() -> None:
 @pytest.mark.parametrize(
     ("text", "told", "says"),
     [
-        (BENCHNCNN, Told("phone"), "does not say its dtype; expected dtype to be given"),
+        (BENCHNCNN, Told("phone"), "does not say its dtype; expected the option dtype"),
         (_result(), Told("phone"), "does not say its dtype and threads"),
         (BENCHNCNN, Told("phone", dtype="fp32", threads=1), "says 2 as its threads; expected that, not 1"),
         (EXAMPLES["litert"], Told("p", dtype="fp32", batch=8), "says 1 as its batch; expected that, not 8"),

@@ -100,7 +100,9 @@ def _target(run: Found, known: Sequence[Found], told: Told, where: str) -> Targe
     missing = [name for name, value in (("dtype", told.dtype), ("threads", threads)) if value is None]
     if missing or told.dtype is None or threads is None:
         needed = " and ".join(missing)
-        raise InputError(f"{where}: does not say its {needed}; expected {needed} to be given")
+        raise InputError(
+            f"{where}: does not say its {needed}; expected the option{'s' * (len(missing) > 1)} {needed}"
+        )
     return Target(device=told.device, backend=run.backend, dtype=told.dtype, batch=batch, threads=threads)
 
 

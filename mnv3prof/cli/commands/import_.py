@@ -105,7 +105,9 @@ class OutputCheck(msgspec.Struct, frozen=True):
 def import_(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="[PART=]FILE...", help="Files that a benchmark tool wrote or printed."),
+        typer.Argument(
+            metavar="FILE", help="Files that a benchmark tool wrote or printed; PART=FILE for a part's."
+        ),
     ],
     *,
     network: Annotated[
