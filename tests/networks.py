@@ -1,5 +1,6 @@
 """Networks that are no layer tables, named by the tests as tests.networks:NAME."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -153,3 +154,65 @@ def with_values(model: nn.Module) -> nn.Module:
         else:
             nn.init.uniform_(value, 0.5, 1.5)
     return model
+
+
+class Talks(Small):
+    """Prints, warns, and has a module of an unprintable name."""
+
+    def __init__(self) -> None:
+        print("made")
+        super().__init__()
+        self.add_module("odd\tname", nn.Conv2d(3, 3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        print("called")
+        warnings.warn("\33[31mslow", stacklevel=1)
+        return super().forward(self._modules["odd\tname"](x))  # type: ignore[misc]
+
+
+class Leaves(nn.Module):
+    """Ends the process when it is called."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise SystemExit(0)
+
+
+class Own(BaseException):
+    """An exception that is no Exception."""
+
+
+class RaisesOwn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        raise Own("of its own")
+
+
+class Mapped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = torch.vmap(self.linear)(x)
+        return found
+
+
+class Answer:
+    """An output that is no tensor."""
+
+
+class ReturnsAnswer(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return Answer()
+
+
+def scripted() -> nn.Module:
+    return torch.jit.script(nn.ReLU())
+
+
+def parallel() -> nn.Module:
+    return nn.DataParallel(nn.Conv2d(3, 4, 3))
+
+
+def long(text: str) -> nn.Module:
+    return nn.Conv2d(3, len(text) // 100, 1)

@@ -20,6 +20,7 @@ import mnv3prof
 from mnv3prof.capture.module import capture
 from mnv3prof.capture.reference import parse
 from mnv3prof.capture.shapes import completed, parse_shapes
+from mnv3prof.cli.main import run
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import PRESETS
 from mnv3prof.source import open_source
@@ -267,6 +268,31 @@ class _OnTheCPU(nn.Module):
         return x * self.scales[0] + torch.zeros(14) + torch.tensor([[1.0]])
 
 
+def test_what_a_network_prints_is_not_mixed_with_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flops", "networks:Talks", "--input", "32", "--format", "json"]) == 0
+    shown = capsys.readouterr()
+    names = [layer["name"] for layer in json.loads(shown.out)["layers"]]
+    assert "odd name" in names
+    assert "\33" not in shown.err
+
+
+def test_a_reference_may_be_longer_than_a_file_name(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "x" * 400
+    assert run(["flops", f"networks:long(text={text!r})", "--input", "8", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["macs"] == 4 * 3 * 64
+
+
+def test_only_flops_of_recurrent_layers_are_a_lower_bound() -> None:
+    whole = mnv3prof.total(
+        mnv3prof.count(_captured(_Last(nn.LSTM(6, 8, batch_first=True)).to("meta"), (5, 6)))
+    )
+    assert (whole.unpriced, whole.uncounted) == (("layer.lstm",), ())
+    notes = mnv3prof.tables(mnv3prof.load(_Last(nn.LSTM(6, 8, batch_first=True)), torch.zeros(1, 5, 6)))[
+        0
+    ].notes
+    assert "Without a price for all but their MACs: lstm (layer.lstm). FLOPs are lower bounds." in notes
+
+
 def test_the_input_has_the_dtype_of_the_weights() -> None:
     half = nn.Conv2d(3, 4, 3).half()
     assert mnv3prof.total(mnv3prof.count(mnv3prof.load(half, 16).graph)).macs == 4 * 14 * 14 * 27
@@ -407,6 +433,15 @@ def test_integers() -> None:
         ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
         ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes of at least 1"),
         ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, "),
+        ("networks:Small", "999999999", "the input 3x999999999x999999999 is too large"),
+        ("networks:Leaves", None, "SystemExit: 0 (networks.py, line"),
+        ("networks:RaisesOwn", None, "Own: of its own (networks.py, line"),
+        ("networks:Mapped", "[8]", "as of torch.vmap, which is not counted"),
+        ("networks:ReturnsAnswer", None, "returns a Answer; expected tensors"),
+        ("networks:scripted", None, "is a ScriptModule; expected the eager module"),
+        ("networks:parallel", None, "is a DataParallel; expected the eager module"),
+        ("my-module:Net", None, "'my-module' is not the name of a module of Python"),
+        ("networks:long('x'):inner", None, "it has no modules inside"),
         ("networks:TwoInputs", "[6]", "cannot be captured with the input 6: TypeError"),
     ],
 )

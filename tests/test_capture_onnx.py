@@ -442,6 +442,7 @@ BRANCH = helper.make_graph(
         ([RELU], [stored("y", 2)], "'y' is written twice"),
         ([node("NoSuchOp", ["x"], ["y"])], [], "ONNX Runtime refuses it"),
         ([node("Conv", ["x", "w"], ["y"])], [stored("w", 4, 3, 3, 3)], "ONNX Runtime refuses it"),
+        ([node("Reshape", ["x", "t"], ["y"], "r")], [numbers("t", 5, 2)], "ONNX Runtime refuses it|number of elements"),
         ([node("ConstantOfShape", ["s"], ["c"]), node("Add", ["x", "c"], ["y"])], [numbers("s", 2**30, 4)], "'c' has 4,294,967,296 elements"),
         ([node("Reshape", ["x", "t"], ["r"]), node("Expand", ["r", "s"], ["y"])], [numbers("t", 12, 1), numbers("s", 12, 2**50)], "tensor 'y' has size"),
         ([node("Add", ["w", "w"], ["y"])], [stored("w", 2)], "no node reads an input"),
@@ -453,6 +454,27 @@ def test_what_is_refused(tmp_path: Path, nodes: Any, weights: Any, expected: str
     with pytest.raises(InputError, match=f"made.onnx: .*{expected}") as refused:
         graph_of(tmp_path, nodes, {"x": [3, 4]}, weights, ["y"])
     assert "mnv3prof-" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "weight", "options", "expected"),
+    [
+        ([3, 8, 8], (4, 3, 3, 3), {"group": 7}, "in 7 groups and its input 1x3x8x8; expected sizes that fit"),
+        (
+            [3, 8, 8],
+            (4, 3, 3, 3),
+            {"kernel_shape": [5, 5]},
+            "states the kernel .5, 5.; its weight has .3, 3.",
+        ),
+        ([3, 2, 2], (4, 3, 3, 3), {}, "its window does not fit its input|ONNX Runtime refuses it"),
+    ],
+)
+def test_a_convolution_that_cannot_be(
+    tmp_path: Path, size: Any, weight: Any, options: Any, expected: str
+) -> None:
+    nodes = [node("Conv", ["x", "w"], ["y"], "c", **options)]
+    with pytest.raises(InputError, match=expected):
+        graph_of(tmp_path, nodes, {"x": [1, *size]}, [stored("w", *weight)], ["y"])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from mnv3prof.capture.export import exported, program_of
 from mnv3prof.capture.lower import lower
 from mnv3prof.capture.program import Ref
 from mnv3prof.capture.pt2 import read_program, read_pt2
+from mnv3prof.capture.sources import captured_file
 from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Graph, Tensor
 
@@ -121,6 +122,25 @@ def refused(path: Path, data: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
         read(path)
     assert str(error.value).startswith(f"{path.name}: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1, "x"], "the padding of .* is out of range"),
+        ([2, {"a": 1}], "the padding of .* is out of range"),
+        ([0.5, 1], "the padding of .* is out of range"),
+        ([None, 1], "the padding of .* is out of range"),
+    ],
+)
+def test_a_geometry_of_other_than_integers(tmp_path: Path, value: Any, message: str) -> None:
+    model = model_of(saved(tmp_path, exported(nn.Conv2d(3, 4, 3, 2, 1), IMAGE)))
+    (conv,) = (node for node in model["graph_module"]["graph"]["nodes"] if "conv2d" in node["target"])
+    (padding,) = (each for each in conv["inputs"] if each["name"] == "padding")
+    padding["arg"] = {"as_ints": value}
+    (tmp_path / "bad.pt2").write_bytes(archive_of(model))
+    with pytest.raises(InputError, match=message):
+        captured_file(tmp_path / "bad.pt2")
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,7 +1,7 @@
 """Capture of a module by torch.export."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -9,8 +9,9 @@ from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 from torch.fx import Node
 
-from ..graph.errors import InputError
+from ..graph.errors import InputError, printable
 from ..graph.graph import Shape, Tensor
+from .names import capped
 from .program import DIVIDES, WRAPPERS, Call, Program, Ref
 
 
@@ -18,6 +19,18 @@ def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgr
     """Export a module, called without gradients."""
     with torch.no_grad():
         return export(module.eval().requires_grad_(False), tuple(inputs), strict=False)
+
+
+_PLAIN: Final = ("_operator", "builtins", "math", "sympy", "torch")
+"""Modules of functions on numbers and tuples; those of torch itself are torch.sym_max and the like."""
+
+
+def storage_of(value: torch.Tensor) -> int:
+    """Return the identity of a tensor's memory; one inside of vmap has none that can be seen."""
+    try:
+        return int(value.untyped_storage()._cdata)
+    except NotImplementedError:
+        return id(value)
 
 
 def program_of(found: ExportedProgram, name: str) -> Program:
@@ -70,7 +83,7 @@ class _Reader:
                 self.inputs.append(node.name)
             elif spec.kind is InputKind.PARAMETER:
                 weight = self.state.get(str(spec.target))
-                tensor = Tensor(str(spec.target), tuple(value.shape))
+                tensor = Tensor(capped(str(spec.target)), tuple(value.shape))
                 self.weights[node.name] = self.first.setdefault(id(weight), tensor)
         return Ref(node.name)
 
@@ -90,6 +103,9 @@ class _Reader:
         if isinstance(target, torch._ops.HigherOrderOperator):
             return self._open(str(target), args)
         if not isinstance(target, torch._ops.OpOverload):
+            if (getattr(target, "__module__", "") or "") not in _PLAIN:
+                called = getattr(target, "__name__", target)
+                raise InputError(f"{self.name}: calls {called}, as of torch.vmap, which is not counted")
             return _python(target, args)
         value = node.meta.get("val")
         names = [argument.name for argument in target._schema.arguments]
@@ -150,7 +166,7 @@ class _Reader:
         if any(not isinstance(size, int) for size in value.shape):
             raise InputError(f"{self.name}: the shape of {name} depends on data; expected fixed shapes")
         self.shapes[name] = tuple(value.shape)
-        first = self.owners.setdefault(value.untyped_storage()._cdata, name)
+        first = self.owners.setdefault(storage_of(value), name)
         return "" if first == name else first
 
 
@@ -188,5 +204,5 @@ def _flat(given: Any) -> Iterator[Any]:
 def _stack(node: Node) -> tuple[tuple[str, str], ...]:
     """Return path and class of the open modules; "@2" marks a module's second call."""
     stack = node.meta.get("nn_module_stack") or {}
-    found = [(path.partition("@")[0], str(kind)) for path, kind in stack.values()]
+    found = [(printable(path.partition("@")[0]), str(kind)) for path, kind in stack.values()]
     return tuple((path, kind) for path, kind in found if path)

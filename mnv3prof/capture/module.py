@@ -1,6 +1,9 @@
 """Capture of a module: its graph, and what its memory is in eager mode."""
 
+import io
+import re
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -9,12 +12,12 @@ from torch import nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils._pytree import tree_leaves
 
-from ..graph.errors import InputError
+from ..graph.errors import InputError, quote
 from ..graph.graph import Graph
 from .eager import simulated
 from .export import exported, program_of
 from .lower import Lowered, lower
-from .reference import copy_without_data, described
+from .reference import copy_without_data, described, line_of, quiet
 
 
 def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Graph:
@@ -22,29 +25,38 @@ def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Gra
 
     The module is not changed, but put into inference mode.
     """
-    try:
-        graph = lowered(module, inputs, name)[0].graph
-    except InputError:
-        # Code for the CPU makes tensors there, which cannot be combined with those on "meta".
-        module = copy_without_data(module, "cpu")
-        inputs = [torch.empty_like(each, device="cpu") for each in inputs]
-        graph = lowered(module, inputs, name)[0].graph
-    try:
-        return replace(graph, eager=simulated(module, inputs, graph.layers))
-    except Exception as error:
-        raise InputError(f"{name}: cannot run without values: {described(error)}") from None
+    _require_eager(module, name)
+    with quiet():
+        try:
+            graph = lowered(module, inputs, name)[0].graph
+        except InputError:
+            # Code for the CPU makes tensors there, which cannot be combined with those on "meta".
+            module = copy_without_data(module, "cpu")
+            inputs = [torch.empty_like(each, device="cpu") for each in inputs]
+            graph = lowered(module, inputs, name)[0].graph
+        try:
+            return replace(graph, eager=simulated(module, inputs, graph.layers))
+        except BaseException as error:
+            raise InputError(f"{name}: cannot run without values: {described(error)}") from None
 
 
 def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tuple[Lowered, Any]:
     """Return the graph of a module and the exported program. Raises InputError."""
+    # Nothing that it prints has values; on an error, torch.export prints the graph.
     try:
-        found = exported(module, inputs)
-    except GuardOnDataDependentSymNode:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            found = exported(module, inputs)
+    except GuardOnDataDependentSymNode as error:
+        part = f", e.g. {name}:backbone" if hasattr(module, "backbone") else ""
         raise InputError(
-            f"{name}: what it computes depends on its input's values; expected a part that does not, "
-            f"e.g. {name}:backbone"
+            f"{name}: what it computes depends on its input's values{line_of(error)}; expected a part that "
+            f"does not{part}"
         ) from None
-    except Exception as error:
+    except BaseException as error:
+        if unknown := re.search(r"<class '(?:\w+\.)*(\w+)'> in output, which is not a known", str(error)):
+            raise InputError(
+                f"{name}: returns a {unknown[1]}; expected tensors, or tuples, lists or dicts of them"
+            ) from None
         raise InputError(
             f"{name}: cannot be captured with the input {_sizes(inputs)}: {described(error)}"
         ) from None
@@ -52,6 +64,23 @@ def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tup
     if not any(isinstance(each, torch.Tensor) or each for each in tree_leaves(program.outputs)):
         raise InputError(f"{name}: returns no tensor; expected a network")
     return lower(program), found
+
+
+def _require_eager(module: nn.Module, name: str) -> None:
+    """Raise InputError for a kind of module that torch.export does not take."""
+    kinds: dict[str, Any] = {
+        "a ScriptModule": torch.jit.ScriptModule,
+        "a DataParallel": (nn.DataParallel, nn.parallel.DistributedDataParallel),
+    }
+    for path, each in module.named_modules():
+        for kind, classes in kinds.items():
+            if isinstance(each, classes):
+                what = f"its module {quote(path)} is" if path else "is"
+                raise InputError(f"{name}: {what} {kind}; expected the eager module that it was made from")
+        if ".quantized" in type(each).__module__ and "qat" not in type(each).__module__:
+            raise InputError(
+                f"{name}: its module {quote(path)} is quantized; expected the network of floats, or a file"
+            )
 
 
 def _sizes(inputs: Sequence[torch.Tensor]) -> str:

@@ -4,10 +4,12 @@ Importing a module and calling a function runs their code. Weights are not downl
 """
 
 import ast
+import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +22,7 @@ from ..record.run import Captured
 _IMAGE: Final = (3, 224, 224)
 _FRAMES: Final = 16
 _PACKAGE: Final = str(Path(__file__).parent.parent)
+_STANDARD_LIBRARY: Final = str(Path(traceback.__file__).parent)
 _EXAMPLE: Final = "package.module:function(width=0.5)"
 
 
@@ -47,6 +50,8 @@ def parse(text: str) -> Reference:
     head, part = _divided(rest)
     if not module or not head:
         raise InputError(f"{text}: names no network; expected torchvision:NAME, timm:NAME or {_EXAMPLE}")
+    if module.endswith(".py") and Path(module.replace(".", "/").removesuffix("/py") + ".py").is_file():
+        raise InputError(f"{text}: names a file; expected its module, {module.removesuffix('.py')}:{rest}")
     if not all(name.isidentifier() for name in module.split(".")):
         raise InputError(f"{text}: {quote(module)} is not a module's name; expected e.g. {_EXAMPLE}")
     if module in _ZOOS:
@@ -97,25 +102,36 @@ def _call(text: str, head: str) -> tuple[str, tuple[Any, ...] | None, dict[str, 
 
 def build(reference: Reference, *, meta: bool) -> Built:
     """Build the module. meta: without memory for its weights. Raises InputError."""
-    import torch
     from torch import nn
 
     make, inputs = _ZOOS[reference.module](reference) if reference.module in _ZOOS else _own(reference)
-    module: Any = None
-    if meta:  # a constructor that reads values cannot run so; the real one reports its errors
-        with suppress(Exception, SystemExit), torch.device("meta"):
-            module = make()
+    module = _on_meta(make) if meta else None
     if not isinstance(module, nn.Module):
         with running(reference.text, reference.attribute):
             module = make()
     if not isinstance(module, nn.Module):
-        kind = type(module).__name__
-        raise InputError(f"{reference.text}: {reference.attribute} is of type {kind}; expected an nn.Module")
+        what = "a class" if isinstance(module, type) else f"of type {type(module).__name__}"
+        raise InputError(f"{reference.text}: {reference.attribute} is {what}; expected an nn.Module")
     if reference.module == "torchvision" and isinstance(size := getattr(module, "image_size", None), int):
         inputs = ((3, size, size),)  # of a vision transformer, whose positions are fixed
     part = _part(module, reference)
     with running(reference.text, reference.attribute):
         return Built(without_data(part) if meta else part, inputs)
+
+
+def _on_meta(make: Callable[[], Any]) -> Any:
+    """Return the module without memory for its weights, or None: a constructor that reads values cannot run
+    so, and the real one reports its errors.
+    """
+    import torch
+
+    try:
+        with quiet(), torch.device("meta"):
+            return make()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None
 
 
 def module_of(captured: Captured) -> Any:
@@ -211,7 +227,8 @@ def _part(module: Any, reference: Reference) -> Any:
     except AttributeError:
         paths = {path: path for path, _ in module.named_modules() if path}
         options = ", ".join(name for name, _ in module.named_children())
-        expected = did_you_mean(reference.part, paths) or f"expected one of {printable(options)[:120]}"
+        known = f"expected one of {printable(options)[:120]}" if options else "it has no modules inside"
+        expected = did_you_mean(reference.part, paths) or known
         raise InputError(f"{reference.text}: has no module {quote(reference.part)}; {expected}") from None
 
 
@@ -312,10 +329,28 @@ def _imported(module: str, text: str, package: str) -> Any:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Send what the user's code prints to standard error, and drop warnings and logs of libraries."""
+    with redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"), _without_logs():
+        yield
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
 def running(text: str, what: str, package: str = "") -> Iterator[None]:
     """Turn an exception of code that is not ours into an InputError with its own last line."""
     try:
-        yield
+        with quiet():
+            yield
     except InputError:
         raise
     except ModuleNotFoundError as error:
@@ -324,18 +359,31 @@ def running(text: str, what: str, package: str = "") -> Iterator[None]:
                 f"{text}: the module {package} is not installed, and not in this folder"
             ) from None
         raise InputError(f"{text}: {what} needs the module {error.name}, which is not installed") from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise InputError(f"{text}: {what} failed: {described(error)}") from None
 
 
 def described(error: BaseException) -> str:
-    """Return an exception's type and first line, and the line of code that raised it."""
-    lines = str(error).strip().splitlines()
+    """Return an exception's type and first lines, and the line that raised it. Raises an interrupt."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    told = lines[0] if lines else ""
+    if len(lines) > 1 and lines[1].startswith("Explanation"):
+        told = f"{told} {lines[1]}"
+    return f"{type(error).__name__}{': ' + told[:150] if told else ''}{line_of(error)}"
+
+
+def line_of(error: BaseException) -> str:
+    """Return " (net.py, line 7)" for the line that raised an exception, the user's own if it is known."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((_PACKAGE, "<"))
     ]
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}{': ' + lines[0][:150] if lines else ''}{where}"
+    own = [frame for frame in frames if _is_users(frame.filename)] or frames
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+
+
+def _is_users(file: str) -> bool:
+    return "site-packages" not in file and not file.startswith(_STANDARD_LIBRARY)

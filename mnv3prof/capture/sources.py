@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec.structs import replace
 
+from ..graph.bounds import MOST_ELEMENTS
 from ..graph.errors import InputError, printable, quote
 from ..graph.graph import Eager, Graph
 from ..record.run import Captured, Subject, captured_subject
@@ -43,6 +45,10 @@ def captured_module(
     from .module import capture
 
     wanted = completed(given, usual, text)
+    for each in wanted:
+        if prod(each.shape) > MOST_ELEMENTS:
+            sizes = "x".join(map(str, each.shape))
+            raise InputError(f"{text}: the input {sizes} is too large; expected at most 2^40 elements")
     dtypes = tuple(each.dtype or _dtype_of(module) for each in wanted)
     inputs = [
         torch.empty((1, *each.shape), dtype=getattr(torch, dtype), device="meta")

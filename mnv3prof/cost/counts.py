@@ -52,8 +52,9 @@ class Cost(msgspec.Struct, frozen=True):
 class Totals(msgspec.Struct, frozen=True):
     """Sum of the costs of several layers: a block's, an operation's, or the network's.
 
-    layers: their number. unpriced: those whose MACs or FLOPs are None, so that `macs` and `flops` are
-    lower bounds. parted: True if it has a fused layer without the layer that it is fused into.
+    layers: their number. unpriced: those whose FLOPs are None, so that `flops` is a lower bound; uncounted:
+    those of them whose MACs are None too, so that `macs` is one. parted: True if it has a fused layer
+    without the layer that it is fused into.
 
     >>> totals = mnv3prof.total(mnv3prof.count(mnv3prof.load("large").graph))
     >>> totals.layers, totals.macs, totals.params
@@ -71,6 +72,7 @@ class Totals(msgspec.Struct, frozen=True):
     unpriced: tuple[str, ...] = ()
     parted: bool = False
     batch: int = 1
+    uncounted: tuple[str, ...] = ()
 
     @property
     def intensity(self) -> float | None:
@@ -138,6 +140,7 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
     layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
     batch = 1
     unpriced: list[str] = []
+    uncounted: list[str] = []
     names: set[str] = set()
     hosts: set[str] = {""}
     for cost in costs:
@@ -154,9 +157,10 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
         hosts.add(cost.fused_into)
         if cost.reason:
             unpriced.append(cost.layer)
+            uncounted += [cost.layer] if cost.macs is None else []
     parted = len(hosts) > 1 and not hosts - {""} <= names
     sums = (layers, macs, flops, params, weight_bytes, read_bytes, write_bytes)
-    return Totals(name, *sums, tuple(unpriced), parted, batch)
+    return Totals(name, *sums, tuple(unpriced), parted, batch, tuple(uncounted))
 
 
 def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:

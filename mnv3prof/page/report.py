@@ -85,8 +85,8 @@ def _headline(view: View, key: str) -> Panel:
     paper = published(view.run.subject.listed, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
     tiles = [
-        Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
-        Tile("FLOPs", at_least(cost) + compact(cost.flops)),
+        Tile("MACs", at_least(cost, "macs") + compact(cost.macs), beside[0]),
+        Tile("FLOPs", at_least(cost, "flops") + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
         Tile(
             "Peak memory", format_value(memory_peaks.fused.bytes, "bytes"), f"fused, {dtype}, batch {batch}"

@@ -87,6 +87,12 @@ def _check(model: "ModelProto", folder: Path) -> None:
         raise InputError("it defines operators of ai.onnx anew; expected the standard ones")
     if graph.sparse_initializer:
         raise InputError("it has sparse weights; expected dense ones")
+    functions = {(function.domain, function.name) for function in model.functions}
+    if own := next((node for node in graph.node if (node.domain, node.op_type) in functions), None):
+        raise InputError(
+            f"{title(own)} is a function that the file defines; expected it inlined, as by "
+            "onnx.inliner.inline_local_functions"
+        )
     del model.functions[:]
     if not all(isinstance(name, str) for name in _texts(graph)):
         raise InputError("it is damaged: a name in it is not UTF-8")

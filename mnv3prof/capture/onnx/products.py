@@ -50,6 +50,9 @@ Rule = Callable[[Node, Shapes], Found]
 
 def window(node: Node, kernel: Shape, given: Shape, out: Shape, groups: int = 1) -> Geometry:
     """Return the window of a convolution or pool that reads shape `given` and writes `out`."""
+    if 0 in out:
+        name = quote(node.name or node.op)
+        raise InputError(f"node {name}: its window does not fit its input; expected an output")
     axes = len(kernel)
     stride, dilation = (tuple(node.attributes.get(key) or (1,) * axes) for key in ("strides", "dilations"))
     pads = tuple(node.attributes.get("pads") or (0,) * 2 * axes)
@@ -63,10 +66,25 @@ def window(node: Node, kernel: Shape, given: Shape, out: Shape, groups: int = 1)
     return Geometry(kernel, stride, sides, dilation, groups)
 
 
+def _require_fit(node: Node, kernel: Shape, source: Shape, groups: int) -> None:
+    """Raise InputError if a convolution's weight is not for its input."""
+    name = quote(node.name or node.op)
+    if len(source) != len(kernel) or groups < 1 or source[1] != kernel[1] * groups or kernel[0] % groups:
+        sizes = ["x".join(map(str, shape)) for shape in (kernel, source)]
+        raise InputError(
+            f"node {name}: its weight is {sizes[0]} in {groups} groups and its input {sizes[1]}; expected "
+            "sizes that fit"
+        )
+    stated = tuple(node.attributes.get("kernel_shape") or kernel[2:])
+    if stated != kernel[2:]:
+        raise InputError(f"node {name}: states the kernel {stated}; its weight has {kernel[2:]}")
+
+
 def _conv(given: int, weight: int, bias: int) -> Rule:
     def rule(node: Node, shapes: Shapes) -> Found:
         kernel, source = shapes[node.inputs[weight]], shapes[node.inputs[given]]
         groups = node.attributes.get("group", 1)
+        _require_fit(node, kernel, source, groups)
         geometry = window(node, kernel[2:], source, shapes[node.outputs[0]], groups)
         op = convolution(kernel[1] * groups, groups, kernel[2:])
         operands = (node.inputs[weight], node.operand(bias))

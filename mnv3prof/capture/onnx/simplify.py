@@ -183,6 +183,7 @@ def _sentence(message: str) -> str:
     """Return the first sentence of a message, without the places in the runtime's code."""
     text = re.sub(r"^\[\w+\] : \d+ : \w+ : (This is an invalid model\. )?", "", message.strip())
     text = re.sub(r"\S*/\S+\.(cc|h|cpp):\d+:?( \S+\(.*?\))?", "", text)
+    text = re.sub(r"[\w ]*\bonnxruntime::.*\) (?=[A-Z])", "", text)
     return re.split(r"(?<=[\w)'\"])\. |\n", text.strip())[0][:180].strip(" .") or "it gives no reason"
 
 

@@ -133,8 +133,11 @@ class _Reader:
         if any("as_int" not in size for size in value.sizes):
             raise InputError(f"{what} has no fixed size; export it with fixed sizes")
         shape = tuple(size["as_int"] for size in value.sizes)
-        fits = len(shape) <= _MOST_AXES and all(type(size) is int and size >= 0 for size in shape)
-        if not fits or prod(shape) > MOST_ELEMENTS:
+        if len(shape) > _MOST_AXES or not all(type(size) is int and size >= 0 for size in shape):
+            raise InputError(
+                f"{what} has the size {quote(shape)}; expected at most {_MOST_AXES} integers from 0"
+            )
+        if prod(shape) > MOST_ELEMENTS:
             raise InputError(f"{what} has the size {quote(shape)}; expected at most 2^40 elements")
         self.shapes[name], self.values[name] = shape, value
         return shape
