@@ -431,7 +431,7 @@ def test_integers() -> None:
         ("networks:Depends", None, "depends on its input's values"),
         ("networks:Small", "4x32x32", "cannot be captured with the input 4×32×32: RuntimeError"),
         ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
-        ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes of at least 1"),
+        ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes from 1"),
         ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, "),
         ("networks:Small", "999999999", "the input 3x999999999x999999999 is too large"),
         ("networks:Leaves", None, "SystemExit: 0 (networks.py, line"),

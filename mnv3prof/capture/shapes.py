@@ -9,7 +9,7 @@ from ..graph.errors import InputError, quote
 from ..graph.graph import Shape
 
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
-_ONE: Final = re.compile(r"(\[?)(\d{1,9}(?:x\d{1,9}){0,7})(\]?)(?::([a-z0-9]{1,10}))?")
+_ONE: Final = re.compile(r"(\[?)(\d{1,9}(?:x\d{1,9}){0,7})(\]?)(?::([a-z0-9]{1,10}))?", re.ASCII)
 _EXPECTED: Final = "expected 224, 192x256, 3x224x224, [128], [16]:int64, or several by comma"
 
 
@@ -41,7 +41,9 @@ def _parsed(each: str, text: str, what: str) -> InputShape:
     for size in shape:
         elements *= size
     if not 0 < elements <= MOST_ELEMENTS:
-        raise InputError(f"{what}: {quote(text)} is out of range; expected sizes of at least 1")
+        raise InputError(
+            f"{what}: {quote(text)} is out of range; expected sizes from 1, at most 2^40 elements"
+        )
     if dtype and dtype not in DTYPES:
         raise InputError(f"{what}: the dtype {quote(dtype)} is not allowed; expected {', '.join(DTYPES)}")
     pixels = not found[1] and len(shape) <= 2
