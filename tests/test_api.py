@@ -504,7 +504,7 @@ def test_what_a_function_cannot_take_is_an_input_error_that_says_what_it_takes(
     "given", [np.zeros((1, 2)), {"x": 1}, 1.5, (torch.zeros(1, 2), None), [2, "3"], "٣x16x16"], ids=repr
 )
 def test_an_input_that_is_none_is_one_sentence(given: Any) -> None:
-    with pytest.raises(mnv3prof.InputError, match="^input: .*expected"):
+    with pytest.raises(mnv3prof.InputError, match=r"^input: .*expected"):
         mnv3prof.load(nn.Linear(2, 2), given)
 
 

@@ -119,6 +119,7 @@ def _from_module(module: Any, given: Any) -> Subject:
 
 def _as_text(given: Any) -> str:
     """Return a size as --input has it; a tuple of other than two numbers is a whole shape."""
+    given = as_number(given)
     if not isinstance(given, (str, int)) and not (
         isinstance(given, (tuple, list)) and all(isinstance(as_number(each), int) for each in given)
     ):
