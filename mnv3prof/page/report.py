@@ -236,8 +236,12 @@ def _run_panel(run: Run, several: bool) -> Panel:
 
 
 def _machine(host: Host) -> list[tuple[str, str]]:
+    model = [("model", host.model)] if host.model else []
+    governors = [("governor", ", ".join(host.governors))] if host.governors else []
     return [
+        *model,
         ("CPU", host.cpu),
+        *governors,
         ("cores", str(host.cores)),
         ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"),
         ("GPU", host.gpu or "none used"),
