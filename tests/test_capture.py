@@ -273,7 +273,31 @@ def test_what_a_network_prints_is_not_mixed_with_the_output(capsys: pytest.Captu
     shown = capsys.readouterr()
     names = [layer["name"] for layer in json.loads(shown.out)["layers"]]
     assert "odd name" in names
-    assert "\33" not in shown.err
+    assert "UserWarning: ?[31mslow" in shown.err
+    assert [shown.err.count(text) for text in ("made", "called", "slow")] == [1, 1, 1]
+
+
+def test_names_that_print_alike_stay_apart() -> None:
+    graph = _subject("Twins", "8").graph
+    names = ["a b", "a b#2", f"{'x' * 97}..."]
+    assert [layer.path for layer in graph.layers] == names
+    weights = [tensor.name for layer in graph.layers for tensor in layer.weights]
+    assert len({*weights}) == 6
+    assert mnv3prof.total(mnv3prof.count(graph)).params == 3 * 12
+    assert mnv3prof.peaks(graph).eager
+
+
+def test_standard_output_is_the_commands_own(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["flops", "networks:Writes", "--input", "32", "--format", "json"]) == 0
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["totals"]["macs"] == 16 * 32 * 32 * 27 + 160
+    assert "by descriptor" in shown.err
+
+
+def test_calls_inside_of_vmap_are_counted() -> None:
+    """5 times a linear layer 8 → 4; the process is left in no mode of torch.vmap."""
+    assert mnv3prof.total(mnv3prof.count(_subject("Mapped", "[5x8]").graph)).macs == 5 * 8 * 4
+    assert torch._C._functorch.peek_interpreter_stack() is None
 
 
 def test_a_reference_may_be_longer_than_a_file_name(capsys: pytest.CaptureFixture[str]) -> None:
@@ -433,10 +457,15 @@ def test_integers() -> None:
         ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
         ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes from 1"),
         ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, "),
-        ("networks:Small", "999999999", "the input 3x999999999x999999999 is too large"),
+        ("networks:Small", "999999999", "input: '999999999' is out of range; expected sizes from 1"),
+        ("networks:Small", "1000000x1000000", "the input 3x1000000x1000000 is too large"),
         ("networks:Leaves", None, "SystemExit: 0 (networks.py, line"),
         ("networks:RaisesOwn", None, "Own: of its own (networks.py, line"),
-        ("networks:Mapped", "[8]", "as of torch.vmap, which is not counted"),
+        ("networks:Lazy", "[8]", "its module 'fc' has no weights before its first call"),
+        ("networks:Scaled", "8", "depends on its input's values (networks.py, line"),
+        ("networks:Chooses", "8", "depends on its input's values"),
+        ("networks:a_class", None, "a_class is the class Small; expected an instance, e.g. Small()"),
+        ("networks:Small", "", "'' is not the shape of an input"),
         ("networks:ReturnsAnswer", None, "returns a Answer; expected tensors"),
         ("networks:scripted", None, "is a ScriptModule; expected the eager module"),
         ("networks:parallel", None, "is a DataParallel; expected the eager module"),

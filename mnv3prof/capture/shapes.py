@@ -37,6 +37,8 @@ def _parsed(each: str, text: str, what: str) -> InputShape:
     if not found or bool(found[1]) != bool(found[3]):
         raise InputError(f"{what}: {quote(text)} is not the shape of an input; {_EXPECTED}")
     shape, dtype = tuple(map(int, found[2].split("x"))), found[4] or ""
+    pixels = not found[1] and len(shape) <= 2
+    shape = shape * 2 if pixels and len(shape) == 1 else shape
     elements = 1
     for size in shape:
         elements *= size
@@ -46,8 +48,7 @@ def _parsed(each: str, text: str, what: str) -> InputShape:
         )
     if dtype and dtype not in DTYPES:
         raise InputError(f"{what}: the dtype {quote(dtype)} is not allowed; expected {', '.join(DTYPES)}")
-    pixels = not found[1] and len(shape) <= 2
-    return InputShape(shape * 2 if pixels and len(shape) == 1 else shape, dtype, pixels)
+    return InputShape(shape, dtype, pixels)
 
 
 def completed(given: Sequence[InputShape], usual: Sequence[InputShape], where: str) -> tuple[InputShape, ...]:

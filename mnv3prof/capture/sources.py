@@ -30,7 +30,7 @@ def captured_reference(text: str, shapes: str | None = None) -> Subject:
     """Build and capture the module that a reference names. shapes: of its inputs. Raises InputError."""
     from .reference import build, parse
 
-    given = parse_shapes(shapes) if shapes else ()
+    given = () if shapes is None else parse_shapes(shapes)
     reference = parse(text)
     built = build(reference, meta=True)
     return captured_module(built.module, [InputShape(shape) for shape in built.inputs], given, text)
@@ -69,7 +69,7 @@ def _dtype_of(module: Any) -> str:
 def captured_file(path: Path, shapes: str | None = None) -> Subject:
     """Count the network of a file. shapes: of inputs that the file leaves open. Raises InputError."""
     where = printable(str(path))
-    given = tuple(each.shape for each in parse_shapes(shapes)) if shapes else ()
+    given = () if shapes is None else tuple(each.shape for each in parse_shapes(shapes))
     kind = path.suffix.lower()[1:]
     name = printable(path.stem)[:200] or "network"
     if kind == "onnx":

@@ -16,7 +16,7 @@ from ...graph.errors import InputError, about, quote
 from ...graph.graph import Graph, Shape, Tensor
 from ...record.atomic import read_file
 from ..lower import MOST_CALLS, lower
-from ..names import capped
+from ..names import Names, Paths, capped
 from ..program import DIVIDES, WRAPPERS, Call, Program, Ref, refs
 from .archive import EXPECTED, Inner, Meta, Module, Node, Signature, Stored, described
 
@@ -80,6 +80,7 @@ class _Reader:
 
     def __init__(self, module: Module, stored: Mapping[str, Stored], name: str) -> None:
         self.module, self.stored, self.name = module, stored, name
+        self.names, self.paths = Names(), Paths()
         self.first: dict[tuple[Any, ...], Tensor] = {}
         """Name and shape of each weight, by its place: a tied one has several names."""
         self.calls: list[Call] = []
@@ -124,7 +125,9 @@ class _Reader:
     def _weight(self, name: str, shape: Shape) -> Tensor:
         stored = self.stored.get(name)
         place = (stored.path_name, repr(stored.tensor_meta.get("storage_offset")), shape) if stored else name
-        return self.first.setdefault((place,), Tensor(capped(name), shape))
+        if (place,) not in self.first:
+            self.first[place,] = Tensor(self.names.unique(name), shape)
+        return self.first[place,]
 
     def _define(self, name: str, value: Meta, what: str) -> Shape:
         """Note a tensor, and return its shape. Raises InputError if a size is symbolic."""
@@ -171,7 +174,8 @@ class _Reader:
     ) -> None:
         """Add a call: one for each view if there are several, else the first output and views of it."""
         arguments = {each.name: _renamed(_value(each.arg), known) for each in node.inputs}
-        stack = _stack(node.metadata.get("nn_module_stack", ""))
+        modules = _stack(node.metadata.get("nn_module_stack", ""))
+        stack = tuple((self.paths.shown(path), kind) for path, kind in modules)
         divides = _base(target) in DIVIDES
         self.operands += len(refs(list(arguments.values()))) * len(names)
         if self.operands > _MOST_OPERANDS:
@@ -276,4 +280,4 @@ def _stack(text: Any) -> tuple[tuple[str, str], ...]:
     # A path can have a slice's commas, in parentheses; that of the network itself is empty.
     entries = (re.findall(r"(?:\([^()]*\)|[^,()])+", entry) for entry in text.split(";")[:_DEEPEST_MODULE])
     found = ((entry[1].partition("@")[0], entry[2]) for entry in entries if len(entry) == 3)
-    return tuple((capped(path), capped(kind)) for path, kind in found if path)
+    return tuple((path, capped(kind)) for path, kind in found if path)
