@@ -517,7 +517,8 @@ def test_a_branch_that_is_always_taken(tmp_path: Path) -> None:
     ]  # fmt: skip
     no = numpy_helper.from_array(np.array([False]), "no")
     graph = graph_of(tmp_path, nodes, {"x": IMAGE}, [no, stored("w", 9, 3, 1, 1)], ["y"])
-    assert [(layer.name, layer.macs) for layer in graph.layers] == [("a", 0), ("z", 4 * 3 * 64), ("y", 0)]
+    macs = {"a": 0, "t": 9 * 3 * 64, "z": 4 * 3 * 64, "y": 0}
+    assert {layer.name: layer.macs for layer in graph.layers} == macs
 
 
 def test_functions_of_a_file_are_inlined(tmp_path: Path) -> None:
