@@ -306,15 +306,25 @@ def test_a_reference_may_be_longer_than_a_file_name(capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out)["totals"]["macs"] == 4 * 3 * 64
 
 
-def test_only_flops_of_recurrent_layers_are_a_lower_bound() -> None:
-    whole = mnv3prof.total(
-        mnv3prof.count(_captured(_Last(nn.LSTM(6, 8, batch_first=True)).to("meta"), (5, 6)))
-    )
-    assert (whole.unpriced, whole.uncounted) == (("layer.lstm",), ())
-    notes = mnv3prof.tables(mnv3prof.load(_Last(nn.LSTM(6, 8, batch_first=True)), torch.zeros(1, 5, 6)))[
-        0
-    ].notes
-    assert "Without a price for all but their MACs: lstm (layer.lstm). FLOPs are lower bounds." in notes
+@pytest.mark.parametrize(
+    ("module", "shape", "flops"),
+    [
+        # By hand, per step and direction: 2 per MAC, 1 per bias, and per hidden unit 30, 21, 6 or 2.
+        (_Last(nn.LSTM(6, 8, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 64 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, bias=False, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, proj_size=3, batch_first=True)), (5, 6),
+         5 * (2 * (32 * (6 + 3) + 3 * 8) + 64 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, 2, bidirectional=True, batch_first=True)), (5, 6),
+         5 * 2 * (2 * 32 * (14 + 24) + 2 * (64 + 30 * 8))),
+        (_Last(nn.GRU(6, 8, batch_first=True)), (5, 6), 5 * (2 * 24 * 14 + 48 + 21 * 8)),
+        (_Last(nn.RNN(6, 8, batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 6 * 8)),
+        (_Last(nn.RNN(6, 8, nonlinearity="relu", batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 2 * 8)),
+        (nn.GRUCell(6, 8), (6,), 2 * 24 * 14 + 48 + 21 * 8),
+    ],
+)  # fmt: skip
+def test_gates_have_a_price(module: nn.Module, shape: tuple[int, ...], flops: int) -> None:
+    whole = mnv3prof.total(mnv3prof.count(_captured(module.to("meta"), shape)))
+    assert (whole.flops, whole.unpriced) == (flops, ())
 
 
 def test_the_input_has_the_dtype_of_the_weights() -> None:

@@ -23,6 +23,7 @@ from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Graph, Tensor
 from mnv3prof.graph.ops import OPS
 from mnv3prof.record.target import Target
+from mnv3prof.show.costs import unpriced_notes
 from mnv3prof.source import open_source
 from mnv3prof.workers.cache import key
 from mnv3prof.workers.file_parts import FileParts
@@ -201,7 +202,23 @@ def test_recurrent_layers(tmp_path: Path) -> None:
     macs = {op: sum(layer.macs for layer in graph.layers if layer.op == op) for op in ("lstm", "gru", "rnn")}
     lstm = 5 * 4 * 8 * 2 * ((6 + 8) + (16 + 8))
     assert macs == {"lstm": lstm, "gru": 5 * 3 * 8 * (16 + 8), "rnn": 5 * 4 * (8 + 4)}
+    costs = [cost for cost in mnv3prof.count(graph) if cost.macs]
+    gates = [2 * (64 + 30 * 8), 2 * (64 + 30 * 8), 48 + 21 * 8, 8 + 6 * 4]
+    assert [(cost.flops or 0) - 2 * (cost.macs or 0) for cost in costs] == [5 * each for each in gates]
     assert len(graph.outputs) == 2
+
+
+def test_gates_of_other_activations_have_no_price(tmp_path: Path) -> None:
+    weights = [stored("w", 1, 16, 3), stored("r", 1, 16, 4)]
+    kinds = [[b"Sigmoid", b"Tanh", b"Tanh"], [b"Sigmoid", b"Tanh", b"Relu"]]
+    for kind, op in zip(kinds, ("lstm", "lstm_variant"), strict=True):
+        nodes = [node("LSTM", ["x", "w", "r"], ["y"], hidden_size=4, activations=kind)]
+        graph = graph_of(tmp_path, nodes, {"x": STEPS}, weights)
+        whole = mnv3prof.total(mnv3prof.count(graph))
+        assert [layer.op for layer in graph.layers] == [op]
+        assert (bool(whole.unpriced), whole.uncounted) == (op != "lstm", ())
+    notes = ("Without a price for all but their MACs: lstm_variant (y). FLOPs are lower bounds.",)
+    assert unpriced_notes(graph, whole) == notes
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,21 @@ def _recurrent(node: Node, shapes: Shapes) -> Found:
     steps = prod(source[:2])
     kernels = prod(shapes[node.inputs[1]]) + prod(shapes[node.inputs[2]])
     operands = (*node.inputs[1:3], node.operand(3), node.operand(7))
-    return Found(node.op.lower(), None, 0, steps * kernels, operands)
+    return Found(_gated(node), None, 0, steps * kernels, operands)
+
+
+def _gated(node: Node) -> str:
+    """Return the operation of a recurrent layer: the usual activations alone have a price."""
+    name, given = node.op.lower(), [each.lower() for each in node.attributes.get("activations", ())]
+    directions = 2 if node.attributes.get("direction") == b"bidirectional" else 1
+    changed = node.operand(7) or node.attributes.get("input_forget") or "clip" in node.attributes
+    if name == "rnn" and given == [b"relu"] * directions:
+        return "rnn_relu" if not changed else "rnn_variant"
+    return name if not changed and given in ([], _USUAL[name] * directions) else f"{name}_variant"
+
+
+_USUAL: Final = {"lstm": [b"sigmoid", b"tanh", b"tanh"], "gru": [b"sigmoid", b"tanh"], "rnn": [b"tanh"]}
+"""Activations of a recurrent layer, in each direction."""
 
 
 def _attention(node: Node, shapes: Shapes) -> Found:
