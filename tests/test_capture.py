@@ -480,6 +480,7 @@ def test_integers() -> None:
         ("networks:scripted", None, "is a ScriptModule; expected the eager module"),
         ("networks:parallel", None, "is a DataParallel; expected the eager module"),
         ("my-module:Net", None, "'my-module' is not the name of a module of Python"),
+        ("./networks.py:Net", None, "expected a module of Python, e.g. networks:Net"),
         ("networks:long('x'):inner", None, "it has no modules inside"),
         ("networks:TwoInputs", "[6]", "cannot be captured with the input 6: TypeError"),
     ],
