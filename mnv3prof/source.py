@@ -213,13 +213,25 @@ def _missing(path: Path, text: str) -> str:
         beside = {file.name: printable(str(file)) for file in files if file.suffix == path.suffix}
     near = did_you_mean(path.name, beside) if path.suffix else ""
     expected = f"expected a file, {', '.join(PRESETS)}, or - for standard input"
+    found = _about_reference(text) or near or did_you_mean(path.stem, options) or expected
+    return f"{text}: no such file or preset; {found}"
+
+
+def _about_reference(text: str) -> str:
+    """Say what is wrong with a text that is like a reference, "" for another."""
     module, _, rest = text.partition(":")
-    if rest and module.endswith(".py"):
-        dotted = Path(module).with_suffix("").as_posix().removeprefix("./").replace("/", ".")
-        expected = f"expected a module of Python, e.g. {printable(dotted)}:{printable(rest)}"
-    elif rest and not is_reference(text):
-        expected = f"{quote(module)} is not the name of a module of Python, as of package.module:function()"
-    return f"{text}: no such file or preset; {near or did_you_mean(path.stem, options) or expected}"
+    path = Path(module)
+    if not rest or rest.startswith(("/", "\\")):
+        return ""
+    if _is_known(path) and _exists(path):
+        return f"a part of a file is not named so; expected {module}"
+    if path.suffix == ".py":
+        parts = path.with_suffix("").parts
+        dotted = ".".join(parts if all(part.isidentifier() for part in parts) else parts[-1:])
+        return f"expected a module of Python, e.g. {dotted}:{rest}"
+    if all(part.isidentifier() for part in module.split(".")):
+        return ""
+    return f"{quote(module)} is not the name of a module of Python, as of package.module:function()"
 
 
 def _is_known(file: Path) -> bool:

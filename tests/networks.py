@@ -1,5 +1,7 @@
 """Networks that are no layer tables, named by the tests as tests.networks:NAME."""
 
+import os
+import sys
 import warnings
 from typing import Any
 
@@ -168,6 +170,67 @@ class Talks(Small):
         print("called")
         warnings.warn("\33[31mslow", stacklevel=1)
         return super().forward(self._modules["odd\tname"](x))  # type: ignore[misc]
+
+
+class Twins(nn.Module):
+    """Has two modules, and two of their weights, whose names print alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("a\nb", "a\tb", "x" * 5_000):
+            self.add_module(name, nn.Conv2d(3, 3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self.children():
+            x = module(x)
+        return x
+
+
+class Writes(Small):
+    """Writes to standard output as compiled code does, and to one that it has kept."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        os.write(1, b"by descriptor")
+        print("by stream", file=sys.__stdout__)
+        return super().forward(x)
+
+
+class Lazy(nn.Module):
+    """Has no weights before its first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.LazyLinear(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x)  # type: ignore[no-any-return]
+
+
+class Scaled(Small):
+    """Reads the value of a tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * x.max().item()
+
+
+class Chooses(nn.Module):
+    """Has a branch for each of two values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = torch.cond(x.sum() > 0, self.conv, self._twice, (x,))
+        return found
+
+    def _twice(self, x: Tensor) -> Tensor:
+        return self.conv(x) * 2  # type: ignore[no-any-return]
+
+
+def a_class() -> type[nn.Module]:
+    """Return a class in place of a module."""
+    return Small
 
 
 class Leaves(nn.Module):

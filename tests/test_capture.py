@@ -273,7 +273,31 @@ def test_what_a_network_prints_is_not_mixed_with_the_output(capsys: pytest.Captu
     shown = capsys.readouterr()
     names = [layer["name"] for layer in json.loads(shown.out)["layers"]]
     assert "odd name" in names
-    assert "\33" not in shown.err
+    assert "UserWarning: ?[31mslow" in shown.err
+    assert [shown.err.count(text) for text in ("made", "called", "slow")] == [1, 1, 1]
+
+
+def test_names_that_print_alike_stay_apart() -> None:
+    graph = _subject("Twins", "8").graph
+    names = ["a b", "a b#2", f"{'x' * 97}..."]
+    assert [layer.path for layer in graph.layers] == names
+    weights = [tensor.name for layer in graph.layers for tensor in layer.weights]
+    assert len({*weights}) == 6
+    assert mnv3prof.total(mnv3prof.count(graph)).params == 3 * 12
+    assert mnv3prof.peaks(graph).eager
+
+
+def test_standard_output_is_the_commands_own(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["flops", "networks:Writes", "--input", "32", "--format", "json"]) == 0
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["totals"]["macs"] == 16 * 32 * 32 * 27 + 160
+    assert "by descriptor" in shown.err
+
+
+def test_calls_inside_of_vmap_are_counted() -> None:
+    """5 times a linear layer 8 → 4; the process is left in no mode of torch.vmap."""
+    assert mnv3prof.total(mnv3prof.count(_subject("Mapped", "[5x8]").graph)).macs == 5 * 8 * 4
+    assert torch._C._functorch.peek_interpreter_stack() is None
 
 
 def test_a_reference_may_be_longer_than_a_file_name(capsys: pytest.CaptureFixture[str]) -> None:
@@ -282,15 +306,25 @@ def test_a_reference_may_be_longer_than_a_file_name(capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out)["totals"]["macs"] == 4 * 3 * 64
 
 
-def test_only_flops_of_recurrent_layers_are_a_lower_bound() -> None:
-    whole = mnv3prof.total(
-        mnv3prof.count(_captured(_Last(nn.LSTM(6, 8, batch_first=True)).to("meta"), (5, 6)))
-    )
-    assert (whole.unpriced, whole.uncounted) == (("layer.lstm",), ())
-    notes = mnv3prof.tables(mnv3prof.load(_Last(nn.LSTM(6, 8, batch_first=True)), torch.zeros(1, 5, 6)))[
-        0
-    ].notes
-    assert "Without a price for all but their MACs: lstm (layer.lstm). FLOPs are lower bounds." in notes
+@pytest.mark.parametrize(
+    ("module", "shape", "flops"),
+    [
+        # By hand, per step and direction: 2 per MAC, 1 per bias, and per hidden unit 30, 21, 6 or 2.
+        (_Last(nn.LSTM(6, 8, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 64 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, bias=False, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, proj_size=3, batch_first=True)), (5, 6),
+         5 * (2 * (32 * (6 + 3) + 3 * 8) + 64 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, 2, bidirectional=True, batch_first=True)), (5, 6),
+         5 * 2 * (2 * 32 * (14 + 24) + 2 * (64 + 30 * 8))),
+        (_Last(nn.GRU(6, 8, batch_first=True)), (5, 6), 5 * (2 * 24 * 14 + 48 + 21 * 8)),
+        (_Last(nn.RNN(6, 8, batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 6 * 8)),
+        (_Last(nn.RNN(6, 8, nonlinearity="relu", batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 2 * 8)),
+        (nn.GRUCell(6, 8), (6,), 2 * 24 * 14 + 48 + 21 * 8),
+    ],
+)  # fmt: skip
+def test_gates_have_a_price(module: nn.Module, shape: tuple[int, ...], flops: int) -> None:
+    whole = mnv3prof.total(mnv3prof.count(_captured(module.to("meta"), shape)))
+    assert (whole.flops, whole.unpriced) == (flops, ())
 
 
 def test_the_input_has_the_dtype_of_the_weights() -> None:
@@ -433,14 +467,20 @@ def test_integers() -> None:
         ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
         ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes from 1"),
         ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, "),
-        ("networks:Small", "999999999", "the input 3x999999999x999999999 is too large"),
+        ("networks:Small", "999999999", "input: '999999999' is out of range; expected sizes from 1"),
+        ("networks:Small", "1000000x1000000", "the input 3x1000000x1000000 is too large"),
         ("networks:Leaves", None, "SystemExit: 0 (networks.py, line"),
         ("networks:RaisesOwn", None, "Own: of its own (networks.py, line"),
-        ("networks:Mapped", "[8]", "as of torch.vmap, which is not counted"),
+        ("networks:Lazy", "[8]", "its module 'fc' has no weights before its first call"),
+        ("networks:Scaled", "8", "depends on its input's values (networks.py, line"),
+        ("networks:Chooses", "8", "depends on its input's values"),
+        ("networks:a_class", None, "a_class is the class Small; expected an instance, e.g. Small()"),
+        ("networks:Small", "", "'' is not the shape of an input"),
         ("networks:ReturnsAnswer", None, "returns a Answer; expected tensors"),
         ("networks:scripted", None, "is a ScriptModule; expected the eager module"),
         ("networks:parallel", None, "is a DataParallel; expected the eager module"),
         ("my-module:Net", None, "'my-module' is not the name of a module of Python"),
+        ("./networks.py:Net", None, "expected a module of Python, e.g. networks:Net"),
         ("networks:long('x'):inner", None, "it has no modules inside"),
         ("networks:TwoInputs", "[6]", "cannot be captured with the input 6: TypeError"),
     ],

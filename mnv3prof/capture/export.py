@@ -9,9 +9,9 @@ from torch.export import ExportedProgram, export
 from torch.export.graph_signature import InputKind
 from torch.fx import Node
 
-from ..graph.errors import InputError, printable
+from ..graph.errors import InputError
 from ..graph.graph import Shape, Tensor
-from .names import capped
+from .names import Names, Paths
 from .program import DIVIDES, WRAPPERS, Call, Program, Ref
 
 
@@ -19,6 +19,11 @@ def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgr
     """Export a module, called without gradients."""
     with torch.no_grad():
         return export(module.eval().requires_grad_(False), tuple(inputs), strict=False)
+
+
+def is_mapped(found: ExportedProgram) -> bool:
+    """Return True for a program with calls inside of torch.vmap, whose tensors lack an axis."""
+    return any(getattr(node.target, "__name__", "") == "_add_batch_dim" for node in found.graph.nodes)
 
 
 _PLAIN: Final = ("_operator", "builtins", "math", "sympy", "torch")
@@ -57,6 +62,7 @@ class _Reader:
         self.inputs: list[str] = []
         self.weights: dict[str, Tensor] = {}
         self.state = found.state_dict
+        self.names, self.paths = Names(), Paths()
         self.first: dict[int, Tensor] = {}
         """Name and shape of each weight, by its identity: a tied one has several names."""
 
@@ -83,8 +89,10 @@ class _Reader:
                 self.inputs.append(node.name)
             elif spec.kind is InputKind.PARAMETER:
                 weight = self.state.get(str(spec.target))
-                tensor = Tensor(capped(str(spec.target)), tuple(value.shape))
-                self.weights[node.name] = self.first.setdefault(id(weight), tensor)
+                if id(weight) not in self.first:
+                    name = self.names.unique(str(spec.target))
+                    self.first[id(weight)] = Tensor(name, tuple(value.shape))
+                self.weights[node.name] = self.first[id(weight)]
         return Ref(node.name)
 
     def _attribute(self, graph: torch.fx.GraphModule, node: Node) -> Any:
@@ -105,7 +113,7 @@ class _Reader:
         if not isinstance(target, torch._ops.OpOverload):
             if (getattr(target, "__module__", "") or "") not in _PLAIN:
                 called = getattr(target, "__name__", target)
-                raise InputError(f"{self.name}: calls {called}, as of torch.vmap, which is not counted")
+                raise InputError(f"{self.name}: calls {called} of torch.func, which is not counted")
             return _python(target, args)
         value = node.meta.get("val")
         names = [argument.name for argument in target._schema.arguments]
@@ -159,7 +167,13 @@ class _Reader:
         storage = owner or self._own(name, value)
         if owner:
             self.shapes[name] = tuple(value.shape)
-        self.calls.append(Call(name, target, arguments, self.shapes[name], storage, _stack(node)))
+        self.calls.append(Call(name, target, arguments, self.shapes[name], storage, self._stack(node)))
+
+    def _stack(self, node: Node) -> tuple[tuple[str, str], ...]:
+        """Return path and class of the open modules; "@2" marks a module's second call."""
+        stack = node.meta.get("nn_module_stack") or {}
+        found = [(self.paths.shown(path.partition("@")[0]), str(kind)) for path, kind in stack.values()]
+        return tuple((path, kind) for path, kind in found if path)
 
     def _own(self, name: str, value: torch.Tensor) -> str:
         """Note the shape of a tensor, and return the first tensor in its memory, "" if it is that."""
@@ -199,10 +213,3 @@ def _flat(given: Any) -> Iterator[Any]:
             yield from _flat(each)
     else:
         yield given
-
-
-def _stack(node: Node) -> tuple[tuple[str, str], ...]:
-    """Return path and class of the open modules; "@2" marks a module's second call."""
-    stack = node.meta.get("nn_module_stack") or {}
-    found = [(printable(path.partition("@")[0]), str(kind)) for path, kind in stack.values()]
-    return tuple((path, kind) for path, kind in found if path)

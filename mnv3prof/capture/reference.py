@@ -5,6 +5,7 @@ Importing a module and calling a function runs their code. Weights are not downl
 
 import ast
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -15,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
-from ..graph.errors import InputError, did_you_mean, printable, quote
+from ..graph.errors import InputError, did_you_mean, one_line, printable, quote
 from ..graph.graph import Shape
 from ..record.run import Captured
 
@@ -110,13 +111,19 @@ def build(reference: Reference, *, meta: bool) -> Built:
         with running(reference.text, reference.attribute):
             module = make()
     if not isinstance(module, nn.Module):
-        what = "a class" if isinstance(module, type) else f"of type {type(module).__name__}"
-        raise InputError(f"{reference.text}: {reference.attribute} is {what}; expected an nn.Module")
+        _refuse_made(reference, module)
     if reference.module == "torchvision" and isinstance(size := getattr(module, "image_size", None), int):
         inputs = ((3, size, size),)  # of a vision transformer, whose positions are fixed
     part = _part(module, reference)
     with running(reference.text, reference.attribute):
         return Built(without_data(part) if meta else part, inputs)
+
+
+def _refuse_made(reference: Reference, made: object) -> NoReturn:
+    what, expected = f"of type {type(made).__name__}", "an nn.Module"
+    if isinstance(made, type):
+        what, expected = f"the class {made.__name__}", f"an instance, e.g. {made.__name__}()"
+    raise InputError(f"{reference.text}: {reference.attribute} is {what}; expected {expected}")
 
 
 def _on_meta(make: Callable[[], Any]) -> Any:
@@ -330,9 +337,60 @@ def _imported(module: str, text: str, package: str) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send what the user's code prints to standard error, and drop warnings and logs of libraries."""
-    with redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"), _without_logs():
+    """Send what the user's code prints and warns of to standard error; drop what libraries say."""
+    with _descriptor_to_stderr(), redirect_stdout(sys.stderr), warnings.catch_warnings(), _without_logs():
+        warnings.simplefilter("default")
+        warnings.showwarning = _Shown(sys.stderr)
         yield
+
+
+class _Shown:
+    """Shows each warning that a file of the user's gives once, in one printable line."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._seen: set[str] = set()
+
+    def __call__(
+        self, message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        file: object = None, line: object = None,
+    ) -> None:  # fmt: skip
+        """Show a warning: warnings.showwarning."""
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_code.co_filename == warnings.__file__:
+            frame = frame.f_back
+        if not _is_own(frame.f_code.co_filename):
+            return
+        where = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        text = one_line(f"{where}: {category.__name__}: {message}")
+        if text not in self._seen and self._stream is not None:
+            self._seen.add(text)
+            self._stream.write(f"{text}\n")
+
+
+@contextmanager
+def _descriptor_to_stderr() -> Iterator[None]:
+    """Send to standard error what compiled code and other processes write to standard output."""
+    before = sys.stdout
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        _flush(before)
+        with suppress(OSError):
+            os.dup2(2, 1)
+        yield
+    finally:
+        _flush(before)
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush(stream: Any) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # it is closed, or there is none
+        stream.flush()
 
 
 @contextmanager
@@ -367,11 +425,19 @@ def described(error: BaseException) -> str:
     """Return an exception's type and first lines, and the line that raised it. Raises an interrupt."""
     if isinstance(error, KeyboardInterrupt):
         raise error
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    lines = [line.strip() for line in said(error).splitlines() if line.strip()]
     told = lines[0] if lines else ""
     if len(lines) > 1 and lines[1].startswith("Explanation"):
         told = f"{told} {lines[1]}"
     return f"{type(error).__name__}{': ' + told[:150] if told else ''}{line_of(error)}"
+
+
+def said(error: BaseException) -> str:
+    """Return the text of an exception, "" if it cannot be had."""
+    try:
+        return str(error).strip()
+    except Exception:  # of any type, by what the user wrote
+        return ""
 
 
 def line_of(error: BaseException) -> str:
@@ -381,9 +447,10 @@ def line_of(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((_PACKAGE, "<"))
     ]
-    own = [frame for frame in frames if _is_users(frame.filename)] or frames
+    own = [frame for frame in frames if _is_own(frame.filename)] or frames
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
-def _is_users(file: str) -> bool:
-    return "site-packages" not in file and not file.startswith(_STANDARD_LIBRARY)
+def _is_own(file: str) -> bool:
+    """Return True for a file of the user's."""
+    return "site-packages" not in file and not file.startswith((_PACKAGE, _STANDARD_LIBRARY, "<"))

@@ -9,8 +9,9 @@ from ...graph.ops import op_called
 from ..cuts import cut_blocks
 from ..names import Names
 from .names import module_path
+from .node import Node
 from .ops import SETTINGS, find
-from .products import PRODUCTS, Found, Node
+from .products import PRODUCTS, Found
 from .simplify import Weight
 
 _SAME_ELEMENTS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
