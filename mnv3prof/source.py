@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .capture.sources import FILES, captured_file, captured_reference, is_reference
-from .graph.errors import InputError, did_you_mean, printable, require
+from .graph.errors import InputError, did_you_mean, printable, quote, require
 from .mobilenetv3.expand import DEFAULT_SIZE
 from .mobilenetv3.files import MAX_TABLE_BYTES, PRESET_ALIASES, PRESETS, parse_table, preset
 from .mobilenetv3.table import Table
@@ -103,12 +103,19 @@ def open_source(text: str, shapes: str | None = None) -> Source:
     suffix = path.suffix.lower()
     if suffix in FILES and path.is_file():
         return Source(text, captured_file(path, shapes))
-    if is_reference(text) and suffix not in _LIMITS and not path.exists():
+    if is_reference(text) and suffix not in _LIMITS and not _exists(path):
         return Source(text, captured_reference(text, shapes))
     page, _, number = text.rpartition("#")
     if suffix not in _LIMITS and Path(page).suffix.lower() in _PAGES:
         return _numbered(open_source(page), text, number)
     return _source(printable(text), _bytes(path, printable(text)), suffix, printable(path.stem)[:200])
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def at_one_input(sources: Sequence[Source]) -> list[Source]:
@@ -199,11 +206,36 @@ def _missing(path: Path, text: str) -> str:
     if path.is_symlink():
         return f"{text}: is a link to a missing file"
     options = {name: name for name in (*PRESETS, *PRESET_ALIASES)}
+    beside: dict[str, str] = {}
     with suppress(OSError):  # the folder may be missing too
-        files = islice(path.parent.iterdir(), _MOST_LISTED)
-        options |= {file.stem: printable(str(file)) for file in files if file.suffix.lower() in _LIMITS}
+        files = [file for file in islice(path.parent.iterdir(), _MOST_LISTED) if _is_known(file)]
+        options |= {file.stem: printable(str(file)) for file in files}
+        beside = {file.name: printable(str(file)) for file in files if file.suffix == path.suffix}
+    near = did_you_mean(path.name, beside) if path.suffix else ""
     expected = f"expected a file, {', '.join(PRESETS)}, or - for standard input"
-    return f"{text}: no such file or preset; {did_you_mean(path.stem, options) or expected}"
+    found = _about_reference(text) or near or did_you_mean(path.stem, options) or expected
+    return f"{text}: no such file or preset; {found}"
+
+
+def _about_reference(text: str) -> str:
+    """Say what is wrong with a text that is like a reference, "" for another."""
+    module, _, rest = text.partition(":")
+    path = Path(module)
+    if not rest or rest.startswith(("/", "\\")):
+        return ""
+    if _is_known(path) and _exists(path):
+        return f"a part of a file is not named so; expected {module}"
+    if path.suffix == ".py":
+        parts = path.with_suffix("").parts
+        dotted = ".".join(parts if all(part.isidentifier() for part in parts) else parts[-1:])
+        return f"expected a module of Python, e.g. {dotted}:{rest}"
+    if all(part.isidentifier() for part in module.split(".")):
+        return ""
+    return f"{quote(module)} is not the name of a module of Python, as of package.module:function()"
+
+
+def _is_known(file: Path) -> bool:
+    return file.suffix.lower() in (*_LIMITS, *FILES)
 
 
 def _standard_input() -> Source:

@@ -1,5 +1,8 @@
 """Networks that are no layer tables, named by the tests as tests.networks:NAME."""
 
+import os
+import sys
+import warnings
 from typing import Any
 
 import torch
@@ -153,3 +156,126 @@ def with_values(model: nn.Module) -> nn.Module:
         else:
             nn.init.uniform_(value, 0.5, 1.5)
     return model
+
+
+class Talks(Small):
+    """Prints, warns, and has a module of an unprintable name."""
+
+    def __init__(self) -> None:
+        print("made")
+        super().__init__()
+        self.add_module("odd\tname", nn.Conv2d(3, 3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        print("called")
+        warnings.warn("\33[31mslow", stacklevel=1)
+        return super().forward(self._modules["odd\tname"](x))  # type: ignore[misc]
+
+
+class Twins(nn.Module):
+    """Has two modules, and two of their weights, whose names print alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("a\nb", "a\tb", "x" * 5_000):
+            self.add_module(name, nn.Conv2d(3, 3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self.children():
+            x = module(x)
+        return x
+
+
+class Writes(Small):
+    """Writes to standard output as compiled code does, and to one that it has kept."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        os.write(1, b"by descriptor")
+        print("by stream", file=sys.__stdout__)
+        return super().forward(x)
+
+
+class Lazy(nn.Module):
+    """Has no weights before its first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.LazyLinear(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x)  # type: ignore[no-any-return]
+
+
+class Scaled(Small):
+    """Reads the value of a tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * x.max().item()
+
+
+class Chooses(nn.Module):
+    """Has a branch for each of two values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = torch.cond(x.sum() > 0, self.conv, self._twice, (x,))
+        return found
+
+    def _twice(self, x: Tensor) -> Tensor:
+        return self.conv(x) * 2  # type: ignore[no-any-return]
+
+
+def a_class() -> type[nn.Module]:
+    """Return a class in place of a module."""
+    return Small
+
+
+class Leaves(nn.Module):
+    """Ends the process when it is called."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise SystemExit(0)
+
+
+class Own(BaseException):
+    """An exception that is no Exception."""
+
+
+class RaisesOwn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        raise Own("of its own")
+
+
+class Mapped(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = torch.vmap(self.linear)(x)
+        return found
+
+
+class Answer:
+    """An output that is no tensor."""
+
+
+class ReturnsAnswer(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return Answer()
+
+
+def scripted() -> nn.Module:
+    return torch.jit.script(nn.ReLU())
+
+
+def parallel() -> nn.Module:
+    return nn.DataParallel(nn.Conv2d(3, 4, 3))
+
+
+def long(text: str) -> nn.Module:
+    return nn.Conv2d(3, len(text) // 100, 1)

@@ -52,7 +52,9 @@ def serving(folder: Path, *, environment: str = "") -> Iterator[Server]:
         f"Host *\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {folder}/user\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {folder}/known_hosts\n  StrictHostKeyChecking yes\n"
     )
-    process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.PIPE)
+    # A pipe that nobody reads would stop the server once it is full.
+    command = [SSHD, "-D", "-E", str(folder / "log"), "-f", str(folder / "sshd_config")]
+    process = subprocess.Popen(command)
     try:
         _wait_for(port)
         yield Server(folder, port, config)

@@ -115,6 +115,7 @@ def test_a_network_from_whatever_holds_one(folder: Path) -> None:
     ("given", "says"),
     [
         (nn.Linear(2, 2), "Linear: cannot be captured with the input 3×224×224: RuntimeError: "),
+        (nn.Linear, "Linear is a class; expected an instance, e.g. Linear()"),
         (object(), "load: object is not a network; expected a preset, a file, an nn.Module"),
         (None, "load: None is not a network"),
         (GRAPH, "load: Graph is not a network"),
@@ -497,6 +498,14 @@ def test_what_a_function_cannot_take_is_an_input_error_that_says_what_it_takes(
     with pytest.raises(mnv3prof.InputError, match=says) as refused:
         call()
     assert len(str(refused.value)) <= 300
+
+
+@pytest.mark.parametrize(
+    "given", [np.zeros((1, 2)), {"x": 1}, 1.5, (torch.zeros(1, 2), None), [2, "3"], "٣x16x16"], ids=repr
+)
+def test_an_input_that_is_none_is_one_sentence(given: Any) -> None:
+    with pytest.raises(mnv3prof.InputError, match=r"^input: .*expected"):
+        mnv3prof.load(nn.Linear(2, 2), given)
 
 
 class _Residual(nn.Module):

@@ -20,6 +20,7 @@ import mnv3prof
 from mnv3prof.capture.module import capture
 from mnv3prof.capture.reference import parse
 from mnv3prof.capture.shapes import completed, parse_shapes
+from mnv3prof.cli.main import run
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import PRESETS
 from mnv3prof.source import open_source
@@ -267,6 +268,65 @@ class _OnTheCPU(nn.Module):
         return x * self.scales[0] + torch.zeros(14) + torch.tensor([[1.0]])
 
 
+def test_what_a_network_prints_is_not_mixed_with_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flops", "networks:Talks", "--input", "32", "--format", "json"]) == 0
+    shown = capsys.readouterr()
+    names = [layer["name"] for layer in json.loads(shown.out)["layers"]]
+    assert "odd name" in names
+    assert "UserWarning: ?[31mslow" in shown.err
+    assert [shown.err.count(text) for text in ("made", "called", "slow")] == [1, 1, 1]
+
+
+def test_names_that_print_alike_stay_apart() -> None:
+    graph = _subject("Twins", "8").graph
+    names = ["a b", "a b#2", f"{'x' * 97}..."]
+    assert [layer.path for layer in graph.layers] == names
+    weights = [tensor.name for layer in graph.layers for tensor in layer.weights]
+    assert len({*weights}) == 6
+    assert mnv3prof.total(mnv3prof.count(graph)).params == 3 * 12
+    assert mnv3prof.peaks(graph).eager
+
+
+def test_standard_output_is_the_commands_own(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["flops", "networks:Writes", "--input", "32", "--format", "json"]) == 0
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["totals"]["macs"] == 16 * 32 * 32 * 27 + 160
+    assert "by descriptor" in shown.err
+
+
+def test_calls_inside_of_vmap_are_counted() -> None:
+    """5 times a linear layer 8 → 4; the process is left in no mode of torch.vmap."""
+    assert mnv3prof.total(mnv3prof.count(_subject("Mapped", "[5x8]").graph)).macs == 5 * 8 * 4
+    assert torch._C._functorch.peek_interpreter_stack() is None
+
+
+def test_a_reference_may_be_longer_than_a_file_name(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "x" * 400
+    assert run(["flops", f"networks:long(text={text!r})", "--input", "8", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["macs"] == 4 * 3 * 64
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "flops"),
+    [
+        # By hand, per step and direction: 2 per MAC, 1 per bias, and per hidden unit 30, 21, 6 or 2.
+        (_Last(nn.LSTM(6, 8, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 64 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, bias=False, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, proj_size=3, batch_first=True)), (5, 6),
+         5 * (2 * (32 * (6 + 3) + 3 * 8) + 64 + 30 * 8)),
+        (_Last(nn.LSTM(6, 8, 2, bidirectional=True, batch_first=True)), (5, 6),
+         5 * 2 * (2 * 32 * (14 + 24) + 2 * (64 + 30 * 8))),
+        (_Last(nn.GRU(6, 8, batch_first=True)), (5, 6), 5 * (2 * 24 * 14 + 48 + 21 * 8)),
+        (_Last(nn.RNN(6, 8, batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 6 * 8)),
+        (_Last(nn.RNN(6, 8, nonlinearity="relu", batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 2 * 8)),
+        (nn.GRUCell(6, 8), (6,), 2 * 24 * 14 + 48 + 21 * 8),
+    ],
+)  # fmt: skip
+def test_gates_have_a_price(module: nn.Module, shape: tuple[int, ...], flops: int) -> None:
+    whole = mnv3prof.total(mnv3prof.count(_captured(module.to("meta"), shape)))
+    assert (whole.flops, whole.unpriced) == (flops, ())
+
+
 def test_the_input_has_the_dtype_of_the_weights() -> None:
     half = nn.Conv2d(3, 4, 3).half()
     assert mnv3prof.total(mnv3prof.count(mnv3prof.load(half, 16).graph)).macs == 4 * 14 * 14 * 27
@@ -405,8 +465,23 @@ def test_integers() -> None:
         ("networks:Depends", None, "depends on its input's values"),
         ("networks:Small", "4x32x32", "cannot be captured with the input 4×32×32: RuntimeError"),
         ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
-        ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes of at least 1"),
+        ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes from 1"),
         ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, "),
+        ("networks:Small", "999999999", "input: '999999999' is out of range; expected sizes from 1"),
+        ("networks:Small", "1000000x1000000", "the input 3x1000000x1000000 is too large"),
+        ("networks:Leaves", None, "SystemExit: 0 (networks.py, line"),
+        ("networks:RaisesOwn", None, "Own: of its own (networks.py, line"),
+        ("networks:Lazy", "[8]", "its module 'fc' has no weights before its first call"),
+        ("networks:Scaled", "8", "depends on its input's values (networks.py, line"),
+        ("networks:Chooses", "8", "depends on its input's values"),
+        ("networks:a_class", None, "a_class is the class Small; expected an instance, e.g. Small()"),
+        ("networks:Small", "", "'' is not the shape of an input"),
+        ("networks:ReturnsAnswer", None, "returns a Answer; expected tensors"),
+        ("networks:scripted", None, "is a ScriptModule; expected the eager module"),
+        ("networks:parallel", None, "is a DataParallel; expected the eager module"),
+        ("my-module:Net", None, "'my-module' is not the name of a module of Python"),
+        ("./networks.py:Net", None, "expected a module of Python, e.g. networks:Net"),
+        ("networks:long('x'):inner", None, "it has no modules inside"),
         ("networks:TwoInputs", "[6]", "cannot be captured with the input 6: TypeError"),
     ],
 )

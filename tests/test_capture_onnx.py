@@ -23,6 +23,7 @@ from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Graph, Tensor
 from mnv3prof.graph.ops import OPS
 from mnv3prof.record.target import Target
+from mnv3prof.show.costs import unpriced_notes
 from mnv3prof.source import open_source
 from mnv3prof.workers.cache import key
 from mnv3prof.workers.file_parts import FileParts
@@ -167,7 +168,7 @@ def test_symbolic_sizes(tmp_path: Path) -> None:
         read(path, [(4, 64, 64)])
     with pytest.raises(InputError, match="1 inputs"):
         read(path, [(3, 64, 64)] * 2)
-    with pytest.raises(InputError, match="expected sizes up to 2"):
+    with pytest.raises(InputError, match="expected sizes from 0 to 2"):
         read(path, [(3, 2**40, 64)])
 
 
@@ -201,7 +202,23 @@ def test_recurrent_layers(tmp_path: Path) -> None:
     macs = {op: sum(layer.macs for layer in graph.layers if layer.op == op) for op in ("lstm", "gru", "rnn")}
     lstm = 5 * 4 * 8 * 2 * ((6 + 8) + (16 + 8))
     assert macs == {"lstm": lstm, "gru": 5 * 3 * 8 * (16 + 8), "rnn": 5 * 4 * (8 + 4)}
+    costs = [cost for cost in mnv3prof.count(graph) if cost.macs]
+    gates = [2 * (64 + 30 * 8), 2 * (64 + 30 * 8), 48 + 21 * 8, 8 + 6 * 4]
+    assert [(cost.flops or 0) - 2 * (cost.macs or 0) for cost in costs] == [5 * each for each in gates]
     assert len(graph.outputs) == 2
+
+
+def test_gates_of_other_activations_have_no_price(tmp_path: Path) -> None:
+    weights = [stored("w", 1, 16, 3), stored("r", 1, 16, 4)]
+    kinds = [[b"Sigmoid", b"Tanh", b"Tanh"], [b"Sigmoid", b"Tanh", b"Relu"]]
+    for kind, op in zip(kinds, ("lstm", "lstm_variant"), strict=True):
+        nodes = [node("LSTM", ["x", "w", "r"], ["y"], hidden_size=4, activations=kind)]
+        graph = graph_of(tmp_path, nodes, {"x": STEPS}, weights)
+        whole = mnv3prof.total(mnv3prof.count(graph))
+        assert [layer.op for layer in graph.layers] == [op]
+        assert (bool(whole.unpriced), whole.uncounted) == (op != "lstm", ())
+    notes = ("Without a price for all but their MACs: lstm_variant (y). FLOPs are lower bounds.",)
+    assert unpriced_notes(graph, whole) == notes
 
 
 @pytest.mark.parametrize(
@@ -303,8 +320,9 @@ def test_activations(tmp_path: Path) -> None:
 
 
 def test_names_of_unknown_operators_have_no_price() -> None:
+    from mnv3prof.capture.onnx.node import Node
     from mnv3prof.capture.onnx.ops import find
-    from mnv3prof.capture.onnx.products import PRODUCTS, Node
+    from mnv3prof.capture.onnx.products import PRODUCTS
 
     shapes = {"x": (1, 4, 8, 8)}
     names = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""} - set(PRODUCTS)
@@ -405,6 +423,8 @@ def test_external_data(tmp_path: Path) -> None:
             read(external(tmp_path, location))
     with pytest.raises(InputError, match=r"'no\.data', which is missing"):
         read(external(tmp_path, "no.data"))
+    with pytest.raises(InputError, match="cannot be read \\(File name too long\\)"):
+        read(external(tmp_path, "x" * 300))
     with pytest.raises(InputError, match="expected 55,296"):
         read(external(tmp_path, "w.data", offset=4))
     with pytest.raises(InputError, match="expected two numbers"):
@@ -430,7 +450,9 @@ BRANCH = helper.make_graph(
     ("nodes", "weights", "expected"),
     [
         ([node("FusedConv", ["x"], ["y"], "f", domain="com.microsoft")], [], "node 'f' \\(FusedConv\\) is of domain 'com.microsoft'"),
-        ([node("If", ["c"], ["y"], "branch", then_branch=BRANCH, else_branch=BRANCH)], [stored("c", dtype=np.bool_)], "node 'branch' \\(If\\) depends on data"),
+        ([node("Less", ["x", "x"], ["c"]), node("If", ["c"], ["y"], "branch", then_branch=BRANCH, else_branch=BRANCH)], [], "node 'branch' \\(If\\) depends on data"),
+        ([node("AveragePool", ["x"], ["y"], "p", auto_pad="SOME", kernel_shape=[1])], [], "'p' \\(AveragePool\\) has the auto_pad 'SOME'; expected NOTSET, SAME_UPPER, SAME_LOWER or VALID"),
+        ([node("MatMul", ["x", "x"], ["y"], "m")], [], "ONNX Runtime refuses it: node 'm' \\(MatMul\\): Incompatible"),
         ([node("NonZero", ["x"], ["n"]), node("Cast", ["n"], ["y"], to=1)], [], "\\(NonZero\\): the size of 'n' depends on data"),
         ([node("NonZero", ["x"], ["n"], "nz"), node("Cast", ["n"], ["f"], to=1), node("MatMul", ["f", "f"], ["y"])], [], "depends on data"),
         ([node("Einsum", ["x", "x"], ["y"], "e", equation="...i,...i->...")], [], "'e' \\(Einsum\\): '...i,...i->...' has no formula"),
@@ -442,6 +464,7 @@ BRANCH = helper.make_graph(
         ([RELU], [stored("y", 2)], "'y' is written twice"),
         ([node("NoSuchOp", ["x"], ["y"])], [], "ONNX Runtime refuses it"),
         ([node("Conv", ["x", "w"], ["y"])], [stored("w", 4, 3, 3, 3)], "ONNX Runtime refuses it"),
+        ([node("Reshape", ["x", "t"], ["y"], "r")], [numbers("t", 5, 2)], "ONNX Runtime refuses it|number of elements"),
         ([node("ConstantOfShape", ["s"], ["c"]), node("Add", ["x", "c"], ["y"])], [numbers("s", 2**30, 4)], "'c' has 4,294,967,296 elements"),
         ([node("Reshape", ["x", "t"], ["r"]), node("Expand", ["r", "s"], ["y"])], [numbers("t", 12, 1), numbers("s", 12, 2**50)], "tensor 'y' has size"),
         ([node("Add", ["w", "w"], ["y"])], [stored("w", 2)], "no node reads an input"),
@@ -455,9 +478,95 @@ def test_what_is_refused(tmp_path: Path, nodes: Any, weights: Any, expected: str
     assert "mnv3prof-" not in str(refused.value)
 
 
+IMAGE, STEPS = [1, 3, 8, 8], [5, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("op", "given", "weights", "options", "expected"),
+    [
+        ("Conv", IMAGE, [(4, 3, 3, 3)], {"group": 7}, "its weight is 4x3x3x3 in 7 groups and its input 1x3x8x8"),
+        ("Conv", IMAGE, [(4, 3, 3, 3)], {"kernel_shape": [5, 5]}, "states the kernel 5x5 and its weight has 3x3"),
+        ("Conv", IMAGE, [(4, 3, 3, 3), (5,)], {}, "its bias is 5 and its output has 4 channels"),
+        ("Conv", IMAGE, [(4, 3, 9, 9)], {}, "its window does not fit its input"),
+        ("Conv", IMAGE, [(4, 3, 11, 9)], {}, "has size 1 x 4 x -2 x 0; expected sizes from 0"),
+        ("ConvTranspose", IMAGE, [(4, 3, 3, 3)], {}, "its weight is 4x3x3x3 in 1 groups and its input 1x3x8x8"),
+        ("ConvTranspose", IMAGE, [(3, 4, 3, 3), (9,)], {}, "its bias is 9 and its output has 4 channels"),
+        ("Gemm", [1, 8], [(8, 4), (9,)], {}, "its bias is 9 and its output 1x4"),
+        ("Einsum", [1, 8], [(9, 4)], {"equation": "ab,bc->ac"}, "its axis 'b' is 8 in one operand and 9 in another"),
+        ("LSTM", STEPS, [(1, 16, 7), (1, 16, 4)], {"hidden_size": 4}, "its weights are 1x16x7 and 1x16x4"),
+        ("GRU", STEPS, [(1, 12, 3), (1, 12, 4)], {"hidden_size": 4, "direction": "bidirectional"}, "its weights are"),
+    ],
+)  # fmt: skip
+def test_products_that_cannot_be(
+    tmp_path: Path, op: str, given: Any, weights: Any, options: Any, expected: str
+) -> None:
+    names = [f"w{n}" for n in range(len(weights))]
+    made = [stored(name, *shape) for name, shape in zip(names, weights, strict=True)]
+    with pytest.raises(InputError, match=expected):
+        graph_of(tmp_path, [node(op, ["x", *names], ["y"], "c", **options)], {"x": given}, made, ["y"])
+
+
+@pytest.mark.parametrize(
+    ("opset", "expected"),
+    [(99, "its opset is 99; expected at most 2"), (0, "its opset is 0; expected 1 or more")],
+)
+def test_opsets_that_are_not_known(tmp_path: Path, opset: int, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        graph_of(tmp_path, [RELU], {"x": [3, 4]}, opset=opset)
+
+
+def branch(name: str, *nodes: Any, weights: Any = ()) -> Any:
+    output = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)
+    return helper.make_graph(nodes, name, [], [output], list(weights))
+
+
+def test_a_branch_that_is_always_taken(tmp_path: Path) -> None:
+    """Its tensors are called apart from others of their names; the other branch is not read."""
+    inner = branch("inner", node("Conv", ["a", "w"], ["b"]), weights=[stored("w", 4, 3, 1, 1)])
+    unknown = branch("unknown", node("NoSuchOp", ["a"], ["b"]))
+    nodes = [
+        node("Relu", ["x"], ["a"]),
+        node("Constant", [], ["yes"], value=stored("", dtype=np.bool_)),
+        node("If", ["yes"], ["z"], then_branch=branch(
+            "outer", node("Conv", ["a", "w"], ["t"]), node("If", ["no"], ["t2"], then_branch=unknown, else_branch=inner)
+        ), else_branch=unknown),
+        node("Relu", ["z"], ["y"]),
+    ]  # fmt: skip
+    no = numpy_helper.from_array(np.array([False]), "no")
+    graph = graph_of(tmp_path, nodes, {"x": IMAGE}, [no, stored("w", 9, 3, 1, 1)], ["y"])
+    macs = {"a": 0, "t": 9 * 3 * 64, "z": 4 * 3 * 64, "y": 0}
+    assert {layer.name: layer.macs for layer in graph.layers} == macs
+
+
+def test_functions_of_a_file_are_inlined(tmp_path: Path) -> None:
+    def function(name: str, *nodes: Any) -> Any:
+        versions = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+        return helper.make_function("own", name, ["a", "w"], ["b"], nodes, versions)
+
+    def read_with(*functions: Any) -> Graph:
+        call = node("Outer", ["x", "w"], ["y"], domain="own")
+        made = model([call], {"x": IMAGE}, [stored("w", 4, 3, 3, 3)])
+        made.functions.extend(functions)
+        made.opset_import.append(helper.make_opsetid("own", 1))
+        (tmp_path / "functions.onnx").write_bytes(made.SerializeToString())
+        return read(tmp_path / "functions.onnx")
+
+    inner = function("Inner", node("Conv", ["a", "w"], ["b"]))
+    outer = function("Outer", node("Inner", ["a", "w"], ["c"], domain="own"), node("Relu", ["c"], ["b"]))
+    graph = read_with(inner, outer)
+    assert [layer.op for layer in graph.layers] == ["conv", "relu"]
+    assert total(graph) == 36 * 4 * 27
+    with pytest.raises(InputError, match="its function 'Outer' calls itself, or is too deep"):
+        read_with(function("Outer", node("Outer", ["a", "w"], ["b"], domain="own")))
+    many = [function(f"F{n}", *[node(f"F{n + 1}", ["a", "w"], ["b"], domain="own")] * 10) for n in range(9)]
+    last = function("F9", node("Conv", ["a", "w"], ["b"]))
+    with pytest.raises(InputError, match="more than 50,000 nodes"):
+        read_with(*many, last, function("Outer", node("F0", ["a", "w"], ["b"], domain="own")))
+
+
 @pytest.mark.parametrize(
     ("dims", "expected"),
-    [([2**40], "up to 2"), ([2**30] * 3, "2\\*\\*50"), ([-1], "up to 2"), ([2**20], "bytes; expected")],
+    [([2**40], "0 to 2"), ([2**30] * 3, "2\\*\\*50"), ([-1], "0 to 2"), ([2**20], "bytes; expected")],
 )
 def test_sizes_of_weights(tmp_path: Path, dims: Any, expected: str) -> None:
     weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims, raw_data=b"1234")

@@ -23,6 +23,8 @@ from mnv3prof.capture.export import exported, program_of
 from mnv3prof.capture.lower import lower
 from mnv3prof.capture.program import Ref
 from mnv3prof.capture.pt2 import read_program, read_pt2
+from mnv3prof.capture.pt2.symbols import Symbols
+from mnv3prof.capture.sources import captured_file
 from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Graph, Tensor
 
@@ -123,6 +125,25 @@ def refused(path: Path, data: bytes, message: str) -> None:
     assert str(error.value).startswith(f"{path.name}: ")
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1, "x"], "the padding of .* is out of range"),
+        ([2, {"a": 1}], "the padding of .* is out of range"),
+        ([0.5, 1], "the padding of .* is out of range"),
+        ([None, 1], "the padding of .* is out of range"),
+    ],
+)
+def test_a_geometry_of_other_than_integers(tmp_path: Path, value: Any, message: str) -> None:
+    model = model_of(saved(tmp_path, exported(nn.Conv2d(3, 4, 3, 2, 1), IMAGE)))
+    (conv,) = (node for node in model["graph_module"]["graph"]["nodes"] if "conv2d" in node["target"])
+    (padding,) = (each for each in conv["inputs"] if each["name"] == "padding")
+    padding["arg"] = {"as_ints": value}
+    (tmp_path / "bad.pt2").write_bytes(archive_of(model))
+    with pytest.raises(InputError, match=message):
+        captured_file(tmp_path / "bad.pt2")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_equals_the_program_in_memory(tmp_path: Path, name: str) -> None:
     """Layers, storages, weights, constants and blocks are those of the program before it was saved."""
@@ -197,13 +218,51 @@ def test_no_torch_and_no_code_of_the_archive(tmp_path: Path) -> None:
 
 
 def test_symbolic_sizes(tmp_path: Path) -> None:
-    size = torch.export.Dim("size", min=2, max=64)
-    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU()).eval()
-    program = torch.export.export(net, (torch.zeros(1, 4, 8),), dynamic_shapes=({1: size},), strict=False)
-    with pytest.raises(
-        InputError, match=r"^net\.pt2: input 'input' has no fixed size; export it with fixed sizes$"
+    """A graph at a size is that of an archive with fixed sizes; a batch is 1."""
+    axes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=9, max=64)}
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.MaxPool2d(3, 2, 1), nn.Upsample(scale_factor=2), nn.Flatten(2),
+        nn.ReLU(),
+    ).eval()  # fmt: skip
+    program = torch.export.export(net, (torch.zeros(2, 3, 20, 16),), dynamic_shapes=(axes,), strict=False)
+    path = saved(tmp_path, program)
+    wanted = read(saved(tmp_path, torch.export.export(net, (torch.zeros(1, 3, 24, 16),)), "fixed.pt2"))
+    for shape in ((3, 24, 16), (24, 16)):
+        assert read_pt2(path, path.name, "net", [shape]) == wanted
+    for shapes, message in (
+        ([], r"has size s\d+ x 3 x s\d+ x 16; expected numbers as input, e\.g\. 3x224x224"),
+        ([(3, 24, 24)], r"the input 3x24x24 does not fit"),
+        ([(3, 8, 16)], r"s\d+ is 8; the file allows 9 to 64"),
+        ([(3, 24, 16)] * 2, "it has 1 inputs; expected as many sizes, not 2"),
     ):
-        read(saved(tmp_path, program))
+        with pytest.raises(InputError, match=rf"^net\.pt2: .*{message}"):
+            read_pt2(path, path.name, "net", shapes)
+
+
+def test_a_symbolic_batch_is_1(tmp_path: Path) -> None:
+    axes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(nn.Linear(8, 4), (torch.zeros(2, 8),), dynamic_shapes=axes, strict=False)
+    (layer,) = read(saved(tmp_path, program)).layers
+    assert (layer.macs, layer.out_shape) == (32, (4,))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Add(Mul(Integer(2), FloorDiv(Symbol('s0', positive=True), Integer(3))), Integer(-1))", 5),
+        ("Max(Mod(Symbol('s0'), Integer(4)), Pow(Integer(2), Integer(3)))", 8),
+        ("Pow(Symbol('s0'), Integer(99))", None),
+        ("Mul(Integer(9223372036854775808), Integer(2))", None),
+        ("FloorDiv(Integer(1), Integer(0))", None),
+        ("Symbol('s1')", None),
+        ("__import__('os').getcwd()", None),
+        ("Add(" * 400, None),
+    ],
+)
+def test_expressions(text: str, value: int | None) -> None:
+    symbols = Symbols({})
+    symbols.values["s0"] = 10
+    assert symbols.value({"as_expr": {"expr_str": text}}) == value
 
 
 def test_control_flow(tmp_path: Path) -> None:

@@ -280,7 +280,7 @@ def test_recurrent_layers(tmp_path: Path) -> None:
     tensors = {"x": (1, 5, 6), **kernels, **biases, "y": (1, 5, 8)}
     nodes = [("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, ["y"])]
     (layer,) = read(tmp_path, made(nodes, tensors)).layers
-    assert (layer.op, layer.macs) == ("lstm", 5 * 4 * 14 * 8)
+    assert (layer.op, layer.macs) == ("lstm_variant", 5 * 4 * 14 * 8)
     assert sum(prod(each.shape) for each in layer.weights) == 4 * (14 * 8 + 8)
 
 

@@ -120,7 +120,10 @@ def test_a_file_without_budgets_is_refused_in_one_sentence(
         (["small", "--budget", "macs=1", "--budgets", "b.toml"], "cannot be combined"),
         (["small", "--budget", "macs=1", "--baseline", "nope"], "nope: no such file or preset"),
         (["nope.json", "--budget", "macs=1"], "nope.json: no such file"),
-        (["small", "--budget", "macs=1", "--format", "xml"], "expected table, json, csv, md, junit, github"),
+        (
+            ["small", "--budget", "macs=1", "--format", "xml"],
+            "expected table, json, csv, md, junit or github",
+        ),
         (
             ["old.json", "--budget", "macs=1", "--width", "0.5"],
             "old.json: options of the network cannot change a saved run",

@@ -299,9 +299,9 @@ BAD = [
     (["flops", "--classes", "9" * 5000], "--classes"),
     (["flops", "--activation", "gelu"], "activation: 'gelu' is not allowed; expected RE (relu)"),
     (["flops", "--standard-conv", "--dense-depthwise"], "cannot be combined"),
-    (["flops", "--by", "row"], "expected layer, op, block"),
-    (["flops", "--dtype", "fp8"], "expected fp32, fp16, bf16, int8"),
-    (["flops", "--batch-norm", "gone"], "expected folded, separate"),
+    (["flops", "--by", "row"], "expected layer, op or block"),
+    (["flops", "--dtype", "fp8"], "expected fp32, fp16, bf16 or int8"),
+    (["flops", "--batch-norm", "gone"], "expected folded or separate"),
     (["flops", "--as", "nvprof"], "expected torch, fvcore, thop"),
     (["flops", "--as", "thop", "--cross-check"], "cannot be combined"),
     (["flops", "--cross-check", "--by", "layer"], "a row per class of operation"),
@@ -309,12 +309,12 @@ BAD = [
     (["flops", "--as", "thop", "--batch-norm", "separate"], "cannot be combined with --cross-check or --as"),
     (["compare", "large", "small", "--on", "cpu"], "require --latency"),
     (["compare", "--standard-conv", "--ops"], "require --latency"),
-    (["flops", "--format", "xml"], "expected table, json, csv, md"),
+    (["flops", "--format", "xml"], "expected table, json, csv or md"),
     (["flops", "missing.toml"], "missing.toml: no such file or preset; expected a file, large, small"),
     (["memory", "--batch", "0"], "--batch: 0 is not allowed"),
     (["memory", "--batch", "1000001"], "1 to 1,000,000"),
     (["memory", "--alignment", "0"], "--alignment: 0 is not allowed"),
-    (["memory", "--by", "layer"], "expected block, tensor"),
+    (["memory", "--by", "layer"], "expected block or tensor"),
     *(
         (["memory", "--fit", size], "--fit: ")
         for size in ["0", "-1", "320KiBs", "", "KiB", "1e9", "9" * 40, "0.1", "٣٢٠"]

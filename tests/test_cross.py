@@ -104,7 +104,7 @@ SOURCES = (
     "empty.json",
     "text.md",
 )
-NO_SOURCE = {"backends", "cache", "claims"}
+NO_SOURCE = {"backends", "cache", "claims", "devices"}
 TRAINED = {"latency", "profile", "report", "export"}
 SLOW = {"train", "export"}
 """Of these, every option is crossed with one source, and options of the network with wrong values only, since

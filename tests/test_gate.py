@@ -92,7 +92,7 @@ def test_budgets_are_read_as_a_person_writes_them() -> None:
         ('macs = { limit = "1M", level = ["warn"] }', "level: ['warn'] is not allowed"),
         (
             'macs = { limit = "1M", dtype = "fp8" }',
-            "dtype: 'fp8' is not allowed; expected fp32, fp16, bf16, int8",
+            "dtype: 'fp8' is not allowed; expected fp32, fp16, bf16 or int8",
         ),
         ("macs = { limit = { limit = 1 } }", "budget macs: "),
         ("macs = [[1]]", "budget macs: "),

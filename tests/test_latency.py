@@ -150,7 +150,7 @@ def test_a_wrong_output_exits_1_in_red(
         (["--rows", "5-3"], "names no row"),
         (["--rows", ""], "--rows: '' is not allowed"),
         (["--timeout", "-1"], "--timeout: -1.0 is not allowed"),
-        (["--dtype", "fp8"], "expected fp32, fp16, bf16, int8"),
+        (["--dtype", "fp8"], "expected fp32, fp16, bf16 or int8"),
     ],
 )
 def test_wrong_input_is_refused(arguments: list[Any], says: str, capsys: pytest.CaptureFixture[str]) -> None:

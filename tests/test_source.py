@@ -715,3 +715,14 @@ def test_findings_in_a_page_are_judged_again(
     assert run(["claims", str(two)]) == 2
     assert "two.html: holds findings of 2 networks; expected one" in capsys.readouterr().err
     assert len(open_source(f"{two}#1").evidence) == 2
+
+
+def test_a_part_of_a_file_and_a_dtype_of_its_input(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"net\.onnx:0: no such file .* a part of a file is not named so"):
+        open_source(f"{path}:0")
+    with pytest.raises(InputError, match="int64 is not allowed as dtype, which the file has"):
+        open_source(str(path), "3x8x8:int64")
+    with pytest.raises(InputError, match=r"did you mean .*net\.onnx\?"):
+        open_source(str(tmp_path / "nte.onnx"))

@@ -217,7 +217,7 @@ def test_a_type_that_only_some_take_is_a_column_where_it_was_timed_and_a_note_el
     ("option", "value", "says"),
     [
         ("--dtype", "fp32,int9", "--dtype: 'int9' is not known; did you mean int8?"),
-        ("--dtype", "", "--dtype: '' is not known; expected fp32, fp16, bf16, int8"),
+        ("--dtype", "", "--dtype: '' is not known; expected fp32, fp16, bf16 or int8"),
         ("--batch", "1,0", "--batch: 0 is not allowed; expected integers from 1 to 1,024"),
         ("--batch", "1;4", "--batch: '1;4' is not allowed; expected integers from 1 to 1,024"),
         ("--threads", "1,,2", "--threads: '' is not allowed; expected integers from 1 to 1,024"),

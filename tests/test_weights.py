@@ -198,7 +198,7 @@ def test_a_folder_of_images_is_learnt_and_its_bad_files_named(
         ),
         (["-o", "x.pt", "--batch-size", "1"], "batch: 1 is not allowed; expected a number from 2 to"),
         (["-o", "x.pt", "--lr", "0"], "lr: 0.0 is not allowed"),
-        (["-o", "x.pt", "--optimizer", "sgd"], "expected rmsprop, adam"),
+        (["-o", "x.pt", "--optimizer", "sgd"], "expected rmsprop or adam"),
         (["-o", "x.pt", "--classes", "7"], "classes: scikit-learn's digits has 10, the network 7"),
         (["-o", "x.pt", "--input", "9000"], "digits: 1,797 images take"),
     ],

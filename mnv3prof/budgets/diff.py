@@ -164,10 +164,11 @@ def _change(old: Timing | None, new: Timing | None, before: Run, after: Run) -> 
 def _notes(old: Side, new: Side, times: Sequence[TimeChange]) -> Iterator[str]:
     for each in (old, new):
         graph = each.subject.graph
-        unpriced = {op.name: None for op in graph.operations if op.flops is None}
+        unpriced = {layer.op: None for layer in graph.layers if layer.operation.flops is None}
         if unpriced:
-            ops = ", ".join(unpriced)
-            yield f"{each.source}: no price is known for {ops}. MACs and FLOPs are lower bounds."
+            uncounted = any(not layer.macs for layer in graph.layers if layer.op in unpriced)
+            which = "MACs and FLOPs" if uncounted else "FLOPs"
+            yield f"{each.source}: no price is known for {', '.join(unpriced)}. {which} are lower bounds."
     if old.subject.graph.size != new.subject.graph.size:
         sizes = [each.subject.graph.size for each in (old, new)]
         yield f"The input is {sizes[0]} in the old network and {sizes[1]} in the new one."

@@ -175,8 +175,9 @@ def targets_of(run: Run | None, variant: str = "") -> tuple[Target, ...]:
 
 def _cost(field: str, unit: Unit, groups: tuple[Totals, ...], whole: Totals) -> Figure:
     reason = ""
-    if whole.unpriced and field in ("macs", "flops"):
-        reason = f"no price is known for {', '.join(whole.unpriced[:3])}, so it is a lower bound"
+    missing = {"macs": whole.uncounted, "flops": whole.unpriced}.get(field)
+    if missing:
+        reason = f"no price is known for {', '.join(missing[:3])}, so it is a lower bound"
     blocks = {group.name: getattr(group, field) for group in groups}
     return Figure(unit, getattr(whole, field), blocks, reason)
 

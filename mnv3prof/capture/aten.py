@@ -235,7 +235,7 @@ def _letters(equation: str, shapes: Sequence[Shape]) -> tuple[list[dict[str, int
     ]
 
 
-def _recurrent(op: str, gates: int) -> Callable[[Call, Shapes], Operation]:
+def _recurrent(op: str) -> Callable[[Call, Shapes], Operation]:
     """Gates × (input + hidden) × hidden per step, layer and direction."""
 
     def rule(call: Call, shapes: Shapes) -> Operation:
@@ -290,14 +290,15 @@ _PRODUCTS: Final[dict[str, Callable[[Call, Shapes], Operation]]] = {
     "dot": _dot,
     **dict.fromkeys(("scaled_dot_product_attention",), _attention),
     "einsum": _einsum,
-    "lstm": _recurrent("lstm", 4),
-    "gru": _recurrent("gru", 3),
-    **dict.fromkeys(("rnn_tanh", "rnn_relu"), _recurrent("rnn", 1)),
+    "lstm": _recurrent("lstm"),
+    "gru": _recurrent("gru"),
+    "rnn_tanh": _recurrent("rnn"),
+    "rnn_relu": _recurrent("rnn_relu"),
     "bilinear": _bilinear,
     "lstm_cell": _cell("lstm"),
     "gru_cell": _cell("gru"),
     "rnn_tanh_cell": _cell("rnn"),
-    "rnn_relu_cell": _cell("rnn"),
+    "rnn_relu_cell": _cell("rnn_relu"),
     "inner": _matmul("self", "other"),
     "addbmm": _summed_batches,
     "tensordot": _tensordot,

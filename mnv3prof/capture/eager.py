@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..graph.graph import Eager, Layer
+from .names import Paths
 from .reference import plain_tensors
 
 
@@ -87,9 +88,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @contextmanager
     def paths(self) -> Iterator[None]:
         """Keep track of the module that runs."""
-        hooks = []
+        hooks, paths = [], Paths()
         for path, module in self.module.named_modules():
-            hooks.append(module.register_forward_pre_hook(self._entering(path)))
+            hooks.append(module.register_forward_pre_hook(self._entering(paths.shown(path))))
             hooks.append(module.register_forward_hook(lambda *_: self.path.pop() and None, always_call=True))
         try:
             yield

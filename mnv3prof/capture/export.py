@@ -1,7 +1,7 @@
 """Capture of a module by torch.export."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from torch.fx import Node
 
 from ..graph.errors import InputError
 from ..graph.graph import Shape, Tensor
+from .names import Names, Paths
 from .program import DIVIDES, WRAPPERS, Call, Program, Ref
 
 
@@ -18,6 +19,23 @@ def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgr
     """Export a module, called without gradients."""
     with torch.no_grad():
         return export(module.eval().requires_grad_(False), tuple(inputs), strict=False)
+
+
+def is_mapped(found: ExportedProgram) -> bool:
+    """Return True for a program with calls inside of torch.vmap, whose tensors lack an axis."""
+    return any(getattr(node.target, "__name__", "") == "_add_batch_dim" for node in found.graph.nodes)
+
+
+_PLAIN: Final = ("_operator", "builtins", "math", "sympy", "torch")
+"""Modules of functions on numbers and tuples; those of torch itself are torch.sym_max and the like."""
+
+
+def storage_of(value: torch.Tensor) -> int:
+    """Return the identity of a tensor's memory; one inside of vmap has none that can be seen."""
+    try:
+        return int(value.untyped_storage()._cdata)
+    except NotImplementedError:
+        return id(value)
 
 
 def program_of(found: ExportedProgram, name: str) -> Program:
@@ -44,6 +62,7 @@ class _Reader:
         self.inputs: list[str] = []
         self.weights: dict[str, Tensor] = {}
         self.state = found.state_dict
+        self.names, self.paths = Names(), Paths()
         self.first: dict[int, Tensor] = {}
         """Name and shape of each weight, by its identity: a tied one has several names."""
 
@@ -70,8 +89,10 @@ class _Reader:
                 self.inputs.append(node.name)
             elif spec.kind is InputKind.PARAMETER:
                 weight = self.state.get(str(spec.target))
-                tensor = Tensor(str(spec.target), tuple(value.shape))
-                self.weights[node.name] = self.first.setdefault(id(weight), tensor)
+                if id(weight) not in self.first:
+                    name = self.names.unique(str(spec.target))
+                    self.first[id(weight)] = Tensor(name, tuple(value.shape))
+                self.weights[node.name] = self.first[id(weight)]
         return Ref(node.name)
 
     def _attribute(self, graph: torch.fx.GraphModule, node: Node) -> Any:
@@ -90,6 +111,9 @@ class _Reader:
         if isinstance(target, torch._ops.HigherOrderOperator):
             return self._open(str(target), args)
         if not isinstance(target, torch._ops.OpOverload):
+            if (getattr(target, "__module__", "") or "") not in _PLAIN:
+                called = getattr(target, "__name__", target)
+                raise InputError(f"{self.name}: calls {called} of torch.func, which is not counted")
             return _python(target, args)
         value = node.meta.get("val")
         names = [argument.name for argument in target._schema.arguments]
@@ -143,14 +167,20 @@ class _Reader:
         storage = owner or self._own(name, value)
         if owner:
             self.shapes[name] = tuple(value.shape)
-        self.calls.append(Call(name, target, arguments, self.shapes[name], storage, _stack(node)))
+        self.calls.append(Call(name, target, arguments, self.shapes[name], storage, self._stack(node)))
+
+    def _stack(self, node: Node) -> tuple[tuple[str, str], ...]:
+        """Return path and class of the open modules; "@2" marks a module's second call."""
+        stack = node.meta.get("nn_module_stack") or {}
+        found = [(self.paths.shown(path.partition("@")[0]), str(kind)) for path, kind in stack.values()]
+        return tuple((path, kind) for path, kind in found if path)
 
     def _own(self, name: str, value: torch.Tensor) -> str:
         """Note the shape of a tensor, and return the first tensor in its memory, "" if it is that."""
         if any(not isinstance(size, int) for size in value.shape):
             raise InputError(f"{self.name}: the shape of {name} depends on data; expected fixed shapes")
         self.shapes[name] = tuple(value.shape)
-        first = self.owners.setdefault(value.untyped_storage()._cdata, name)
+        first = self.owners.setdefault(storage_of(value), name)
         return "" if first == name else first
 
 
@@ -183,10 +213,3 @@ def _flat(given: Any) -> Iterator[Any]:
             yield from _flat(each)
     else:
         yield given
-
-
-def _stack(node: Node) -> tuple[tuple[str, str], ...]:
-    """Return path and class of the open modules; "@2" marks a module's second call."""
-    stack = node.meta.get("nn_module_stack") or {}
-    found = [(path.partition("@")[0], str(kind)) for path, kind in stack.values()]
-    return tuple((path, kind) for path, kind in found if path)

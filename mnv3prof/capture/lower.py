@@ -10,7 +10,7 @@ from ..graph.graph import Graph, Layer, Shape, Tensor
 from ..graph.ops import OPS, PAD
 from .aten import ALLOCATES, PASSES_ON, Operation, operation
 from .blocks import Step, tile
-from .names import Names, capped
+from .names import Names
 from .program import Call, Program
 
 MOST_CALLS: Final = 50_000
@@ -96,7 +96,7 @@ class _Builder:
             if tensor not in self.named:
                 filled = self.names.unique(f"{name}.fill")
                 shape = _without_batch(self.program.shapes[tensor])
-                self._add(call, tensor, Layer(filled, "fill", (name,), shape, capped(call.path), filled))
+                self._add(call, tensor, Layer(filled, "fill", (name,), shape, call.path, filled))
 
     def _layer(self, call: Call, found: Operation, name: str, running: tuple[str, ...]) -> Layer:
         owner = self._owner(call, name, running)
@@ -108,7 +108,7 @@ class _Builder:
         order = dict.fromkeys((*found.weights, *call.reads))
         weights = tuple(dict.fromkeys(t for read in order for t in self._weights_behind(read)))
         return Layer(
-            name, op, running, _without_batch(call.shape), capped(call.path), owner, "", found.geometry,
+            name, op, running, _without_batch(call.shape), call.path, owner, "", found.geometry,
             found.contraction, weights, found.known_macs,
         )  # fmt: skip
 

@@ -1,20 +1,25 @@
 """Capture of a module: its graph, and what its memory is in eager mode."""
 
+import io
+import re
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
 from msgspec.structs import replace
 from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
-from ..graph.errors import InputError
+from ..graph.errors import InputError, quote
 from ..graph.graph import Graph
 from .eager import simulated
-from .export import exported, program_of
+from .export import exported, is_mapped, program_of
 from .lower import Lowered, lower
-from .reference import copy_without_data, described
+from .reference import copy_without_data, described, line_of, quiet, said
 
 
 def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Graph:
@@ -22,36 +27,74 @@ def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Gra
 
     The module is not changed, but put into inference mode.
     """
-    try:
-        graph = lowered(module, inputs, name)[0].graph
-    except InputError:
-        # Code for the CPU makes tensors there, which cannot be combined with those on "meta".
-        module = copy_without_data(module, "cpu")
-        inputs = [torch.empty_like(each, device="cpu") for each in inputs]
-        graph = lowered(module, inputs, name)[0].graph
-    try:
-        return replace(graph, eager=simulated(module, inputs, graph.layers))
-    except Exception as error:
-        raise InputError(f"{name}: cannot run without values: {described(error)}") from None
+    _require_eager(module, name)
+    with quiet():
+        try:
+            graph = lowered(module, inputs, name)[0].graph
+        except InputError:
+            # Code for the CPU makes tensors there, which cannot be combined with those on "meta".
+            module = copy_without_data(module, "cpu")
+            inputs = [torch.empty_like(each, device="cpu") for each in inputs]
+            graph = lowered(module, inputs, name)[0].graph
+        try:
+            with redirect_stdout(io.StringIO()):  # its prints were shown
+                return replace(graph, eager=simulated(module, inputs, graph.layers))
+        except BaseException as error:
+            raise _refused(error, module, f"{name}: cannot run without values", name) from None
 
 
 def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tuple[Lowered, Any]:
     """Return the graph of a module and the exported program. Raises InputError."""
     try:
-        found = exported(module, inputs)
-    except GuardOnDataDependentSymNode:
-        raise InputError(
-            f"{name}: what it computes depends on its input's values; expected a part that does not, "
-            f"e.g. {name}:backbone"
-        ) from None
-    except Exception as error:
-        raise InputError(
-            f"{name}: cannot be captured with the input {_sizes(inputs)}: {described(error)}"
+        with redirect_stderr(io.StringIO()):  # on an error, torch.export prints the graph
+            found = exported(module, inputs)
+            if is_mapped(found):
+                found = found.run_decompositions({})
+    except BaseException as error:
+        raise _refused(
+            error, module, f"{name}: cannot be captured with the input {_sizes(inputs)}", name
         ) from None
     program = program_of(found, name)
     if not any(isinstance(each, torch.Tensor) or each for each in tree_leaves(program.outputs)):
         raise InputError(f"{name}: returns no tensor; expected a network")
     return lower(program), found
+
+
+def _refused(error: BaseException, module: nn.Module, what: str, name: str) -> InputError:
+    """Return what to raise for an exception of a capture. what: its message begins with."""
+    text = said(error)
+    depends = isinstance(error, (GuardOnDataDependentSymNode, DataDependentOutputException))
+    if depends or "call_function cond(" in text:
+        part = f", e.g. {name}:backbone" if hasattr(module, "backbone") else ""
+        return InputError(
+            f"{name}: what it computes depends on its input's values{line_of(error)}; expected a part that "
+            f"does not{part}"
+        )
+    if unknown := re.search(r"<class '(?:\w+\.)*(\w+)'> in output, which is not a known", text):
+        return InputError(
+            f"{name}: returns a {unknown[1]}; expected tensors, or tuples, lists or dicts of them"
+        )
+    return InputError(f"{what}: {described(error)}")
+
+
+def _require_eager(module: nn.Module, name: str) -> None:
+    """Raise InputError for a kind of module that torch.export does not take."""
+    kinds: dict[str, Any] = {
+        "a ScriptModule": torch.jit.ScriptModule,
+        "a DataParallel": (nn.DataParallel, nn.parallel.DistributedDataParallel),
+    }
+    for path, each in module.named_modules():
+        if any(map(is_lazy, each.parameters(recurse=False))):
+            what = f"its module {quote(path)} has" if path else "has"
+            raise InputError(f"{name}: {what} no weights before its first call; expected it after a call")
+        for kind, classes in kinds.items():
+            if isinstance(each, classes):
+                what = f"its module {quote(path)} is" if path else "is"
+                raise InputError(f"{name}: {what} {kind}; expected the eager module that it was made from")
+        if ".quantized" in type(each).__module__ and "qat" not in type(each).__module__:
+            raise InputError(
+                f"{name}: its module {quote(path)} is quantized; expected the network of floats, or a file"
+            )
 
 
 def _sizes(inputs: Sequence[torch.Tensor]) -> str:

@@ -4,22 +4,26 @@ Importing a module and calling a function runs their code. Weights are not downl
 """
 
 import ast
+import logging
+import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
-from ..graph.errors import InputError, did_you_mean, printable, quote
+from ..graph.errors import InputError, did_you_mean, one_line, printable, quote
 from ..graph.graph import Shape
 from ..record.run import Captured
 
 _IMAGE: Final = (3, 224, 224)
 _FRAMES: Final = 16
 _PACKAGE: Final = str(Path(__file__).parent.parent)
+_STANDARD_LIBRARY: Final = str(Path(traceback.__file__).parent)
 _EXAMPLE: Final = "package.module:function(width=0.5)"
 
 
@@ -47,6 +51,8 @@ def parse(text: str) -> Reference:
     head, part = _divided(rest)
     if not module or not head:
         raise InputError(f"{text}: names no network; expected torchvision:NAME, timm:NAME or {_EXAMPLE}")
+    if module.endswith(".py") and Path(module.replace(".", "/").removesuffix("/py") + ".py").is_file():
+        raise InputError(f"{text}: names a file; expected its module, {module.removesuffix('.py')}:{rest}")
     if not all(name.isidentifier() for name in module.split(".")):
         raise InputError(f"{text}: {quote(module)} is not a module's name; expected e.g. {_EXAMPLE}")
     if module in _ZOOS:
@@ -97,25 +103,42 @@ def _call(text: str, head: str) -> tuple[str, tuple[Any, ...] | None, dict[str, 
 
 def build(reference: Reference, *, meta: bool) -> Built:
     """Build the module. meta: without memory for its weights. Raises InputError."""
-    import torch
     from torch import nn
 
     make, inputs = _ZOOS[reference.module](reference) if reference.module in _ZOOS else _own(reference)
-    module: Any = None
-    if meta:  # a constructor that reads values cannot run so; the real one reports its errors
-        with suppress(Exception, SystemExit), torch.device("meta"):
-            module = make()
+    module = _on_meta(make) if meta else None
     if not isinstance(module, nn.Module):
         with running(reference.text, reference.attribute):
             module = make()
     if not isinstance(module, nn.Module):
-        kind = type(module).__name__
-        raise InputError(f"{reference.text}: {reference.attribute} is of type {kind}; expected an nn.Module")
+        _refuse_made(reference, module)
     if reference.module == "torchvision" and isinstance(size := getattr(module, "image_size", None), int):
         inputs = ((3, size, size),)  # of a vision transformer, whose positions are fixed
     part = _part(module, reference)
     with running(reference.text, reference.attribute):
         return Built(without_data(part) if meta else part, inputs)
+
+
+def _refuse_made(reference: Reference, made: object) -> NoReturn:
+    what, expected = f"of type {type(made).__name__}", "an nn.Module"
+    if isinstance(made, type):
+        what, expected = f"the class {made.__name__}", f"an instance, e.g. {made.__name__}()"
+    raise InputError(f"{reference.text}: {reference.attribute} is {what}; expected {expected}")
+
+
+def _on_meta(make: Callable[[], Any]) -> Any:
+    """Return the module without memory for its weights, or None: a constructor that reads values cannot run
+    so, and the real one reports its errors.
+    """
+    import torch
+
+    try:
+        with quiet(), torch.device("meta"):
+            return make()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None
 
 
 def module_of(captured: Captured) -> Any:
@@ -211,7 +234,8 @@ def _part(module: Any, reference: Reference) -> Any:
     except AttributeError:
         paths = {path: path for path, _ in module.named_modules() if path}
         options = ", ".join(name for name, _ in module.named_children())
-        expected = did_you_mean(reference.part, paths) or f"expected one of {printable(options)[:120]}"
+        known = f"expected one of {printable(options)[:120]}" if options else "it has no modules inside"
+        expected = did_you_mean(reference.part, paths) or known
         raise InputError(f"{reference.text}: has no module {quote(reference.part)}; {expected}") from None
 
 
@@ -312,10 +336,79 @@ def _imported(module: str, text: str, package: str) -> Any:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Send what the user's code prints and warns of to standard error; drop what libraries say."""
+    with _descriptor_to_stderr(), redirect_stdout(sys.stderr), warnings.catch_warnings(), _without_logs():
+        warnings.simplefilter("default")
+        warnings.showwarning = _Shown(sys.stderr)
+        yield
+
+
+class _Shown:
+    """Shows each warning that a file of the user's gives once, in one printable line."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._seen: set[str] = set()
+
+    def __call__(
+        self, message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        file: object = None, line: object = None,
+    ) -> None:  # fmt: skip
+        """Show a warning: warnings.showwarning."""
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_code.co_filename == warnings.__file__:
+            frame = frame.f_back
+        if not _is_own(frame.f_code.co_filename):
+            return
+        where = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        text = one_line(f"{where}: {category.__name__}: {message}")
+        if text not in self._seen and self._stream is not None:
+            self._seen.add(text)
+            self._stream.write(f"{text}\n")
+
+
+@contextmanager
+def _descriptor_to_stderr() -> Iterator[None]:
+    """Send to standard error what compiled code and other processes write to standard output."""
+    before = sys.stdout
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        _flush(before)
+        with suppress(OSError):
+            os.dup2(2, 1)
+        yield
+    finally:
+        _flush(before)
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush(stream: Any) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # it is closed, or there is none
+        stream.flush()
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
 def running(text: str, what: str, package: str = "") -> Iterator[None]:
     """Turn an exception of code that is not ours into an InputError with its own last line."""
     try:
-        yield
+        with quiet():
+            yield
     except InputError:
         raise
     except ModuleNotFoundError as error:
@@ -324,18 +417,40 @@ def running(text: str, what: str, package: str = "") -> Iterator[None]:
                 f"{text}: the module {package} is not installed, and not in this folder"
             ) from None
         raise InputError(f"{text}: {what} needs the module {error.name}, which is not installed") from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise InputError(f"{text}: {what} failed: {described(error)}") from None
 
 
 def described(error: BaseException) -> str:
-    """Return an exception's type and first line, and the line of code that raised it."""
-    lines = str(error).strip().splitlines()
+    """Return an exception's type and first lines, and the line that raised it. Raises an interrupt."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    lines = [line.strip() for line in said(error).splitlines() if line.strip()]
+    told = lines[0] if lines else ""
+    if len(lines) > 1 and lines[1].startswith("Explanation"):
+        told = f"{told} {lines[1]}"
+    return f"{type(error).__name__}{': ' + told[:150] if told else ''}{line_of(error)}"
+
+
+def said(error: BaseException) -> str:
+    """Return the text of an exception, "" if it cannot be had."""
+    try:
+        return str(error).strip()
+    except Exception:  # of any type, by what the user wrote
+        return ""
+
+
+def line_of(error: BaseException) -> str:
+    """Return " (net.py, line 7)" for the line that raised an exception, the user's own if it is known."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((_PACKAGE, "<"))
     ]
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}{': ' + lines[0][:150] if lines else ''}{where}"
+    own = [frame for frame in frames if _is_own(frame.filename)] or frames
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+
+
+def _is_own(file: str) -> bool:
+    """Return True for a file of the user's."""
+    return "site-packages" not in file and not file.startswith((_PACKAGE, _STANDARD_LIBRARY, "<"))

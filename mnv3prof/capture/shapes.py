@@ -9,7 +9,7 @@ from ..graph.errors import InputError, quote
 from ..graph.graph import Shape
 
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
-_ONE: Final = re.compile(r"(\[?)(\d{1,9}(?:x\d{1,9}){0,7})(\]?)(?::([a-z0-9]{1,10}))?")
+_ONE: Final = re.compile(r"(\[?)(\d{1,9}(?:x\d{1,9}){0,7})(\]?)(?::([a-z0-9]{1,10}))?", re.ASCII)
 _EXPECTED: Final = "expected 224, 192x256, 3x224x224, [128], [16]:int64, or several by comma"
 
 
@@ -37,15 +37,18 @@ def _parsed(each: str, text: str, what: str) -> InputShape:
     if not found or bool(found[1]) != bool(found[3]):
         raise InputError(f"{what}: {quote(text)} is not the shape of an input; {_EXPECTED}")
     shape, dtype = tuple(map(int, found[2].split("x"))), found[4] or ""
+    pixels = not found[1] and len(shape) <= 2
+    shape = shape * 2 if pixels and len(shape) == 1 else shape
     elements = 1
     for size in shape:
         elements *= size
     if not 0 < elements <= MOST_ELEMENTS:
-        raise InputError(f"{what}: {quote(text)} is out of range; expected sizes of at least 1")
+        raise InputError(
+            f"{what}: {quote(text)} is out of range; expected sizes from 1, at most 2^40 elements"
+        )
     if dtype and dtype not in DTYPES:
         raise InputError(f"{what}: the dtype {quote(dtype)} is not allowed; expected {', '.join(DTYPES)}")
-    pixels = not found[1] and len(shape) <= 2
-    return InputShape(shape * 2 if pixels and len(shape) == 1 else shape, dtype, pixels)
+    return InputShape(shape, dtype, pixels)
 
 
 def completed(given: Sequence[InputShape], usual: Sequence[InputShape], where: str) -> tuple[InputShape, ...]:
@@ -64,3 +67,28 @@ def completed(given: Sequence[InputShape], usual: Sequence[InputShape], where: s
             raise InputError(f"{where}: an input is no image; expected its whole shape, e.g. [128]")
         found.append(InputShape((*known[:-2], *each.shape), each.dtype) if each.pixels else each)
     return tuple(found)
+
+
+def at_batch_1(name: str, known: tuple[int | str, ...] | None, wanted: Shape) -> Shape:
+    """Return an input's sizes with the batch, as a file has them, with numbers for names.
+
+    known: a name for a symbolic size, "?" for one without; None if nothing is known. wanted: the shape
+    without the batch, or the last sizes; (): only the batch may be symbolic. Raises InputError.
+    """
+    what = f"input {quote(name)}"
+    if known is None and not wanted:
+        raise InputError(f"{what} has no sizes in the file; expected them as input, e.g. 3x224x224")
+    sizes = list((1, *wanted) if known is None else known)
+    shown, options = " x ".join(map(str, sizes)), "x".join(map(str, wanted))
+    if len(sizes) > max(1, len(wanted)) and isinstance(sizes[0], str):
+        sizes[0] = 1
+    start = len(sizes) - len(wanted)
+    pairs = zip(sizes[max(0, start) :], wanted, strict=False)
+    if start < 0 or any(b < 1 or (isinstance(a, int) and a != b) for a, b in pairs):
+        raise InputError(f"{what} has size {shown}; the input {options} does not fit")
+    fixed = tuple(size for size in (*sizes[:start], *wanted) if isinstance(size, int))
+    if len(fixed) < len(sizes):
+        raise InputError(f"{what} has size {shown}; expected numbers as input, e.g. 3x224x224")
+    if len(fixed) > 3 and fixed[0] > 1:
+        raise InputError(f"{what} has a batch of {fixed[0]}; expected 1, or a symbolic one")
+    return fixed

@@ -10,6 +10,7 @@ from torch.export.graph_signature import InputKind
 from torch.fx import Graph, GraphModule, Interpreter, Node
 
 from ..graph.errors import InputError
+from .export import storage_of
 
 
 class Slicer:
@@ -106,7 +107,7 @@ class _Recorder(Interpreter):
 def _memory(node: Node) -> int:
     """Return the identity of the memory that a node's value is in, or of the node."""
     value = node.meta.get("val")
-    return value.untyped_storage()._cdata if isinstance(value, torch.Tensor) else id(node)
+    return storage_of(value) if isinstance(value, torch.Tensor) else id(node)
 
 
 def _functional(target: Any) -> Any:

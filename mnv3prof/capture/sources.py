@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec.structs import replace
 
+from ..graph.bounds import MOST_ELEMENTS
 from ..graph.errors import InputError, printable, quote
 from ..graph.graph import Eager, Graph
 from ..record.run import Captured, Subject, captured_subject
@@ -28,7 +30,7 @@ def captured_reference(text: str, shapes: str | None = None) -> Subject:
     """Build and capture the module that a reference names. shapes: of its inputs. Raises InputError."""
     from .reference import build, parse
 
-    given = parse_shapes(shapes) if shapes else ()
+    given = () if shapes is None else parse_shapes(shapes)
     reference = parse(text)
     built = build(reference, meta=True)
     return captured_module(built.module, [InputShape(shape) for shape in built.inputs], given, text)
@@ -43,6 +45,10 @@ def captured_module(
     from .module import capture
 
     wanted = completed(given, usual, text)
+    for each in wanted:
+        if prod(each.shape) > MOST_ELEMENTS:
+            sizes = "x".join(map(str, each.shape))
+            raise InputError(f"{text}: the input {sizes} is too large; expected at most 2^40 elements")
     dtypes = tuple(each.dtype or _dtype_of(module) for each in wanted)
     inputs = [
         torch.empty((1, *each.shape), dtype=getattr(torch, dtype), device="meta")
@@ -63,7 +69,12 @@ def _dtype_of(module: Any) -> str:
 def captured_file(path: Path, shapes: str | None = None) -> Subject:
     """Count the network of a file. shapes: of inputs that the file leaves open. Raises InputError."""
     where = printable(str(path))
-    given = tuple(each.shape for each in parse_shapes(shapes)) if shapes else ()
+    parsed = () if shapes is None else parse_shapes(shapes)
+    if dtype := next((each.dtype for each in parsed if each.dtype), ""):
+        raise InputError(
+            f"{where}: {dtype} is not allowed as dtype, which the file has; expected sizes, e.g. 3x224x224"
+        )
+    given = tuple(each.shape for each in parsed)
     kind = path.suffix.lower()[1:]
     name = printable(path.stem)[:200] or "network"
     if kind == "onnx":
@@ -77,7 +88,7 @@ def captured_file(path: Path, shapes: str | None = None) -> Subject:
     else:
         from .pt2 import read_pt2
 
-        graph = read_pt2(path, where, name)
+        graph = read_pt2(path, where, name, given)
     _refuse_other_shapes(graph, given, where)
     captured = Captured(where, kind, replace(graph, eager=_NO_EAGER), (), _digest(path))  # type: ignore[arg-type]
     return captured_subject(captured, where)

@@ -52,8 +52,9 @@ class Cost(msgspec.Struct, frozen=True):
 class Totals(msgspec.Struct, frozen=True):
     """Sum of the costs of several layers: a block's, an operation's, or the network's.
 
-    layers: their number. unpriced: those whose MACs or FLOPs are None, so that `macs` and `flops` are
-    lower bounds. parted: True if it has a fused layer without the layer that it is fused into.
+    layers: their number. unpriced: those whose FLOPs are None, so that `flops` is a lower bound; uncounted:
+    those of them whose MACs are None too, so that `macs` is one. parted: True if it has a fused layer
+    without the layer that it is fused into.
 
     >>> totals = mnv3prof.total(mnv3prof.count(mnv3prof.load("large").graph))
     >>> totals.layers, totals.macs, totals.params
@@ -71,6 +72,7 @@ class Totals(msgspec.Struct, frozen=True):
     unpriced: tuple[str, ...] = ()
     parted: bool = False
     batch: int = 1
+    uncounted: tuple[str, ...] = ()
 
     @property
     def intensity(self) -> float | None:
@@ -138,6 +140,7 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
     layers = macs = flops = params = weight_bytes = read_bytes = write_bytes = 0
     batch = 1
     unpriced: list[str] = []
+    uncounted: list[str] = []
     names: set[str] = set()
     hosts: set[str] = {""}
     for cost in costs:
@@ -154,9 +157,10 @@ def total(costs: Iterable[Cost], name: str = "total") -> Totals:
         hosts.add(cost.fused_into)
         if cost.reason:
             unpriced.append(cost.layer)
+            uncounted += [cost.layer] if cost.macs is None else []
     parted = len(hosts) > 1 and not hosts - {""} <= names
     sums = (layers, macs, flops, params, weight_bytes, read_bytes, write_bytes)
-    return Totals(name, *sums, tuple(unpriced), parted, batch)
+    return Totals(name, *sums, tuple(unpriced), parted, batch, tuple(uncounted))
 
 
 def subtotals(graph: Graph, costs: Iterable[Cost], by: By = "block") -> tuple[Totals, ...]:
@@ -201,6 +205,8 @@ def _flops(layer: Layer, op: Op, elements: Mapping[str, int]) -> int | None:
     if op.flops is None:
         return None
     outputs = elements[layer.name]
+    if op.kind == "recurrent":
+        return _recurrent_flops(layer, op)
     if op.weighted:
         scores = layer.macs // layer.contraction if op.flops else 0  # of attention
         return 2 * layer.macs + op.flops * scores + (outputs if layer.biased else 0)
@@ -208,6 +214,25 @@ def _flops(layer: Layer, op: Op, elements: Mapping[str, int]) -> int | None:
         window = prod(layer.geometry.kernel) * outputs if layer.geometry else 0
         return op.flops * ((window or sum(elements[source] for source in set(layer.inputs))) + outputs)
     return op.flops * outputs
+
+
+def _recurrent_flops(layer: Layer, op: Op) -> int | None:
+    """Return the FLOPs of a recurrent layer; None without its weights, from which its sizes are taken.
+
+    2 per MAC, and in each step 1 per bias and the price per hidden unit. steps: MACs / elements of all
+    matrices. hidden units: rows of the matrices of gates / (2 × gates); a projection has fewer rows.
+    PyTorch's LSTM of 6 inputs and 8 units: 4 × 8 × (6 + 8) MACs, 2 × 32 biases and 30 × 8 in each step.
+    """
+    shapes = [tensor.shape for tensor in layer.weights]
+    axes = max((len(shape) for shape in shapes), default=0)
+    matrices = [shape for shape in shapes if len(shape) == axes >= 2]
+    biases = sum(prod(shape) for shape in shapes if len(shape) == axes - 1)
+    rows = max((shape[-2] for shape in matrices), default=0)
+    gated = sum(prod(shape[:-1]) for shape in matrices if shape[-2] == rows)
+    elements = sum(map(prod, matrices))
+    if not elements or layer.macs % elements or not gated or gated % (2 * op.gates) or op.flops is None:
+        return None
+    return 2 * layer.macs + layer.macs // elements * (biases + op.flops * gated // (2 * op.gates))
 
 
 def _cost(layer: Layer, op: Op, own: Sequence[int], into: str, biased: bool, sizes: _Sizes) -> Cost:

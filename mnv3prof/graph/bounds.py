@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import Final
+from typing import Any, Final
 
 from .errors import InputError, quote
 from .graph import Graph, Layer, Shape
@@ -56,14 +56,16 @@ def _require_layer(layer: Layer) -> None:
     axes = (window.kernel, window.stride, window.dilation, window.padding)
     values = (*window.kernel, *window.stride, *window.dilation, window.groups)
     pads = [each for pair in window.padding for each in pair]
-    if len({len(each) for each in axes}) > 1 or not window.kernel or not _are_within(values, 1):
+    shaped = all(isinstance(each, tuple) for each in axes) and len({len(each) for each in axes}) == 1
+    if not shaped or not window.kernel or not _are_within(values, 1):
         raise InputError(f"the geometry {where} is out of range; expected a value per axis, 1 to 2^20")
     if not _are_within(pads, -_MOST_WINDOW):
         raise InputError(f"the padding {where} is out of range; expected at most 2^20")
 
 
-def _are_within(values: Iterable[int], least: int) -> bool:
-    return all(least <= each <= _MOST_WINDOW for each in values)
+def _are_within(values: Iterable[Any], least: int) -> bool:
+    """Return True for integers from `least`; a damaged file can have anything in their place."""
+    return all(type(each) is int and least <= each <= _MOST_WINDOW for each in values)
 
 
 def _lifetimes(graph: Graph) -> int:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 PAD: Final = "pad"
+GATED: Final = ("lstm", "gru", "rnn")
 
 Kind = Literal[
     "conv", "matmul", "recurrent", "norm", "activation", "pool", "elementwise", "move", "view", "other"
@@ -19,7 +20,9 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: of a view, the output is in the input's memory; a move copies elements without arithmetic.
     flops: price per output element, in addition to 2 per MAC and 1 per bias; a pool has the same price
-        per element of its window too, attention has it per score. None: no price is known.
+        per element of its window too, attention has it per score, a recurrent layer per hidden unit and
+        step. None: no price is known.
+    gates: number of gates of a recurrent layer, each with the rows of two matrices for a hidden unit.
     folds: True if a deployed runtime can fuse it into the layer before it (Graph.fused).
     in_place: True if PyTorch's module has an inplace option.
     temporaries: number of tensors of the output's size that PyTorch allocates besides the output.
@@ -32,6 +35,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     title: str
     flops: int | None = None
+    gates: int = 0
     folds: bool = False
     in_place: bool = False
     temporaries: int = 0
@@ -141,8 +145,15 @@ _OF_OTHERS: Final = (
     # Per score: scale, and softmax's 5.
     Op(name="attention", kind="matmul", title="attention", flops=6, runtime="attention"),
     _product("bilinear", "matmul", "bilinear layer"),
-    # Gates mix sums with several activations, whose number depends on the implementation.
-    *(Op(name=name, kind="recurrent", title=name.upper()) for name in ("lstm", "gru", "rnn")),
+    # Add both products in 4 gates; 3 sigmoids, tanh; c = f * c + i * g; h = o * tanh(c).
+    Op(name="lstm", kind="recurrent", title="LSTM", flops=4 + 3 * 4 + 5 + 3 + 6, gates=4),
+    # Add both products in 3 gates; 2 sigmoids; multiply by r, tanh; h = (1 - z) * n + z * h.
+    Op(name="gru", kind="recurrent", title="GRU", flops=3 + 2 * 4 + 6 + 4, gates=3),
+    # Add both products; tanh, or ReLU.
+    Op(name="rnn", kind="recurrent", title="RNN", flops=1 + 5, gates=1),
+    Op(name="rnn_relu", kind="recurrent", title="RNN with ReLU", flops=1 + 1, gates=1),
+    # Of other activations, peepholes or coupled gates.
+    *(Op(name=f"{name}_variant", kind="recurrent", title=f"{name.upper()} variant") for name in GATED),
     # Mean and variance (1 + 3), subtract, multiply, scale, shift.
     *(
         Op(name=name, kind="norm", title=name.replace("_", " "), flops=8, runtime="norm")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
-from ..graph.errors import InputError, quote, require
+from ..graph.errors import InputError, as_number, quote, require
 from ..mobilenetv3.expand import DEFAULT_SIZE, image_size
 from ..mobilenetv3.table import Table
 from ..record.atomic import replace_file
@@ -119,6 +119,12 @@ def _from_module(module: Any, given: Any) -> Subject:
 
 def _as_text(given: Any) -> str:
     """Return a size as --input has it; a tuple of other than two numbers is a whole shape."""
+    given = as_number(given)
+    if not isinstance(given, (str, int)) and not (
+        isinstance(given, (tuple, list)) and all(isinstance(as_number(each), int) for each in given)
+    ):
+        kind = type(given).__name__
+        raise InputError(f"input: a {kind} is not allowed; expected sizes, a tensor, or a tuple of tensors")
     if isinstance(given, (tuple, list)):
         text = "x".join(map(str, given))
         return text if len(given) in (2, 3) else f"[{text}]"
@@ -196,4 +202,8 @@ def _source(given: Any, where: str) -> Source:
             raise InputError(f"{where}: the module was changed; expected one as mnv3prof.build returned it")
         return Source(given.table.name, Subject(given.table, DEFAULT_SIZE))
     what = quote(given) if isinstance(given, (int, float, type(None))) else type(given).__name__
+    if isinstance(given, type):
+        raise InputError(
+            f"{where}: {given.__name__} is a class; expected an instance, e.g. {given.__name__}()"
+        )
     raise InputError(f"{where}: {what} is not a network; expected {_EXPECTED}")

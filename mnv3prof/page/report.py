@@ -85,8 +85,8 @@ def _headline(view: View, key: str) -> Panel:
     paper = published(view.run.subject.listed, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
     tiles = [
-        Tile("MACs", at_least(cost) + compact(cost.macs), beside[0]),
-        Tile("FLOPs", at_least(cost) + compact(cost.flops)),
+        Tile("MACs", at_least(cost, "macs") + compact(cost.macs), beside[0]),
+        Tile("FLOPs", at_least(cost, "flops") + compact(cost.flops)),
         Tile("Parameters", compact(cost.params), beside[1]),
         Tile(
             "Peak memory", format_value(memory_peaks.fused.bytes, "bytes"), f"fused, {dtype}, batch {batch}"
@@ -236,8 +236,12 @@ def _run_panel(run: Run, several: bool) -> Panel:
 
 
 def _machine(host: Host) -> list[tuple[str, str]]:
+    model = [("model", host.model)] if host.model else []
+    governors = [("governor", ", ".join(host.governors))] if host.governors else []
     return [
+        *model,
         ("CPU", host.cpu),
+        *governors,
         ("cores", str(host.cores)),
         ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"),
         ("GPU", host.gpu or "none used"),

@@ -60,8 +60,8 @@ def _computed(view: View, paper: Published | None) -> list[tuple[object, ...]]:
         else ()
     )
     return [
-        ("MACs", f"{at_least(cost)}{cost.macs:,}", paper and f"{paper.madds_m} M"),
-        ("FLOPs", f"{at_least(cost)}{cost.flops:,}", None),
+        ("MACs", f"{at_least(cost, 'macs')}{cost.macs:,}", paper and f"{paper.madds_m} M"),
+        ("FLOPs", f"{at_least(cost, 'flops')}{cost.flops:,}", None),
         ("parameters", f"{cost.params:,}", paper and f"{paper.params_m:g} M"),
         (f"weights, {dtype}", format_value(cost.weight_bytes, "bytes"), None),
         *eager,

@@ -319,12 +319,19 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def processors(self) -> str:
-        """CPUs of the machines that the timings are from, and the GPUs that were used."""
+        """CPUs of the machines that the timings are from, with other devices' names, and the GPUs that were
+        used.
+        """
         devices = dict.fromkeys(target.device for target in self.targets) or {HERE: None}
-        cpus = [self.hosts[device].cpu or device for device in devices]
+        cpus = [self.processor_of(device) for device in devices]
         runtimes = [self.hosts[target.device].runtimes.get(target.backend) for target in self.targets]
         gpus = [runtime.chip for runtime in runtimes if runtime and runtime.chip != "cpu"]
         return ", ".join(filter(None, dict.fromkeys((*cpus, *gpus))))
+
+    def processor_of(self, device: str) -> str:
+        """Return the CPU of a machine, with the name of another device: "Cortex-A76 (pi)"."""
+        cpu = self.hosts[device].cpu
+        return f"{cpu} ({device})" if cpu and device else cpu or device
 
     def planned(self, dtype: Dtype, batch: int) -> tuple[RuntimePlan, ...]:
         """Return the plans of the network at this dtype and batch."""

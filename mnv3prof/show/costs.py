@@ -63,16 +63,15 @@ NORMS: Final[dict[BatchNorm, str]] = {
 }
 
 
-def at_least(group: Totals) -> str:
-    """Return the prefix of MACs and FLOPs that are lower bounds, or ""."""
-    return "at least " if group.unpriced else ""
+def at_least(group: Totals, field: str) -> str:
+    """Return the prefix of macs or flops that are a lower bound, or ""."""
+    return "at least " if (group.uncounted if field == "macs" else group.unpriced) else ""
 
 
 def products(group: Totals) -> tuple[int | None, int | None]:
     """Return MACs and FLOPs of a group; lower bounds, or None for 0, if an operation is not counted."""
-    if not group.unpriced:
-        return group.macs, group.flops
-    macs, flops = (AtLeast(value) if value else None for value in (group.macs, group.flops))
+    pairs = ((group.macs, group.uncounted), (group.flops, group.unpriced))
+    macs, flops = ((AtLeast(value) if value else None) if missing else value for value, missing in pairs)
     return macs, flops
 
 
@@ -275,15 +274,19 @@ def _metric(group: Totals, metric: str, live: Mapping[str, int]) -> int:
 
 def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
     """Name the operations that are not counted."""
-    missing = set(whole.unpriced)
-    layers: dict[str, list[str]] = {}
-    for layer in graph.layers:
-        if layer.name in missing:
-            layers.setdefault(layer.op, []).append(layer.name)
-    if not layers:
-        return ()
-    ops = [f"{op} ({', '.join([*names[:3], '...'][: len(names)])})" for op, names in layers.items()]
-    return (f"Not counted: {'; '.join(ops)}. MACs and FLOPs are lower bounds.",)
+    notes = []
+    only_flops = [name for name in whole.unpriced if name not in whole.uncounted]
+    for missing, what in (
+        (whole.uncounted, "Not counted: {}. MACs and FLOPs are lower bounds."),
+        (only_flops, "Without a price for all but their MACs: {}. FLOPs are lower bounds."),
+    ):
+        layers: dict[str, list[str]] = {}
+        for layer in graph.layers:
+            if layer.name in missing:
+                layers.setdefault(layer.op, []).append(layer.name)
+        ops = [f"{op} ({', '.join([*names[:3], '...'][: len(names)])})" for op, names in layers.items()]
+        notes += [what.format("; ".join(ops))] if ops else []
+    return tuple(notes)
 
 
 def outside_notes(graph: Graph) -> tuple[str, ...]:
@@ -313,7 +316,7 @@ def several(names: Sequence[str]) -> str:
 def _figures(group: Totals, whole: Totals) -> tuple[object, ...]:
     share = group.macs / whole.macs if whole.macs else 0.0
     return (
-        None if whole.unpriced else share,
+        None if whole.uncounted else share,
         *products(group),
         group.params,
         group.weight_bytes,

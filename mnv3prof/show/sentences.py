@@ -31,7 +31,7 @@ NOTABLE_FACTOR = 1.05
 def headline(view: View) -> str:
     """State MACs, parameters and the lowest latency of the whole network."""
     cost = view.costs[NET]
-    macs = at_least(cost) + compact(cost.macs)
+    macs = at_least(cost, "macs") + compact(cost.macs)
     costs = f"{view.name} has {macs} MACs and {compact(cost.params)} parameters"
     ranking = view.ranking()
     if not ranking:

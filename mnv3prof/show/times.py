@@ -86,8 +86,7 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run, order: Order 
 
 def measured_on(grid: Grid, run: Run) -> str:
     """Return the machines and the settings of all targets, for a title."""
-    known = {target.device: run.hosts[target.device].cpu for target in grid.targets}
-    machines = ", ".join(dict.fromkeys(cpu or device for device, cpu in known.items()))
+    machines = ", ".join(dict.fromkeys(run.processor_of(target.device) for target in grid.targets))
     return ", ".join(filter(None, (f"on {machines}", shared_settings(grid.targets))))
 
 

@@ -9,7 +9,7 @@ from ...graph.graph import Graph
 from ...record.atomic import read_file
 from .file import MOST_BYTES, dims_of, parse_model
 from .lower import lower_onnx
-from .products import Node
+from .node import Node
 from .simplify import shapes_of, simplify, take_weights
 from .sizes import fix_inputs
 

@@ -9,18 +9,19 @@ from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
-from ...graph.errors import InputError, quote
+from ...graph.errors import InputError, any_of, quote
+from .inline import MOST_NODES, inlined
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 MOST_BYTES: Final = 2**31 - 1
-MOST_NODES: Final = 50_000
 MOST_SIZE: Final = 2**31
 MOST_ELEMENTS: Final = 2**50
 _MOST_READ: Final = 4_096
 """Maximum number of elements of a tensor that is read from another file: sizes and positions."""
 _DOMAINS: Final = ("", "ai.onnx")
+_AUTO_PADS: Final = (b"NOTSET", b"SAME_UPPER", b"SAME_LOWER", b"VALID")
 _SUBGRAPHS: Final = ("If", "Loop", "Scan", "SequenceMap")
 _BITS: Final = {
     **dict.fromkeys(("BOOL", "INT8", "UINT8"), 8),
@@ -48,6 +49,8 @@ def parse_model(data: bytes, folder: Path) -> "ModelProto":
     damaged: type[Exception] = import_module("google.protobuf.message").DecodeError
     try:
         model: ModelProto = ModelProto.FromString(data)
+        _check_names(model)
+        model = inlined(model)
         _check(model, folder)
     except damaged:
         raise InputError("it is damaged or no ONNX file") from None
@@ -69,7 +72,7 @@ def check_sizes(sizes: Iterable[int], what: str) -> None:
     sizes = tuple(sizes)
     if any(not 0 <= size <= MOST_SIZE for size in sizes) or prod(sizes) > MOST_ELEMENTS:
         shown = " x ".join(map(str, sizes[:6]))
-        raise InputError(f"{what} has size {shown}; expected sizes up to 2**31, and at most 2**50 elements")
+        raise InputError(f"{what} has size {shown}; expected sizes from 0 to 2**31, at most 2**50 elements")
 
 
 def title(node: "NodeProto") -> str:
@@ -83,13 +86,12 @@ def _check(model: "ModelProto", folder: Path) -> None:
         raise InputError("it is no ONNX file, or has no node; expected a network")
     if len(graph.node) > MOST_NODES:
         raise InputError(f"it has {len(graph.node):,} nodes; expected at most {MOST_NODES:,}")
-    if any(function.domain in _DOMAINS for function in model.functions):
-        raise InputError("it defines operators of ai.onnx anew; expected the standard ones")
+    opset = max((each.version for each in model.opset_import if each.domain in _DOMAINS), default=1)
+    if opset < 1:
+        raise InputError(f"its opset is {opset}; expected 1 or more")
     if graph.sparse_initializer:
         raise InputError("it has sparse weights; expected dense ones")
     del model.functions[:]
-    if not all(isinstance(name, str) for name in _texts(graph)):
-        raise InputError("it is damaged: a name in it is not UTF-8")
     for tensor in graph.initializer:
         _check_tensor(tensor, folder)
     _take_inputs(graph)
@@ -98,14 +100,31 @@ def _check(model: "ModelProto", folder: Path) -> None:
     _check_order(graph)
 
 
+def _check_names(model: "ModelProto") -> None:
+    """Raise InputError for names that are not UTF-8, and for operators that are defined anew."""
+    functions = model.functions
+    known = [*_texts(model.graph), *(name for each in functions for name in _texts_of(each.node))]
+    ends = [(each.name, each.domain, *each.input, *each.output) for each in functions]
+    if not all(isinstance(name, str) for name in (*known, *(name for names in ends for name in names))):
+        raise InputError("it is damaged: a name in it is not UTF-8")
+    if any(function.domain in _DOMAINS for function in functions):
+        raise InputError("it defines operators of ai.onnx anew; expected the standard ones")
+
+
 def _texts(graph: "GraphProto") -> Iterator[object]:
     """Return all names; one that is not UTF-8 is bytes."""
     for each in (*graph.initializer, *graph.input, *graph.output):
         yield each.name
-    for node in graph.node:
+    yield from _texts_of(graph.node)
+
+
+def _texts_of(nodes: Iterable["NodeProto"]) -> Iterator[object]:
+    for node in nodes:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         for attribute in node.attribute:
             yield attribute.name
+            for inner in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
+                yield from _texts(inner)
 
 
 def _take_inputs(graph: "GraphProto") -> None:
@@ -133,6 +152,11 @@ def _check_node(node: "NodeProto", folder: Path) -> None:
     if not any(node.output):
         raise InputError(f"{title(node)} writes nothing; expected an output")
     for attribute in node.attribute:
+        if attribute.name == "auto_pad" and attribute.s not in _AUTO_PADS:
+            given = quote(attribute.s.decode("utf-8", "replace"))
+            raise InputError(
+                f"{title(node)} has the auto_pad {given}; expected {any_of(p.decode() for p in _AUTO_PADS)}"
+            )
         if attribute.HasField("g") or attribute.graphs or node.op_type in _SUBGRAPHS:
             raise InputError(f"{title(node)} depends on data; expected a network that always does the same")
         if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
@@ -226,10 +250,14 @@ def _beside(location: str, folder: Path, what: str) -> Path:
     absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor
     inside = parts and location.isprintable() and ".." not in parts and not absolute
     files = [folder.joinpath(*parts[: n + 1]) for n in range(len(parts))] if inside else []
-    if not files or any(file.is_symlink() for file in files):
+    try:
+        linked, missing = any(file.is_symlink() for file in files), files and not files[-1].is_file()
+    except OSError as error:
+        raise InputError(f"{what} is in {quote(location)}, which cannot be read ({error.strerror})") from None
+    if not files or linked:
         raise InputError(
             f"{what} is in {quote(location)}; expected a file in the model's folder, without '..' or links"
         )
-    if not files[-1].is_file():
+    if missing:
         raise InputError(f"{what} is in {quote(location)}, which is missing; expected it beside the model")
     return files[-1]

@@ -9,10 +9,12 @@ from ...graph.ops import op_called
 from ..cuts import cut_blocks
 from ..names import Names
 from .names import module_path
+from .node import Node
 from .ops import SETTINGS, find
-from .products import PRODUCTS, Found, Node
+from .products import PRODUCTS, Found
 from .simplify import Weight
 
+_SAME_ELEMENTS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 _QUANTIZED = ("DequantizeLinear", *PRODUCTS)
 """Operators whose weights can be integers."""
 
@@ -107,6 +109,13 @@ class _Builder:
                     f"{node.title}: the size of {name[:60]!r} depends on data; expected fixed sizes"
                 )
 
+    def _require_as_many(self, node: Node) -> None:
+        """Raise InputError if a node that moves nothing has another number of elements than its input."""
+        given, written = (self.shapes.get(name) for name in (node.inputs[0], node.outputs[0]))
+        if node.op in _SAME_ELEMENTS and given and written and prod(given) != prod(written):
+            sizes = ["x".join(map(str, shape)) for shape in (given, written)]
+            raise InputError(f"{node.title}: {sizes[0]} has another number of elements than {sizes[1]}")
+
     def _layer(
         self, node: Node, found: Found, weights: tuple[Tensor, ...], running: tuple[str, ...]
     ) -> Layer:
@@ -114,6 +123,7 @@ class _Builder:
         name = self.names.unique(node.name or first)
         owner = name
         if op_called(op).kind == "view":
+            self._require_as_many(node)
             source = self.named.get(node.inputs[0])
             owner, op = (self.storage[source], op) if source else (name, op if not running else "copy")
         if op == "linear" and not weights:

@@ -9,7 +9,8 @@ from typing import Final
 
 from ...graph.graph import Geometry, Shape
 from ...graph.ops import OPS
-from .products import PRODUCTS, Found, Node, window
+from .node import Node
+from .products import PRODUCTS, Found, window
 
 SETTINGS: Final = frozenset(("Clip", "Pad", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear"))
 """Operators whose first input alone is a tensor; the others are settings."""

@@ -8,6 +8,7 @@ from ...graph.errors import InputError, about
 from ...graph.graph import Shape
 from . import read_tensors
 from .file import MOST_BYTES
+from .inline import inlined
 from .simplify import simplify
 from .sizes import fix_inputs
 
@@ -33,7 +34,7 @@ class Pieces:
         with about(where):
             if path.stat().st_size > MOST_BYTES:
                 raise InputError("it is too large to be divided")
-            model = onnx.load(path)
+            model = inlined(onnx.load(path))
             fix_inputs(model, shapes)
             simplified = simplify(model, {}, frozenset(value.name for value in model.graph.input))
             self.model = onnx.shape_inference.infer_shapes(simplified, data_prop=True)

@@ -2,32 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ...graph.errors import InputError, quote
 from ...graph.graph import Geometry, Shape
 from ...graph.ops import convolution
+from .fits import require_convolution, require_gemm, require_letters, require_recurrent
+from .node import Node
 
 Shapes = Mapping[str, Shape]
-
-
-class Node(NamedTuple):
-    """A node of an ONNX graph; "" is an input or output that is left out. Texts in attributes are bytes."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any]
-
-    @property
-    def title(self) -> str:
-        """Name and operator as a message has them."""
-        return f"node {quote(self.name)} ({self.op[:40]})"
-
-    def operand(self, number: int) -> str:
-        """Return the name of an input, "" if it is left out."""
-        return self.inputs[number] if number < len(self.inputs) else ""
 
 
 class Found(NamedTuple):
@@ -50,6 +33,8 @@ Rule = Callable[[Node, Shapes], Found]
 
 def window(node: Node, kernel: Shape, given: Shape, out: Shape, groups: int = 1) -> Geometry:
     """Return the window of a convolution or pool that reads shape `given` and writes `out`."""
+    if 0 in out:
+        raise InputError(f"{node.title}: its window does not fit its input; expected an output")
     axes = len(kernel)
     stride, dilation = (tuple(node.attributes.get(key) or (1,) * axes) for key in ("strides", "dilations"))
     pads = tuple(node.attributes.get("pads") or (0,) * 2 * axes)
@@ -63,10 +48,16 @@ def window(node: Node, kernel: Shape, given: Shape, out: Shape, groups: int = 1)
     return Geometry(kernel, stride, sides, dilation, groups)
 
 
+def _optional(node: Node, number: int, shapes: Shapes) -> Shape | None:
+    """Return the shape of an operand, None if it is left out."""
+    return shapes[name] if (name := node.operand(number)) else None
+
+
 def _conv(given: int, weight: int, bias: int) -> Rule:
     def rule(node: Node, shapes: Shapes) -> Found:
         kernel, source = shapes[node.inputs[weight]], shapes[node.inputs[given]]
         groups = node.attributes.get("group", 1)
+        require_convolution(node, kernel, source, _optional(node, bias, shapes))
         geometry = window(node, kernel[2:], source, shapes[node.outputs[0]], groups)
         op = convolution(kernel[1] * groups, groups, kernel[2:])
         operands = (node.inputs[weight], node.operand(bias))
@@ -84,6 +75,7 @@ def _transposed(node: Node, shapes: Shapes) -> Found:
     source, kernel = (shapes[name] for name in node.inputs[:2])
     pads_alone = node.attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
     groups = node.attributes.get("group", 1)
+    require_convolution(node, kernel, source, _optional(node, 2, shapes))
     geometry = window(node, kernel[2:], source, source, groups) if pads_alone else None
     operands = (node.inputs[1], node.operand(2))
     return Found("conv_transpose", geometry, 0, prod(source) * prod(kernel[1:]), operands)
@@ -93,6 +85,7 @@ def _gemm(node: Node, shapes: Shapes) -> Found:
     first, second = (shapes[name] for name in node.inputs[:2])
     depth = first[0] if node.attributes.get("transA") else first[1]
     kernel = second if node.attributes.get("transB") else second[::-1]
+    require_gemm(node, kernel[0], prod(first) // max(1, depth), _optional(node, 2, shapes))
     return Found("linear", None, depth, None, (node.inputs[1], node.operand(2), node.inputs[0]), kernel)
 
 
@@ -121,6 +114,7 @@ def _einsum(node: Node, shapes: Shapes) -> Found:
     sizes: dict[str, int] = {}
     for term, name in zip(terms, node.inputs, strict=True):
         for letter, size in zip(term, shapes[name], strict=True):
+            require_letters(node, sizes, letter, size)
             sizes[letter] = max(sizes.get(letter, 1), size)
     once = [letter for letter in sizes if (terms[0] + terms[1]).count(letter) == 1]
     output = equation.partition("->")[2] if "->" in equation else "".join(once)
@@ -130,10 +124,26 @@ def _einsum(node: Node, shapes: Shapes) -> Found:
 
 def _recurrent(node: Node, shapes: Shapes) -> Found:
     """Gates × hidden × (input + hidden) per step and direction: the elements of both kernels."""
-    steps = prod(shapes[node.inputs[0]][:2])
+    source = shapes[node.inputs[0]]
+    require_recurrent(node, source, (shapes[node.inputs[1]], shapes[node.inputs[2]]))
+    steps = prod(source[:2])
     kernels = prod(shapes[node.inputs[1]]) + prod(shapes[node.inputs[2]])
     operands = (*node.inputs[1:3], node.operand(3), node.operand(7))
-    return Found(node.op.lower(), None, 0, steps * kernels, operands)
+    return Found(_gated(node), None, 0, steps * kernels, operands)
+
+
+def _gated(node: Node) -> str:
+    """Return the operation of a recurrent layer: the usual activations alone have a price."""
+    name, given = node.op.lower(), [each.lower() for each in node.attributes.get("activations", ())]
+    directions = 2 if node.attributes.get("direction") == b"bidirectional" else 1
+    changed = node.operand(7) or node.attributes.get("input_forget") or "clip" in node.attributes
+    if name == "rnn" and given == [b"relu"] * directions:
+        return "rnn_relu" if not changed else "rnn_variant"
+    return name if not changed and given in ([], _USUAL[name] * directions) else f"{name}_variant"
+
+
+_USUAL: Final = {"lstm": [b"sigmoid", b"tanh", b"tanh"], "gru": [b"sigmoid", b"tanh"], "rnn": [b"tanh"]}
+"""Activations of a recurrent layer, in each direction."""
 
 
 def _attention(node: Node, shapes: Shapes) -> Found:

@@ -181,8 +181,13 @@ def _refusals(what: str, folder: str) -> Iterator[None]:
 
 def _sentence(message: str) -> str:
     """Return the first sentence of a message, without the places in the runtime's code."""
+    if newer := re.search(r"Opset (\d+) is under development.*till opset (\d+)", message, re.DOTALL):
+        return f"its opset is {newer[1]}; expected at most {newer[2]}"
     text = re.sub(r"^\[\w+\] : \d+ : \w+ : (This is an invalid model\. )?", "", message.strip())
+    text = re.sub(r'^In Node, \("(.*?)", (\w+), .*?, Error ', r"node '\1' (\2): ", text, flags=re.DOTALL)
+    text = re.sub(r"^Node \((.*?)\) Op \((\w+)\) (\[\w+\] )?", r"node '\1' (\2): ", text)
     text = re.sub(r"\S*/\S+\.(cc|h|cpp):\d+:?( \S+\(.*?\))?", "", text)
+    text = re.sub(r"[\w ]*\bonnxruntime::.*\) (?=[A-Z])", "", text)
     return re.split(r"(?<=[\w)'\"])\. |\n", text.strip())[0][:180].strip(" .") or "it gives no reason"
 
 

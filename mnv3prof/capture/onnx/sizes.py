@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...graph.errors import InputError, quote
 from ...graph.graph import Shape
+from ..shapes import at_batch_1
 from .file import check_sizes, dims_of
 
 if TYPE_CHECKING:
@@ -21,31 +22,10 @@ def fix_inputs(model: "ModelProto", shapes: Sequence[Shape]) -> None:
         names = ", ".join(quote(value.name) for value in given[:5])
         raise InputError(f"it has {len(given)} inputs ({names}); expected as many sizes, not {len(shapes)}")
     for n, value in enumerate(given):
-        sizes = _at_batch_1(value.name, dims_of(value), shapes[n] if shapes else ())
+        sizes = at_batch_1(value.name, dims_of(value), shapes[n] if shapes else ())
         check_sizes(sizes, f"input {quote(value.name)}")
         shape = value.type.tensor_type.shape
         del shape.dim[:]
         shape.SetInParent()
         for size in sizes:
             shape.dim.add().dim_value = size
-
-
-def _at_batch_1(name: str, known: tuple[int | str, ...] | None, wanted: Shape) -> Shape:
-    """Return an input's sizes with the batch."""
-    what = f"input {quote(name)}"
-    if known is None and not wanted:
-        raise InputError(f"{what} has no sizes in the file; expected them as input, e.g. 3x224x224")
-    sizes = list((1, *wanted) if known is None else known)
-    shown, options = " x ".join(map(str, sizes)), "x".join(map(str, wanted))
-    if len(sizes) > max(1, len(wanted)) and isinstance(sizes[0], str):
-        sizes[0] = 1
-    start = len(sizes) - len(wanted)
-    pairs = zip(sizes[max(0, start) :], wanted, strict=False)
-    if start < 0 or any(b < 1 or (isinstance(a, int) and a != b) for a, b in pairs):
-        raise InputError(f"{what} has size {shown}; the input {options} does not fit")
-    fixed = tuple(size for size in (*sizes[:start], *wanted) if isinstance(size, int))
-    if len(fixed) < len(sizes):
-        raise InputError(f"{what} has size {shown}; expected numbers as input, e.g. 3x224x224")
-    if len(fixed) > 3 and fixed[0] > 1:
-        raise InputError(f"{what} has a batch of {fixed[0]}; expected 1, or a symbolic one")
-    return fixed

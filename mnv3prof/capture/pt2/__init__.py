@@ -16,9 +16,10 @@ from ...graph.errors import InputError, about, quote
 from ...graph.graph import Graph, Shape, Tensor
 from ...record.atomic import read_file
 from ..lower import MOST_CALLS, lower
-from ..names import capped
+from ..names import Names, Paths, capped
 from ..program import DIVIDES, WRAPPERS, Call, Program, Ref, refs
 from .archive import EXPECTED, Inner, Meta, Module, Node, Signature, Stored, described
+from .symbols import Symbols
 
 MOST_BYTES: Final = 2**31 - 1
 _DEEPEST: Final = 10
@@ -46,9 +47,12 @@ _MAY_VIEW: Final = ("flatten", "reshape", "reshape_as", "contiguous", "to", "typ
 """Operators whose output is in the memory of their input if no element has to move or change."""
 
 
-def read_pt2(path: Path, where: str, name: str) -> Graph:
-    """Return the graph of an archive of torch.export, called `name`. Raises InputError about `where`."""
-    program = read_program(path, where, name)
+def read_pt2(path: Path, where: str, name: str, shapes: Sequence[Shape] = ()) -> Graph:
+    """Return the graph of an archive of torch.export, called `name`. Raises InputError about `where`.
+
+    shapes: as of read_program.
+    """
+    program = read_program(path, where, name, shapes)
     with about(where):
         try:
             return lower(program).graph
@@ -60,15 +64,15 @@ def read_pt2(path: Path, where: str, name: str) -> Graph:
             ) from None
 
 
-def read_program(path: Path, where: str, name: str) -> Program:
+def read_program(path: Path, where: str, name: str, shapes: Sequence[Shape] = ()) -> Program:
     """Return the program of an archive of torch.export, called `name`. Raises InputError about `where`.
 
-    An archive with symbolic sizes is refused.
+    shapes: one per input, without the batch, for inputs whose sizes are symbolic; the last sizes are enough.
     """
     data = read_file(path, MOST_BYTES, EXPECTED)
     with about(where):
         try:
-            return _Reader(*described(data), name).program()
+            return _Reader(*described(data), name, shapes).program()
         except InputError:
             raise
         except (*_DAMAGE, msgspec.MsgspecError):
@@ -78,8 +82,12 @@ def read_program(path: Path, where: str, name: str) -> Program:
 class _Reader:
     """Walks the program. calls: those met. shapes, values: of all tensors by name."""
 
-    def __init__(self, module: Module, stored: Mapping[str, Stored], name: str) -> None:
-        self.module, self.stored, self.name = module, stored, name
+    def __init__(
+        self, module: Module, stored: Mapping[str, Stored], name: str, given: Sequence[Shape]
+    ) -> None:
+        self.module, self.stored, self.name, self.given = module, stored, name, given
+        self.symbols = Symbols(module.ranges)
+        self.names, self.paths = Names(), Paths()
         self.first: dict[tuple[Any, ...], Tensor] = {}
         """Name and shape of each weight, by its place: a tied one has several names."""
         self.calls: list[Call] = []
@@ -92,6 +100,7 @@ class _Reader:
     def program(self) -> Program:
         """Return the program. Raises InputError."""
         graph, signature = self.module.graph, self.module.signature
+        self._fix_symbols(graph, signature)
         known = {name: name for name in self._placeholders(graph, signature)}
         self._walk(graph, known, "")
         given = [spec["user_output"]["arg"] for spec in signature.output_specs if "user_output" in spec]
@@ -102,6 +111,21 @@ class _Reader:
         constants = frozenset(self.shapes) - defined - set(self.weights)
         calls = tuple(self.calls)
         return Program(self.name, tuple(self.inputs), calls, outputs, self.weights, constants, self.shapes)
+
+    def _fix_symbols(self, graph: Inner, signature: Signature) -> None:
+        """Take the symbols of symbolic sizes from the shapes that are given."""
+        names = [
+            spec["user_input"]["arg"]["as_tensor"]["name"]
+            for spec in signature.input_specs
+            if "as_tensor" in spec.get("user_input", {}).get("arg", {})
+        ]
+        sizes = {name: graph.tensor_values[name].sizes for name in names}
+        if all("as_int" in size for each in sizes.values() for size in each):
+            return
+        if self.given and len(self.given) != len(names):
+            raise InputError(f"it has {len(names)} inputs; expected as many sizes, not {len(self.given)}")
+        for n, name in enumerate(names):
+            self.symbols.fix(name, sizes[name], self.given[n] if self.given else ())
 
     def _placeholders(self, graph: Inner, signature: Signature) -> Iterator[str]:
         """Yield the names of what the program is given; those of inputs first are noted as such."""
@@ -124,17 +148,28 @@ class _Reader:
     def _weight(self, name: str, shape: Shape) -> Tensor:
         stored = self.stored.get(name)
         place = (stored.path_name, repr(stored.tensor_meta.get("storage_offset")), shape) if stored else name
-        return self.first.setdefault((place,), Tensor(capped(name), shape))
+        if (place,) not in self.first:
+            self.first[place,] = Tensor(self.names.unique(name), shape)
+        return self.first[place,]
 
     def _define(self, name: str, value: Meta, what: str) -> Shape:
         """Note a tensor, and return its shape. Raises InputError if a size is symbolic."""
         if name in self.shapes:
             raise InputError(f"tensor {quote(name)} is written twice; expected unique names")
-        if any("as_int" not in size for size in value.sizes):
-            raise InputError(f"{what} has no fixed size; export it with fixed sizes")
+        if any("as_int" not in size for size in (*value.sizes, *value.strides)):
+            sizes, strides = (
+                [{"as_int": self.symbols.value(size)} for size in each]
+                for each in (value.sizes, value.strides)
+            )
+            value = Meta(sizes, strides, value.dtype)
         shape = tuple(size["as_int"] for size in value.sizes)
-        fits = len(shape) <= _MOST_AXES and all(type(size) is int and size >= 0 for size in shape)
-        if not fits or prod(shape) > MOST_ELEMENTS:
+        if None in shape:
+            raise InputError(f"{what} has no size that the file states; export it with fixed sizes")
+        if len(shape) > _MOST_AXES or not all(type(size) is int and size >= 0 for size in shape):
+            raise InputError(
+                f"{what} has the size {quote(shape)}; expected at most {_MOST_AXES} integers from 0"
+            )
+        if prod(shape) > MOST_ELEMENTS:
             raise InputError(f"{what} has the size {quote(shape)}; expected at most 2^40 elements")
         self.shapes[name], self.values[name] = shape, value
         return shape
@@ -168,7 +203,8 @@ class _Reader:
     ) -> None:
         """Add a call: one for each view if there are several, else the first output and views of it."""
         arguments = {each.name: _renamed(_value(each.arg), known) for each in node.inputs}
-        stack = _stack(node.metadata.get("nn_module_stack", ""))
+        modules = _stack(node.metadata.get("nn_module_stack", ""))
+        stack = tuple((self.paths.shown(path), kind) for path, kind in modules)
         divides = _base(target) in DIVIDES
         self.operands += len(refs(list(arguments.values()))) * len(names)
         if self.operands > _MOST_OPERANDS:
@@ -273,4 +309,4 @@ def _stack(text: Any) -> tuple[tuple[str, str], ...]:
     # A path can have a slice's commas, in parentheses; that of the network itself is empty.
     entries = (re.findall(r"(?:\([^()]*\)|[^,()])+", entry) for entry in text.split(";")[:_DEEPEST_MODULE])
     found = ((entry[1].partition("@")[0], entry[2]) for entry in entries if len(entry) == 3)
-    return tuple((capped(path), capped(kind)) for path, kind in found if path)
+    return tuple((path, capped(kind)) for path, kind in found if path)

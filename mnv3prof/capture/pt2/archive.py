@@ -60,16 +60,18 @@ class Signature(msgspec.Struct):
 
 
 class Module(msgspec.Struct):
-    """A graph with its signature."""
+    """A graph with its signature. ranges: least and most of each symbolic size."""
 
     graph: Inner
     signature: Signature
+    ranges: dict[str, dict[str, Any]] = {}
 
 
 class Described(msgspec.Struct):
     """A program."""
 
     graph_module: Module
+    range_constraints: dict[str, dict[str, Any]] = {}
 
 
 class Stored(msgspec.Struct):
@@ -127,7 +129,9 @@ def _module(text: bytes) -> Module:
     version = _decoded(text, Versioned).schema_version
     if version.major != _MAJOR:
         raise InputError(f"its schema is {version.major}.{version.minor}; expected {_MAJOR}.x")
-    return _decoded(text, Described).graph_module
+    found = _decoded(text, Described)
+    found.graph_module.ranges = found.range_constraints
+    return found.graph_module
 
 
 def _decoded(text: bytes, kind: type[_Kind]) -> _Kind:

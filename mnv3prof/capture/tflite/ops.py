@@ -254,7 +254,7 @@ def _matmul(node: Node) -> Found:
 
 
 def _recurrent(op: str) -> Callable[[Node], Found]:
-    """Each step multiplies by all matrices that are stored: kernels and a projection."""
+    """Each step multiplies by all matrices that are stored: kernels and a projection. Gates have no price."""
 
     def rule(node: Node) -> Found:
         pairs = zip(node.shapes, node.stored, strict=True)
@@ -276,9 +276,11 @@ RULES: Final[dict[str, Callable[[Node], Found]]] = {
     "FULLY_CONNECTED": _linear,
     "BATCH_MATMUL": _matmul,
     **dict.fromkeys(
-        ("LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"), _recurrent("lstm")
+        ("LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"), _recurrent("lstm_variant")
     ),
-    **dict.fromkeys(("RNN", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN"), _recurrent("rnn")),
+    **dict.fromkeys(
+        ("RNN", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN"), _recurrent("rnn_variant")
+    ),
 }
 """Operators whose sizes matter: products and pools."""
 SPATIAL: Final = frozenset(

@@ -16,7 +16,9 @@ from ...interface.pages import page_of
 from ...page.summary import summary_sheets
 from ...record.document import encoded
 from ...record.run import Run, Subject
+from ...record.target import labels
 from ...render.markdown import to_markdown
+from ...show.timing_notes import failures
 from ...source import Source
 from ..interrupts import stopped, what_is_saved
 from ..latency_options import LatencyOptions, measured, refuse_options, time_budget_option
@@ -26,6 +28,7 @@ from ..output import Output, check_writable, chosen_format, emit_text, file_opti
 from ..progress import step
 from ..runs import failed, with_readings
 from ..spread import spread
+from ..streams import say
 
 _REPORTS: Final = Path("reports")
 _LONGEST_NAME: Final = 80
@@ -124,7 +127,7 @@ def report(
         emit_text(text, rendered.output)
     if new and (last := new[-1]).was_interrupted:
         raise stopped(what_is_saved(last.timings, path, "", last.readings))
-    if any(failed(run.timings) for run in runs):
+    if _say_failures(runs):
         raise typer.Exit(1)
 
 
@@ -161,6 +164,16 @@ def _selected(given: Sequence[Source | None], latency_options: ReportLatencyOpti
 def _is_shown(source: Source | None) -> TypeGuard[Source]:
     """True for a source that is shown as it is; the network of any other is measured."""
     return source is not None and source.network is None
+
+
+def _say_failures(runs: Sequence[Run]) -> bool:
+    """Say why runs have no times, or wrong outputs. Return False if none failed."""
+    failing = [run for run in runs if failed(run.timings)]
+    for reason in dict.fromkeys(
+        each for run in failing for each in failures(run.timings, labels(run.targets))
+    ):
+        say(reason)
+    return bool(failing)
 
 
 def _refuse(given: Sequence[Source | None], weights_options: WeightsOptions, changed: bool) -> None:
