@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from sshd import SSHD, reaching, serving
+from sshd import SSHD, reach, serving
 
 settings.register_profile(
     "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -43,11 +43,12 @@ def _a_cache_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def pi(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A device called pi, which is this machine over SSH."""
     if SSHD is None:
         pytest.skip("there is no sshd")
     folder = tmp_path_factory.mktemp("ssh")
     environment = f"MNV3PROF_DEVICE_CACHE={folder}/cache"
-    with serving(folder / "server", environment=environment) as server, reaching(server):
+    with serving(folder / "server", environment=environment) as server:
+        reach(server, monkeypatch)
         yield

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+SSH = shutil.which("ssh")
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
@@ -63,19 +64,16 @@ def serving(folder: Path, *, environment: str = "") -> Iterator[Server]:
         process.wait()
 
 
-@contextmanager
-def reaching(server: Server) -> Iterator[None]:
+def reach(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ssh, and the devices' file, be those of a server, on which the device pi is."""
     folder = server.folder.parent / "client"
     folder.mkdir(exist_ok=True)
     shim = folder / "ssh"
-    shim.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {server.config} "$@"\n')
+    shim.write_text(f'#!/bin/sh\nexec {SSH} -F {server.config} "$@"\n')
     shim.chmod(0o755)
     (folder / "devices.toml").write_text(f'[pi]\nssh = "pi"\npython = "{sys.executable}"\n')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        patch.setenv("MNV3PROF_CONFIG", str(folder))
-        yield
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("MNV3PROF_CONFIG", str(folder))
 
 
 def _free_port() -> int:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
-from sshd import SSHD, reaching, serving
+from sshd import SSHD, reach, serving
 from subjects import subject
 
 from mnv3prof.bench.profile import Request, profile
@@ -53,7 +53,8 @@ def every_form() -> Subject:
 def _a_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("arm")
     environment = f"MNV3PROF_DEVICE_CACHE={folder}/cache"
-    with serving(folder / "server", environment=environment) as server, reaching(server):
+    with serving(folder / "server", environment=environment) as server, pytest.MonkeyPatch.context() as patch:
+        reach(server, patch)
         entry = f'[board]\nssh = "board"\npython = "{Path(PYTHON).absolute()}"\nemulated = true\n'
         Path(os.environ["MNV3PROF_CONFIG"], "devices.toml").write_text(entry)
         yield

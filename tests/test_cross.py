@@ -313,5 +313,5 @@ def _values(command: str, parameter: Any, source: str) -> list[str]:
 _OWN = {"--to", "--opset", "--layout", "--dtype", "--parts"}
 """Options of the slow commands that are crossed with valid values too."""
 
-_TEXTS = {"-o", "--output", "--budgets"}
+_TEXTS = {"--input-file", "--expected-file", "-o", "--output", "--budgets"}
 """Options that take any text; a file that cannot be written or read is refused."""

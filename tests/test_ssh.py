@@ -14,7 +14,7 @@ import numpy
 import psutil
 import pytest
 from some import some
-from sshd import SSHD, Server, reaching, serving
+from sshd import SSHD, Server, reach, serving
 from subjects import subject
 
 from mnv3prof.bench.machines import Machines
@@ -53,12 +53,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def _devices_of_its_own(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with reaching(server):
-        monkeypatch.setenv("MNV3PROF_CONFIG", str(tmp_path))
-        monkeypatch.chdir(tmp_path)
-        entries(pi="")
-        yield
+def _devices_of_its_own(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reach(server, monkeypatch)
+    monkeypatch.setenv("MNV3PROF_CONFIG", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    entries(pi="")
 
 
 def entries(**lines: str) -> None:
