@@ -25,6 +25,7 @@ from mnv3prof.capture.program import Ref
 from mnv3prof.capture.pt2 import read_program, read_pt2
 from mnv3prof.capture.pt2.symbols import Symbols
 from mnv3prof.capture.sources import captured_file
+from mnv3prof.cli.main import run as command
 from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.graph import Graph, Tensor
 
@@ -215,6 +216,23 @@ def test_no_torch_and_no_code_of_the_archive(tmp_path: Path) -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["True"]
     assert not (tmp_path / "ran").exists()
+
+
+def test_is_counted_and_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is measured before that is said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mnv3prof.bench.peaks.PeakMeter.burst", None)
+    saved(tmp_path, exported(Attention(), IMAGE))
+    sentence = "net.pt2: a .pt2 file is counted, not run; to time it, name the module that made it"
+    for told in (["latency", "net.pt2", "--on", "cpu"], ["report", "net.pt2", "--on", "cpu"]):
+        assert command(told) == 2
+        assert capsys.readouterr().err.splitlines()[-1] == f"mnv3prof: {sentence}"
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert command(["report", "net.pt2", "-o", "run.json"]) == 0
+    assert sentence in mnv3prof.read_run("run.json").notes[0]
 
 
 def test_symbolic_sizes(tmp_path: Path) -> None:

@@ -45,9 +45,10 @@ def _timed(
     subjects = {"": net, **{request.variant: request.subject for request in requests}}
     timings = tuple(
         timing(
-            backend,
+            backend.partition("@")[0],
             request.part,
             spread(seconds(request.variant, request.part, backend), noise),  # type: ignore[operator]
+            device=backend.partition("@")[2],
             dtype=dtype,
             variant=request.variant,
         )
@@ -55,7 +56,8 @@ def _timed(
         for backend in backends
         for dtype in request.dtypes
     )
-    run = run_of(subjects.pop(""), timings, subjects, replace(HOST, os=os))
+    hosts = {"": replace(HOST, os=os), "pi": replace(HOST, os="Linux-aarch64", cpu="Cortex-A76")}
+    run = run_of(subjects.pop(""), timings, subjects, hosts=hosts)
     return Evidence(subject=net, runs=(run,))
 
 
@@ -366,6 +368,17 @@ def test_a_claim_on_mobile_chips_is_not_decided_on_a_desktop(name: str) -> None:
         "no mobile CPU; on a processor it holds",
         "no mobile CPU; on a processor it does not hold",
     ]
+
+
+@pytest.mark.parametrize("name", ["K4", "K7", "K9"])
+def test_a_claim_on_mobile_chips_is_judged_on_the_mobile_device_alone(name: str) -> None:
+    (_, slow, holding, _) = next(case for case in TIMES if case[0] == name)
+    here, there = (
+        _measured(name, _timed((name,), _seconds(slow, holding, backend=where), backends=("a", "a@pi")))
+        for where in ("a", "a@pi")
+    )
+    assert (here.verdict, there.verdict) == ("does not hold", "holds")
+    assert "a, a@pi; a processor, Cortex-A76 (pi), 1 thread" in there.how or name == "K4"
 
 
 def test_the_widths_are_a_curve() -> None:

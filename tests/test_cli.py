@@ -23,6 +23,7 @@ from mnv3prof.cli.main import application, run
 from mnv3prof.cli.options import SECTIONS
 from mnv3prof.cost import counters
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
+from mnv3prof.graph.errors import InputError
 from mnv3prof.registry import stems
 from mnv3prof.workers.backends import names
 
@@ -735,3 +736,11 @@ def test_a_message_names_the_file_and_the_option(
     (tmp_path / "t.toml").write_text(text, encoding="utf-8")
     assert run(arguments.split()) == 2
     assert capsys.readouterr().err.startswith(f"mnv3prof: {says}")
+
+
+def test_a_long_message_is_cut_between_words() -> None:
+    words = [f"word{n}" for n in range(100)]
+    begin, end = str(InputError(" ".join(words))).split(" ... ")
+    assert {*begin.split(), *end.split()} < {*words}
+    letters = str(InputError("x" * 1000))
+    assert 250 < len(letters) <= 300

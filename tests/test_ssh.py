@@ -131,6 +131,17 @@ def test_a_device_is_measured_as_this_machine_is(server: Server) -> None:
     no_worker_is_left(server)
 
 
+def test_claims_are_measured_on_a_device(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["claims", "K2", "--measure", "--on", "onnxruntime@pi", "--time-budget", "2"]
+    assert command([*options, "-o", "found.json"]) == 0
+    evidence = some(open_source("found.json").findings)
+    assert evidence.places() == ("onnxruntime@pi",)
+    assert command(["claims", "found.json", "K2", "--format", "json"]) == 0
+    (*_, found) = msgspec.json.decode(capsys.readouterr().out)["findings"]
+    assert found["how"].startswith("measured on onnxruntime@pi; ")
+    assert "(pi), 1 thread" in found["how"]
+
+
 def test_parts_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
     workers: list[RemoteWorker] = []
     made = RemoteWorker.__init__

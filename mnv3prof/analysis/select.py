@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from ..graph.errors import InputError
+from ..graph.errors import InputError, any_of
 from ..graph.parts import NET, identical_blocks, part_layers
 from ..record.accuracy import Accuracy
 from ..record.run import Run
@@ -53,7 +53,7 @@ def _of_network(accuracy: Accuracy, timing: Timing) -> bool:
 
 
 def _refuse(source: str, asked: str, known: Sequence[str]) -> None:
-    expected = ", ".join(dict.fromkeys(known)) or "a run with timings"
+    expected = any_of(dict.fromkeys(known)) if known else "a run with timings"
     raise InputError(f"{source}: has no timing of {asked}; expected {expected}")
 
 

@@ -18,7 +18,7 @@ from ..workers.peak_burst import Device as Rated
 from ..workers.remote import RemoteWorker, remote_worker
 from ..workers.requests import Subjects
 from ..workers.worker import Failed, Worker, runtime_worker
-from .obstacles import obstacle, unconvertible
+from .obstacles import obstacle
 
 _CONTACT_S: Final = 60.0
 """Time limit of starting a worker on a device and of its description; an emulated one takes 6 s."""
@@ -163,9 +163,10 @@ class Machines:
 
     def obstacle(self, target: Target) -> Failed | None:
         """Return the known reason why nothing can be timed on the target, or None."""
-        if target.device == HERE:
-            return obstacle(target)
-        return unconvertible(target) or self.contacts[target.device].missing(target.backend)
+        failed = obstacle(target)
+        if failed or target.device == HERE:
+            return failed
+        return self.contacts[target.device].missing(target.backend)
 
     def worker(self, target: Target, subjects: Subjects, starts: float = inf) -> Worker:
         """Return a worker that times parts of the subjects on a target."""

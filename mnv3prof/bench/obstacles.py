@@ -10,14 +10,17 @@ from ..workers.worker import Failed
 
 
 def obstacle(target: Target) -> Failed | None:
-    """Return the known reason why nothing can be timed on the target, or None."""
+    """Return the known reason why nothing can be timed on the target, or None: of one on another device, why
+    no part can be converted here.
+    """
+    if target.device:
+        return _unconvertible(target)
     if not (known := usable(target.backend)).ok:
         return Failed("not available", known.reason)
     return _misfit(target)
 
 
-def unconvertible(target: Target) -> Failed | None:
-    """Return why no part can be converted here for the target, which is on another device, or None."""
+def _unconvertible(target: Target) -> Failed | None:
     name = target.backend
     if needs_pytorch(name):
         return Failed("unsupported", "PyTorch's backends are timed on this machine only")
@@ -47,7 +50,7 @@ def require_one(
     for target in targets:
         if (failed := obstacle(target)) is None:
             return
-        reasons.setdefault(failed.reason, {})[target.backend] = None
+        reasons.setdefault(failed.reason, {})[target.place] = None
     if reasons:
         listed = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
         raise InputError(shortened(f"{where}: no target can run here; ", listed))

@@ -94,8 +94,10 @@ def profile(
     """Measure what is requested and not in `known`. on_update is called with the run as it grows.
 
     Identical blocks are measured once, under the name of the first. An interrupt after the sampling has begun
-    ends it, and the run so far is returned.
+    ends it, and the run so far is returned. Raises InputError for a network that cannot be run.
     """
+    if request.targets:
+        _require_runnable(request)
     run = known or _begun(request)
     before = run.timings
     load = OtherLoad(other_load()) if request.targets else None
@@ -132,6 +134,12 @@ def profile(
         if not interrupted:
             run = _with_untimed(run, request, timings, machines, folder, on_progress, on_update)
     return run
+
+
+def _require_runnable(request: Request) -> None:
+    for subject in request.subjects.values():
+        if subject.captured:
+            subject.captured.require_runnable()
 
 
 def _unfinished(request: Request, before: Sequence[Timing]) -> tuple[Target, ...]:

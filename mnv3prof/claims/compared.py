@@ -26,10 +26,8 @@ def ratio(first: Measured | None, second: Measured | None) -> Change | None:
 
 
 def ratios(evidence: Evidence, part: str, first: str, second: str) -> dict[str, Change]:
-    """Return, per backend, the ratio of a part's time in one variant to that in another."""
-    pairs = {
-        name: [evidence.measured(v, part, name) for v in (first, second)] for name in evidence.backends()
-    }
+    """Return, per place, the ratio of a part's time in one variant to that in another."""
+    pairs = {name: [evidence.measured(v, part, name) for v in (first, second)] for name in evidence.places()}
     return {name: change for name, pair in pairs.items() if (change := ratio(*pair))}
 
 
@@ -83,21 +81,29 @@ def overall(outcomes: Mapping[str, bool | None]) -> tuple[ClaimVerdict, str]:
     return "holds if", f"{where}; {noise}" if noise else where
 
 
-def on_a_mobile_chip(verdict: ClaimVerdict, why: str, evidence: Evidence) -> tuple[ClaimVerdict, str]:
-    """Return the verdict on a claim about mobile CPUs: not testable if no mobile CPU was measured."""
-    if verdict in ("no evidence", "hidden by noise") or _is_mobile(evidence):
+def overall_on_mobile(outcomes: Mapping[str, bool | None], evidence: Evidence) -> tuple[ClaimVerdict, str]:
+    """Return one verdict on a claim about mobile CPUs: not testable if none was measured.
+
+    outcomes: by place, with or without a dtype after it; those of other CPUs than mobile ones do not count
+    beside them.
+    """
+    mobile = _mobile_places(evidence)
+    if judged := {where: outcome for where, outcome in outcomes.items() if where.split()[0] in mobile}:
+        return overall(judged)
+    verdict, why = overall(outcomes)
+    if verdict in ("no evidence", "hidden by noise"):
         return verdict, why
     here = f"{verdict} {why}" if verdict == "holds if" else f"{verdict} ({why})" if why else verdict
     return "not testable here", f"no mobile CPU; on {processor(evidence)} it {here}"
 
 
-def _is_mobile(evidence: Evidence) -> bool:
-    return any(
-        name in run.hosts[target.device].os.lower()
+def _mobile_places(evidence: Evidence) -> set[str]:
+    return {
+        target.place
         for run in evidence.runs
         for target in run.targets
-        for name in _MOBILE
-    )
+        if any(name in run.hosts[target.device].os.lower() for name in _MOBILE)
+    }
 
 
 def processor(evidence: Evidence) -> str:
@@ -105,9 +111,9 @@ def processor(evidence: Evidence) -> str:
     return ", ".join(dict.fromkeys(run.processors for run in evidence.runs))
 
 
-def measured_on(evidence: Evidence, backends: Iterable[str]) -> str:
-    """Describe a measurement: backends, CPU, threads and batch."""
-    names = list(dict.fromkeys(backends))
+def measured_on(evidence: Evidence, places: Iterable[str]) -> str:
+    """Describe a measurement: backends with their devices, CPUs, threads and batch."""
+    names = list(dict.fromkeys(places))
     targets = [evidence.target(name, dtype) for name in names for dtype in ("fp32", "int8")]
     threads = sorted({target.threads for target in targets if target})
     batches = sorted({target.batch for target in targets if target} - {1})

@@ -9,12 +9,12 @@ from ..bench.profile import Request, profile
 from ..bench.progress import OnProgress
 from ..cost.counts import Dtype
 from ..record.run import Run, Subject
-from ..record.target import Target
+from ..record.target import Target, combinations
 from ..workers.backends import backend, compiles
 from .claim import TimingRequest
 
-BACKENDS: Final = ("cpu", "onnxruntime", "cpu-compile")
-"""Default backends; the one that takes longest to load is last."""
+PLACES: Final = ("cpu", "onnxruntime", "cpu-compile")
+"""Default places; the one that takes longest to load is last."""
 
 
 class _RunShare(NamedTuple):
@@ -44,9 +44,11 @@ class MeasureResult(NamedTuple):
 
 
 class MeasureOptions(NamedTuple):
-    """How to measure. folder: of the cache; None for a temporary one. command: what asked for it."""
+    """How to measure. places: backends, "ncnn", or of another device "ncnn@pi". folder: of the cache; None
+    for a temporary one. command: what asked for it.
+    """
 
-    backends: tuple[str, ...]
+    places: tuple[str, ...]
     threads: int = 1
     budget_s: float = 60.0
     folder: Path | None = None
@@ -67,11 +69,11 @@ def measure(
     left = _READY_S
     for share in _RUN_SHARES:
         wanted = _wanted(requests, share)
-        takes = tuple(name for name in _backends(how, share) if share.dtype in backend(name).DTYPES)
+        takes = [target for target in _targets(how, share) if share.dtype in backend(target.backend).DTYPES]
         if wanted and takes:
             begin = monotonic()
             ready_s, sampled_s = max(_READY_LEAST, share.ready * left), share.sampled * how.budget_s
-            request = _request(subject, wanted, takes, share.dtype, how, sampled_s, ready_s)
+            request = _request(subject, wanted, takes, how, sampled_s, ready_s)
             try:
                 runs.append(profile(request, on_progress=on_progress))
             except KeyboardInterrupt:
@@ -84,12 +86,8 @@ def measure(
 
 def targets(requests: Sequence[TimingRequest], how: MeasureOptions) -> list[Target]:
     """Return the targets of `requests`, available or not."""
-    return [
-        Target(backend=name, dtype=share.dtype, threads=how.threads)
-        for share in _RUN_SHARES
-        if _wanted(requests, share)
-        for name in _backends(how, share)
-    ]
+    wanted = [share for share in _RUN_SHARES if _wanted(requests, share)]
+    return [target for share in wanted for target in _targets(how, share)]
 
 
 def _wanted(requests: Sequence[TimingRequest], share: _RunShare) -> list[TimingRequest]:
@@ -102,16 +100,16 @@ def _wanted(requests: Sequence[TimingRequest], share: _RunShare) -> list[TimingR
     return wanted
 
 
-def _backends(how: MeasureOptions, share: _RunShare) -> list[str]:
-    """Return the backends of a run; those that compile have their own."""
-    return [name for name in how.backends if share.compiled == compiles(name)]
+def _targets(how: MeasureOptions, share: _RunShare) -> list[Target]:
+    """Return the targets of a run; those that compile have their own."""
+    every = combinations(how.places, (share.dtype,), (1,), (how.threads,))
+    return [target for target in every if share.compiled == compiles(target.backend)]
 
 
 def _request(
     subject: Subject,
     requests: Sequence[TimingRequest],
-    backends: tuple[str, ...],
-    dtype: Dtype,
+    targets: Sequence[Target],
     how: MeasureOptions,
     sampled_s: float,
     ready_s: float,
@@ -124,7 +122,7 @@ def _request(
     return Request(
         subjects,
         {variant: tuple(names) for variant, names in parts.items()},
-        tuple(Target(backend=name, dtype=dtype, threads=how.threads) for name in backends),
+        tuple(targets),
         budget_s=sampled_s,
         folder=how.folder,
         ready_s=ready_s,

@@ -100,7 +100,11 @@ def one_line(text: str) -> str:
     if len(line) <= _MAX_MESSAGE:
         return line
     end = _MAX_MESSAGE // 3
-    return f"{line[: _MAX_MESSAGE - end - 5]} ... {line[-end:]}"
+    begin, rest = line[: _MAX_MESSAGE - end - 5], line[-end:]
+    # Cut between words, unless one of them fills the line.
+    begin = begin.rpartition(" ")[0] if " " in begin[-end:] else begin
+    rest = rest.partition(" ")[2] if " " in rest else rest
+    return f"{begin} ... {rest}"
 
 
 def shortened(begin: str, parts: Sequence[str]) -> str:

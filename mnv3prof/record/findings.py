@@ -105,13 +105,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Graph of the network."""
         return self.subject.graph
 
-    def target(self, backend: str, dtype: Dtype = "fp32") -> Target | None:
-        """Return the first measured target of a backend and dtype, which fixes batch and threads."""
-        return self._targets.get((backend, dtype))
+    def target(self, place: str, dtype: Dtype = "fp32") -> Target | None:
+        """Return the first measured target of a place and dtype, which fixes batch and threads."""
+        return self._targets.get((place, dtype))
 
-    def measured(self, variant: str, part: str, backend: str, dtype: Dtype = "fp32") -> Measured | None:
+    def measured(self, variant: str, part: str, place: str, dtype: Dtype = "fp32") -> Measured | None:
         """Return the timing of a variant's part, or of the block that is identical to it."""
-        target = self.target(backend, dtype)
+        target = self.target(place, dtype)
         for run, timings in zip(self.runs, self._timings, strict=True):
             if subject := run.subjects.get(variant):
                 for name in (part, identical_blocks(subject.graph).get(part, part)):
@@ -123,7 +123,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _targets(self) -> dict[tuple[str, Dtype], Target]:
         found: dict[tuple[str, Dtype], Target] = {}
         for timing in (timing for run in self.runs for timing in run.timings if timing.bursts):
-            found.setdefault((timing.target.backend, timing.target.dtype), timing.target)
+            found.setdefault((timing.target.place, timing.target.dtype), timing.target)
         return found
 
     @cached_property
@@ -131,10 +131,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Timings of each run by variant, target and part."""
         return [{(t.variant, t.target, t.part): t for t in run.timings} for run in self.runs]
 
-    def backends(self, dtype: Dtype = "fp32") -> tuple[str, ...]:
-        """Return the backends with a timing of this dtype."""
-        timings = (timing for run in self.runs for timing in run.timings)
-        return tuple(dict.fromkeys(t.target.backend for t in timings if t.target.dtype == dtype and t.bursts))
+    def places(self, dtype: Dtype = "fp32") -> tuple[str, ...]:
+        """Return the backends, "ncnn" or of another device "ncnn@pi", with a timing of this dtype."""
+        return tuple(place for place, of_dtype in self._targets if of_dtype == dtype)
 
 
 def findings_document(evidence: Evidence, findings: tuple[Finding, ...], created: str) -> dict[str, Any]:

@@ -145,6 +145,13 @@ class Captured(msgspec.Struct, frozen=True):
                 "network itself as SOURCE"
             )
 
+    def require_runnable(self) -> None:
+        """Raise InputError for a .pt2 file: loading it runs code that is in it."""
+        if self.kind == "pt2":
+            raise InputError(
+                f"{self.text}: a .pt2 file is counted, not run; to time it, name the module that made it"
+            )
+
 
 _REFERENCES: Final[dict[CapturedKind, str]] = {
     "module": "PyTorch eager in fp32",

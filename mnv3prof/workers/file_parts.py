@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,13 +25,14 @@ class FileParts:
         captured = subject.captured
         try:
             captured.require_named()
+            captured.require_runnable()
         except InputError as error:
             raise Unsupported(str(error)) from None
         if batch != 1:
             raise Unsupported(f"a .{captured.kind} file is timed at batch 1")
         if len(subject.graph.inputs) > 1:
             raise Unsupported("a network with several inputs is not timed")
-        self.path = Path(captured.text)
+        self.kind, self.path = captured.kind, Path(captured.text)
         _require_same(self.path, captured)
         self.subject = subject
         self._folder = tempfile.TemporaryDirectory(prefix="mnv3prof-")
@@ -41,12 +41,7 @@ class FileParts:
 
     def part(self, name: str) -> Part:
         """Return the network or a block, with its input in the network."""
-        kinds: dict[str, Callable[[str], Part]] = {"onnx": self._onnx, "tflite": self._tflite}
-        kind = self.subject.captured and self.subject.captured.kind
-        make = kinds.get(str(kind))
-        if make is None:
-            raise Unsupported(f"a .{kind} file is counted, not run; to time it, name the module that made it")
-        return make(name)
+        return self._onnx(name) if self.kind == "onnx" else self._tflite(name)
 
     def _onnx(self, name: str) -> Part:
         from ..capture.onnx.pieces import OUTPUT, Pieces, run

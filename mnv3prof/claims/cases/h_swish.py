@@ -12,7 +12,7 @@ from ...mobilenetv3.variants import with_activations, with_option
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
 from ..claim import Claim, TimingRequest, finding, not_measured
-from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, saves
+from ..compared import FASTER, is_faster, measured_on, overall, overall_on_mobile, ratio, saves
 
 K4: Final = Claim(
     "K4",
@@ -97,17 +97,17 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _places(evidence: Evidence) -> Iterable[tuple[str, str, Dtype]]:
-    """Yield the name of each measured backend and dtype, the backend and the dtype."""
+    """Yield the name of each measured place and dtype, the place and the dtype."""
     for dtype in _DTYPES:
-        for backend in evidence.backends(dtype):
-            yield f"{backend} {dtype}", backend, dtype
+        for place in evidence.places(dtype):
+            yield f"{place} {dtype}", place, dtype
 
 
 def _ratios(evidence: Evidence, first: str, second: str, part: str = NET) -> dict[str, Change]:
     return {
         where: r
-        for where, backend, dtype in _places(evidence)
-        if (r := ratio(*(evidence.measured(form, part, backend, dtype) for form in (first, second))))
+        for where, place, dtype in _places(evidence)
+        if (r := ratio(*(evidence.measured(form, part, place, dtype) for form in (first, second))))
     }
 
 
@@ -115,8 +115,7 @@ def _against_swish(evidence: Evidence) -> Finding:
     nets = _ratios(evidence, "", "swish")
     if not nets:
         return not_measured(K4, evidence, rule=_RULE)
-    verdict, why = overall({where: saves(r, _SAVED) for where, r in nets.items()})
-    verdict, why = on_a_mobile_chip(verdict, why, evidence)
+    verdict, why = overall_on_mobile({where: saves(r, _SAVED) for where, r in nets.items()}, evidence)
     results = ", ".join(f"{_percent(r)} on {where}" for where, r in nets.items())
     return finding(
         K4,
@@ -162,10 +161,10 @@ def _lines(evidence: Evidence, first: str, others: tuple[str, ...]) -> list[str]
     parts = {NET: "whole network", **{x.name: f"alone, {_shape(x)}" for x in alone(evidence.graph)}}
     return [
         f"{where}, {words}: time of {first or 'nn.Hardswish'} ÷ {other or 'nn.Hardswish'} {r}"
-        for where, backend, dtype in _places(evidence)
+        for where, place, dtype in _places(evidence)
         for part, words in parts.items()
         for other in others
-        if (r := ratio(*(evidence.measured(form, part, backend, dtype) for form in (first, other))))
+        if (r := ratio(*(evidence.measured(form, part, place, dtype) for form in (first, other))))
     ]
 
 
@@ -174,7 +173,7 @@ def _gate(evidence: Evidence) -> list[str]:
     return [
         f"{name}, {gate}: time of nn.Hardsigmoid ÷ {form} {r}"
         for gate in _last_gate(evidence.graph)
-        for name in evidence.backends()
+        for name in evidence.places()
         for form in GATES
         if (r := ratio(*(evidence.measured(variant, gate, name) for variant in ("", form))))
     ]
@@ -188,9 +187,9 @@ def _last_gate(graph: Graph) -> list[str]:
 def _fusion(evidence: Evidence) -> list[str]:
     """Compare nn.Hardswish with ReLU, and its form by ReLU6 with nn.Hardswish, in the network."""
     lines = []
-    for where, backend, dtype in _places(evidence):
+    for where, place, dtype in _places(evidence):
         relu, own, plain = (
-            evidence.measured(form, NET, backend, dtype)
+            evidence.measured(form, NET, place, dtype)
             for form in ("ReLU for h-swish", "", "h-swish by ReLU6")
         )
         to_relu, to_own = ratio(own, relu), ratio(plain, own)

@@ -8,7 +8,7 @@ from ...mobilenetv3.variants import with_option
 from ...record.findings import Evidence, Finding
 from ...record.run import Subject
 from ..claim import NOT_IN_PAPER, Claim, TimingRequest, finding, not_measured
-from ..compared import FASTER, is_faster, measured_on, on_a_mobile_chip, overall, ratio, ratio_of_sums
+from ..compared import FASTER, is_faster, measured_on, overall_on_mobile, ratio, ratio_of_sums
 from .squeeze_excite import modules
 
 K7: Final = Claim(
@@ -56,7 +56,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     order = ("", LINEAR) if form == "conv" else (LINEAR, "")
     sums: dict[str, Change] = {}
     working = []
-    for name in evidence.backends():
+    for name in evidence.places():
         pairs = {path: [evidence.measured(variant, path, name) for variant in order] for path in paths}
         both = {path: r for path, pair in pairs.items() if (r := ratio(*pair))}
         whole = ratio_of_sums([pairs[path][0] for path in both], [pairs[path][1] for path in both])
@@ -67,7 +67,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
             ]
     if not sums:
         return (not_measured(K7, evidence, rule=FASTER),)
-    verdict, why = on_a_mobile_chip(*overall({n: is_faster(r) for n, r in sums.items()}), evidence)
+    verdict, why = overall_on_mobile({n: is_faster(r) for n, r in sums.items()}, evidence)
     results = ", ".join(f"{r} on {name}" for name, r in sums.items())
     return (
         finding(

@@ -203,7 +203,7 @@ def _saved_time(evidence: Evidence) -> Finding:
     sums: dict[str, Change] = {}
     series: list[Series] = []
     working: list[str] = []
-    for name in evidence.backends():
+    for name in evidence.places():
         pairs = {b: [evidence.measured(variant, b, name) for variant in (STANDARD, "")] for b in blocks}
         changes = {b: r for b, pair in pairs.items() if (r := ratio(*pair))}
         whole = ratio_of_sums([pairs[b][0] for b in changes], [pairs[b][1] for b in changes])

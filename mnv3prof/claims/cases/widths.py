@@ -9,7 +9,7 @@ from ...mobilenetv3.table import Row, Table
 from ...record.findings import Evidence, Finding, Measured, Series
 from ...record.run import Subject
 from ..claim import Claim, TimingRequest, finding, not_measured
-from ..compared import SLOWER, is_slower, measured_on, on_a_mobile_chip, overall
+from ..compared import SLOWER, is_slower, measured_on, overall_on_mobile
 
 K9: Final = Claim(
     "K9",
@@ -53,14 +53,14 @@ def network_of_width(width: int) -> Subject:
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Judge K9."""
     curves: dict[str, list[_Point]] = {}
-    for name in evidence.backends():
+    for name in evidence.places():
         points = [p for w in WIDTHS if (p := _point(w, evidence.measured(named(w), _BLOCK, name)))]
         if len(points) == len(WIDTHS):
             curves[name] = points
     if not curves:
         return (not_measured(K9, evidence, rule=SLOWER),)
     changes = {name: _others_to_multiples(points) for name, points in curves.items()}
-    verdict, why = on_a_mobile_chip(*overall({n: is_slower(r) for n, r in changes.items()}), evidence)
+    verdict, why = overall_on_mobile({n: is_slower(r) for n, r in changes.items()}, evidence)
     results = ", ".join(f"{r} on {name}" for name, r in changes.items())
     return (
         finding(

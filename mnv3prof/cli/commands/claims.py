@@ -25,12 +25,12 @@ from ..options import (
     SOURCE_HELP,
     EpochsOption,
     NoCacheOption,
-    backend_names,
     in_range,
     measuring_option,
     on_option,
     open_source,
     output_option,
+    places,
     recipe_option,
 )
 from ..output import Output, Result, emit, output_format
@@ -155,18 +155,18 @@ def _evidence(source: str, settings: Settings) -> Evidence:
 
 def _measured(evidence: Evidence, names: tuple[str, ...], trying: Trying) -> "MeasureResult":
     from ...bench.obstacles import require_one
-    from ...claims.measure import BACKENDS, MeasureOptions, targets
+    from ...claims.measure import PLACES, MeasureOptions, targets
     from ...claims.measure import measure as measure_requests
     from ...workers.cache_folder import usable_folder
 
     in_range(trying.threads, "--threads", 1, MOST)
     budget = budget_of(trying.time_budget)
-    backends = BACKENDS if trying.on is None else backend_names(trying.on)
+    named = PLACES if trying.on is None else places(trying.on)
     folder = None if trying.no_cache else usable_folder(say)
-    options = MeasureOptions(backends, trying.threads, budget, folder, command_line())
+    options = MeasureOptions(named, trying.threads, budget, folder, command_line())
     wanted = timing_requests(evidence.subject, names)
     if wanted and not targets(wanted, options):
-        raise InputError(f"--on: {', '.join(backends)} cannot time these claims; expected e.g. cpu")
+        raise InputError(f"--on: {', '.join(named)} cannot time these claims; expected e.g. cpu")
     require_one(targets(wanted, options), "--on")
     with progress() as on_progress:
         return measure_requests(evidence.subject, wanted, options, on_progress)

@@ -201,6 +201,8 @@ def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_
     if latency_options.time_budget is None:
         latency_options = replace(latency_options, time_budget=_FULL_S if full else _QUICK_S)
     notes = []
+    if latency_options.on is None and not no_latency and (reason := _why_untimed(subject)):
+        no_latency, notes = True, [f"{reason}."]
     if latency_options.on is None:
         names = usable_here() if full else quick_here()
         left_out = [name for name in usable_here() if name not in names]
@@ -217,6 +219,16 @@ def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_
     if run.was_interrupted:
         return replace(run, notes=(*run.notes, _NO_READINGS))
     return with_readings(run)
+
+
+def _why_untimed(subject: Subject) -> str:
+    """Return why a network cannot be timed, "" if it can."""
+    try:
+        if subject.captured:
+            subject.captured.require_runnable()
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _named(runs: Sequence[Run]) -> str:
