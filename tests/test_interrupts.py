@@ -197,7 +197,8 @@ def test_a_report_of_several_networks_ends_at_the_first_interrupt(
 
     monkeypatch.setattr(schedule, "_sample", _interrupt)
     monkeypatch.setattr("mnv3prof.cli.commands.report.with_readings", lambda _: pytest.fail("went on"))
-    command = ["report", TINY, "small", *NULL, "--parts", "net", "-o", str(tmp_path / "page.html")]
+    command = ["report", TINY, "small", *NULL, "--cross-check", "--parts", "net"]
+    command += ["-o", str(tmp_path / "page.html")]
     assert run(command) == 130
     assert "0 of 1 times are saved in" in capsys.readouterr().err
     assert (tmp_path / "page.html").exists()

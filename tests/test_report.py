@@ -1,5 +1,6 @@
 """The report's sentences, charts and documents, without a browser; the page itself is in test_page.py."""
 
+import gzip
 import json
 import re
 import zlib
@@ -21,10 +22,10 @@ from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
-from mnv3prof.page.charts import colour, label, symbol
+from mnv3prof.page.charts.chart import colour, label, symbol
 from mnv3prof.page.claims import curve_chart, verdicts
-from mnv3prof.page.html import Assets, page
-from mnv3prof.page.report import Panel, Section, sections
+from mnv3prof.page.html import Assets, Content, page
+from mnv3prof.page.report import Listed, Panel, Section, sections
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series, read_saved
@@ -124,9 +125,26 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular() -> Non
 def test_side_by_side_compares_the_last_with_the_first() -> None:
     runs = [reported(odd=("none", "1")) for _ in range(3)]
     assert re.fullmatch(
-        r"C has as many MACs as A\. Latency of C compared with A on fast: ×1 \(0\.9\d+ to 1\.0\d+\), same\.",
+        r"\(3\) has as many MACs as \(1\)\. Latency of \(3\) compared with \(1\) on fast: ×1 \(0\.9\d+ to "
+        r"1\.0\d+\), same\.",
         sentences.side_by_side(views(runs)),
     )
+
+
+def test_runs_are_called_by_what_differs() -> None:
+    one = reported()
+    later = msgspec.structs.replace(one, created="2026-02-02T00:00:00+00:00")
+    faster = msgspec.structs.replace(one, hosts={"": msgspec.structs.replace(one.host, cpu="another")})
+    changed = msgspec.structs.replace(one, commit="0123456789abcdef")
+    for others, names in [
+        ((reported("large"),), ["MobileNetV3-Small", "MobileNetV3-Large"]),
+        ((later,), ["2026-01-02T03:04:05+00:00", "2026-02-02T00:00:00+00:00"]),
+        ((faster,), ["a processor", "another"]),
+        ((changed,), ["(1)", "0123456789"]),
+        ((one,), ["(1)", "(2)"]),
+        ((), [""]),
+    ]:
+        assert [view.called for view in views([one, *others])] == names
 
 
 def test_noise_takes_the_sentences_that_it_hides() -> None:
@@ -171,7 +189,7 @@ def test_the_saving_is_the_exact_ratio_and_the_measured_one() -> None:
 def test_what_was_not_measured_is_said_not_drawn() -> None:
     run = msgspec.structs.replace(reported(readings=False), timings=())
     text = json.dumps([p.sentences for s in sections([run]) for p in s.panels])
-    for sentence in ("Latency was not measured", "counters were not run", "was not measured"):
+    for sentence in ("Latency was not measured", "was not measured"):
         assert sentence in text
     assert not any(chart.key.startswith("latency") for chart in _charts(run))
 
@@ -285,7 +303,9 @@ def test_several_runs_stand_side_by_side(
     assert capsys.readouterr().out.strip() == str(Path("reports") / "large-224-and-small-224.html")
     text = (tmp_path / "reports" / "large-224-and-small-224.html").read_text(encoding="utf-8")
     assert "Side by side" in text
-    assert "B has 0.26 times the MACs of A. Latency of B compared with A on fast: ×1 (" in text
+    assert "MobileNetV3-Small has 0.26 times the MACs of MobileNetV3-Large. Latency of" in text
+    assert "8 → 5" in text
+    assert "Changes of latency from MobileNetV3-Large, by block" in text
 
 
 def test_the_short_form_is_markdown_with_bars(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,7 +373,13 @@ def test_a_table_is_reported_without_measuring(
     assert capsys.readouterr().out.strip() == str(path)
     (document,) = embedded(path.read_bytes(), "it")
     run = read_saved(document, "it")
-    assert run.timings == ()  # type: ignore[union-attr]
+    assert (run.timings, run.readings) == ((), ())  # type: ignore[union-attr]
+
+
+def test_other_counters_run_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    assert run_command(["report", "small", "--no-latency", "--cross-check", "-o", str(path)]) == 0
+    run = read_saved(path.read_bytes(), "it")
     assert {r.tool for r in run.readings if r.status == "ok"} >= {"torch", "fvcore", "thop"}  # type: ignore[union-attr]
 
 
@@ -459,7 +485,7 @@ def test_operators_are_titled_with_the_target_that_they_were_timed_on() -> None:
     ]
     both = msgspec.structs.replace(run, timings=(*run.timings, *int8), operators=tuple(told))
     found = next(section for section in sections([both]) if section.key == "latency")
-    (titles,) = [[sheet.title for sheet in panel.sheets] for panel in found.panels]
+    (titles,) = [[one.sheet.title for one in panel.sheets] for panel in found.panels]
     operators = [title.partition(": ")[2] for title in titles if "operators of 4" in title]
     assert operators == ["operators of 4, reported by fp32", "operators of 4, reported by int8"]
 
@@ -472,7 +498,7 @@ def test_no_two_backends_look_alike() -> None:
 def test_a_heat_map_without_shares_still_shows_its_figures() -> None:
     run = reported(backends=("fast",))
     run = msgspec.structs.replace(run, timings=run.timings[:3])
-    chart = next(c for c in _charts(run) if c.key == "latency0m")
+    chart = next(c for c in _charts(run) if c.key == "latencym")
     (trace,) = chart.data
     assert [row[0] is None for row in trace["z"]] == [False] * 3
     assert trace["text"][0] == ["1.00 ms ±0%"]
@@ -495,8 +521,8 @@ def test_cells_sort_by_their_numbers_and_what_is_absent_by_none(
     value: str | float | None, kind: Any, key: str
 ) -> None:
     sheet = Sheet("t", (Column("a", "A", "text"), Column("b", "B", kind)), (("x", value),))
-    section = Section("s", "S", (Panel("", (), sheets=(sheet,)),))
-    text = page("t", "s", (section,), (), Assets("", "", ""))
+    section = Section("s", "S", (Panel("", (), sheets=(Listed(sheet),)),))
+    text = page(Content("t", "s", (section,), ()), Assets("", "", gzip.compress(b"")))
     assert re.findall(r'data-v="(.*?)"', text) == [key]
 
 
@@ -600,9 +626,7 @@ def test_gaps_are_named_in_the_report() -> None:
         t for t in run.timings if (t.target.backend, t.part) not in {("fast", "2"), ("cpu", "net")}
     )
     run = msgspec.structs.replace(run, timings=(*partial, missing))
-    notes = [
-        note for s in sections([run]) for p in s.panels for sheet in p.open_sheets for note in sheet.notes
-    ]
+    notes = [alert for s in sections([run]) for p in s.panels for alert in p.alerts]
     assert "slow not available: it is not installed (parts: 1)." in notes
     assert sentences.matrix(_view(run)).endswith(" on cpu, the only backend with latencies of all blocks.")
 

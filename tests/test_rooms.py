@@ -28,6 +28,7 @@ ROOMS = [
     "train",
     "render",
     "show",
+    "advice",
     "page",
     "claims",
     "interface",
@@ -35,7 +36,7 @@ ROOMS = [
 ]
 """From the ground up."""
 PAPER_ROOMS = ROOMS[1 : ROOMS.index("workers")]
-SHOWING = ["render", "show", "page"]
+SHOWING = ["render", "show", "advice", "page"]
 MAY_SHOW = {"device", *PAPER_ROOMS, *SHOWING} - {"source"}
 """What is shown is there already: no room that shows it measures, trains or reads files."""
 WITH_TORCH = (

@@ -400,7 +400,10 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path: Path) -> 
             "profile -o run.json",
             "stopped; 0 of 1 times are saved in run.json; continue with the same command and --resume",
         ),
-        ("report --format json", "stopped; 0 of 1 times were measured; the same command starts again"),
+        (
+            "report --cross-check --format json",
+            "stopped; 0 of 1 times were measured; the same command starts again",
+        ),
     ],
 )
 def test_an_interrupt_says_what_is_saved_and_how_to_continue(

@@ -683,12 +683,7 @@ def test_any_other_text_is_an_input_error(text: str) -> None:
         open_source(text)
 
 
-def test_report_of_a_page_and_a_table_measures_only_the_table(
-    here: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "mnv3prof.cli.commands.report.with_readings", lambda run: run
-    )  # counters need PyTorch
+def test_report_of_a_page_and_a_table_measures_only_the_table(here: Any) -> None:
     command = ["report", "page.html", "mine.toml", "--input", "16", "--on", "null", "--parts", "net"]
     assert run([*command, "--time-budget", "0.3", "-o", "both.html"]) == 0
     both = open_source("both.html")

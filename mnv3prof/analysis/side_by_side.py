@@ -15,10 +15,11 @@ _Row = list[Target | None]
 class Compared(NamedTuple):
     """Latency of the whole network per image in each view; None if not measured.
 
-    names: the target in each view, "" for none. changes: from the first view to each of the others; None
-    if one of the two was not measured.
+    targets: in each view, None for none; names: theirs, "" for none. changes: from the first view to each of
+    the others; None if one of the two was not measured.
     """
 
+    targets: list[Target | None]
     names: list[str]
     times: list[float | None]
     changes: list[Change | None]
@@ -60,7 +61,7 @@ def _compared(seen: Sequence[View], row: _Row, names: list[str]) -> Compared:
         compare(first, timing, seen[0].run, view.run) if first and timing else None
         for timing, view in zip(whole[1:], seen[1:], strict=True)
     ]
-    return Compared(names, times, changes)
+    return Compared(row, names, times, changes)
 
 
 def _whole(seen: Sequence[View], row: _Row) -> list[Timing | None]:

@@ -1,7 +1,6 @@
 """A view: the main network of a run, with the values that the report shows."""
 
-from collections.abc import Sequence
-from string import ascii_uppercase
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from ..cost.counts import Dtype, Totals
@@ -20,11 +19,11 @@ EAGER: Final = "cpu"
 class View(NamedTuple):
     """The main network of a run, as a panel of the report shows it.
 
-    letter: "A", "B", ..., or "" for a single view. dtype, batch: at which bytes are given. by_dtype: costs
-    by dtype and part. names: labels of the targets, which always contain the backend.
+    called: what the run has and the others have not, "" for a single view. dtype, batch: at which bytes are
+    given. by_dtype: costs by dtype and part. names: labels of the targets, which always contain the backend.
     """
 
-    letter: str
+    called: str
     run: Run
     graph: Graph
     dtype: Dtype
@@ -45,11 +44,11 @@ class View(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The view's letter, network, settings and CPU; "" for a single view."""
-        if not self.letter:
+        """What the view is called, with its network, settings and CPU; "" for a single view."""
+        if not self.called:
             return ""
         how = (self.name, shared_settings(self.grid.targets), self.run.processors)
-        return f"{self.letter}: {', '.join(filter(None, how))}"
+        return f"{self.called}: {', '.join(filter(None, how))}"
 
     @property
     def sizes(self) -> list[tuple[Dtype, int]]:
@@ -150,22 +149,43 @@ class View(NamedTuple):
 
 def views(runs: Sequence[Run]) -> list[View]:
     """Return a view of each run."""
-    letters = [_letter(n) for n in range(len(runs))] if len(runs) > 1 else [""]
-    return [_view(letter, run) for letter, run in zip(letters, runs, strict=True)]
+    return [_view(called, run) for called, run in zip(differences(runs), runs, strict=True)]
 
 
-def _letter(number: int) -> str:
-    return ascii_uppercase[number] if number < len(ascii_uppercase) else str(number + 1)
+_DIFFERING: Final[tuple[Callable[[Run], str], ...]] = (
+    lambda run: run.subject.name,
+    lambda run: run.subject.graph.size,
+    lambda run: run.subject.weights.file if run.subject.weights else "random weights",
+    lambda run: run.processors,
+    lambda run: shared_settings(run.targets),
+    lambda run: run.commit[:10],
+    lambda run: run.created,
+)
+"""What runs are called by, the most telling first."""
 
 
-def _view(letter: str, run: Run) -> View:
+def differences(runs: Sequence[Run]) -> list[str]:
+    """Return what each run has and the others have not; "" for a single run. All are different."""
+    if len(runs) < 2:
+        return ["" for _ in runs]
+    parts: list[list[str]] = [[] for _ in runs]
+    for tell in _DIFFERING:
+        told = [tell(run) for run in runs]
+        if len({*map(tuple, parts)}) < len(runs) and len({*told}) > 1:
+            parts = [[*known, each] for known, each in zip(parts, told, strict=True)]
+    names = [", ".join(filter(None, known)) for known in parts]
+    is_unique = len({*names}) == len(runs)
+    return [name if name and is_unique else f"{name} ({n})".strip() for n, name in enumerate(names, 1)]
+
+
+def _view(called: str, run: Run) -> View:
     graph, timings = run.subject.graph, timings_of(run, "")
     dtype, batch = run.measured_as
     grid = grid_of(graph, timings)
     dtypes = dict.fromkeys([dtype, *(target.dtype for target in grid.targets)])
     costs = {each: part_costs(graph, each, timings) for each in dtypes}
     names = labels(grid.targets, with_backend=True)
-    return View(letter, run, graph, dtype, batch, grid, costs, names)
+    return View(called, run, graph, dtype, batch, grid, costs, names)
 
 
 def activation_bytes(costs: Totals) -> int:

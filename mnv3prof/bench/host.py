@@ -2,6 +2,8 @@
 
 import os
 import platform
+import re
+import subprocess
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +13,7 @@ from ..record.run import Host, Runtime
 from ..workers.backends import backend, compiles, usable
 from ..workers.formats import get_format
 
+_GIT_S: Final = 5
 _ALWAYS: Final = ("mnv3prof", "torch", "numpy")
 
 
@@ -41,6 +44,16 @@ def describe(backends: Iterable[str], known: Host | None = None) -> Host:
         peak_rates=known.peak_rates if known else (),
         other_loads=known.other_loads if known else (),
     )
+
+
+def commit() -> str:
+    """Return the commit of the repository that the current folder is in, "" without one or without git."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return told.stdout.strip() if re.fullmatch(r"[0-9a-f]{40,64}\n", told.stdout) else ""
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ from ..workers.backends import backend, compiles, is_simulated, names, place_of,
 from ..workers.devices import device_of, require_name
 from ..workers.peak_burst import Device
 from .accuracy import HeldOut, measure_accuracies
-from .host import describe
+from .host import commit, describe
 from .load import other_load
 from .machines import Machines, found_on
 from .operators import profile_operators
@@ -282,6 +282,7 @@ def _begun(request: Request) -> Run:
     return Run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=request.command,
+        commit=commit(),
         hosts={HERE: describe(_backends(request, HERE))},
         subjects=dict(request.subjects),
     )

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from ..record.findings import ClaimVerdict, Finding, Trial
 from ..render.sheet import join_words
 from ..show.claims import claims_sheets
-from .charts import Chart, Trace, colour, label
-from .report import Panel, Section
+from .charts.chart import Chart, Trace, colour, label
+from .report import Listed, Panel, Section
 
 
 class ClaimRun(NamedTuple):
@@ -37,8 +37,8 @@ def _panel(run: ClaimRun, key: str, several: bool) -> Panel:
         run.what if several else "",
         (verdicts(run.findings),),
         charts=tuple(charts),
-        sheets=tuple(rest),
-        open_sheets=(table,),
+        sheets=tuple(map(Listed, rest)),
+        open_sheets=(Listed(table),),
     )
 
 

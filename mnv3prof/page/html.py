@@ -1,5 +1,6 @@
 """The report as one self-contained page: style, script, charts, tables and runs."""
 
+import gzip
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -7,18 +8,19 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ..advice.advice import NOTHING
 from ..record.embedded import embed
 from ..render.html import escape, to_html
-from .charts import Chart
+from .charts.chart import Chart
 from .report import Panel, Section, Tile
 
 
 class Assets(NamedTuple):
-    """Style and script of the page, and plotly's script."""
+    """Style and script of the page, and plotly's script, which gzip compressed."""
 
     css: str
     js: str
-    plotly: str
+    plotly: bytes
 
 
 _NO_SCRIPT: Final = (
@@ -28,21 +30,27 @@ _NO_SCRIPT: Final = (
 )
 
 
-def page(
-    title: str, subtitle: str, sections: Sequence[Section], runs: Sequence[bytes], assets: Assets
-) -> str:
-    """Return the page. runs: documents that it is made from, which are embedded.
+class Content(NamedTuple):
+    """What a page shows. runs: documents that it is made from."""
 
-    Its policy permits only its own scripts, by digest, and no requests.
+    title: str
+    subtitle: str
+    sections: Sequence[Section]
+    runs: Sequence[bytes]
+
+
+def page(content: Content, assets: Assets) -> str:
+    """Return the page, with the runs embedded. Its policy permits only its own scripts, by digest, and no
+    requests.
     """
+    title, subtitle, sections, runs = content
     charts = [chart for section in sections for panel in section.panels for chart in panel.charts]
-    scripts = (assets.plotly, assets.js)
     nav = "".join(f'<li><a href="#{s.key}">{escape(s.title)}</a></li>' for s in sections)
     return "\n".join(
         (
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_policy(assets)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="generator" content="mnv3prof">',
             f"<title>{escape(title)}</title><style>{assets.css}</style></head><body>",
@@ -55,27 +63,36 @@ def page(
             '</main><footer><p>Made by mnv3prof.</p></footer><p id="told" class="hidden" role="status"></p>',
             *map(embed, runs),
             f'<script type="application/json" id="charts">{_charts(charts)}</script>',
-            *(f"<script>{script}</script>" for script in scripts),
+            f'<script type="application/gzip" id="plotly">{b64encode(assets.plotly).decode()}</script>',
+            f"<script>{assets.js}</script>",
             "</body></html>\n",
         )
     )
 
 
-def _policy(scripts: Sequence[str]) -> str:
-    digests = " ".join(f"'sha256-{b64encode(sha256(s.encode()).digest()).decode()}'" for s in scripts)
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {digests}"
+def _policy(assets: Assets) -> str:
+    scripts = (gzip.decompress(assets.plotly), assets.js.encode())
+    digests = " ".join(f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in scripts)
+    return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {digests}"
+
+
+_DRAWN: Final = ("key", "data", "layout", "height", "wide", "spans", "axis", "switches")
+"""Fields of a chart that the script reads."""
 
 
 def _charts(charts: Sequence[Chart]) -> str:
-    """Write the charts as JSON without < and >, so that it cannot end its element."""
-    documents = [
-        {"key": c.key, "data": c.data, "layout": c.layout, "height": c.height, "wide": c.wide} for c in charts
-    ]
-    return msgspec.json.encode(documents).decode().replace("<", "\\u003c").replace(">", "\\u003e")
+    """Write the charts as JSON."""
+    documents = [{name: getattr(chart, name) for name in _DRAWN} for chart in charts]
+    return _json(documents)
+
+
+def _json(value: object) -> str:
+    """Write JSON without < and >, so that it cannot end its element."""
+    return msgspec.json.encode(value).decode().replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _section(section: Section) -> str:
-    panels = "".join(map(_panel, section.panels))
+    panels = "".join(_panel(panel) for panel in section.panels)
     several = " several" if len(section.panels) > 1 else ""
     head = f'<h2 id="{section.key}-title">{escape(section.title)}</h2>'
     return (
@@ -86,18 +103,35 @@ def _section(section: Section) -> str:
 
 def _panel(panel: Panel) -> str:
     head = f"<h3>{escape(panel.label)}</h3>" if panel.label else ""
+    alerts = "".join(f"<li>{escape(alert)}</li>" for alert in panel.alerts)
+    alerts = f'<ul class="alerts" aria-label="What went wrong">{alerts}</ul>' if alerts else ""
     sentences = "".join(f'<p class="say">{escape(sentence)}</p>' for sentence in panel.sentences)
     tiles = f'<dl class="tiles">{"".join(map(_tile, panel.tiles))}</dl>' if panel.tiles else ""
     charts = "".join(map(_chart, panel.charts))
-    shown = "".join(to_html(sheet, sortable=False) for sheet in panel.open_sheets)
+    shown = "".join(to_html(one.sheet, sortable=False, anchors=one.anchors) for one in panel.open_sheets)
     folded = "".join(
-        f"<details><summary>Table: {escape(sheet.title)}</summary>{to_html(sheet)}</details>"
-        for sheet in panel.sheets
+        f"<details><summary>Table: {escape(one.sheet.title)}</summary>"
+        f"{to_html(one.sheet, anchors=one.anchors)}</details>"
+        for one in panel.sheets
     )
     body = shown + charts
-    if panel.beside and charts:
-        body = f'<div class="beside"><div>{charts}</div><div>{shown}</div></div>'
-    return f'<div class="panel">{head}{sentences}{tiles}{panel.drawing}{body}{folded}</div>'
+    if panel.advice is not None:
+        body = f'<div class="beside"><div>{_advice(panel)}</div><div>{charts}</div></div>{shown}'
+    return f'<div class="panel">{head}{alerts}{sentences}{tiles}{panel.drawing}{body}{folded}</div>'
+
+
+def _advice(panel: Panel) -> str:
+    """Return the list of what to try."""
+    found, head = panel.advice or (), f"<h3>{escape(panel.advised)}</h3>"
+    if not found:
+        return f'{head}<p class="note">{escape(NOTHING)}</p>'
+    items = "".join(
+        f'<li><b>{escape(each.what)}</b> <span class="saves">{escape(each.saves)}</span>'
+        f"<p>{escape(each.why)}</p><p><code>{escape(each.command)}</code>"
+        '<button type="button" class="tool command">Copy</button></p></li>'
+        for each in found
+    )
+    return f'{head}<ol class="advice">{items}</ol>'
 
 
 def _tile(tile: Tile) -> str:
@@ -108,7 +142,8 @@ def _tile(tile: Tile) -> str:
 def _chart(chart: Chart) -> str:
     alt = escape(chart.alt)
     return (
-        f'<figure><div class="scroll" tabindex="0" role="group" aria-label="{alt}, scrollable">'
+        f'<figure><button type="button" class="tool image" aria-label="Save as PNG: {alt}">PNG</button>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{alt}, scrollable">'
         f'<div class="plot" id="{chart.key}" role="img" aria-label="{alt}" style="--tall:{chart.height}px">'
         "</div></div></figure>"
     )

@@ -32,13 +32,56 @@
     const layout = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: false, width, height: chart.height,
       margin: { l: 58, r: 16, t: 34, b: 48 }, font: { family: style.fontFamily || "sans-serif", size: small ? 10 : 12, color: coloured("var:ink", style) },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: false, itemdoubleclick: false },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: chart.switches ? "toggle" : false, itemdoubleclick: false, ...coloured(chart.layout.legend || {}, style) },
       hoverlabel: { bgcolor: coloured("var:paper", style), bordercolor: coloured("var:line", style), font: { color: coloured("var:ink", style) } },
       dragmode: false,
-      ...coloured(chart.layout, style),
-      xaxis: axis(chart.layout.xaxis || {}, style), yaxis: axis(chart.layout.yaxis || {}, style),
     };
-    return Plotly.react(place, coloured(chart.data, style), layout, { displayModeBar: false, responsive: false, scrollZoom: false });
+    for (const [name, given] of Object.entries(chart.layout)) {
+      if (name !== "legend") layout[name] = /^[xy]axis/.test(name) ? axis(given, style) : coloured(given, style);
+    }
+    for (const name of ["xaxis", "yaxis"]) layout[name] ||= axis({}, style);
+    layout.shapes = band(chart, style);
+    return Plotly.react(place, chosenPoints(chart, coloured(chart.data, style)), layout, { displayModeBar: false, responsive: false, scrollZoom: false });
+  }
+
+  /* The anchor of the block that the page's address names. */
+  let block = "";
+
+  function band(chart, style) {
+    if (!Object.hasOwn(chart.spans, block)) return [];
+    const [low, high] = chart.spans[block];
+    const place = chart.axis === "y" ? { xref: "paper", x0: 0, x1: 1, y0: low, y1: high } : { yref: "paper", y0: 0, y1: 1, x0: low, x1: high };
+    const accent = coloured("var:accent", style);
+    return chart.axis === "y"
+      ? [{ type: "rect", layer: "above", line: { width: 3, color: accent }, ...place }]
+      : [{ type: "rect", layer: "below", line: { width: 1.5, color: accent }, fillcolor: accent, opacity: 0.25, ...place }];
+  }
+
+  function chosenPoints(chart, data) {
+    if (chart.axis !== "points" || !block) return data;
+    return data.map((trace) => {
+      const found = (trace.customdata || []).flatMap((anchor, n) => (anchor === block ? [n] : []));
+      return found.length ? { ...trace, selectedpoints: found, selected: { marker: { size: 14 } }, unselected: { marker: { opacity: 0.3 } } } : trace;
+    });
+  }
+
+  /* The anchor of the block at a point of a chart, "" for none. */
+  function anchorAt(chart, point) {
+    if (chart.axis === "points") return point.customdata || "";
+    const given = chart.axis === "y" ? point.y : point.x;
+    const { categoryarray } = chart.layout[`${chart.axis}axis`];
+    const at = categoryarray ? categoryarray.indexOf(given) : given;
+    const found = Object.entries(chart.spans).find(([, [low, high]]) => at >= low && at <= high);
+    return found ? found[0] : "";
+  }
+
+  function choose() {
+    const anchor = decodeURIComponent(location.hash.slice(1));
+    const known = document.getElementById(anchor)?.classList.contains("inside") ? anchor : "";
+    if (known === block) return;
+    block = known;
+    document.querySelectorAll("[data-block]").forEach((row) => row.classList.toggle("chosen", row.dataset.block === known));
+    if (root.dataset.drawn) charts.forEach(draw);
   }
 
   /* Draw one chart per task, visible ones first, so that the page stays responsive. */
@@ -52,7 +95,12 @@
         performance.mark("drawn");
         return;
       }
-      draw(waiting.shift());
+      const chart = waiting.shift();
+      draw(chart);
+      document.getElementById(chart.key).on("plotly_click", (event) => {
+        const anchor = anchorAt(chart, event.points[0]);
+        if (anchor) location.hash = anchor;
+      });
       setTimeout(next);
     };
     next();
@@ -88,7 +136,9 @@
 
   function sort(head) {
     const table = head.closest("table");
-    const down = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    const before = head.getAttribute("aria-sort");
+    const largestFirst = head.classList.contains("n");
+    const down = (before ? before === "descending" : !largestFirst) ? 1 : -1;
     const rows = [...table.tBodies[0].rows];
     rows.sort((a, b) => {
       const [x, y] = [key(a.cells[head.cellIndex]), key(b.cells[head.cellIndex])];
@@ -100,32 +150,80 @@
     table.tBodies[0].append(...rows);
   }
 
-  async function copy(button) {
-    const table = button.closest(".sheet").querySelector("table");
-    const plain = (cell) => {  // so that a pasted text is not taken for a formula
+  /* The values of a table, tab-separated: numbers in full. */
+  function asText(table) {
+    const plain = (cell) => {
+      if (cell.dataset.v) return cell.dataset.v;
       const text = cell.textContent.trim();
-      return !("v" in cell.dataset) && /^[=+@-]/.test(text) ? `'${text}` : text;
+      return /^[=+@-]/.test(text) && !("v" in cell.dataset) ? `'${text}` : text; // a pasted text is no formula
     };
-    const text = [...table.rows].map((row) => [...row.cells].map(plain).join("\t")).join("\n");
+    return [...table.rows].map((row) => [...row.cells].map(plain).join("\t")).join("\n");
+  }
+
+  function asMarkdown(table) {
+    const cells = (row) => [...row.cells].map((cell) => cell.textContent.trim().replace(/[\\|<]/g, "\\$&").replace(/\s+/g, " "));
+    const line = (texts) => `| ${texts.join(" | ")} |`;
+    const [head, ...rows] = [...table.rows];
+    const rule = [...head.cells].map((cell) => (cell.classList.contains("n") ? "---:" : "---"));
+    return [line(cells(head)), line(rule), ...rows.map((row) => line(cells(row)))].join("\n");
+  }
+
+  async function copy(button, text, shown) {
     let copied = true;
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      getSelection().selectAllChildren(table);
+      getSelection().selectAllChildren(shown);
       copied = document.execCommand("copy");
     }
+    const before = button.dataset.text || button.textContent;
+    button.dataset.text = before;
     button.textContent = copied ? "Copied" : "Selected";
-    document.getElementById("told").textContent = copied ? "Copied." : "The table is selected: copy it.";
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    document.getElementById("told").textContent = copied ? "Copied." : "It is selected: copy it.";
+    setTimeout(() => { button.textContent = before; }, 1500);
+  }
+
+  function copyTable(button) {
+    const table = button.closest(".sheet").querySelector("table");
+    copy(button, button.dataset.as === "markdown" ? asMarkdown(table) : asText(table), table);
+  }
+
+  function save(button) {
+    const place = button.closest("figure").querySelector(".plot");
+    const filename = place.getAttribute("aria-label").replace(/[^A-Za-z0-9]+/g, "-").slice(0, 80);
+    const layout = { ...place.layout, paper_bgcolor: coloured("var:paper", getComputedStyle(root)) };
+    Plotly.downloadImage({ data: place.data, layout }, { format: "png", scale: 2, width: layout.width, height: layout.height, filename });
   }
 
   document.addEventListener("click", (event) => {
+    const link = event.target.closest('.network a[href^="#block-"]');
+    if (link && location.hash === link.hash) {
+      event.preventDefault();
+      location.hash = "network"; // a second click closes the layers
+      return;
+    }
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.classList.contains("copy")) copy(button);
+    if (button.classList.contains("copy")) copyTable(button);
+    else if (button.classList.contains("command")) copy(button, button.previousElementSibling.textContent, button.previousElementSibling);
+    else if (button.classList.contains("image")) save(button);
     else if (button.closest("th")) sort(button.closest("th"));
   });
 
+  /* Run the script of plotly, which the page's policy permits by its digest. */
+  async function library() {
+    const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (c) => c.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+  }
+
+  addEventListener("hashchange", choose);
   dress();
-  drawAll();
+  choose();
+  library().then(() => {
+    performance.mark("interactive");
+    drawAll();
+  });
 })();

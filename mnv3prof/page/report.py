@@ -1,11 +1,14 @@
 """Sections of the report: panels of sentences, charts and the sheets that the charts are drawn from."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
+from ..advice.advice import TITLE, Advice, advise
 from ..analysis import savings
+from ..analysis.conditions import conditions
 from ..analysis.view import View, views
 from ..cost.comparison import network_costs
 from ..cost.conventions import reconcile
@@ -26,11 +29,12 @@ from ..show.load import busy_note
 from ..show.memory import alive_sheet, arena_sheet, blocks_sheet, plan_sheets, summary_sheet
 from ..show.operators import operator_sheets
 from ..show.readings import reconciliation_sheet
-from ..show.timing_notes import weights_notes
-from . import charts
-from .charts import Chart
+from ..show.timing_notes import failures, weights_notes
+from .charts import counts, latency, memory, overview
+from .charts.chart import Chart
 from .drawing import network_drawing
-from .summary import headline_sheet, side_by_side_sheet
+from .rows import rows_of
+from .summary import changed_sheet, headline_sheet, side_by_side_sheet
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -41,20 +45,29 @@ class Tile(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class Panel(msgspec.Struct, frozen=True):
-    """Content of a section for one view. label: the view's, "" if there is one view. drawing: HTML.
+class Listed(NamedTuple):
+    """A table of the page. anchors: of blocks that it names, by name."""
 
-    sheets: collapsed; open_sheets: expanded, next to the charts if `beside`, else above them.
+    sheet: Sheet
+    anchors: Mapping[str, str] = {}
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """Content of a section. label: what it is of, "" if the section has one panel. alerts: what went wrong.
+    advice: what to try, under the title `advised`, next to the charts; None for none of it. drawing: HTML.
+    sheets: collapsed; open_sheets: expanded.
     """
 
     label: str
     sentences: tuple[str, ...]
+    alerts: tuple[str, ...] = ()
     tiles: tuple[Tile, ...] = ()
+    advice: tuple[Advice, ...] | None = None
+    advised: str = ""
     drawing: str = ""
     charts: tuple[Chart, ...] = ()
-    sheets: tuple[Sheet, ...] = ()
-    open_sheets: tuple[Sheet, ...] = ()
-    beside: bool = False
+    sheets: tuple[Listed, ...] = ()
+    open_sheets: tuple[Listed, ...] = ()
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -65,44 +78,59 @@ class Section(msgspec.Struct, frozen=True):
     panels: tuple[Panel, ...]
 
 
+Views = Sequence[View]
+
+
 def sections(runs: Sequence[Run], also: Sequence[Section] = ()) -> tuple[Section, ...]:
     """Return the report of at least one run; `also` is inserted before the environment."""
     seen = views(runs)
     main = [
-        Section(key, title, tuple(panel(view, f"{key}{number}") for number, view in enumerate(shown)))
-        for key, title, panel in _SECTIONS
-        if panel is not _saving or any(view.run.subject.listed for view in seen)
-        for shown in [[each for view in seen for each in _by_size(view)] if panel is _memory else seen]
+        Section(key, title, panels) for key, title, make in _SECTIONS if (panels := tuple(make(seen, key)))
     ]
-    side = [_side_by_side(seen)] if len(seen) > 1 else []
-    return (*side, *main, *also, _environment(runs), _definitions())
+    return (*main, *also, _environment(runs, seen), _definitions())
 
 
-def _headline(view: View, key: str) -> Panel:
+def _headline(seen: Views, key: str) -> Iterator[Panel]:
+    *others, view = seen
+    alerts = dict.fromkeys(alert for each in seen for alert in _alerts(each, several=bool(others)))
+    shown = [overview.net_chart(seen, f"{key}t")] if any(each.ranking() for each in seen) else []
+    where = overview.where_chart(seen, f"{key}w")
+    metrics = [sheet for n, each in enumerate(seen) for sheet in _listed(seen, n, headline_sheet(each))]
+    yield Panel(
+        "",
+        (sentences.side_by_side(seen) if others else sentences.headline(view),),
+        tuple(alerts),
+        () if others else tuple(_tiles(view)),
+        advise(view),
+        f"{TITLE} with {view.called}" if others else TITLE,
+        charts=(*shown, where),
+        sheets=tuple(metrics),
+        open_sheets=(Listed(side_by_side_sheet(seen)),) if others else (),
+    )
+
+
+def _tiles(view: View) -> Iterator[Tile]:
     cost = view.costs[NET]
     dtype, batch = view.dtype, view.batch
     memory_peaks = peaks(view.graph, dtype, batch)
     paper = published(view.run.subject.listed, view.run.subject.input)
     beside = (f"paper: {paper.madds_m} M", f"paper: {paper.params_m:g} M") if paper else ("", "")
-    tiles = [
-        Tile("MACs", at_least(cost, "macs") + compact(cost.macs), beside[0]),
-        Tile("FLOPs", at_least(cost, "flops") + compact(cost.flops)),
-        Tile("Parameters", compact(cost.params), beside[1]),
-        Tile(
-            "Peak memory", format_value(memory_peaks.fused.bytes, "bytes"), f"fused, {dtype}, batch {batch}"
-        ),
+    yield from _latency_tiles(view)
+    yield Tile("MACs", at_least(cost, "macs") + compact(cost.macs), beside[0])
+    yield Tile("Parameters", compact(cost.params), beside[1])
+    size = format_value(memory_peaks.fused.bytes, "bytes")
+    yield Tile("Peak memory", size, f"fused, {dtype}, batch {batch}")
+
+
+def _alerts(view: View, *, several: bool) -> Iterator[str]:
+    """Yield what went wrong: rows without times, a busy machine, a device's condition."""
+    before = f"{view.called}: " if several else ""
+    found = [
+        *failures(view.grid.cells.values(), view.names),
+        *filter(None, [busy_note(view.run)]),
+        *(each for device in view.run.hosts if device for each in conditions(view.run, device)),
     ]
-    tiles += _latency_tiles(view)
-    shown = (charts.net_chart(view, key),) if view.ranking() else ()
-    said = (busy_note(view.run), sentences.headline(view))
-    return Panel(
-        view.label,
-        tuple(filter(None, said)),
-        tuple(tiles),
-        charts=shown,
-        open_sheets=(headline_sheet(view),),
-        beside=True,
-    )
+    yield from (before + each for each in found)
 
 
 def _latency_tiles(view: View) -> list[Tile]:
@@ -130,27 +158,56 @@ def _latency_tile(view: View, title: str, target: Target, detail: str) -> Tile:
     return Tile(title, value, ", ".join([spread, *cpu, detail]))
 
 
-def _network(view: View, key: str) -> Panel:
-    return Panel(view.label, (sentences.network(view),), drawing=network_drawing(view, key))
+def _listed(seen: Views, number: int, *sheets: Sheet) -> Iterator[Listed]:
+    """Yield tables of one view, whose titles say of which of several it is."""
+    called, anchors = seen[number].called, rows_of(seen).of(number)
+    for sheet in sheets:
+        is_told = not called or sheet.title.startswith(called)
+        yield Listed(sheet if is_told else replace(sheet, title=f"{called}: {sheet.title}"), anchors)
 
 
-def _shares(view: View, key: str) -> Panel:
-    costs = cost_sheet(view.graph, count(view.graph, view.dtype), dtype=view.dtype)
-    return Panel(
-        view.label, (sentences.shares(view),), charts=(charts.shares_chart(view, key),), sheets=(costs,)
-    )
+def _network(seen: Views, key: str) -> Iterator[Panel]:
+    yield Panel("", (), drawing=network_drawing(seen, f"{key}d"))
 
 
-def _latency(view: View, key: str) -> Panel:
-    if not view.grid.cells:
-        return Panel(view.label, ("Latency was not measured.",))
-    shown = [charts.matrix_chart(view, f"{key}m")]
-    said = [sentences.matrix(view), sentences.additivity(view), sentences.roofline(view)]
-    roofline = charts.roofline_chart(view, f"{key}r")
+def _shares(seen: Views, key: str) -> Iterator[Panel]:
+    sheets = [
+        sheet
+        for n, view in enumerate(seen)
+        for sheet in _listed(seen, n, cost_sheet(view.graph, count(view.graph, view.dtype), dtype=view.dtype))
+    ]
+    said = _each(seen, sentences.shares)
+    yield Panel("", said, charts=(overview.shares_chart(seen, f"{key}c"),), sheets=tuple(sheets))
+
+
+def _each(seen: Views, tell: Callable[[View], str]) -> tuple[str, ...]:
+    """Return a sentence of each view, with its name if there are several."""
+    return tuple(f"{view.called}: {tell(view)}" if view.called else tell(view) for view in seen)
+
+
+def _latency(seen: Views, key: str) -> Iterator[Panel]:
+    timed = [view for view in seen if view.grid.cells]
+    if not timed:
+        yield Panel("", ("Latency was not measured.",))
+        return
+    said = [
+        sentence
+        for tell in (sentences.matrix, sentences.additivity, sentences.roofline)
+        for sentence in _each(timed, tell)
+    ]
+    shown = [latency.matrix_chart(timed, f"{key}m")]
+    roofline = latency.roofline_chart(timed, f"{key}r")
     if roofline.marks:
         shown.append(roofline)
-    sheets = (*latency_sheets(view.run), *operator_sheets(view.run))
-    return Panel(view.label, tuple(said), charts=tuple(shown), sheets=sheets)
+    sheets = [
+        sheet
+        for n, view in enumerate(timed)
+        for sheet in _listed(timed, n, *latency_sheets(view.run), *operator_sheets(view.run))
+    ]
+    rows = rows_of(timed)
+    by_title = dict(zip(rows.titles, rows.anchors, strict=True))
+    changed = [Listed(changed_sheet(timed), by_title)] if len(timed) > 1 else []
+    yield Panel("", tuple(said), charts=tuple(shown), sheets=tuple(sheets), open_sheets=tuple(changed))
 
 
 def _by_size(view: View) -> list[View]:
@@ -158,49 +215,62 @@ def _by_size(view: View) -> list[View]:
     return [view._replace(dtype=dtype, batch=batch) for dtype, batch in view.sizes]
 
 
-def _memory(view: View, key: str) -> Panel:
-    dtype, batch = view.dtype, view.batch
-    memory_peaks, plan = peaks(view.graph, dtype, batch), arena(view.graph, dtype, batch)
-    weights = view.costs[NET].weight_bytes
-    said = (sentences.memory(view, memory_peaks), sentences.arena(plan))
-    shown = (charts.memory_chart(view, memory_peaks, f"{key}m"), charts.arena_chart(view, plan, f"{key}a"))
-    sheets = (
-        summary_sheet(view.graph, memory_peaks, plan, weights, dtype, batch, image=True),
-        blocks_sheet(view.graph, memory_peaks),
-        alive_sheet(memory_peaks),
-        arena_sheet(view.graph, plan),
-        *plan_sheets(view.run.planned(dtype, batch), plan),
-    )
-    size = (f"{dtype}, batch {batch}",) if len(view.sizes) > 1 else ()
-    return Panel(", ".join(filter(None, (view.label, *size))), said, charts=shown, sheets=sheets)
-
-
-def _saving(view: View, key: str) -> Panel:
-    table = view.run.subject.listed
-    if table is None:
-        return Panel(
-            view.label, ("The network is no layer table, whose rows could have standard convolutions.",)
+def _memory(seen: Views, key: str) -> Iterator[Panel]:
+    if len(seen) > 1:
+        yield Panel("", (), charts=(memory.block_memory_chart(seen, f"{key}b"),))
+    sized = [(n, each) for n, view in enumerate(seen) for each in _by_size(view)]
+    plans = [arena(view.graph, view.dtype, view.batch) for _, view in sized]
+    top = max(plan.bytes for plan in plans)
+    for number, ((of, view), plan) in enumerate(zip(sized, plans, strict=True)):
+        anchors = rows_of(seen).of(of)
+        dtype, batch = view.dtype, view.batch
+        memory_peaks, weights = peaks(view.graph, dtype, batch), view.costs[NET].weight_bytes
+        shown = (
+            memory.memory_chart(view, memory_peaks, f"{key}m{number}", anchors),
+            memory.arena_chart(view, plan, f"{key}a{number}", top, anchors),
         )
-    if not all_are("separable", table):
-        return Panel(view.label, ("Not every row has a depthwise-separable pair to compare.",))
-    chart = charts.saving_chart(view, savings.standard_variant(view), key)
-    standard = savings.standard(view)
-    networks = [network_costs(graph) for graph in (view.graph, standard.graph)]
-    sheet = compared_blocks(networks, separable_savings([table, standard.table]))
-    return Panel(view.label, (sentences.saving(view),), charts=(chart,), sheets=(sheet,))
+        sheets = (
+            summary_sheet(view.graph, memory_peaks, plan, weights, dtype, batch, image=True),
+            blocks_sheet(view.graph, memory_peaks),
+            alive_sheet(memory_peaks),
+            arena_sheet(view.graph, plan),
+            *plan_sheets(view.run.planned(dtype, batch), plan),
+        )
+        size = (f"{dtype}, batch {batch}",) if len(view.sizes) > 1 else ()
+        said = (sentences.memory(view, memory_peaks), sentences.arena(plan))
+        yield Panel(
+            ", ".join(filter(None, (view.called, *size))),
+            said,
+            charts=shown,
+            sheets=tuple(_listed(seen, of, *sheets)),
+        )
 
 
-def _counters(view: View, key: str) -> Panel:
-    if not view.run.readings:
-        return Panel(view.label, ("Other FLOP counters were not run for this network.",))
-    reconciled = reconcile(view.graph, view.run.readings)
-    ran = any(tool.reading.printed is not None for tool in reconciled.tools)
-    shown = (charts.counters_chart(reconciled, key),) if ran else ()
-    sheet = reconciliation_sheet(view.graph, reconciled)
-    return Panel(view.label, (sentences.counters(reconciled),), charts=shown, sheets=(sheet,))
+def _saving(seen: Views, key: str) -> Iterator[Panel]:
+    for number, view in enumerate(seen):
+        table = view.run.subject.listed
+        if table is None or not all_are("separable", table):
+            continue
+        anchors = rows_of(seen).of(number)
+        chart = counts.saving_chart(view, savings.standard_variant(view), f"{key}{number}", anchors)
+        standard = savings.standard(view)
+        networks = [network_costs(graph) for graph in (view.graph, standard.graph)]
+        listed = _listed(seen, number, compared_blocks(networks, separable_savings([table, standard.table])))
+        yield Panel(view.called, (sentences.saving(view),), charts=(chart,), sheets=tuple(listed))
 
 
-_SECTIONS: Final[tuple[tuple[str, str, Callable[[View, str], Panel]], ...]] = (
+def _counters(seen: Views, key: str) -> Iterator[Panel]:
+    for number, view in enumerate(seen):
+        if not view.run.readings:
+            continue
+        reconciled = reconcile(view.graph, view.run.readings)
+        ran = any(tool.reading.printed is not None for tool in reconciled.tools)
+        shown = (counts.counters_chart(reconciled, f"{key}{number}"),) if ran else ()
+        listed = _listed(seen, number, reconciliation_sheet(view.graph, reconciled))
+        yield Panel(view.called, (sentences.counters(reconciled),), charts=shown, sheets=tuple(listed))
+
+
+_SECTIONS: Final[tuple[tuple[str, str, Callable[[Views, str], Iterator[Panel]]], ...]] = (
     ("headline", "Summary", _headline),
     ("network", "Network", _network),
     ("shares", "Cost breakdown", _shares),
@@ -211,17 +281,14 @@ _SECTIONS: Final[tuple[tuple[str, str, Callable[[View, str], Panel]], ...]] = (
 )
 
 
-def _side_by_side(seen: Sequence[View]) -> Section:
-    sheet = side_by_side_sheet(seen)
-    return Section("side", sheet.title, (Panel("", (sentences.side_by_side(seen),), open_sheets=(sheet,)),))
+def _environment(runs: Sequence[Run], seen: Views) -> Section:
+    panels = [_run_panel(run, view.called) for run, view in zip(runs, seen, strict=True)]
+    return Section("environment", "Environment", tuple(panels))
 
 
-def _environment(runs: Sequence[Run]) -> Section:
-    return Section("environment", "Environment", tuple(_run_panel(run, len(runs) > 1) for run in runs))
-
-
-def _run_panel(run: Run, several: bool) -> Panel:
+def _run_panel(run: Run, called: str) -> Panel:
     facts = [("created", run.created), ("command", run.command)]
+    facts += [("commit", run.commit)] if run.commit else []
     versions: list[Sheet] = []
     columns = (Column("what", "What", "text"), Column("value", "Value", "text"))
     for device, host in run.hosts.items():
@@ -231,8 +298,7 @@ def _run_panel(run: Run, several: bool) -> Panel:
     notes = (*run.notes, *weights_notes(run.subject.weights))
     machine = Sheet("Machine and command", columns, tuple(facts), notes=notes)
     sentence = "This page contains its data: mnv3prof report FILE.html renders it again."
-    label = f"{run.subject.name}, {run.created}" if several else ""
-    return Panel(label, (sentence,), sheets=tuple(versions), open_sheets=(machine,))
+    return Panel(called, (sentence,), sheets=tuple(map(Listed, versions)), open_sheets=(Listed(machine),))
 
 
 def _machine(host: Host) -> list[tuple[str, str]]:
@@ -269,4 +335,4 @@ def _definitions() -> Section:
     )
     columns = (Column("term", "Term", "text"), Column("meaning", "Meaning", "text"))
     sheet = Sheet("Definitions", columns, rows, notes=("Sizes are height × width; KiB is 1,024 bytes.",))
-    return Section("definitions", "Definitions", (Panel("", (), open_sheets=(sheet,)),))
+    return Section("definitions", "Definitions", (Panel("", (), open_sheets=(Listed(sheet),)),))

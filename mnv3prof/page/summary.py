@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from ..analysis.side_by_side import compared_times
+from ..advice.sheet import advice_sheet
+from ..analysis.compare import VERDICTS, compare
+from ..analysis.side_by_side import Compared, compared_times
 from ..analysis.view import View, views
 from ..cost.conventions import reconcile
 from ..cost.memory import arena, peaks
+from ..graph.align import joined
 from ..graph.parts import NET
 from ..mobilenetv3.published import Published, published
 from ..record.run import Run
@@ -20,11 +23,20 @@ from ..show.timing_notes import failures
 
 
 def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
-    """Return, per view, its metrics and cost breakdown; several views start with their comparison."""
+    """Return, per view, its metrics and cost breakdown, and what to try with the last; several views start
+    with their comparison.
+    """
     seen = views(runs)
     side = [side_by_side_sheet(seen)] if len(seen) > 1 else []
     busy = dict.fromkeys(sheet for view in seen for sheet in busy_sheets(view.run))
-    return (*busy, *side, *(sheet for view in seen for sheet in (headline_sheet(view), _shares_sheet(view))))
+    advised = advice_sheet(seen[-1])
+    return (
+        *busy,
+        *side,
+        *(headline_sheet(view) for view in seen),
+        advised,
+        *(_shares_sheet(view) for view in seen),
+    )
 
 
 def headline_sheet(view: View) -> Sheet:
@@ -112,9 +124,10 @@ def _spread(view: View, block: str, target: Target) -> str:
 def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
     """Return the metrics of the views, a column each, with ratios to the first."""
     columns = [Column("measure", "Metric", "text")]
-    columns += [Column(view.letter, view.letter, "figure") for view in seen]
+    columns += [Column(f"value{n}", view.called, "figure") for n, view in enumerate(seen)]
     columns += [
-        Column(f"{v.letter}/{seen[0].letter}", f"{v.letter}/{seen[0].letter}", "figure") for v in seen[1:]
+        Column(f"ratio{n}", f"{view.called} ÷ {seen[0].called}" if len(seen) > 2 else "Ratio", "figure")
+        for n, view in enumerate(seen[1:], 1)
     ]
     metrics: dict[str, list[float | None]] = {
         title: [getattr(view.costs[NET], name) for view in seen]
@@ -132,6 +145,36 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
     reasons = dict.fromkeys(f"{change.verdict}: {change.reason}." for change in changes)
     notes = [*(f"{v.label}." for v in seen), *(f"{reason[0].upper()}{reason[1:]}" for reason in reasons)]
     return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def changed_sheet(seen: Sequence[View]) -> Sheet:
+    """Return, by aligned block and compared targets, each view's change of latency from the first."""
+    rows = compared_times(seen)
+    columns = [Column("block", "Block", "text")]
+    kept = [row for row in rows if sum(target is not None for target in row.targets) > 1]
+    for n, row in enumerate(kept):
+        columns += [
+            Column(f"change{n}_{m}", ": ".join(filter(None, (view.called, row.label))), "text")
+            for m, view in enumerate(seen[1:], 1)
+        ]
+    lines: list[tuple[object, ...]] = []
+    names = joined([view.graph for view in seen])
+    for line in [*names, (NET,) * len(seen)]:
+        changes = [_changed(seen, line, row, m) for row in kept for m in range(1, len(seen))]
+        title = " → ".join(dict.fromkeys(name or "–" for name in line))
+        lines.append((title, *changes))
+    title = f"Changes of latency from {seen[0].called}, by block"
+    return Sheet(title, tuple(columns), tuple(lines), notes=(VERDICTS,))
+
+
+def _changed(seen: Sequence[View], line: tuple[str | None, ...], row: Compared, number: int) -> str | None:
+    """Return the change of one block from the first view to another, None if one of them has none."""
+    timings = []
+    for n in (0, number):
+        part, target = line[n], row.targets[n]
+        timings.append(seen[n].timing(part, target) if part and target else None)
+    old, new = timings
+    return compare(old, new, seen[0].run, seen[number].run).described if old and new else None
 
 
 def _arenas(seen: Sequence[View]) -> tuple[object, ...]:

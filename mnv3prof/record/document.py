@@ -143,6 +143,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "created": run.created,
         "command": run.command,
+        "commit": run.commit,
         "hosts": run.hosts,
         "graphs": {name: _origin(subject) for name, subject in run.subjects.items()},
         **_without(head, cost_document(run.subject, costs, dtype)),

@@ -78,6 +78,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
 
     created: str
     command: str
+    commit: str = ""
     hosts: dict[str, Host]
     graphs: dict[str, NetworkDocument]
     timings: tuple[Timing, ...]
@@ -101,6 +102,7 @@ class RunDocument(msgspec.Struct, kw_only=True):
         run = Run(
             created=self.created,
             command=self.command,
+            commit=self.commit,
             hosts=self.hosts,
             subjects={name: each.subject(_named(where, name)) for name, each in self.graphs.items()},
             timings=self.timings,

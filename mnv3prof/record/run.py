@@ -241,7 +241,8 @@ def captured_subject(captured: Captured, where: str) -> Subject:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run. created: UTC time in ISO 8601. command: the command line.
+    """A run. created: UTC time in ISO 8601. command: the command line. commit: of the repository that it was
+    started in, "" for none.
 
     hosts: machines by device, including HERE; subjects: networks by variant, the main one as "". readings:
     results of other FLOP counters for the main network; plans: arenas that runtimes plan for it;
@@ -254,6 +255,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     created: str
     command: str
+    commit: str = ""
     hosts: dict[str, Host]
     subjects: dict[str, Subject]
     timings: tuple[Timing, ...] = ()

@@ -1,7 +1,7 @@
 """Sheets as HTML tables."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape as escape_html
 from typing import Any, Final
 
@@ -10,6 +10,9 @@ from .sheet import NUMERIC, Column, Sheet, format_value
 
 _LONG: Final = 60
 """Longer texts are wrapped in their cells."""
+_COPIES: Final = (("text", "the values of the table", "Copy"), ("markdown", "as Markdown", "Markdown"))
+_LINKED: Final = ("block", "part")
+"""Columns whose cells name blocks."""
 _NOTEBOOK: Final = (
     ".sheet table{border-collapse:collapse;margin:.3em 0} .sheet .n{text-align:right}"
     " .sheet th,.sheet td{padding:.1em .7em;white-space:nowrap} .sheet .wrap{white-space:normal}"
@@ -23,9 +26,11 @@ def escape(text: str, *, quote: bool = True) -> str:
     return escape_html(printable(text), quote)
 
 
-def to_html(sheet: Sheet, *, sortable: bool = True, interactive: bool = True) -> str:
-    """Return a table with notes. sortable: by its columns; interactive: also with a copy button, which needs
-    the report's script.
+def to_html(
+    sheet: Sheet, *, sortable: bool = True, interactive: bool = True, anchors: Mapping[str, str] | None = None
+) -> str:
+    """Return a table with notes. sortable: by its columns; interactive: also with copy buttons, which need
+    the report's script. anchors: to which the first cells of rows lead, by the cell's text.
     """
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in sheet.notes)
     title = escape(sheet.title)
@@ -33,15 +38,20 @@ def to_html(sheet: Sheet, *, sortable: bool = True, interactive: bool = True) ->
         return f'<div class="sheet"><p class="title">{title}</p>{notes}</div>'
     head = "".join(_head(column, sortable=sortable and interactive) for column in sheet.columns)
     body = "".join(
-        _row(row, sheet.columns, number in sheet.highlighted) for number, row in enumerate(sheet.rows)
+        _row(row, sheet.columns, number in sheet.highlighted, anchors or {})
+        for number, row in enumerate(sheet.rows)
     )
     foot = "".join(
         _row(row, sheet.columns, number in sheet.highlighted)
         for number, row in enumerate(sheet.totals, len(sheet.rows))
     )
     foot = f"<tfoot>{foot}</tfoot>" if foot else ""
-    copy = f'<button type="button" class="copy tool" aria-label="Copy the table: {title}">Copy</button>'
-    copy = copy if interactive else ""
+    copy = "".join(
+        f'<button type="button" class="copy tool" data-as="{form}" aria-label="Copy {what}: {title}">{label}'
+        "</button>"
+        for form, what, label in _COPIES
+    )
+    copy = f"<span>{copy}</span>" if interactive else ""
     return (
         f'<div class="sheet"><div class="bar"><p class="title">{title}</p>{copy}</div>'
         f'<div class="scroll" tabindex="0" role="group" aria-label="{title}, scrollable"><table>'
@@ -62,18 +72,24 @@ def _head(column: Column, *, sortable: bool) -> str:
     return f'<th scope="col"{kind}>{f"<button type=button>{title}</button>" if sortable else title}</th>'
 
 
-def _row(row: Sequence[object], columns: Sequence[Column], alarm: bool) -> str:
-    cells = "".join(
-        _cell(value, column, first=number == 0)
-        for number, (value, column) in enumerate(zip(row, columns, strict=True))
-    )
-    return f'<tr class="alarm">{cells}</tr>' if alarm else f"<tr>{cells}</tr>"
+def _row(
+    row: Sequence[object], columns: Sequence[Column], alarm: bool, anchors: Mapping[str, str] | None = None
+) -> str:
+    first, *rest = zip(row, columns, strict=True)
+    anchor = (anchors or {}).get(str(first[0]), "") if first[1].key in _LINKED else ""
+    cells = _first(*first, anchor) + "".join(_cell(value, column) for value, column in rest)
+    marked = f' data-block="{anchor}"' if anchor else ""
+    return f'<tr class="alarm"{marked}>{cells}</tr>' if alarm else f"<tr{marked}>{cells}</tr>"
 
 
-def _cell(value: Any, column: Column, *, first: bool) -> str:
+def _first(value: Any, column: Column, anchor: str) -> str:
     text = escape(format_value(value, column.kind).strip())
-    if first:
-        return f'<th scope="row">{text}</th>'
+    text = f'<a href="#{anchor}">{text}</a>' if anchor else text
+    return f'<th scope="row">{text}</th>'
+
+
+def _cell(value: Any, column: Column) -> str:
+    text = escape(format_value(value, column.kind).strip())
     if value is None:
         kind = ' class="n"' if column.kind in NUMERIC else ""
         return f'<td{kind} data-v="">{text}</td>'

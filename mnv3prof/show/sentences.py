@@ -97,15 +97,15 @@ def side_by_side(seen: Sequence[View]) -> str:
     first, last = seen[0], seen[-1]
     macs, base = last.costs[NET].macs, first.costs[NET].macs
     times = "as many MACs as" if macs == base else f"{macs / base:.2f} times the MACs of"
-    sentence = f"{last.letter} has {times} {first.letter}."
+    sentence = f"{last.called} has {times} {first.called}."
     rows = compared_times(seen)
     both = [(row, change) for row in rows if (change := row.changes[-1]) and change.ratio is not None]
     if not both:
         return sentence
     row, change = min(both, key=lambda pair: pair[0].times[0] or 0.0)
     a, b = row.names[0], row.names[-1]
-    where = b if a == b else f"{b} ({first.letter}: on {a})"
-    return f"{sentence} Latency of {last.letter} compared with {first.letter} on {where}: {_judged(change)}."
+    where = b if a == b else f"{b} ({first.called}: on {a})"
+    return f"{sentence} Latency of {last.called} compared with {first.called} on {where}: {_judged(change)}."
 
 
 def _judged(change: Change) -> str:

@@ -4,12 +4,16 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Final, Literal, TypeGuard
 
 import msgspec
 import typer
 from msgspec.structs import replace
 
+from ...advice.advice import TITLE, advise
+from ...advice.sheet import advice_lines
+from ...analysis.view import views
 from ...claims.cases.separable import STANDARD
 from ...graph.errors import InputError, printable
 from ...interface.pages import page_of
@@ -23,7 +27,7 @@ from ...source import Source
 from ..interrupts import stopped, what_is_saved
 from ..latency_options import LatencyOptions, measured, refuse_options, time_budget_option
 from ..network import Settings, WeightsOptions
-from ..options import SourcesArgument, measuring_option, on_option, opened, output_option
+from ..options import CrossCheckOption, SourcesArgument, measuring_option, on_option, opened, output_option
 from ..output import Output, check_writable, chosen_format, emit_text, file_option, format_option, write
 from ..progress import step
 from ..runs import failed, with_readings
@@ -77,6 +81,7 @@ def report(
         ),
     ] = False,
     no_latency: Annotated[bool, measuring_option("--no-latency", help="Do not measure latency.")] = False,
+    cross_check: CrossCheckOption = False,
     open_it: Annotated[bool, output_option("--open", help="Open the report in the browser.")] = False,
     latency_options: ReportLatencyOptions,
     weights_options: WeightsOptions,
@@ -94,7 +99,7 @@ def report(
     """
     given = [opened(source, settings.input) for source in sources or (None,)]
     chosen = rendered.output_format
-    changed = full or no_latency or settings != Settings()
+    changed = full or no_latency or cross_check or settings != Settings()
     _refuse(given, weights_options, changed)
     if open_it and chosen != "html":
         raise InputError(f"--open and --format {chosen} cannot be combined; --open requires html")
@@ -108,7 +113,8 @@ def report(
             runs += saved
         elif not any(run.was_interrupted for run in new):
             subject = weights_options.subject(source, settings)
-            new.append(_measured(subject, latency_options, full, no_latency))
+            run = _measured(subject, latency_options, full, no_latency)
+            new.append(_cross_checked(run) if cross_check else run)
             runs.append(new[-1])
     evidence = [one for source in given if source for one in source.evidence]
     path: Path | None
@@ -119,6 +125,7 @@ def report(
         write(path, page)
         screen = sys.stdout is not None and sys.stdout.isatty()
         emit_text(f"{printable(str(path)) if screen else path}\n", None)
+        _say_advice(runs)
         if open_it:
             typer.launch(path.resolve().as_uri())
     else:
@@ -129,6 +136,15 @@ def report(
         raise stopped(what_is_saved(last.timings, path, "", last.readings))
     if _say_failures(runs):
         raise typer.Exit(1)
+
+
+def _say_advice(runs: Sequence[Run]) -> None:
+    """Say what to try with the network of the last run."""
+    *_, view = views(runs)
+    if found := advise(view):
+        say(f"{TITLE} with {view.called or view.name}:")
+        for line in advice_lines(found, max(40, get_terminal_size().columns)):
+            say(line)
 
 
 def _only(runs: Sequence[Run]) -> str:
@@ -215,7 +231,11 @@ def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_
     if no_latency:
         request = request._replace(targets=())
     run = measured(request, Output())
-    run = replace(run, notes=(*run.notes, *notes))
+    return replace(run, notes=(*run.notes, *notes))
+
+
+def _cross_checked(run: Run) -> Run:
+    """Return the run with the results of other FLOP counters."""
     if run.was_interrupted:
         return replace(run, notes=(*run.notes, _NO_READINGS))
     return with_readings(run)
