@@ -9,7 +9,7 @@ from . import Bind, Job
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "ncnn (mobile runtime), converted by pnnx"
 DTYPES = ("fp32", "fp16", "bf16")
@@ -33,20 +33,26 @@ def load_on(job: Job, *, on_gpu: bool) -> Bind:
     _set(net.opt, job, on_gpu)
     net.load_param(str(job.model))
     net.load_model(str(job.model.with_suffix(".bin")))
-    shape = job.expected.shape
+    results = [(f"out{n}", each.shape) for n, each in enumerate(job.expected)]
 
-    def bind(given: NDArray[Any]) -> Call:
-        image = ncnn.Mat(given[0]).clone()  # the array does not outlive the job
+    def bind(given: Arrays) -> Call:
+        # Clones, since the arrays do not outlive the job.
+        images = [(f"in{n}", ncnn.Mat(_readable(each)[0]).clone()) for n, each in enumerate(given)]
 
         def call() -> object:
             extractor = net.create_extractor()
-            extractor.input("in0", image)
-            _, output = extractor.extract("out0")
-            return np.asarray(output).reshape(shape)
+            for name, image in images:
+                extractor.input(name, image)
+            return [np.asarray(extractor.extract(name)[1]).reshape(shape) for name, shape in results]
 
         return call
 
     return bind
+
+
+def _readable(given: NDArray[Any]) -> NDArray[Any]:
+    """Return an input as ncnn reads it: floats, or integers of 32 bits."""
+    return given if given.dtype.kind == "f" else given.astype("int32")
 
 
 def _set(options: Any, job: Job, on_gpu: bool) -> None:

@@ -11,12 +11,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import RuntimeOp
-from . import Bind, Job
+from . import Bind, Job, input_names
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "ONNX Runtime, CPU provider"
 DTYPES = ("fp32", "int8")
@@ -33,11 +31,15 @@ def load(job: Job) -> Bind:
 
     session = onnxruntime.InferenceSession(job.model, options(job), providers=["CPUExecutionProvider"])
 
-    def bind(given: NDArray[Any]) -> Call:
-        feed = {"x": given}
-        return lambda: session.run(None, feed)[0]
+    def bind(given: Arrays) -> Call:
+        feed = _feed(given)
+        return lambda: session.run(None, feed)
 
     return bind
+
+
+def _feed(given: Arrays) -> dict[str, Any]:
+    return dict(zip(input_names(len(given)), given))
 
 
 def options(job: Job) -> Any:
@@ -62,7 +64,7 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
         settings.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(job.model, settings, providers=["CPUExecutionProvider"])
         for _ in range(calls):
-            session.run(None, {"x": job.given})
+            session.run(None, _feed(job.given))
         events = json.loads(Path(session.end_profiling()).read_bytes())
     times: dict[str, list[float]] = defaultdict(list)
     nodes = {}

@@ -25,9 +25,9 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    program = torch.export.export(part.module, (part.given,))
+    program = torch.export.export(part.module, part.given)
     if dtype == "int8":
-        program = torch.export.export(_quantized(program.module(), part), (part.given,))
+        program = torch.export.export(_quantized(program.module(), part), part.given)
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
     file = folder / "part.pte"
     file.write_bytes(lowered.buffer)
@@ -44,7 +44,7 @@ def _quantized(module: Any, part: Part) -> Any:
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(module, quantizer)
     for inputs in batches(part):
-        prepared(inputs)
+        prepared(*inputs)
     return convert_pt2e(prepared)
 
 
@@ -53,7 +53,7 @@ def planned(part: Part, dtype: Dtype) -> Planned:
     import torch
     from executorch.exir import to_edge
 
-    program = to_edge(torch.export.export(part.module, (part.given,))).to_executorch()
+    program = to_edge(torch.export.export(part.module, part.given)).to_executorch()
     plan = program.executorch_program.execution_plan[0]
     tensors = [value.val for value in plan.values if getattr(value.val, "allocation_info", None)]
     placed = (_placed(tensor) for tensor in tensors if tensor.sizes and 0 not in tensor.sizes)

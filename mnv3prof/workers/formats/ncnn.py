@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...cost.counts import Dtype
 from . import Added, Part
@@ -29,7 +29,7 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     if part.file:
         _convert_file(part, folder)
     else:
-        pnnx.export(_wrapped(part), str(folder / "part.pt"), (part.given,), fp16=False)
+        pnnx.export(_wrapped(part), str(folder / "part.pt"), part.given, fp16=False)
     for file in folder.iterdir():  # a folder is __pycache__ of the module that pnnx writes and runs
         if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
@@ -42,11 +42,18 @@ def _convert_file(part: Part, folder: Path) -> None:
 
     source = folder / "part.onnx"
     shutil.copyfile(str(part.file), source)
-    sizes = ",".join(map(str, part.given.shape))
-    command = [pnnx.EXEC_PATH, source.name, f"inputshape=[{sizes}]", "fp16=0"]
+    shapes = ",".join(f"[{','.join(map(str, each.shape))}]{_kind(each)}" for each in part.given)
+    command = [pnnx.EXEC_PATH, source.name, f"inputshape={shapes}", "fp16=0"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode or not (folder / "part.ncnn.param").is_file():
         raise RuntimeError(f"pnnx wrote no model: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
+
+
+def _kind(tensor: "Tensor") -> str:
+    """Return pnnx's name of a dtype."""
+    letters = {"f": "f", "i": "i", "b": "bool"}
+    values = tensor.numpy()
+    return letters[values.dtype.kind] + (str(8 * values.itemsize) if values.dtype.kind != "b" else "")
 
 
 def added(file: Path) -> tuple[Added, ...]:
@@ -63,8 +70,7 @@ def _wrapped(part: Part) -> "nn.Module":
             super().__init__()
             self.part = part.module
 
-        def forward(self, x: "Tensor") -> "Tensor":
-            output: Tensor = self.part(x)
-            return output
+        def forward(self, *inputs: "Tensor") -> Any:
+            return self.part(*inputs)
 
     return Wrapper().eval()
