@@ -100,6 +100,36 @@ class Segments(nn.Module):
         return scores, scores.argmax(1)
 
 
+class Attends(nn.Module):
+    """Calls modules in ways that are not one tensor: by name, with a list, twice, with a part in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.mixer, self.twice = Mixer(), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        x, y = self.first(x), self.first(y)
+        x = x + self.attention(x, y, value=y, need_weights=False)[0]
+        x, y = self.mixer([x, y], scale=2.0)
+        return self.twice(self.twice(x) - y)  # type: ignore[no-any-return]
+
+
+class Mixer(nn.Module):
+    """Reads a list, changes one of its tensors in place, and divides another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Linear(8, 16)
+
+    def forward(self, both: list[Tensor], scale: float) -> list[Tensor]:
+        x, y = both
+        x += scale * y
+        u, v = self.up(x).chunk(2, -1)
+        return [u, v * scale]
+
+
 class Depends(nn.Module):
     """What it computes depends on the values of its input."""
 

@@ -43,9 +43,9 @@ _Place = tuple[int | None, Any]
 
 
 class Seen(NamedTuple):
-    """A module's calls in a network. module, given: of the only call, None if it has no plain arguments."""
+    """How often a network calls a module. module, given: of the only call, None if it has lists of tensors."""
 
-    count: int
+    times: int
     module: Flat | None
     given: Tensors
 
@@ -68,7 +68,7 @@ def seen(net: nn.Module, path: str, given: Tensors) -> Seen:
     calls: list[tuple[Flat | None, Tensors]] = []
 
     def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        calls.append(_taken(module, {**dict(enumerate(args)), **kwargs}))
+        calls.append(_taken(module, dict([*enumerate(args), *kwargs.items()])))
 
     hook = module.register_forward_pre_hook(note, with_kwargs=True)
     try:
@@ -80,7 +80,10 @@ def seen(net: nn.Module, path: str, given: Tensors) -> Seen:
 
 
 def _taken(module: nn.Module, arguments: Mapping[str | int, Any]) -> tuple[Flat | None, Tensors]:
-    """Return the module of a call and copies of its tensors, each once: attention asks whether two are one."""
+    """Return the module of a call, and copies of its tensors.
+
+    A tensor that is several arguments stays one: attention computes less then.
+    """
     inputs: dict[int, Tensor] = {}
     places: dict[str | int, _Place] = {}
     for key, value in arguments.items():

@@ -13,7 +13,6 @@ from torch.fx import Graph, GraphModule, Interpreter, Node
 from ..graph.errors import InputError
 from .export import storage_of
 
-
 Tensors = tuple[torch.Tensor, ...]
 
 
@@ -57,7 +56,8 @@ class Slicer:
     def values(self, inputs: Tensors, part: Slice) -> tuple[Tensors, Tensors]:
         """Run the program, and return copies of what a part is given there, and of what it hands on."""
         own = sorted(self._own(part), key=lambda node: self.order[node])
-        runner = _Recorder(self.program.graph_module, own, self._tensors(part.given), self._tensors(part.results))
+        ends = self._tensors(part.given), self._tensors(part.results)
+        runner = _Recorder(self.program.graph_module, own, ends)
         known = {**self.known, **dict(zip(self.users, (each.clone() for each in inputs), strict=True))}
         places = [node.name for node in self.program.graph.nodes if node.op == "placeholder"]
         with torch.no_grad():
@@ -123,22 +123,20 @@ class _Recorder(Interpreter):
     """Runs a program, and copies the inputs of a part before it runs, and its outputs after."""
 
     def __init__(
-        self, module: GraphModule, own: Sequence[Node], given: Sequence[Node], results: Sequence[Node]
+        self, module: GraphModule, own: Sequence[Node], ends: tuple[Sequence[Node], Sequence[Node]]
     ) -> None:
         super().__init__(module)
-        self.first, self.last, self.names = own[0].name, own[-1].name, (given, results)
+        self.first, self.last, self.ends = own[0].name, own[-1].name, ends
         self.given: Tensors = ()
         self.results: Tensors = ()
 
     def run_node(self, n: Node) -> Any:
         """Run a node, and copy what is wanted before or after it."""
         if n.name == self.first:
-            self.given = tuple(self.env[node].clone() for node in self.names[0])
+            self.given = tuple(self.env[node].clone() for node in self.ends[0])
         value = super().run_node(n)
         if n.name == self.last:
-            self.results = tuple(
-                (value if node is n else self.env[node]).clone() for node in self.names[1]
-            )
+            self.results = tuple((value if node is n else self.env[node]).clone() for node in self.ends[1])
         return value
 
 

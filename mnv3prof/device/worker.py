@@ -150,12 +150,12 @@ def job_from_files(request: Prepare) -> Job:
         ones = (np.ones(1, np.float32),)
         return Job(request.part.part, "", ones, ones, request.dtype, request.threads)
     folder = Path(request.folder)
-    given, expected = (_arrays(folder, name) for name in ("given", "expected"))
+    given, expected = (arrays(folder, name) for name in ("given", "expected"))
     return Job(request.part.part, folder / request.main, given, expected, request.dtype, request.threads)
 
 
-def _arrays(folder: Path, name: str) -> Arrays:
-    """Read the arrays NAME0.npy, NAME1.npy, ..."""
+def arrays(folder: Path, name: str) -> Arrays:
+    """Read the arrays NAME0.npy, NAME1.npy, ..., of a folder."""
     import numpy as np
 
     files = (folder / f"{name}{n}.npy" for n in count())

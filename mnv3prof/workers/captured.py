@@ -113,26 +113,28 @@ class CapturedParts:
         if name == NET:
             return self.whole
         block = self.subject.graph.block(name)
-        if block is None:
-            return self._module(name)
-        path = _module_of(self.subject.graph, block)
-        return (path and self._block(name, path)) or self._slice(name)
+        return self._module(name) if block is None else self._block(block) or self._slice(name)
 
-    def _block(self, name: str, path: str) -> Part | None:
-        """Return a block that is one call of a module, None where that has no plain inputs of its own."""
+    def _block(self, block: Block) -> Part | None:
+        """Return a block that is one call of a module, with the block's inputs and outputs, else None."""
+        if not (path := _module_of(self.subject.graph, block)):
+            return None
         _, module, given = seen(self.net.net, path, self.whole.given)
         if module is None:
             return None
         used = tuple(each.clone() for each in given)
         expected = computed(module, used, copied=False)
+        read, handed = self.subject.graph.ends(block.layers)
+        if (len(given), len(expected)) != (len(read), len(handed)):
+            return None  # the network does not use all of them
         if not all(map(torch.equal, used, given)):
             return None  # each call would change the inputs of the next
-        return Part(name, module, given, expected, given)
+        return Part(block.name, module, given, expected, given)
 
     def _module(self, path: str) -> Part:
-        count, module, given = seen(self.net.net, path, self.whole.given)
-        if count != 1:
-            raise Unsupported(f"the network calls {path} {count} times; a part of one call is timed")
+        times, module, given = seen(self.net.net, path, self.whole.given)
+        if times != 1:
+            raise Unsupported(f"the network calls {path} {times} times; a part of one call is timed")
         if module is None:
             raise Unsupported(f"the tensors that {path} reads are in a list or dict; a block is timed so")
         if getattr(module.net, "inplace", False):

@@ -69,7 +69,7 @@ def _model(path: Path, where: str) -> "ModelProto":
 def _dtype(value: "ValueInfoProto") -> str:
     from onnx import TensorProto
 
-    name = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    name: str = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
     return {"float": "float32", "double": "float64"}.get(name, name)
 
 

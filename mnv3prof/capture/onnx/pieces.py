@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
+
 class Pieces:
     """The network of an ONNX file with its weights, at batch 1. Raises InputError.
 

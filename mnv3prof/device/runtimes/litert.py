@@ -31,6 +31,7 @@ def load(job: Job) -> Bind:
     interpreter = Interpreter(str(job.model), num_threads=job.threads)
     interpreter.allocate_tensors()
     sources, targets = ends(interpreter)
+
     def bind(images: Arrays) -> Call:
         given = [(source["index"], _quantize(source, each)) for source, each in zip(sources, images)]
 

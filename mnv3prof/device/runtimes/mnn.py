@@ -69,8 +69,9 @@ def _tensor(values: NDArray[Any]) -> Any:
     """Return a tensor of floats, or of integers of 32 bits, which are all that MNN has."""
     import MNN
 
-    floats = values.dtype.kind == "f"
-    kind, values = (MNN.Halide_Type_Float, values) if floats else (MNN.Halide_Type_Int, values.astype("int32"))
+    kind = MNN.Halide_Type_Float
+    if values.dtype.kind != "f":
+        kind, values = MNN.Halide_Type_Int, values.astype("int32")
     return MNN.Tensor(values.shape, kind, values, MNN.Tensor_DimensionType_Caffe)
 
 

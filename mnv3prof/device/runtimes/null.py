@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import Bind, Job, Unsupported
 

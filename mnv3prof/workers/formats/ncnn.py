@@ -2,10 +2,12 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Unsupported
 from . import Added, Part
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     for file in folder.iterdir():  # a folder is __pycache__ of the module that pnnx writes and runs
         if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
-    return folder / "part.ncnn.param"
+    main = folder / "part.ncnn.param"
+    if left := dict.fromkeys(kind for kind, _ in _layers(main) if "." in kind or ":" in kind):
+        raise Unsupported(f"ncnn has no layer for {', '.join(left)}, which pnnx left as it was")
+    return main
 
 
 def _convert_file(part: Part, folder: Path) -> None:
@@ -58,8 +63,14 @@ def _kind(tensor: "Tensor") -> str:
 
 def added(file: Path) -> tuple[Added, ...]:
     """Return the paddings and permutations in a param file: lines of a kind, a name, and numbers."""
-    lines = (line.split() for line in file.read_text(encoding="utf-8").splitlines())
-    return tuple(Added(words[0], words[1]) for words in lines if words and words[0] in _ADDED)
+    return tuple(Added(kind, name) for kind, name in _layers(file) if kind in _ADDED)
+
+
+def _layers(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of each layer of a param file, after its two lines of numbers."""
+    for line in file.read_text(encoding="utf-8").splitlines()[2:]:
+        kind, name, *_ = line.split()
+        yield kind, name
 
 
 def _wrapped(part: Part) -> "nn.Module":
