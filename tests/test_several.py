@@ -1,6 +1,7 @@
 """Parts with several inputs and outputs, and with integers, on each runtime, against PyTorch eager."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_operators_of_a_part_with_several_inputs(capsys: pytest.CaptureFixture[s
     operators = json.loads(capsys.readouterr().out)["operators"]
     for name in on:
         kinds = [each["kind"] for each in operators if each["target"]["backend"] == name]
-        assert sum("conv" in kind.lower() for kind in kinds) >= 4, (name, kinds)
+        assert sum(bool(re.search("conv|fully", kind, re.IGNORECASE)) for kind in kinds) >= 4, (name, kinds)
 
 
 def test_modules_given_as_objects() -> None:
@@ -130,7 +131,8 @@ def test_modules_given_as_objects() -> None:
         on=("onnxruntime", "cpu"), parts="all", budget_s=0.3,
     )  # fmt: skip
     assert {(each.part, each.status, each.reason) for each in found.timings} == {
-        (part, "ok", "") for part in ("left", "right", CROSS, "net")
+        (part, "ok", "")
+        for part in ("left", CROSS, "net")  # right is as left
     }
 
 
@@ -180,7 +182,7 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     assert failures(timed(network, ("onnxruntime", "openvino", "mnn"), parts)) == {}
     assert {*failures(timed(network, ("cpu", "litert"), ("net",))).values()} == {
         "unsupported: PyTorch does not run a .onnx file",
-        "unsupported: litert is converted from PyTorch, not from a .onnx file",
+        "unsupported: conversion: litert is converted from PyTorch, not from a .onnx file",
     }
 
 

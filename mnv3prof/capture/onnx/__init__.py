@@ -51,13 +51,14 @@ def read_tensors(path: Path, where: str, name: str, shapes: Sequence[tuple[int, 
     with about(where):
         fix_inputs(model, shapes)
         inputs = tuple(value.name for value in model.graph.input)
+        dtypes = tuple(map(_dtype, model.graph.input))
         places = {name: n for n, node in enumerate(model.graph.node) for name in node.output}
         weights = take_weights(model)
         model = simplify(model, weights, frozenset(inputs))
         nodes = _in_order(_nodes(model), places)
         outputs = tuple(value.name for value in model.graph.output)
         graph, tensors = lower_onnx(name, nodes, (inputs, outputs), shapes_of(model), weights, _values(model))
-        return Read(graph, tensors, tuple(map(_dtype, model.graph.input)))
+        return Read(graph, tensors, dtypes)
 
 
 def _model(path: Path, where: str) -> "ModelProto":
