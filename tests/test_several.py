@@ -13,6 +13,7 @@ import torch
 from onnx import TensorProto, helper
 
 import mnv3prof
+from mnv3prof.bench.profile import Request, profile
 from mnv3prof.bench.schedule import BenchPlan, measure
 from mnv3prof.bench.tolerances import TOLERANCES
 from mnv3prof.cli.main import run
@@ -134,6 +135,17 @@ def test_modules_given_as_objects() -> None:
         (part, "ok", "")
         for part in ("left", CROSS, "net")  # right is as left
     }
+
+
+def test_another_device_is_sent_all_inputs(pi: None) -> None:
+    tokens = open_source("networks:Tokens", "[16]:int64").subject
+    for network, parts in ((pair(), (CROSS, "net")), (tokens, ("net",))):
+        targets = tuple(Target(backend=name, device="pi") for name in ("onnxruntime", "ncnn"))
+        found = profile(
+            Request({"": network}, {"": parts}, targets, 0.3, 60, default_folder(), peaks=False)
+        ).timings
+        assert [(each.status, each.reason) for each in found] == [("ok", "")] * 2 * len(parts)
+        assert all(each.rms_rel_err < 1e-5 for each in found if each.rms_rel_err is not None)
 
 
 # ---------------------------------------------------------------- files

@@ -43,7 +43,7 @@ _Place = tuple[int | None, Any]
 
 
 class Seen(NamedTuple):
-    """How often a network calls a module. module, given: of the only call, None if it has lists of tensors."""
+    """How often a network calls a module. module, given: of the only call; None where it has lists."""
 
     times: int
     module: Flat | None
