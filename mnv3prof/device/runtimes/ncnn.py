@@ -27,7 +27,6 @@ def load(job: Job) -> Bind:
 def load_on(job: Job, *, on_gpu: bool) -> Bind:
     """Load the network in the job's dtype; ncnn's default is fp16 storage."""
     import ncnn
-    import numpy as np
 
     net = ncnn.Net()
     _set(net.opt, job, on_gpu)
@@ -37,22 +36,32 @@ def load_on(job: Job, *, on_gpu: bool) -> Bind:
 
     def bind(given: Arrays) -> Call:
         # Clones, since the arrays do not outlive the job.
-        images = [(f"in{n}", ncnn.Mat(_readable(each)[0]).clone()) for n, each in enumerate(given)]
+        images = [(f"in{n}", _mat(each).clone()) for n, each in enumerate(given)]
 
         def call() -> object:
             extractor = net.create_extractor()
             for name, image in images:
                 extractor.input(name, image)
-            return [np.asarray(extractor.extract(name)[1]).reshape(shape) for name, shape in results]
+            return [_array(extractor.extract(name)[1], shape) for name, shape in results]
 
         return call
 
     return bind
 
 
-def _readable(given: NDArray[Any]) -> NDArray[Any]:
-    """Return an input as ncnn reads it: floats, or integers of 32 bits."""
-    return given if given.dtype.kind == "f" else given.astype("int32")
+def _mat(given: NDArray[Any]) -> Any:
+    """Return an input as ncnn reads it: floats or integers of 32 bits; a batch of 1 is no axis there."""
+    import ncnn
+
+    values = given if given.dtype.kind == "f" else given.astype("int32")
+    return ncnn.Mat(values[0]) if len(values) == 1 else ncnn.Mat(values, batch_index=0)
+
+
+def _array(output: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    import numpy as np
+
+    batched = shape[:1] != (1,) and output.n > 1
+    return np.asarray(output.numpy(batch_index=0) if batched else output).reshape(shape)
 
 
 def _set(options: Any, job: Job, on_gpu: bool) -> None:

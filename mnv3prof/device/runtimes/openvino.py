@@ -28,7 +28,8 @@ def load(job: Job) -> Bind:
     """Create an infer request, whose calls share their input with the caller."""
     model = compiled(job)
     request = model.create_infer_request()
-    chosen = itemgetter(*_places(model.outputs, output_names(len(job.expected))))
+    places = _places(model.outputs)
+    chosen = itemgetter(*(places[name] for name in output_names(len(job.expected))))
 
     def bind(given: Arrays) -> Call:
         feed = _feed(model, given)
@@ -38,12 +39,14 @@ def load(job: Job) -> Bind:
 
 
 def _feed(model: Any, given: Arrays) -> dict[int, Any]:
-    return dict(zip(_places(model.inputs, input_names(len(given))), given))
+    """Return the inputs by index, without those that the converter left out, which nothing reads."""
+    places = _places(model.inputs)
+    return {places[name]: each for name, each in zip(input_names(len(given)), given) if name in places}
 
 
-def _places(ports: Any, names: tuple[str, ...]) -> list[int]:
+def _places(ports: Any) -> dict[str, int]:
     """Return the index of the port with each name."""
-    return [next(n for n, port in enumerate(ports) if name in port.names) for name in names]
+    return {name: n for n, port in enumerate(ports) for name in port.names}
 
 
 def compiled(job: Job, *, count: bool = False) -> Any:

@@ -31,7 +31,12 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     if part.file:
         _convert_file(part, folder)
     else:
-        pnnx.export(_wrapped(part), str(folder / "part.pt"), part.given, fp16=False)
+        try:
+            pnnx.export(_wrapped(part), str(folder / "part.pt"), part.given, fp16=False)
+        except (FileNotFoundError, SyntaxError):  # of the script for PyTorch, which it writes and runs
+            if not (folder / "part.ncnn.param").is_file():
+                raise Unsupported("pnnx cannot convert it, and does not say why") from None
+    _require_batches(part, folder / "part_ncnn.py")
     for file in folder.iterdir():  # a folder is __pycache__ of the module that pnnx writes and runs
         if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
@@ -52,6 +57,18 @@ def _convert_file(part: Part, folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode or not (folder / "part.ncnn.param").is_file():
         raise RuntimeError(f"pnnx wrote no model: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
+
+
+def _require_batches(part: Part, script: Path) -> None:
+    """Raise Unsupported if pnnx did not take a first axis as the batch, in its script that runs the network.
+
+    A block in the middle may be given one image as several, such as the patches of an image.
+    """
+    several = [n for n, given in enumerate(part.given) if len(given) > 1]
+    text = script.read_text(encoding="utf-8") if several else ""
+    for n in several:
+        if f"in{n}.numpy(), batch_index=0" not in text:
+            raise Unsupported(f"pnnx does not see that an input is {len(part.given[n])} for one image")
 
 
 def _kind(tensor: "Tensor") -> str:

@@ -1,7 +1,7 @@
 """ONNX, which several runtimes read."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,14 @@ def convert(part: Part, dtype: Dtype, folder: Path, opset: int | None = None) ->
 
 
 def _quantize(part: Part, file: Path) -> None:
+    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     quantized = file.with_name("part.int8.onnx")
     quantize_static(
         file,
         quantized,
-        _Reader(part),
+        _Reader(part, {value.name for value in onnx.load(file, load_external_data=False).graph.input}),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -76,10 +77,11 @@ def added(file: Path) -> tuple[Added, ...]:
 class _Reader:
     """Iterates over the calibration inputs in batches of the model's size."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, known: Collection[str]) -> None:
         names = input_names(len(part.given))
         self._feeds: Iterator[dict[str, Any]] = iter(
-            {name: each.numpy() for name, each in zip(names, inputs, strict=True)} for inputs in batches(part)
+            {name: each.numpy() for name, each in zip(names, inputs, strict=True) if name in known}
+            for inputs in batches(part)
         )
 
     def get_next(self) -> dict[str, Any] | None:
