@@ -88,7 +88,7 @@ class FileParts:
         for index, image in by_index.items():
             reference.set_tensor(index, image)
         reference.invoke()
-        expected = [np.asarray(litert.value(reference, target)) for target in targets]
+        expected = [np.asarray(litert.reader(reference, target)()) for target in targets]
         return _part(name, given, expected, self.path)
 
     def _images(self, sizes: Sequence[Sequence[int]]) -> list[Any]:

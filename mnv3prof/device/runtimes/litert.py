@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ..litert_profile import operator_times
 from ..protocol import Placed, Planned, RuntimeOp
@@ -31,15 +32,22 @@ def load(job: Job) -> Bind:
     interpreter = Interpreter(str(job.model), num_threads=job.threads)
     interpreter.allocate_tensors()
     sources, targets = ends(interpreter)
+    run, reads = interpreter.invoke, [reader(interpreter, target) for target in targets]
 
     def bind(images: Arrays) -> Call:
-        given = [(source["index"], _quantize(source, each)) for source, each in zip(sources, images)]
+        fills = [
+            partial(interpreter.set_tensor, source["index"], _quantize(source, each))
+            for source, each in zip(sources, images)
+        ]
 
         def call() -> object:
-            for index, image in given:
-                interpreter.set_tensor(index, image)
-            interpreter.invoke()
-            return [value(interpreter, target) for target in targets]
+            for fill in fills:
+                fill()
+            run()
+            outputs = []
+            for read in reads:
+                outputs.append(read())
+            return outputs
 
         return call
 
@@ -67,11 +75,11 @@ def _numbered(details: dict[str, Any]) -> list[Any]:
     return [by_place[n] for n in range(len(details))] if {*by_place} == {*range(len(details))} else []
 
 
-def value(interpreter: Any, target: Any) -> Any:
-    """Return a copy of an output."""
+def reader(interpreter: Any, target: Any) -> Callable[[], Any]:
+    """Return what copies an output."""
+    read = partial(interpreter.get_tensor, target["index"])
     scale, zero = target["quantization"]
-    output = interpreter.get_tensor(target["index"])
-    return Quantized(output, scale, zero) if scale else output
+    return (lambda: Quantized(read(), scale, zero)) if scale else read
 
 
 class Quantized:

@@ -41,9 +41,11 @@ def load(job: Job) -> Bind:
             for source, image in images:
                 source.copyFrom(image)
             interpreter.runSession(session)
-            for target, output, _ in results:
+            outputs = []
+            for target, output, shape in results:
                 target.copyToHostTensor(output)
-            return [np.asarray(output.getNumpyData()).reshape(shape) for _, output, shape in results]
+                outputs.append(np.asarray(output.getNumpyData()).reshape(shape))
+            return outputs
 
         return call
 

@@ -27,12 +27,14 @@ def load(job: Job) -> Bind:
 def load_on(job: Job, *, on_gpu: bool) -> Bind:
     """Load the network in the job's dtype; ncnn's default is fp16 storage."""
     import ncnn
+    import numpy as np
 
     net = ncnn.Net()
     _set(net.opt, job, on_gpu)
     net.load_param(str(job.model))
     net.load_model(str(job.model.with_suffix(".bin")))
-    results = [(f"out{n}", each.shape) for n, each in enumerate(job.expected)]
+    reads = [np.asarray if each.shape[:1] == (1,) else _whole for each in job.expected]
+    results = [(f"out{n}", reads[n], each.shape) for n, each in enumerate(job.expected)]
 
     def bind(given: Arrays) -> Call:
         # Clones, since the arrays do not outlive the job.
@@ -42,7 +44,10 @@ def load_on(job: Job, *, on_gpu: bool) -> Bind:
             extractor = net.create_extractor()
             for name, image in images:
                 extractor.input(name, image)
-            return [_array(extractor.extract(name)[1], shape) for name, shape in results]
+            outputs = []
+            for name, read, shape in results:
+                outputs.append(read(extractor.extract(name)[1]).reshape(shape))
+            return outputs
 
         return call
 
@@ -57,11 +62,11 @@ def _mat(given: NDArray[Any]) -> Any:
     return ncnn.Mat(values[0]) if len(values) == 1 else ncnn.Mat(values, batch_index=0)
 
 
-def _array(output: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def _whole(output: Any) -> NDArray[Any]:
+    """Return an output whose first axis can be a batch."""
     import numpy as np
 
-    batched = shape[:1] != (1,) and output.n > 1
-    return np.asarray(output.numpy(batch_index=0) if batched else output).reshape(shape)
+    return np.asarray(output.numpy(batch_index=0) if output.n > 1 else output)
 
 
 def _set(options: Any, job: Job, on_gpu: bool) -> None:
