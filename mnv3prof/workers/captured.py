@@ -144,7 +144,10 @@ class CapturedParts:
 
     def _slice(self, name: str) -> Part:
         if self._divided is None:
-            self._divided = _Divided(*lowered(self.net.net, self.whole.given, self.subject.name))
+            try:
+                self._divided = _Divided(*lowered(self.net.net, self.whole.given, self.subject.name))
+            except InputError as error:
+                raise Unsupported(str(error)) from None
         return self._divided.part(name, self.whole.given)
 
 
@@ -188,6 +191,8 @@ class _Divided:
             values, there = self.slicer.values(images, part)
         except InputError as error:
             raise Unsupported(str(error)) from None
+        except KeyError as error:
+            raise Unsupported(f"it needs {error.args[0]} of the network, which is in no block") from None
         expected = computed(module, values)
         if not all(map(_close, expected, there)):
             raise Unsupported("it writes to memory of the network, and computes something else by itself")

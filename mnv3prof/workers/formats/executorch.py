@@ -16,7 +16,8 @@ SUFFIX = ".pte"
 SLOW = True
 PLANNED_DTYPES: tuple[Dtype, ...] = ("fp32",)
 
-_ELEMENT_BYTES = 4
+_BYTES = {"BOOL": 1, "BYTE": 1, "CHAR": 1, "HALF": 2, "BFLOAT16": 2, "LONG": 8, "DOUBLE": 8}
+"""Bytes of an element by ExecuTorch's name of its dtype; of the others 4."""
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
@@ -63,4 +64,5 @@ def planned(part: Part, dtype: Dtype) -> Planned:
 def _placed(tensor: Any) -> Placed:
     at = tensor.allocation_info
     offset = at.memory_offset_low + (at.memory_offset_high << 32)
-    return Placed(tuple(tensor.sizes), offset, prod(tensor.sizes) * _ELEMENT_BYTES)
+    each = _BYTES.get(tensor.scalar_type.name, 4)
+    return Placed(tuple(tensor.sizes), offset, prod(tensor.sizes) * each)
