@@ -317,7 +317,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                 ]
             )
         handed = self.ends(layers)[1]
-        if handed != tuple(layer.name for layer in layers[-1:]):
+        if {*handed} - {layer.name for layer in layers[-1:]}:
             structure.append([tensors[name] for name in handed])
         return hashlib.blake2b(msgspec.json.encode(structure), digest_size=16).hexdigest()
 
