@@ -60,6 +60,76 @@ class Tokens(nn.Module):
         return self.fc(self.embedding(x))  # type: ignore[no-any-return]
 
 
+class Pair(nn.Module):
+    """Two images that are not interchangeable, two outputs of different shapes.
+
+    The block between has two inputs and two outputs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(3, 8, 3, padding=1)
+        self.cross = Cross()
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, a: Tensor, b: Tensor) -> dict[str, Any]:
+        u, v = self.cross(self.left(a), self.right(b))
+        return {"map": [u - 2 * v], "classes": self.fc(u.mean((2, 3)))}
+
+
+class Cross(nn.Module):
+    """Two branches that read each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)
+
+    def forward(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        return self.up(u - 2 * v).relu(), self.down(v) - 3 * u
+
+
+class Segments(nn.Module):
+    """Returns the class of each pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self.conv(x)
+        return scores, scores.argmax(1)
+
+
+class Attends(nn.Module):
+    """Calls modules in ways that are not one tensor: by name, with a list, twice, with a part in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.mixer, self.twice = Mixer(), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        x, y = self.first(x), self.first(y)
+        x = x + self.attention(x, y, value=y, need_weights=False)[0]
+        x, y = self.mixer([x, y], scale=2.0)
+        return self.twice(self.twice(x) - y)  # type: ignore[no-any-return]
+
+
+class Mixer(nn.Module):
+    """Reads a list, changes one of its tensors in place, and divides another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Linear(8, 16)
+
+    def forward(self, both: list[Tensor], scale: float) -> list[Tensor]:
+        x, y = both
+        x += scale * y
+        u, v = self.up(x).chunk(2, -1)
+        return [u, v * scale]
+
+
 class Depends(nn.Module):
     """What it computes depends on the values of its input."""
 

@@ -532,18 +532,28 @@ def test_blocks_are_timed_with_their_inputs_and_compose() -> None:
         ("networks:InPlace", "16"),
         ("torchvision:swin_t", "64"),
         ("timm:ghostnet_100", "64"),
+        ("networks:Pair", "3x16x16,3x16x16"),
+        ("networks:Attends", "[4x6],[4x6]"),
+        ("networks:Shift", "8x8x8"),
     ):
-        subject = open_source(text, shapes).subject
-        parts = CapturedParts(subject, 2)
-        x = parts.whole.given
-        for block in subject.graph.blocks:
+        graph = open_source(text, shapes).subject.graph
+        parts = CapturedParts(open_source(text, shapes).subject, 2)
+        known = dict(zip((tensor.name for tensor in graph.inputs), parts.whole.given, strict=True))
+        for block in graph.blocks:
             part = parts.part(block.name)
-            with torch.no_grad():
-                once, again = (part.module(part.given) for _ in range(2))
-                x = part.module(x)
-            assert torch.equal(once, part.expected)
-            assert torch.equal(again, once)  # the input is not changed
-        assert torch.equal(x, parts.whole.expected)
+            read, handed = graph.ends(block.layers)
+            once, again = (_called(part.module, part.given) for _ in range(2))
+            assert all(map(torch.equal, once, part.expected))
+            assert all(map(torch.equal, again, once))  # the inputs are not changed
+            results = _called(part.module, tuple(known[name] for name in read))
+            known |= dict(zip(handed, results, strict=True))
+        assert all(map(torch.equal, (known[name] for name in graph.outputs), parts.whole.expected))
+
+
+def _called(module: Any, given: Any) -> tuple[torch.Tensor, ...]:
+    with torch.no_grad():
+        found = module(*given)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def test_trained_statistics_stay() -> None:
@@ -564,11 +574,13 @@ def test_what_is_not_timed_is_said() -> None:
     from mnv3prof.device.runtimes import Unsupported
     from mnv3prof.workers.captured import CapturedParts
 
-    with pytest.raises(Unsupported, match="several inputs"):
-        CapturedParts(_subject("TwoInputs", "[6],[6]"), 1)
-    levit = CapturedParts(open_source("timm:levit_128s").subject, 1)
-    with pytest.raises(Unsupported, match="reads 1 tensors and hands on 2"):
-        levit.part("head")
+    with pytest.raises(Unsupported, match=r"an input of float16; inputs of float32, int64, .* are timed"):
+        CapturedParts(_subject("TwoInputs", "[6]:float16,[6]"), 1)
+    parts = CapturedParts(_subject("Attends", "[4x6],[4x6]"), 1)
+    with pytest.raises(Unsupported, match="the network calls first 2 times; a part of one call is timed"):
+        parts.part("first")
+    with pytest.raises(Unsupported, match="the tensors that mixer reads are in a list or dict"):
+        parts.part("mixer")
 
 
 # ---------------------------------------------------------------- runs

@@ -637,13 +637,13 @@ def test_blocks_of_a_file_compose_and_are_timed(tmp_path: Path) -> None:
     file = exported(tmp_path, mnv3prof.build(mnv3prof.read_table("small")).eval(), 64)
     subject = open_source(str(file)).subject
     parts = FileParts(subject, 1)
-    value = parts.part("net").given.numpy()
+    value = parts.part("net").given[0].numpy()
     for block in subject.graph.blocks:
         part = parts.part(block.name)
-        (expected,) = run(onnx.load(str(part.file)), {"x": part.given.numpy()}).values()
-        assert np.array_equal(expected, part.expected.numpy())
+        (expected,) = run(onnx.load(str(part.file)), {"x": part.given[0].numpy()}).values()
+        assert np.array_equal(expected, part.expected[0].numpy())
         (value,) = run(onnx.load(str(part.file)), {"x": value}).values()
-    assert np.array_equal(value, parts.part("net").expected.numpy())
+    assert np.array_equal(value, parts.part("net").expected[0].numpy())
 
 
 def test_a_file_is_timed_by_the_runtimes_that_read_it(tmp_path: Path) -> None:

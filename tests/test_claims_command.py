@@ -192,11 +192,11 @@ def test_a_module_is_given_what_really_reaches_it() -> None:
         with whole.module.get_submodule(path).register_forward_hook(
             lambda *a, seen=seen: seen.append(a[2].clone())
         ):
-            whole.module(whole.given)
-        assert torch.equal(part.expected, seen[0])
-        before = part.given.clone()
-        assert torch.equal(part.module(part.given), part.expected)
-        assert torch.equal(part.given, before)  # not in place
+            whole.module(*whole.given)
+        assert torch.equal(part.expected[0], seen[0])
+        before = part.given[0].clone()
+        assert torch.equal(part.module(*part.given), part.expected[0])
+        assert torch.equal(part.given[0], before)  # not in place
 
 
 @pytest.mark.parametrize(

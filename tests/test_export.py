@@ -65,7 +65,7 @@ def test_the_written_onnx_is_the_block_itself(
     assert run([*SMALL, "-o", str(path)]) == 0
     assert "MobileNetV3-Small for onnx" in capsys.readouterr().out
     part = parts["net"]
-    assert abs(_run_onnx(path, part.given.numpy()) - part.expected.numpy()).max() < 1e-4
+    assert abs(_run_onnx(path, part.given[0].numpy()) - part.expected[0].numpy()).max() < 1e-4
 
 
 @pytest.mark.parametrize("opset", [9, 11, 12, 13, 14, 17, 18, 20, None])
@@ -78,8 +78,8 @@ def test_each_opset_computes_the_same(name: str, opset: int | None, parts: Any, 
     # The operator HardSwish came with opset 14.
     kinds = {node.op_type for node in onnx.load(path).graph.node}
     assert ("HardSwish" in kinds) == ((opset or 20) >= 14)
-    output = _run_onnx(path, parts[name].given.numpy())
-    assert abs(output - parts[name].expected.numpy()).max() < 1e-4
+    output = _run_onnx(path, parts[name].given[0].numpy())
+    assert abs(output - parts[name].expected[0].numpy()).max() < 1e-4
 
 
 def _opset(path: Path) -> Any:
@@ -115,7 +115,7 @@ def test_a_flatbuffer_with_channels_last(
         interpreter = Interpreter(str(tmp_path / f"{name}.tflite"))
         interpreter.allocate_tensors()
         ((given,), (output,)) = interpreter.get_input_details(), interpreter.get_output_details()
-        image, expected = parts[name].given.numpy(), parts[name].expected.numpy()
+        image, expected = parts[name].given[0].numpy(), parts[name].expected[0].numpy()
         interpreter.set_tensor(given["index"], np.ascontiguousarray(image.transpose(0, 2, 3, 1)))
         interpreter.invoke()
         result = interpreter.get_tensor(output["index"])

@@ -39,7 +39,7 @@ def test_an_etdump_of_the_wheel_has_operators_and_calls(tmp_path: Path) -> None:
     code = (
         "import sys, numpy, torch; from executorch.extension.pybindings import portable_lib as lib\n"
         f"module = lib._load_for_executorch({str(file)!r}, enable_etdump=True)\n"
-        f"given = torch.from_numpy(numpy.load({str(file.parent / 'given.npy')!r}))\n"
+        f"given = torch.from_numpy(numpy.load({str(file.parent / 'given0.npy')!r}))\n"
         "for _ in range(4): module.forward((given,))\n"
         f"module.write_etdump_result_to_file({str(tmp_path / 't.etdp')!r}, {str(tmp_path / 'd.bin')!r})\n"
     )
@@ -59,7 +59,7 @@ import ctypes, sys, numpy
 from pathlib import Path
 from mnv3prof.device.litert_profile import _Model
 file = Path(sys.argv[1])
-model = _Model(file, numpy.load(file.parent / "given.npy"), 1)
+model = _Model(file, [numpy.load(file.parent / "given0.npy")], 1)
 model._call("ResetProfiler", model._profiler)
 model._call("StartProfiler", model._profiler)
 for _ in range(3):

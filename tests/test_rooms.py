@@ -40,7 +40,7 @@ SHOWING = ["render", "show", "advice", "page"]
 MAY_SHOW = {"device", *PAPER_ROOMS, *SHOWING} - {"source"}
 """What is shown is there already: no room that shows it measures, trains or reads files."""
 WITH_TORCH = (
-    *(f"capture/{name}.py" for name in ("eager", "export", "module", "reference", "slices")),
+    *(f"capture/{name}.py" for name in ("calls", "eager", "export", "module", "reference", "slices")),
     "mobilenetv3/modules.py",
     "mobilenetv3/network.py",
     "cost/counters/",

@@ -408,14 +408,14 @@ def test_parts_have_the_trained_weights_and_see_what_they_were_trained_on(here: 
     parts = make_parts(subject(found.table, (16, 16), found.weights), 3)
     net = parts["net"]
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in net.module.state_dict().items())
-    assert torch.equal(net.given, found.images[:3])
-    assert len(net.calibration) == 9
-    assert torch.equal(net.calibration[8], found.images[0])  # eight are kept
+    assert torch.equal(net.given[0], found.images[:3])
+    assert len(net.calibration[0]) == 9
+    assert torch.equal(net.calibration[0][8], found.images[0])  # eight are kept
     with torch.no_grad():
-        assert torch.equal(net.expected, model(net.given))
-    assert torch.equal(parts["2"].given, parts["1"].expected)
+        assert torch.equal(net.expected[0], model(*net.given))
+    assert torch.equal(parts["2"].given[0], parts["1"].expected[0])
     larger = make_parts(subject(found.table, (20, 24), found.weights))
-    assert larger["net"].given.shape == (1, 3, 20, 24)
+    assert larger["net"].given[0].shape == (1, 3, 20, 24)
 
 
 def test_torchvisions_state_dict_is_taken_too(here: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -429,7 +429,7 @@ def test_torchvisions_state_dict_is_taken_too(here: Any, capsys: pytest.CaptureF
     weights = read_weights(here / "torchvision.pth").weights
     net = make_parts(subject(vary(read_table("small"), classes=7), 32, weights), 2)["net"]
     with torch.no_grad():
-        assert torch.equal(net.expected, model(net.given))
+        assert torch.equal(net.expected[0], model(*net.given))
 
 
 def test_a_run_says_whose_weights_it_timed(here: Any, capsys: pytest.CaptureFixture[str]) -> None:

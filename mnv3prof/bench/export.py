@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..cost.counts import Dtype
 from ..device.protocol import PartKey, Prepare, Prepared
+from ..device.worker import arrays
 from ..graph.errors import InputError
 from ..record.run import Subject
 from ..record.target import Target
@@ -20,22 +21,25 @@ from .obstacles import obstacle
 from .progress import OnProgress, Progress
 from .tolerances import how_wrong
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _TIMEOUT_S: Final = 600.0
 
 
 class Exported(NamedTuple):
     """Converted files by name, the main one first, and the result of running them.
 
-    given, expected: the input that they were run on and PyTorch's output, fp32. backend: ran them.
-    max_abs_err, max_rel_err: errors of the output against PyTorch eager's. wrong: why the conversion or the
-    run failed, or the output is wrong; "" if all is well. added: the operators that the converter added, None
-    if that cannot be read in this format.
+    given, expected: values of each input that they were run on, and of each of PyTorch's outputs. backend:
+    ran them. max_abs_err, max_rel_err: errors of the outputs against PyTorch eager's. wrong: why the
+    conversion or the run failed, or an output is wrong; "" if all is well. added: the operators that the
+    converter added, None if that cannot be read in this format.
     """
 
     files: dict[str, bytes]
     backend: str
-    given: bytes = b""
-    expected: bytes = b""
+    given: tuple[bytes, ...] = ()
+    expected: tuple[bytes, ...] = ()
     max_abs_err: float | None = None
     max_rel_err: float | None = None
     wrong: str = ""
@@ -119,8 +123,8 @@ def _verified(
     return Exported(
         {name: (place / name).read_bytes() for name in files if not name.endswith(cache.IN_AND_OUT)},
         runner,
-        _values(place / "given.npy"),
-        _values(place / "expected.npy"),
+        tuple(map(_values, arrays(place, "given"))),
+        tuple(map(_values, arrays(place, "expected"))),
         answer.max_abs_err,
         answer.max_rel_err,
         how_wrong(answer, kind.dtype, part.part),
@@ -128,11 +132,12 @@ def _verified(
     )
 
 
-def _values(file: Path) -> bytes:
-    """Return the fp32 values of an array in a file."""
+def _values(array: "NDArray[Any]") -> bytes:
+    """Return the values of an array, little-endian: fp32, or integers of its dtype."""
     import numpy as np
 
-    return np.ascontiguousarray(np.load(file, allow_pickle=False), dtype="<f4").tobytes()
+    kept = "<f4" if array.dtype.kind == "f" else array.dtype.newbyteorder("<")
+    return np.ascontiguousarray(array, dtype=kept).tobytes()
 
 
 def _added(name: str, file: Path) -> tuple[Added, ...] | None:

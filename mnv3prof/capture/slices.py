@@ -1,7 +1,8 @@
 """A block of a captured program as a module of its own."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -12,13 +13,27 @@ from torch.fx import Graph, GraphModule, Interpreter, Node
 from ..graph.errors import InputError
 from .export import storage_of
 
+Tensors = tuple[torch.Tensor, ...]
+
+
+class Slice(NamedTuple):
+    """A part of a program. calls: of operators, in order. given, results: tensors that it reads and hands on.
+
+    All are named as the calls of capture.program.
+    """
+
+    calls: Sequence[str]
+    given: Sequence[str]
+    results: Sequence[str]
+
 
 class Slicer:
-    """Makes modules of parts of an exported program, and runs it up to their inputs."""
+    """Makes modules of parts of an exported program, and runs it to have their inputs and outputs."""
 
     def __init__(self, program: ExportedProgram) -> None:
         self.program = program
         self.nodes = {node.name: node for node in program.graph.nodes}
+        self.items = _items(program)
         self.order = {node: n for n, node in enumerate(program.graph.nodes)}
         specs = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
         self.users = [name for name, spec in specs.items() if spec.kind is InputKind.USER_INPUT]
@@ -38,28 +53,29 @@ class Slicer:
                 found.add(node)
         return found
 
-    def values(self, given: torch.Tensor, names: Iterable[str]) -> dict[str, torch.Tensor]:
-        """Run the program, and return copies of the tensors of these names."""
-        runner = _Recorder(self.program.graph_module, set(names))
+    def values(self, inputs: Tensors, part: Slice) -> tuple[Tensors, Tensors]:
+        """Run the program, and return copies of what a part is given there, and of what it hands on."""
+        own = sorted(self._own(part), key=lambda node: self.order[node])
+        ends = self._tensors(part.given), self._tensors(part.results)
+        runner = _Recorder(self.program.graph_module, own, ends)
+        known = {**self.known, **dict(zip(self.users, (each.clone() for each in inputs), strict=True))}
         places = [node.name for node in self.program.graph.nodes if node.op == "placeholder"]
         with torch.no_grad():
-            runner.run(*(self.known.get(name, given) for name in places))
-        return runner.seen
+            runner.run(*(known[name] for name in places))
+        return runner.given, runner.results
 
-    def module(self, calls: Sequence[str], given: str, result: str) -> nn.Module:
-        """Return the module that computes `result` from `given` by the program's calls.
+    def module(self, part: Slice) -> nn.Module:
+        """Return the module that computes the results of a part by the program's calls.
 
-        calls: names of consecutive nodes. Raises InputError if one is inside a region.
+        Raises InputError if one is inside a region.
         """
-        if not {*calls, given, result} <= {*self.nodes}:
-            raise InputError(
-                "a part of it runs in a region of another mode; expected a block that is one module"
-            )
-        own = self._with_constants({self.nodes[name] for name in calls} - {self.nodes[given]})
+        own, given = self._own(part), self._tensors(part.given)
         graph, root = Graph(), nn.Module()
-        made = {self.nodes[given]: graph.placeholder("x")}
-        shared = {_memory(self.nodes[given])}
-        for node in sorted(own - {self.nodes[given]}, key=lambda node: self.order[node]):
+        made = {node: graph.placeholder(f"x{n or ''}") for n, node in enumerate(given)}
+        for name, node in zip(part.given, given, strict=True):
+            made |= dict.fromkeys(self.items.get(name, ()), made[node])
+        shared = {_memory(node) for node in made}
+        for node in sorted(self._with_constants(own) - {*made}, key=lambda node: self.order[node]):
             if node.op == "placeholder":
                 root.register_buffer(node.name, self.known[node.name])
                 made[node] = graph.get_attr(node.name)
@@ -67,8 +83,23 @@ class Slicer:
                 made[node] = graph.node_copy(node, lambda each: made[each])
                 if _memory(node) in shared:
                     made[node].target = _functional(node.target)
-        graph.output(made[self.nodes[result]])
+        results = tuple(made[node] for node in self._tensors(part.results))
+        graph.output(results[0] if len(results) == 1 else results)
         return GraphModule(root, graph).eval()
+
+    def _tensors(self, names: Sequence[str]) -> list[Node]:
+        """Return the node whose value each tensor is: an item, of a call with several outputs."""
+        return [self.items[name][0] if name in self.items else self.nodes[name] for name in names]
+
+    def _own(self, part: Slice) -> set[Node]:
+        """Return the nodes of a part's calls. Raises InputError if one is inside a region."""
+        names = [name.partition(".")[0] for name in part.calls]
+        if not {*names, *(name.partition(".")[0] for name in (*part.given, *part.results))} <= {*self.nodes}:
+            raise InputError(
+                "a part of it runs in a region of another mode; expected a block that is one module"
+            )
+        items = [item for name in part.calls for item in self.items.get(name, ())]
+        return {*(self.nodes[name] for name in names), *items} - {*self._tensors(part.given)}
 
     def _with_constants(self, nodes: set[Node]) -> set[Node]:
         """Add what the nodes read that depends on weights alone, and what writes to its memory."""
@@ -89,19 +120,34 @@ class Slicer:
 
 
 class _Recorder(Interpreter):
-    """Runs a program and keeps the values of some nodes."""
+    """Runs a program, and copies the inputs of a part before it runs, and its outputs after."""
 
-    def __init__(self, module: GraphModule, names: set[str]) -> None:
+    def __init__(
+        self, module: GraphModule, own: Sequence[Node], ends: tuple[Sequence[Node], Sequence[Node]]
+    ) -> None:
         super().__init__(module)
-        self.names = names
-        self.seen: dict[str, torch.Tensor] = {}
+        self.first, self.last, self.ends = own[0].name, own[-1].name, ends
+        self.given: Tensors = ()
+        self.results: Tensors = ()
 
     def run_node(self, n: Node) -> Any:
-        """Run a node, and keep a copy of its value if that is wanted."""
+        """Run a node, and copy what is wanted before or after it."""
+        if n.name == self.first:
+            self.given = tuple(self.env[node].clone() for node in self.ends[0])
         value = super().run_node(n)
-        if n.name in self.names:
-            self.seen[n.name] = value.clone()
+        if n.name == self.last:
+            self.results = tuple((value if node is n else self.env[node]).clone() for node in self.ends[1])
         return value
+
+
+def _items(program: ExportedProgram) -> dict[str, list[Node]]:
+    """Return the nodes that are an output of a call with several, by the name of the tensor."""
+    found: dict[str, list[Node]] = {}
+    for node in program.graph.nodes:
+        if node.target is operator.getitem:
+            source, place = node.args
+            found.setdefault(f"{source.name}.{place}" if place else source.name, []).append(node)
+    return found
 
 
 def _memory(node: Node) -> int:

@@ -76,21 +76,22 @@ def captured_file(path: Path, shapes: str | None = None) -> Subject:
         )
     given = tuple(each.shape for each in parsed)
     kind = path.suffix.lower()[1:]
+    dtypes: tuple[str, ...] = ()
     name = printable(path.stem)[:200] or "network"
     if kind == "onnx":
-        from .onnx import read_onnx
+        from .onnx import read_tensors
 
-        graph = read_onnx(path, where, name, given)
+        graph, _, dtypes = read_tensors(path, where, name, given)
     elif kind == "tflite":
-        from .tflite import read_tflite
+        from .tflite import read_typed
 
-        graph = read_tflite(path, where, name)
+        graph, dtypes = read_typed(path, where, name)
     else:
         from .pt2 import read_pt2
 
         graph = read_pt2(path, where, name, given)
     _refuse_other_shapes(graph, given, where)
-    captured = Captured(where, kind, replace(graph, eager=_NO_EAGER), (), _digest(path))  # type: ignore[arg-type]
+    captured = Captured(where, kind, replace(graph, eager=_NO_EAGER), dtypes, _digest(path))  # type: ignore[arg-type]
     return captured_subject(captured, where)
 
 

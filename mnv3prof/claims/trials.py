@@ -178,7 +178,7 @@ def in_8_bits(model: "nn.Module", data: "Data") -> tuple[float | None, str]:
     chosen = torch.linspace(0, len(data.train_labels) - 1, _CALIBRATION_IMAGES).long()
     given = data.held_images[:_BATCH]
     with torch.no_grad(), _silence(), tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
-        part = Part("net", model, given, model(given), data.train_images[chosen])
+        part = Part("net", model, (given,), (model(given),), (data.train_images[chosen],))
         try:
             file = get_format("onnx").convert(part, "int8", Path(folder))
             return _accuracy(file, data), ""

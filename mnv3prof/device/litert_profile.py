@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
+    from typing import Sequence
+
     from numpy.typing import NDArray
 
 _CPU = 1
@@ -40,8 +42,10 @@ _KEEP = ctypes.CFUNCTYPE(None, c_void_p)(lambda payload: None)
 """A deleter that frees nothing, since Python owns the texts."""
 
 
-def operator_times(file: Path, given: NDArray[Any], threads: int, calls: int) -> list[tuple[str, float]]:
-    """Return (operator, mean seconds over the calls) in execution order.
+def operator_times(
+    file: Path, given: Sequence[NDArray[Any]], threads: int, calls: int
+) -> list[tuple[str, float]]:
+    """Return (operator, mean seconds over the calls) in execution order. given: in the file's order.
 
     Raises RuntimeError if a call of the library fails. The objects of the library are never freed.
     """
@@ -56,7 +60,7 @@ def operator_times(file: Path, given: NDArray[Any], threads: int, calls: int) ->
 class _Model:
     """A compiled model with its buffers and its profiler."""
 
-    def __init__(self, file: Path, given: NDArray[Any], threads: int) -> None:
+    def __init__(self, file: Path, given: Sequence[NDArray[Any]], threads: int) -> None:
         import ai_edge_litert
 
         (folder,) = ai_edge_litert.__path__
@@ -66,13 +70,17 @@ class _Model:
         self._model = self._handle("CreateModelFromFile", self._environment, str(file).encode())
         options = self._options()
         self._compiled = self._handle("CreateCompiledModel", self._environment, self._model, options)
-        self._source, self._target = self._buffer("Input"), self._buffer("Output")
-        self._fill(given)
+        self._graph = self._main_graph()
+        self._sources, self._targets = self._buffers("Input"), self._buffers("Output")
+        for source, values in zip(self._sources, given):
+            self._fill(source, values)
         self._profiler = self._handle("CompiledModelGetProfiler", self._compiled)
 
     def run(self) -> None:
-        one, inputs, outputs = c_size_t(1), (c_void_p * 1)(self._source), (c_void_p * 1)(self._target)
-        self._call("RunCompiledModel", self._compiled, c_size_t(0), one, inputs, one, outputs)
+        ends = []
+        for buffers in (self._sources, self._targets):
+            ends += [c_size_t(len(buffers)), (c_void_p * len(buffers))(*buffers)]
+        self._call("RunCompiledModel", self._compiled, c_size_t(0), *ends)
 
     def profiled_run(self) -> list[tuple[str, int]]:
         """Run once and return (operator, microseconds)."""
@@ -105,19 +113,27 @@ class _Model:
             self._call("AddOpaqueOptions", options, opaque)
         return options
 
-    def _buffer(self, which: str) -> c_void_p:
-        """Return a buffer for the model's only input or output."""
-        index, first = c_size_t(), c_size_t(0)
+    def _main_graph(self) -> c_void_p:
+        index = c_size_t()
         self._call("GetMainModelSubgraphIndex", self._model, byref(index))
-        graph = self._handle("GetModelSubgraph", self._model, index)
-        tensor = self._handle(f"GetSubgraph{which}", graph, first)
+        return self._handle("GetModelSubgraph", self._model, index)
+
+    def _buffers(self, which: str) -> list[c_void_p]:
+        """Return a buffer for each of the model's inputs or outputs."""
+        count = c_size_t()
+        self._call(f"GetNumSubgraph{which}s", self._graph, byref(count))
+        return [self._buffer(which, c_size_t(n)) for n in range(count.value)]
+
+    def _buffer(self, which: str, place: c_size_t) -> c_void_p:
+        tensor = self._handle(f"GetSubgraph{which}", self._graph, place)
         kind = ctypes.create_string_buffer(_TYPE_BYTES)
         self._call("GetRankedTensorType", tensor, kind)
-        needs = self._handle(f"GetCompiledModel{which}BufferRequirements", self._compiled, first, first)
+        main = c_size_t(0)
+        needs = self._handle(f"GetCompiledModel{which}BufferRequirements", self._compiled, main, place)
         return self._handle("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
 
-    def _fill(self, given: NDArray[Any]) -> None:
+    def _fill(self, buffer: c_void_p, given: NDArray[Any]) -> None:
         place = c_void_p()
-        self._call("LockTensorBuffer", self._source, byref(place), _WRITE)
+        self._call("LockTensorBuffer", buffer, byref(place), _WRITE)
         ctypes.memmove(place, given.ctypes.data, given.nbytes)
-        self._call("UnlockTensorBuffer", self._source)
+        self._call("UnlockTensorBuffer", buffer)

@@ -52,7 +52,8 @@ class Prepare:
     """Load a part and run it once. Answer: Prepared.
 
     folder, main: the folder of its files, and the name of the main file; "" if the part has no file.
-    The folder holds given.npy, the input (N, ...), and expected.npy, PyTorch eager's output, both fp32.
+    The folder holds given0.npy, given1.npy, ..., the inputs, each (N, ...), and expected0.npy, ..., PyTorch
+    eager's outputs.
     """
 
     part: PartKey
@@ -64,10 +65,11 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Times of loading and of the first run, and the error of the output.
+    """Times of loading and of the first run, and the errors of the outputs, of several the worst.
 
     max_abs_err: the largest error; max_rel_err: the same by the largest expected magnitude; rms_rel_err:
-    root mean square by root mean square. None where they are not finite.
+    root mean square by root mean square; all are the share of wrong values where the output is not of floats.
+    None where they are not finite.
     """
 
     load_s: float

@@ -7,12 +7,13 @@ import signal
 from collections import Counter
 from dataclasses import asdict, replace
 from importlib import import_module
+from itertools import count, takewhile
 from math import ceil, isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable
 
-from .agreement import as_array, errors
+from .agreement import as_arrays, worst_errors
 from .canary import product_s
 from .clock import PRODUCT, Burst, burst
 from .process import Line, settle
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .protocol import Frame
+    from .runtimes import Arrays
 
     Handlers = Mapping[type[Any], Callable[[Any], Any]]
     Reader = Callable[[type[Any], dict[str, Any]], Any]
@@ -86,9 +88,9 @@ class Runner:
         start = perf_counter()
         call = self.runtime.load(job)(job.given)
         loaded = perf_counter()
-        output = call()
+        outputs = call()
         first_s = perf_counter() - loaded
-        off = (value if isfinite(value) else None for value in errors(output, job.expected))
+        off = (value if isfinite(value) else None for value in worst_errors(outputs, job.expected))
         self.calls[request.part] = call
         return Prepared(loaded - start, first_s, *off)
 
@@ -119,21 +121,24 @@ class Runner:
         import numpy as np
 
         job = self.load(request)
-        bind, batch = self.runtime.load(job), len(job.given)
+        if len(job.given) != 1 or job.given[0].dtype != np.float32:
+            raise Unsupported("it classifies images, by a network with one input of floats")
+        (given,) = job.given
+        bind, batch = self.runtime.load(job), len(given)
         images = np.load(request.images, mmap_mode="r")
         found: list[int] = []
         for start in range(0, len(images), batch):
             # The last batch is filled with its first images.
-            some = np.array(np.resize(images[start : start + batch], job.given.shape), np.float32)
-            found += _classes(bind(some)(), batch)
+            some = np.array(np.resize(images[start : start + batch], given.shape), np.float32)
+            found += _classes(bind((some,))(), batch)
         return Classified(tuple(found[: len(images)]))
 
 
-def _classes(output: Any, batch: int) -> list[int]:
-    """Return the index of each image's largest value, -1 where one is not finite."""
+def _classes(outputs: Any, batch: int) -> list[int]:
+    """Return the index of each image's largest value in the first output, -1 where one is not finite."""
     import numpy as np
 
-    rows = as_array(output).reshape(batch, -1)
+    rows = as_arrays(outputs)[0].reshape(batch, -1)
     return [int(row.argmax()) if np.isfinite(row).all() else -1 for row in rows]
 
 
@@ -142,11 +147,19 @@ def job_from_files(request: Prepare) -> Job:
     import numpy as np
 
     if not request.folder:
-        one = np.ones(1, np.float32)
-        return Job(request.part.part, "", one, one, request.dtype, request.threads)
-    given, expected = (np.load(Path(request.folder) / f"{name}.npy") for name in ("given", "expected"))
-    main = Path(request.folder) / request.main
-    return Job(request.part.part, main, given, expected, request.dtype, request.threads)
+        ones = (np.ones(1, np.float32),)
+        return Job(request.part.part, "", ones, ones, request.dtype, request.threads)
+    folder = Path(request.folder)
+    given, expected = (arrays(folder, name) for name in ("given", "expected"))
+    return Job(request.part.part, folder / request.main, given, expected, request.dtype, request.threads)
+
+
+def arrays(folder: Path, name: str) -> Arrays:
+    """Read the arrays NAME0.npy, NAME1.npy, ..., of a folder."""
+    import numpy as np
+
+    files = (folder / f"{name}{n}.npy" for n in count())
+    return tuple(np.load(file, allow_pickle=False) for file in takewhile(Path.exists, files))
 
 
 def serve(line: Line, handlers: Handlers, read: Reader) -> None:

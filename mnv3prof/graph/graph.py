@@ -273,6 +273,24 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
             owners[layer.name] = owners.get(layer.storage, layer.storage)
         return owners
 
+    def ends(self, layers: Sequence[Layer]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the tensors that some of the layers read from outside, and those that are read there."""
+        inside = {layer.name for layer in layers}
+        read = dict.fromkeys(name for layer in layers for name in layer.inputs if name not in inside)
+        handed = [name for name in (layer.name for layer in layers) if not self._readers[name] <= inside]
+        return tuple(read), tuple(handed)
+
+    @cached_property
+    def _readers(self) -> Mapping[str, frozenset[str]]:
+        """The layers that read each layer's output; "" reads what the network returns."""
+        readers: dict[str, set[str]] = {layer.name: set() for layer in self.layers}
+        for layer in self.layers:
+            for name in layer.inputs:
+                readers.setdefault(name, set()).add(layer.name)
+        for name in self.outputs:
+            readers.setdefault(name, set()).add("")
+        return {name: frozenset(names) for name, names in readers.items()}
+
     def key_of(self, layers: Sequence[Layer]) -> str:
         """Return the hash of some of the layers, as in `keys`."""
         tensors: dict[str, int] = {}  # numbered in order of appearance
@@ -298,6 +316,9 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                     into if into is None else tensors[into] if into in inside else "outside",
                 ]
             )
+        handed = self.ends(layers)[1]
+        if {*handed} - {layer.name for layer in layers[-1:]}:
+            structure.append([tensors[name] for name in handed])
         return hashlib.blake2b(msgspec.json.encode(structure), digest_size=16).hexdigest()
 
     def block(self, name: str) -> Block | None:

@@ -26,7 +26,7 @@ MOST_BYTES: Final = 4 * 2**30
 """Size limit, above which the least recently used entries are removed."""
 _PROCESS: Final = token_hex()
 """Distinguishes modules, whose code and weights can be others in the next process."""
-_FORM: Final = 3
+_FORM: Final = 4
 """Version of the entries. Raise it when conversions change without a change of a package's version."""
 _MANIFEST: Final = "entry.json"
 _MOST_MANIFEST: Final = 2**20
@@ -34,7 +34,7 @@ _DRAFT: Final = ".draft-"
 _INDUCTOR: Final = "inductor"
 _INDUCTORS_FOLDER: Final = "TORCHINDUCTOR_CACHE_DIR"
 IN_AND_OUT: Final = ".npy"
-"""Suffix of the files of a part's input and output."""
+"""Suffix of the files of a part's inputs and outputs."""
 TRIALS: Final = "trials-"
 """Prefix of the files that hold the trainings of claims."""
 
@@ -77,11 +77,12 @@ def key(subject: Subject, part: str, kind: FileKind, *, exact: bool = False) -> 
     structure = [subject.graph.key_of([*paths.values()]), [*paths]]
     weights = subject.weights.sha256 if subject.weights else ""
     captured = subject.captured and (subject.captured.text, subject.captured.sha256 or _PROCESS)
+    dtypes = subject.captured.dtypes if subject.captured else ()
     values = [subject.listed, captured, subject.input, part, weights] if exact or weights else []
     versions = {
         package: installed(package) for package in (*get_format(kind.format).PACKAGES, "mnv3prof", "numpy")
     }
-    facts = [_FORM, kind, structure, values, versions]
+    facts = [_FORM, kind, structure, dtypes, values, versions]
     return hashlib.blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """The parts of a captured network to time: modules, and slices of its program."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Final
@@ -10,18 +10,21 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from ..capture.calls import Flat, Tensors, seen
 from ..capture.export import exported, program_of
 from ..capture.lower import Lowered, lower
 from ..capture.module import lowered
 from ..capture.reference import copy_with, module_of, running
-from ..capture.slices import Slicer
+from ..capture.slices import Slice, Slicer
 from ..device.runtimes import Unsupported
 from ..graph.errors import InputError
-from ..graph.graph import Block, Graph
+from ..graph.graph import Block, Graph, Layer
 from ..graph.parts import NET
 from ..record.run import Captured, Subject
-from .formats import Part
+from .formats import Part, computed
 
+DTYPES: Final = ("float32", "int64", "int32", "bool")
+"""Dtypes of inputs that are timed."""
 _SEED: Final = 0
 _CALIBRATION: Final = 8
 _NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -41,30 +44,46 @@ def save_programs(subject: Subject, batches: Iterable[int], folder: Path) -> Sub
     batches: images per call, a program each. folder: an empty one. Raises InputError.
     """
     assert subject.captured is not None
-    if not _has_one_image(subject):
+    if not {*subject.captured.dtypes} <= {*DTYPES}:
         return subject
     for batch in batches:
         with running("measure", f"a copy of {subject.name}"):
             module = copy_with(subject.module, lambda tensor: tensor.to("cpu", copy=True)).eval()
-            images = _images(subject, batch)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(_SEED)
+                images = _random_inputs(subject, batch)
             _calibrate(module, images)
-            torch.export.save(exported(module, [images[:batch]]), folder / _program_name(batch))
+            torch.export.save(exported(module, _first(images, batch)), folder / _program_name(batch))
     return replace(subject, captured=replace(subject.captured, programs=str(folder)))
 
 
-def _has_one_image(subject: Subject) -> bool:
-    return subject.captured is not None and subject.captured.dtypes == ("float32",)
+def require_timed(dtypes: Iterable[str]) -> None:
+    """Raise Unsupported if an input is of a dtype that is not timed."""
+    if other := next((dtype for dtype in dtypes if dtype not in DTYPES), ""):
+        raise Unsupported(f"it has an input of {other}; inputs of {', '.join(DTYPES)} are timed")
+
+
+def random_input(shape: Sequence[int], dtype: str) -> Tensor:
+    """Return normal floats, or integers that are 0 or 1, which every table of an embedding has."""
+    if dtype == "float32":
+        return torch.randn(*shape)
+    return torch.randint(0, 2, tuple(shape), dtype=getattr(torch, dtype))
 
 
 def _program_name(batch: int) -> str:
     return f"{batch}.pt2"
 
 
-def _images(subject: Subject, batch: int) -> Tensor:
+def _random_inputs(subject: Subject, batch: int) -> Tensors:
     """Return random inputs, at least as many as batch norm's statistics need."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)
-        return torch.randn(max(batch, _CALIBRATION), *subject.graph.inputs[0].shape)
+    assert subject.captured is not None
+    count = max(batch, _CALIBRATION)
+    ends = zip(subject.graph.inputs, subject.captured.dtypes, strict=True)
+    return tuple(random_input((count, *tensor.shape), dtype) for tensor, dtype in ends)
+
+
+def _first(images: Tensors, count: int) -> Tensors:
+    return tuple(each[:count].clone() for each in images)
 
 
 class CapturedParts:
@@ -76,51 +95,59 @@ class CapturedParts:
     def __init__(self, subject: Subject, batch: int) -> None:
         assert subject.captured is not None
         captured = subject.captured
-        if not _has_one_image(subject):
-            raise Unsupported("a network with several inputs, or one that is not of floats, is not timed")
+        require_timed(captured.dtypes)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(_SEED)
             module = _built(captured)
-            given = torch.randn(max(batch, _CALIBRATION), *subject.graph.inputs[0].shape)
-            _calibrate(module, given[:_CALIBRATION])
+            images = _random_inputs(subject, batch)
+            _calibrate(module, _first(images, _CALIBRATION))
             module.eval()
-            image = given[:batch].clone()
-            self.net = _OneTensor(module)
-            self.whole = Part(NET, self.net, image, self.net(image.clone()), image)
+            given = _first(images, batch)
+            self.net = Flat(module)
+            self.whole = Part(NET, self.net, given, computed(self.net, given), given)
         self.subject = subject
         self._divided: _Divided | None = None
 
     def part(self, name: str) -> Part:
-        """Return the network, a block, or the module at a path, with its input in the network."""
+        """Return the network, a block, or the module at a path, with its inputs in the network."""
         if name == NET:
             return self.whole
-        if block := self.subject.graph.block(name):
-            path = _module_of(self.subject.graph, block)
-            return self._module(name, path) if path else self._slice(name)
-        return self._module(name, name)
+        block = self.subject.graph.block(name)
+        return self._module(name) if block is None else self._block(block) or self._slice(name)
 
-    def _module(self, name: str, path: str) -> Part:
-        module = self.net.net.get_submodule(path)
-        with torch.no_grad(), _Seen(module) as seen:
-            self.net(self.whole.given.clone())
-        if len(seen.calls) != 1:
-            raise Unsupported(
-                f"the network calls {path} {len(seen.calls)} times; a part of one call is timed"
-            )
-        given = seen.calls[0]
-        if not isinstance(given, Tensor):
-            raise Unsupported("it reads several tensors; a part with one is timed")
-        if getattr(module, "inplace", False):
-            module = copy(module)
-            module.__dict__["inplace"] = False
-        single = _OneTensor(module)
-        with torch.no_grad():
-            expected = single(given.clone())
-        return Part(name, single, given, expected, given)
+    def _block(self, block: Block) -> Part | None:
+        """Return a block that is one call of a module, with the block's inputs and outputs, else None."""
+        if not (path := _module_of(self.subject.graph, block)):
+            return None
+        _, module, given = seen(self.net.net, path, self.whole.given)
+        if module is None:
+            return None
+        used = tuple(each.clone() for each in given)
+        expected = computed(module, used, copied=False)
+        read, handed = self.subject.graph.ends(block.layers)
+        if (len(given), len(expected)) != (len(read), len(handed)):
+            return None  # the network does not use all of them
+        if not all(map(torch.equal, used, given)):
+            return None  # each call would change the inputs of the next
+        return Part(block.name, module, given, expected, given)
+
+    def _module(self, path: str) -> Part:
+        times, module, given = seen(self.net.net, path, self.whole.given)
+        if times != 1:
+            raise Unsupported(f"the network calls {path} {times} times; a part of one call is timed")
+        if module is None:
+            raise Unsupported(f"the tensors that {path} reads are in a list or dict; a block is timed so")
+        if getattr(module.net, "inplace", False):
+            module.net = copy(module.net)
+            module.net.__dict__["inplace"] = False
+        return Part(path, module, given, computed(module, given), given)
 
     def _slice(self, name: str) -> Part:
         if self._divided is None:
-            self._divided = _Divided(*lowered(self.net.net, [self.whole.given], self.subject.name))
+            try:
+                self._divided = _Divided(*lowered(self.net.net, self.whole.given, self.subject.name))
+            except InputError as error:
+                raise Unsupported(str(error)) from None
         return self._divided.part(name, self.whole.given)
 
 
@@ -131,11 +158,13 @@ class ProgramParts:
         assert subject.captured is not None
         program = torch.export.load(Path(subject.captured.programs) / _program_name(batch))
         self.subject = subject
-        self.given = _images(subject, batch)[:batch]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            self.given = _first(_random_inputs(subject, batch), batch)
         self.divided = _Divided(lower(program_of(program, subject.name)), program)
 
     def part(self, name: str) -> Part:
-        """Return the network or a block, with its input in the network."""
+        """Return the network or a block, with its inputs in the network."""
         if name != NET and self.subject.graph.block(name) is None:
             raise Unsupported(
                 "a module inside one that was given as an object is not timed; expected a block"
@@ -152,25 +181,27 @@ class _Divided:
         inputs = zip((tensor.name for tensor in found.graph.inputs), self.slicer.users, strict=True)
         self.calls = {**dict(zip(names, found.calls, strict=True)), **dict(inputs)}
 
-    def part(self, name: str, image: Tensor) -> Part:
-        """Return the network or a block, with its input in the network for `image`."""
-        if name == NET:
-            layers, (given, result) = self.graph.layers, self._ends()
-        elif block := self.graph.block(name):
-            layers, (given, result) = block.layers, ends(self.graph, block)
-        else:
-            raise Unsupported("the network has other blocks with values than without")
-        calls = [self.calls[layer.name] for layer in layers]
-        module = self.slicer.module(calls, self.calls[given], self.calls[result])
-        value = self.slicer.values(image.clone(), [self.calls[given]])[self.calls[given]]
-        with torch.no_grad():
-            expected = module(value.clone())
-        return Part(name, module, value, expected, value)
+    def part(self, name: str, images: Tensors) -> Part:
+        """Return the network or a block, with its inputs in the network for `images`."""
+        layers, given, results = ends(self.graph, name)
+        named = (layer.name for layer in layers)
+        part = Slice(*([self.calls[each] for each in names] for names in (named, given, results)))
+        try:
+            module = self.slicer.module(part)
+            values, there = self.slicer.values(images, part)
+        except InputError as error:
+            raise Unsupported(str(error)) from None
+        except KeyError as error:
+            raise Unsupported(f"it needs {error.args[0]} of the network, which is in no block") from None
+        expected = computed(module, values)
+        if not all(map(_close, expected, there)):
+            raise Unsupported("it writes to memory of the network, and computes something else by itself")
+        return Part(name, module, values, expected, values)
 
-    def _ends(self) -> tuple[str, str]:
-        if len(self.graph.outputs) > 1:
-            raise Unsupported(f"it returns {len(self.graph.outputs)} tensors; a part with one is timed")
-        return self.graph.inputs[0].name, self.graph.outputs[0]
+
+def _close(ours: Tensor, theirs: Tensor) -> bool:
+    ours, theirs = ours.double(), theirs.double()
+    return torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()), equal_nan=True)
 
 
 def _module_of(graph: Graph, block: Block) -> str:
@@ -181,59 +212,20 @@ def _module_of(graph: Graph, block: Block) -> str:
     return ""
 
 
-def ends(graph: Graph, block: Block) -> tuple[str, str]:
-    """Return the tensor that a block reads and the one that it hands on. Raises Unsupported for several."""
-    inside = {layer.name for layer in block.layers}
-    read = dict.fromkeys(name for layer in block.layers for name in layer.inputs if name not in inside)
-    later = {name for layer in graph.layers if layer.name not in inside for name in layer.inputs}
-    handed = [layer.name for layer in block.layers if layer.name in later or layer.name in graph.outputs]
-    if len(read) != 1 or len(handed) != 1:
-        raise Unsupported(
-            f"it reads {len(read)} tensors and hands on {len(handed)}; a part with one is timed"
-        )
-    return next(iter(read)), handed[0]
+def ends(graph: Graph, name: str) -> tuple[tuple[Layer, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the layers of the network or a block, the tensors that it reads, and those that it hands on.
 
-
-class _OneTensor(nn.Module):
-    """A module whose output is one tensor, also where `net` returns it in a dict or list."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-        self.eval()  # converters set the modes of all inner modules to that of the outermost
-
-    def forward(self, x: Tensor) -> Tensor:
-        found = list(_tensors(self.net(x)))
-        if len(found) != 1:
-            raise Unsupported(f"it returns {len(found)} tensors; a part with one is timed")
-        return found[0]
-
-
-def _tensors(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, (Mapping, Sequence)):
-        for each in output.values() if isinstance(output, Mapping) else output:
-            yield from _tensors(each)
-
-
-class _Seen:
-    """Collects the inputs of a module's calls: a tensor, or None for several."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.calls: list[Tensor | None] = []
-
-    def __enter__(self) -> "_Seen":
-        self.hook = self.module.register_forward_pre_hook(self._note, with_kwargs=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.hook.remove()
-
-    def _note(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        tensors = list(_tensors([*args, *kwargs.values()]))
-        self.calls.append(tensors[0].clone() if len(args) == 1 and len(tensors) == 1 else None)
+    Raises Unsupported if the network has no such block, or the block neither reads nor hands on one.
+    """
+    if name == NET:
+        return graph.layers, tuple(tensor.name for tensor in graph.inputs), graph.outputs
+    block = graph.block(name)
+    if block is None:
+        raise Unsupported("the network has other blocks with values than without")
+    read, handed = graph.ends(block.layers)
+    if not read or not handed:
+        raise Unsupported(f"it reads {len(read)} tensors and hands on {len(handed)}; expected at least one")
+    return block.layers, read, handed
 
 
 def _is_untrained(norm: Any) -> bool:
@@ -243,7 +235,7 @@ def _is_untrained(norm: Any) -> bool:
     return not norm.running_mean.any() and bool((norm.running_var == 1).all())
 
 
-def _calibrate(module: nn.Module, images: Tensor) -> None:
+def _calibrate(module: nn.Module, images: Tensors) -> None:
     norms = [each for each in module.modules() if isinstance(each, _NORMS) and _is_untrained(each)]
     module.eval()
     momenta = [norm.momentum for norm in norms]
@@ -251,7 +243,7 @@ def _calibrate(module: nn.Module, images: Tensor) -> None:
         norm.momentum = None  # cumulative average
         norm.train()
     if norms:
-        module(images)
+        module(*images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

@@ -2,16 +2,18 @@
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
-from ..device.runtimes import Unsupported
+from ..device.runtimes import Unsupported, input_names, litert
 from ..graph.errors import InputError
 from ..graph.parts import NET
 from ..record.run import Captured, Subject
-from .captured import ends
+from .captured import ends, random_input, require_timed
 from .formats import Part
 
 _SEED: Final = 0
@@ -30,39 +32,37 @@ class FileParts:
             raise Unsupported(str(error)) from None
         if batch != 1:
             raise Unsupported(f"a .{captured.kind} file is timed at batch 1")
-        if len(subject.graph.inputs) > 1:
-            raise Unsupported("a network with several inputs is not timed")
+        require_timed(captured.dtypes)
         self.kind, self.path = captured.kind, Path(captured.text)
         _require_same(self.path, captured)
         self.subject = subject
         self._folder = tempfile.TemporaryDirectory(prefix="mnv3prof-")
         self._pieces: Any = None
-        self._image: Any = None
 
     def part(self, name: str) -> Part:
         """Return the network or a block, with its input in the network."""
         return self._onnx(name) if self.kind == "onnx" else self._tflite(name)
 
     def _onnx(self, name: str) -> Part:
-        from ..capture.onnx.pieces import OUTPUT, Pieces, run
+        from ..capture.onnx.pieces import Pieces, run
 
         graph = self.subject.graph
+        if name != NET and graph.block(name) is None:
+            raise Unsupported("a module in an ONNX file is not timed; expected a block")
         if self._pieces is None:
-            shapes = [tensor.shape for tensor in graph.inputs]
             try:
-                self._pieces = Pieces(self.path, graph.name, shapes)
+                self._pieces = Pieces(self.path, graph.name, [tensor.shape for tensor in graph.inputs])
             except InputError as error:
                 raise Unsupported(str(error)) from None
-            self._image = _image(self._pieces.model.graph.input[0])
-        block = graph.block(name)
-        if block is None and name != NET:
-            raise Unsupported("a module in an ONNX file is not timed; expected a block")
-        first, last = ends(graph, block) if block else (graph.inputs[0].name, graph.outputs[0])
-        if block is None and len(graph.outputs) > 1:
-            raise Unsupported(f"it returns {len(graph.outputs)} tensors; a part with one is timed")
-        given = self._pieces.values(self._image, [first])[first]
-        model = self._pieces.piece(first, last)
-        expected = run(model, {"x": given})[OUTPUT]
+        _, read, handed = ends(graph, name)
+        sizes = [
+            [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            for value in self._pieces.model.graph.input
+        ]
+        given = self._pieces.values(self._images(sizes), read)
+        model = self._pieces.piece(read, handed)
+        names = input_names(len(given))
+        expected = [*run(model, dict(zip(names, given, strict=True))).values()]
         file = Path(self._folder.name) / f"{len(list(Path(self._folder.name).iterdir()))}.onnx"
         file.write_bytes(model.SerializeToString())
         return _part(name, given, expected, file)
@@ -76,15 +76,24 @@ class FileParts:
             str(self.path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         )
         reference.allocate_tensors()
-        (source,), targets = reference.get_input_details(), reference.get_output_details()
-        if len(targets) > 1 or source["dtype"].__name__ != "float32":
-            raise Unsupported(
-                "a network with several outputs, or an input that is not of floats, is not timed"
-            )
-        image = torch.randn(*source["shape"].tolist(), generator=torch.Generator().manual_seed(_SEED)).numpy()
-        reference.set_tensor(source["index"], image)
+        in_file = reference.get_input_details()
+        images = self._images([source["shape"].tolist() for source in in_file])
+        sources, targets = litert.ends(reference)
+        by_index = {source["index"]: image for source, image in zip(in_file, images, strict=True)}
+        given = [by_index[source["index"]] for source in sources]
+        for index, image in by_index.items():
+            reference.set_tensor(index, image)
         reference.invoke()
-        return _part(name, image, reference.get_tensor(targets[0]["index"]), self.path)
+        expected = [np.asarray(litert.reader(reference, target)()) for target in targets]
+        return _part(name, given, expected, self.path)
+
+    def _images(self, sizes: Sequence[Sequence[int]]) -> list[Any]:
+        """Return random inputs of these sizes."""
+        assert self.subject.captured is not None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            ends = zip(sizes, self.subject.captured.dtypes, strict=True)
+            return [random_input(size, dtype).numpy() for size, dtype in ends]
 
 
 def _require_same(path: Path, captured: Captured) -> None:
@@ -98,14 +107,6 @@ def _require_same(path: Path, captured: Captured) -> None:
         raise Unsupported(f"{captured.text} has changed since it was counted")
 
 
-def _image(value: Any) -> Any:
-    """Return a random input of a model's size. Raises Unsupported for one that is not of floats."""
-    if value.type.tensor_type.elem_type != 1:
-        raise Unsupported("a network whose input is not of floats is not timed")
-    shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-    return torch.randn(shape, generator=torch.Generator().manual_seed(_SEED)).numpy()
-
-
-def _part(name: str, given: Any, expected: Any, file: Path) -> Part:
-    image = torch.from_numpy(given.copy())
-    return Part(name, torch.nn.Identity(), image, torch.from_numpy(expected.copy()), image, file)
+def _part(name: str, given: Sequence[Any], expected: Sequence[Any], file: Path) -> Part:
+    images, results = (tuple(torch.from_numpy(each.copy()) for each in ends) for ends in (given, expected))
+    return Part(name, torch.nn.Identity(), images, results, images, file)

@@ -1,4 +1,4 @@
-"""Parts whose input and output have their channels last."""
+"""Parts whose inputs and outputs have their channels last."""
 
 import torch
 from torch import Tensor, nn
@@ -7,22 +7,23 @@ from .formats import Part
 
 
 class _ChannelsLast(nn.Module):
-    """Runs a module on (N, H, W, C); converters remove the two transposes where they can."""
+    """Runs a module on (N, H, W, C); converters remove the transposes where they can."""
 
     def __init__(self, part: nn.Module) -> None:
         super().__init__()
         self.part = part
 
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.part(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
-        return _nhwc(output)
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        output = self.part(*(x.permute(0, 3, 1, 2) if x.ndim == 4 else x for x in inputs))
+        return tuple(map(_nhwc, output)) if isinstance(output, tuple) else _nhwc(output)
 
 
 def channels_last(part: Part) -> Part:
-    """Return the part with input and output as (N, H, W, C); those of other ranks are as before."""
+    """Return the part with inputs and outputs as (N, H, W, C); those of other ranks are as before."""
     with torch.no_grad():
         given, expected, calibration = (
-            _nhwc(tensor).contiguous() for tensor in (part.given, part.expected, part.calibration)
+            tuple(_nhwc(tensor).contiguous() for tensor in tensors)
+            for tensors in (part.given, part.expected, part.calibration)
         )
     return Part(part.name, _ChannelsLast(part.module).eval(), given, expected, calibration)
 

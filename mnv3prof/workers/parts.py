@@ -1,4 +1,4 @@
-"""The parts to time, each with its input in the network."""
+"""The parts of a layer table's network to time, each with its input in the network."""
 
 from copy import copy
 from math import ceil
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..graph.parts import BACKBONE, NET
 from ..mobilenetv3.network import MobileNetV3, build, parts
 from ..record.run import Subject
-from .formats import Part
+from .formats import Part, computed
 from .weights import load_into
 
 _SEED: Final = 0
@@ -59,17 +59,16 @@ def make_network(subject: Subject, batch: int = 1) -> Part:
             images = _resized(seen, images)
         model.eval()
         image = images[:batch].clone()
-        return Part(NET, model, image, model(image), images)
+        return Part(NET, model, (image,), computed(model, (image,)), (images,))
 
 
 def block_parts(whole: Part) -> dict[str, Part]:
     """Return the blocks and the backbone of the whole network, each with its input in the network."""
     blocks: dict[str, Part] = {}
-    x, calibration = whole.given, whole.calibration
-    with torch.no_grad():
-        for name, module in parts(cast("MobileNetV3", whole.module)):
-            blocks[name] = Part(name, module, x.clone(), module(x.clone()), calibration)
-            x, calibration = blocks[name].expected, module(calibration.clone())
+    given, calibration = whole.given, whole.calibration
+    for name, module in parts(cast("MobileNetV3", whole.module)):
+        blocks[name] = Part(name, module, given, computed(module, given), calibration)
+        given, calibration = blocks[name].expected, computed(module, calibration)
     *before, last = blocks.values()
     backbone = nn.Sequential(*(part.module for part in before)).eval()
     blocks[BACKBONE] = Part(BACKBONE, backbone, whole.given, last.given, whole.calibration)
@@ -83,11 +82,11 @@ def inner_part(whole: Part, path: str) -> Part:
     """
     module = whole.module.get_submodule(path)
     with torch.no_grad():
-        given, calibration = (_input_of(module, whole.module, x) for x in (whole.given, whole.calibration))
-        if getattr(module, "inplace", False):
-            module = copy(module)
-            module.__dict__["inplace"] = False
-        return Part(path, module, given, module(given), calibration)
+        given, calibration = (_input_of(module, whole.module, x) for (x,) in (whole.given, whole.calibration))
+    if getattr(module, "inplace", False):
+        module = copy(module)
+        module.__dict__["inplace"] = False
+    return Part(path, module, (given,), computed(module, (given,)), (calibration,))
 
 
 class _Reached(Exception):  # noqa: N818 - an expected result

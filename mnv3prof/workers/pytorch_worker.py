@@ -49,7 +49,7 @@ class _Networks:
         part = self.part(request.part)
         if part.file:
             raise Unsupported(f"PyTorch does not run a {part.file.suffix} file")
-        given, expected = part.given.numpy(), part.expected.numpy()
+        given, expected = (tuple(each.numpy() for each in ends) for ends in (part.given, part.expected))
         return Job(request.part.part, part.module, given, expected, request.dtype, request.threads)
 
     def convert(self, request: Convert) -> dict[str, Any]:
@@ -103,8 +103,9 @@ def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
     with torch.no_grad():
         main = get_format(kind.format).convert(part, kind.dtype, folder, **options)
     seconds = perf_counter() - start
-    np.save(folder / "given.npy", part.given.numpy())
-    np.save(folder / "expected.npy", part.expected.numpy())
+    for name, tensors in (("given", part.given), ("expected", part.expected)):
+        for n, tensor in enumerate(tensors):
+            np.save(folder / f"{name}{n}{cache.IN_AND_OUT}", tensor.numpy())
     return main, seconds
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ..device.runtimes import Bind, Call, Job
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
+
+    from ..device.runtimes import Arrays
 
 
 def load_module(
@@ -17,7 +18,7 @@ def load_module(
     wait: Callable[[], object] | None = None,
     change: "Callable[[nn.Module], Any] | None" = None,
 ) -> Bind:
-    """Move the part's module to `device`; its calls have their input there.
+    """Move the part's module to `device`; its calls have their inputs there.
 
     wait: returns when the device has finished all its work; without it, only the launch would be timed.
     change: transforms the module first.
@@ -31,12 +32,15 @@ def load_module(
     module = job.model if own else deepcopy(job.model).to(device, types[job.dtype])
     run = change(module) if change else module
 
-    def bind(images: "NDArray[Any]") -> Call:
-        given = torch.from_numpy(images).to(device, types[job.dtype])
+    def placed(given: "Tensor") -> "Tensor":
+        return given.to(device, types[job.dtype] if given.is_floating_point() else given.dtype)
+
+    def bind(images: "Arrays") -> Call:
+        given = tuple(placed(torch.from_numpy(each)) for each in images)
 
         def call() -> object:
             with torch.inference_mode():
-                output = run(given)
+                output = run(*given)
             if wait:
                 wait()
             return output

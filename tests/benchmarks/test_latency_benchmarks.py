@@ -36,7 +36,7 @@ from mnv3prof.record.run import Subject
 torch.set_num_threads(1)
 part = make_parts(Subject(read_table("large"), (224, 224)))["4"]
 with torch.inference_mode():
-    timer = Timer("module(x)", globals={"module": part.module, "x": part.given}, num_threads=1)
+    timer = Timer("module(x)", globals={"module": part.module, "x": part.given[0]}, num_threads=1)
     timer.timeit(100)
     for line in sys.stdin:
         # Of single runs, as ours: a block's mean would hold its outliers.
@@ -95,7 +95,7 @@ def test_agreement_with_a_tool_or_loop_in_a_process_of_its_own(name: str, benchm
     arguments = (
         [_TORCH]
         if name == "cpu"
-        else [_LOOP.format(prepare=_LOOPS[name]), str(place / request.main), str(place / "given.npy")]
+        else [_LOOP.format(prepare=_LOOPS[name]), str(place / request.main), str(place / "given0.npy")]
     )
     peer = subprocess.Popen(
         [sys.executable, "-c", *arguments],

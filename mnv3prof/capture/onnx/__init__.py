@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...graph.errors import about
 from ...graph.graph import Graph
@@ -14,7 +14,7 @@ from .simplify import shapes_of, simplify, take_weights
 from .sizes import fix_inputs
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, ValueInfoProto
 
 
 def onnx_inputs(path: Path, where: str) -> dict[str, tuple[int | str, ...] | None]:
@@ -34,29 +34,44 @@ def read_onnx(path: Path, where: str, name: str, shapes: Sequence[tuple[int, ...
     Parameters are the stored tensors of fractional numbers that are no scalars, and quantized weights.
     Values of weights are not read.
     """
-    return read_tensors(path, where, name, shapes)[0]
+    return read_tensors(path, where, name, shapes).graph
 
 
-def read_tensors(
-    path: Path, where: str, name: str, shapes: Sequence[tuple[int, ...]] = ()
-) -> tuple[Graph, dict[str, str]]:
-    """Return what read_onnx does, and the file's name of each tensor of the graph."""
+class Read(NamedTuple):
+    """The graph of a file. tensors: the file's name of each tensor of it. dtypes: of the inputs."""
+
+    graph: Graph
+    tensors: dict[str, str]
+    dtypes: tuple[str, ...]
+
+
+def read_tensors(path: Path, where: str, name: str, shapes: Sequence[tuple[int, ...]] = ()) -> Read:
+    """Return what read_onnx does, with the file's names and dtypes."""
     model = _model(path, where)
     with about(where):
         fix_inputs(model, shapes)
         inputs = tuple(value.name for value in model.graph.input)
+        dtypes = tuple(map(_dtype, model.graph.input))
         places = {name: n for n, node in enumerate(model.graph.node) for name in node.output}
         weights = take_weights(model)
         model = simplify(model, weights, frozenset(inputs))
         nodes = _in_order(_nodes(model), places)
         outputs = tuple(value.name for value in model.graph.output)
-        return lower_onnx(name, nodes, (inputs, outputs), shapes_of(model), weights, _values(model))
+        graph, tensors = lower_onnx(name, nodes, (inputs, outputs), shapes_of(model), weights, _values(model))
+        return Read(graph, tensors, dtypes)
 
 
 def _model(path: Path, where: str) -> "ModelProto":
     data = read_file(path, MOST_BYTES, "expected an ONNX file")
     with about(where):
         return parse_model(data, path.parent)
+
+
+def _dtype(value: "ValueInfoProto") -> str:
+    from onnx import TensorProto
+
+    name: str = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 def _nodes(model: "ModelProto") -> list[Node]:

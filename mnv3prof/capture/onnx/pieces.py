@@ -1,9 +1,11 @@
 """Parts of an ONNX network as models of their own."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...device.runtimes import input_names, output_names
 from ...graph.errors import InputError, about
 from ...graph.graph import Shape
 from . import read_tensors
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-INPUT, OUTPUT = "x", "y"
-"""Names of a part's tensors."""
-
 
 class Pieces:
     """The network of an ONNX file with its weights, at batch 1. Raises InputError.
@@ -30,7 +29,7 @@ class Pieces:
         import onnx.shape_inference
 
         where = str(path)
-        self.graph, self.tensors = read_tensors(path, where, name, shapes)
+        self.graph, self.tensors, _ = read_tensors(path, where, name, shapes)
         with about(where):
             if path.stat().st_size > MOST_BYTES:
                 raise InputError("it is too large to be divided")
@@ -39,16 +38,22 @@ class Pieces:
             simplified = simplify(model, {}, frozenset(value.name for value in model.graph.input))
             self.model = onnx.shape_inference.infer_shapes(simplified, data_prop=True)
 
-    def piece(self, given: str, result: str) -> "ModelProto":
-        """Return the model from one tensor to another, both named as in the graph."""
+    def piece(self, given: Sequence[str], results: Sequence[str]) -> "ModelProto":
+        """Return the model between tensors that are named as in the graph: from x, x1, ... to y, y1, ..."""
         from onnx.utils import Extractor
 
-        first, last = self.tensors[given], self.tensors[result]
-        model = Extractor(self.model).extract_model([first], [last])
-        _rename(model, {first: INPUT, last: OUTPUT})
+        first, last = ([self.tensors[name] for name in names] for names in (given, results))
+        model = Extractor(self.model).extract_model(first, last)
+        _rename(
+            model,
+            {
+                **dict(zip(first, input_names(len(first)), strict=True)),
+                **dict(zip(last, output_names(len(last)), strict=True)),
+            },
+        )
         return model
 
-    def values(self, image: "NDArray[Any]", names: Sequence[str]) -> Mapping[str, "NDArray[Any]"]:
+    def values(self, images: "Sequence[NDArray[Any]]", names: Sequence[str]) -> "list[NDArray[Any]]":
         """Run the network, and return the tensors of these names."""
         import onnx
 
@@ -60,9 +65,9 @@ class Pieces:
         for tensor in dict.fromkeys(wanted.values()):
             if tensor not in outputs and tensor not in {value.name for value in model.graph.input}:
                 model.graph.output.append(known.get(tensor) or onnx.ValueInfoProto(name=tensor))
-        found = run(model, {model.graph.input[0].name: image})
-        found[self.tensors[self.graph.inputs[0].name]] = image
-        return {name: found[tensor] for name, tensor in wanted.items()}
+        feed = {value.name: image for value, image in zip(model.graph.input, images, strict=True)}
+        found = {**run(model, feed), **feed}
+        return [found[tensor] for tensor in wanted.values()]
 
 
 def run(model: "ModelProto", given: Mapping[str, "NDArray[Any]"]) -> dict[str, "NDArray[Any]"]:
@@ -79,15 +84,17 @@ def run(model: "ModelProto", given: Mapping[str, "NDArray[Any]"]) -> dict[str, "
 
 
 def _rename(model: "ModelProto", names: Mapping[str, str]) -> None:
-    """Rename tensors. Raises InputError if a new name is taken."""
+    """Rename tensors. Those that have one of the new names get another one."""
     graph = model.graph
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} - {*names}
+    taken = {name for node in graph.node for name in (*node.input, *node.output)}
     taken |= {tensor.name for tensor in graph.initializer}
-    if taken.intersection(names.values()):
-        raise InputError(f"a tensor has one of the names {', '.join(names.values())}; expected others")
+    clashes = (taken & {*names.values()}) - {*names}
+    others = (f"{name}_{n}" for n in count() for name in clashes)
+    free = (name for name in others if name not in taken and name not in names.values())
+    renamed = {**names, **dict(zip(sorted(clashes), free, strict=False))}
     for node in graph.node:
         for field in (node.input, node.output):
             for n, name in enumerate(field):
-                field[n] = names.get(name, name)
-    for value in (*graph.input, *graph.output):
-        value.name = names.get(value.name, value.name)
+                field[n] = renamed.get(name, name)
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = renamed.get(value.name, value.name)

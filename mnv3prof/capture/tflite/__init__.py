@@ -35,10 +35,16 @@ def read_tflite(path: Path, where: str, name: str) -> Graph:
     Shapes of images are (C, H, W). Parameters are what the products multiply and add, and other stored
     tensors of fractional or quantized numbers that are no scalars.
     """
+    return read_typed(path, where, name)[0]
+
+
+def read_typed(path: Path, where: str, name: str) -> tuple[Graph, tuple[str, ...]]:
+    """Return what read_tflite does, and the dtypes of the inputs."""
     data = read_file(path, _MOST_BYTES, "expected a TFLite file")
     with about(where):
         try:
-            return _Builder(read_network(data)).graph(name)
+            network = read_network(data)
+            return _Builder(network).graph(name), tuple(network.tensors[n].dtype for n in network.inputs)
         except InputError:
             raise
         except DamagedError as error:

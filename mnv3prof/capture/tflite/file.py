@@ -52,6 +52,11 @@ _FLOATS: Final = frozenset((0, 1, 10, 18, 21, 22))
 """Types of fractional numbers."""
 _QUANTIZED: Final = frozenset((3, 7, 9, 17, 19, 20))
 """Types of integers that can be quantized numbers, but for biases."""
+_DTYPES: Final = {
+    0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 5: "string", 6: "bool", 7: "int16",
+    9: "int8", 10: "float64", 12: "uint64", 15: "uint32", 16: "uint16",
+}  # fmt: skip
+"""Names of types; other ones are rare."""
 _BITS: Final = {
     **dict.fromkeys((17, 20), 4), **dict.fromkeys((3, 6, 9, 21, 22), 8), **dict.fromkeys((1, 7, 16, 18), 16),
     **dict.fromkeys((0, 2, 15), 32), **dict.fromkeys((4, 8, 10, 12), 64), 11: 128, 19: 2,
@@ -64,7 +69,7 @@ class Stored(NamedTuple):
 
     shape: with the batch. known: every size but the first is fixed. buffer: what holds its values, 0 if
     they are computed or given. learned: they are fractional numbers of a tensor that is no scalar, or
-    quantized. variable: it is a state that the network keeps.
+    quantized. variable: it is a state that the network keeps. dtype: its type's name.
     """
 
     name: str
@@ -73,6 +78,7 @@ class Stored(NamedTuple):
     buffer: int
     learned: bool
     variable: bool
+    dtype: str
 
     @property
     def constant(self) -> bool:
@@ -174,9 +180,9 @@ def _tensor(table: Table, buffers: Sequence[Table]) -> Stored:
     known = not any(size < 0 for size in signature[1:]) and len(signature) in (0, len(shape))
     known = known and (signature[:1] != (-1,) or shape[0] == 1)
     place = buffer if stored else -outside
-    return Stored(
-        name, shape, known, place, bool(shape) and (kind in _FLOATS or quantized), bool(table.number(5, "B"))
-    )
+    learned = bool(shape) and (kind in _FLOATS or quantized)
+    dtype = _DTYPES.get(kind, f"type {kind}")
+    return Stored(name, shape, known, place, learned, bool(table.number(5, "B")), dtype)
 
 
 def _stored_bytes(buffer: Table) -> int:

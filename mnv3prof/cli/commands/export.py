@@ -79,8 +79,9 @@ def export(
     contains {part}, which is replaced by the name of each. Weights are random from a fixed seed, or those
     of --weights, which calibrate int8 on images of their training. A format of two files writes the second
     next to the first. --input-file and --expected-file write what a benchmark tool on a phone needs to run
-    the file on the same input, and import to check the output. If the output of a part differs from
-    PyTorch's by more than the tolerance, its file is not written, and the exit code is 1.
+    the file on the same input, and import to check the output; those of several inputs or outputs get numbers
+    before the suffix, and integers keep their dtype. If an output of a part differs from PyTorch's by more
+    than the tolerance, its file is not written, and the exit code is 1.
 
     Example: mnv3prof export small --opset 13 --parts stem,7 -o {part}.onnx
     """
@@ -145,15 +146,18 @@ def _refuse_suffix(path: Path, to: str) -> None:
         )
 
 
-def _write_values(path: Path | None, data: bytes) -> dict[str, int]:
-    """Write raw values, if their file was asked for. Return its size by path."""
+def _write_values(path: Path | None, values: Sequence[bytes]) -> dict[str, int]:
+    """Write raw values, if their file was asked for. Return sizes by path: numbered ones of several."""
     if path is None:
         return {}
+    numbered = [path.with_name(f"{path.stem}{n}{path.suffix}") for n in range(len(values))]
+    paths = [path] if len(values) == 1 else numbered
     try:
-        replace_file(path, data)
+        for each, data in zip(paths, values, strict=True):
+            replace_file(each, data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    return {printable(str(path)): len(data)}
+    return {printable(str(each)): len(data) for each, data in zip(paths, values, strict=True)}
 
 
 def _write(exported: Exported, path: Path) -> dict[str, int]:

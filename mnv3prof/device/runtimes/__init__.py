@@ -5,7 +5,7 @@ The stem of the file is the backend's name, with - for _. Each module defines
     PACKAGE: the package it needs, as pip names it ("" for none);
     PEAK: the device whose measured peaks are its limits ("" for none);
     IMPORTS: modules to import before anything is timed;
-    load(job): load a part and return a Bind, which makes a Call of an input;
+    load(job): load a part and return a Bind, which makes a Call of inputs;
 and may define
     ALIASES: other names; COMPILES: True if it compiles each part for seconds when it loads it;
     SIMULATED: text in the name of a simulated device, whose times mean nothing;
@@ -16,10 +16,13 @@ and may define
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Tuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Arrays = Tuple["NDArray[Any]", ...]
+"""Inputs or outputs of a part, in its order."""
 
 
 class Unsupported(Exception):  # noqa: N818 - an expected result
@@ -29,23 +32,39 @@ class Unsupported(Exception):  # noqa: N818 - an expected result
 class Job(NamedTuple):
     """A part to load.
 
-    model: the converted file, or the module itself. given: the input, (N, ...), fp32. expected: PyTorch
-    eager's output, fp32. threads: number of inference threads.
+    model: the converted file, or the module itself. given: the inputs, each (N, ...). expected: PyTorch
+    eager's outputs. threads: number of inference threads.
     """
 
     part: str
     model: Any
-    given: NDArray[Any]
-    expected: NDArray[Any]
+    given: Arrays
+    expected: Arrays
     dtype: str
     threads: int
 
 
 Call = Callable[[], Any]
-"""Runs a part once, from the input in memory to the output in memory. Returns an array or a tensor."""
+"""Runs a part once, from the inputs in memory to the outputs in memory.
 
-Bind = Callable[["NDArray[Any]"], Call]
-"""Makes the call of a loaded part on an input of the job's shape, fp32."""
+Returns the outputs in order, arrays or tensors, as a tuple or list; the only one may be by itself."""
+
+Bind = Callable[[Arrays], Call]
+"""Makes the call of a loaded part on inputs of the job's shapes and dtypes."""
+
+
+def input_names(count: int) -> tuple[str, ...]:
+    """Return the names of a part's inputs in an ONNX model: x, x1, x2, ..."""
+    return _numbered("x", count)
+
+
+def output_names(count: int) -> tuple[str, ...]:
+    """Return the names of a part's outputs in an ONNX model: y, y1, y2, ..."""
+    return _numbered("y", count)
+
+
+def _numbered(letter: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{letter}{n or ''}" for n in range(count))
 
 
 def runtime(name: str) -> Any:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..etdump import event_times, is_operator
 from ..protocol import RuntimeOp
 from . import Bind, Job
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "ExecuTorch (mobile runtime) with XNNPACK"
 DTYPES = ("fp32", "int8")
@@ -33,9 +31,9 @@ def load(job: Job) -> Bind:
     portable_lib._unsafe_reset_threadpool(job.threads)
     module = portable_lib._load_for_executorch(str(job.model))
 
-    def bind(given: NDArray[Any]) -> Call:
-        inputs = (torch.from_numpy(given),)
-        return lambda: module.forward(inputs)[0]
+    def bind(given: Arrays) -> Call:
+        inputs = tuple(map(torch.from_numpy, given))
+        return lambda: module.forward(inputs)
 
     return bind
 
@@ -48,8 +46,9 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     torch.set_num_threads(job.threads)
     portable_lib._unsafe_reset_threadpool(job.threads)
     module = portable_lib._load_for_executorch(str(job.model), enable_etdump=True)
+    inputs = tuple(map(torch.from_numpy, job.given))
     for _ in range(calls):
-        module.forward((torch.from_numpy(job.given),))
+        module.forward(inputs)
     # XNNPACK's times are whole microseconds, so their mean is more precise than their median.
     with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
         trace = Path(folder) / "trace.etdp"

@@ -8,12 +8,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import RuntimeOp
-from . import Bind, Job
+from . import Bind, Job, input_names, output_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "MNN (mobile runtime)"
 DTYPES = ("fp32",)
@@ -25,23 +25,27 @@ IMPORTS = ("MNN",)
 
 def load(job: Job) -> Bind:
     """Create a session with precision "high", which is fp32."""
-    import MNN
     import numpy as np
 
     interpreter, session = _session(job)
-    source, target = interpreter.getSessionInput(session), interpreter.getSessionOutput(session)
-    shape = job.expected.shape
-    buffer = np.zeros(shape, np.float32)
-    output = MNN.Tensor(shape, MNN.Halide_Type_Float, buffer, MNN.Tensor_DimensionType_Caffe)
+    names = output_names(len(job.expected))
+    results = [
+        (interpreter.getSessionOutput(session, name), _tensor(np.zeros_like(each)), each.shape)
+        for name, each in zip(names, job.expected)
+    ]
 
-    def bind(images: NDArray[Any]) -> Call:
-        given = _tensor(images)
+    def bind(given: Arrays) -> Call:
+        images = _inputs(interpreter, session, given)
 
         def call() -> object:
-            source.copyFrom(given)
+            for source, image in images:
+                source.copyFrom(image)
             interpreter.runSession(session)
-            target.copyToHostTensor(output)
-            return np.asarray(output.getNumpyData()).reshape(shape)
+            outputs = []
+            for target, output, shape in results:
+                target.copyToHostTensor(output)
+                outputs.append(np.asarray(output.getNumpyData()).reshape(shape))
+            return outputs
 
         return call
 
@@ -57,16 +61,27 @@ def _session(job: Job) -> tuple[Any, Any]:
     return interpreter, session
 
 
-def _tensor(images: NDArray[Any]) -> Any:
+def _inputs(interpreter: Any, session: Any, given: Arrays) -> list[tuple[Any, Any]]:
+    """Return each of the session's inputs with what is copied there; it has none that nothing reads."""
+    sources = interpreter.getSessionInputAll(session)
+    named = zip(input_names(len(given)), given)
+    return [(sources[name], _tensor(each)) for name, each in named if name in sources]
+
+
+def _tensor(values: NDArray[Any]) -> Any:
+    """Return a tensor of floats, or of integers of 32 bits, which are all that MNN has."""
     import MNN
 
-    return MNN.Tensor(images.shape, MNN.Halide_Type_Float, images, MNN.Tensor_DimensionType_Caffe)
+    kind = MNN.Halide_Type_Float
+    if values.dtype.kind != "f":
+        kind, values = MNN.Halide_Type_Int, values.astype("int32")
+    return MNN.Tensor(values.shape, kind, values, MNN.Tensor_DimensionType_Caffe)
 
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """Return the median time between MNN's callbacks before and after each operator."""
     interpreter, session = _session(job)
-    given = _tensor(job.given)
+    images = _inputs(interpreter, session, job.given)
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
     start = 0.0
@@ -84,7 +99,8 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
         return True
 
     for _ in range(calls):
-        interpreter.getSessionInput(session).copyFrom(given)
+        for source, image in images:
+            source.copyFrom(image)
         interpreter.runSessionWithCallBackInfo(session, before, after)
     return tuple(
         RuntimeOp(name, kind, median(taken), shapes[name, kind]) for (name, kind), taken in times.items()

@@ -9,7 +9,7 @@ from . import Bind, Job
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "ncnn (mobile runtime), converted by pnnx"
 DTYPES = ("fp32", "fp16", "bf16")
@@ -33,20 +33,40 @@ def load_on(job: Job, *, on_gpu: bool) -> Bind:
     _set(net.opt, job, on_gpu)
     net.load_param(str(job.model))
     net.load_model(str(job.model.with_suffix(".bin")))
-    shape = job.expected.shape
+    reads = [np.asarray if each.shape[:1] == (1,) else _whole for each in job.expected]
+    results = [(f"out{n}", reads[n], each.shape) for n, each in enumerate(job.expected)]
 
-    def bind(given: NDArray[Any]) -> Call:
-        image = ncnn.Mat(given[0]).clone()  # the array does not outlive the job
+    def bind(given: Arrays) -> Call:
+        # Clones, since the arrays do not outlive the job.
+        images = [(f"in{n}", _mat(each).clone()) for n, each in enumerate(given)]
 
         def call() -> object:
             extractor = net.create_extractor()
-            extractor.input("in0", image)
-            _, output = extractor.extract("out0")
-            return np.asarray(output).reshape(shape)
+            for name, image in images:
+                extractor.input(name, image)
+            outputs = []
+            for name, read, shape in results:
+                outputs.append(read(extractor.extract(name)[1]).reshape(shape))
+            return outputs
 
         return call
 
     return bind
+
+
+def _mat(given: NDArray[Any]) -> Any:
+    """Return an input as ncnn reads it: floats or integers of 32 bits; a batch of 1 is no axis there."""
+    import ncnn
+
+    values = given if given.dtype.kind == "f" else given.astype("int32")
+    return ncnn.Mat(values[0]) if len(values) == 1 else ncnn.Mat(values, batch_index=0)
+
+
+def _whole(output: Any) -> NDArray[Any]:
+    """Return an output whose first axis can be a batch."""
+    import numpy as np
+
+    return np.asarray(output.numpy(batch_index=0) if output.n > 1 else output)
 
 
 def _set(options: Any, job: Job, on_gpu: bool) -> None:

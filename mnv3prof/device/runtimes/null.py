@@ -12,14 +12,12 @@ from __future__ import annotations
 import os
 import signal
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import Bind, Job, Unsupported
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "no runtime: waits a known time, to test the measurement"
 DTYPES = ("fp32",)
@@ -31,11 +29,11 @@ SIMULATED = "cpu"
 
 
 def load(job: Job) -> Bind:
-    """Make calls that wait busily and return the expected output, of the job's own input only."""
+    """Make calls that wait busily and return the expected outputs, of the job's own inputs only."""
     seconds = float(os.environ.get("NULL_SECONDS", "0.001"))
     fault = os.environ.get("NULL_FAULT", "") if job.part == "1" else ""
     noise = os.environ.get("NULL_NOISE", "")
-    expected = job.expected + 1 if fault == "wrong" else job.expected
+    expected = tuple(each + 1 for each in job.expected) if fault == "wrong" else job.expected
     calls = 0
 
     def call() -> object:
@@ -48,7 +46,7 @@ def load(job: Job) -> Bind:
             pass
         return expected
 
-    def bind(given: NDArray[Any]) -> Call:
+    def bind(given: Arrays) -> Call:
         if given is not job.given:
             raise Unsupported("it runs no network")
         return call

@@ -11,12 +11,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import RuntimeOp
-from . import Bind, Job
+from . import Bind, Job, input_names
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "ONNX Runtime, CPU provider"
 DTYPES = ("fp32", "int8")
@@ -33,11 +31,17 @@ def load(job: Job) -> Bind:
 
     session = onnxruntime.InferenceSession(job.model, options(job), providers=["CPUExecutionProvider"])
 
-    def bind(given: NDArray[Any]) -> Call:
-        feed = {"x": given}
-        return lambda: session.run(None, feed)[0]
+    def bind(given: Arrays) -> Call:
+        feed = _feed(session, given)
+        return lambda: session.run(None, feed)
 
     return bind
+
+
+def _feed(session: Any, given: Arrays) -> dict[str, Any]:
+    """Return the inputs by name, without those that the converter left out, which nothing reads."""
+    known = {each.name for each in session.get_inputs()}
+    return {name: each for name, each in zip(input_names(len(given)), given) if name in known}
 
 
 def options(job: Job) -> Any:
@@ -61,8 +65,9 @@ def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
         settings.enable_profiling = True
         settings.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(job.model, settings, providers=["CPUExecutionProvider"])
+        feed = _feed(session, job.given)
         for _ in range(calls):
-            session.run(None, {"x": job.given})
+            session.run(None, feed)
         events = json.loads(Path(session.end_profiling()).read_bytes())
     times: dict[str, list[float]] = defaultdict(list)
     nodes = {}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import itemgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import RuntimeOp
-from . import Bind, Job, Unsupported
+from . import Bind, Job, Unsupported, input_names, output_names
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from . import Call
+    from . import Arrays, Call
 
 WHAT = "OpenVINO, CPU plugin"
 DTYPES = ("fp32", "fp16", "bf16", "int8")
@@ -27,13 +26,27 @@ _CAPABILITY = {"fp16": "FP16", "bf16": "BF16"}
 
 def load(job: Job) -> Bind:
     """Create an infer request, whose calls share their input with the caller."""
-    request = compiled(job).create_infer_request()
+    model = compiled(job)
+    request = model.create_infer_request()
+    places = _places(model.outputs)
+    chosen = itemgetter(*(places[name] for name in output_names(len(job.expected))))
 
-    def bind(given: NDArray[Any]) -> Call:
-        feed = {0: given}
-        return lambda: request.infer(feed, share_inputs=True)[0]
+    def bind(given: Arrays) -> Call:
+        feed = _feed(model, given)
+        return lambda: chosen(request.infer(feed, share_inputs=True).to_tuple())
 
     return bind
+
+
+def _feed(model: Any, given: Arrays) -> dict[int, Any]:
+    """Return the inputs by index, without those that the converter left out, which nothing reads."""
+    places = _places(model.inputs)
+    return {places[name]: each for name, each in zip(input_names(len(given)), given) if name in places}
+
+
+def _places(ports: Any) -> dict[str, int]:
+    """Return the index of the port with each name."""
+    return {name: n for n, port in enumerate(ports) for name in port.names}
 
 
 def compiled(job: Job, *, count: bool = False) -> Any:
@@ -59,10 +72,11 @@ def compiled(job: Job, *, count: bool = False) -> Any:
 
 def operators(job: Job, calls: int) -> tuple[RuntimeOp, ...]:
     """Return the median time of each executed node from the request's profiling."""
-    request = compiled(job, count=True).create_infer_request()
+    model = compiled(job, count=True)
+    request, feed = model.create_infer_request(), _feed(model, job.given)
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for _ in range(calls):
-        request.infer({0: job.given}, share_inputs=True)
+        request.infer(feed, share_inputs=True)
         for node in request.get_profiling_info():
             if node.status == node.Status.EXECUTED:
                 times[node.node_name, node.node_type].append(node.real_time.total_seconds())

@@ -28,6 +28,8 @@ from ...registry import canonical, file_names
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    Tensors = tuple[Tensor, ...]
+
 Layout = Literal["nchw", "nhwc"]
 
 
@@ -39,24 +41,37 @@ class Added(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of a network, with its input and PyTorch eager's output.
+    """A part of a network, with its inputs and PyTorch eager's outputs.
 
-    given, expected: (N, ...). calibration: inputs for int8 calibration, (M, ...), M a multiple of N.
+    module: from the inputs to the only output, or a tuple of several. given, expected: each (N, ...).
+    calibration: inputs for int8 calibration, each (M, ...), M a multiple of N.
     file: the model to convert or run instead of the module, of a network that was read from a file.
     """
 
     name: str
     module: "nn.Module"
-    given: "Tensor"
-    expected: "Tensor"
-    calibration: "Tensor"
+    given: "Tensors"
+    expected: "Tensors"
+    calibration: "Tensors"
     file: Path | None = None
 
 
-def batches(part: Part) -> "Sequence[Tensor]":
+def batches(part: Part) -> "Sequence[Tensors]":
     """Split the calibration inputs into batches of the part's size."""
-    count = len(part.given)
-    return [part.calibration[n : n + count] for n in range(0, len(part.calibration), count)]
+    split = (
+        [whole[n : n + len(given)] for n in range(0, len(whole), len(given))]
+        for whole, given in zip(part.calibration, part.given, strict=True)
+    )
+    return list(zip(*split, strict=True))
+
+
+def computed(module: "nn.Module", given: "Tensors", *, copied: bool = True) -> "Tensors":
+    """Return the outputs of a part's module. copied: of copies of the inputs, since it may change them."""
+    import torch
+
+    with torch.no_grad():
+        found = module(*((each.clone() if copied else each) for each in given))
+    return found if isinstance(found, tuple) else (found,)
 
 
 class Format(Protocol):

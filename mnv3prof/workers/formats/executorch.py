@@ -16,7 +16,8 @@ SUFFIX = ".pte"
 SLOW = True
 PLANNED_DTYPES: tuple[Dtype, ...] = ("fp32",)
 
-_ELEMENT_BYTES = 4
+_BYTES = {"BOOL": 1, "BYTE": 1, "CHAR": 1, "HALF": 2, "BFLOAT16": 2, "LONG": 8, "DOUBLE": 8}
+"""Bytes of an element by ExecuTorch's name of its dtype; of the others 4."""
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
@@ -25,9 +26,9 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    program = torch.export.export(part.module, (part.given,))
+    program = torch.export.export(part.module, part.given)
     if dtype == "int8":
-        program = torch.export.export(_quantized(program.module(), part), (part.given,))
+        program = torch.export.export(_quantized(program.module(), part), part.given)
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
     file = folder / "part.pte"
     file.write_bytes(lowered.buffer)
@@ -44,7 +45,7 @@ def _quantized(module: Any, part: Part) -> Any:
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(module, quantizer)
     for inputs in batches(part):
-        prepared(inputs)
+        prepared(*inputs)
     return convert_pt2e(prepared)
 
 
@@ -53,7 +54,7 @@ def planned(part: Part, dtype: Dtype) -> Planned:
     import torch
     from executorch.exir import to_edge
 
-    program = to_edge(torch.export.export(part.module, (part.given,))).to_executorch()
+    program = to_edge(torch.export.export(part.module, part.given)).to_executorch()
     plan = program.executorch_program.execution_plan[0]
     tensors = [value.val for value in plan.values if getattr(value.val, "allocation_info", None)]
     placed = (_placed(tensor) for tensor in tensors if tensor.sizes and 0 not in tensor.sizes)
@@ -63,4 +64,5 @@ def planned(part: Part, dtype: Dtype) -> Planned:
 def _placed(tensor: Any) -> Placed:
     at = tensor.allocation_info
     offset = at.memory_offset_low + (at.memory_offset_high << 32)
-    return Placed(tuple(tensor.sizes), offset, prod(tensor.sizes) * _ELEMENT_BYTES)
+    each = _BYTES.get(tensor.scalar_type.name, 4)
+    return Placed(tuple(tensor.sizes), offset, prod(tensor.sizes) * each)

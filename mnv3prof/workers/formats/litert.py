@@ -32,7 +32,7 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
 
     module, options = _quantized(part) if dtype == "int8" else (part.module, {})
     file = folder / "part.tflite"
-    litert_torch.convert(module, (part.given,), **options).export(str(file))
+    litert_torch.convert(module, part.given, **options).export(str(file))
     return file
 
 
@@ -44,9 +44,12 @@ def _quantized(part: Part) -> tuple[Any, dict[str, Any]]:
 
     config = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
     quantizer = PT2EQuantizer().set_global(config)
-    prepared = prepare_pt2e(torch.export.export(part.module, (part.given,)).module(), quantizer)
-    for inputs in batches(part):
-        prepared(inputs)
+    prepared = prepare_pt2e(torch.export.export(part.module, part.given).module(), quantizer)
+    try:
+        for inputs in batches(part):
+            prepared(*inputs)
+    except NotImplementedError:  # of a histogram
+        raise Unsupported("its quantizer cannot take integers, such as the 2 of 2 * x") from None
     options = {"quant_config": QuantConfig(pt2e_quantizer=quantizer)}
     return convert_pt2e(prepared, fold_quantize=False), options
 

@@ -2,10 +2,12 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...cost.counts import Dtype
+from ...device.runtimes import Unsupported
 from . import Added, Part
 
 if TYPE_CHECKING:
@@ -29,11 +31,19 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     if part.file:
         _convert_file(part, folder)
     else:
-        pnnx.export(_wrapped(part), str(folder / "part.pt"), (part.given,), fp16=False)
+        try:
+            pnnx.export(_wrapped(part), str(folder / "part.pt"), part.given, fp16=False)
+        except (FileNotFoundError, SyntaxError):  # of the script for PyTorch, which it writes and runs
+            if not (folder / "part.ncnn.param").is_file():
+                raise Unsupported("pnnx cannot convert it, and does not say why") from None
+    _require_batches(part, folder / "part_ncnn.py")
     for file in folder.iterdir():  # a folder is __pycache__ of the module that pnnx writes and runs
         if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
-    return folder / "part.ncnn.param"
+    main = folder / "part.ncnn.param"
+    if left := dict.fromkeys(kind for kind, _ in _layers(main) if "." in kind or ":" in kind):
+        raise Unsupported(f"ncnn has no layer for {', '.join(left)}, which pnnx left as it was")
+    return main
 
 
 def _convert_file(part: Part, folder: Path) -> None:
@@ -42,17 +52,42 @@ def _convert_file(part: Part, folder: Path) -> None:
 
     source = folder / "part.onnx"
     shutil.copyfile(str(part.file), source)
-    sizes = ",".join(map(str, part.given.shape))
-    command = [pnnx.EXEC_PATH, source.name, f"inputshape=[{sizes}]", "fp16=0"]
+    shapes = ",".join(f"[{','.join(map(str, each.shape))}]{_kind(each)}" for each in part.given)
+    command = [pnnx.EXEC_PATH, source.name, f"inputshape={shapes}", "fp16=0"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode or not (folder / "part.ncnn.param").is_file():
         raise RuntimeError(f"pnnx wrote no model: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
 
 
+def _require_batches(part: Part, script: Path) -> None:
+    """Raise Unsupported if pnnx did not take a first axis as the batch, in its script that runs the network.
+
+    A block in the middle may be given one image as several, such as the patches of an image.
+    """
+    several = [n for n, given in enumerate(part.given) if len(given) > 1]
+    text = script.read_text(encoding="utf-8") if several else ""
+    for n in several:
+        if f"in{n}.numpy(), batch_index=0" not in text:
+            raise Unsupported(f"pnnx does not see that an input is {len(part.given[n])} for one image")
+
+
+def _kind(tensor: "Tensor") -> str:
+    """Return pnnx's name of a dtype."""
+    letters = {"f": "f", "i": "i", "b": "bool"}
+    values = tensor.numpy()
+    return letters[values.dtype.kind] + (str(8 * values.itemsize) if values.dtype.kind != "b" else "")
+
+
 def added(file: Path) -> tuple[Added, ...]:
     """Return the paddings and permutations in a param file: lines of a kind, a name, and numbers."""
-    lines = (line.split() for line in file.read_text(encoding="utf-8").splitlines())
-    return tuple(Added(words[0], words[1]) for words in lines if words and words[0] in _ADDED)
+    return tuple(Added(kind, name) for kind, name in _layers(file) if kind in _ADDED)
+
+
+def _layers(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of each layer of a param file, after its two lines of numbers."""
+    for line in file.read_text(encoding="utf-8").splitlines()[2:]:
+        kind, name, *_ = line.split()
+        yield kind, name
 
 
 def _wrapped(part: Part) -> "nn.Module":
@@ -63,8 +98,7 @@ def _wrapped(part: Part) -> "nn.Module":
             super().__init__()
             self.part = part.module
 
-        def forward(self, x: "Tensor") -> "Tensor":
-            output: Tensor = self.part(x)
-            return output
+        def forward(self, *inputs: "Tensor") -> Any:
+            return self.part(*inputs)
 
     return Wrapper().eval()

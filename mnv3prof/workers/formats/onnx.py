@@ -1,12 +1,12 @@
 """ONNX, which several runtimes read."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from ...cost.counts import Dtype
-from ...device.runtimes import Unsupported
+from ...device.runtimes import Unsupported, input_names, output_names
 from . import Added, Part, batches
 
 WHAT = "ONNX; int8 as QDQ, static, per channel"
@@ -21,7 +21,7 @@ _ADDED = ("Pad", "Transpose")
 
 
 def convert(part: Part, dtype: Dtype, folder: Path, opset: int | None = None) -> Path:
-    """Write the part as an ONNX model with input x and output y.
+    """Write the part as an ONNX model with inputs x, x1, ... and outputs y, y1, ...
 
     opset: the exporter's default if None. Before 14, hard-swish is written as HardSigmoid and Mul.
     """
@@ -35,21 +35,23 @@ def convert(part: Part, dtype: Dtype, folder: Path, opset: int | None = None) ->
         if dtype == "int8":
             _quantize(part, file)
         return file
-    names: Any = {"input_names": ["x"], "output_names": ["y"], "opset_version": opset}
-    torch.onnx.export(part.module, (part.given,), file, dynamo=False, **names)
+    ends = {"input_names": input_names(len(part.given)), "output_names": output_names(len(part.expected))}
+    options: Any = {**ends, "opset_version": opset, "dynamo": False}
+    torch.onnx.export(part.module, part.given, file, **options)
     if dtype == "int8":
         _quantize(part, file)
     return file
 
 
 def _quantize(part: Part, file: Path) -> None:
+    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     quantized = file.with_name("part.int8.onnx")
     quantize_static(
         file,
         quantized,
-        _Reader(part),
+        _Reader(part, {value.name for value in onnx.load(file, load_external_data=False).graph.input}),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -75,8 +77,12 @@ def added(file: Path) -> tuple[Added, ...]:
 class _Reader:
     """Iterates over the calibration inputs in batches of the model's size."""
 
-    def __init__(self, part: Part) -> None:
-        self._feeds: Iterator[dict[str, Any]] = iter({"x": x.numpy()} for x in batches(part))
+    def __init__(self, part: Part, known: Collection[str]) -> None:
+        names = input_names(len(part.given))
+        self._feeds: Iterator[dict[str, Any]] = iter(
+            {name: each.numpy() for name, each in zip(names, inputs, strict=True) if name in known}
+            for inputs in batches(part)
+        )
 
     def get_next(self) -> dict[str, Any] | None:
         """Return the next feed, or None after the last."""

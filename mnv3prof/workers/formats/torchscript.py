@@ -20,6 +20,6 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
 
     file = folder / "part.pt"
     with warnings.catch_warnings(action="ignore"):  # TorchScript is deprecated
-        traced: Any = torch.jit.trace(part.module, (part.given,))  # type: ignore[no-untyped-call]
+        traced: Any = torch.jit.trace(part.module, part.given)  # type: ignore[no-untyped-call]
         torch.jit.freeze(traced).save(str(file))
     return file
