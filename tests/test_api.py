@@ -177,7 +177,7 @@ def test_a_measurement_from_python_is_that_of_the_command_line(
     assert {timing.status for timing in made.timings} == {"ok"}
     assert seen
     path = mnv3prof.save(made, tmp_path / "run.json")
-    assert mnv3prof.report(path, output=tmp_path / "page.html").stat().st_size > 1e6
+    assert mnv3prof.report(path, output=tmp_path / "page.html").stat().st_size > 500_000
     assert run(["latency", str(path), "--format", "csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(made.timings) == 1 + len(mnv3prof.frame(made))
 
