@@ -49,6 +49,6 @@ def _assets() -> Assets:
     here = Path(html.__file__).parent
     try:
         css, js = ((here / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-        return Assets(css, js, (here / "vendor" / "plotly-cartesian.min.js.gz").read_bytes())
+        return Assets(css, js, (here / "vendor" / "plotly.min.js.gz").read_bytes())
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}); reinstall mnv3prof") from None

@@ -20,13 +20,17 @@ MOST_BYTES = 1_600_000
 
 @pytest.fixture(scope="module")
 def run_file(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A run of Large on every backend there is, with as many bursts as a budget has, all different."""
+    """A run of Large on every backend there is, with as many bursts as a budget has, all different, in whole
+    nanoseconds as measured times are.
+    """
     chance = random.Random(0)
     run = reported("large", tuple(names()))
     timings = tuple(
         msgspec.structs.replace(
             t,
-            launches=launches([t.seconds * chance.gauss(1, 0.02) for _ in range(CALLS)], [9] * (CALLS // 9)),
+            launches=launches(
+                [round(t.seconds * chance.gauss(1, 0.02), 9) for _ in range(CALLS)], [9] * (CALLS // 9)
+            ),
         )
         for t in run.timings
     )
