@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import subprocess
 import zlib
 from base64 import b64encode
 from pathlib import Path
@@ -15,6 +16,7 @@ from subjects import read_run
 
 from mnv3prof.analysis.grid import part_costs
 from mnv3prof.analysis.view import views
+from mnv3prof.bench.host import commit
 from mnv3prof.bench.profile import quick_here, usable_here
 from mnv3prof.cli.main import run as run_command
 from mnv3prof.cost.conventions import Reading, counted_as, reconcile
@@ -145,6 +147,19 @@ def test_runs_are_called_by_what_differs() -> None:
         ((), [""]),
     ]:
         assert [view.called for view in views([one, *others])] == names
+
+
+def test_a_run_knows_the_commit_that_it_was_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert commit() == ""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert commit() == ""  # there is none yet
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    told = subprocess.run([*git, "log", "--format=%H"], capture_output=True, text=True, check=True)
+    assert commit() == told.stdout.strip() != ""
 
 
 def test_noise_takes_the_sentences_that_it_hides() -> None:

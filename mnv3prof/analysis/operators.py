@@ -8,6 +8,7 @@ from ..device.protocol import RuntimeOp
 from ..graph.graph import Graph, Layer
 from ..graph.ops import OPS, Op
 from ..graph.parts import BACKBONE, NET, backbone_blocks, part_layers
+from ..record.target import Target
 from ..record.timing import Joined, Operator
 
 _OWN: Final = r"reorder|transpose|raster|copy|dim_order|reshape|flatten|permute|convert|parameter|result"
@@ -69,6 +70,25 @@ def join(graph: Graph, part: str, ops: Sequence[RuntimeOp]) -> list[tuple[Runtim
         _by_shape(joining, kind)
         _by_order(joining, kind)
     return [(op, *joining.joined.get(n, (None, ""))) for n, op in enumerate(ops)]
+
+
+def operators_of(
+    graph: Graph, part: str, target: Target, ops: Sequence[RuntimeOp], variant: str = ""
+) -> list[Operator]:
+    """Return a runtime's operators as a run has them, joined to the layers of a part."""
+    return [
+        Operator(
+            variant=variant,
+            part=part,
+            target=target,
+            name=op.name,
+            kind=op.kind,
+            seconds=op.seconds,
+            layer=layer.name if layer else "",
+            joined=how,
+        )
+        for op, layer, how in join(graph, part, ops)
+    ]
 
 
 def class_of(op: RuntimeOp) -> str:

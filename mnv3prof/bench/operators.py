@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..analysis.operators import join
+from ..analysis.operators import operators_of
 from ..device.protocol import Operators, OperatorTimes, PartKey
 from ..record.run import ASKING_INTERRUPTED
 from ..record.target import Target, labels
@@ -59,16 +59,5 @@ def _profile(
     answer = worker.ask(request, OperatorTimes, timeout_s)
     if isinstance(answer, Failed):
         return answer
-    return [
-        Operator(
-            variant=timing.variant,
-            part=timing.part,
-            target=target,
-            name=op.name,
-            kind=op.kind,
-            seconds=op.seconds,
-            layer=layer.name if layer else "",
-            joined=how,
-        )
-        for op, layer, how in join(subjects[timing.variant].graph, timing.part, answer.operators)
-    ]
+    graph = subjects[timing.variant].graph
+    return operators_of(graph, timing.part, target, answer.operators, timing.variant)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from ..analysis.operators import join
+from ..analysis.operators import operators_of
 from ..cost.counts import Dtype
 from ..device.clock import KEPT
 from ..device.samples import outliers, thinned
@@ -146,18 +146,7 @@ def _burst(samples: Sequence[float]) -> Burst:
 def _operators(graph: Graph, part: str, target: Target, runs: Sequence[Found]) -> list[Operator]:
     """Return the operators of the last run that has some, joined to layers."""
     operators = next((run.operators for run in reversed(runs) if run.operators), ())
-    return [
-        Operator(
-            part=part,
-            target=target,
-            name=op.name,
-            kind=op.kind,
-            seconds=op.seconds,
-            layer=layer.name if layer else "",
-            joined=how,
-        )
-        for op, layer, how in join(graph, part, operators)
-    ]
+    return operators_of(graph, part, target, operators)
 
 
 def notes_of(timings: Sequence[Timing]) -> tuple[str, ...]:

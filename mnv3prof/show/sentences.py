@@ -114,17 +114,6 @@ def _judged(change: Change) -> str:
     return change.verdict if change.ratio is None else f"{clock}{change}, {change.verdict}"
 
 
-def network(view: View) -> str:
-    """State the blocks with the most MACs, parameters and channels."""
-    macs, params = view.mac_shares(), view.param_shares()
-    where, widest = max(view.graph.placed(), key=lambda at: at[1].widths[1])
-    return (
-        f"Most MACs: {title_of(view, _top(macs))} ({max(macs.values()):.1%}). "
-        f"Most parameters: {title_of(view, _top(params))} ({max(params.values()):.1%}). "
-        f"Most channels: {where.title} ({widest.widths[1]:,})."
-    )
-
-
 def shares(view: View, on: Target | None = None) -> str:
     """State the slowest block, and the one with the largest latency share per MAC share.
 

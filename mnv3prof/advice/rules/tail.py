@@ -35,7 +35,7 @@ def advise(view: View) -> Iterator[Advice]:
         exactly(saved / own.params, "parameters"),
         saved / own.params,
         f"{last.title.capitalize()} has {share:.0%} of the parameters. With the tail of the paper's section "
-        f"6.4 the network has {compact(saved)} parameters and {compact(own.macs - other.macs)} MACs less. "
-        "Its accuracy is not known.",
+        f"6.4 the network has {compact(saved)} fewer parameters and {compact(own.macs - other.macs)} fewer "
+        "MACs. Its accuracy is not known.",
         command(view, "compare", "--reduced-tail"),
     )

@@ -90,9 +90,9 @@ def report(
 ) -> None:
     """Write a self-contained HTML report.
 
-    The path of the report is printed. A table is measured first. Saved runs and reports are shown again,
-    several of them side by side, with the findings that claims saved; --on, --parts, --dtype, ... select
-    from them. --format md prints a summary for a
+    The path of the report is printed, and on standard error what to try. A table is measured first. Saved
+    runs and reports are shown again, several of them side by side, with the findings that claims saved;
+    --on, --parts, --dtype, ... select from them. --format md prints a summary for a
     pull request or a CI job, --format json the run.
 
     Example: mnv3prof report large --quick

@@ -9,7 +9,7 @@ Each module defines
 from importlib import import_module
 from typing import Final, Protocol
 
-from ...graph.errors import InputError
+from ...graph.errors import InputError, any_of
 from ...registry import file_names
 from ..found import Found, Place
 
@@ -46,7 +46,7 @@ def read(data: bytes, where: str, kind: str | None = None) -> list[Found]:
     text = data.decode("utf-8", "replace").replace("\r", "")
     chosen = kind or next((n for n in names() if reader(n).recognises(data, text[:_MOST_SEEN])), None)
     if chosen is None:
-        raise InputError(f"{where}: is of no known tool; expected a file of {', '.join(names())}")
+        raise InputError(f"{where}: is of no known tool; expected a file of {any_of(names())}")
     found = reader(chosen).read(data, Place(text, where))
     if not found:
         raise InputError(f"{where}: has no times of {reader(chosen).WHAT}")

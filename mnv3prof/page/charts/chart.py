@@ -121,3 +121,16 @@ def whiskers(timing: Timing, *, per_image: bool = True) -> tuple[float, float]:
 def summary_of(timing: Timing | None) -> Summary | None:
     """Return the summary of a timing, None without one."""
     return timing.summary if timing else None
+
+
+def error_bars(ends: Sequence[tuple[float, float]], width: int) -> Trace:
+    """Return whiskers from so far below to so far above each value. width: of their ends, in pixels."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "color": "var:ink",
+        "thickness": 1.2,
+        "width": width,
+        "array": [above for _, above in ends],
+        "arrayminus": [below for below, _ in ends],
+    }

@@ -10,7 +10,7 @@ from ...graph.parts import NET
 from ...record.target import Target
 from ...render.numbers import milliseconds
 from ..rows import Rows, rows_of
-from .chart import Chart, Trace, categories, colour, label, network_names, whiskers
+from .chart import Chart, Trace, categories, colour, error_bars, label, network_names, whiskers
 
 _SERIES: Final = ("macs", "params", "bytes", "time")
 
@@ -60,15 +60,7 @@ def _bars_of(view: View, number: int, rows: Sequence[Compared], views: int) -> T
         "x": [seconds * 1e3 for seconds in times],
         "hovertemplate": "%{y}: %{x:.3f} ms<extra>%{fullData.name}</extra>",
         "marker": {"color": "var:time" if views == 1 else colour(number)},
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "color": "var:ink",
-            "thickness": 1.2,
-            "width": 4,
-            "array": [above for _, above in ends],
-            "arrayminus": [below for below, _ in ends],
-        },
+        "error_x": error_bars(ends, 4),
     }
 
 
@@ -250,14 +242,6 @@ def _block_bars(view: View, number: int, target: Target, rows: Rows, *, several:
         "y": [(timing.seconds or 0.0) * 1e3 for timing in timings],
         "customdata": [[shares[name]] for name, _ in pairs],
         "marker": {"color": colour(number) if several else "var:time"},
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "color": "var:ink",
-            "thickness": 1,
-            "width": 2,
-            "array": [above for _, above in ends],
-            "arrayminus": [below for below, _ in ends],
-        },
+        "error_y": error_bars(ends, 2),
         "hovertemplate": "%{x}: %{y:.3f} ms, %{customdata[0]:.1%}<extra>%{fullData.name}</extra>",
     }
