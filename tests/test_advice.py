@@ -13,7 +13,7 @@ from torchvision import models as torchvision_models
 
 from mnv3prof.advice.advice import Advice, advise
 from mnv3prof.advice.command import network_words
-from mnv3prof.advice.rules import arena, block, layout, runtime, settings, squeeze_excite, tail
+from mnv3prof.advice.rules import arena, block, layout, runtime, settings, squeeze_excite, tail, variant
 from mnv3prof.advice.sheet import advice_lines
 from mnv3prof.analysis.view import View, views
 from mnv3prof.cli.main import run as command
@@ -169,6 +169,36 @@ def profiled(*ops: tuple[str, str, float], noise: float = 0.008) -> Any:
         for kind, layer, s in ops
     )
     return run_of(SMALL, [net("onnxruntime", 10e-3, noise)], operators=operators)
+
+
+def varied(name: str, seconds: float, noise: float = 0.008, **options: Any) -> Any:
+    other = SMALL.varied(vary(SMALL.table, **options))
+    timings = [net("onnxruntime", 10e-3, noise), net("onnxruntime", seconds, noise, variant=name)]
+    return run_of(SMALL, timings, {name: other})
+
+
+def test_a_faster_variant() -> None:
+    """What squeeze-excite costs, as compare --without-se --latency measures it."""
+    advice = one(of(variant, varied("small without SE", 8e-3, without_se=True)))
+    assert advice.what == "Try the network as small without SE"
+    assert advice.share == pytest.approx(0.2, abs=0.01)
+    assert "8.00 ms on onnxruntime, 10.0 ms as it is: ×0.8 (" in advice.why
+    assert advice.command == "mnv3prof compare small --without-se --latency --on onnxruntime"
+    other = replace(varied("large", 8e-3), subjects={"": SMALL, "large": subject("large", 224)})
+    assert one(of(variant, other)).command == "mnv3prof compare small large --latency --on onnxruntime"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        varied("slower", 12e-3, without_se=True),
+        varied("the same", 9.9e-3, without_se=True),
+        varied("hidden by noise", 8e-3, 2.0, without_se=True),
+        run_of(SMALL, [net("onnxruntime", 10e-3)]),
+    ],
+)
+def test_no_faster_variant(run: Any) -> None:
+    assert of(variant, run) == []
 
 
 def test_changes_of_the_layout() -> None:

@@ -3,9 +3,14 @@
 import shlex
 from typing import Final
 
+from msgspec.structs import replace
+
 from ..analysis.view import View
+from ..graph.errors import InputError
 from ..mobilenetv3.files import PRESETS, preset
-from ..record.run import Captured, Run
+from ..mobilenetv3.table import Table
+from ..mobilenetv3.variants import vary
+from ..record.run import Captured, Run, Subject
 
 _PAGE: Final = "FILE.html"
 """A page contains its run, and so its network."""
@@ -24,15 +29,40 @@ def command(view: View, name: str, *options: str) -> str:
 
 def network_words(run: Run) -> list[str]:
     """Return the words that name the network: its source, and the options that change it."""
-    if run.subject.captured:
-        return _captured_words(run.subject.captured)
-    height, width = run.subject.input
-    size = [] if run.subject.input == _USUAL else ["--input", f"{height}x{width}"]
-    if run.subject.weights is None:
+    return _words(run.subject) or _as_written(run.command) or [_PAGE]
+
+
+def words_beside(run: Run, other: Subject) -> list[str]:
+    """Return the words that name another network beside that of a run: the option that makes it of that one,
+    or its source.
+    """
+    if run.subject.listed and other.listed:
+        for option in _FLAGS:
+            if _is_alike(run.subject.listed, other.listed, option):
+                return [option]
+    return _words(other) or [_PAGE]
+
+
+def _is_alike(table: Table, other: Table, option: str) -> bool:
+    """Return True if an option makes a table of another, whatever they are called."""
+    try:
+        changed = vary(table, **{option.removeprefix("--").replace("-", "_"): True})
+    except InputError:
+        return False
+    return replace(changed, name="any") == replace(other, name="any")
+
+
+def _words(subject: Subject) -> list[str]:
+    """Return the words that name a network by itself, [] if only the command that measured it does."""
+    if subject.captured:
+        return _captured_words(subject.captured)
+    height, width = subject.input
+    size = [] if subject.input == _USUAL else ["--input", f"{height}x{width}"]
+    if subject.weights is None:
         for name in PRESETS:
-            if preset(name) == run.subject.table:
+            if preset(name) == subject.table:
                 return [name, *size]
-    return _as_written(run.command) or [_PAGE]
+    return []
 
 
 def _captured_words(captured: Captured) -> list[str]:

@@ -41,4 +41,4 @@ def how_wrong(prepared: Prepared, dtype: Dtype, part: str) -> str:
         what, limit, to = prepared.rms_rel_err, rms, "root mean square"
     else:
         return ""
-    return f"its output is {what:.2g} off the reference's, relative to its {to} ({limit:g} allowed)"
+    return f"its output is {what:.3g} off the reference's, relative to its {to} ({limit:g} allowed)"
