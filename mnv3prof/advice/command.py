@@ -1,7 +1,7 @@
 """The network of a run as a command line names it."""
 
 import shlex
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -46,7 +46,8 @@ def words_beside(run: Run, other: Subject) -> list[str]:
 def _is_alike(table: Table, other: Table, option: str) -> bool:
     """Return True if an option makes a table of another, whatever they are called."""
     try:
-        changed = vary(table, **{option.removeprefix("--").replace("-", "_"): True})
+        flag: dict[str, Any] = {option.removeprefix("--").replace("-", "_"): True}
+        changed = vary(table, **flag)
     except InputError:
         return False
     return replace(changed, name="any") == replace(other, name="any")
