@@ -272,6 +272,122 @@ def test_the_result_file_of_onnxruntime_holds_samples_and_a_second_run() -> None
     assert timing.cpu_per_wall is None
 
 
+def test_what_ran_the_model_is_what_the_text_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = BENCHMARK_MODEL.format(new="")
+    said = {
+        "": "",
+        "Use xnnpack: [1]": "",
+        "Use xnnpack: [0]": "CPU without XNNPACK",
+        "Use gpu: [1]\nUse xnnpack: [1]": "GPU delegate",
+        "Use gpu: [1]\nExplicitly applied XNNPACK delegate, and the model": "",
+        "INFO: Use NNAPI: [1]": "NNAPI delegate",
+        "External delegate path: [/x.so]": "EXTERNAL delegate",
+    }
+    for line, accelerator in said.items():
+        assert _one(text.replace("Graph:", f"{line}\nGraph:")).accelerator == accelerator
+    assert _one(MNN.replace("**CPU**", "**OpenCL**")).accelerator == "OpenCL"
+    _saved(tmp_path, "gpu", text.replace("Graph:", "Use gpu: [1]\nGraph:"))
+    assert "litert@phone runs on GPU delegate." in capsys.readouterr().out
+
+
+def test_files_of_different_models_or_accelerators_are_no_mean() -> None:
+    text = BENCHMARK_MODEL.format(new="")
+    with pytest.raises(
+        InputError, match=r"file 1: is of the model 'large.tflite', and file 0 is of 'net.tfl"
+    ):
+        _timings(text, text.replace("net.tflite", "large.tflite"), told=Told("p", dtype="fp32"))
+    with pytest.raises(InputError, match="file 1: was run on GPU delegate, and file 0 on the CPU; expected"):
+        _timings(text, text.replace("Graph:", "Use gpu: [1]\nGraph:"), told=Told("p", dtype="fp32"))
+    with pytest.raises(InputError, match="'x'"):
+        _timings(_perf_lines(9), _perf_lines(9, 1).replace("net,", "x,"))
+    other = text.replace("[4]", "[2]")
+    assert [t.target.threads for t in _timings(text, other, told=Told("p", dtype="fp32"))] == [4, 2]
+
+
+def test_a_run_that_is_there_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = _perf_lines(100)
+    path = _saved(tmp_path, "copies", *[lines] * 5, "\ufeff" + lines, more=("--threads", "1"))
+    (timing,) = some(open_source(path).run).timings
+    assert len(timing.launches) == 1
+    out = capsys.readouterr().out
+    assert "5 runs are copies of another one and not counted: " in out
+    assert "samples of 1 run, each one burst: import 6 runs together" in out
+    (timing,) = _timings(lines, lines + _perf_lines(100, 1))  # a file to which a second run was appended
+    assert len(timing.launches) == 2
+    (timing,) = _timings(BENCHNCNN, BENCHNCNN.replace("\n", "\r\n"), told=Told("phone", dtype="fp32"))
+    assert len(timing.reported) == 1
+    parts = [File("f", tuple(_read(BENCHNCNN)), part) for part in ("stem", "head")]
+    assert imported(parts, SMALL.graph, Told("p", dtype="fp32")).notes == ()
+
+
+def test_the_text_of_another_run_is_refused() -> None:
+    with pytest.raises(InputError, match="file 0: is the text of another run than file 1"):
+        _timings(PERF_TEST, _perf_lines(5), told=Told("phone", dtype="fp32"))
+
+
+def test_a_file_of_two_tools_is_refused() -> None:
+    both = BENCHMARK_MODEL.format(new="") + BENCHNCNN
+    with pytest.raises(
+        InputError, match=r"has times of benchmark_model \(text\) and ncnn's benchncnn; expec"
+    ):
+        _read(both)
+    assert _read(both, "ncnn")[0].backend == "ncnn"
+    assert len(_read(_perf_lines(9) + "\nP50 Latency: 0.0018 s\n")) == 1
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "ncnn", "litert"])
+def test_text_as_windows_writes_it(name: str) -> None:
+    text = str(EXAMPLES[name])
+    assert _read(b"\xef\xbb\xbf" + text.encode()) == _read(text)
+    assert _read(text.replace("\n", "\r\n").encode("utf-16")) == _read(text)
+    assert _read("\ufeff" + text + "\ufeff" + text) == _read(text + text)
+
+
+def test_benchmark_model_of_other_times() -> None:
+    count = "count=50 first=1299 curr=1301 min=1250 max=1500 avg=1300.5 std=12\n\n"
+    for last in ("Inference: 1300.5", "no stats: 1300.5", "no stats: 1300.5, with stats: 1400"):
+        found = _one(f"{TABLE}{count}Average inference timings in us: Warmup: 2331.42, Init: 896, {last}\n")
+        assert (some(found.reported).mean_s, found.load_s, found.first_s) == (1.3005e-3, 8.96e-4, None)
+        assert (some(found.reported).calls, len(found.operators)) == (50, 2)
+    for text, says in (
+        (count + "Average inference timings in us: Warmup: 2, no stats: 3, with stats: 4", "is too old"),
+        (
+            "Inference (avg):      1.23 ms (50 runs)\n",
+            "expected the file that it writes with --result_file_path",
+        ),
+        ("ERROR: Failed to apply GPU delegate.\nERROR: Benchmarking failed.\n", "is of a run that failed"),
+    ):
+        with pytest.raises(InputError) as refused:
+            _read(text)
+        assert says in str(refused.value)
+
+
+def test_one_of_several_models_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = BENCHNCNN.splitlines()[-1]
+    names = ["mobilenet_v3_small", "squeezenet", "resnet50", *(f"model_{n}_{'x' * 20}" for n in range(40))]
+    path = tmp_path / "several.txt"
+    path.write_text(BENCHNCNN.replace(line, "\n".join(line.replace("net.param", name) for name in names)))
+    assert run(["import", str(path), *NETWORK]) == 2
+    told = capsys.readouterr().err
+    assert "has times of 43 models; expected --model, or names of parts: 'mobilenet_v3_small'; " in told
+    assert " more" in told
+    assert run(["import", str(path), *NETWORK, "--model", "squeezenet", "--format", "json"]) == 0
+    (timing,) = json.loads(capsys.readouterr().out)["timings"]
+    assert timing["part"] == "net"
+    assert run(["import", str(path), *NETWORK, "--model", "squeezenets"]) == 2
+    assert "has no times of the model 'squeezenets'; expected 'squeezenet'; " in capsys.readouterr().err
+    assert run(["import", str(path), "--network", "small", "--model", "squeezenet"]) == 2
+    assert "does not say its dtype; expected --dtype" in capsys.readouterr().err
+
+
+def test_an_etdump_that_is_damaged_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("executorch")
+    with pytest.raises(InputError) as refused:
+        _read(b"\x10\0\0\0ED00" + b"\0\1\2\3" * 200)
+    assert str(refused.value) == "file: is damaged or cut off; expected an ETDump"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_first_iteration_of_executor_runner_is_cold() -> None:
     found = _one(EXECUTOR_RUNNER)
     assert (found.load_s, found.first_s) == (1.5e-3, 3.25e-3)
@@ -351,7 +467,7 @@ def test_parts_are_those_of_the_user_or_of_the_models_names() -> None:
 @pytest.mark.parametrize(
     ("text", "told", "says"),
     [
-        (BENCHNCNN, Told("phone"), "does not say its dtype; expected the option dtype"),
+        (BENCHNCNN, Told("phone"), "does not say its dtype; expected dtype"),
         (_result(), Told("phone"), "does not say its dtype and threads"),
         (BENCHNCNN, Told("phone", dtype="fp32", threads=1), "says 2 as its threads; expected that, not 1"),
         (EXAMPLES["litert"], Told("p", dtype="fp32", batch=8), "says 1 as its batch; expected that, not 8"),
@@ -473,7 +589,9 @@ def test_a_run_without_samples_goes_everywhere_and_is_never_compared(
 ) -> None:
     text = EXAMPLES["litert"]
     path = _saved(tmp_path, "a", text, CSV)
-    assert "litert@phone  1.290 (median, 1.250 to 1.500)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "litert@phone  1.290 (median, 1.250 to 1.500)" in out
+    assert "Errors are the largest" not in out  # nothing was compared
     saved = some(open_source(path).run)
     assert (saved.timings[0].reported[0].tool, saved.hosts["phone"].cpu) == ("benchmark_model", "")
     document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -554,11 +672,19 @@ def test_the_output_of_a_device_is_checked(tmp_path: Path, capsys: pytest.Captur
     assert "mismatch" in capsys.readouterr().out
     for data, says in (
         (b"abc", "has 3 bytes; expected fp32 values"),
-        (b"abcd", "has 1 fp32 values; expected 1,000"),
+        (b"abcd", "has 1 fp32 values; expected 1,000, for net at batch 1"),
     ):
         Path(names["y.bin"]).write_bytes(data)
         assert run(["import", str(path), *NETWORK, *checked]) == 2
         assert says in capsys.readouterr().err
+    output.ravel()[:250].tofile(names["y.bin"])
+    Path(names["e.bin"]).write_bytes(Path(names["y.bin"]).read_bytes())
+    assert run(["import", str(path), *NETWORK, *checked]) == 2
+    assert "has 250 fp32 values; expected 1,000" in capsys.readouterr().err
+    output.tofile(names["y.bin"])
+    np.full_like(output, np.nan).tofile(names["e.bin"])
+    assert run(["import", str(path), *NETWORK, *checked]) == 2
+    assert "e.bin: has values that are not finite; expected PyTorch's output" in capsys.readouterr().err
     assert run(["import", str(path), *NETWORK, *checked[:2]]) == 2
     assert "one is missing; expected both" in capsys.readouterr().err
 

@@ -76,6 +76,12 @@ def data_option(section: Callable[..., Any], purpose: str, default: str) -> Any:
     return section("--data", metavar="DIR", help=text, show_default=default)
 
 
+def expected_file_option(section: Callable[..., Any]) -> Any:
+    """Return the option --expected-file. section: makes the option."""
+    text = "PyTorch's output as raw fp32."
+    return section("--expected-file", metavar="FILE", help=text, show_default=False)
+
+
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, autocompletion=presets)]
 TrainedSourceArgument = Annotated[
     str | None,
@@ -104,12 +110,6 @@ OptionalBatchOption = Annotated[
         "--batch",
         help="Number of images that bytes and times are for.",
         show_default="1, or all those of a run",
-    ),
-]
-ExpectedFileOption = Annotated[
-    Path | None,
-    output_option(
-        "--expected-file", metavar="FILE", help="PyTorch's output as raw fp32.", show_default=False
     ),
 ]
 EpochsOption = Annotated[int, recipe_option("--epochs", help="Number of training epochs.")]

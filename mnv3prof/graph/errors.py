@@ -107,11 +107,14 @@ def one_line(text: str) -> str:
     return f"{begin} ... {rest}"
 
 
-def shortened(begin: str, parts: Sequence[str]) -> str:
-    """Return `begin` and as many parts as a message has room for, then how many more there are."""
+def shortened(begin: str, parts: Sequence[str], used: int = 0) -> str:
+    """Return `begin` and as many parts as a message has room for, then how many more there are.
+
+    used: letters of the message before `begin`.
+    """
     text = begin + "; ".join(parts)
     kept = len(parts)
-    while len(text) > MOST_LETTERS and kept:
+    while len(text) > MOST_LETTERS - used and kept:
         kept -= 1
         text = f"{begin}{'; '.join([*parts[:kept], f'and {len(parts) - kept} more'])}"
     return text

@@ -2,6 +2,7 @@
 
 import re
 from collections import deque
+from pathlib import PurePosixPath
 from typing import Final, NoReturn
 
 import msgspec
@@ -35,6 +36,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a tool: its times, as samples or as statistics, or its operators.
 
     backend: the runtime. label: the model's name, "" if it is not known. threads, batch: None if not said.
+    accelerator: what ran the model instead of the runtime's own CPU kernels, "" for these, None if not said.
     samples: seconds of each call. profiled: the times were taken with a profiler, which slows calls.
     """
 
@@ -43,12 +45,18 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     threads: int | None = None
     batch: int | None = None
+    accelerator: str | None = None
     samples: tuple[float, ...] = ()
     reported: Reported | None = None
     load_s: float | None = None
     first_s: float | None = None
     operators: tuple[RuntimeOp, ...] = ()
     profiled: bool = False
+
+    @property
+    def model(self) -> str:
+        """The model's name without folder and suffix, "" if it is not known."""
+        return PurePosixPath(self.label.replace("\\", "/")).stem
 
 
 class Place(msgspec.Struct, frozen=True):

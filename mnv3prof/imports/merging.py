@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from ..record.timing import Reported
 from .found import Found
 
-_SAME: float = 1e-3
+_SAME: Final = 1e-3
 """Means that differ by less are of the same run: tools print six digits."""
+_LEAST_SAMPLES: Final = 3
+"""Two runs can have the same times of fewer calls by chance."""
 
 
 def merged(runs: Sequence[Found]) -> list[Found]:
@@ -20,7 +24,7 @@ def merged(runs: Sequence[Found]) -> list[Found]:
     found: list[Found] = []
     plain = [run for run in runs if run.samples or (run.reported and not run.profiled)]
     for run in plain or runs:
-        place = next((n for n, known in enumerate(found) if _is_same(known, run)), None)
+        place = next((n for n, known in enumerate(found) if is_same(known, run)), None)
         if place is None:
             found.append(run)
         else:
@@ -28,7 +32,12 @@ def merged(runs: Sequence[Found]) -> list[Found]:
     return found
 
 
-def _is_same(one: Found, other: Found) -> bool:
+def identity(run: Found) -> bytes:
+    """Return what is equal for one run in two files: a copy of a file, or one to which a tool appended."""
+    return msgspec.json.encode(run.samples if len(run.samples) >= _LEAST_SAMPLES else run)
+
+
+def is_same(one: Found, other: Found) -> bool:
     """Return True if two files may be of the same run: equal means of as many calls, from other fields."""
     if one.backend != other.backend or _fields(one) == _fields(other):
         return False

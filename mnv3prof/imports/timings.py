@@ -1,9 +1,9 @@
 """Timings and operators of a run, from what files say and what its user adds."""
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from difflib import SequenceMatcher
 from statistics import fmean
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -11,14 +11,14 @@ from ..analysis.operators import operators_of
 from ..cost.counts import Dtype
 from ..device.clock import KEPT
 from ..device.samples import outliers, thinned
-from ..graph.errors import InputError, quote
+from ..graph.errors import InputError, quote, shortened
 from ..graph.graph import Graph
 from ..graph.parts import NET, identical_blocks, selected_parts
 from ..record.stats import LEAST_BURSTS
 from ..record.target import MOST, Target
 from ..record.timing import Burst, Launch, Operator, Timing
 from .found import Found
-from .merging import merged
+from .merging import identity, is_same, merged
 
 _DIGITS: Final = 12
 
@@ -26,8 +26,8 @@ _DIGITS: Final = 12
 class Told(msgspec.Struct, frozen=True):
     """What the user says of the files; None where they say it themselves.
 
-    device: name of the phone or board. part: of the network. threads, batch: a file that says otherwise is
-    refused.
+    device: name of the phone or board. part: of the network. model: the only one that is read of files with
+    several. threads, batch: a file that says otherwise is refused.
     """
 
     device: str
@@ -35,6 +35,15 @@ class Told(msgspec.Struct, frozen=True):
     dtype: Dtype | None = None
     threads: int | None = None
     batch: int | None = None
+    model: str | None = None
+
+
+class UnsaidError(InputError):
+    """What files do not say is needed. begin, end: of the message; arguments: of Told that would say it."""
+
+    def __init__(self, begin: str, arguments: Sequence[str], end: str = "") -> None:
+        super().__init__(f"{begin}; expected {' and '.join(arguments)}{end}")
+        self.begin, self.arguments, self.end = begin, tuple(arguments), end
 
 
 class File(msgspec.Struct, frozen=True):
@@ -46,51 +55,142 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """Timings and operators of a run."""
+    """Timings and operators of a run. accelerators: what ran the models, by backend. notes: on the files."""
 
     timings: tuple[Timing, ...]
     operators: tuple[Operator, ...]
+    accelerators: dict[str, str]
+    notes: tuple[str, ...]
+
+
+class _Placed(NamedTuple):
+    """A run of a file. part: that was timed, before identical blocks are joined."""
+
+    where: str
+    run: Found
+    part: str
 
 
 def imported(files: Sequence[File], graph: Graph, told: Told) -> Imported:
     """Return a timing for each part and target. Raises InputError for files that contradict each other, the
     user or the network, or that leave a target unknown.
     """
-    groups: dict[tuple[str, Target], list[Found]] = {}
+    placed = [each for file in files for each in _placed(file, graph, told)]
+    _refuse_others(placed)
+    placed, notes = _without_copies(placed)
+    known = [each.run for each in placed]
+    groups: dict[tuple[str, Target], list[_Placed]] = {}
     same = identical_blocks(graph)
-    known = [run for file in files for run in file.runs]
-    for file in files:
-        parts = _parts(file, graph, told)
-        for run, part in zip(file.runs, parts, strict=True):
-            target = _target(run, known, told, file.where)
-            groups.setdefault((same.get(part, part), target), []).append(run)
-    timings = tuple(_timing(part, target, runs) for (part, target), runs in groups.items())
+    for each in placed:
+        target = _target(each.run, known, told, each.where)
+        groups.setdefault((same.get(each.part, each.part), target), []).append(each)
+    for group in groups.values():
+        _refuse_another_run(group)
+    runs = {key: [each.run for each in group] for key, group in groups.items()}
+    timings = tuple(_timing(part, target, each) for (part, target), each in runs.items())
     operators = tuple(
         operator
-        for (part, target), runs in groups.items()
-        for operator in _operators(graph, part, target, runs)
+        for (part, target), each in runs.items()
+        for operator in _operators(graph, part, target, each)
     )
     if alone := next((t.part for t in timings if not t.bursts and not t.reported), None):
         raise InputError(f"part {alone}: has operators, but no time; expected also the file that has it")
-    return Imported(timings, operators)
+    accelerators = {run.backend: run.accelerator for run in known if run.accelerator}
+    return Imported(timings, operators, accelerators, notes)
 
 
-def _parts(file: File, graph: Graph, told: Told) -> list[str]:
-    """Return the part of each run of a file: the user's, or the one that the model is named after."""
-    labels = {run.label: PurePosixPath(run.label).stem for run in file.runs if run.label}
+def _placed(file: File, graph: Graph, told: Told) -> list[_Placed]:
+    """Return the runs of a file, of the model that the user names, each with its part: the user's, or the one
+    that the model is named after.
+    """
+    runs = _of_model(file, told.model)
+    models = {run.label: run.model for run in runs if run.label}
     given = file.part or told.part
-    named = {label: stem for label, stem in labels.items() if stem in {*graph.block_names, NET}}
-    if len(labels) > 1 and (given or len(named) < len(labels)):
-        shown = ", ".join(map(quote, list(labels)[:3]))
-        raise InputError(
-            f"{file.where}: has times of {len(labels)} models: {shown}; expected one, or names of parts"
-        )
+    named = {label: stem for label, stem in models.items() if stem in {*graph.block_names, NET}}
+    if len(models) > 1 and (given or len(named) < len(models)):
+        by_likeness = sorted(models, key=lambda label: -_likeness(models[label], graph.name))
+        begin = f"{file.where}: has times of {len(models)} models"
+        end = shortened("", list(map(quote, by_likeness)), len(begin) + 60)
+        raise UnsaidError(begin, ["model"], f", or names of parts: {end}")
     if given is None:
-        return [named.get(run.label, NET) for run in file.runs]
+        return [_Placed(file.where, run, named.get(run.label, NET)) for run in runs]
     part, *more = selected_parts(graph, [given], file.where)
     if more:
         raise InputError(f"{file.where}: {quote(given)} is several parts; expected one")
-    return [part] * len(file.runs)
+    return [_Placed(file.where, run, part) for run in runs]
+
+
+def _of_model(file: File, model: str | None) -> tuple[Found, ...]:
+    """Return the runs of a model, and those that do not say theirs. Raises InputError if there is none."""
+    found = tuple(
+        run for run in file.runs if model is None or not run.label or model in (run.label, run.model)
+    )
+    if not found:
+        models = sorted({run.label for run in file.runs}, key=lambda label: -_likeness(label, str(model)))
+        begin = f"{file.where}: has no times of the model {quote(model)}; expected "
+        raise InputError(shortened(begin, list(map(quote, models))))
+    return found
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one.lower(), other.lower()).ratio()
+
+
+def _refuse_others(placed: Sequence[_Placed]) -> None:
+    """Raise InputError for files of one part that name different models, and of one runtime that name
+    different accelerators.
+    """
+    models: dict[tuple[str, str], _Placed] = {}
+    accelerators: dict[str, _Placed] = {}
+    for each in placed:
+        run = each.run
+        if run.model:
+            first = models.setdefault((each.part, run.backend), each)
+            if first.run.model != run.model:
+                raise InputError(
+                    f"{each.where}: is of the model {quote(run.label)}, and {first.where} is of "
+                    f"{quote(first.run.label)}; expected files of one model, or of a part each"
+                )
+        if run.accelerator is not None:
+            first = accelerators.setdefault(run.backend, each)
+            if first.run.accelerator != run.accelerator:
+                raise InputError(
+                    f"{each.where}: was run on {_ran_on(run)}, and {first.where} on {_ran_on(first.run)}; "
+                    "expected files of one of them"
+                )
+
+
+def _ran_on(run: Found) -> str:
+    return run.accelerator or "the CPU"
+
+
+def _without_copies(placed: Sequence[_Placed]) -> tuple[list[_Placed], tuple[str, ...]]:
+    """Return each run once, and a note on those that are there again."""
+    kept: dict[tuple[str, bytes], _Placed] = {}
+    copies: list[tuple[_Placed, _Placed]] = []
+    for each in placed:
+        if (first := kept.setdefault((each.part, identity(each.run)), each)) is not each:
+            copies.append((each, first))
+    if not copies:
+        return list(kept.values()), ()
+    copy, first = copies[0]
+    where = first.where if first.where != copy.where else "a run before it"
+    count = f"{len(copies)} runs are copies" if len(copies) > 1 else "A run is a copy"
+    return list(kept.values()), (
+        f"{count} of another one and not counted: {copy.where} has that of {where}.",
+    )
+
+
+def _refuse_another_run(group: Sequence[_Placed]) -> None:
+    """Raise InputError for statistics of another run than those with samples."""
+    sampled = [each for each in group if each.run.samples]
+    others = (each for each in group if each.run.reported and not each.run.samples and not each.run.profiled)
+    for each in others if sampled else ():
+        if not any(is_same(each.run, one.run) for one in sampled):
+            raise InputError(
+                f"{each.where}: is the text of another run than {sampled[0].where}, by its mean or number of "
+                "calls; expected the text of a run with samples, or none"
+            )
 
 
 def _target(run: Found, known: Sequence[Found], told: Told, where: str) -> Target:
@@ -99,10 +199,7 @@ def _target(run: Found, known: Sequence[Found], told: Told, where: str) -> Targe
     batch = _setting("batch", run, known, told.batch, where) or 1
     missing = [name for name, value in (("dtype", told.dtype), ("threads", threads)) if value is None]
     if missing or told.dtype is None or threads is None:
-        needed = " and ".join(missing)
-        raise InputError(
-            f"{where}: does not say its {needed}; expected the option{'s' * (len(missing) > 1)} {needed}"
-        )
+        raise UnsaidError(f"{where}: does not say its {' and '.join(missing)}", missing)
     return Target(device=told.device, backend=run.backend, dtype=told.dtype, batch=batch, threads=threads)
 
 
@@ -150,10 +247,9 @@ def _operators(graph: Graph, part: str, target: Target, runs: Sequence[Found]) -
 
 
 def notes_of(timings: Sequence[Timing]) -> tuple[str, ...]:
-    """Say which outputs were not compared, and which runs have no samples beside others that have."""
+    """Say which outputs were not compared, and which times have too few runs to be compared."""
     places = dict.fromkeys(t.target.place for t in timings if t.rms_rel_err is None)
     few = [t for t in timings if t.bursts and len(t.bursts) < LEAST_BURSTS]
-    beside = sum(len(timing.reported) for timing in timings if timing.bursts)
     return (
         *([f"Outputs on {', '.join(places)} were not compared with PyTorch's."] if places else []),
         *(
@@ -161,5 +257,4 @@ def notes_of(timings: Sequence[Timing]) -> tuple[str, ...]:
             f"each one burst: import {LEAST_BURSTS} runs together to compare it."
             for t in few
         ),
-        *([f"{beside} imported runs without samples are in no statistic."] if beside else []),
     )

@@ -165,13 +165,15 @@ def _loading_sheet(timings: Sequence[Timing], run: Run) -> Sheet:
         for target, name in labels((t.target for t in timings), with_backend=True).items()
         if (loaded := [t for t in timings if t.target == target and t.first_s is not None])
     )
-    note = (
+    errors = (
         f"Errors are the largest of all parts, compared with {run.reference}. Max rel error: relative "
         "to the largest magnitude of the output; RMS rel error: RMS of the difference ÷ RMS of the output; "
         "Largest in: the part with the largest RMS rel error."
     )
     title = "Conversion and load time (not part of latency)"
-    return Sheet(title, _LOADING_COLUMNS, rows, notes=(note, *_compilation_notes(timings, run)))
+    compared = any(timing.rms_rel_err is not None for timing in timings)
+    notes = (*([errors] if compared else []), *_compilation_notes(timings, run))
+    return Sheet(title, _LOADING_COLUMNS, rows, notes=notes)
 
 
 def _loading_row(name: str, loaded: Sequence[Timing]) -> tuple[object, ...]:

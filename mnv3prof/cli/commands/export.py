@@ -21,10 +21,10 @@ from ..interrupts import stopping
 from ..network import Settings, WeightsOptions
 from ..options import (
     DtypeOption,
-    ExpectedFileOption,
     NoCacheOption,
     PartsOption,
     TrainedSourceArgument,
+    expected_file_option,
     in_range,
     network_option,
     opened,
@@ -67,7 +67,7 @@ def export(
             show_default=False,
         ),
     ] = None,
-    expected_file: ExpectedFileOption = None,
+    expected_file: Annotated[Path | None, expected_file_option(output_option)] = None,
     no_cache: NoCacheOption = False,
     weights_options: WeightsOptions,
     settings: Settings,

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import msgspec
 import typer
-from msgspec.structs import replace
 
 from ...cost.counts import Dtype
 from ...graph.errors import InputError, lookup, quote
@@ -16,14 +15,14 @@ from ...graph.graph import Graph
 from ...graph.parts import NET
 from ...imports.found import MOST_BYTES
 from ...imports.readers import names, read
-from ...imports.timings import File, Told, imported, notes_of
+from ...imports.timings import File, Imported, Told, UnsaidError, imported, notes_of
 from ...record.atomic import read_file
 from ...record.document import encoded
 from ...record.run import HERE, Host, Run, Runtime, Subject
 from ...record.target import MOST
 from ...record.timing import Timing
 from ..network import Settings
-from ..options import ExpectedFileOption, in_range, measuring_option, network_option, open_source, presets
+from ..options import expected_file_option, in_range, measuring_option, network_option, open_source, presets
 from ..ordering import METRICS, Ordering
 from ..output import Output, output_format, write
 from ..progress import step
@@ -45,6 +44,12 @@ class Described(msgspec.Struct, frozen=True):
         str | None,
         measuring_option(
             "--part", help="Part that was measured, of files without PART=.", show_default="net"
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        measuring_option(
+            "--model", metavar="NAME", help="Model to read of files with several.", show_default=False
         ),
     ] = None
     dtype: Annotated[
@@ -71,7 +76,7 @@ class Described(msgspec.Struct, frozen=True):
         for value, option in ((self.threads, "--threads"), (self.batch, "--batch")):
             if value is not None:
                 in_range(value, option, 1, MOST)
-        return Told(self.device, self.part, self.dtype, self.threads, self.batch)
+        return Told(self.device, self.part, self.dtype, self.threads, self.batch, self.model)
 
 
 class OutputCheck(msgspec.Struct, frozen=True):
@@ -86,9 +91,9 @@ class OutputCheck(msgspec.Struct, frozen=True):
             show_default=False,
         ),
     ] = None
-    expected_file: ExpectedFileOption = None
+    expected_file: Annotated[Path | None, expected_file_option(measuring_option)] = None
 
-    def checked(self, timings: Sequence[Timing]) -> tuple[Timing, ...]:
+    def checked(self, timings: Sequence[Timing], graph: Graph) -> tuple[Timing, ...]:
         """Return the timings with the errors of the output. Raises InputError."""
         if self.output_file is None and self.expected_file is None:
             return tuple(timings)
@@ -98,7 +103,7 @@ class OutputCheck(msgspec.Struct, frozen=True):
             raise InputError(f"--output-file: is one output for {len(timings)} times; expected files of one")
         from ...bench.output_file import checked
 
-        return (checked(timings[0], self.output_file, self.expected_file),)
+        return (checked(timings[0], graph, self.output_file, self.expected_file),)
 
 
 @spread
@@ -156,9 +161,9 @@ def import_(
         raise InputError(f"import: {len(files):,} files are too many; expected at most {_MOST_FILES:,}")
     with step("reading the files"):
         read_files = [_file(text, subject.graph, kind) for text in files]
-        found = imported(read_files, subject.graph, told)
-        timings = output_check.checked(found.timings)
-        run = replace(_run(subject, told.device, timings), operators=found.operators, notes=notes_of(timings))
+        found = _imported(read_files, subject.graph, told)
+        timings = output_check.checked(found.timings, subject.graph)
+        run = _run(subject, told.device, timings, found)
     if output.output is not None and output_format(output) == "json":
         write(output.output, encoded(run))
         output = Output()
@@ -173,11 +178,21 @@ def _file(text: str, graph: Graph, kind: str | None) -> File:
     return File(path, tuple(read(read_file(Path(path), MOST_BYTES), path, kind)), part or None)
 
 
-def _run(subject: Subject, device: str, timings: tuple[Timing, ...]) -> Run:
+def _imported(files: Sequence[File], graph: Graph, told: Told) -> Imported:
+    """Return what the files have. Raises InputError, which names the options that would help."""
+    try:
+        return imported(files, graph, told)
+    except UnsaidError as error:
+        options = " and ".join(f"--{name}" for name in error.arguments)
+        raise InputError(f"{error.begin}; expected {options}{error.end}") from None
+
+
+def _run(subject: Subject, device: str, timings: tuple[Timing, ...], found: Imported) -> Run:
     """Return a run whose device is known by its name only."""
     from ...bench.host import describe
 
-    runtimes = {timing.target.backend: Runtime("", "", "") for timing in timings}
+    chips = found.accelerators
+    runtimes = {name: Runtime("", chips.get(name, ""), "") for name in {t.target.backend for t in timings}}
     host = Host(
         cpu="",
         cores=0,
@@ -195,4 +210,6 @@ def _run(subject: Subject, device: str, timings: tuple[Timing, ...]) -> Run:
         hosts={HERE: describe(()), device: host},
         subjects={"": subject},
         timings=timings,
+        operators=found.operators,
+        notes=(*found.notes, *notes_of(timings)),
     )

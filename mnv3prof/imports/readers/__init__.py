@@ -2,10 +2,12 @@
 
 Each module defines
     WHAT: the tool and its file;
+    TOOL: the tool;
     recognises(data, text): True if the file is of this kind;
     read(data, place): the runs in it. Raises InputError.
 """
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from importlib import import_module
 from typing import Final, Protocol
 
@@ -21,6 +23,7 @@ class Reader(Protocol):
     """The names that a reader's module defines."""
 
     WHAT: str
+    TOOL: str
 
     def recognises(self, data: bytes, text: str) -> bool:
         """Return True if a file is of this kind."""
@@ -43,11 +46,26 @@ def read(data: bytes, where: str, kind: str | None = None) -> list[Found]:
     """Return the runs in a file. kind: the name of its reader, None to recognise it. Raises InputError."""
     if not data.strip():
         raise InputError(f"{where}: is empty; expected what a tool printed")
-    text = data.decode("utf-8", "replace").replace("\r", "")
-    chosen = kind or next((n for n in names() if reader(n).recognises(data, text[:_MOST_SEEN])), None)
-    if chosen is None:
-        raise InputError(f"{where}: is of no known tool; expected a file of {any_of(names())}")
+    text = _text(data)
+    chosen = kind or _recognised(data, text[:_MOST_SEEN], where)
     found = reader(chosen).read(data, Place(text, where))
     if not found:
         raise InputError(f"{where}: has no times of {reader(chosen).WHAT}")
     return found
+
+
+def _text(data: bytes) -> str:
+    """Return a file as text: UTF-16 if it begins as PowerShell's > writes it, else UTF-8."""
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
+    return data.decode(encoding, "replace").replace("\r", "").replace("\ufeff", "")
+
+
+def _recognised(data: bytes, text: str, where: str) -> str:
+    """Return the name of the reader of a file. Raises InputError if there is none, or for several tools."""
+    found = [name for name in names() if reader(name).recognises(data, text)]
+    if not found:
+        raise InputError(f"{where}: is of no known tool; expected a file of {any_of(names())}")
+    tools = {reader(name).TOOL: reader(name).WHAT for name in found}
+    if len(tools) > 1:
+        raise InputError(f"{where}: has times of {' and '.join(tools.values())}; expected a file of each")
+    return found[0]

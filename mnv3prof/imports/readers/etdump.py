@@ -1,19 +1,35 @@
 """An ETDump of ExecuTorch: the time of each operator, as its event tracer took it."""
 
+import subprocess
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, median
 from typing import Final
 
+import msgspec
+
 from ...device.protocol import RuntimeOp
 from ...graph.errors import InputError
-from ...record.atomic import replace_file
-from ..found import MOST_OPERATORS, Found, Place, name_in, reported, seconds, seconds_or_zero
+from ...record.atomic import read_file, replace_file
+from ..found import MOST_BYTES, MOST_OPERATORS, Found, Place, name_in, reported, seconds, seconds_or_zero
 
 WHAT: Final = "ExecuTorch's ETDump"
 TOOL: Final = "ETDump (with its event tracer)"
 
+_NOT_USABLE: Final = 3
+_CODE: Final = """
+import json, pathlib, sys
+sys.path[:] = {path!r}
+try:
+    from mnv3prof.device.etdump import event_times
+    from executorch.devtools import Inspector
+except Exception:
+    sys.exit({not_usable})
+found = event_times(pathlib.Path({trace!r}))
+pathlib.Path({events!r}).write_text(json.dumps(found, allow_nan=False))
+"""
 _MAGIC: Final = b"ED00"
 _CALL: Final = "Method::execute"
 _LOAD: Final = "Program::load_method"
@@ -57,15 +73,17 @@ def read(data: bytes, place: Place) -> list[Found]:
 
 
 def _times(data: bytes, where: str) -> list[tuple[str, list[float]]]:
-    from ...device.etdump import event_times
-
+    """Return the events of a trace, read by a process of its own: the package prints much, and may crash."""
     with tempfile.TemporaryDirectory(prefix="mnv3prof-") as folder:
-        trace = Path(folder) / "trace.etdp"
+        trace, events = (Path(folder) / name for name in ("trace.etdp", "events.json"))
         replace_file(trace, data)
-        try:
-            return event_times(trace)
-        except Exception as error:  # whatever the package raises for a damaged file
-            raise InputError(f"{where}: cannot be read by executorch ({error})") from None
+        code = _CODE.format(path=sys.path, trace=str(trace), events=str(events), not_usable=_NOT_USABLE)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+        if done.returncode == _NOT_USABLE:
+            raise InputError(f"{where}: this executorch cannot read an ETDump: pip install -U executorch")
+        if done.returncode:
+            raise InputError(f"{where}: is damaged or cut off; expected an ETDump")
+        return msgspec.json.decode(read_file(events, MOST_BYTES), type=list[tuple[str, list[float]]])
 
 
 def _warm(times: list[float]) -> list[float]:

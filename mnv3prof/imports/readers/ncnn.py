@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-from ..found import MS, Found, Place, few, name_in, reported
+from ..found import Found, Place
+from ..ranges import ranges_in
 
 WHAT: Final = "ncnn's benchncnn"
 TOOL: Final = "benchncnn"
@@ -13,7 +14,7 @@ _FIELDS: Final = re.compile(
     r" {1,40}avg = {1,40}(?P<mean>\S+)"
     r"|\bloop_count = *(?P<loops>\S+)"
     r"|\bnum_threads = *(?P<threads>\S+)"
-    r"|\bgpu_device = *(?P<gpu>\S+)",
+    r"|\bgpu_device = *(?P<device>\S+)",
     re.MULTILINE,
 )
 
@@ -25,20 +26,8 @@ def recognises(_: bytes, text: str) -> bool:
 
 def read(_: bytes, place: Place) -> list[Found]:
     """Return a run for each network."""
-    loops, threads, backend = None, None, "ncnn"
-    found = []
-    for field in _FIELDS.finditer(place.text):
-        at = field.start()
-        if field["loops"]:
-            loops = place.count(field["loops"], "loops", at)
-        elif field["threads"]:
-            threads = place.count(field["threads"], "threads", at)
-        elif field["gpu"]:
-            backend = "ncnn" if field["gpu"].startswith("-") else "ncnn-vulkan"
-        else:
-            times = {name: place.time_or_zero(field[name], MS, at) for name in ("min", "max")}
-            times["mean"] = place.time(field["mean"], MS, at)
-            told = reported(place.line(at), TOOL, loops, times)
-            label = name_in(field["name"])
-            found.append(Found(backend=backend, tool=TOOL, label=label, threads=threads, reported=told))
-    return few(found, place.where)
+    return ranges_in(place, _FIELDS, TOOL, _runs_on)
+
+
+def _runs_on(device: str) -> tuple[str, str]:
+    return "ncnn" if not device or device.startswith("-") else "ncnn-vulkan", ""
