@@ -186,6 +186,17 @@ def test_a_run_against_a_run(old: Any, tmp_path: Path, capsys: pytest.CaptureFix
 # Formats
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['latency."onnxruntime@pi"=40ms', "latency.'onnxruntime@pi' = \"40ms\"", "latency.onnxruntime@pi=40ms"],
+)
+def test_a_budget_may_have_the_quotes_of_toml(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (verdict,) = _verdicts(["small", "--budget", text], capsys, 1)
+    assert (verdict["budget"], verdict["written"]) == ("latency.onnxruntime@pi", "40ms")
+    (verdict,) = _verdicts(["small", "--budget", '"macs.head" = "3M"'], capsys)
+    assert (verdict["budget"], verdict["written"]) == ("macs.head", "3M")
+
+
 def test_the_csv_is_a_row_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "small", *BREAKING, "--format", "csv"]) == 1
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

@@ -97,7 +97,9 @@ def test_something_may_be_done_before_each_round() -> None:
     rounds: list[str] = []
     plan = BenchPlan({"": SMALL}, (PartKey("", "1"),), (NULL,), Path("nowhere"))
     worker = Worker(lambda: Fake(right), (Begin("null"),))
-    (found,) = measure(plan, machines=Scripted(lambda *_: worker), before_round=rounds.append)
+    (found,) = measure(
+        plan, machines=Scripted(lambda *_: worker), before_round=lambda name, _: rounds.append(name)
+    )
     assert len(rounds) == len(found.bursts) == 6
 
 
@@ -326,7 +328,7 @@ def test_a_process_that_cannot_be_started_is_a_reason() -> None:
         raise OSError(24, "Too many open files")
 
     reason = "its process cannot be started: [Errno 24] Too many open files"
-    assert Worker(link).ask(Begin("x"), Begun, 1) == Failed("crashed", reason)  # type: ignore[arg-type]
+    assert Worker(link).ask(Begin("x"), Begun, 1) == Failed("crashed", reason, lost=True)  # type: ignore[arg-type]
     found = {timing.reason for timing in measure(PLAN, machines=Scripted(lambda *_: Worker(link, starts=3)))}  # type: ignore[arg-type]
     assert found == {reason}
 
@@ -356,7 +358,7 @@ def test_a_worker_that_was_ended_is_not_started_again() -> None:
     links = []
     worker = Worker(lambda: links.append(Fake(right)) or links[-1])  # type: ignore[func-returns-value]
     worker.end()
-    assert worker.ask(Begin("x"), Begun, 1) == Failed("crashed", "its worker has ended too often")
+    assert worker.ask(Begin("x"), Begun, 1) == Failed("crashed", "its worker has ended too often", lost=True)
     assert links == []
 
 
@@ -410,7 +412,7 @@ def test_all_that_a_request_begins_with_has_one_time_limit(monkeypatch: pytest.M
 
 def test_a_script_that_takes_too_long_is_a_timeout() -> None:
     with Worker(lambda: Fake(lambda _: time.sleep(0.1) or Begun())) as worker:  # type: ignore[func-returns-value]
-        assert worker.ask(Begin("x"), Begun, 0.05) == Failed("timeout", "no answer within 0.05 s")
+        assert worker.ask(Begin("x"), Begun, 0.05) == Failed("timeout", "no answer within 0.05 s", lost=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups")

@@ -21,13 +21,16 @@ from mnv3prof.bench.machines import Machines
 from mnv3prof.bench.profile import Request, profile
 from mnv3prof.cli.main import run as command
 from mnv3prof.device.clock import PRODUCT
-from mnv3prof.device.protocol import HELLO
+from mnv3prof.device.protocol import HELLO, Clear, Put
+from mnv3prof.device.store import Store, digest
 from mnv3prof.record.document import encoded
 from mnv3prof.record.run import Run
 from mnv3prof.record.target import Target
 from mnv3prof.source import open_source
 from mnv3prof.workers.cache import default_folder
+from mnv3prof.workers.links import Broken
 from mnv3prof.workers.remote import RemoteWorker
+from mnv3prof.workers.worker import Worker
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd")
 
@@ -197,10 +200,19 @@ def test_several_devices_are_measured_at_the_same_time_and_a_silent_one_is_rows(
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("off", "off does not answer: ssh: connect to host 127.0.0.1 port 1: Connection refused"),
+        (
+            "off",
+            "off does not answer: ssh: connect to host 127.0.0.1 port 1: Connection refused; start its ssh server",
+        ),
         ("nowhere", "nowhere does not answer: ssh: Could not resolve hostname nowhere.invalid: .*"),
-        ("stranger", "stranger does not answer: Host key verification failed."),
-        ("denied", r"denied does not answer: .*Permission denied \(publickey.*\)."),
+        (
+            "stranger",
+            "stranger does not answer: Host key verification failed; run `ssh stranger` once .*[^.]",
+        ),
+        (
+            "denied",
+            r"denied does not answer: .*Permission denied \(publickey.*\); let `ssh denied` log in .*[^.]",
+        ),
     ],
 )
 def test_a_device_that_does_not_let_us_in(name: str, reason: str) -> None:
@@ -226,7 +238,10 @@ BARE = f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n'
         ('python = "python2.1"', "pi has no python2.1 .*not found.*"),
         ('python = "/etc/passwd"', "pi cannot run /etc/passwd .*Permission denied.*"),
         (OLD, "pi has Python 3.7; needed is 3.8 or newer"),
-        ("#!/bin/sh\nexit 9\n", "pi could not start the worker: its process ended with exit code 9"),
+        (
+            "#!/bin/sh\nexit 9\n",
+            "pi could not start the worker: its process ended with exit code 9; expected that .*/python is a Python",
+        ),
         ("#!/bin/sh\nkill -9 $$\n", "pi .*"),
         ("#!/bin/sh\nyes no\n", "pi could not start the worker: .*"),
         (BARE, "numpy and onnxruntime are not installed on pi: ssh pi .* -m pip install numpy onnxruntime"),
@@ -260,7 +275,7 @@ CHANGED = "class Net:\n    def __init__(self): self.opt = self\n    def load_par
 @pytest.mark.parametrize(
     ("text", "status", "reason"),
     [
-        (HANG, "timeout", "no answer within 3 s"),
+        (HANG, "timeout", "no answer within 8 s"),
         (LOUD, "crashed", "RuntimeError: loud"),
         (CHANGED, "crashed", "ValueError: no layer SDPA"),
         ("import os\nos.kill(os.getpid(), 9)\n", "crashed", ".*killed.*"),
@@ -270,7 +285,7 @@ CHANGED = "class Net:\n    def __init__(self): self.opt = self\n    def load_par
 )
 def test_a_runtime_that_fails_there(text: str, status: str, reason: str, server: Server) -> None:
     entries(pi=runtime(text))
-    run = measured("ncnn@pi", timeout_s=3 if text == HANG else 60)
+    run = measured("ncnn@pi", timeout_s=8 if text == HANG else 60)
     (timing,) = run.timings
     assert timing.status == status
     assert re.fullmatch(reason, timing.reason), timing.reason
@@ -290,7 +305,8 @@ def test_a_disk_that_is_full() -> None:
     entries(pi=script("python", f'#!/bin/sh\nulimit -f 1\nexec {sys.executable} "$@"\n'))
     command(["cache", "--device", "pi", "--clear"])
     ((status, reason),) = outcome("onnxruntime@pi", parts=("3",))
-    assert (status, reason) == ("crashed", "OSError: [Errno 27] File too large")
+    assert status == "not available"
+    assert re.fullmatch("its folder /.*/cache cannot be used: File too large", reason), reason
 
 
 def test_a_home_that_is_read_only(tmp_path: Path) -> None:
@@ -344,6 +360,169 @@ def test_a_process_that_is_killed_while_it_measures(
     assert sorted(status for status, _ in found) == ["crashed", "ok"]
     assert any("killed, or the connection was lost" in reason or "SIGKILL" in reason for _, reason in found)
     no_worker_is_left(server)
+
+
+def resumed(run: Run, *, peaks: bool = False, parts: Any = ("1",)) -> Run:
+    request = Request({"": SMALL}, {"": parts}, run.targets, 0.3, 60, default_folder(), peaks=peaks)
+    return profile(request, known=run.to_resume())
+
+
+@pytest.mark.parametrize("text", [HANG, "import os\nos.kill(os.getpid(), 9)\n", "import os\nos._exit(7)\n"])
+def test_a_part_whose_worker_was_lost_is_measured_by_a_resumed_run(text: str) -> None:
+    entries(pi=runtime(text))
+    run = measured("ncnn@pi", timeout_s=8 if text == HANG else 60)
+    (timing,) = run.timings
+    assert (timing.lost, timing.final) == (True, False)
+    Path("run.json").write_text(encoded(run))
+    entries(pi="")
+    (timing,) = resumed(some(open_source("run.json").run)).timings
+    assert (timing.status, timing.lost, timing.reason) == ("ok", False, "")
+
+
+def test_a_part_that_a_runtime_refuses_is_not_measured_again() -> None:
+    entries(pi=runtime(CHANGED))
+    (timing,) = measured("ncnn@pi").timings
+    assert (timing.status, timing.lost, timing.final) == ("crashed", False, True)
+
+
+def test_a_peak_that_was_lost_has_a_reason_and_is_measured_by_a_resumed_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lost(*_: Any) -> Any:
+        raise Broken("crashed", "the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Machines, "rater", lambda *_: (Worker(lost), None))
+        run = measured("onnxruntime@pi", peaks=True)
+    assert not run.hosts["pi"].peak_rates
+    note = "No peak of cpu@pi at fp32, 1 thread was measured: the connection was lost. A resumed run tries it again."
+    assert run.notes == (note,)
+    again = resumed(run, peaks=True)
+    assert [peak.name for peak in again.hosts["pi"].peak_rates] == ["cpu"]
+    assert (again.notes, again.timings) == ((), run.timings)
+
+
+def test_cpus_that_do_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    own = sorted(os.sched_getaffinity(0))
+    entries(pi=f"cpus = [{own[0]}, 4077]")
+    ((status, reason),) = outcome("onnxruntime@pi")
+    assert status == "not available"
+    assert re.fullmatch(r"CPU 4077 does not exist on pi \(.* do(es)?\)", reason), reason
+    entries(pi=f"cpus = [{own[-1]}]")
+    run = measured("onnxruntime@pi")
+    assert (run.hosts["pi"].cpus, run.hosts["pi"].cores) == ((own[-1],), 1)
+    assert command(["devices", "pi", "--format", "csv"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert {"cpus", "reason", "runtimes", "missing"} <= set(head.split(","))
+    assert "onnxruntime" in row
+
+
+def sleeper() -> str:
+    return script("python", "#!/bin/sh\nsleep 321\n")
+
+
+def nobody_sleeps() -> None:
+    until = time.monotonic() + 15
+    while found := _processes("sleep 321"):
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("argv", [["devices", "pi"], ["latency", "small", "--on", "onnxruntime@pi"], ["latency", "small", "--on", "all@pi"], ["cache", "--device", "pi"]])  # fmt: skip
+def test_an_interrupt_while_a_device_is_asked(argv: list[str], server: Server) -> None:
+    entries(pi=sleeper())
+    code = f"from mnv3prof.cli.main import main; import sys; sys.argv[1:] = {argv!r}; main()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until = time.monotonic() + 60
+    while not _processes("sleep 321"):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    begin = time.monotonic()
+    process.send_signal(2)
+    process.communicate(timeout=30)
+    assert time.monotonic() - begin < 5  # about a second on a machine that is not busy
+    assert process.returncode == 130
+    nobody_sleeps()
+    no_worker_is_left(server)
+
+
+def test_a_device_that_does_not_answer_in_time(capsys: pytest.CaptureFixture[str], server: Server) -> None:
+    entries(pi=sleeper())
+    ((status, reason),) = outcome("onnxruntime@pi", timeout_s=2)
+    assert (status, reason) == ("not available", "pi: no answer within 2 s")
+    nobody_sleeps()
+    no_worker_is_left(server)
+
+
+def test_two_names_of_one_machine() -> None:
+    entries(pi="", two='ssh = "pi"')
+    found = sorted(outcome("onnxruntime@pi", "onnxruntime@two"), reverse=True)
+    assert found[0] == ("ok", "")
+    assert found[1][0] == "not available"
+    assert re.fullmatch(
+        "(pi and two|two and pi) are the same machine; expected one of the names", found[1][1]
+    )
+
+
+def test_nothing_to_check_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    entries(pi=script("python", BARE))
+    assert command(["devices", "pi"]) == 0
+    assert command(["devices", "pi", "--check"]) == 1
+    assert "are not installed on pi" in capsys.readouterr().out
+
+
+def test_a_wrong_entry_refuses_itself_only(capsys: pytest.CaptureFixture[str]) -> None:
+    entries(pi="", other="cpus = 1", PI="")
+    Path("devices.toml").write_text("\ufeff" + Path("devices.toml").read_text())
+    assert outcome("onnxruntime@pi") == [("ok", "")]
+    assert command(["devices", "other"]) == 2
+    assert "devices.toml, [other], cpus: 1 is not allowed; expected a list of" in capsys.readouterr().err
+    assert command(["devices"]) == 1
+    out = capsys.readouterr().out
+    assert "does not answer" in out
+    assert "[other], cpus: 1 is not allowed" in out
+    assert ".." not in out
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "key"),
+    [("root@pi", "root@pi", "pi"), ("127.0.0.1:22", "ssh://127.0.0.1:22", "127-0-0-1"), ("PI", "PI", "pi")],
+)
+def test_a_destination_that_is_no_name_needs_an_entry(
+    name: str, address: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(["latency", "small", "--on", f"onnxruntime@{name}"]) == 2
+    told = capsys.readouterr().err
+    assert f'make an entry [tool.mnv3prof.devices.{key}] with ssh = "{address}" in pyproject.toml' in told
+
+
+def test_a_folder_there_that_cannot_be_used(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = server.folder.parent / "cache" / "lock"
+    command(["cache", "--device", "pi", "--clear"])
+    lock.mkdir(parents=True)
+    try:
+        ((status, reason),) = outcome("onnxruntime@pi")
+        assert (status, reason) == (
+            "not available",
+            f"pi: its folder {lock.parent} cannot be used: Is a directory",
+        )
+        capsys.readouterr()
+        assert command(["cache", "--device", "pi", "--clear"]) == 2
+        assert "--device pi: its folder " in capsys.readouterr().err
+    finally:
+        lock.rmdir()
+
+
+def test_a_folder_that_must_stay_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "kept")
+    store.put(Put(digest(b"x"), b"x"))
+
+    def busy(_: Path) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "rmdir", busy)
+    assert store.clear(Clear())["files"] == 1
+    assert not list((tmp_path / "kept").iterdir())
 
 
 HOSTILE = """#!{python}
@@ -469,7 +648,10 @@ def test_a_device_by_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert outcome("onnxruntime@phone", "ncnn@phone", parts=("net", "1")) == [("ok", "")] * 4
     serial = log.read_text().splitlines()
     assert serial[:4] == ["-s", "emulator-5554", "shell", "-T"]
-    assert re.fullmatch(rf"{sys.executable} -B -c 'import sys,zlib;exec\(.*\)'", serial[4])
+    assert re.fullmatch(
+        rf"sh -c 'echo [a-z0-9 ]+ \$\$; exec {sys.executable} -B -c \"import sys,zlib;exec\(.*\)\"'",
+        serial[4],
+    )
     assert len(serial) == 5
 
 
@@ -484,7 +666,7 @@ def test_without_adb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ("text", "message"),
     [
         ('ssh = "pi"\nadb = "x"', "has both ssh and adb; expected"),
-        ("", "has neither ssh and adb; expected"),
+        ("", "has neither ssh nor adb; expected"),
         ('ssh = "-oProxyCommand=touch x"', "expected"),
         ('ssh = "pi; touch x"', "expected"),
         ('ssh = "pi"\npython = "python3; touch x"', "expected"),
@@ -498,7 +680,8 @@ def test_a_wrong_entry_is_one_sentence(text: str, message: str, capsys: pytest.C
     Path("devices.toml").write_text(f"[pi]\n{text}\n")
     assert command(["latency", "small", "--on", "ncnn@pi"]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "devices.toml.pi: " in line
+    assert "devices.toml, [pi]" in line
+    assert "regex" not in line
     assert message in line
     assert not Path("x").exists()
 

@@ -1,11 +1,13 @@
 """The machines of a measurement: this one, and other devices by name."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache, partial
 from math import inf
-from typing import Final, Protocol, Self
+from secrets import token_hex
+from threading import Event
+from typing import Final, Protocol, Self, TypeVar
 
 from ..device.protocol import Begin, Begun, Describe, Held, Hold, Machine, MeasureRoof
 from ..device.runtimes import runtime
@@ -20,9 +22,12 @@ from ..workers.requests import Subjects
 from ..workers.worker import Failed, Worker, runtime_worker
 from .obstacles import obstacle
 
-_CONTACT_S: Final = 60.0
-"""Time limit of starting a worker on a device and of its description; an emulated one takes 6 s."""
-_ANSWER_S: Final = 60.0
+_Answer = TypeVar("_Answer")
+_Asked = TypeVar("_Asked")
+_Found = TypeVar("_Found")
+
+_CONTACT_S: Final = 30.0
+"""Time limit of starting a worker on a device and of each answer of it; an emulated one takes 6 s."""
 
 
 class Where(Protocol):
@@ -41,25 +46,58 @@ class Where(Protocol):
 class Contact:
     """A device that was asked what it is. machine: its answer, or why there is none.
 
-    Its worker lives as long as the contact, and keeps others from measuring there.
+    Its worker lives as long as the contact, and keeps others from measuring there. threads: that will be used
+    there. within_s: limit of an answer. stop: when it is set, nothing is waited for.
     """
 
-    def __init__(self, device: Device, starts: float = 1) -> None:
+    def __init__(
+        self, device: Device, threads: int = 1, within_s: float = _CONTACT_S, stop: Event | None = None
+    ) -> None:
         self.device = device
-        self.worker = RemoteWorker(device.link, starts=starts)
+        self.worker = RemoteWorker(partial(device.link, threads), starts=1)
         self.chips: dict[str, str | Failed] = {}
+        self._within_s, self._stop = min(within_s, _CONTACT_S), stop
         packages = {backend(name).PACKAGE for name in remote_names()} - {""}
-        self.machine: Machine | Failed = self.worker.ask(
-            Describe(("numpy", *sorted(packages))), Machine, _CONTACT_S
-        )
+        found = self._ask(self.worker, Describe(("numpy", *sorted(packages))), Machine)
+        self.machine: Machine | Failed = found if isinstance(found, Failed) else self._with_cpus(found)
 
-    def hold(self) -> None:
-        """Keep others from measuring on the device; if one does, that is why this measurement cannot."""
+    def _ask(self, worker: RemoteWorker, request: object, kind: type[_Answer]) -> _Answer | Failed:
+        """Return the answer. A failure is of the device, and says its name."""
+        answer = worker.ask(request, kind, self._within_s, self._stop)
+        if not isinstance(answer, Failed):
+            return answer
+        name = self.device.name
+        reason = answer.reason if answer.reason.startswith(f"{name} ") else f"{name}: {answer.reason}"
+        return Failed("not available", reason)
+
+    def _with_cpus(self, machine: Machine) -> Machine | Failed:
+        """Return the machine, or why the CPUs of the device's entry cannot be used."""
+        name, wanted = self.device.name, {*self.device.cpus}
+        if wanted and not machine.allowed:
+            reason = f"{name} lets no program choose its CPUs: remove cpus from its entry"
+            return Failed("not available", reason)
+        if lacking := sorted(wanted - {*machine.allowed}):
+            what = f"{'CPU' if len(lacking) == 1 else 'CPUs'} {_numbered(lacking)} not exist on {name}"
+            return Failed("not available", f"{what} ({_numbered(machine.allowed)})")
+        if wanted and wanted != {*machine.cpus}:
+            return Failed("not available", f"{name} does not let this user choose the CPUs of its entry")
+        return machine
+
+    def hold(self, owner: str) -> None:
+        """Keep others from measuring on the device; if one does, that is why this measurement cannot.
+
+        owner: of this measurement.
+        """
         if isinstance(self.machine, Failed):
             return
-        held = self.worker.ask(Hold(), Held, _ANSWER_S)
+        name = self.device.name
+        held = self.worker.ask(Hold(owner, name), Held, self._within_s, self._stop)
         if isinstance(held, Failed):
-            self.machine = Failed("not available", f"{self.device.name} {held.reason}")
+            measured = held.status == "unsupported"
+            self.machine = Failed("not available", f"{name}{'' if measured else ':'} {held.reason}")
+        elif held.name:
+            reason = f"{held.name} and {name} are the same machine; expected one of the names"
+            self.machine = Failed("not available", reason)
 
     def ask_for_chips(self, backends: Iterable[str]) -> None:
         """Ask for the chip of each backend that has a choice of them, e.g. a GPU."""
@@ -67,7 +105,7 @@ class Contact:
             if isinstance(self.machine, Failed) or not hasattr(runtime(name), "chip"):
                 continue
             with RemoteWorker(self.device.link) as worker:
-                answer = worker.ask(Begin(name), Begun, _ANSWER_S)
+                answer = self._ask(worker, Begin(name), Begun)
             self.chips[name] = answer if isinstance(answer, Failed) else answer.chip
 
     def missing(self, name: str) -> Failed | None:
@@ -113,13 +151,15 @@ class Contact:
             governors=found.governors,
             capacities=found.capacities,
             emulated=self.device.emulated,
+            cpus=found.cpus,
         )
 
 
 class Machines:
     """The machine it runs on, and the devices that targets name, which are contacted and held meanwhile.
 
-    find: returns the settings of a device. known: hosts of the run that is continued, by device.
+    find: returns the settings of a device. known: hosts of the run that is continued, by device. within_s:
+    limit of an answer.
     """
 
     def __init__(
@@ -127,22 +167,22 @@ class Machines:
         targets: Collection[Target] = (),
         find: Callable[[str], Device] = device_of,
         known: Mapping[str, Host] | None = None,
+        within_s: float = _CONTACT_S,
     ) -> None:
-        self._wanted: dict[str, list[str]] = {}
+        self._within_s = within_s
+        self._wanted: dict[str, list[Target]] = {}
         for target in targets:
             if target.device != HERE:
-                self._wanted.setdefault(target.device, []).append(target.backend)
+                self._wanted.setdefault(target.device, []).append(target)
         self._devices = {name: find(name) for name in self._wanted}
         self._known = known or {}
         self.contacts: dict[str, Contact] = {}
 
     def __enter__(self) -> Self:
         """Contact the devices, all at the same time."""
-        if self._devices:
-            with ThreadPoolExecutor(len(self._devices)) as executor:
-                self.contacts = dict(
-                    zip(self._devices, executor.map(self._contact, self._devices), strict=True)
-                )
+        owner = token_hex(8)
+        contacts = together(lambda name, stop: self._contact(name, owner, stop), tuple(self._devices))
+        self.contacts = dict(zip(self._devices, contacts, strict=True))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,10 +191,12 @@ class Machines:
             for contact in self.contacts.values():
                 stack.callback(contact.worker.end)
 
-    def _contact(self, name: str) -> Contact:
-        contact = Contact(self._devices[name])
-        contact.hold()
-        contact.ask_for_chips(dict.fromkeys(self._wanted[name]))
+    def _contact(self, name: str, owner: str, stop: Event) -> Contact:
+        wanted = self._wanted[name]
+        threads = max(target.threads for target in wanted)
+        contact = Contact(self._devices[name], threads, self._within_s, stop)
+        contact.hold(owner)
+        contact.ask_for_chips(dict.fromkeys(target.backend for target in wanted))
         before = self._known.get(name)
         if isinstance(contact.machine, Machine) and before and before.cpu not in ("", contact.machine.cpu):
             reason = f"{name} has another processor than in the run: {contact.machine.cpu}, not {before.cpu}"
@@ -185,6 +227,29 @@ class Machines:
     def rater(self, name: str, rated: Rated) -> tuple[Worker, object]:
         """Return a worker that measures peak rates of a device, and the request for a burst of them."""
         return RemoteWorker(partial(self._devices[name].link, rated.threads), starts=2), MeasureRoof()
+
+
+def _numbered(cpus: Sequence[int]) -> str:
+    """Return "0 and 1 do", "0 to 7 do", "77 does"."""
+    if len(cpus) == 1:
+        return f"{cpus[0]} does"
+    if len(cpus) > 2 and list(cpus) == list(range(cpus[0], cpus[-1] + 1)):
+        return f"{cpus[0]} to {cpus[-1]} do"
+    return f"{', '.join(map(str, cpus[:-1]))} and {cpus[-1]} do"
+
+
+def together(ask: Callable[[_Asked, Event], _Found], asked: Sequence[_Asked]) -> tuple[_Found, ...]:
+    """Return ask(each, stop) of all, each in a thread. An interrupt sets `stop`, and all are waited for."""
+    if not asked:
+        return ()
+    stop = Event()
+    with ThreadPoolExecutor(len(asked)) as executor:
+        try:
+            jobs = [executor.submit(ask, each, stop) for each in asked]
+            return tuple(job.result() for job in jobs)
+        except BaseException:
+            stop.set()
+            raise
 
 
 @cache

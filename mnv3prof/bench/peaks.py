@@ -1,6 +1,7 @@
 """Peak rates of a device: of a matrix product and of a copy, measured in bursts between those of parts."""
 
 from collections.abc import Callable, Iterable, Sequence
+from threading import Event
 from typing import Final, Self
 
 from ..record.run import PeakRates
@@ -29,7 +30,7 @@ class PeakMeter:
 
     def __init__(self, devices: Iterable[Device], sampling_s: float, rater: _Rater | None = None) -> None:
         self._bursts: dict[Device, list[PeakBurst]] = {device: [] for device in devices}
-        self._failed: set[Device] = set()
+        self._failed: dict[Device, str] = {}
         self._round_s, self._left_s = _SHARE * sampling_s / _ROUNDS, 0.0
         rate: _Rater = rater or _pytorch_rater(starts=1 + len(self._bursts))
         self._raters: dict[Device, tuple[Worker, object]] = {device: rate(device) for device in self._bursts}
@@ -48,19 +49,22 @@ class PeakMeter:
         """True if there is a device."""
         return bool(self._bursts)
 
-    def burst(self) -> None:
-        """Measure each device once if it is due. One that fails is not tried again, and has no rates."""
+    def burst(self, stop: Event | None = None) -> None:
+        """Measure each device once if it is due. One that fails is not tried again, and has no rates.
+
+        stop: when it is set, nothing is waited for.
+        """
         self._left_s += self._round_s
         for device, bursts in self._bursts.items():
             if device in self._failed or (len(bursts) >= _LEAST_BURSTS and self._left_s <= 0):
                 continue
             worker, request = self._raters[device]
-            answer = worker.ask(request, PeakBurst, _TIMEOUT_S)
+            answer = worker.ask(request, PeakBurst, _TIMEOUT_S, stop)
             if isinstance(answer, PeakBurst):
                 bursts.append(answer)
                 self._left_s -= PRODUCT_S + COPY_S
-            else:
-                self._failed.add(device)
+            elif not (stop and stop.is_set()):
+                self._failed[device] = answer.reason or answer.status
 
     def rates(self) -> tuple[PeakRates, ...]:
         """Return the rates of the best bursts, by the median call of each, of devices with enough bursts."""
@@ -73,6 +77,12 @@ class PeakMeter:
             for device, bursts in self._bursts.items()
             if len(bursts) >= _LEAST_BURSTS
         )
+
+    def failures(self) -> dict[Device, str]:
+        """Return why devices have no rates, by device."""
+        return {
+            device: why for device, why in self._failed.items() if len(self._bursts[device]) < _LEAST_BURSTS
+        }
 
     def complete(self) -> None:
         """Measure until every device that works has enough bursts."""

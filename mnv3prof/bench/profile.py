@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import NamedTuple, Self
+from threading import Event
+from typing import Final, NamedTuple, Self
 
 from msgspec.structs import replace
 
@@ -22,7 +23,7 @@ from ..record.run import (
     Run,
     Subject,
 )
-from ..record.target import Target
+from ..record.target import Target, threads_of
 from ..record.timing import Operator, Timing
 from ..workers import cache
 from ..workers.backends import backend, compiles, is_simulated, names, place_of, usable
@@ -36,6 +37,9 @@ from .operators import profile_operators
 from .peaks import PeakMeter
 from .progress import PEAKS, OnProgress, Progress
 from .schedule import BenchPlan, Callbacks, measure
+
+NO_PEAK: Final = "No peak of "
+"""Begin of the notes on peak rates that could not be measured."""
 
 
 class Request(NamedTuple):
@@ -105,10 +109,10 @@ def profile(
     host = run.host if backends == tuple(run.host.runtimes) else describe(backends, run.host)
     with ExitStack() as stack:
         folder = stack.enter_context(cache.opened(request.folder))
-        missing = _unfinished(request, before)
+        missing = _to_contact(request, run)
         if devices := [name for name in dict.fromkeys(t.device for t in missing) if name != HERE]:
             on_progress(Progress(f"asking {', '.join(devices)}"))
-        machines = stack.enter_context(Machines(missing, known=run.hosts))
+        machines = stack.enter_context(Machines(missing, known=run.hosts, within_s=request.timeout_s))
         hosts = {HERE: host, **{name: machines.host(name, _known_on(run, request, name)) for name in devices}}
         meters = _Meters(request, hosts, machines)
         stack.enter_context(meters)
@@ -129,7 +133,9 @@ def profile(
         if load and not interrupted:
             on_progress(Progress(PEAKS))
             load, notes = _completed(meters, load)
-            run, interrupted = replace(run, notes=(*run.notes, *notes)), bool(notes)
+            lost = () if notes else meters.notes()
+            kept = [note for note in run.notes if not note.startswith(NO_PEAK)]
+            run, interrupted = replace(run, notes=(*kept, *lost, *notes)), bool(notes)
         run = with_timings(timings, load)
         if not interrupted:
             run = _with_untimed(run, request, timings, machines, folder, on_progress, on_update)
@@ -142,11 +148,27 @@ def _require_runnable(request: Request) -> None:
             subject.captured.require_runnable()
 
 
-def _unfinished(request: Request, before: Sequence[Timing]) -> tuple[Target, ...]:
-    """Return the targets that are not timed to the end."""
-    final = {(t.variant, t.part, t.target) for t in before if t.final}
+def _to_contact(request: Request, run: Run) -> tuple[Target, ...]:
+    """Return the targets that are not timed to the end, or that something else is asked of."""
+    if request.operators or request.held_out:
+        return request.targets
+    final = {(t.variant, t.part, t.target) for t in run.timings if t.final}
     parts = _parts(request)
-    return tuple(target for target in request.targets if not all((*part, target) in final for part in parts))
+    return tuple(
+        target
+        for target in request.targets
+        if not all((*part, target) in final for part in parts) or (request.peaks and _lacks_peak(run, target))
+    )
+
+
+def _lacks_peak(run: Run, target: Target) -> bool:
+    """Return True if another device was timed on the target, and has no peak rates for it."""
+    timed = any(timing.target == target and timing.seconds is not None for timing in run.timings)
+    if not timed or target.device == HERE or target.dtype != "fp32":
+        return False
+    known = {(peak.name, peak.dtype, peak.threads) for peak in run.hosts[target.device].peak_rates}
+    name = backend(target.backend).PEAK
+    return bool(name) and (name, target.dtype, target.threads) not in known
 
 
 def _known_on(run: Run, request: Request, device: str) -> tuple[str, ...]:
@@ -183,9 +205,18 @@ class _Meters:
         """Return True if rates of a device are missing."""
         return self._meters[device].is_needed
 
-    def burst(self, device: str) -> None:
-        """Measure what is due on a device."""
-        self._meters[device].burst()
+    def burst(self, device: str, stop: Event | None = None) -> None:
+        """Measure what is due on a device, until `stop` is set."""
+        self._meters[device].burst(stop)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say which rates could not be measured, and why."""
+        return tuple(
+            f"{NO_PEAK}{peak.name}{f'@{name}' if name != HERE else ''} at {peak.dtype}, "
+            f"{threads_of(peak.threads)} was measured: {why}. A resumed run tries it again."
+            for name, meter in self._meters.items()
+            for peak, why in meter.failures().items()
+        )
 
     def complete(self) -> None:
         """Measure until every device has enough bursts."""

@@ -86,13 +86,14 @@ def measure(
     callbacks: Callbacks = Callbacks(),  # noqa: B008
     known: Sequence[Timing] = (),
     machines: Where | None = None,
-    before_round: Callable[[str], None] = lambda _: None,
+    before_round: Callable[[str, Event | None], object] = lambda *_: None,
 ) -> tuple[Timing, ...]:
     """Time each part on each target: on a device one at a time, on this machine before the other devices.
 
     known: timings of an earlier run; those that are final are not measured again. machines: where targets
-    run, by default on this machine. before_round: called with the device before each round of bursts; its
-    time does not count. A failure of a runtime is a timing with a status and a reason; the others continue.
+    run, by default on this machine. before_round: called before each round of bursts with the device and what
+    is set if it should return at once; its time does not count. A failure of a
+    runtime is a timing with a status and a reason; the others continue.
     An interrupt ends the sampling; the timings so far are returned, marked as interrupted.
     """
     cells = _cells(plan, known)
@@ -120,7 +121,11 @@ def _cells(plan: BenchPlan, known: Sequence[Timing]) -> _Cells:
 
 
 def _measure(
-    plan: BenchPlan, cells: _Cells, callbacks: Callbacks, machines: Where, before_round: Callable[[str], None]
+    plan: BenchPlan,
+    cells: _Cells,
+    callbacks: Callbacks,
+    machines: Where,
+    before_round: Callable[[str, Event | None], object],
 ) -> None:
     for target in _open(cells):
         if failed := machines.obstacle(target):
@@ -153,7 +158,7 @@ class _Group(NamedTuple):
     cells: _Cells
     callbacks: Callbacks
     machines: Where
-    before_round: Callable[[], None]
+    before_round: Callable[[Event | None], object]
 
 
 def _share(cells: _Cells, device: str) -> float:
@@ -171,7 +176,7 @@ def _time(group: _Group, ready_s: float, stop: Event | None = None) -> None:
         for target in _open(cells):
             if machines.only_checks(target):
                 _end_checked(cells, target)
-        _sample(plan, pool, cells, group.callbacks, group.before_round)
+        _sample(plan, pool, cells, group.callbacks, partial(group.before_round, stop))
     finally:
         pool.end()
 
@@ -393,7 +398,7 @@ def _note_prepared(cell: _Cell, answer: Prepared | Failed) -> None:
 
 
 def _sample(
-    plan: BenchPlan, pool: WorkerPool, cells: _Cells, callbacks: Callbacks, before_round: Callable[[], None]
+    plan: BenchPlan, pool: WorkerPool, cells: _Cells, callbacks: Callbacks, before_round: Callable[[], object]
 ) -> None:
     chance = random.Random(0)
     share = plan.budget_s / _ROUNDS / max(1, len(_open_cells(cells)))
@@ -492,5 +497,6 @@ def _fail(cells: _Cells, target: Target, failed: Failed) -> None:
 
 
 def _end_badly(cell: _Cell, failed: Failed) -> None:
-    cell.timing = replace(cell.timing, status=failed.status, reason=failed.reason)
+    lost = failed.lost and cell.timing.target.device != HERE
+    cell.timing = replace(cell.timing, status=failed.status, reason=failed.reason, lost=lost)
     cell.done = True

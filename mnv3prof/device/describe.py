@@ -43,13 +43,13 @@ _ARM = {
 _LONGEST = 200
 
 
-def describe(request: Describe) -> Machine:
-    """Return what is known of the machine."""
+def describe(request: Describe, allowed: tuple[int, ...] = (), cores: int | None = None) -> Machine:
+    """Return what is known of the machine. allowed, cores: as in Machine, by default those of the process."""
     return Machine(
         model=next(filter(None, map(_read, _MODELS)), ""),
         cpu=cpu(),
         architecture=platform.machine(),
-        cores=len(state.affinity()),
+        cores=cores or len(state.affinity()),
         memory_bytes=memory_bytes(),
         os=platform.platform(),
         python=platform.python_version(),
@@ -58,6 +58,8 @@ def describe(request: Describe) -> Machine:
         max_hz=state.max_hz(),
         governors=state.governors(),
         state=state.state(),
+        allowed=allowed,
+        cpus=state.affinity() if allowed else (),
     )
 
 

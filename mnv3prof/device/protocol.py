@@ -3,7 +3,7 @@
 A frame is two unsigned 32-bit lengths, big-endian, then a JSON object in UTF-8 of the first length and
 raw bytes of the second. One request, one answer, in order. A request is {"do": its class, "within_s":
 after so many seconds the answer is of no use, or null, ...its fields}; an answer its fields, or {"failed":
-why, "status": "unsupported" or "crashed"}.
+why, "status": "unsupported", "not available" or "crashed"}.
 """
 
 from __future__ import annotations
@@ -205,12 +205,20 @@ class Kept:
 
 @dataclass(frozen=True)
 class Hold:
-    """Reserve the device until this worker ends. Answer: Held, or a refusal if it is being measured."""
+    """Reserve the device until this worker ends. Answer: Held, or a refusal if it is being measured.
+
+    owner: a random token of the measurement. name: that it has for the device.
+    """
+
+    owner: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Held:
-    """Answer to Hold."""
+    """Answer to Hold. name: under which the same measurement has reserved this device already, else ""."""
+
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,9 +232,11 @@ class Describe:
 class Machine:
     """Answer to Describe.
 
-    model: of the board or computer; cpu: of the processor; both "" where the system does not say. cores: that
-    it may use. capacities: relative speeds of all cores, of a processor with several kinds; max_hz: highest
-    clock rate of each. versions: of the packages that are there. governors: that set the clock rates.
+    model: of the board or computer; cpu: of the processor; both "" where the system does not say. cores: how
+    many it may use. allowed: the numbers of the CPUs that a program of this user may choose, () where the
+    system has no such choice; cpus: those that this worker uses. capacities: relative speeds of all cores, of
+    a processor with several kinds; max_hz: highest clock rate of each. versions: of the
+    packages that are there. governors: that set the clock rates.
     """
 
     model: str
@@ -241,6 +251,8 @@ class Machine:
     max_hz: tuple[float, ...] = ()
     governors: tuple[str, ...] = ()
     state: dict[str, float] = field(default_factory=dict)
+    allowed: tuple[int, ...] = ()
+    cpus: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,12 @@ import os
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Iterator
 
 from .protocol import Cached, Clear, Place, Placement, Put, Stored
-from .runtimes import Unsupported
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .runtimes import Unavailable, Unsupported
 
 MOST_BYTES = 2 * 2**30
 """Size of the folder above which the files that were not used for the longest time are removed."""
@@ -32,7 +29,7 @@ def digest(data: bytes) -> str:
 
 
 class Store:
-    """The folder of files, and folders of parts that name them. Its errors are OSError, whose text says why.
+    """The folder of files, and folders of parts that name them. Raises Unavailable if it cannot be used.
 
     folder: created when first needed; one of the system's temporary files if that is not allowed.
     """
@@ -50,9 +47,22 @@ class Store:
             self._remove_parts_of_dead_processes()
         return self._made
 
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise Unavailable, which names the folder, for an OSError."""
+        try:
+            yield
+        except OSError as error:
+            where = self._made or self._wanted
+            raise Unavailable(f"its folder {where} cannot be used: {error.strerror or error}") from None
+
     def place(self, request: Place) -> Placement:
         """Make a folder of a part, whose files are there under their own names; or say which are missing."""
         _require_plain_names(request.files)
+        with self.explained():
+            return self._place(request)
+
+    def _place(self, request: Place) -> Placement:
         missing = tuple(name for name in dict.fromkeys(request.files.values()) if not self._has(name))
         if missing:
             return Placement("", missing)
@@ -68,6 +78,12 @@ class Store:
         _require_plain_names({"file": request.digest})
         if digest(request.raw) != request.digest:
             raise Unsupported("a file arrived with other content than was sent")
+        with self.explained():
+            self._keep(request)
+            self._trim()
+        return Stored()
+
+    def _keep(self, request: Put) -> None:
         files = self.folder / _FILES
         draft = files / f"{_DRAFT}{os.getpid()}"
         try:
@@ -76,19 +92,22 @@ class Store:
         finally:
             with suppress(OSError):
                 draft.unlink()
-        self._trim()
-        return Stored()
 
     def cached(self, _: Cached) -> dict[str, object]:
         """Return the folder, the number of files and their size."""
-        sizes = [each.stat().st_size for each in self._files()]
-        return {"folder": str(self.folder), "files": len(sizes), "bytes": sum(sizes)}
+        with self.explained():
+            sizes = [each.stat().st_size for each in self._files()]
+            return {"folder": str(self.folder), "files": len(sizes), "bytes": sum(sizes)}
 
     def clear(self, _: Clear) -> dict[str, object]:
-        """Remove the folder, and return what it held."""
+        """Remove the folder, or what is in one that must stay, and return what it held."""
         found = self.cached(Cached())
-        folder, self._made = self.folder, None
-        shutil.rmtree(str(folder))
+        with self.explained():
+            folder, self._made = self.folder, None
+            for each in folder.iterdir():
+                shutil.rmtree(str(each)) if each.is_dir() and not each.is_symlink() else each.unlink()
+        with suppress(OSError):  # e.g. another file system begins there
+            folder.rmdir()
         return found
 
     def leave(self) -> None:

@@ -32,7 +32,7 @@ from .protocol import (
     Sample,
     encoded,
 )
-from .runtimes import Call, Job, Unsupported, runtime
+from .runtimes import Call, Job, Unavailable, Unsupported, runtime
 from .state import state
 
 if TYPE_CHECKING:
@@ -187,6 +187,8 @@ def _answer(frame: Frame, classes: Mapping[str, type[Any]], handlers: Handlers, 
         return encoded(answer if isinstance(answer, dict) else asdict(answer))
     except Unsupported as error:
         return encoded({"failed": str(error), "status": "unsupported"})
+    except Unavailable as error:
+        return encoded({"failed": str(error), "status": "not available"})
     except Exception as error:  # runtimes raise errors of any type
         return encoded({"failed": _in_a_line(error), "status": "crashed"})
     finally:

@@ -79,8 +79,8 @@ class OtherLoad(msgspec.Struct, frozen=True):
 class Host(msgspec.Struct, frozen=True):
     """A machine. versions: by distribution; runtimes: by backend; other_loads: one each time it was
     measured. Of other devices also: model: of the board or computer; state: at the start, as of
-    device.state; governors: that set clock rates; capacities: relative speeds of the cores; emulated: its
-    times mean nothing.
+    device.state; governors: that set clock rates; capacities: relative speeds of the cores; cpus: the numbers
+    of those that were used, () where not known; emulated: its times mean nothing.
 
     >>> host = mnv3prof.read_run("run.json").host
     >>> host.cores > 0, "torch" in host.versions
@@ -102,6 +102,7 @@ class Host(msgspec.Struct, frozen=True):
     governors: tuple[str, ...] = ()
     capacities: tuple[int, ...] = ()
     emulated: bool = False
+    cpus: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"Host({self.cpu!r}, {self.cores} cores, {len(self.runtimes)} runtimes)"

@@ -146,8 +146,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     of the conversion; file_bytes: its size; load_s, first_s: times of loading and of the first call, in the
     last launch. max_abs_err, max_rel_err: largest error of the output compared with PyTorch eager, and
     relative to its largest magnitude; rms_rel_err: RMS of the error ÷ RMS of the output. stopped: why
-    sampling ended, "" if it has not. reported: what another tool reported without samples, one for each of
-    its runs.
+    sampling ended, "" if it has not. lost: the worker on another device ended, or did not answer in time, so
+    that a resumed run measures the part again. reported: what another tool reported without samples, one for
+    each of its runs.
 
     >>> (timing,) = mnv3prof.read_run("run.json").timings
     >>> timing.status, timing.target.backend, timing.summary.low <= timing.seconds
@@ -168,6 +169,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     max_rel_err: _Error | None = None
     rms_rel_err: _Error | None = None
     stopped: Stopped = ""
+    lost: bool = False
     reported: tuple[Reported, ...] = ()
 
     def __repr__(self) -> str:
@@ -313,8 +315,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def final(self) -> bool:
         """True if measuring it again would add nothing."""
-        return self.status != "not available" and (
-            self.status != "ok" or self.stopped in ("converged", "budget", "checked", "imported")
+        return (
+            self.status != "not available"
+            and not self.lost
+            and (self.status != "ok" or self.stopped in ("converged", "budget", "checked", "imported"))
         )
 
 

@@ -11,11 +11,19 @@ _COLUMNS: Final = (
     Column("model", "Model", "text", importance=3),
     Column("cpu", "Processor", "text"),
     Column("cores", "Cores"),
+    Column("cpus", "CPUs used", "text", importance=4),
     Column("memory_bytes", "Memory", "bytes", importance=1),
     Column("os", "System", "text", importance=5),
     Column("python", "Python", "text", importance=2),
-    Column("state", "State", "text", importance=4),
+    Column("state", "State", "text"),
 )
+_MORE: Final = (
+    Column("reason", "Reason", "text"),
+    Column("runtimes", "Runtimes", "text"),
+    Column("missing", "Not available", "text"),
+    Column("check", "Check", "text"),
+)
+"""Further columns in CSV."""
 _RUNTIMES: Final = (
     Column("device", "Device", "text"),
     Column("name", "Runtime", "text"),
@@ -29,7 +37,7 @@ def devices_sheets(devices: Sequence[Mapping[str, Any]]) -> tuple[Sheet, ...]:
     devices: as in the JSON document.
     """
     rows = tuple(_row(device) for device in devices)
-    silent = tuple(f"{each['reason']}." for each in devices if not each["answers"])
+    silent = tuple(_sentence(each["reason"]) for each in devices if not each["answers"])
     emulated = [each["name"] for each in devices if each["emulated"]]
     notes = (f"Emulated, so that only outputs are checked: {', '.join(emulated)}.",) if emulated else ()
     first = Sheet("Devices", _COLUMNS, rows, notes=(*silent, *notes))
@@ -37,10 +45,26 @@ def devices_sheets(devices: Sequence[Mapping[str, Any]]) -> tuple[Sheet, ...]:
     return (first, _runtimes(answering)) if answering else (first,)
 
 
+def devices_data(devices: Sequence[Mapping[str, Any]]) -> Sheet:
+    """Return a row per device with its reason and runtimes, for CSV."""
+    rows = tuple((*_row(device), *_more(device)) for device in devices)
+    return Sheet("Devices", (*_COLUMNS, *_MORE), rows)
+
+
+def _more(device: Mapping[str, Any]) -> tuple[str, ...]:
+    runtimes = device.get("runtimes", ())
+    texts = (
+        [f"{each['name']} {each['version'] or ''}".strip() for each in runtimes if not each["reason"]],
+        [each["reason"] for each in runtimes if each["reason"]],
+        [f"{each['name']}: {each['check']}" for each in runtimes if each["check"]],
+    )
+    return device["reason"], *("; ".join(dict.fromkeys(each)) for each in texts)
+
+
 def _row(device: Mapping[str, Any]) -> tuple[Any, ...]:
     if not device["answers"]:
         return (device["name"], *[None] * (len(_COLUMNS) - 2), "does not answer")
-    texts = {**device, "state": _state(device)}
+    texts = {**device, "state": _state(device), "cpus": ", ".join(map(str, device["cpus"]))}
     return tuple(texts[column.key] or None for column in _COLUMNS)
 
 
@@ -67,5 +91,9 @@ def _runtimes(devices: Sequence[Mapping[str, Any]]) -> Sheet:
         (name, each["name"], each["version"], *([each["check"]] if checked else [])) for name, each in shown
     )
     failed = frozenset(n for n, (_, each) in enumerate(shown) if str(each["check"]).startswith("FAIL"))
-    notes = tuple(dict.fromkeys(f"{each['reason']}." for _, each in found if each["reason"]))
+    notes = tuple(dict.fromkeys(_sentence(each["reason"]) for _, each in found if each["reason"]))
     return Sheet("Runtimes", columns, rows, notes=notes, highlighted=failed)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."

@@ -25,17 +25,18 @@ _MOST_REASON: Final = 250
 
 
 class Failed(NamedTuple):
-    """The status and reason of a failed request."""
+    """The status and reason of a failed request. lost: the worker ended, or did not answer in time."""
 
     status: Status
     reason: str
+    lost: bool = False
 
 
 class _Refusal(msgspec.Struct):
     """The answer to a failed request; `failed` is UNSET in other answers."""
 
     failed: str | msgspec.UnsetType = msgspec.UNSET
-    status: Literal["unsupported", "crashed"] = "crashed"
+    status: Literal["unsupported", "not available", "crashed"] = "crashed"
 
 
 class Worker:
@@ -75,14 +76,14 @@ class Worker:
             if self._link is not None:
                 return self._unfit
             if self._starts <= 0:
-                return Failed("crashed", "its worker has ended too often")
+                return Failed("crashed", "its worker has ended too often", lost=True)
             self._starts -= 1
             try:
                 self._link = self._open_link()
             except Broken as broken:
                 return Failed(broken.status, broken.reason)
             except (OSError, RuntimeError) as error:  # too many processes, threads or open files
-                return Failed("crashed", f"its process cannot be started: {error}")
+                return Failed("crashed", f"its process cannot be started: {error}", lost=True)
         until = monotonic() + within_s
         answers = (self._exchange(request, Any, within_s, until, stop) for request in self._first)
         self._unfit = next((answer for answer in answers if isinstance(answer, Failed)), None)
@@ -124,11 +125,12 @@ class Worker:
     def _exchange(self, request: Any, kind: Any, within_s: float, until: float, stop: Event | None) -> Any:
         link, left_s = self._link, until - monotonic()
         if link is None:
-            return Failed("crashed", "its worker was closed")
+            return Failed("crashed", "its worker was closed", lost=True)
         try:
             return _decoded(link.exchange(_frame(request, left_s), left_s, stop), kind)
         except Broken as broken:
-            failed = Failed(broken.status, broken.reason or f"no answer within {within_s:g} s")
+            reason = broken.reason or f"no answer within {within_s:g} s"
+            failed = Failed(broken.status, reason, lost=True)
         except msgspec.MsgspecError as error:
             failed = Failed("crashed", f"its answer cannot be read: {error}")
         except BaseException:  # an interrupt: the next request must not get this answer

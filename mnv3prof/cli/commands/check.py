@@ -1,5 +1,6 @@
 """`mnv3prof check`: check a run or table against budgets."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -44,6 +45,7 @@ from ..output import (
 from ..progress import step
 from ..spread import spread
 
+_QUOTED: Final = re.compile(r"(?:(?<=\.)|^)(?:\"([^\"]+)\"|'([^']+)')(?=\.|$)")
 _SECTION: Final = "[tool.mnv3prof.budgets]"
 
 
@@ -191,8 +193,13 @@ def _pairs(given: Sequence[str]) -> dict[str, list[str]]:
         name, equals, limit = text.partition("=")
         if not equals:
             raise InputError(f"--budget: {quote(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
-        limits.setdefault(name.strip(), []).append(limit)
+        limits.setdefault(_unquoted(name.strip()), []).append(_unquoted(limit.strip()))
     return limits
+
+
+def _unquoted(text: str) -> str:
+    """Return a name or a limit without the quotes that TOML needs: latency."onnxruntime@pi"."""
+    return _QUOTED.sub(lambda found: found[1] or found[2], text)
 
 
 def _nearest() -> Path:

@@ -1,22 +1,22 @@
 """`mnv3prof devices`: describe other devices, and check whether their runtimes work."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
 
-from ...bench.machines import Contact, Machines
+from ...bench.machines import Contact, Machines, together
 from ...cost.counts import Dtype
 from ...graph.errors import InputError
 from ...record.target import Target, combinations
 from ...record.timing import Timing
-from ...show.devices import devices_sheets
+from ...show.devices import devices_data, devices_sheets
 from ...workers.backends import backend, convertible, remote_names
 from ...workers.cache import opened
 from ...workers.cache_folder import usable_folder
 from ...workers.devices import device_of, known_devices, users_file
+from ...workers.links.remote import Device
 from ...workers.worker import Failed
 from ..interrupts import stopped, stopping
 from ..options import measuring_option
@@ -47,32 +47,43 @@ def devices(
 
     A device is an entry [tool.mnv3prof.devices.NAME] of pyproject.toml, an entry [NAME] of devices.toml in
     the user's configuration folder, or a destination of ssh. Nothing is installed there: for what is
-    missing, the command is shown. Exits with 1 if a device does not answer, or if --check fails.
+    missing, the command is shown. Exits with 1 if a device does not answer, or if --check fails or finds
+    nothing to check.
 
     Example: mnv3prof devices pi --check
     """
     wanted = dict.fromkeys(names or known_devices())
     if not wanted:
         raise InputError(f"devices: there is no entry; expected a name, {_EXAMPLE}, or one in {users_file()}")
-    settings = [device_of(name) for name in wanted]
-    with (
-        stopping(lambda: "nothing was changed"),
-        step(f"asking {', '.join(wanted)}"),
-        ThreadPoolExecutor(len(settings)) as executor,
-    ):
-        contacts = list(executor.map(Contact, settings))
+    settings, refused = _settings(wanted, strict=bool(names))
+    with stopping(lambda: "nothing was changed"), step(f"asking {', '.join(wanted)}"):
+        contacts = list(together(lambda device, stop: Contact(device, stop=stop), settings))
         for contact in contacts:
             contact.worker.end()
     targets = _targets(contacts) if check else ()
     timings = _checked(targets) if targets else ()
-    documents = [_document(contact, timings, check=check) for contact in contacts]
-    sheets = devices_sheets(documents)
-    emit(Result(sheets, sheets[0], lambda: {"devices": documents}), output)
+    documents = [*(_document(contact, timings, check=check) for contact in contacts), *refused]
+    emit(Result(devices_sheets(documents), devices_data(documents), lambda: {"devices": documents}), output)
     if any(timing.stopped == "interrupted" for timing in timings):
         raise stopped("not all runtimes were checked; the same command starts again")
     failed = any(timing.status != "ok" for timing in timings)
-    if failed or any(isinstance(contact.machine, Failed) for contact in contacts):
+    unchecked = {each["name"] for each in documents} - {timing.target.device for timing in timings}
+    if failed or (check and unchecked) or not all(each["answers"] for each in documents):
         raise typer.Exit(1)
+
+
+def _settings(wanted: Iterable[str], *, strict: bool) -> tuple[list[Device], list[dict[str, Any]]]:
+    """Return the devices, and documents of those whose entry is wrong. strict: raise InputError instead."""
+    settings, refused = [], []
+    for name in wanted:
+        try:
+            settings.append(device_of(name))
+        except InputError as error:
+            if strict:
+                raise
+            about = {"name": name, "reached_by": "", "emulated": False, "answers": False}
+            refused.append({**about, "reason": str(error)})
+    return settings, refused
 
 
 def _targets(contacts: Sequence[Contact]) -> tuple[Target, ...]:

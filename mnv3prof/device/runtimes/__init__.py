@@ -29,6 +29,10 @@ class Unsupported(Exception):  # noqa: N818 - an expected result
     """Raised, with the reason, if a runtime or converter does not support something."""
 
 
+class Unavailable(Exception):  # noqa: N818 - an expected result
+    """Raised, with the reason, if the device cannot do now what it was asked for, e.g. keep a file."""
+
+
 class Job(NamedTuple):
     """A part to load.
 

@@ -1,6 +1,7 @@
 """A link to a process, through its standard input and output."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,9 @@ _LOOK_S: Final = 0.2
 _LEAVE_S: Final = 1.0
 _TAIL_BYTES: Final = 1024
 _TAIL_LETTERS: Final = 150
+_NUMBER: Final = re.compile(rb"mnv3prof process (\d{1,9})\n\Z")
+"""What a process on another machine writes first: its number."""
+_LAST_LINE: Final = 60
 _MOST_BEFORE_HELLO: Final = 64 * 1024
 
 
@@ -48,7 +52,8 @@ class Process:
     """A process that serves frames after it has written HELLO and a token.
 
     command: of the process, given the token. first: what it reads before the hello. explain: why it ended.
-    most: of the bytes of an answer.
+    most: of the bytes of an answer. end_there: returns the command that ends a process of another machine by
+    its number, which it writes before the hello.
     """
 
     def __init__(
@@ -58,7 +63,9 @@ class Process:
         first: bytes = b"",
         explain: Explain = lambda ended: ("crashed", str(ended)),
         most: int | None = None,
+        end_there: Callable[[int], Sequence[str]] | None = None,
     ) -> None:
+        self._end_there, self._number = end_there, 0
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -107,10 +114,26 @@ class Process:
     def kill(self) -> None:
         """Kill the worker and its child processes."""
         if self._process.poll() is None:
+            self._kill_there()
             if sys.platform == "win32":
                 self._process.kill()
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _kill_there(self) -> None:
+        """Kill the process on another machine: the end of a connection without a terminal does not."""
+        if self._end_there is None or not self._number:
+            return
+        command, self._number = self._end_there(self._number), 0
+        with suppress(OSError):
+            ending = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            Thread(target=ending.wait, daemon=True).start()
 
     def _carry(self) -> None:
         """Write requests and read answers in a thread, so that waits can be limited."""
@@ -126,6 +149,8 @@ class Process:
                     if not (byte := answers.read(1)):
                         return
                     before += byte
+                    if byte == b"\n" and (found := _NUMBER.search(before[-_LAST_LINE:])):
+                        self._number = int(found[1])
                 self._ready = before.endswith(self._hello)
                 while self._ready and (request := self._requests.get()) is not None:
                     write_frame(requests, request)

@@ -26,6 +26,25 @@ _SSH: Final = (
     *("ssh", "-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_S}"),
     *("-o", f"ServerAliveInterval={_ALIVE_S}", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"),
 )
+_ADVICE: Final = {
+    "Host key verification failed": "run `{shown}` once and accept its key, if that is the device's",
+    "Permission denied": "let `{shown}` log in without a password, e.g. by ssh-copy-id or ssh-agent",
+    "Could not resolve": 'expected a host, or an entry with ssh = "HOST"',
+    "Connection refused": "start its ssh server",
+    "timed out": "check that it is on and that `{shown}` works",
+    "No route to host": "check that it is on and that `{shown}` works",
+    "device unauthorized": "allow this computer on its screen",
+    "device offline": "connect it again",
+    "not found": "see `adb devices` for serial numbers",
+}
+"""What to do, by what ssh and adb say of it."""
+_START: Final = "sh -c 'echo mnv3prof process $$; exec {python} -B -c \"{boot}\"'"
+"""Run by the login shell there. The number is for _END."""
+_END: Final = (
+    "sh -c 'grep -q zlib.decompress /proc/{number}/cmdline && "
+    "{{ kill -9 -{number} 2>/dev/null || kill -9 {number}; }}'"
+)
+"""Kills a worker that did not end by itself, with what it started, if that is still its number."""
 _BOOT: Final = "import sys,zlib;exec(zlib.decompress(sys.stdin.buffer.read({size})))"
 _OLD: Final = re.compile(r"Python \d\.\d+")
 """What a Python that is too old writes."""
@@ -64,27 +83,36 @@ class Device(msgspec.Struct, frozen=True):
         """Start a worker there. Raises Broken if there is no ssh or adb, OSError if it cannot be started."""
         token = token_hex()
         first = zlib.compress(_code(token, self.cpus, threads), 9)
-        words = [self.python, "-B", "-c", f"'{_BOOT.format(size=len(first))}'"]
-        command = self.command(" ".join(words))
+        command = self.command(_START.format(python=self.python, boot=_BOOT.format(size=len(first))))
         try:
-            return Process(command, token, first, self._explain, MOST_ANSWER)
+            return Process(command, token, first, self._explain, MOST_ANSWER, self._end)
         except FileNotFoundError:
             reason = f"{self.name} cannot be reached: {command[0]} is not installed here"
             raise Broken("not available", reason) from None
+
+    def _end(self, number: int) -> list[str]:
+        return self.command(_END.format(number=number))
 
     def _explain(self, ended: Ended) -> tuple[Status, str]:
         if ended.ready:
             lost = ended.code == _SSH_FAILED
             return "crashed", "its process was killed, or the connection was lost" if lost else str(ended)
+        said = ended.said.rstrip(". ")
         reasons = {
-            _SSH_FAILED: f"does not answer: {ended.said or 'no reason was given'}",
-            _NOT_FOUND: f"has no {self.python} ({ended.said})",
-            _NOT_EXECUTABLE: f"cannot run {self.python} ({ended.said})",
+            _SSH_FAILED: f"does not answer: {said or 'no reason was given'}{self._advice(said)}",
+            _NOT_FOUND: f"has no {self.python} ({said})",
+            _NOT_EXECUTABLE: f"cannot run {self.python} ({said})",
         }
-        known = reasons.get(ended.code, f"could not start the worker: {ended}")
+        unknown = f"could not start the worker: {str(ended).rstrip('. ')}"
+        advice = self._advice(said) if self.adb else f"; expected that {self.python} is a Python"
+        known = reasons.get(ended.code, unknown + advice)
         if _OLD.fullmatch(ended.said):
             known = f"has {ended.said}; needed is 3.8 or newer"
         return "not available", f"{self.name} {known}"
+
+    def _advice(self, said: str) -> str:
+        known = (advice for sign, advice in _ADVICE.items() if sign in said)
+        return "".join(f"; {each.format(shown=self.shown)}" for each in known)
 
 
 def _code(token: str, cpus: Sequence[int], threads: int) -> bytes:
