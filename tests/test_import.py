@@ -316,6 +316,8 @@ def test_a_run_that_is_there_twice_counts_once(tmp_path: Path, capsys: pytest.Ca
     assert len(timing.launches) == 2
     (timing,) = _timings(BENCHNCNN, BENCHNCNN.replace("\n", "\r\n"), told=Told("phone", dtype="fp32"))
     assert len(timing.reported) == 1
+    again = imported([File("f", tuple(_read(lines)))] * 2, SMALL.graph, TOLD)
+    assert again.notes[0].endswith("not counted: f has it twice, or is given twice.")
     parts = [File("f", tuple(_read(BENCHNCNN)), part) for part in ("stem", "head")]
     assert imported(parts, SMALL.graph, Told("p", dtype="fp32")).notes == ()
 

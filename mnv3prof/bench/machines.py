@@ -181,8 +181,11 @@ class Machines:
     def __enter__(self) -> Self:
         """Contact the devices, all at the same time."""
         owner = token_hex(8)
-        contacts = together(lambda name, stop: self._contact(name, owner, stop), tuple(self._devices))
-        self.contacts = dict(zip(self._devices, contacts, strict=True))
+        try:
+            together(lambda name, stop: self._contact(name, owner, stop), tuple(self._devices))
+        except BaseException:  # an interrupt: no device stays held
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -191,17 +194,16 @@ class Machines:
             for contact in self.contacts.values():
                 stack.callback(contact.worker.end)
 
-    def _contact(self, name: str, owner: str, stop: Event) -> Contact:
+    def _contact(self, name: str, owner: str, stop: Event) -> None:
         wanted = self._wanted[name]
         threads = max(target.threads for target in wanted)
-        contact = Contact(self._devices[name], threads, self._within_s, stop)
+        contact = self.contacts[name] = Contact(self._devices[name], threads, self._within_s, stop)
         contact.hold(owner)
         contact.ask_for_chips(dict.fromkeys(target.backend for target in wanted))
         before = self._known.get(name)
         if isinstance(contact.machine, Machine) and before and before.cpu not in ("", contact.machine.cpu):
             reason = f"{name} has another processor than in the run: {contact.machine.cpu}, not {before.cpu}"
             contact.machine = Failed("not available", reason)
-        return contact
 
     def obstacle(self, target: Target) -> Failed | None:
         """Return the known reason why nothing can be timed on the target, or None."""

@@ -174,11 +174,9 @@ def _without_copies(placed: Sequence[_Placed]) -> tuple[list[_Placed], tuple[str
     if not copies:
         return list(kept.values()), ()
     copy, first = copies[0]
-    where = first.where if first.where != copy.where else "a run before it"
+    where = f"has that of {first.where}" if first.where != copy.where else "has it twice, or is given twice"
     count = f"{len(copies)} runs are copies" if len(copies) > 1 else "A run is a copy"
-    return list(kept.values()), (
-        f"{count} of another one and not counted: {copy.where} has that of {where}.",
-    )
+    return list(kept.values()), (f"{count} of another one and not counted: {copy.where} {where}.",)
 
 
 def _refuse_another_run(group: Sequence[_Placed]) -> None:
