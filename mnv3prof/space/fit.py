@@ -9,10 +9,9 @@ from .fronts import front
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_GAP: Final = 0.002
-"""Largest share of a limit on what is maximised that may be left unused where the optimum is not proven."""
-_BINS: Final = 4_000
-"""Number of steps into which a limit on what is maximised is divided."""
+_STEPS: Final = 8_000
+"""Number of steps into which a limit on what is maximised is divided. A network's stages are rounded once each
+and once together: with up to eight stages less than 0.2 % is lost."""
 
 
 class Limits(NamedTuple):
@@ -104,12 +103,11 @@ def _behind(
             fits &= stage.columns[PEAK] <= peak
         entries = np.flatnonzero(fits)
         values = stage.columns[columns][:, entries].T
-        if limits.maximise not in limits.most:
-            chosen = front(_objectives(values), top)
-            entries, values = entries[chosen], values[chosen]
         if not len(entries):
             found.append(None)
             continue
+        chosen = _kept(values, limits, top)
+        entries, values = entries[chosen], values[chosen]
         sums = (points.values[:, None, :] + values[None, :, :]).reshape(-1, len(columns))
         most = np.array([limits.most.get(c, np.iinfo(np.int64).max // 2) for c in columns])
         kept = np.flatnonzero((sums + least[out] <= most).all(axis=1))
@@ -132,35 +130,30 @@ def _thinned(each: list[_Points], limits: Limits, columns: Sequence[int], top: i
 
     values = np.concatenate([points.values for points in each])
     path = tuple(np.concatenate(parts) for parts in zip(*(points.path for points in each), strict=True))
-    cap = limits.most.get(limits.maximise)
-    if cap is None:
-        chosen = front(_objectives(values), top)
-    else:
-        step = values[:, :1] // max(1, cap // _BINS)
-        keys = np.concatenate([step, _objectives(values)], axis=1)
-        chosen = _best_of_steps(keys, top)
+    chosen = _kept(values, limits, top)
     return _Points(values[chosen], tuple(part[chosen] for part in path))
 
 
-def _best_of_steps(keys: "NDArray[Any]", top: int) -> "NDArray[Any]":
-    """Return, of each step of the first column, the points that no other of it dominates in the rest."""
+def _kept(values: "NDArray[Any]", limits: Limits, top: int) -> "NDArray[Any]":
+    """Return the numbers of values that no other makes useless. With a limit on the first column, which is
+    maximised, more of it is not always better: the rest is compared within steps of it.
+    """
     import numpy as np
 
-    order = (
-        np.lexsort((*keys.T[:1:-1], keys[:, 0]))
-        if keys.shape[1] > 2
-        else np.argsort(keys[:, 0], kind="stable")
-    )
-    steps = keys[order, 0]
-    starts = np.flatnonzero(np.concatenate([[True], steps[1:] != steps[:-1]]))
-    if keys.shape[1] <= 3:
-        within = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
-        return np.asarray(order[within < top])
-    parts = [
-        order[start:end][front(keys[order[start:end], 1:], top)]
-        for start, end in zip(starts, [*starts[1:], len(order)], strict=True)
-    ]
-    return np.concatenate(parts)
+    cap = limits.most.get(limits.maximise)
+    if cap is None:
+        return front(_objectives(values), top)
+    steps = values[:, 0] // max(1, cap // _STEPS)
+    if values.shape[1] == 1:
+        return np.unique(steps, return_index=True)[1]
+    if values.shape[1] == 2 and top == 1:
+        least = np.full(int(steps.max(initial=0)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(least, steps, values[:, 1])
+        chosen = np.flatnonzero(values[:, 1] == least[steps])
+        return np.asarray(chosen[np.unique(steps[chosen], return_index=True)[1]])
+    order = np.argsort(steps, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(steps[order])) + 1)
+    return np.concatenate([part[front(values[part][:, 1:], top)] for part in parts])
 
 
 def _completed(
