@@ -14,7 +14,7 @@ _WALKED: Final = (1, 16, 128)
 
 
 class Fitted(NamedTuple):
-    """networks: the largest first. bound: no network within the budgets has more. proven: the first has that."""
+    """networks: the largest first. bound: none within the budgets has more. proven: the first has that."""
 
     networks: tuple[Best, ...]
     bound: int | None
@@ -33,7 +33,7 @@ def choose(
 ) -> Fitted:
     """Return the networks with the most of a column within budgets. budgets: by column.
 
-    arena_bytes: limit of the planned arena, which only a plan of the network shows: the peak is a bound of it.
+    arena_bytes: limit of the planned arena, which is at least the peak.
     """
     limits = Limits(budgets, maximise)
     if arena_bytes is None:

@@ -1,7 +1,7 @@
 """Exact costs of every entry of a space's stages, and so of every network, by the tool's own counts.
 
-A row's costs depend on its input width and size alone, so each distinct row is counted once. A stage's entry is
-the sum of its rows, or their maximum for the peak; a network is the sum of its stages and of what is around.
+A row's costs depend on its input width and size alone, so each distinct row is counted once. A stage's entry
+is the sum of its rows, or their maximum for the peak; a network is the sum of its stages and its ends.
 """
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple

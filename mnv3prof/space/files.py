@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from ..graph.errors import InputError, about, quote, suggestion
+from ..graph.errors import InputError, about, any_of, printable, quote, suggestion
 from ..mobilenetv3.cells import cell_value
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.fields import ROW_RULES, Rule, integer
@@ -13,7 +13,8 @@ from ..mobilenetv3.files import MAX_TABLE_BYTES, parse_toml
 from ..mobilenetv3.table import TABLE_RULES
 from ..mobilenetv3.variants import MAX_MULTIPLIER
 from ..mobilenetv3.width_rules import WidthRule
-from .space import MOST_ENTRIES, Choice, Context, Space, Stage
+from ..record.atomic import read_file
+from .space import MOST_ENTRIES, Context, Space, Stage
 
 PRESETS: Final = ("ofa", "near-large", "near-small")
 MOST_CONTEXTS: Final = 1_000
@@ -38,6 +39,17 @@ def preset_space(name: str) -> Space:
     return parse_space(path.read_bytes(), path.name, name)
 
 
+def open_space(text: str) -> Space:
+    """Return the space of a preset or a TOML file. Raises InputError."""
+    if text in PRESETS:
+        return preset_space(text)
+    path, where = Path(text), printable(text)
+    if path.suffix.lower() != ".toml":
+        raise InputError(f"{where}: is not a space; expected a file .toml, or {any_of(PRESETS)}")
+    data = read_file(path, MAX_TABLE_BYTES, f"expected a space in TOML, or {any_of(PRESETS)}")
+    return parse_space(data, where, printable(path.stem)[:200])
+
+
 def parse_space(data: bytes, where: str, name: str) -> Space:
     """Parse the space in the bytes of a TOML file. Raises InputError about `where`. name: if it has none."""
     if len(data) > MAX_TABLE_BYTES:
@@ -57,6 +69,8 @@ def is_space(document: Mapping[str, Any]) -> bool:
 
 def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
     """Return the space in a decoded file. Raises InputError about `where`."""
+    if not is_space(document):
+        raise InputError(f"{where}: is a layer table, not a space; expected tables [[stage]]")
     known = (*_SPACE, *(key for key in TABLE_RULES if key != "stages"))
     for key in document:
         if key not in known:
@@ -68,7 +82,8 @@ def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
     rule = document.get("width_rule", "paper")
     if rule not in get_args(WidthRule):
         raise InputError(
-            f"{where}, key width_rule: {quote(rule)} is not allowed; {suggestion(str(rule), get_args(WidthRule))}"
+            f"{where}, key width_rule: {quote(rule)} is not allowed; "
+            f"{suggestion(str(rule), get_args(WidthRule))}"
         )
     fixed = {k: cell_value(k, v) for k, v in document.items() if k not in (*_SPACE, *_OUTER, "name")}
     space = Space(
@@ -153,7 +168,10 @@ def _exploding(stage: Stage) -> str:
     deepest = max(stage.depth)
     if deepest > 1 and stage.each:
         key, values = max(stage.each, key=lambda pair: len(pair[1]))
-        return f"{key} has {len(values)} choices in each of up to {deepest} rows; make it stage.{key}, or divide the stage"
+        return (
+            f"{key} has {len(values)} choices in each of up to {deepest} rows; make it stage.{key}, "
+            "or divide the stage"
+        )
     key, values = max((("out", stage.out), *stage.once), key=lambda pair: len(pair[1]))
     return f"{key} has {len(values)} choices"
 

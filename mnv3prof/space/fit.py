@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STEPS: Final = 8_000
-"""Number of steps into which a limit on what is maximised is divided. A network's stages are rounded once each
-and once together: with up to eight stages less than 0.2 % is lost."""
+"""Number of steps into which a limit on what is maximised is divided."""
 
 
 class Limits(NamedTuple):
@@ -40,8 +39,7 @@ class _Points(NamedTuple):
 def largest(number: int, table: ContextTable, limits: Limits, top: int = 1) -> list[Best]:
     """Return the networks of a context with the most of a column within the limits, the largest first.
 
-    They are the largest: what is dropped has at least `top` others with as much and as little. With a limit on
-    what is maximised they are the best of every step of it.
+    What is dropped has at least `top` others with as much and as little.
     """
     import numpy as np
 

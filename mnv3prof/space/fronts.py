@@ -36,7 +36,7 @@ def skyline(points: "NDArray[Any]") -> "NDArray[Any]":
 
     count, objectives = points.shape
     if objectives == 1:
-        return np.arange(count) == 0
+        return np.asarray(np.arange(count) == 0)
     if objectives == 2:
         lowest = np.minimum.accumulate(points[:, 1])
         return np.concatenate([[True], points[1:, 1] < lowest[:-1]])[:count]

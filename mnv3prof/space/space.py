@@ -49,7 +49,8 @@ class Stage(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def entries(self) -> int:
         """The number of ways to make the stage."""
-        return len(self.of_stage) * sum(len(self.of_row) ** depth for depth in self.depth)
+        rows = sum(len(self.of_row) ** depth for depth in self.depth)
+        return len(self.of_stage) * int(rows)
 
     def entry(self, number: int) -> tuple[Choice, list[Choice]]:
         """Return the choices of an entry: those for all rows, and those of each row."""

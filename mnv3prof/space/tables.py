@@ -21,8 +21,9 @@ _FORM: Final = 1
 def tables_of(
     space: Space, dtype: Dtype, folder: Path | None, on_progress: Callable[[int, int], None] = lambda *_: None
 ) -> list[ContextTable]:
-    """Return the costs of each context. folder: of the cache, None for none. on_progress: of n contexts, k are
-    done.
+    """Return the costs of each context.
+
+    folder: of the cache, None for none. on_progress: called with the number of contexts done, and of all.
     """
     path = folder and folder / f"{PREFIX}{digest_of(space, dtype)}.npz"
     if path and (known := _read(space, path)):
