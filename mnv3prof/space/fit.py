@@ -1,192 +1,210 @@
-"""The largest networks of a space within budgets, by exact merging of the fronts of its stages."""
+"""The largest networks of a context within budgets, by merging its stages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .costs import COLUMNS, PEAK, ContextTable, Costs
+from .bounds import MOST, Entries, Narrowed, Relaxed
+from .costs import PEAK, ContextTable, Costs
 from .fronts import front
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_STEPS: Final = 8_000
-"""Number of steps into which a limit on what is maximised is divided."""
-
-
-class Limits(NamedTuple):
-    """Budgets. most: by column. maximise: the column of which there is to be as much as possible."""
-
-    most: Mapping[int, int]
-    maximise: int
+_BEAM: Final = 300
+_MOST_POINTS: Final = 400_000
+"""Maximum number of partial networks behind a stage."""
+_MOST_PAIRS: Final = 4_000_000
+"""Number of partial networks that are made at once."""
 
 
 class Best(NamedTuple):
-    """A network of a context. costs: by COLUMNS."""
+    """A network. digits: its context and entries. costs: by COLUMNS."""
 
     digits: tuple[int, ...]
     costs: Costs
 
 
 class _Points(NamedTuple):
-    """Partial networks that end in one width. values: (n, columns), of the columns that count. path: of each
-    stage the point before and the entry.
-    """
+    """Partial networks that end in one width. values: (points, columns). path: the entry of each stage."""
 
     values: "NDArray[Any]"
     path: "tuple[NDArray[Any], ...]"
 
+    def chosen(self, which: "NDArray[Any]") -> "_Points":
+        return _Points(self.values[which], tuple(part[which] for part in self.path))
 
-def largest(number: int, table: ContextTable, limits: Limits, top: int = 1) -> list[Best]:
-    """Return the networks of a context with the most of a column within the limits, the largest first.
 
-    What is dropped has at least `top` others with as much and as little.
+_Thin = Callable[["NDArray[Any]", "NDArray[Any]"], "NDArray[Any]"]
+"""Returns which partial networks are kept, by their columns and their worth."""
+
+
+class TooManyError(Exception):
+    """There are more partial networks than are kept at once."""
+
+
+def good(narrowed: Narrowed, relaxed: Relaxed) -> "list[tuple[int, ...]]":
+    """Return the entries of networks with much of the first column, the most first: a few, found quickly."""
+    import numpy as np
+
+    def thin(_: "NDArray[Any]", worth: "NDArray[Any]") -> "NDArray[Any]":
+        return np.argsort(-worth, kind="stable")[:_BEAM]
+
+    return _Search(narrowed, relaxed, 0, thin).entries()
+
+
+def largest(narrowed: Narrowed, relaxed: Relaxed, floor: int) -> "list[tuple[int, ...]]":
+    """Return the entries of the network with the most of the first column, and of some others.
+
+    floor: what it has at least. There is no limit on the first column. Raises TooManyError.
+    """
+
+    def thin(values: "NDArray[Any]", _: "NDArray[Any]") -> "NDArray[Any]":
+        return front(_minimised(values))
+
+    return _Search(narrowed, relaxed, floor, thin).entries()
+
+
+def every(narrowed: Narrowed, relaxed: Relaxed, floor: int) -> "list[tuple[int, ...]]":
+    """Return the entries of all networks with `floor` of the first column or more, the most first.
+
+    Raises TooManyError.
     """
     import numpy as np
 
-    columns = [limits.maximise, *(c for c in limits.most if c not in (PEAK, limits.maximise))]
-    least = _least_left(table, columns, limits)
-    states: list[_Points | None] = [_Points(np.zeros((1, len(columns)), np.int64), ())]
-    for place, stage in enumerate(table.stages):
-        merged: list[list[_Points]] = [[] for _ in range(_widths(table, place))]
-        for before, points in enumerate(states):
-            if points is not None:
-                for out, found in enumerate(
-                    _behind(points, stage[before], columns, limits, least[place + 1], top)
-                ):
-                    if found is not None:
-                        merged[out].append(found)
-        states = [_thinned(each, limits, columns, top) if each else None for each in merged]
-    return _completed(number, table, states, columns, limits, top)
+    return _Search(narrowed, relaxed, floor, lambda values, _: np.arange(len(values))).entries()
 
 
-def _widths(table: ContextTable, place: int) -> int:
-    """Return the number of widths behind a stage."""
-    return len(table.stages[place + 1]) if place + 1 < len(table.stages) else len(table.ends)
+def near(narrowed: Narrowed, relaxed: Relaxed, steps: int) -> "list[tuple[int, ...]]":
+    """Return the entries of networks with almost as much of the first column as its limit, the most first.
 
-
-def _least_left(table: ContextTable, columns: Sequence[int], limits: Limits) -> "list[NDArray[Any]]":
-    """Return, before each stage and at the end, by width the least that must still be added to each column.
-
-    A width that cannot be completed has more than any limit.
+    steps: into which the limit is divided; of what is within one, the points that use least of the limits
+    are kept.
     """
     import numpy as np
 
-    never = np.iinfo(np.int64).max // 4
-    peak = limits.most.get(PEAK)
-    ends = np.array([[end[c] for c in columns] for end in table.ends], np.int64)
-    if peak is not None:
-        ends[[end[PEAK] > peak for end in table.ends]] = never
-    found = [ends]
-    for stage in reversed(table.stages):
-        rows = []
-        for each in stage:
-            fits = slice(None) if peak is None else each.columns[PEAK] <= peak
-            sums = each.columns[columns][:, fits].T + found[0][each.out[fits]]
-            rows.append(np.minimum(sums.min(axis=0), never) if len(sums) else np.full(len(columns), never))
-        found.insert(0, np.array(rows))
-    return found
+    limited = np.flatnonzero(narrowed.most < MOST)
+    slack = np.maximum(narrowed.most - narrowed.least[0][0], 1)[limited[limited > 0]]
+    width = max(1, int(narrowed.most[0]) // steps)
+
+    def thin(values: "NDArray[Any]", _: "NDArray[Any]") -> "NDArray[Any]":
+        others = values[:, limited[limited > 0]] / slack
+        step = values[:, 0] // width
+        measures = [others.sum(axis=1), *(others.T if others.shape[1] > 1 else ())]
+        kept = [np.lexsort((-values[:, 0], measure, step)) for measure in measures]
+        return np.unique(np.concatenate([order[_firsts(step[order])] for order in kept]))
+
+    return _Search(narrowed, relaxed, 0, thin).entries()
 
 
-def _behind(
-    points: _Points, stage: Any, columns: Sequence[int], limits: Limits, least: "NDArray[Any]", top: int
-) -> "list[_Points | None]":
-    """Return all points with all entries behind them that can still fit, by the width after the stage."""
+def _firsts(ordered: "NDArray[Any]") -> "NDArray[Any]":
+    """Return where a new value begins."""
     import numpy as np
 
-    peak = limits.most.get(PEAK)
-    found: list[_Points | None] = []
-    for out in range(len(least)):
-        fits = stage.out == out
-        if peak is not None:
-            fits &= stage.columns[PEAK] <= peak
-        entries = np.flatnonzero(fits)
-        values = stage.columns[columns][:, entries].T
-        if not len(entries):
-            found.append(None)
-            continue
-        chosen = _kept(values, limits, top)
-        entries, values = entries[chosen], values[chosen]
-        sums = (points.values[:, None, :] + values[None, :, :]).reshape(-1, len(columns))
-        most = np.array([limits.most.get(c, np.iinfo(np.int64).max // 2) for c in columns])
-        kept = np.flatnonzero((sums + least[out] <= most).all(axis=1))
-        before, entry = np.divmod(kept, len(entries))
-        path = (*(each[before] for each in points.path), entries[entry])
-        found.append(_Points(sums[kept], path) if len(kept) else None)
-    return found
+    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
 
 
-def _objectives(values: "NDArray[Any]") -> "NDArray[Any]":
+def _minimised(values: "NDArray[Any]") -> "NDArray[Any]":
     """Return values of which less is better: the first column is to be maximised."""
     import numpy as np
 
     return np.concatenate([-values[:, :1], values[:, 1:]], axis=1)
 
 
-def _thinned(each: list[_Points], limits: Limits, columns: Sequence[int], top: int) -> _Points:
-    """Return the points that can be part of the largest networks."""
+class _Search(NamedTuple):
+    """What partial networks are kept: those that may have `floor` of the first column, thinned by `thin`."""
+
+    narrowed: Narrowed
+    relaxed: Relaxed
+    floor: int
+    thin: _Thin
+
+    def entries(self) -> "list[tuple[int, ...]]":
+        """Merge the stages; return the entries of the networks that are left, the most first."""
+        import numpy as np
+
+        states = [_Points(np.zeros((1, len(self.narrowed.most)), np.int64), ())]
+        for place, stage in enumerate(self.narrowed.stages):
+            states = [
+                self._thinned(
+                    [
+                        some
+                        for points, each in zip(states, stage, strict=True)
+                        for some in self._behind(points, each, out, place + 1)
+                    ],
+                    place + 1,
+                    out,
+                )
+                for out in range(len(self.narrowed.least[place + 1]))
+            ]
+        return _completed(self.narrowed, states, self.floor)
+
+    def _behind(self, points: _Points, stage: Entries, out: int, place: int) -> "Iterator[_Points]":
+        """Yield the points with each entry of a width behind them that can be completed within the limits."""
+        import numpy as np
+
+        entries = np.flatnonzero(stage.out == out)
+        if not len(entries) or not len(points.values):
+            return
+        entries = entries[self._hopeful(points, stage.values[entries], out, place)]
+        values, numbers = stage.values[entries], stage.numbers[entries]
+        rest = self.narrowed.most - self.narrowed.least[place][out]
+        at_once = max(1, _MOST_PAIRS // max(1, len(entries)))
+        for start in range(0, len(points.values), at_once):
+            some = points.values[start : start + at_once]
+            worth = self.relaxed.worth(some, place, out)[:, None] + (values @ self.relaxed.prices)[None, :]
+            fits = worth >= self.floor - 1
+            for column in np.flatnonzero(self.narrowed.most < MOST):
+                fits &= some[:, column, None] + values[None, :, column] <= rest[column]
+            before, entry = np.nonzero(fits)
+            path = (*(part[start + before] for part in points.path), numbers[entry])
+            yield self._thinned([_Points(some[before] + values[entry], path)], place, out)
+
+    def _hopeful(self, points: _Points, values: "NDArray[Any]", out: int, place: int) -> "NDArray[Any]":
+        """Return which entries can be part of a network that is looked for, behind the best of the points."""
+        import numpy as np
+
+        best = float((points.values @ self.relaxed.prices).max())
+        worth = self.relaxed.worth(values, place, out) + best
+        fits = values + points.values.min(axis=0) <= self.narrowed.most - self.narrowed.least[place][out]
+        hopeful = np.flatnonzero((worth >= self.floor - 1) & fits.all(axis=1))
+        return hopeful[self.thin(values[hopeful], worth[hopeful])]
+
+    def _thinned(self, made: Sequence[_Points], place: int, out: int) -> _Points:
+        import numpy as np
+
+        if not made:
+            return _Points(
+                np.zeros((0, len(self.narrowed.most)), np.int64), ((np.zeros(0, np.int64),) * place)
+            )
+        path = tuple(np.concatenate(parts) for parts in zip(*(each.path for each in made), strict=True))
+        points = _Points(np.concatenate([each.values for each in made]), path)
+        kept = points.chosen(self.thin(points.values, self.relaxed.worth(points.values, place, out)))
+        if len(kept.values) > _MOST_POINTS:
+            raise TooManyError
+        return kept
+
+
+def _completed(narrowed: Narrowed, states: Sequence[_Points], floor: int) -> "list[tuple[int, ...]]":
+    """Return the entries of the networks within the limits, the most first, then by the other columns."""
     import numpy as np
 
-    values = np.concatenate([points.values for points in each])
-    path = tuple(np.concatenate(parts) for parts in zip(*(points.path for points in each), strict=True))
-    chosen = _kept(values, limits, top)
-    return _Points(values[chosen], tuple(part[chosen] for part in path))
-
-
-def _kept(values: "NDArray[Any]", limits: Limits, top: int) -> "NDArray[Any]":
-    """Return the numbers of values that no other makes useless. With a limit on the first column, which is
-    maximised, more of it is not always better: the rest is compared within steps of it.
-    """
-    import numpy as np
-
-    cap = limits.most.get(limits.maximise)
-    if cap is None:
-        return front(_objectives(values), top)
-    steps = values[:, 0] // max(1, cap // _STEPS)
-    if values.shape[1] == 1:
-        return np.unique(steps, return_index=True)[1]
-    if values.shape[1] == 2 and top == 1:
-        least = np.full(int(steps.max(initial=0)) + 1, np.iinfo(np.int64).max)
-        np.minimum.at(least, steps, values[:, 1])
-        chosen = np.flatnonzero(values[:, 1] == least[steps])
-        return np.asarray(chosen[np.unique(steps[chosen], return_index=True)[1]])
-    order = np.argsort(steps, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(steps[order])) + 1)
-    return np.concatenate([part[front(values[part][:, 1:], top)] for part in parts])
-
-
-def _completed(
-    number: int,
-    table: ContextTable,
-    states: "Sequence[_Points | None]",
-    columns: Sequence[int],
-    limits: Limits,
-    top: int,
-) -> list[Best]:
-    import numpy as np
-
-    found: list[tuple[int, ...]] = []
-    for out, points in enumerate(states):
-        if points is None:
-            continue
-        values = points.values + np.array([table.ends[out][c] for c in columns])
-        order = np.lexsort((*values.T[:0:-1], -values[:, 0]))[:top]
-        found += [(number, *(int(part[n]) for part in points.path)) for n in order]
-    best = [Best(digits, costs_of(table, digits[1:])) for digits in found]
-    return sorted(best, key=lambda one: (-one.costs[limits.maximise], one.costs))[:top]
+    found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    for points, ends in zip(states, narrowed.ends, strict=True):
+        values = points.values + ends
+        fits = np.flatnonzero((values <= narrowed.most).all(axis=1) & (values[:, 0] >= floor))
+        keys = map(tuple, _minimised(values[fits]).tolist())
+        found += zip(keys, map(tuple, np.array(points.path).T[fits].tolist()), strict=True)
+    return [entries for _, entries in sorted(found)]
 
 
 def costs_of(table: ContextTable, entries: Sequence[int]) -> Costs:
-    """Return the costs of a network of a context."""
-    before, sums, peak = 0, [0] * PEAK, 0
+    """Return the costs of a network of a context. entries: of each stage."""
+    import numpy as np
+
+    before, columns = 0, []
     for stage, entry in zip(table.stages, entries, strict=True):
-        each = stage[before]
-        sums = [a + int(b) for a, b in zip(sums, each.columns[:PEAK, entry], strict=True)]
-        peak = max(peak, int(each.columns[PEAK, entry]))
-        before = int(each.out[entry])
-    end = table.ends[before]
-    return (*(a + b for a, b in zip(sums, end[:PEAK], strict=True)), max(peak, end[PEAK]))
-
-
-def column(name: str) -> int:
-    """Return the number of a column."""
-    return COLUMNS.index(name)
+        columns.append(stage[before].columns[:, entry])
+        before = int(stage[before].out[entry])
+    columns.append(np.array(table.ends[before]))
+    sums, most = np.sum(columns, axis=0), np.max(columns, axis=0)
+    return tuple(int(most[c] if c == PEAK else sums[c]) for c in range(len(sums)))
