@@ -57,9 +57,15 @@ class Narrowed(NamedTuple):
     least: "tuple[NDArray[Any], ...]"
 
     @property
+    def empty(self) -> bool:
+        """True if the least of a column is above its limit, or no network is within that of the peak."""
+        least = self.least[0][0]
+        return bool((least > self.most).any() or least[0] >= MOST)
+
+    @property
     def size(self) -> int:
         """The number of networks."""
-        count: list[int] = [1] * len(self.ends)
+        count: list[int] = [int(end < MOST) for end in self.ends[:, 0]]
         for stage in reversed(self.stages):
             count = [sum(count[out] for out in each.out.tolist()) for each in stage]
         return count[0]
@@ -130,7 +136,7 @@ def relax(narrowed: Narrowed) -> Relaxed | None:
     import numpy as np
 
     least = narrowed.least[0][0]
-    if (least > narrowed.most).any():
+    if narrowed.empty:
         return None
     limited = np.flatnonzero(narrowed.most < MOST)
     prices = np.zeros(len(narrowed.most))
