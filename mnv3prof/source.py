@@ -22,7 +22,7 @@ from .record.findings import Evidence, read_saved
 from .record.read import MAX_ROWS, MAX_RUN_BYTES
 from .record.run import Run, Subject
 from .space.files import PRESETS as SPACES
-from .space.files import open_space
+from .space.files import has_stages, open_space
 
 _PAGES: Final = (".html", ".htm")
 _LIMITS: Final = {
@@ -150,7 +150,7 @@ def _source(text: str, data: bytes, suffix: str, name: str) -> Source:
     saved = read_saved(data, text) if suffix == ".json" else None
     if isinstance(saved, (Run, Evidence)):
         return _measured(text, [saved])
-    if suffix == ".toml" and b"[[stage]]" in data:
+    if suffix == ".toml" and has_stages(data):
         return _one_of(f"{text}#")
     return Source(text, saved or Subject(parse_table(data, suffix, text, name), DEFAULT_SIZE))
 
@@ -224,7 +224,7 @@ def _missing(path: Path, text: str) -> str:
     """Return the message for a missing file, with similar names."""
     if path.is_symlink():
         return f"{text}: is a link to a missing file"
-    options = {name: name for name in (*PRESETS, *PRESET_ALIASES)}
+    options = {name: name for name in (*PRESETS, *PRESET_ALIASES, *SPACES)}
     beside: dict[str, str] = {}
     with suppress(OSError):  # the folder may be missing too
         files = [file for file in islice(path.parent.iterdir(), _MOST_LISTED) if _is_known(file)]

@@ -5,6 +5,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from msgspec.structs import replace
+
 from ..graph.errors import InputError, about, any_of, printable, quote, suggestion
 from ..mobilenetv3.cells import cell_value
 from ..mobilenetv3.expand import image_size
@@ -47,7 +49,7 @@ def open_space(text: str) -> Space:
     if path.suffix.lower() != ".toml":
         raise InputError(f"{where}: is not a space; expected a file .toml, or {any_of(PRESETS)}")
     data = read_file(path, MAX_TABLE_BYTES, f"expected a space in TOML, or {any_of(PRESETS)}")
-    return parse_space(data, where, printable(path.stem)[:200])
+    return replace(parse_space(data, where, printable(path.stem)[:200]), file=text)
 
 
 def parse_space(data: bytes, where: str, name: str) -> Space:
@@ -62,14 +64,22 @@ def parse_space(data: bytes, where: str, name: str) -> Space:
     return space_from(document, where, name)
 
 
-def is_space(document: Mapping[str, Any]) -> bool:
-    """Return True for the document of a space, not of a table."""
-    return "stage" in document
+def is_space(text: str) -> bool:
+    """Return True if a text names a preset, or a file with stages."""
+    path = Path(text)
+    if text in PRESETS or path.suffix.lower() != ".toml" or not path.is_file():
+        return text in PRESETS
+    return has_stages(read_file(path, MAX_TABLE_BYTES, "expected a space or a table"))
+
+
+def has_stages(data: bytes) -> bool:
+    """Return True for the bytes of a space, not of a table."""
+    return any(line.lstrip().startswith(b"[[stage]]") for line in data.splitlines())
 
 
 def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
     """Return the space in a decoded file. Raises InputError about `where`."""
-    if not is_space(document):
+    if "stage" not in document:
         raise InputError(f"{where}: is a layer table, not a space; expected tables [[stage]]")
     known = (*_SPACE, *(key for key in TABLE_RULES if key != "stages"))
     for key in document:

@@ -76,8 +76,8 @@ class Space(msgspec.Struct, frozen=True, dict=True):
     """A set of networks.
 
     contexts: each choice of width, input and outer layers, the width outermost. table: the other keys of the
-    tables. rule: of the width multiplier. Networks are numbered: the context is the most significant digit,
-    the last stage the least.
+    tables. rule: of the width multiplier. file: that it was read from, "" for a preset. Networks are
+    numbered: the context is the most significant digit, the last stage the least.
     """
 
     name: str
@@ -85,6 +85,12 @@ class Space(msgspec.Struct, frozen=True, dict=True):
     stages: tuple[Stage, ...]
     table: tuple[tuple[str, Any], ...] = ()
     rule: WidthRule = "paper"
+    file: str = ""
+
+    @property
+    def source(self) -> str:
+        """What names it on a command line."""
+        return self.file or self.name
 
     @cached_property
     def radices(self) -> tuple[int, ...]:

@@ -1,0 +1,57 @@
+"""Spaces on the command line: budgets, and tables of costs from the cache."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from ..bench.progress import Progress
+from ..budgets.limits import Budget, budgets_from
+from ..cost.counts import Dtype
+from ..graph.errors import InputError, quote
+from ..source import Source
+from ..space.costs import ContextTable
+from ..space.files import PRESETS, is_space, open_space
+from ..space.space import Space
+from ..space.tables import tables_of
+from .options import budget_option, open_source
+from .progress import progress
+from .streams import say
+
+SPACE_HELP: Final = f"A space: {', '.join(PRESETS)}, or a file (.toml)."
+
+LimitsOption = Annotated[
+    list[str] | None,
+    budget_option("--budget", metavar="NAME=LIMIT", help="Limit, e.g. macs=100M or arena=512K; repeatable."),
+]
+
+
+def budgets_of(given: Sequence[str] | None) -> tuple[Budget, ...]:
+    """Return the budgets of --budget. Raises InputError."""
+    from ..workers.backends import place_of
+
+    limits: dict[str, list[str]] = {}
+    for text in given or ():
+        name, equals, limit = text.partition("=")
+        if not equals:
+            raise InputError(f"--budget: {quote(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
+        limits.setdefault(name.strip(), []).append(limit)
+    return budgets_from(limits, "--budget", place_of) if limits else ()
+
+
+def opened_space(text: str) -> Space | Source:
+    """Return the space that a text names, or the source of another kind. Raises InputError."""
+    return open_space(text) if is_space(text) else open_source(text)
+
+
+def costs_of_space(space: Space, dtype: Dtype, *, no_cache: bool = False) -> list[ContextTable]:
+    """Return the costs of a space's contexts, and show progress while they are counted."""
+    from ..workers.cache_folder import usable_folder
+
+    folder = None if no_cache else usable_folder(say)
+    with progress() as on_progress:
+
+        def note(done: int, of: int) -> None:
+            on_progress(
+                Progress(f"width and input {done + 1} of {of}", done / of, phase=f"counting {space.name}")
+            )
+
+        return tables_of(space, dtype, folder, note)
