@@ -86,6 +86,8 @@ BASE: dict[str, tuple[str, ...]] = {
     "export": ("--to", "onnx", "-o", "net.onnx"),
     "train": ("-o", "weights.pt"),
     "claims": ("--input", "32"),
+    "fit": ("--budget", "macs=1G"),
+    "spaces": ("--budget", "macs=1G"),
 }
 """Arguments that a command needs, or that keep it short."""
 

@@ -47,6 +47,10 @@ class Found(msgspec.Struct, frozen=True):
 
     source: the words of a command line that name it. figures: by name, as of `check`. top1: published
     accuracy on ImageNet in percent, or None.
+
+    >>> (found,) = mnv3prof.fit("small", {"macs": "60M"}).networks
+    >>> found.source, found.figures["macs"], found.top1
+    ('small --input 224', 56510400, 67.5)
     """
 
     source: str
@@ -61,6 +65,9 @@ class Fit(msgspec.Struct, frozen=True):
 
     name, size: of the space. maximize: the figure by which the largest is first.
     bound: no network within the budgets has more; None if none is.
+
+    >>> mnv3prof.fit("small", {"macs": "60M"}, top=3)
+    Fit('small', 3 networks, proven=True)
     """
 
     name: str

@@ -1,40 +1,19 @@
-"""Spaces on the command line: budgets, and tables of costs from the cache."""
+"""Spaces on the command line, and their costs from the cache."""
 
-from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
 from ..bench.progress import Progress
-from ..budgets.limits import Budget, budgets_from
 from ..cost.counts import Dtype
-from ..graph.errors import InputError, quote
 from ..source import Source
 from ..space.costs import ContextTable
 from ..space.files import PRESETS, is_space, open_space
 from ..space.space import Space
 from ..space.tables import tables_of
-from .options import budget_option, open_source
+from .options import open_source
 from .progress import progress
 from .streams import say
 
 SPACE_HELP: Final = f"A space: {', '.join(PRESETS)}, or a file (.toml)."
-
-LimitsOption = Annotated[
-    list[str] | None,
-    budget_option("--budget", metavar="NAME=LIMIT", help="Limit, e.g. macs=100M or arena=512K; repeatable."),
-]
-
-
-def budgets_of(given: Sequence[str] | None) -> tuple[Budget, ...]:
-    """Return the budgets of --budget. Raises InputError."""
-    from ..workers.backends import place_of
-
-    limits: dict[str, list[str]] = {}
-    for text in given or ():
-        name, equals, limit = text.partition("=")
-        if not equals:
-            raise InputError(f"--budget: {quote(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
-        limits.setdefault(name.strip(), []).append(limit)
-    return budgets_from(limits, "--budget", place_of) if limits else ()
 
 
 def opened_space(text: str) -> Space | Source:

@@ -16,13 +16,14 @@ from ...mobilenetv3.files import PRESETS, preset
 from ...show.choosing import fit_sheet
 from ...show.costs import table_sheet
 from ...source import Source
+from ..given_budgets import BudgetOption, given_budgets
 from ..interrupts import stopping
 from ..latency_options import LatencyOptions, measured
 from ..options import budget_option, in_range, measuring_option
 from ..output import Output, Result, emit
 from ..progress import progress
 from ..runs import emit_run
-from ..spaces import SPACE_HELP, LimitsOption, budgets_of, costs_of_space, opened_space
+from ..spaces import SPACE_HELP, costs_of_space, opened_space
 from ..spread import spread
 
 _MOST: Final = 100
@@ -40,7 +41,7 @@ def fit(
         ),
     ] = None,
     *,
-    budget: LimitsOption = None,
+    budget: BudgetOption = None,
     maximize: Annotated[
         str, budget_option("--maximize", metavar="NAME", help=f"What to have most of: {', '.join(SUMS)}.")
     ] = "macs",
@@ -80,7 +81,7 @@ def fit(
         dtype=latency_options.dtype, no_cache=latency_options.no_cache
     ):
         raise InputError("fit: the options of measuring, e.g. --on, require --measure")
-    budgets = budgets_of(budget)
+    budgets = given_budgets(budget)
     with stopping(lambda: "nothing was found; the same command starts again"):
         found = _found(space, budgets, maximize, max(top, measure), dtype, latency_options.no_cache)
     shown = (fit_sheet(found), *(table_sheet(each.subject) for each in found.networks[:1]))

@@ -10,11 +10,12 @@ from ...graph.errors import InputError, any_of
 from ...show.choosing import spaces_sheet
 from ...source import Source
 from ...space.files import PRESETS
+from ..given_budgets import BudgetOption, given_budgets
 from ..interrupts import stopping
 from ..options import DtypeOption, NoCacheOption
 from ..output import Output, Result, emit
 from ..progress import step
-from ..spaces import SPACE_HELP, LimitsOption, budgets_of, costs_of_space, opened_space
+from ..spaces import SPACE_HELP, costs_of_space, opened_space
 from ..spread import spread
 
 
@@ -22,7 +23,7 @@ from ..spread import spread
 def spaces(
     space: Annotated[str, typer.Argument(metavar="SPACE", help=SPACE_HELP)],
     *,
-    budget: LimitsOption = None,
+    budget: BudgetOption = None,
     dtype: DtypeOption = "fp32",
     no_cache: NoCacheOption = False,
     output: Output,
@@ -36,7 +37,7 @@ def spaces(
 
     Example: mnv3prof spaces ofa --budget arena=256K --budget weights=2M --dtype int8
     """
-    budgets = budgets_of(budget)
+    budgets = given_budgets(budget)
     known = opened_space(space)
     if isinstance(known, Source):
         raise InputError(f"{space}: is not a space; expected {any_of(PRESETS)}, or a file with [[stage]]")
