@@ -302,6 +302,19 @@ def _ordered(part: Part, arenas: list[int] | None, ask: Ask) -> Front:
     return Front(kept.networks, kept.columns, arenas_kept, part.seen, part.kept, part.low, part.high, planned)
 
 
+def grid_of(front: Front, objectives: Sequence[Objective]) -> Grid | None:
+    """Return the grid of the density behind a front: over the first two columns, None without points.
+
+    A planned arena is not known of all points, so its column is the last choice, and then the peak.
+    """
+    if front.low is None or front.high is None:
+        return None
+    known = sorted(range(len(objectives)), key=lambda place: objectives[place].arena)[:2]
+    columns = tuple(objectives[place].column for place in known)
+    low, high = (tuple(int(values[place]) for place in known) for values in (front.low, front.high))
+    return Grid(columns, low, high)  # type: ignore[arg-type]
+
+
 def density_of(source: Source, objectives: Sequence[Objective], grid: Grid) -> "NDArray[Any]":
     """Return how many of a source's points lie in each cell of a grid."""
     import numpy as np
@@ -320,7 +333,8 @@ def _merged(parts: Iterable[Part], ask: Ask) -> Part:
         whole = part if whole is None else _joined(whole, part)
         if len(whole.networks) > _AT_ONCE // 10:
             whole = _chosen(whole, kept_of(_oriented(whole.columns, ask), ask.known))
-    assert whole is not None
+    if whole is None:  # an interrupt came first
+        return _nothing(0, 0)
     return _chosen(whole, kept_of(_oriented(whole.columns, ask), ask.known))
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from ..graph.errors import InputError, one_line, printable
-from .pareto import Ask, Part, Reducer, cells_of
+from .pareto import Ask, Part, Reducer, cells_of, require_library
 from .sweep import NAMES, Points, Range, satisfying
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ class Writer:
 
 
 class Reader:
-    """The points of a file, with conditions. Raises InputError about a file that cannot be read."""
+    """The points of a file, with conditions. rows: their number if the file says it.
+
+    Raises InputError about a file that cannot be read.
+    """
 
     def __init__(self, path: Path, where: Sequence[Range] = ()) -> None:
         """Check the columns of the file."""
@@ -76,6 +80,7 @@ class Reader:
         self.name = printable(str(path))
         if path.suffix.lower() == ".parquet":
             require_parquet()
+        self.rows: int | None = None
         with self._errors():
             self._check(self._header())
 
@@ -84,52 +89,62 @@ class Reader:
         import numpy as np
 
         place = 0
-        for values, networks in self._batches():
+        for values, names in self._batches():
             count = values.shape[1]
+            require_library(place + count, len(ask.objectives))
             fits = np.flatnonzero(satisfying(values, range(len(NAMES)), self._where))
-            yield _part(ask, values[:, fits], fits + place, networks[fits], count)
+            part, chosen = _part(ask, values[:, fits], fits + place, count)
+            yield part._replace(networks=names(fits[chosen]))
             place += count
             on_progress(place)
         if not place:
             raise InputError(f"{self.name}: has no rows; expected a file that sweep writes")
 
-    def _batches(self) -> "Iterator[tuple[NDArray[Any], NDArray[Any]]]":
-        """Yield the costs and the names of networks."""
+    def _batches(self) -> "Iterator[tuple[NDArray[Any], Callable[[NDArray[Any]], list[str]]]]":
+        """Yield the costs of networks, and what returns the names of some of them."""
         import numpy as np
 
         with self._errors():
-            for frame in self._frames():
+            for frame, names in self._frames():
                 for name in NAMES:
                     if frame[name].dtype.kind not in "iu" or (len(frame) and frame[name].min() < 0):
                         raise InputError(f"{self.name}, column {name}: expected integers from 0")
                 values = np.ascontiguousarray(frame[list(NAMES)].to_numpy(np.int64).T)
                 if len(frame) and values.min() < 0:
                     raise InputError(f"{self.name}: a count exceeds 2^63")
-                yield values, frame[NETWORK].to_numpy(object)
+                yield values, names
 
-    def _frames(self) -> Iterator[Any]:
+    def _frames(self) -> "Iterator[tuple[Any, Callable[[NDArray[Any]], list[str]]]]":
         columns = [NETWORK, *NAMES]
         if self._path.suffix.lower() == ".parquet":
             from pyarrow.parquet import ParquetFile
 
             with ParquetFile(self._path) as file:
                 for batch in file.iter_batches(_ROWS, columns=columns):
-                    yield batch.to_pandas()
+                    networks = batch.column(NETWORK)
+                    frame = batch.drop_columns([NETWORK]).to_pandas()
+                    yield (
+                        frame,
+                        lambda rows, networks=networks: list(map(str, networks.take(rows).to_pylist())),
+                    )
             return
         import pandas as pd
 
         with pd.read_csv(
             self._path, usecols=columns, dtype={NETWORK: str}, chunksize=_ROWS, encoding="utf-8"
         ) as chunks:
-            yield from chunks
+            for frame in chunks:
+                yield frame, partial(_taken, frame[NETWORK])
 
     def _header(self) -> list[str]:
         if not S_ISREG(self._path.stat().st_mode):
             raise InputError(f"{self.name}: is not a regular file; expected a file that sweep writes")
         if self._path.suffix.lower() == ".parquet":
-            from pyarrow.parquet import read_schema
+            from pyarrow.parquet import ParquetFile
 
-            return list(read_schema(self._path).names)
+            with ParquetFile(self._path) as file:
+                self.rows = file.metadata.num_rows
+                return list(file.schema_arrow.names)
         import pandas as pd
 
         return list(pd.read_csv(self._path, nrows=0, encoding="utf-8").columns)
@@ -154,19 +169,17 @@ class Reader:
             raise InputError(f"{self.name}: is not {what} that sweep writes ({error})") from None
 
 
-def _part(
-    ask: Ask, values: "NDArray[Any]", places: "NDArray[Any]", networks: "NDArray[Any]", seen: int
-) -> Part:
+def _part(ask: Ask, values: "NDArray[Any]", places: "NDArray[Any]", seen: int) -> "tuple[Part, NDArray[Any]]":
+    """Return what is asked of points, but for their names, and the numbers of those that it has."""
     import numpy as np
 
     if ask.grid is not None:
         cells = cells_of(ask.grid, values[list(ask.grid.columns)])
-        return Part(seen, len(places), None, None, values[:, :0], places[:0], [], cells)
+        return Part(seen, len(places), None, None, values[:, :0], places[:0], [], cells), places[:0]
     reducer = Reducer(ask)
     rows = np.arange(len(places))
     reducer.add(values[[each.column for each in ask.objectives]], places, rows)
     found = reducer.found()
     chosen = rows[:0] if found is None else found[2]
-    names = [str(name) for name in networks[chosen]]
     low, high = reducer.low, reducer.high
-    return Part(seen, len(places), low, high, values[:, chosen], places[chosen], names)
+    return Part(seen, len(places), low, high, values[:, chosen], places[chosen], []), chosen

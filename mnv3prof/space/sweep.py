@@ -1,7 +1,7 @@
 """Networks of a space with their costs: sampled or all, in chunks that any number of workers may compute."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import islice
 from math import prod
@@ -182,14 +182,14 @@ def numbers_of(job: Job, digits: "Sequence[NDArray[Any]]") -> "NDArray[Any]":
     offset = job.context * prod(radices)
     limbs = -(-len(str(offset + prod(radices))) // 9)
     text = np.empty((len(digits[0]), 9 * limbs), np.uint8)
-    carry: Any = 0
+    carry = np.zeros(len(digits[0]), np.int64)
     for place in range(limbs):
-        sums: Any = carry + offset // _LIMB**place % _LIMB
+        sums = carry + (offset // _LIMB**place % _LIMB)
         for digit, weight in zip(digits, weights, strict=True):
             sums = sums + digit * (weight // _LIMB**place % _LIMB)
         carry, limb = np.divmod(sums, _LIMB)
-        for digit in range(9):
-            limb, text[:, 9 * (limbs - place) - 1 - digit] = np.divmod(limb, 10)
+        for power in range(9):
+            text[:, 9 * (limbs - place) - 1 - power] = limb // 10**power % 10
     text += ord("0")
     found = np.strings.lstrip(text.view(f"S{9 * limbs}").ravel(), b"0")
     return np.where(found == b"", b"0", found)
@@ -197,7 +197,7 @@ def numbers_of(job: Job, digits: "Sequence[NDArray[Any]]") -> "NDArray[Any]":
 
 def in_order(
     work: Callable[[_Job], _Found], jobs: Iterable[_Job], executor: Executor | None, window: int = 1
-) -> Iterator[_Found]:
+) -> Generator[_Found]:
     """Yield what `work` makes of each job, in their order, with `window` of them submitted at a time.
 
     executor: None for this thread.
