@@ -110,8 +110,14 @@ def _density(drawn: Drawn, titles: list[str]) -> Trace:
         "zmin": 0,
         "colorscale": [[0, "var:low"], [1, "var:macs"]],
         "colorbar": {
-            "title": {"text": "networks"},
-            "thickness": 12,
+            "title": {"text": "networks in a cell", "side": "top"},
+            "thickness": 10,
+            "orientation": "h",
+            "len": 0.6,
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "bottom",
             "tickvals": list(powers),
             "ticktext": [compact(10**power) for power in powers],
         },
@@ -135,7 +141,7 @@ def _points(drawn: Drawn, shown: list[int]) -> Trace:
         "x": [int(front.columns[grid.columns[0], n]) for n in shown],
         "y": [int(front.columns[grid.columns[1], n]) for n in shown],
         "customdata": [[front.networks[n], *(_told(each, values[each][n]) for each in told)] for n in shown],
-        "marker": {"color": "var:time", "size": 7, "line": {"width": 1, "color": "var:paper"}},
+        "marker": {"color": "var:time", "size": 6, "line": {"width": 1, "color": "var:paper"}},
         "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{'<br>'.join(lines)}<extra></extra>",
     }
 

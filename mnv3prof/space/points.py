@@ -123,10 +123,7 @@ class Reader:
                 for batch in file.iter_batches(_ROWS, columns=columns):
                     networks = batch.column(NETWORK)
                     frame = batch.drop_columns([NETWORK]).to_pandas()
-                    yield (
-                        frame,
-                        lambda rows, networks=networks: list(map(str, networks.take(rows).to_pylist())),
-                    )
+                    yield frame, partial(_taken, networks)
             return
         import pandas as pd
 
@@ -167,6 +164,11 @@ class Reader:
         except (ValueError, OverflowError, TypeError, MemoryError) as error:
             what = "Parquet" if self._path.suffix.lower() == ".parquet" else "CSV"
             raise InputError(f"{self.name}: is not {what} that sweep writes ({error})") from None
+
+
+def _taken(networks: Any, rows: "NDArray[Any]") -> list[str]:
+    """Return some of the names in an array of pyarrow or a series of pandas."""
+    return list(map(str, networks.take(rows).tolist()))
 
 
 def _part(ask: Ask, values: "NDArray[Any]", places: "NDArray[Any]", seen: int) -> "tuple[Part, NDArray[Any]]":

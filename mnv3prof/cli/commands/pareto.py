@@ -85,10 +85,10 @@ def pareto(
     reduced without a file. --max macs finds the largest networks for the other objectives; which network is
     the most accurate is not known. Of networks with equal objectives the first is shown.
 
-    arena is planned for the networks that can be on the front (a few ms each): it is at least the peak, so the
-    others are left out without a plan. The result is exact. The page shows where the points are, and
-    the front; a click on a point, or arrow keys and Enter, copy its table. Ctrl-C shows the front of what was
-    computed. More than 100,000 points and two objectives need moocore: pip install 'mnv3prof[pareto]'.
+    An arena is planned for the networks that can be on the front (a few ms each): it is at least the peak,
+    so the others are left out without a plan. The result is exact. The page shows the density of the points
+    and the front; a click on a point, or arrow keys and Enter, copy its table. Ctrl-C shows the front of what
+    was computed. More than 100,000 points and two objectives need moocore: pip install 'mnv3prof[pareto]'.
 
     Example: mnv3prof pareto near-small -n 100k --dtype int8 --min params,arena --max macs
     """
