@@ -12,10 +12,9 @@ from ..bench.progress import OnProgress, Progress
 from ..budgets.units import parse_count
 from ..budgets.where import conditions_from
 from ..graph.errors import InputError, quote
-from ..space.costs import ContextTable
+from ..interface.points import Swept
 from ..space.executors import MOST_WORKERS, Workers, cluster, threads
 from ..space.files import PRESETS
-from ..space.space import Space
 from ..space.sweep import MOST_SAMPLED, MOST_SEED, NAMES, Range, total_of
 from .options import DtypeOption, budget_option, in_range, measuring_option, network_option, recipe_option
 from .progress import progress
@@ -93,29 +92,21 @@ class Sampling(msgspec.Struct, frozen=True):
                 yield workers
 
 
-class Swept(msgspec.Struct, frozen=True):
-    """A space with the costs of its stages. total: number of networks to compute."""
-
-    name: str
-    space: Space
-    tables: list[ContextTable]
-    total: int
-
-
-def swept(name: str, sampling: Sampling) -> Swept:
+def swept(name: str, sampling: Sampling, where: tuple[Range, ...]) -> Swept:
     """Open a space and compute the costs of its stages. Raises InputError."""
     from ..space.files import open_space
     from ..space.tables import tables_of
     from ..workers.cache_folder import usable_folder
 
-    space = open_space(name)
-    total = total_of(space, sampling.number())
+    space, count = open_space(name), sampling.number()
+    total_of(space, count)
     with progress() as on_progress:
 
         def tell(done: int, of: int) -> None:
             on_progress(Progress(f"context {done + 1} of {of}", done / of, phase="counting the space's rows"))
 
-        return Swept(name, space, tables_of(space, sampling.dtype, usable_folder(say), tell), total)
+        tables = tables_of(space, sampling.dtype, usable_folder(say), tell)
+    return Swept(name, space, tables, count, sampling.seed, where, sampling.dtype)
 
 
 def conditions(where: list[str] | None) -> tuple[Range, ...]:
@@ -123,11 +114,14 @@ def conditions(where: list[str] | None) -> tuple[Range, ...]:
     return conditions_from(where or (), "--where")
 
 
-def ticking(on_progress: OnProgress, phase: str, total: int) -> Callable[[int], None]:
-    """Return a function that shows how many of `total` networks are done."""
+def ticking(on_progress: OnProgress, phase: str, total: int | None) -> Callable[[int], None]:
+    """Return a function that shows how many of `total` networks are done; None if that is not known."""
     began = monotonic()
 
     def tell(done: int) -> None:
+        if not total:
+            on_progress(Progress(f"{done:,} networks", phase=phase))
+            return
         share = done / total
         left = (monotonic() - began) * (1 - share) / share if share else None
         on_progress(Progress(f"{done:,} of {total:,} networks", share, left, phase))

@@ -132,9 +132,11 @@ def _points(drawn: Drawn, shown: list[int]) -> Trace:
     assert grid is not None
     asked = [each.name for each in drawn.objectives]
     names = [*NAMES, *(["arena"] if front.arenas is not None else [])]
-    told = names if len(shown) <= _MOST_WITH_COSTS else [each for each in names if each in asked]
+    axes = [NAMES[column] for column in grid.columns]
+    told = [each for each in names if each not in axes and (each in asked or len(shown) <= _MOST_WITH_COSTS)]
     values = {**dict(zip(NAMES, front.columns.tolist(), strict=True)), "arena": front.arenas or []}
-    lines = [f"{title_of(each)}: %{{customdata[{n}]}}" for n, each in enumerate(told, 1)]
+    lines = [f"{title_of(each)}: %{{{axis}:,}}" for each, axis in zip(axes, "xy", strict=True)]
+    lines += [f"{title_of(each)}: %{{customdata[{n}]}}" for n, each in enumerate(told, 1)]
     return {
         "type": "scatter",
         "mode": "markers",

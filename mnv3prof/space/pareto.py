@@ -303,13 +303,16 @@ def _ordered(part: Part, arenas: list[int] | None, ask: Ask) -> Front:
 
 
 def grid_of(front: Front, objectives: Sequence[Objective]) -> Grid | None:
-    """Return the grid of the density behind a front: over the first two columns, None without points.
+    """Return the grid of the density behind a front, None without points: over a column to minimise and one
+    to maximise, if there are both.
 
     A planned arena is not known of all points, so its column is the last choice, and then the peak.
     """
     if front.low is None or front.high is None:
         return None
-    known = sorted(range(len(objectives)), key=lambda place: objectives[place].arena)[:2]
+    first, *others = sorted(range(len(objectives)), key=lambda place: objectives[place].arena)
+    second = min(others, key=lambda p: (objectives[p].arena, objectives[p].sign == objectives[first].sign))
+    known = (first, second)
     columns = tuple(objectives[place].column for place in known)
     low, high = (tuple(int(values[place]) for place in known) for values in (front.low, front.high))
     return Grid(columns, low, high)  # type: ignore[arg-type]

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from ...graph.errors import InputError, printable
+from ...interface.points import Swept
 from ...show.points import Kept, sweep_sheet
 from ...space.points import SUFFIXES, Writer, require_parquet
-from ...space.sweep import Range, in_order, jobs_of, points
+from ...space.sweep import in_order, jobs_of, points
 from ..interrupts import deferred, stopped
 from ..output import Output, Result, check_writable, chosen_format, emit, file_option, writing
-from ..points import SPACE_HELP, Sampling, Swept, WhereOption, conditions, swept, ticking
+from ..points import SPACE_HELP, Sampling, WhereOption, conditions, swept, ticking
 from ..progress import progress
 from ..spread import spread
 
@@ -38,18 +39,17 @@ def sweep(
     Example: mnv3prof sweep near-small -n 10k --where "macs<=30M,peak<=512KiB" -o points.csv
     """
     sampling.check()
-    asked = conditions(where)
     if output is None:
         raise InputError(f"--output FILE{SUFFIXES[0]} or FILE{SUFFIXES[1]} is required")
     suffix = f".{chosen_format(None, output, {each: each[1:] for each in SUFFIXES}, 'csv')}"
     check_writable(output)
     if suffix == ".parquet":
         require_parquet()
-    source = swept(space, sampling)
+    source = swept(space, sampling, conditions(where))
     kept = Kept()
     try:
         with writing(output) as file:
-            _write(Writer(file, suffix, f"{space}#"), source, sampling, asked, kept)
+            _write(Writer(file, suffix, f"{space}#"), source, sampling, kept)
     except KeyboardInterrupt:
         raise stopped(f"nothing was sampled, and {printable(str(output))} is not written") from None
     name = printable(str(output))
@@ -58,9 +58,9 @@ def sweep(
     emit(Result((sweep_sheet(name, kept),), sweep_sheet(name, kept), lambda: None), Output())
 
 
-def _write(writer: Writer, source: Swept, sampling: Sampling, asked: tuple[Range, ...], kept: Kept) -> None:
+def _write(writer: Writer, source: Swept, sampling: Sampling, kept: Kept) -> None:
     """Write what is computed, until an interrupt if something was."""
-    jobs = jobs_of(source.space, source.tables, sampling.number(), seed=sampling.seed, where=asked)
+    jobs = jobs_of(source.space, source.tables, source.samples, seed=source.seed, where=source.where)
     with sampling.opened() as workers, progress() as on_progress:
         tell = ticking(on_progress, "sampling", source.total)
         found = in_order(points, jobs, *workers)
