@@ -86,6 +86,8 @@ BASE: dict[str, tuple[str, ...]] = {
     "export": ("--to", "onnx", "-o", "net.onnx"),
     "train": ("-o", "weights.pt"),
     "claims": ("--input", "32"),
+    "pareto": ("--min", "params", "--max", "macs"),
+    "sweep": ("-o", "points.csv"),
 }
 """Arguments that a command needs, or that keep it short."""
 

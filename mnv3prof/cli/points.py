@@ -20,7 +20,7 @@ from .options import DtypeOption, budget_option, in_range, measuring_option, net
 from .progress import progress
 from .streams import say
 
-SPACE_HELP: Final = f"A space: a preset ({', '.join(PRESETS)}) or a file .toml with tables [[stage]]."
+SPACE_HELP: Final = f"A space: a preset ({', '.join(PRESETS)}) or a file .toml with stages."
 WhereOption = Annotated[
     list[str] | None,
     budget_option(

@@ -76,7 +76,7 @@ def pareto(
     and the front; a click on a point, or arrow keys and Enter, copy its table. Ctrl-C shows the front of what
     was computed. More than 100,000 points and two objectives need moocore: pip install 'mnv3prof[pareto]'.
 
-    Example: mnv3prof pareto near-small -n 100k --dtype int8 --min params,arena --max macs
+    Example: mnv3prof pareto near-small -n 100k --min params,peak --max macs
     """
     sampling.check()
     asked = conditions(where)

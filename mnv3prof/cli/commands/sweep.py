@@ -36,7 +36,7 @@ def sweep(
     Ctrl-C writes a whole file of what was computed. --scheduler computes on the workers of a Dask cluster,
     which need the same version of mnv3prof; a job whose worker dies is computed again.
 
-    Example: mnv3prof sweep near-small -n 10k --where "macs<=30M,peak<=512KiB" -o points.csv
+    Example: mnv3prof sweep near-small -n 10k --where "macs<=30M" -o points.csv
     """
     sampling.check()
     if output is None:
