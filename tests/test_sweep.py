@@ -313,7 +313,7 @@ def _after_a_while(job: sweeps.Job) -> sweeps.Points:
     return sweeps.points(job)
 
 
-def test_a_worker_of_a_cluster_that_is_killed_changes_nothing(near: Any) -> None:
+def test_a_worker_of_a_cluster_that_is_killed_changes_nothing(near: Any, here: Path) -> None:
     """On a real cluster of two processes, one of which is killed after the third of 24 jobs."""
     distributed = pytest.importorskip("distributed")
     space, tables = near
@@ -326,6 +326,13 @@ def test_a_worker_of_a_cluster_that_is_killed_changes_nothing(near: Any) -> None
             os.kill(victim, signal.SIGKILL)
             several += found
         assert not _is_alive(victim)
+        arguments = ["sweep", "small.toml", "--where", "macs<=800k", "--scheduler", local.scheduler_address]
+        assert run([*arguments, "-o", "cluster.csv"]) == 0
+        with distributed.Client(local.scheduler_address, set_as_default=False) as client:
+            front = mnv3prof.pareto("small.toml", minimise="params", maximise="macs", executor=client)
+    assert run([*arguments[:4], "-o", "here.csv"]) == 0
+    assert (here / "cluster.csv").read_bytes() == (here / "here.csv").read_bytes()
+    assert front.equals(mnv3prof.pareto("small.toml", minimise="params", maximise="macs"))
     assert len(several) == len(jobs) >= 24
     for job, points in zip(jobs, several, strict=True):
         expected = sweeps.points(job)

@@ -28,7 +28,7 @@ def threads(count: int) -> Iterator[Workers]:
         return
     executor = ThreadPoolExecutor(count)
     try:
-        yield Workers(executor, 2 * count)
+        yield Workers(executor, count + 2)
     finally:
         executor.shutdown(cancel_futures=True)
 

@@ -75,7 +75,7 @@ def jobs_of(
     *,
     seed: int = 0,
     where: Sequence[Range] = (),
-    chunks: int = 8,
+    chunks: int = 4,
 ) -> Iterator[Job]:
     """Yield the jobs that cover `count` samples, or all networks.
 

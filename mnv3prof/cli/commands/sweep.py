@@ -25,7 +25,7 @@ def sweep(
     sampling: Sampling,
     output: Annotated[Path | None, file_option(False)] = None,
 ) -> None:
-    """Sample the networks of a design space, with their costs.
+    """Sample networks of a design space with their costs.
 
     --output FILE.csv or FILE.parquet gets a row per network: its name, such as ofa#123, which every
     command takes, then macs, flops, params, and in bytes weights, read, written and peak (fused; the lower
