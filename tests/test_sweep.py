@@ -521,7 +521,7 @@ BAD = [
     (["sweep", "small.toml", "-o", "p.csv", "--workers", "2", "--scheduler", "x"], "cannot be combined"),
     (
         ["sweep", "small.toml", "-o", "p.csv", "--scheduler", "nonsense"],
-        "nonsense: the scheduler cannot be reached",
+        "'nonsense': is not an address of a scheduler",
     ),
     (
         ["sweep", "small.toml", "-o", "p.csv", "--where", "mac<=3"],

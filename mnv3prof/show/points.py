@@ -73,7 +73,8 @@ def front_sheet(name: str, front: Front, objectives: tuple[Objective, ...]) -> S
         values["arena"] = front.arenas
     rows = tuple(zip(front.networks, *(values[each] for each in order), strict=True))
     aims = [f"{'least' if each.sign == 1 else 'most'} {_TITLES[each.name]}" for each in objectives]
-    title = f"{name}: {len(rows):,} networks with {_and(aims)}, of {front.seen:,}"
+    many = "1 network" if len(rows) == 1 else f"{len(rows):,} networks"
+    title = f"{name}: {many} with {_and(aims)}, of {front.seen:,}"
     return Sheet(title, tuple(columns), rows, notes=notes_of(front))
 
 

@@ -1,14 +1,16 @@
 """Executors of a sweep's jobs: threads of this process, or a Dask cluster."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
-from ..graph.errors import InputError, one_line, printable
+from ..graph.errors import InputError, one_line, printable, quote
 
 MOST_WORKERS: Final = 1_024
 _CONNECT_S: Final = 10
+_MOST_PORT: Final = 65_535
 _RETRIES: Final = 5
 """How often a job is tried again after its worker has died."""
 
@@ -52,6 +54,9 @@ def cluster(address: str) -> Iterator[Workers]:
     except ImportError:
         raise InputError("distributed is not installed: pip install 'mnv3prof[dask]'") from None
     where = printable(address)
+    match = re.fullmatch(r"(?:(?:tcp|tls|wss?|ucx)://)?[^/\s]+:([0-9]{1,5})", address)
+    if match is None or not 1 <= int(match[1]) <= _MOST_PORT:
+        raise InputError(f"{quote(address)}: is not an address of a scheduler, such as tcp://10.0.0.5:8786")
     try:
         make: Any = distributed.Client
         client = make(address, timeout=_CONNECT_S, set_as_default=False)

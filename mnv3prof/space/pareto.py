@@ -251,22 +251,40 @@ def front_of(
     import numpy as np
 
     ask = ask._replace(known=Known(np.empty(0, np.int64), np.empty((0, len(objectives)), np.int64)))
-    first = found = planned = _merged(source(ask), ask)
+    first = left = _merged(source(ask), ask, whole=True)
+    planned = _chosen(first, np.empty(0, np.int64))
     arenas: list[int] = []
-    while found.networks:
-        if len(arenas) + len(found.networks) > MOST_PLANNED:
-            raise InputError(
-                f"arena: more than {MOST_PLANNED:,} networks would be planned; expected peak, its lower "
-                "bound, or conditions that leave fewer networks"
-            )
-        for number, network in enumerate(found.networks):
-            on_planned(len(arenas), len(arenas) + len(found.networks) - number)
-            arenas.append(plan(network, [int(value) for value in found.columns[:, number]]))
-        ask = ask._replace(known=_known(planned, arenas, ask))
-        found = _merged(source(ask), ask)
-        planned = _joined(planned, found)
+    while left.networks:
+        while left.networks:
+            chosen = kept_of(_oriented(left.columns, ask), ask.known)
+            found = _chosen(left, chosen)
+            others = np.delete(np.arange(len(left.networks)), chosen)
+            left = _chosen(left, others if len(chosen) else chosen)  # else all of them are dominated
+            arenas += _planned(found, len(arenas), plan, on_planned)
+            planned = _joined(planned, found)
+            ask = ask._replace(known=_known(planned, arenas, ask))
+        left = _merged(source(ask), ask, whole=True)
     whole = planned._replace(seen=first.seen, kept=first.kept, low=first.low, high=first.high)
     return _ordered(whole, arenas, ask)
+
+
+def _planned(
+    found: Part,
+    before: int,
+    plan: Callable[[str, Sequence[int]], int],
+    on_planned: Callable[[int, int], None],
+) -> list[int]:
+    """Return the arenas of networks. Raises InputError if they and those `before` are too many."""
+    if before + len(found.networks) > MOST_PLANNED:
+        raise InputError(
+            f"arena: more than {MOST_PLANNED:,} networks would be planned; expected peak, its lower bound, or "
+            "conditions that leave fewer networks"
+        )
+    arenas = []
+    for number, (network, costs) in enumerate(zip(found.networks, found.columns.T.tolist(), strict=True)):
+        on_planned(before + number, len(found.networks) - number)
+        arenas.append(plan(network, costs))
+    return arenas
 
 
 def _known(planned: Part, arenas: Sequence[int], ask: Ask) -> Known:
@@ -329,16 +347,16 @@ def density_of(source: Source, objectives: Sequence[Objective], grid: Grid) -> "
     return cells
 
 
-def _merged(parts: Iterable[Part], ask: Ask) -> Part:
-    """Join parts, and keep their front."""
-    whole: Part | None = None
+def _merged(parts: Iterable[Part], ask: Ask, *, whole: bool = False) -> Part:
+    """Join parts, and keep their front. whole: keep the fronts of the parts, unless they are many."""
+    found: Part | None = None
     for part in parts:
-        whole = part if whole is None else _joined(whole, part)
-        if len(whole.networks) > _AT_ONCE // 10:
-            whole = _chosen(whole, kept_of(_oriented(whole.columns, ask), ask.known))
-    if whole is None:  # an interrupt came first
+        found = part if found is None else _joined(found, part)
+        if len(found.networks) > (_AT_ONCE if whole else _AT_ONCE // 10):
+            found = _chosen(found, kept_of(_oriented(found.columns, ask), ask.known))
+    if found is None:  # an interrupt came first
         return _nothing(0, 0)
-    return _chosen(whole, kept_of(_oriented(whole.columns, ask), ask.known))
+    return found if whole else _chosen(found, kept_of(_oriented(found.columns, ask), ask.known))
 
 
 def _chosen(part: Part, numbers: "NDArray[Any]") -> Part:

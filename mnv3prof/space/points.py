@@ -106,11 +106,13 @@ class Reader:
 
         with self._errors():
             for frame, names in self._frames():
+                if not len(frame):
+                    continue
                 for name in NAMES:
-                    if frame[name].dtype.kind not in "iu" or (len(frame) and frame[name].min() < 0):
+                    if frame[name].dtype.kind not in "iu" or frame[name].min() < 0:
                         raise InputError(f"{self.name}, column {name}: expected integers from 0")
                 values = np.ascontiguousarray(frame[list(NAMES)].to_numpy(np.int64).T)
-                if len(frame) and values.min() < 0:
+                if values.min() < 0:
                     raise InputError(f"{self.name}: a count exceeds 2^63")
                 yield values, names
 
