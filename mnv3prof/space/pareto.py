@@ -277,8 +277,8 @@ def _planned(
     """Return the arenas of networks. Raises InputError if they and those `before` are too many."""
     if before + len(found.networks) > MOST_PLANNED:
         raise InputError(
-            f"arena: more than {MOST_PLANNED:,} networks would be planned; expected peak, its lower bound, or "
-            "conditions that leave fewer networks"
+            f"arena: more than {MOST_PLANNED:,} networks would be planned; expected peak, its lower bound, "
+            "or conditions that leave fewer networks"
         )
     arenas = []
     for number, (network, costs) in enumerate(zip(found.networks, found.columns.T.tolist(), strict=True)):
