@@ -71,6 +71,7 @@ def _chart(drawn: Drawn, key: str) -> Chart:
         "xaxis": {"title": {"text": titles[0]}, "tickformat": "~s"},
         "yaxis": {"title": {"text": titles[1]}, "tickformat": "~s"},
         "showlegend": False,
+        "margin": {"l": 58, "r": 16, "t": 84, "b": 56},
         "hovermode": "closest",
     }
     alt = f"Density of {front.kept:,} networks and {len(shown):,} points of the front, {' by '.join(titles)}"
@@ -113,13 +114,16 @@ def _density(drawn: Drawn, titles: list[str]) -> Trace:
             "title": {"text": "networks in a cell", "side": "top"},
             "thickness": 10,
             "orientation": "h",
-            "len": 0.6,
+            "len": 0.9,
             "x": 0,
             "xanchor": "left",
             "y": 1,
             "yanchor": "bottom",
             "tickvals": list(powers),
-            "ticktext": [compact(10**power) for power in powers],
+            "ticktext": [
+                f"{10 ** (power % 3)}{'kMG'[power // 3 - 1] if power > 2 else ''}" for power in powers
+            ],
+            "tickangle": 0,
         },
         "hovertemplate": f"%{{customdata:,}} networks<br>{titles[0]}: %{{x:.4s}}<br>{titles[1]}: %{{y:.4s}}"
         "<extra></extra>",
