@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .graph.graph import Block, Geometry, Graph, Layer, Tensor
     from .interface.measuring import measure
     from .interface.networks import load, read_run, save
+    from .interface.points import pareto, sweep
     from .interface.results import Check, Comparison, check, compare, diff, frame, report, tables
     from .mobilenetv3.expand import expand
     from .mobilenetv3.network import MobileNetV3, build, parts
@@ -84,6 +85,7 @@ __all__ = [
     "frame",
     "load",
     "measure",
+    "pareto",
     "parts",
     "peaks",
     "read_run",
@@ -91,6 +93,7 @@ __all__ = [
     "report",
     "save",
     "subtotals",
+    "sweep",
     "tables",
     "total",
     "vary",
@@ -109,6 +112,7 @@ _HOMES: Final = {
     ".interface.choosing": ("fit",),
     ".interface.measuring": ("measure",),
     ".interface.networks": ("load", "read_run", "save"),
+    ".interface.points": ("pareto", "sweep"),
     ".interface.results": ("Check", "Comparison", "check", "compare", "diff", "frame", "report", "tables"),
     ".mobilenetv3.expand": ("expand",),
     ".mobilenetv3.network": ("MobileNetV3", "build", "parts"),

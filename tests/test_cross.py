@@ -88,6 +88,8 @@ BASE: dict[str, tuple[str, ...]] = {
     "claims": ("--input", "32"),
     "fit": ("--budget", "macs=1G"),
     "spaces": ("--budget", "macs=1G"),
+    "pareto": ("--min", "params", "--max", "macs"),
+    "sweep": ("-o", "points.csv"),
 }
 """Arguments that a command needs, or that keep it short."""
 

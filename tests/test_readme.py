@@ -12,6 +12,7 @@ import typer.main
 from runs import kept, made
 from terminal import on_terminal, without_escapes
 
+from mnv3prof import sweep
 from mnv3prof.cli import commands
 from mnv3prof.cli.main import application, run
 from mnv3prof.registry import stems
@@ -29,7 +30,7 @@ COMMANDS = sorted(
 SLOW = sorted(
     command
     for command in COMMANDS
-    if re.search("^train|--check$|executorch|--layout|--threads|--weights|--resume|--train", command)
+    if re.search("^train|--check$|executorch|--layout|--threads|--weights|--resume|--train|100M", command)
 )
 EXAMPLES = {
     example
@@ -86,6 +87,9 @@ def test_quick_commands_in_the_readme_run(
     if "net.onnx" in arguments:
         image = torch.zeros(1, 3, 32, 32)
         torch.onnx.export(networks.Small(), (image,), tmp_path / "net.onnx", dynamo=False)
+    if "pareto points.csv" in arguments:
+        points = sweep("near-small", 2_000, where="macs<=30M", seed=0)
+        points.to_csv(tmp_path / "points.csv", index=False)
     kept(made(), tmp_path / "old.json")
     kept(made(seed=1), tmp_path / "run.json")
     monkeypatch.chdir(tmp_path)
