@@ -129,7 +129,7 @@ def _fitted(
     measured = np.array([value for _, value in networks])
 
     def composed(train: "NDArray[Any]", test: "NDArray[Any]") -> "NDArray[Any]":
-        fit = fit_composition(sums[train], measured[train])
+        fit = fit_composition(sums[train], measured[train], seconds, features)
         return np.array(
             [fit.added(alone[n], matrices[n], np.arange(len(alone[n])) == 0).sum() / 1e9 for n in test]
         )
@@ -138,7 +138,7 @@ def _fitted(
         target,
         known,
         predictor,
-        fit_composition(sums, measured),
+        fit_composition(sums, measured, seconds, features),
         held_out(seconds, predicted),
         held_out(measured, composed),
         clock,
