@@ -9,7 +9,7 @@ from ..graph.errors import InputError, about, printable
 from ..record.rows import Estimate, RowTable
 from ..record.run import Subject
 from ..record.target import Target
-from ..show.estimates import Errors, estimate_sheet
+from ..show.estimates import Errors, estimate_data, estimate_sheet
 from .latency_options import LatencyOptions
 from .options import measuring_option, open_source
 from .output import Output, Result, emit
@@ -55,7 +55,7 @@ def emit_estimates(source: str | None, path: Path, options: LatencyOptions, outp
         targets = options.selected_targets(table.targets, where)
         estimates = _estimates(space, table, targets, subject, where)
     sheet = estimate_sheet(subject.graph, estimates)
-    emit(Result((sheet,), sheet, lambda: _document(source, table, estimates)), output)
+    emit(Result((sheet,), estimate_data(estimates), lambda: _document(source, table, estimates)), output)
 
 
 def _network_of(source: str | None) -> "tuple[Subject, Space]":

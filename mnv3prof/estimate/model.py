@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 LEAST_BLOCKS: Final = 10
 LEAST_NETWORKS: Final = 5
 """Fewer times have no error that means anything."""
-_FOLDS: Final = 10
+_FOLDS_OF_BLOCKS: Final = 5
+_FOLDS_OF_NETWORKS: Final = 10
 _MOST_CONTENDED: Final = 0.1
 """Above this share of contended timings all times are CPU times."""
 
@@ -139,8 +140,8 @@ def _fitted(
         known,
         predictor,
         fit_composition(sums, measured, seconds, features),
-        held_out(seconds, predicted),
-        held_out(measured, composed),
+        held_out(seconds, predicted, _FOLDS_OF_BLOCKS),
+        held_out(measured, composed, _FOLDS_OF_NETWORKS),
         clock,
     )
 
@@ -154,19 +155,18 @@ def _require_enough(target: Target, blocks: int, networks: int) -> None:
 
 
 def held_out(
-    seconds: "NDArray[Any]", predict: Callable[["NDArray[Any]", "NDArray[Any]"], "NDArray[Any]"]
+    seconds: "NDArray[Any]", predict: Callable[["NDArray[Any]", "NDArray[Any]"], "NDArray[Any]"], folds: int
 ) -> HeldOut:
     """Return the errors of predictions of each time by a model that is fitted without it.
 
-    predict: returns times of the second numbers by a model that is fitted to the first ones. The times are
-    divided into folds, of which each is predicted from the others.
+    predict: returns times of the second numbers by a model that is fitted to the first ones. folds: parts
+    of the times, of which each is predicted from the others.
     """
     import numpy as np
 
     order = np.array(random.Random(0).sample(range(len(seconds)), len(seconds)))
-    folds = np.array_split(order, min(_FOLDS, len(order)))
     found = np.empty(len(seconds))
-    for fold in folds:
+    for fold in np.array_split(order, min(folds, len(order))):
         found[fold] = predict(np.setdiff1d(order, fold), fold)
     return errors(found, seconds)
 

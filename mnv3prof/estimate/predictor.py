@@ -7,7 +7,7 @@ from .features import LINEAR
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TREES: Final = 200
+_TREES: Final = 100
 _LEAST_LEAF: Final = 2
 _ROUNDS: Final = 20
 _SMALLEST: Final = 0.01

@@ -21,6 +21,14 @@ _SELECTED: Final = (
     "the space; of networks that were selected for a low estimate they are larger."
 )
 
+_ERRORS: Final = {
+    "median": "Median error",
+    "p90": "9 of 10 within",
+    "within_5": "Within ±5 %",
+    "within_10": "Within ±10 %",
+    "p95": "95 % within",
+}
+
 
 class Errors(NamedTuple):
     """The errors of a target's estimates, or the reason why it has none."""
@@ -69,6 +77,32 @@ def estimate_sheet(graph: Graph, estimates: Sequence[Estimate]) -> Sheet:
     )
 
 
+def estimate_data(estimates: Sequence[Estimate]) -> Sheet:
+    """Return a row for each block and network, with the errors of such estimates."""
+    columns = (
+        Column("target", "Target", "text"),
+        Column("part", "Part", "text"),
+        Column("estimated_s", "Estimated, s", "number"),
+        Column("alone_s", "Alone, s", "number"),
+        Column("alone_is", "Alone is", "text"),
+        Column("held_out", "Held out", "count"),
+        *(Column(name, title, "percent") for name, title in _ERRORS.items()),
+    )
+    rows = []
+    for each in estimates:
+        name = f"{each.target.place}, {each.target.settings}"
+        for block in each.blocks:
+            source = "measured" if block.measured else "predicted"
+            known = (block.seconds, block.alone_s, source)
+            rows.append((name, block.block, *known, *_errors(each.blocks_held_out)))
+        rows.append((name, NET, each.seconds, None, "", *_errors(each.networks_held_out)))
+    return Sheet("Estimated latency", columns, tuple(rows))
+
+
+def _errors(found: HeldOut) -> tuple[object, ...]:
+    return (found.count, *(getattr(found, name) for name in _ERRORS))
+
+
 def errors_sheet(table: RowTable, found: Sequence[Errors]) -> Sheet:
     """Return the errors of estimates from a table, for blocks and networks of each target."""
     names = labels([each.target for each in found], with_backend=True)
@@ -76,14 +110,10 @@ def errors_sheet(table: RowTable, found: Sequence[Errors]) -> Sheet:
         Column("target", "Target", "text"),
         Column("held_out", "Held out", "text"),
         Column("count", "Number"),
-        Column("median", "Median error", "percent"),
-        Column("p90", "9 of 10 within", "percent"),
-        Column("p95", "95 % within", "percent", 2),
-        Column("within_5", "Within ±5 %", "percent", 1),
-        Column("within_10", "Within ±10 %", "percent", 1),
+        *(Column(name, title, "percent", n) for n, (name, title) in enumerate(_ERRORS.items())),
     )
     rows = [
-        (names[each.target], what, e.count, e.median, e.p90, e.p95, e.within_5, e.within_10)
+        (names[each.target], what, *_errors(e))
         for each in found
         for what, e in (("blocks", each.blocks), ("networks", each.networks))
         if e is not None
