@@ -23,7 +23,9 @@ _COUNTED: Final = ("number", "macs", "weights", "elements")
 _ELEMENTWISE: Final = tuple(
     op.name for op in OPS.values() if op.kind in ("activation", "elementwise", "pool") or op.name == "pad"
 )
-_SHAPE: Final = ("channels in", "channels out", "widest", "pixels in", "pixels out", "kernel")
+_CHANNELS: Final = ("channels in", "channels out", "widest")
+_SHAPE: Final = (*_CHANNELS, "pixels in", "pixels out", "kernel", *(f"{name} mod 16" for name in _CHANNELS))
+"""Runtimes compute up to 16 channels at once, and the rest one by one."""
 
 
 @cache
@@ -63,13 +65,13 @@ def features_of(graph: Graph, block: str) -> Features:
         elif layer.op in places:
             found[places[layer.op]] += prod(graph.in_shape(layer))
     kernels = [layer.geometry.kernel[0] for layer in layers if layer.geometry]
+    channels = (first[0], last[0], max(layer.out_shape[0] for layer in layers))
     shape = (
-        first[0],
-        last[0],
-        max(layer.out_shape[0] for layer in layers),
+        *channels,
         prod(first[1:]),
         prod(last[1:]),
         max(kernels, default=0),
+        *(width % 16 for width in channels),
     )
     found[LINEAR:] = map(float, shape)
     return tuple(found)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TREES: Final = 100
-_LEAST_LEAF: Final = 2
+_LEAST_LEAF: Final = 1
 _ROUNDS: Final = 20
 _SMALLEST: Final = 0.01
 """A residual below this counts as this much when residuals are weighted."""

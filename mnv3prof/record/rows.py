@@ -81,8 +81,9 @@ class BlockEstimate(msgspec.Struct, frozen=True):
 class Estimate(msgspec.Struct, frozen=True):
     """The latency of a network on a target, with the errors of such estimates.
 
-    clock: "wall", or "CPU" if other processes disturbed the wall times of the table. with_trees: False if
-    scikit-learn is missing, so that blocks are predicted by a linear model alone.
+    clock: "wall", or "CPU" if other processes disturbed the wall times of the table: CPU times of the
+    quickest bursts. with_trees: False if scikit-learn is missing, so that blocks are predicted by a linear
+    model alone.
     """
 
     target: Target

@@ -15,7 +15,9 @@ LINEAR_ONLY: Final = (
     "Blocks that were not measured are predicted by a linear model alone, since scikit-learn is missing: "
     "pip install mnv3prof[estimate]."
 )
-BY_CPU_TIME: Final = "Other processes disturbed the wall times; these are CPU times."
+BY_CPU_TIME: Final = (
+    "Other processes disturbed the wall times; these are the CPU times of each part's quickest burst."
+)
 _SELECTED: Final = (
     "Held out: predicted by a model that was fitted without it. Such errors are those of random networks of "
     "the space; of networks that were selected for a low estimate they are larger."
