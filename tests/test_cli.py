@@ -137,7 +137,7 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 LISTS = {"--dtype", "--batch", "--threads", "--data", "--device"}
 GROUPS = {
-    **dict.fromkeys(("latency", "profile", "compare", "report"), "a list"),
+    **dict.fromkeys(("latency", "profile", "compare", "report", "measure-rows"), "a list"),
     **dict.fromkeys(("diff", "check"), "those of a run by default"),
     "import": "what files do not say",
 }

@@ -86,6 +86,18 @@ BASE: dict[str, tuple[str, ...]] = {
     "export": ("--to", "onnx", "-o", "net.onnx"),
     "train": ("-o", "weights.pt"),
     "claims": ("--input", "32"),
+    "measure-rows": (
+        "--on",
+        "null",
+        "--count",
+        "10",
+        "--nets",
+        "5",
+        "--time-budget",
+        "0.1",
+        "-o",
+        "rows.json",
+    ),
 }
 """Arguments that a command needs, or that keep it short."""
 

@@ -29,7 +29,10 @@ COMMANDS = sorted(
 SLOW = sorted(
     command
     for command in COMMANDS
-    if re.search("^train|--check$|executorch|--layout|--threads|--weights|--resume|--train", command)
+    if re.search(
+        "^train|--check$|executorch|--layout|--threads|--weights|--resume|--train|^measure-rows|--latency-table",
+        command,
+    )
 )
 EXAMPLES = {
     example

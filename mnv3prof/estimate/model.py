@@ -88,26 +88,35 @@ def fitted(space: Space, table: RowTable, target: Target, *, trees: bool | None 
 
     trees: None for them if scikit-learn is installed.
     """
-    timings = [timing for timing in table.timings if timing.target == target and timing.seconds is not None]
-    clock = _clock(timings)
-    subjects = {name: space.network(int(name)) for name in dict.fromkeys(t.variant for t in timings)}
+    known = known_times(table, target)
+    subjects = {number: space.network(int(number)) for number in dict.fromkeys(n for n, _ in known)}
     blocks: dict[Block, float] = {}
     networks: dict[str, float] = {}
-    for timing in timings:
-        seconds = _seconds(timing, clock)
-        if timing.part == NET:
-            networks[timing.variant] = seconds
+    for (number, part), seconds in known.items():
+        if part == NET:
+            networks[number] = seconds
         else:
-            graph = subjects[timing.variant].graph
-            blocks[Block(graph.keys[timing.part], features_of(graph, timing.part))] = seconds
+            graph = subjects[number].graph
+            blocks[Block(graph.keys[part], features_of(graph, part))] = seconds
     _require_enough(target, len(blocks), len(networks))
     return _fitted(
         target,
         blocks,
         [(blocks_of(subjects[name]), seconds) for name, seconds in networks.items()],
-        clock,
+        _clock(_timed(table, target)),
         has_trees() if trees is None else trees,
     )
+
+
+def known_times(table: RowTable, target: Target) -> dict[tuple[str, str], float]:
+    """Return the seconds that models of a target are fitted to, by number of the network and part."""
+    timings = _timed(table, target)
+    clock = _clock(timings)
+    return {(timing.variant, timing.part): _seconds(timing, clock) for timing in timings}
+
+
+def _timed(table: RowTable, target: Target) -> list[Timing]:
+    return [timing for timing in table.timings if timing.target == target and timing.seconds is not None]
 
 
 def _fitted(

@@ -101,7 +101,7 @@ def measure_rows(
     --output FILE.json is required. It is saved after each batch of parts, and --resume measures the missing
     ones.
 
-    Example: mnv3prof measure-rows near-small --on cpu --count 10 --nets 5 --time-budget 3 -o rows.json
+    Example: mnv3prof measure-rows near-small --count 10 --nets 5 -o rows.json
     """
     if output is None or output.suffix.lower() != ".json":
         raise InputError("measure-rows: --output FILE.json is required")
