@@ -482,6 +482,29 @@ def test_rows_are_measured_and_estimate_a_network(tmp_path: Path, capsys: pytest
     assert "networks held out (5 networks)" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.usefixtures("pi")
+def test_rows_are_measured_on_a_device_and_one_that_is_gone_is_rows_with_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, rows = tmp_path / "tiny.toml", tmp_path / "rows.json"
+    space.write_text(SPACE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.mnv3prof.devices.gone]\nssh = "nobody@gone.invalid"\n', encoding="utf-8"
+    )
+    assert _measure(space, rows, "--on", "null@pi,null@gone", "--time-budget", "0.6") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    table = read_table_of(TINY, rows)
+    assert {"", "pi", "gone"} <= table.hosts.keys()
+    by_device = {device: [t for t in table.timings if t.target.device == device] for device in ("pi", "gone")}
+    assert [len(each) for each in by_device.values()] == [15, 15]
+    assert all(timing.seconds for timing in by_device["pi"])
+    assert {timing.status for timing in by_device["gone"]} == {"not available"}
+    assert "null@gone: no estimates: has times of 0 blocks and 0 networks" in text
+    assert "null@gone: 15 parts have no time (not available: " in text
+    assert "null@pi networks 5" in text
+
+
 def test_an_interrupt_keeps_what_there_is_and_resume_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
