@@ -177,7 +177,7 @@ def test_the_choice_covers_the_space_and_depends_on_the_seed_alone() -> None:
     assert len({*chosen.networks}) == 12
     assert sum(not place.block.isdecimal() for place in chosen.blocks) == 10
     every = choose_blocks(TINY, 10_000, 1, seed=5)
-    assert len(every.blocks) == every.blocks_of_space
+    assert len(every.blocks) == len({key for number in range(TINY.size) for key in _keys(number)})
 
 
 def test_far_blocks_include_the_largest() -> None:
@@ -482,6 +482,27 @@ def test_rows_are_measured_and_estimate_a_network(tmp_path: Path, capsys: pytest
     assert "networks held out (5 networks)" in " ".join(capsys.readouterr().out.split())
 
 
+def test_an_interrupt_of_the_sampling_shows_what_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, rows = tmp_path / "tiny.toml", tmp_path / "rows.json"
+    space.write_text(SPACE, encoding="utf-8")
+
+    def interrupted(request: Any, **how: Any) -> Any:
+        measured = profile(request, **how)
+        return replace(measured, timings=tuple(replace(t, stopped="interrupted") for t in measured.timings))
+
+    monkeypatch.setattr(measuring, "profile", interrupted)
+    assert _measure(space, rows, "--on", "null", "--time-budget", "0.3") == 130
+    out, err = capsys.readouterr()
+    assert "errors of estimated latencies" in out
+    assert "stopped; 0 of 15 times in" in err
+    assert read_table_of(TINY, rows).was_interrupted
+    monkeypatch.setattr(measuring, "profile", profile)
+    assert _measure(space, rows, "--on", "null", "--time-budget", "0.3", "--resume") == 0
+    assert not read_table_of(TINY, rows).was_interrupted
+
+
 @pytest.mark.usefixtures("pi")
 def test_rows_are_measured_on_a_device_and_one_that_is_gone_is_rows_with_a_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -521,7 +542,7 @@ def test_an_interrupt_keeps_what_there_is_and_resume_goes_on(
 
     monkeypatch.setattr(measuring, "profile", interrupted)
     assert _measure(space, rows, "--on", "null", "--time-budget", "0.3") == 130
-    assert "6 times are saved in" in capsys.readouterr().err
+    assert "6 of 6 times in" in capsys.readouterr().err
     assert len(read_table_of(TINY, rows).timings) == 6
     assert _measure(space, rows, "--on", "null", "--time-budget", "0.3", "--resume") == 0
     assert len(read_table_of(TINY, rows).timings) == 15

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from ..graph.errors import InputError, about, printable
+from ..graph.errors import InputError, printable
 from ..record.rows import Estimate, RowTable
 from ..record.run import Subject
 from ..record.target import Target
@@ -16,7 +16,6 @@ from .output import Output, Result, emit
 from .progress import step
 
 if TYPE_CHECKING:
-    from ..estimate.model import Model
     from ..space.space import Space
 
 LatencyTableOption = Annotated[
@@ -28,17 +27,6 @@ LatencyTableOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-def model_of(space: "Space", path: Path, target: Target) -> "Model":
-    """Return the model of a target from a file of measured rows. Raises InputError."""
-    from ..estimate.files import read_table_of
-    from ..estimate.model import fitted
-
-    with step(f"reading {printable(str(path))}"):
-        table = read_table_of(space, path)
-        with about(str(path)):
-            return fitted(space, table, target)
 
 
 def emit_estimates(source: str | None, path: Path, options: LatencyOptions, output: Output) -> None:

@@ -17,11 +17,10 @@ _ENDS_SHARE: Final = 4
 
 
 class Chosen(NamedTuple):
-    """What is measured of a space: blocks, and networks. blocks_of_space: how many distinct ones it has."""
+    """What is measured of a space: blocks, and networks."""
 
     blocks: tuple[Place, ...]
     networks: tuple[Place, ...]
-    blocks_of_space: int
 
     @property
     def every(self) -> tuple[Place, ...]:
@@ -48,11 +47,7 @@ def choose_blocks(space: Space, count: int, networks: int, seed: int) -> Chosen:
     taken += far
     taken += chance.sample(others, min(len(others), count - len(taken)))
     numbers = _numbers(space, networks, chance)
-    return Chosen(
-        tuple(known.place for known in taken),
-        tuple(Place(number, NET) for number in numbers),
-        len(blocks.known),
-    )
+    return Chosen(tuple(known.place for known in taken), tuple(Place(number, NET) for number in numbers))
 
 
 def _numbers(space: Space, count: int, chance: random.Random) -> list[int]:

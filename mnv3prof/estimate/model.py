@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..graph.errors import InputError
-from ..graph.parts import NET
+from ..graph.parts import NET, part_layers
 from ..record.rows import BlockEstimate, Estimate, HeldOut, RowTable
 from ..record.run import Subject
 from ..record.target import Target
@@ -97,7 +97,8 @@ def fitted(space: Space, table: RowTable, target: Target, *, trees: bool | None 
             networks[number] = seconds
         else:
             graph = subjects[number].graph
-            blocks[Block(graph.keys[part], features_of(graph, part))] = seconds
+            key = graph.key_of(part_layers(graph, part))
+            blocks[Block(key, features_of(graph, part))] = seconds
     _require_enough(target, len(blocks), len(networks))
     return _fitted(
         target,
@@ -135,7 +136,8 @@ def _fitted(
 
     predictor = fit_predictor(features, seconds, trees=trees)
     known = {block.key: float(value) for block, value in blocks.items()}
-    alone = [_alone(known, predictor, each) for each, _ in networks]
+    of_all = _alone(known, predictor, [block for each, _ in networks for block in each])
+    alone = np.split(of_all, np.cumsum([len(each) for each, _ in networks])[:-1])
     matrices = [_matrix(each) for each, _ in networks]
     sums = np.array([terms(*pair) for pair in zip(alone, matrices, strict=True)])
     measured = np.array([value for _, value in networks])

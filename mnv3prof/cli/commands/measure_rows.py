@@ -153,4 +153,5 @@ def _measured(request: "RowsRequest", known: RowTable | None, path: Path) -> Row
 
 def _kept(table: RowTable, path: Path) -> str:
     done = sum(timing.final for timing in table.timings)
-    return f"{done} times are saved in {path}; continue with the same command and --resume"
+    complete = f"{done} of {len(table.timings)} times in {path} are complete"
+    return f"{complete}; continue with the same command and --resume"
