@@ -331,6 +331,22 @@ def test_a_part_without_a_time_is_a_row_with_a_reason(status: Status) -> None:
     assert [row[1:3] for row in sheet.rows] == [("blocks", 59), ("networks", 25)]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_absurd_times_are_fitted_or_refused(seed: int) -> None:
+    chance, table = random.Random(seed), _table(blocks=20, nets=8)
+    timings = []
+    for timing in table.timings:
+        seconds = 10 ** chance.uniform(-9, 8) if chance.random() < seed / 5 else 1e-3
+        timings.append(_timing(Place(int(timing.variant), timing.part), seconds))
+    try:
+        model = fitted(TINY, replace(table, timings=tuple(timings)), TARGET, trees=True)
+    except InputError as error:
+        assert "differ too much" in str(error)
+    else:
+        assert np.isfinite(model.estimate(TINY.network(77)).seconds)
+        assert model.networks_held_out.count == 8
+
+
 def test_too_few_times_give_no_estimate() -> None:
     table = _table(blocks=10, nets=5)
     with pytest.raises(InputError, match="has times of 9 blocks and 5 networks on onnxruntime"):

@@ -7,6 +7,7 @@ writes tensors that a runtime may keep in its own layout between blocks.
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..graph.errors import InputError
 from .features import BORDER, WEIGHTS
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def fit_composition(
 
     networks: (networks, terms). seconds: their times. alone_s, features: of blocks, none of which may add
     less than 0 to a network. A linear program: of the coefficients, and of an error for each network.
+    Raises InputError for times that cannot be fitted.
     """
     import numpy as np
     from scipy.optimize import linprog
@@ -74,4 +76,6 @@ def fit_composition(
     objective = np.append(np.zeros(networks.shape[1]), np.ones(count))
     limits = np.concatenate([np.zeros(len(blocks)), np.ones(count), -np.ones(count)])
     found = linprog(objective, np.vstack([of_blocks, above, below]), limits, method="highs")
+    if found.x is None:
+        raise InputError("has times of networks that differ too much to be fitted")
     return Composition(*map(float, np.asarray(found.x)[: networks.shape[1]] / scale))

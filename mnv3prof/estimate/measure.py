@@ -59,7 +59,7 @@ def measure_rows(
     space = request.space
     on_progress(Progress(f"choosing blocks of {space.name}"))
     chosen = choose_blocks(space, request.blocks, request.networks, request.seed)
-    table = known or _begun(request)
+    table = replace(known or _begun(request), count=request.blocks, nets=request.networks, seed=request.seed)
     missing = _missing(request, table, chosen.every)
     batches = [missing[n : n + _BATCH] for n in range(0, len(missing), _BATCH)]
     for number, batch in enumerate(batches):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..graph.errors import InputError
 from .features import LINEAR
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def fit_predictor(features: "NDArray[Any]", seconds: "NDArray[Any]", *, trees: b
 
 def least_relative(columns: "NDArray[Any]", seconds: "NDArray[Any]") -> "NDArray[Any]":
     """Return coefficients ≥ 0 with which the columns sum up to the times, with the least sum of relative
-    errors: least squares with weights of 1 / error, again and again.
+    errors: least squares with weights of 1 / error, again and again. Raises InputError for times that cannot
+    be fitted.
     """
     import numpy as np
     from scipy.optimize import nnls
@@ -73,7 +75,10 @@ def least_relative(columns: "NDArray[Any]", seconds: "NDArray[Any]") -> "NDArray
     relative = columns / scale / seconds[:, None]
     weights = np.ones(len(seconds))
     for _ in range(_ROUNDS):
-        found, _norm = nnls(relative * weights[:, None], weights, maxiter=100 * columns.shape[1])
+        try:
+            found, _norm = nnls(relative * weights[:, None], weights, maxiter=100 * columns.shape[1])
+        except RuntimeError:  # too many iterations
+            raise InputError("has times of blocks that differ too much to be fitted") from None
         weights = np.maximum(np.abs(relative @ found - 1), _SMALLEST) ** -0.5
     return np.asarray(found / scale)
 
