@@ -24,11 +24,11 @@ from mnv3prof.cli.options import SECTIONS
 from mnv3prof.cost import counters
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 from mnv3prof.graph.errors import InputError
-from mnv3prof.registry import stems
+from mnv3prof.registry import file_names
 from mnv3prof.workers.backends import names
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
-COMMANDS = stems(folder.__file__)
+COMMANDS = file_names(folder.__file__)
 PAPER = ["table", "flops", "memory", "compare"]
 GATE = ["diff", "check"]
 TABLE = """
@@ -137,7 +137,7 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 LISTS = {"--dtype", "--batch", "--threads", "--data", "--device"}
 GROUPS = {
-    **dict.fromkeys(("latency", "profile", "compare", "report", "fit"), "a list"),
+    **dict.fromkeys(("latency", "profile", "compare", "report", "fit", "measure-rows"), "a list"),
     **dict.fromkeys(("diff", "check"), "those of a run by default"),
     "import": "what files do not say",
 }

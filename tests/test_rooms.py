@@ -26,6 +26,7 @@ ROOMS = [
     "budgets",
     "workers",
     "bench",
+    "estimate",
     "train",
     "render",
     "show",
