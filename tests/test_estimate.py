@@ -469,6 +469,43 @@ def test_no_estimate_is_printed_without_its_error(
     assert "±" in whole[1]
 
 
+def test_fit_limits_latencies_that_are_estimated(
+    files: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The largest is that of all networks, each estimated by itself."""
+    source, rows = files
+    space = source.partition("#")[0]
+    model = fitted(TINY, read_table_of(TINY, rows), TARGET)
+    every = [model.estimate(TINY.network(number)).seconds for number in range(TINY.size)]
+    limit = sorted(every)[TINY.size // 3]
+    macs = [sum(layer.macs for layer in TINY.network(number).graph.layers) for number in range(TINY.size)]
+    wanted = max(each for each, seconds in zip(macs, every, strict=True) if seconds <= limit)
+    words = ["fit", space, "--latency-table", str(rows), "--top", "2"]
+    budget = ["--budget", f"latency.onnxruntime={1e9 * limit:.0f}ns"]
+    assert run([*words, *budget, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    first = found["networks"][0]
+    number = int(first["source"].partition("#")[2])
+    assert found["proven"]
+    assert first["figures"]["macs"] == macs[number] == wanted
+    assert first["estimates"] == {"latency.onnxruntime": pytest.approx(every[number], abs=2e-9)}
+    assert found["held_out"]["latency.onnxruntime"]["count"] == 25
+    assert run([*words, *budget]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"estimated, not measured: ±\S+ % for 9 of 10 networks held out \(25 networks\)", out)
+    assert re.search(r"\d ±\S+ %", out)
+    for more, message in (
+        (["--budget", "latency.ncnn=1ms"], "has no rows of latency.ncnn in fp32"),
+        ([*budget, "--dtype", "int8"], "has no rows of latency.onnxruntime in int8"),
+    ):
+        assert run([*words, *more]) == 2
+        assert message in capsys.readouterr().err
+    assert run(["fit", space, *budget]) == 2
+    assert "--latency-table is required" in capsys.readouterr().err
+    assert run(["fit", "small", "--latency-table", str(rows)]) == 2
+    assert "is of the networks of a space" in capsys.readouterr().err
+
+
 def test_read_rows_refuses_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnv3prof.record.rows.MAX_RUN_BYTES", 10)
     with pytest.raises(InputError, match="is too large; expected at most 10 bytes"):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from heapq import heappop, heappush
 from itertools import count as numbers
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,11 +15,13 @@ from ..graph.parts import NET
 from ..mobilenetv3.published import published
 from ..mobilenetv3.table import Table
 from ..mobilenetv3.variants import vary
+from ..record.rows import HeldOut
 from ..record.run import Subject
 from ..space.bounds import Limits
 from ..space.choose import choose
-from ..space.costs import COLUMNS, ContextTable
+from ..space.costs import COLUMNS, Added, ContextTable, with_column
 from ..space.counting import Fitting, fitting
+from ..space.fit import Best
 from ..space.space import Context, Space
 from .figures import LATENCY, NAMES, figures
 from .limits import Budget
@@ -28,6 +30,8 @@ WIDTHS: Final = (0.35, 0.5, 0.75, 1.0, 1.25)
 INPUTS: Final = (96, 128, 160, 192, 224, 256)
 """Those of the published results."""
 ARENA: Final = "arena"
+NANO: Final = 10**9
+"""Nanoseconds of a second."""
 _COLUMNS: Final = {
     "macs": "macs",
     "flops": "flops",
@@ -45,8 +49,8 @@ SUMS: Final = tuple(name for name in _COLUMNS if name != "peak.fused")
 class Found(msgspec.Struct, frozen=True):
     """A network within the budgets.
 
-    source: the words of a command line that name it. figures: by name, as of `check`. top1: published
-    accuracy on ImageNet in percent, or None.
+    source: the words of a command line that name it. figures: by name, as of `check`. estimates: latencies in
+    seconds by name, estimated and not measured. top1: published accuracy on ImageNet in percent, or None.
 
     >>> (found,) = mnv3prof.fit("small", {"macs": "60M"}).networks
     >>> found.source, found.figures["macs"], found.top1
@@ -57,6 +61,7 @@ class Found(msgspec.Struct, frozen=True):
     subject: Subject
     width: float
     figures: dict[str, int]
+    estimates: dict[str, float] = {}
     top1: float | None = None
 
 
@@ -64,7 +69,8 @@ class Fit(msgspec.Struct, frozen=True):
     """The largest networks within budgets.
 
     name, size: of the space. maximize: the figure by which the largest is first.
-    bound: no network within the budgets has more; None if none is.
+    bound: no network within the budgets has more; None if none is. held_out: errors of estimated latencies,
+    by name.
 
     >>> mnv3prof.fit("small", {"macs": "60M"}, top=3)
     Fit('small', 3 networks, proven=True)
@@ -77,6 +83,7 @@ class Fit(msgspec.Struct, frozen=True):
     budgets: tuple[Budget, ...]
     networks: tuple[Found, ...]
     bound: int | None
+    held_out: dict[str, HeldOut] = {}
 
     @property
     def gap(self) -> float:
@@ -95,15 +102,26 @@ class Fit(msgspec.Struct, frozen=True):
         return f"Fit({self.name!r}, {len(self.networks)} networks, proven={self.proven})"
 
 
+class Latency(NamedTuple):
+    """Estimates of a space on a target. columns: nanoseconds by context. held_out: their errors."""
+
+    columns: Sequence[Added]
+    held_out: HeldOut
+
+
 def limits_by_name(budgets: Sequence[Budget], names: Sequence[str]) -> dict[str, int]:
-    """Return the lowest limit by name. names: what can be limited. Raises InputError for another one."""
+    """Return the lowest limit by name, of a latency in nanoseconds.
+
+    names: what can be limited. Raises InputError for another one.
+    """
     found: dict[str, int] = {}
     for budget in budgets:
         if budget.limit is None:
             raise InputError(f"budget {budget.name}: {budget.written} is relative; expected a limit")
-        if budget.part != NET or budget.metric.startswith(LATENCY) or budget.metric not in names:
+        if budget.part != NET or budget.metric not in names:
             raise InputError(f"budget {budget.name}: is not known of all networks; expected {any_of(names)}")
-        found[budget.metric] = min(int(budget.limit), found.get(budget.metric, int(budget.limit)))
+        limit = int(budget.limit * (NANO if budget.metric.startswith(LATENCY) else 1))
+        found[budget.metric] = min(limit, found.get(budget.metric, limit))
     return found
 
 
@@ -115,27 +133,47 @@ def fit_space(
     maximize: str = "macs",
     top: int = 1,
     dtype: Dtype = "fp32",
+    latencies: Mapping[str, Latency] | None = None,
     note: Callable[[str], object] = lambda _: None,
 ) -> Fit:
-    """Return the largest networks of a space. tables: its costs at `dtype`. Raises InputError."""
+    """Return the largest networks of a space. Raises InputError.
+
+    tables: its costs at `dtype`. latencies: estimates, by the name of the budget.
+    """
     one_of(maximize, SUMS, "maximize")
-    known = limits_by_name(budgets, (*_COLUMNS, ARENA))
+    latencies = latencies or {}
+    known = limits_by_name(budgets, (*_COLUMNS, ARENA, *latencies))
+    for latency in latencies.values():
+        tables = [with_column(*pair) for pair in zip(tables, latency.columns, strict=True)]
     found = choose(
-        space, tables, _limits(known, maximize), top=top, arena_bytes=known.get(ARENA), dtype=dtype, note=note
+        space,
+        tables,
+        _limits(known, maximize, [*latencies]),
+        top=top,
+        arena_bytes=known.get(ARENA),
+        dtype=dtype,
+        note=note,
     )
-    networks = tuple(_found_in(space, space.number(one.digits), dtype) for one in found.networks)
-    return Fit(space.name, space.size, dtype, maximize, tuple(budgets), networks, found.bound)
+    networks = tuple(_found_in(space, one, dtype, [*latencies]) for one in found.networks)
+    held_out = {name: latency.held_out for name, latency in latencies.items()}
+    return Fit(space.name, space.size, dtype, maximize, tuple(budgets), networks, found.bound, held_out)
 
 
-def _limits(known: Mapping[str, int], maximize: str) -> Limits:
+def _limits(known: Mapping[str, int], maximize: str, latencies: Sequence[str] = ()) -> Limits:
     columns = {name: COLUMNS.index(column) for name, column in _COLUMNS.items()}
+    columns |= {name: len(COLUMNS) + n for n, name in enumerate(latencies)}
     return Limits({columns[name]: most for name, most in known.items() if name != ARENA}, columns[maximize])
 
 
-def _found_in(space: Space, number: int, dtype: Dtype) -> Found:
+def _found_in(space: Space, one: Best, dtype: Dtype, latencies: Sequence[str]) -> Found:
+    number = space.number(one.digits)
     subject = space.network(number)
-    width = space.contexts[space.digits(number)[0]].width
-    return Found(f"{space.source}#{number}", subject, width, _figures(subject, dtype))
+    estimates = {
+        name: nanoseconds / NANO
+        for name, nanoseconds in zip(latencies, one.costs[len(COLUMNS) :], strict=True)
+    }
+    width = space.contexts[one.digits[0]].width
+    return Found(f"{space.source}#{number}", subject, width, _figures(subject, dtype), estimates)
 
 
 def _figures(subject: Subject, dtype: Dtype) -> dict[str, int]:
@@ -196,7 +234,7 @@ class _Candidate(msgspec.Struct, frozen=True, dict=True):
         source = " ".join([*words, "--input", str(self.side)])
         row = published(self.table, (self.side, self.side))
         figures = _figures(self.subject, self.dtype)
-        return Found(source, self.subject, self.width, figures, row.top1 if row else None)
+        return Found(source, self.subject, self.width, figures, top1=row.top1 if row else None)
 
 
 def fit_tables(

@@ -114,11 +114,13 @@ def fit_document(fit: Fit) -> dict[str, Any]:
         "proven": fit.proven,
         "bound": fit.bound,
         "gap": fit.gap,
+        "held_out": msgspec.to_builtins(fit.held_out),
         "networks": [
             {
                 "source": found.source,
                 "width": found.width,
                 "figures": found.figures,
+                "estimates": found.estimates,
                 "top1": found.top1,
                 **network_fields(found.subject),
             }

@@ -1,11 +1,16 @@
 """Estimates of latencies from the measured rows of a space."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from ..graph.errors import InputError, printable
+from ..budgets.choosing import Latency
+from ..budgets.figures import LATENCY
+from ..budgets.limits import Budget
+from ..cost.counts import Dtype
+from ..graph.errors import InputError, any_of, printable
 from ..record.rows import Estimate, RowTable
 from ..record.run import Subject
 from ..record.target import Target
@@ -73,6 +78,38 @@ def _estimates(
             problem = problem or error
     if not found:
         raise InputError(f"{where}: {problem or 'has no times'}")
+    return found
+
+
+def latencies_of(
+    space: "Space", path: Path | None, budgets: Sequence[Budget], dtype: Dtype
+) -> dict[str, Latency]:
+    """Return the estimates that budgets limit, by the budget's name. Raises InputError.
+
+    path: of the file of rows, None for none.
+    """
+    from ..estimate.columns import latency_columns
+    from ..estimate.files import read_table_of
+    from ..estimate.model import fitted
+
+    wanted = dict.fromkeys(each.metric for each in budgets if each.metric.startswith(LATENCY))
+    if path is None:
+        if wanted:
+            raise InputError(
+                f"budget {next(iter(wanted))}: is estimated from rows; --latency-table is required"
+            )
+        return {}
+    where = printable(str(path))
+    with step(f"estimating latencies from {where}"):
+        table = read_table_of(space, path)
+        found = {}
+        for name in wanted:
+            targets = [t for t in table.targets if LATENCY + t.place == name and t.dtype == dtype]
+            if not targets:
+                has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in table.targets) or ["none"])
+                raise InputError(f"{where}: has no rows of {name} in {dtype}; expected one of {has}")
+            model = fitted(space, table, targets[0])
+            found[name] = Latency(latency_columns(space, model), model.networks_held_out)
     return found
 
 

@@ -1,7 +1,8 @@
 """Latency as one more additive column of a space's tables: a value for every entry of every stage."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from ..space.costs import Added
 from ..space.space import Space, Stage
 from .blocks import Blocks, StageBlocks
 from .model import Block, Model
@@ -10,18 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class ContextLatency(NamedTuple):
-    """Nanoseconds of a context, in the order of its ContextTable.
-
-    stages: by the number of the width before it among the stage before's, a value for each entry. ends: of
-    the blocks around the rows, by the number of the last width.
-    """
-
-    stages: "tuple[tuple[NDArray[Any], ...], ...]"
-    ends: "NDArray[Any]"
-
-
-def latency_columns(space: Space, model: Model) -> list[ContextLatency]:
+def latency_columns(space: Space, model: Model) -> list[Added]:
     """Return the latency of every entry in integer nanoseconds, by context.
 
     The latency of a network is the sum of one entry of each stage and of the ends: exactly what
@@ -34,7 +24,7 @@ def latency_columns(space: Space, model: Model) -> list[ContextLatency]:
     stem = np.array([known.place.block == "stem" for known in blocks.known])
     added = model.added([Block(known.key, known.features) for known in blocks.known], list(stem))
     return [
-        ContextLatency(
+        Added(
             tuple(
                 tuple(_entries(stage, each, added) for each in found)
                 for stage, found in zip(space.stages, context.stages, strict=True)

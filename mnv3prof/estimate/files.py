@@ -18,8 +18,7 @@ _MOST_DIGITS = 400
 
 def digest_of(space: Space) -> str:
     """Return the identity of the networks of a space, whatever its name."""
-    fields = {key: value for key, value in msgspec.to_builtins(space).items() if key != "name"}
-    return hashlib.blake2b(msgspec.json.encode(fields), digest_size=16).hexdigest()
+    return hashlib.blake2b(msgspec.json.encode(space.definition), digest_size=16).hexdigest()
 
 
 def read_table_of(space: Space, path: Path) -> RowTable:

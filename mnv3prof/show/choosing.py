@@ -1,13 +1,16 @@
 """Sheets of `fit` and `spaces`: the largest networks within budgets, and how many fit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ..budgets.choosing import ARENA, Fit
+from ..budgets.figures import LATENCY
 from ..budgets.limits import Budget
+from ..record.rows import percent
 from ..render.sheet import Column, Sheet
 from ..space.counting import Fitting
 from ..space.space import Context, Space
+from .estimates import SELECTED
 
 _FIGURES: Final = (
     Column("macs", "MACs"),
@@ -51,6 +54,7 @@ def fit_sheet(fit: Fit) -> Sheet:
         Column("width", "Width", "number", importance=5),
         Column("input", "Input", "shape", importance=4),
         *_FIGURES,
+        *(Column(name, f"{_backend(name)}, ms", "figure") for name in fit.held_out),
         *([Column("top1", "Top-1, %", "number")] if published else []),
     )
     rows = tuple(
@@ -59,13 +63,29 @@ def fit_sheet(fit: Fit) -> Sheet:
             found.width,
             found.subject.input,
             *(found.figures.get(column.key) for column in _FIGURES),
+            *(
+                f"{1e3 * found.estimates[name]:.3f} ±{percent(errors.p90)}"
+                for name, errors in fit.held_out.items()
+            ),
             *([found.top1] if published else []),
         )
         for found in fit.networks
     )
-    notes = (what_is_proven(fit), LARGEST.format(what=_WORDS[fit.maximize]))
+    notes = (what_is_proven(fit), LARGEST.format(what=_WORDS[fit.maximize]), *_estimated(fit))
     title = f"{fit.name}: largest within {_budgets(fit.budgets)} ({fit.dtype})"
     return Sheet(title, columns, rows, notes=(*notes, *([_PUBLISHED] if published else [])))
+
+
+def _backend(name: str) -> str:
+    return name.removeprefix(LATENCY)
+
+
+def _estimated(fit: Fit) -> Iterator[str]:
+    """Say how certain latencies are."""
+    for name, errors in fit.held_out.items():
+        yield f"{_backend(name)}: estimated, not measured: {errors.sentence('networks')}."
+    if fit.held_out:
+        yield SELECTED
 
 
 def what_is_proven(fit: Fit) -> str:
@@ -76,7 +96,8 @@ def what_is_proven(fit: Fit) -> str:
     if not fit.networks:
         return f"None of the {size} was found within the budgets; that there is none is not proven."
     if fit.proven:
-        return f"Proven: none of the {size} within the budgets has more {what} than the first."
+        estimated = ", as estimated," if fit.held_out else ""
+        return f"Proven: none of the {size} within the budgets{estimated} has more {what} than the first."
     return (
         f"Not proven: none of the {size} within the budgets has more than {fit.bound:,} {what}; the first is "
         f"{max(fit.gap, 0.00001):.3%} below that."

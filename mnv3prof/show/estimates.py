@@ -18,7 +18,7 @@ LINEAR_ONLY: Final = (
 BY_CPU_TIME: Final = (
     "Other processes disturbed the wall times; these are the CPU times of each part's quickest burst."
 )
-_SELECTED: Final = (
+SELECTED: Final = (
     "Held out: predicted by a model that was fitted without it. Such errors are those of random networks of "
     "the space; of networks that were selected for a low estimate they are larger."
 )
@@ -74,7 +74,7 @@ def estimate_sheet(graph: Graph, estimates: Sequence[Estimate]) -> Sheet:
         tuple(columns),
         tuple(rows),
         (tuple(whole),),
-        (*notes, *_remarks(estimates), _SELECTED),
+        (*notes, *_remarks(estimates), SELECTED),
         stacked=True,
     )
 
@@ -121,7 +121,7 @@ def errors_sheet(table: RowTable, found: Sequence[Errors]) -> Sheet:
         if e is not None
     ]
     reasons = [f"{names[each.target]}: no estimates: {each.reason}." for each in found if each.reason]
-    notes = (*reasons, *_failures(table, names), *_remarks([e for e in found if e.networks]), _SELECTED)
+    notes = (*reasons, *_failures(table, names), *_remarks([e for e in found if e.networks]), SELECTED)
     return Sheet(f"{table.space}: errors of estimated latencies", columns, tuple(rows), notes=notes)
 
 

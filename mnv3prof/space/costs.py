@@ -21,7 +21,7 @@ COLUMNS: Final = ("macs", "flops", "params", "weight_bytes", "read_bytes", "writ
 PEAK: Final = COLUMNS.index("peak_bytes")
 
 Costs = tuple[int, ...]
-"""A value for each of COLUMNS."""
+"""A value for each of COLUMNS, then of columns that were added."""
 
 
 class StageTable(NamedTuple):
@@ -40,6 +40,28 @@ class ContextTable(NamedTuple):
 
     stages: tuple[tuple[StageTable, ...], ...]
     ends: tuple[Costs, ...]
+
+
+class Added(NamedTuple):
+    """One more column that adds up: a value for each entry and for the ends, as of a ContextTable."""
+
+    stages: "tuple[tuple[NDArray[Any], ...], ...]"
+    ends: "NDArray[Any]"
+
+
+def with_column(table: ContextTable, added: Added) -> ContextTable:
+    """Return a context's costs with one more column behind the others."""
+    import numpy as np
+
+    stages = tuple(
+        tuple(
+            each._replace(columns=np.concatenate([each.columns, more[None]]))
+            for each, more in zip(stage, columns, strict=True)
+        )
+        for stage, columns in zip(table.stages, added.stages, strict=True)
+    )
+    ends = tuple((*end, int(more)) for end, more in zip(table.ends, added.ends, strict=True))
+    return ContextTable(stages, ends)
 
 
 class Counter:

@@ -92,6 +92,11 @@ class Space(msgspec.Struct, frozen=True, dict=True):
         """What names it on a command line."""
         return self.file or self.name
 
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What its networks depend on: all but its name and file, of builtin types."""
+        return {k: v for k, v in msgspec.to_builtins(self).items() if k not in ("name", "file")}
+
     @cached_property
     def radices(self) -> tuple[int, ...]:
         """The number of contexts, and of entries of each stage."""

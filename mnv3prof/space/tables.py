@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
 
 from ..cost.counts import Dtype
 from ..record.atomic import replace_file
@@ -43,7 +42,7 @@ def digest_of(space: Space, dtype: Dtype) -> str:
     """Return the identity of a space's costs."""
     from importlib.metadata import version
 
-    key = [_FORM, version("mnv3prof"), dtype, msgspec.to_builtins(replace(space, name="", file=""))]
+    key = [_FORM, version("mnv3prof"), dtype, space.definition]
     return hashlib.blake2b(msgspec.json.encode(key), digest_size=12).hexdigest()
 
 

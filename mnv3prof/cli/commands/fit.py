@@ -1,7 +1,8 @@
 """`mnv3prof fit`: find the largest networks within budgets."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from msgspec.structs import replace
@@ -15,7 +16,8 @@ from ...graph.errors import InputError, one_of
 from ...mobilenetv3.files import PRESETS, preset
 from ...show.choosing import fit_sheet
 from ...show.costs import table_sheet
-from ...source import Source
+from ...space.space import Space
+from ..estimating import LatencyTableOption, latencies_of
 from ..given_budgets import BudgetOption, given_budgets
 from ..interrupts import stopping
 from ..latency_options import LatencyOptions, measured
@@ -49,6 +51,7 @@ def fit(
     measure: Annotated[
         int, measuring_option("--measure", help="Number of networks that are timed, on the backends of --on.")
     ] = 0,
+    latency_table: LatencyTableOption = None,
     latency_options: LatencyOptions,
     output: Output,
 ) -> None:
@@ -61,6 +64,9 @@ def fit(
     classes are chosen once. [[stage]] has out, stride, depth and, as choices of each row, kernel, expand (a
     width) or ratio (of the input width), se, activation and other keys of rows; stage.se and the like are
     chosen once for a stage. SPACE#NUMBER is one of its networks, which other commands take as SOURCE.
+
+    latency.BACKEND=5ms limits a latency that is estimated from measured rows, --latency-table; the error of
+    such estimates is shown.
 
     Over a space the result is proven for limits on sums and on the fused peak. For the arena it is proven
     where the largest by peak fit, or all larger ones were planned. With a limit on what is maximized, the
@@ -83,7 +89,8 @@ def fit(
         raise InputError("fit: the options of measuring, e.g. --on, require --measure")
     budgets = given_budgets(budget)
     with stopping(lambda: "nothing was found; the same command starts again"):
-        found = _found(space, budgets, maximize, max(top, measure), dtype, latency_options.no_cache)
+        ask = Ask(budgets, maximize, max(top, measure), dtype, latency_options.no_cache, latency_table)
+        found = _found(space, ask)
     shown = (fit_sheet(found), *(table_sheet(each.subject) for each in found.networks[:1]))
     document = fit_document(found)
     if measure and found.networks:
@@ -98,23 +105,34 @@ def fit(
         raise typer.Exit(1)
 
 
-def _found(
-    text: str | None, budgets: Sequence[Budget], maximize: str, top: int, dtype: Dtype, no_cache: bool
-) -> Fit:
-    if text is None:
-        tables = {name: preset(name) for name in PRESETS}
-        return fit_tables(tables, budgets, maximize=maximize, top=top, dtype=dtype)
-    space = opened_space(text)
-    if isinstance(space, Source):
-        return fit_tables({text: space.subject.table}, budgets, maximize=maximize, top=top, dtype=dtype)
-    counted = costs_of_space(space, dtype, no_cache=no_cache)
+class Ask(NamedTuple):
+    """What is asked for."""
+
+    budgets: Sequence[Budget]
+    maximize: str
+    top: int
+    dtype: Dtype
+    no_cache: bool
+    latency_table: Path | None
+
+
+def _found(text: str | None, ask: Ask) -> Fit:
+    space = None if text is None else opened_space(text)
+    if not isinstance(space, Space):
+        tables = {text: space.subject.table} if text and space else {name: preset(name) for name in PRESETS}
+        if ask.latency_table is not None:
+            raise InputError("--latency-table: is of the networks of a space; expected one as SPACE")
+        return fit_tables(tables, ask.budgets, maximize=ask.maximize, top=ask.top, dtype=ask.dtype)
+    latencies = latencies_of(space, ask.latency_table, ask.budgets, ask.dtype)
+    counted = costs_of_space(space, ask.dtype, no_cache=ask.no_cache)
     with progress() as on_progress:
         return fit_space(
             space,
             counted,
-            budgets,
-            maximize=maximize,
-            top=top,
-            dtype=dtype,
+            ask.budgets,
+            maximize=ask.maximize,
+            top=ask.top,
+            dtype=ask.dtype,
+            latencies=latencies,
             note=lambda what: on_progress(Progress(what)),
         )
