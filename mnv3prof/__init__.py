@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .graph.graph import Block, Geometry, Graph, Layer, Tensor
     from .interface.measuring import measure
     from .interface.networks import load, read_run, save
+    from .interface.points import pareto, sweep
     from .interface.results import Check, Comparison, check, compare, diff, frame, report, tables
     from .mobilenetv3.expand import expand
     from .mobilenetv3.network import MobileNetV3, build, parts
@@ -47,6 +48,8 @@ __all__ = [
     "Comparison",
     "Cost",
     "Diff",
+    "Fit",
+    "Found",
     "Geometry",
     "Graph",
     "HeadConv",
@@ -78,9 +81,11 @@ __all__ = [
     "count",
     "diff",
     "expand",
+    "fit",
     "frame",
     "load",
     "measure",
+    "pareto",
     "parts",
     "peaks",
     "read_run",
@@ -88,6 +93,7 @@ __all__ = [
     "report",
     "save",
     "subtotals",
+    "sweep",
     "tables",
     "total",
     "vary",
@@ -96,14 +102,17 @@ __all__ = [
 _HOMES: Final = {
     ".analysis.compare": ("Change",),
     ".bench.progress": ("Progress",),
+    ".budgets.choosing": ("Fit", "Found"),
     ".budgets.diff": ("Diff",),
     ".budgets.judge": ("Judgement",),
     ".cost.counts": ("Cost", "Totals", "count", "subtotals", "total"),
     ".cost.memory": ("Arena", "Peak", "Peaks", "Placement", "arena", "peaks"),
     ".graph.errors": ("InputError",),
     ".graph.graph": ("Block", "Geometry", "Graph", "Layer", "Tensor"),
+    ".interface.choosing": ("fit",),
     ".interface.measuring": ("measure",),
     ".interface.networks": ("load", "read_run", "save"),
+    ".interface.points": ("pareto", "sweep"),
     ".interface.results": ("Check", "Comparison", "check", "compare", "diff", "frame", "report", "tables"),
     ".mobilenetv3.expand": ("expand",),
     ".mobilenetv3.network": ("MobileNetV3", "build", "parts"),

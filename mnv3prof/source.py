@@ -21,6 +21,8 @@ from .record.embedded import embedded
 from .record.findings import Evidence, read_saved
 from .record.read import MAX_ROWS, MAX_RUN_BYTES
 from .record.run import Run, Subject
+from .space.files import PRESETS as SPACES
+from .space.files import has_stages, open_space
 
 _PAGES: Final = (".html", ".htm")
 _LIMITS: Final = {
@@ -36,6 +38,7 @@ _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _STANDARD_INPUT: Final = "standard input"
 _CONTENT: Final = "expected a table, a run or a page"
 _MOST_LISTED: Final = 10_000
+_MOST_DIGITS: Final = 400
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -91,7 +94,8 @@ def open_source(text: str, shapes: str | None = None) -> Source:
 
     A file is a table (.toml, .csv, .json), a saved run or findings (.json), a report page (.html), or a
     network (.onnx, .tflite, .pt2). "page.html#2" is the second run of a page, with the findings of its
-    network. A reference names a PyTorch module: torchvision:NAME, timm:NAME, package.module:attribute.
+    network; "space.toml#2" is the network of this number of a space. A reference names a PyTorch module:
+    torchvision:NAME, timm:NAME, package.module:attribute.
     shapes: inputs of a network that is no layer table, e.g. "3x224x224".
     """
     name = PRESET_ALIASES.get(text, text)
@@ -105,9 +109,10 @@ def open_source(text: str, shapes: str | None = None) -> Source:
         return Source(text, captured_file(path, shapes))
     if is_reference(text) and suffix not in _LIMITS and not _exists(path):
         return Source(text, captured_reference(text, shapes))
-    page, _, number = text.rpartition("#")
-    if suffix not in _LIMITS and Path(page).suffix.lower() in _PAGES:
-        return _numbered(open_source(page), text, number)
+    if "#" in text and not _exists(path):
+        return _one_of(text)
+    if text in SPACES:
+        return _one_of(f"{text}#")
     return _source(printable(text), _bytes(path, printable(text)), suffix, printable(path.stem)[:200])
 
 
@@ -145,6 +150,8 @@ def _source(text: str, data: bytes, suffix: str, name: str) -> Source:
     saved = read_saved(data, text) if suffix == ".json" else None
     if isinstance(saved, (Run, Evidence)):
         return _measured(text, [saved])
+    if suffix == ".toml" and has_stages(data):
+        return _one_of(f"{text}#")
     return Source(text, saved or Subject(parse_table(data, suffix, text, name), DEFAULT_SIZE))
 
 
@@ -176,6 +183,18 @@ def _measured(text: str, documents: Iterable[Run | Evidence]) -> Source:
     return Source(text, None, runs, tuple(each for each in saved if isinstance(each, Evidence)))
 
 
+def _one_of(text: str) -> Source:
+    """Return what a number after "#" names: a run of a page, or a network of a space. Raises InputError."""
+    file, _, number = text.rpartition("#")
+    if Path(file).suffix.lower() in _PAGES:
+        return _numbered(open_source(file), text, number)
+    space = open_space(file)
+    if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
+        what = "is not a network of the space" if number else f"is a space of {space.size:,} networks"
+        raise InputError(f"{text.removesuffix('#')}: {what}; expected {file}#0 to {file}#{space.size - 1}")
+    return Source(text, space.network(int(number)))
+
+
 def _numbered(page: Source, text: str, number: str) -> Source:
     """Return one run of a page."""
     count = len(page.runs)
@@ -205,7 +224,7 @@ def _missing(path: Path, text: str) -> str:
     """Return the message for a missing file, with similar names."""
     if path.is_symlink():
         return f"{text}: is a link to a missing file"
-    options = {name: name for name in (*PRESETS, *PRESET_ALIASES)}
+    options = {name: name for name in (*PRESETS, *PRESET_ALIASES, *SPACES)}
     beside: dict[str, str] = {}
     with suppress(OSError):  # the folder may be missing too
         files = [file for file in islice(path.parent.iterdir(), _MOST_LISTED) if _is_known(file)]

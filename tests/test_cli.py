@@ -24,11 +24,11 @@ from mnv3prof.cli.options import SECTIONS
 from mnv3prof.cost import counters
 from mnv3prof.cost.conventions import COUNTERS, Reading, counted_as
 from mnv3prof.graph.errors import InputError
-from mnv3prof.registry import stems
+from mnv3prof.registry import file_names
 from mnv3prof.workers.backends import names
 
 HEAVY = {"torch", "numpy", "pandas", "plotly", "scipy", "fvcore", "thop", "pydantic"}
-COMMANDS = stems(folder.__file__)
+COMMANDS = file_names(folder.__file__)
 PAPER = ["table", "flops", "memory", "compare"]
 GATE = ["diff", "check"]
 TABLE = """
@@ -137,11 +137,13 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 LISTS = {"--dtype", "--batch", "--threads", "--data", "--device"}
 GROUPS = {
-    **dict.fromkeys(("latency", "profile", "compare", "report"), "a list"),
+    **dict.fromkeys(("latency", "profile", "compare", "report", "fit", "measure-rows"), "a list"),
     **dict.fromkeys(("diff", "check"), "those of a run by default"),
     "import": "what files do not say",
 }
 """What the options of LISTS are in some commands."""
+OTHERWISE = {("memory", "--by"), ("claims", "--measure"), ("fit", "--top")}
+"""Rows of memory are blocks or tensors; fit measures and shows a number of networks."""
 
 
 def test_a_flag_means_the_same_in_every_command() -> None:
@@ -149,7 +151,7 @@ def test_a_flag_means_the_same_in_every_command() -> None:
     for command, option in _options():
         for flag in option.opts:
             several = flag in LISTS and GROUPS.get(command)
-            if command != "memory" or flag != "--by":  # memory's rows are blocks or tensors
+            if (command, flag) not in OTHERWISE:
                 meanings.setdefault((flag, several), set()).add(
                     (option.help, option.is_flag, repr(option.default))
                 )

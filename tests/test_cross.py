@@ -17,9 +17,9 @@ from mnv3prof.cli import commands
 from mnv3prof.cli.main import application, run
 from mnv3prof.mobilenetv3.table import TABLE_RULES
 from mnv3prof.record.embedded import embed
-from mnv3prof.registry import stems
+from mnv3prof.registry import file_names
 
-GROUP = get_command(application(tuple(stems(commands.__file__))))
+GROUP = get_command(application(tuple(file_names(commands.__file__))))
 assert isinstance(GROUP, TyperGroup)
 OPTIONS = {
     name: [p for p in command.params if p.opts[0].startswith("-") and p.name != "help"]
@@ -86,6 +86,22 @@ BASE: dict[str, tuple[str, ...]] = {
     "export": ("--to", "onnx", "-o", "net.onnx"),
     "train": ("-o", "weights.pt"),
     "claims": ("--input", "32"),
+    "fit": ("--budget", "macs=1G"),
+    "spaces": ("--budget", "macs=1G"),
+    "pareto": ("--min", "params", "--max", "macs"),
+    "sweep": ("-o", "points.csv"),
+    "measure-rows": (
+        "--on",
+        "null",
+        "--count",
+        "10",
+        "--nets",
+        "5",
+        "--time-budget",
+        "0.1",
+        "-o",
+        "rows.json",
+    ),
 }
 """Arguments that a command needs, or that keep it short."""
 

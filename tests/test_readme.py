@@ -12,9 +12,10 @@ import typer.main
 from runs import kept, made
 from terminal import on_terminal, without_escapes
 
+from mnv3prof import sweep
 from mnv3prof.cli import commands
 from mnv3prof.cli.main import application, run
-from mnv3prof.registry import stems
+from mnv3prof.registry import file_names
 
 assert torchvision_oracle.mobilenet_v2  # commands can import torchvision
 
@@ -24,12 +25,15 @@ SHOWN = re.findall(r"```console\n\$ mnv3prof (.*?)\n(.*?)```", README, re.DOTALL
 COMMANDS = sorted(
     command
     for command in set(re.findall(r"`mnv3prof ([^`]+)`", README))
-    if command.split()[0] in stems(commands.__file__)
+    if command.split()[0] in file_names(commands.__file__)
 )
 SLOW = sorted(
     command
     for command in COMMANDS
-    if re.search("^train|--check$|executorch|--layout|--threads|--weights|--resume|--train", command)
+    if re.search(
+        "^train|--check$|executorch|--layout|--threads|--weights|--resume|--train|^measure-rows|--latency-table|100M",
+        command,
+    )
 )
 EXAMPLES = {
     example
@@ -54,7 +58,7 @@ def test_the_list_answers_each_question_with_commands() -> None:
         assert question.endswith("?")
         for command in answer.split(", `"):
             assert command.strip("`").removeprefix("mnv3prof ") in COMMANDS
-    assert {command.split()[0] for command in COMMANDS} == {*stems(commands.__file__)}
+    assert {command.split()[0] for command in COMMANDS} == {*file_names(commands.__file__)}
 
 
 @pytest.mark.parametrize("arguments", SLOW)
@@ -86,6 +90,9 @@ def test_quick_commands_in_the_readme_run(
     if "net.onnx" in arguments:
         image = torch.zeros(1, 3, 32, 32)
         torch.onnx.export(networks.Small(), (image,), tmp_path / "net.onnx", dynamo=False)
+    if "pareto points.csv" in arguments:
+        points = sweep("near-small", 2_000, where="macs<=30M", seed=0)
+        points.to_csv(tmp_path / "points.csv", index=False)
     kept(made(), tmp_path / "old.json")
     kept(made(seed=1), tmp_path / "run.json")
     monkeypatch.chdir(tmp_path)

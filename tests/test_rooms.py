@@ -18,6 +18,7 @@ ROOMS = [
     "mobilenetv3",
     "cost",
     "record",
+    "space",
     "capture",
     "source",
     "analysis",
@@ -25,6 +26,7 @@ ROOMS = [
     "budgets",
     "workers",
     "bench",
+    "estimate",
     "train",
     "render",
     "show",
@@ -45,7 +47,7 @@ WITH_TORCH = (
     "mobilenetv3/network.py",
     "cost/counters/",
 )
-IMPORT_INSIDE = ("analysis/change.py", "capture/", "imports/readers/etdump.py")
+IMPORT_INSIDE = ("analysis/change.py", "capture/", "imports/readers/etdump.py", "space/")
 """What imports a heavy package in the functions that need it: scipy, a format's own."""
 FILE_READERS = (
     "capture/",
@@ -53,6 +55,7 @@ FILE_READERS = (
     "record/atomic.py",
     "device/",
     "source.py",
+    "space/",
     "bench/",
     "workers/",
     "train/",

@@ -1,16 +1,22 @@
-"""JSON documents of `diff` and `check`."""
+"""JSON documents of `diff`, `check`, `fit` and `spaces`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
+from ..cost.counts import Dtype
 from ..record.document import network_fields, summary_document
 from ..record.run import SCHEMA
 from ..record.timing import Timing
+from ..space.counting import Fitting
+from ..space.space import Context, Space
+from .choosing import Fit
 from .diff import Diff, FigureChange, TimeChange
 from .figures import Side
 from .judge import Judgement
+from .limits import Budget
 
 
 def diff_document(diff: Diff) -> dict[str, Any]:
@@ -94,3 +100,60 @@ def _time(timing: Timing | None) -> dict[str, Any] | None:
         "seconds_per_image": timing.per_image,
         "summary": summary_document(timing),
     }
+
+
+def fit_document(fit: Fit) -> dict[str, Any]:
+    """Return the largest networks with their tables. Numbers beyond 64 bits are text."""
+    return {
+        "schema": SCHEMA,
+        "space": fit.name,
+        "size": str(fit.size),
+        "dtype": fit.dtype,
+        "maximize": fit.maximize,
+        "budgets": _limits(fit.budgets),
+        "proven": fit.proven,
+        "bound": fit.bound,
+        "gap": fit.gap,
+        "held_out": msgspec.to_builtins(fit.held_out),
+        "networks": [
+            {
+                "source": found.source,
+                "width": found.width,
+                "figures": found.figures,
+                "estimates": found.estimates,
+                "top1": found.top1,
+                **network_fields(found.subject),
+            }
+            for found in fit.networks
+        ],
+    }
+
+
+def spaces_document(
+    space: Space, dtype: Dtype, budgets: Sequence[Budget], counted: Iterable[tuple[Context, Fitting]]
+) -> dict[str, Any]:
+    """Return how many networks of each context fit. Numbers beyond 64 bits are text."""
+    return {
+        "schema": SCHEMA,
+        "space": space.name,
+        "size": str(space.size),
+        "dtype": dtype,
+        "budgets": _limits(budgets),
+        "contexts": [
+            {
+                "width": context.width,
+                "input": context.input,
+                **{key: msgspec.to_builtins(value) for key, value in context.outer},
+                "networks": str(each.networks),
+                "fit": str(each.fit),
+                "share": each.share,
+                "error": each.error,
+                "mean_macs": None if each.mean is None else float(each.mean),
+            }
+            for context, each in counted
+        ],
+    }
+
+
+def _limits(budgets: Iterable[Budget]) -> dict[str, Any]:
+    return {budget.name: budget.limit for budget in budgets}

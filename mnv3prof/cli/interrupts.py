@@ -1,8 +1,10 @@
 """Messages after an interrupt: what was saved, and how to continue."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -28,6 +30,45 @@ def stopped(message: str) -> typer.Exit:
     """Print the message about an interrupt to standard error. Return the exit to raise."""
     typer.echo(f"mnv3prof: stopped; {message}", err=True)
     return typer.Exit(INTERRUPTED)
+
+
+class Stop:
+    """Whether an interrupt came."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Yield what the first interrupt is noted in; the next one is raised."""
+    handler = signal.getsignal(signal.SIGINT)
+    stop = Stop()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.came and callable(handler):
+            handler(number, frame)
+        stop.came = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Handle an interrupt at the end, so that what is done inside is done whole."""
+    handler = signal.getsignal(signal.SIGINT)
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *each: came.append(each))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came and callable(handler):
+            handler(*came[0])
 
 
 def what_is_saved(

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ..analysis.select import select
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, about, lookup, quote
+from ..graph.errors import InputError, about, any_of, lookup, quote
 from ..graph.parts import ALL, NET, selected_parts
 from ..mobilenetv3.table import row_names
 from ..record.document import encoded
@@ -31,6 +32,11 @@ _SHOWN: Final = (
     "is a saved run, which is only shown; expected only options that select, e.g. --on, and of the output"
 )
 
+NOT_MEASURED: Final = (
+    "--latency-table: nothing is measured; expected only --on, --dtype, --batch and --threads, which select, "
+    "and --output and --format"
+)
+
 
 def time_budget_option(default: str) -> Any:
     """Return the option --time-budget. default: what the help shows as its default."""
@@ -43,47 +49,53 @@ def time_budget_option(default: str) -> Any:
 
 
 TimeBudgetOption = Annotated[float | None, time_budget_option(f"{_BUDGET_S:g}")]
+OnOption = Annotated[str | None, on_option("cpu")]
+DtypesOption = Annotated[
+    str | None,
+    measuring_option(
+        "--dtype",
+        metavar=_LIST,
+        help=f"Dtypes of weights and activations, e.g. fp32,int8 ({', '.join(DTYPE_BYTES)}).",
+        show_default="fp32",
+    ),
+]
+BatchesOption = Annotated[
+    str | None,
+    measuring_option(
+        "--batch", metavar=_LIST, help="Numbers of images per call, e.g. 1,4.", show_default="1"
+    ),
+]
+ThreadsOption = Annotated[
+    str | None,
+    measuring_option(
+        "--threads", metavar=_LIST, help="Numbers of threads per runtime, e.g. 1,2.", show_default="1"
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    measuring_option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Timeout in seconds for each conversion, load and burst of calls.",
+    ),
+]
+TIMEOUT_S: Final = 300.0
 
 
 class LatencyOptions(msgspec.Struct, frozen=True):
     """Which parts to time on which targets, and for how long."""
 
-    on: Annotated[str | None, on_option("cpu")] = None
+    on: OnOption = None
     parts: PartsOption = None
     rows: Annotated[
         str | None,
         measuring_option("--rows", metavar=_LIST, help="Only these rows of the table, e.g. 3,7-9."),
     ] = None
-    dtype: Annotated[
-        str | None,
-        measuring_option(
-            "--dtype",
-            metavar=_LIST,
-            help=f"Dtypes of weights and activations, e.g. fp32,int8 ({', '.join(DTYPE_BYTES)}).",
-            show_default="fp32",
-        ),
-    ] = None
-    batch: Annotated[
-        str | None,
-        measuring_option(
-            "--batch", metavar=_LIST, help="Numbers of images per call, e.g. 1,4.", show_default="1"
-        ),
-    ] = None
-    threads: Annotated[
-        str | None,
-        measuring_option(
-            "--threads", metavar=_LIST, help="Numbers of threads per runtime, e.g. 1,2.", show_default="1"
-        ),
-    ] = None
+    dtype: DtypesOption = None
+    batch: BatchesOption = None
+    threads: ThreadsOption = None
     time_budget: TimeBudgetOption = None
-    timeout: Annotated[
-        float,
-        measuring_option(
-            "--timeout",
-            metavar="SECONDS",
-            help="Timeout in seconds for each conversion, load and burst of calls.",
-        ),
-    ] = 300.0
+    timeout: TimeoutOption = TIMEOUT_S
     ops: Annotated[
         bool,
         measuring_option(
@@ -113,12 +125,7 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
     def targets(self) -> tuple[Target, ...]:
         """Return all combinations of backend, dtype, batch and threads. Raises InputError."""
-        dtypes = listed(_or(self.dtype, "fp32"), "--dtype", _dtype)
-        batches = listed(_or(self.batch, "1"), "--batch", _count)
-        threads = listed(_or(self.threads, "1"), "--threads", _count)
-        names = places("cpu" if self.on is None else self.on)
-        with about("--on, --dtype, --batch and --threads"):
-            return combinations(names, dtypes, batches, threads)
+        return targets_of(self.on, self.dtype, self.batch, self.threads)
 
     def size(self) -> tuple[Dtype, int]:
         """Return the dtype and batch of the first target, which bytes are for. Raises InputError."""
@@ -141,26 +148,52 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         Raises InputError about `source` if it has none, or if another option is given.
         """
         kind = type(self)
-        only = kind(
-            on=self.on,
-            parts=self.parts,
-            rows=self.rows,
-            dtype=self.dtype,
-            batch=self.batch,
-            threads=self.threads,
-        )
+        only = replace(self._selecting(), parts=self.parts, rows=self.rows)
         if self != only:
             raise InputError(f"{source}: {_SHOWN}")
         if only == kind():
             return run
         parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
-        allowed = {
+        return select(run, source, self._allowed(), parts)
+
+    def selected_targets(self, known: Sequence[Target], source: str) -> tuple[Target, ...]:
+        """Return those of the known targets that --on, --dtype, --batch and --threads select.
+
+        Raises InputError about `source` if there is none, or if another option is given.
+        """
+        if self != self._selecting():
+            raise InputError(NOT_MEASURED)
+        allowed = {name: values for name, values in self._allowed().items() if values}
+        found = [t for t in known if all(getattr(t, name) in each for name, each in allowed.items())]
+        if not found:
+            has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in known)) if known else "none"
+            raise InputError(f"{source}: has no rows of this target; expected {has}")
+        return tuple(found)
+
+    def _selecting(self) -> "LatencyOptions":
+        """Return the options of targets alone."""
+        return type(self)(on=self.on, dtype=self.dtype, batch=self.batch, threads=self.threads)
+
+    def _allowed(self) -> dict[str, tuple[Any, ...]]:
+        """Return the values that are selected by field of a target; () for all."""
+        return {
             "place": () if self.on in (None, "all") else places(str(self.on)),
             "dtype": () if self.dtype is None else listed(self.dtype, "--dtype", _dtype),
             "batch": () if self.batch is None else listed(self.batch, "--batch", _count),
             "threads": () if self.threads is None else listed(self.threads, "--threads", _count),
         }
-        return select(run, source, allowed, parts)
+
+
+def targets_of(
+    on: str | None, dtype: str | None, batch: str | None, threads: str | None
+) -> tuple[Target, ...]:
+    """Return all combinations of the values of --on, --dtype, --batch and --threads. Raises InputError."""
+    dtypes = listed(_or(dtype, "fp32"), "--dtype", _dtype)
+    batches = listed(_or(batch, "1"), "--batch", _count)
+    numbers = listed(_or(threads, "1"), "--threads", _count)
+    names = places("cpu" if on is None else on)
+    with about("--on, --dtype, --batch and --threads"):
+        return combinations(names, dtypes, batches, numbers)
 
 
 def _or(given: str | None, default: str) -> str:

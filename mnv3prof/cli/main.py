@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 from ..graph.errors import InputError, one_line, quote, suggestion
-from ..registry import stems
+from ..registry import file_names
 from . import commands
 from .streams import STANDARD_OUTPUT, buffer_standard_output, discard, say
 
@@ -51,7 +51,7 @@ def application(names: tuple[str, ...]) -> "typer.Typer":
         epilog="Exit codes: 0 success, 1 a check or measurement failed, 2 wrong input, 130 interrupted.",
     )
     for name in names:
-        python_name = f"{name}_" if iskeyword(name) else name
+        python_name = f"{name}_" if iskeyword(name) else name.replace("-", "_")
         command = getattr(import_module(f".{python_name}", commands.__name__), python_name)
         app.command(name, cls=Command, short_help=(command.__doc__ or "").partition(".\n")[0])(command)
     return app
@@ -133,7 +133,7 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     import typer
 
-    known = stems(commands.__file__)
+    known = file_names(commands.__file__)
     if arguments[0] not in known and not arguments[0].startswith("-"):
         raise InputError(f"{quote(arguments[0])} is not a command; {suggestion(arguments[0], known)}")
     app = application((arguments[0],) if arguments[0] in known else known)

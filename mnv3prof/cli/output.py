@@ -5,12 +5,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
+from typing import IO, Annotated, Any, Final, Literal, cast
 
 import msgspec
 
 from ..graph.errors import InputError, quote
-from ..record.atomic import replace_file, try_folder
+from ..record.atomic import draft_of, replace_file, try_folder
 from ..render.sheet import Sheet
 from .options import output_option
 from .streams import STANDARD_OUTPUT, knows
@@ -154,6 +154,13 @@ def write(path: Path, text: str) -> None:
     """Write the file at `path` atomically. Raises InputError if it cannot be written."""
     with _write_errors(path):
         replace_file(path, text.encode())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that replaces that at `path` at the end. Raises InputError if it cannot be written."""
+    with _write_errors(path), draft_of(path) as file:
+        yield file
 
 
 def check_writable(path: Path) -> None:

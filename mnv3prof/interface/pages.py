@@ -11,12 +11,14 @@ from ..claims.claim import judge
 from ..graph.errors import InputError
 from ..page import html
 from ..page.claims import ClaimRun, claims_section
+from ..page.front import Drawn, front_sections
 from ..page.html import Assets, Content, page
 from ..page.report import sections
 from ..record.document import run_document
 from ..record.findings import Evidence, findings_document
 from ..record.run import Run
 from ..show.comparison import label
+from ..show.points import NO_ACCURACY
 
 
 def page_of(runs: Sequence[Run], evidence: Sequence[Evidence]) -> str:
@@ -34,6 +36,12 @@ def page_of(runs: Sequence[Run], evidence: Sequence[Evidence]) -> str:
     shown = sections(runs, [claims_section(claim_runs)] if claim_runs else [])
     encoded = list(map(msgspec.json.encode, documents))
     return page(Content(title, f"on {hosts}, {created}", shown, encoded), _assets())
+
+
+def front_page(drawn: Drawn) -> str:
+    """Return the page of a front."""
+    title = f"{drawn.name}: Pareto front"
+    return page(Content(title, NO_ACCURACY, front_sections(drawn), []), _assets())
 
 
 def _shown(created: str) -> str:

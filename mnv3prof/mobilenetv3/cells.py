@@ -57,7 +57,7 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
     check_row_count(rows, where)
     values = {**document, "rows": tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(rows, 1))}
     try:
-        return Table(**{key: _value(key, value) for key, value in values.items()})
+        return Table(**{key: cell_value(key, value) for key, value in values.items()})
     except InputError as error:
         raise InputError(f"{where}, key {error}") from None
 
@@ -82,7 +82,7 @@ def _row(row: object, where: str) -> Row:
     else:
         raise InputError(f"{where}: {quote(row)} is not a row; expected a list of values")
     try:
-        return Row(**{column: _value(column, cell) for column, cell in cells.items()})
+        return Row(**{column: cell_value(column, cell) for column, cell in cells.items()})
     except InputError as error:
         raise InputError(f"{where}, column {error}") from None
 
@@ -99,7 +99,7 @@ def check_columns(columns: Sequence[str], where: str) -> None:
             raise InputError(f"{where}: the column {name} is missing; expected {', '.join(REQUIRED)}")
 
 
-def _value(key: str, value: object) -> Any:
+def cell_value(key: str, value: object) -> Any:
     """Return the value of a key or column in the form in which a Table holds it. Raises InputError."""
     if isinstance(value, str):
         if key in ("activation", "stem_activation", "head_activation"):

@@ -76,7 +76,7 @@ def _policy(assets: Assets) -> str:
     return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {digests}"
 
 
-_DRAWN: Final = ("key", "data", "layout", "height", "wide", "spans", "axis", "switches")
+_DRAWN: Final = ("key", "data", "layout", "height", "wide", "spans", "axis", "switches", "copies")
 """Fields of a chart that the script reads."""
 
 
@@ -141,9 +141,15 @@ def _tile(tile: Tile) -> str:
 
 def _chart(chart: Chart) -> str:
     alt = escape(chart.alt)
+    point = (
+        f'<div class="point" id="{chart.key}-point" hidden><pre tabindex="0"></pre>'
+        '<button type="button" class="tool command">Copy</button></div>'
+        if chart.axis == "copies"
+        else ""
+    )
     return (
         f'<figure><button type="button" class="tool image" aria-label="Save as PNG: {alt}">PNG</button>'
         f'<div class="scroll" tabindex="0" role="group" aria-label="{alt}, scrollable">'
         f'<div class="plot" id="{chart.key}" role="img" aria-label="{alt}" style="--tall:{chart.height}px">'
-        "</div></div></figure>"
+        f"</div></div>{point}</figure>"
     )

@@ -41,7 +41,40 @@
     }
     for (const name of ["xaxis", "yaxis"]) layout[name] ||= axis({}, style);
     layout.shapes = band(chart, style);
-    return Plotly.react(place, chosenPoints(chart, coloured(chart.data, style)), layout, { displayModeBar: false, responsive: false, scrollZoom: false });
+    return Plotly.react(place, chosenPoints(chart, coloured(chart.data.map(counted), style)), layout, { displayModeBar: false, responsive: false, scrollZoom: false });
+  }
+
+  /* The trace with the logarithms of its counts; a cell without any is empty. */
+  function counted(trace) {
+    if (!trace.counts) return trace;
+    const { counts, ...rest } = trace;
+    return { ...rest, customdata: counts, z: counts.map((row) => row.map((count) => (count ? Math.log10(count) : null))) };
+  }
+
+  /* Copy what belongs to a point of the last trace, and show it under the chart. */
+  function copyPoint(chart, number) {
+    const shown = document.getElementById(`${chart.key}-point`);
+    const [text, button] = [shown.querySelector("pre"), shown.querySelector("button")];
+    text.textContent = chart.copies[number] || chart.data.at(-1).customdata[number][0];
+    shown.hidden = false;
+    copy(button, text.textContent, text);
+  }
+
+  /* Arrow keys choose a point of the last trace, and Enter copies it. */
+  function keys(chart, place) {
+    const last = chart.data.length - 1;
+    const { customdata } = chart.data[last];
+    let at = -1;
+    place.parentElement.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1, Home: -customdata.length, End: customdata.length }[event.key];
+      if (step) {
+        at = Math.min(Math.max(at + step, 0), customdata.length - 1);
+        Plotly.Fx.hover(place, [{ curveNumber: last, pointNumber: at }]);
+        document.getElementById("told").textContent = customdata[at].join(", ");
+      } else if (event.key === "Enter" && at >= 0) copyPoint(chart, at);
+      else return;
+      event.preventDefault();
+    });
   }
 
   /* The anchor of the block that the page's address names. */
@@ -97,7 +130,14 @@
       }
       const chart = waiting.shift();
       draw(chart);
-      document.getElementById(chart.key).on("plotly_click", (event) => {
+      const place = document.getElementById(chart.key);
+      if (chart.axis === "copies") keys(chart, place);
+      place.on("plotly_click", (event) => {
+        if (chart.axis === "copies") {
+          const point = event.points.find(({ curveNumber }) => curveNumber === chart.data.length - 1);
+          if (point) copyPoint(chart, point.pointNumber);
+          return;
+        }
         const anchor = anchorAt(chart, event.points[0]);
         if (anchor) location.hash = anchor;
       });

@@ -2,8 +2,11 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
+from typing import IO
 
 from ..graph.errors import InputError
 
@@ -40,10 +43,21 @@ def replace_file(path: Path, data: bytes) -> None:
 
     A pipe or device is written to directly. Raises OSError.
     """
+    with draft_of(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file in the same folder, which replaces `path` at the end, or is removed after an exception.
+
+    A pipe or device is opened itself. Raises OSError.
+    """
     import tempfile
 
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
-        path.write_bytes(data)
+        with path.open("wb") as file:
+            yield file
         return
     target = Path(os.path.realpath(path))
     if target.is_symlink():
@@ -53,7 +67,7 @@ def replace_file(path: Path, data: bytes) -> None:
     draft = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         draft.chmod(mode)

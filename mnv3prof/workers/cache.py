@@ -26,7 +26,7 @@ MOST_BYTES: Final = 4 * 2**30
 """Size limit, above which the least recently used entries are removed."""
 _PROCESS: Final = token_hex()
 """Distinguishes modules, whose code and weights can be others in the next process."""
-_FORM: Final = 4
+_FORM: Final = 5
 """Version of the entries. Raise it when conversions change without a change of a package's version."""
 _MANIFEST: Final = "entry.json"
 _MOST_MANIFEST: Final = 2**20

@@ -1,6 +1,5 @@
 """`mnv3prof check`: check a run or table against budgets."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -21,6 +20,7 @@ from ...show.comment import check_comment
 from ...show.gate import gate_sheets, verdicts_data
 from ...show.junit import to_junit
 from ...show.load import busy_sheets
+from ..given_budgets import BudgetOption, given_budgets
 from ..network import Settings
 from ..options import (
     DEFAULT_SOURCE,
@@ -45,7 +45,6 @@ from ..output import (
 from ..progress import step
 from ..spread import spread
 
-_QUOTED: Final = re.compile(r"(?:(?<=\.)|^)(?:\"([^\"]+)\"|'([^']+)')(?=\.|$)")
 _SECTION: Final = "[tool.mnv3prof.budgets]"
 
 
@@ -72,16 +71,13 @@ class VerdictOptions(msgspec.Struct, frozen=True):
 def check(
     source: SourceArgument = DEFAULT_SOURCE,
     *,
-    budget: Annotated[
-        list[str] | None,
-        budget_option("--budget", metavar="NAME=LIMIT", help="Budget instead of a file's; repeatable."),
-    ] = None,
+    budget: BudgetOption = None,
     budgets: Annotated[
         Path | None,
         budget_option(
             "--budgets",
             metavar="FILE",
-            help="TOML file with budgets.",
+            help="TOML file with budgets, without --budget.",
             show_default="the nearest pyproject.toml that has some",
         ),
     ] = None,
@@ -182,24 +178,9 @@ def _budgets(given: Sequence[str] | None, file: Path | None) -> tuple[tuple[Budg
     if given and file is not None:
         raise InputError("--budget and --budgets cannot be combined; expected one of them")
     if given:
-        return budgets_from(_pairs(given), "--budget", place_of), None
+        return given_budgets(given), None
     path = _nearest() if file is None else file
     return budgets_from(_section(path, _document(path)), str(path), place_of), path
-
-
-def _pairs(given: Sequence[str]) -> dict[str, list[str]]:
-    limits: dict[str, list[str]] = {}
-    for text in given:
-        name, equals, limit = text.partition("=")
-        if not equals:
-            raise InputError(f"--budget: {quote(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
-        limits.setdefault(_unquoted(name.strip()), []).append(_unquoted(limit.strip()))
-    return limits
-
-
-def _unquoted(text: str) -> str:
-    """Return a name or a limit without the quotes that TOML needs: latency."onnxruntime@pi"."""
-    return _QUOTED.sub(lambda found: found[1] or found[2], text)
 
 
 def _nearest() -> Path:

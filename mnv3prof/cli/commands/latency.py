@@ -1,8 +1,10 @@
 """`mnv3prof latency`: measure latency per block and of the whole network."""
 
+from ...graph.errors import InputError
 from ...show.comparison import label
 from ..accuracy_options import AccuracyOptions, noted
-from ..latency_options import LatencyOptions, measured, refuse_options
+from ..estimating import LatencyTableOption, emit_estimates
+from ..latency_options import NOT_MEASURED, LatencyOptions, measured, refuse_options
 from ..network import Settings, WeightsOptions
 from ..options import DEFAULT_SOURCE, TrainedSourceArgument, open_source, opened
 from ..ordering import METRICS, Ordering
@@ -20,6 +22,7 @@ def latency(
     accuracy_options: AccuracyOptions,
     settings: Settings,
     ordering: Ordering,
+    latency_table: LatencyTableOption = None,
     output: Output,
 ) -> None:
     """Measure latency per block and of the whole network.
@@ -29,11 +32,18 @@ def latency(
     the tolerance. --standard-conv, --dense-depthwise, --without-se and --activation measure the network
     without and with the change, and compare the measured saving with the computed one. With the --weights
     of train, each target also classifies held-out images, after the timing. A saved run or a report is
-    shown again. --output FILE.json saves the run after each part.
+    shown again. --output FILE.json saves the run after each part. --latency-table estimates a network of a
+    space, SPACE.toml#NUMBER, from measured rows, with the error of such estimates.
 
     Example: mnv3prof latency small --on cpu --parts net --time-budget 2
     """
     order = ordering.order("latency", "time", METRICS)
+    if latency_table is not None:
+        others = (weights_options, accuracy_options, settings, ordering)
+        if any(each != type(each)() for each in others):
+            raise InputError(NOT_MEASURED)
+        emit_estimates(source, latency_table, latency_options, output)
+        return
     given = opened(source, settings.input)
     if given is not None and given.run is not None:
         changed = settings != Settings() or accuracy_options != AccuracyOptions()

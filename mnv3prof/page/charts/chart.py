@@ -22,7 +22,8 @@ class Chart(msgspec.Struct, frozen=True):
     """A plotly figure. key: id of its element. alt: text alternative.
 
     marks: number of bars, points and cells. wide: least width in pixels. spans: the ends of each block on
-    an axis, by anchor; axis: which one, "points" if the points' data are anchors. switches: a click on the
+    an axis, by anchor; axis: which one, "points" if the points' data are anchors, "copies" if a click on a
+    point of the last trace copies its text: of `copies`, or the first of its data. switches: a click on the
     legend shows and hides.
     """
 
@@ -34,8 +35,9 @@ class Chart(msgspec.Struct, frozen=True):
     height: int = 380
     wide: int = 0
     spans: dict[str, tuple[float, float]] = {}
-    axis: Literal["x", "y", "points"] = "x"
+    axis: Literal["x", "y", "points", "copies"] = "x"
     switches: bool = False
+    copies: list[str] = []
 
 
 PALETTE: Final = 8

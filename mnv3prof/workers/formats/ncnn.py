@@ -24,7 +24,29 @@ _ADDED = ("Padding", "Permute")
 
 
 def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
-    """Write the network as part.ncnn.param, its weights as part.ncnn.bin."""
+    """Write the network as part.ncnn.param, its weights as part.ncnn.bin: by pnnx, unless it is a part of a
+    layer table.
+    """
+    main = folder / "part.ncnn.param"
+    if (written := _written(part)) is not None:
+        main.write_text(written[0], encoding="utf-8")
+        main.with_suffix(".bin").write_bytes(written[1])
+        return main
+    _convert(part, folder)
+    if left := dict.fromkeys(kind for kind, _ in _layers(main) if "." in kind or ":" in kind):
+        raise Unsupported(f"ncnn has no layer for {', '.join(left)}, which pnnx left as it was")
+    return main
+
+
+def _written(part: Part) -> tuple[str, bytes] | None:
+    from ..direct.ncnn import ncnn_model
+    from ..direct.operations import operations_of
+
+    operations = operations_of(part)
+    return None if operations is None else ncnn_model(operations)
+
+
+def _convert(part: Part, folder: Path) -> None:
     import pnnx
 
     # pnnx cannot name the children of a Sequential at the root.
@@ -40,10 +62,6 @@ def convert(part: Part, dtype: Dtype, folder: Path) -> Path:
     for file in folder.iterdir():  # a folder is __pycache__ of the module that pnnx writes and runs
         if file.name not in ("part.ncnn.param", "part.ncnn.bin"):
             shutil.rmtree(file) if file.is_dir() else file.unlink()
-    main = folder / "part.ncnn.param"
-    if left := dict.fromkeys(kind for kind, _ in _layers(main) if "." in kind or ":" in kind):
-        raise Unsupported(f"ncnn has no layer for {', '.join(left)}, which pnnx left as it was")
-    return main
 
 
 def _convert_file(part: Part, folder: Path) -> None:

@@ -23,9 +23,11 @@ _ADDED = ("Pad", "Transpose")
 def convert(part: Part, dtype: Dtype, folder: Path, opset: int | None = None) -> Path:
     """Write the part as an ONNX model with inputs x, x1, ... and outputs y, y1, ...
 
-    opset: the exporter's default if None. Before 14, hard-swish is written as HardSigmoid and Mul.
+    opset: of the exporter. If None, parts of layer tables are written without it, and others in its default.
+    Before 14, hard-swish is written as HardSigmoid and Mul.
     """
-    import torch
+    from ..direct.onnx import onnx_model
+    from ..direct.operations import operations_of
 
     file = folder / "part.onnx"
     if part.file:
@@ -35,12 +37,21 @@ def convert(part: Part, dtype: Dtype, folder: Path, opset: int | None = None) ->
         if dtype == "int8":
             _quantize(part, file)
         return file
-    ends = {"input_names": input_names(len(part.given)), "output_names": output_names(len(part.expected))}
-    options: Any = {**ends, "opset_version": opset, "dynamo": False}
-    torch.onnx.export(part.module, part.given, file, **options)
+    if opset is None and (operations := operations_of(part)):
+        file.write_bytes(onnx_model(operations, len(part.given[0])))
+    else:
+        _export(part, file, opset)
     if dtype == "int8":
         _quantize(part, file)
     return file
+
+
+def _export(part: Part, file: Path, opset: int | None) -> None:
+    import torch
+
+    ends = {"input_names": input_names(len(part.given)), "output_names": output_names(len(part.expected))}
+    options: Any = {**ends, "opset_version": opset, "dynamo": False}
+    torch.onnx.export(part.module, part.given, file, **options)
 
 
 def _quantize(part: Part, file: Path) -> None:

@@ -1,0 +1,58 @@
+"""Parse conditions on the networks of a space, such as macs<=100M, and objectives."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ..graph.errors import InputError, lookup, quote
+from ..space.costs import PEAK
+from ..space.points.pareto import Objective
+from ..space.points.sweep import NAMES, Range
+from .figures import unit_of
+from .units import parse_bytes, parse_count
+
+OBJECTIVES: Final = (*NAMES, "arena")
+_EXPECTED: Final = "expected a condition such as macs<=100M or peak<=256KiB"
+
+
+def conditions_from(texts: Iterable[str], where: str) -> tuple[Range, ...]:
+    """Return the conditions in comma-separated lists. Raises InputError about `where`."""
+    return tuple(_condition(item, where) for text in texts for item in text.split(","))
+
+
+def _condition(text: str, where: str) -> Range:
+    match = re.fullmatch(r"\s*([^<>=\s]+)\s*(<=|>=|<|>|=)\s*([^<>=]+)", text)
+    if match is None:
+        raise InputError(f"{where}: {quote(text)} is not allowed; {_EXPECTED}")
+    name, sign, amount = match.groups()
+    if name == "arena":
+        raise InputError(f"{where}: an arena needs a plan of each network; expected peak, its lower bound")
+    column = lookup(name, {known: number for number, known in enumerate(NAMES)}, where)
+    value = (parse_bytes if unit_of(name) == "bytes" else parse_count)(amount, f"{where}: {name}")
+    least = {">=": value, ">": value + 1, "=": value}.get(sign)
+    most = {"<=": value, "<": value - 1, "=": value}.get(sign)
+    return Range(column, least, most)
+
+
+def objectives_from(
+    least: Sequence[str], most: Sequence[str], options: tuple[str, str]
+) -> tuple[Objective, ...]:
+    """Return what comma-separated lists name, to be minimised and maximised. Raises InputError.
+
+    options: what the lists are called.
+    """
+    found: list[Objective] = []
+    for texts, option, sign in zip((least, most), options, (1, -1), strict=True):
+        for name in (item.strip() for text in texts for item in text.split(",") if text):
+            columns = {**{each: number for number, each in enumerate(NAMES)}, "arena": PEAK}
+            column = lookup(name, columns, option)
+            if any(each.name == name for each in found):
+                raise InputError(f"{option}: {name} is named twice; expected once")
+            found.append(Objective(name, column, sign, name == "arena"))
+    if any(each.arena and each.sign < 0 for each in found):
+        raise InputError(f"{options[1]}: arena can only be minimised; expected peak")
+    if len(found) < 2:
+        raise InputError(
+            f"{options[0]} and {options[1]}: expected two or more costs, such as params and macs"
+        )
+    return tuple(found)

@@ -1,0 +1,78 @@
+"""`mnv3prof sweep`: sample the networks of a design space, with their costs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...graph.errors import InputError, printable
+from ...interface.points import Swept
+from ...show.points import Kept, sweep_sheet
+from ...space.points.files import SUFFIXES, Writer, require_parquet
+from ...space.points.sweep import in_order, jobs_of, points
+from ..interrupts import deferred, stopped
+from ..output import Output, Result, check_writable, chosen_format, emit, file_option, writing
+from ..points import SPACE_HELP, Sampling, WhereOption, conditions, swept, ticking
+from ..progress import progress
+from ..spread import spread
+
+
+@spread
+def sweep(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help=SPACE_HELP)],
+    *,
+    where: WhereOption = None,
+    sampling: Sampling,
+    output: Annotated[Path | None, file_option(False)] = None,
+) -> None:
+    """Sample networks of a design space with their costs.
+
+    --output FILE.csv or FILE.parquet gets a row per network: its name, such as ofa#123, which every
+    command takes, then macs, flops, params, and in bytes weights, read, written and peak (fused; the lower
+    bound of an arena). All values are exact. Samples are drawn independently, with the same chance for every
+    network; without --count, or with one of at least the size of the space, all networks are listed. The
+    same seed gives the same file, whatever computes it. Accuracy is not known.
+
+    Ctrl-C writes a whole file of what was computed. --scheduler computes on the workers of a Dask cluster,
+    which need the same version of mnv3prof; a job whose worker dies is computed again.
+
+    Example: mnv3prof sweep near-small -n 10k --where "macs<=30M" -o points.csv
+    """
+    sampling.check()
+    if output is None:
+        raise InputError(f"--output FILE{SUFFIXES[0]} or FILE{SUFFIXES[1]} is required")
+    suffix = f".{chosen_format(None, output, {each: each[1:] for each in SUFFIXES}, 'csv')}"
+    check_writable(output)
+    if suffix == ".parquet":
+        require_parquet()
+    source = swept(space, sampling, conditions(where))
+    kept = Kept()
+    try:
+        with writing(output) as file:
+            _write(Writer(file, suffix, f"{space}#"), source, sampling, kept)
+    except KeyboardInterrupt:
+        raise stopped(f"nothing was sampled, and {printable(str(output))} is not written") from None
+    name = printable(str(output))
+    if kept.seen < source.total:
+        raise stopped(f"{kept.seen:,} of {source.total:,} networks were computed; {kept.said()} in {name}")
+    emit(Result((sweep_sheet(name, kept),), sweep_sheet(name, kept), lambda: None), Output())
+
+
+def _write(writer: Writer, source: Swept, sampling: Sampling, kept: Kept) -> None:
+    """Write what is computed, until an interrupt if something was."""
+    jobs = jobs_of(source.space, source.tables, source.samples, seed=source.seed, where=source.where)
+    with sampling.opened() as workers, progress() as on_progress:
+        tell = ticking(on_progress, "sampling", source.total)
+        found = in_order(points, jobs, *workers)
+        try:
+            for each in found:
+                with deferred():
+                    writer.write(each)
+                    kept.add(each)
+                tell(kept.seen)
+        except KeyboardInterrupt:
+            if not kept.seen:
+                raise
+        finally:
+            found.close()
+    writer.close()

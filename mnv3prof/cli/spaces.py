@@ -1,0 +1,36 @@
+"""Spaces on the command line, and their costs from the cache."""
+
+from typing import Final
+
+from ..bench.progress import Progress
+from ..cost.counts import Dtype
+from ..source import Source
+from ..space.costs import ContextTable
+from ..space.files import PRESETS, is_space, open_space
+from ..space.space import Space
+from ..space.tables import tables_of
+from .options import open_source
+from .progress import progress
+from .streams import say
+
+SPACE_HELP: Final = f"A space: {', '.join(PRESETS)}, or a file (.toml)."
+
+
+def opened_space(text: str) -> Space | Source:
+    """Return the space that a text names, or the source of another kind. Raises InputError."""
+    return open_space(text) if is_space(text) else open_source(text)
+
+
+def costs_of_space(space: Space, dtype: Dtype, *, no_cache: bool = False) -> list[ContextTable]:
+    """Return the costs of a space's contexts, and show progress while they are counted."""
+    from ..workers.cache_folder import usable_folder
+
+    folder = None if no_cache else usable_folder(say)
+    with progress() as on_progress:
+
+        def note(done: int, of: int) -> None:
+            on_progress(
+                Progress(f"width and input {done + 1} of {of}", done / of, phase=f"counting {space.name}")
+            )
+
+        return tables_of(space, dtype, folder, note)

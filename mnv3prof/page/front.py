@@ -1,0 +1,156 @@
+"""The page of `pareto`: the density of the points, and the front with what a click copies."""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..render.numbers import compact
+from ..render.sheet import format_value
+from ..show.points import front_sheet, is_bytes, notes_of, shortened_sheet, title_of
+from ..space.points.pareto import BINS, Front, Grid, Objective
+from ..space.points.sweep import NAMES
+from .charts.chart import Chart, Trace
+from .report import Listed, Panel, Section, Tile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MOST_POINTS: Final = 5_000
+_MOST_WITH_COSTS: Final = 1_500
+"""Points up to which each has all costs; of more each has the objectives."""
+_MOST_LETTERS: Final = 150_000
+"""Letters of the names of the points that are drawn."""
+_MOST_ROWS: Final = 200
+
+
+class Drawn(NamedTuple):
+    """A front and what it is of. cells: number of points in each cell of the grid. tables: of each network of
+    the front in TOML, None if they are too long.
+    """
+
+    name: str
+    front: Front
+    objectives: tuple[Objective, ...]
+    grid: Grid | None
+    cells: "NDArray[Any] | None"
+    tables: list[str] | None
+
+
+def front_sections(drawn: Drawn) -> tuple[Section, ...]:
+    """Return the sections of the page."""
+    front = drawn.front
+    sheet = shortened_sheet(front_sheet(drawn.name, front, drawn.objectives), _MOST_ROWS)
+    tiles = (
+        Tile("Networks", compact(front.seen), "sampled or listed"),
+        Tile("Satisfy the conditions", compact(front.kept)),
+        Tile("On the front", f"{len(front.networks):,}"),
+    )
+    charts = (_chart(drawn, "front-c"),) if drawn.grid and len(front.networks) else ()
+    panel = Panel(
+        "", (_sentence(drawn), *notes_of(front)), tiles=tiles, charts=charts, sheets=(Listed(sheet),)
+    )
+    return (Section("front", "Front", (panel,)),)
+
+
+def _sentence(drawn: Drawn) -> str:
+    if not drawn.front.networks:
+        return "No network satisfies the conditions."
+    what = "its table in TOML" if drawn.tables else "its name, which every command takes"
+    return (
+        "Colour: number of networks. Points: the front. A click on a point copies "
+        f"{what}; so do the arrow keys and Enter on the chart."
+    )
+
+
+def _chart(drawn: Drawn, key: str) -> Chart:
+    front, grid = drawn.front, drawn.grid
+    assert grid is not None
+    shown = _drawn_numbers(front)
+    axes = [next(each for each in drawn.objectives if each.column == column) for column in grid.columns]
+    titles = [_axis_title(each) for each in axes]
+    left_out = len(front.networks) - len(shown)
+    layout = {
+        "xaxis": {"title": {"text": titles[0]}, "tickformat": "~s"},
+        "yaxis": {"title": {"text": titles[1]}, "tickformat": "~s"},
+        "showlegend": False,
+        "margin": {"l": 58, "r": 16, "t": 84, "b": 56},
+        "hovermode": "closest",
+    }
+    alt = f"Density of {front.kept:,} networks and {len(shown):,} points of the front, {' by '.join(titles)}"
+    data = [_density(drawn, titles), _points(drawn, shown)]
+    copies = [drawn.tables[number] for number in shown] if drawn.tables else []
+    alt += f", of {left_out + len(shown):,}" if left_out else ""
+    return Chart(key, alt, data, layout, BINS * BINS + len(shown), 520, axis="copies", copies=copies)
+
+
+def _axis_title(objective: Objective) -> str:
+    unit = ", bytes" if is_bytes(objective.name) else ""
+    name = title_of("peak" if objective.arena else objective.name)
+    return f"{name}{unit} ({'least' if objective.sign > 0 else 'most'})"
+
+
+def _drawn_numbers(front: Front) -> list[int]:
+    """Return the numbers of the points that are drawn, spread over all."""
+    count = len(front.networks)
+    longest = max(map(len, front.networks)) + 3
+    most = max(2, min(_MOST_POINTS, _MOST_LETTERS // longest))
+    return list(range(count)) if count <= most else [n * (count - 1) // (most - 1) for n in range(most)]
+
+
+def _density(drawn: Drawn, titles: list[str]) -> Trace:
+    """Return the cells; the script takes the logarithm of their counts."""
+    grid, cells = drawn.grid, drawn.cells
+    assert grid is not None and cells is not None
+    wide = [(high - low + 1) / BINS for low, high in zip(grid.low, grid.high, strict=True)]
+    powers = range(len(str(int(cells.max()))))
+    return {
+        "type": "heatmap",
+        "counts": cells.tolist(),
+        "x0": grid.low[0] + wide[0] / 2,
+        "dx": wide[0],
+        "y0": grid.low[1] + wide[1] / 2,
+        "dy": wide[1],
+        "zmin": 0,
+        "colorscale": [[0, "var:low"], [1, "var:macs"]],
+        "colorbar": {
+            "title": {"text": "networks in a cell", "side": "top"},
+            "thickness": 10,
+            "orientation": "h",
+            "len": 0.9,
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "bottom",
+            "tickvals": list(powers),
+            "ticktext": [
+                f"{10 ** (power % 3)}{'kMG'[power // 3 - 1] if power > 2 else ''}" for power in powers
+            ],
+            "tickangle": 0,
+        },
+        "hovertemplate": f"%{{customdata:,}} networks<br>{titles[0]}: %{{x:.4s}}<br>{titles[1]}: %{{y:.4s}}"
+        "<extra></extra>",
+    }
+
+
+def _points(drawn: Drawn, shown: list[int]) -> Trace:
+    """Return the points of the front, with their names and costs."""
+    front, grid = drawn.front, drawn.grid
+    assert grid is not None
+    asked = [each.name for each in drawn.objectives]
+    names = [*NAMES, *(["arena"] if front.arenas is not None else [])]
+    axes = [NAMES[column] for column in grid.columns]
+    told = [each for each in names if each not in axes and (each in asked or len(shown) <= _MOST_WITH_COSTS)]
+    values = {**dict(zip(NAMES, front.columns.tolist(), strict=True)), "arena": front.arenas or []}
+    lines = [f"{title_of(each)}: %{{{axis}:,}}" for each, axis in zip(axes, "xy", strict=True)]
+    lines += [f"{title_of(each)}: %{{customdata[{n}]}}" for n, each in enumerate(told, 1)]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [int(front.columns[grid.columns[0], n]) for n in shown],
+        "y": [int(front.columns[grid.columns[1], n]) for n in shown],
+        "customdata": [[front.networks[n], *(_told(each, values[each][n]) for each in told)] for n in shown],
+        "marker": {"color": "var:time", "size": 6, "line": {"width": 1, "color": "var:paper"}},
+        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{'<br>'.join(lines)}<extra></extra>",
+    }
+
+
+def _told(name: str, value: int) -> str:
+    return format_value(value, "bytes" if is_bytes(name) else "count")

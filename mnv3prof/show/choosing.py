@@ -1,0 +1,161 @@
+"""Sheets of `fit` and `spaces`: the largest networks within budgets, and how many fit."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ..budgets.choosing import ARENA, Fit
+from ..budgets.figures import LATENCY
+from ..budgets.limits import Budget
+from ..record.rows import percent
+from ..render.sheet import Column, Sheet
+from ..space.counting import Fitting
+from ..space.space import Context, Space
+from .estimates import SELECTED
+
+_FIGURES: Final = (
+    Column("macs", "MACs"),
+    Column("params", "Params"),
+    Column("weights", "Weights", "bytes", importance=2),
+    Column("peak.fused", "Fused peak", "bytes", importance=3),
+    Column("arena", "Arena", "bytes", importance=1),
+    Column("flops", "FLOPs", importance=6),
+    Column("read", "Read", "bytes", importance=7),
+    Column("written", "Written", "bytes", importance=8),
+)
+_WORDS: Final = {
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "params": "parameters",
+    "weights": "bytes of weights",
+    "read": "bytes read",
+    "written": "bytes written",
+}
+LARGEST: Final = "Largest is by {what}. What accuracy a network reaches is not known; only training shows it."
+_PUBLISHED: Final = "Top-1 on ImageNet as published for this width and input; – is not published."
+
+_ARENA: Final = (
+    "The arena is limited by the fused peak, which it is seldom above: some of these networks may not fit."
+)
+_SAMPLED: Final = (
+    "As several sums are limited, shares are of 200,000 random networks of each width and input, with half "
+    "their 95 % intervals."
+)
+_MEAN: Final = (
+    "Of spaces that fit, the one with the higher mean MACs is the better start (Lin et al., MCUNet, arXiv "
+    "2007.10319): MACs stand for capacity within one family."
+)
+
+
+def fit_sheet(fit: Fit) -> Sheet:
+    """Return the largest networks, and what is proven of them."""
+    published = any(found.top1 is not None for found in fit.networks)
+    columns = (
+        Column("network", "Network", "text"),
+        Column("width", "Width", "number", importance=5),
+        Column("input", "Input", "shape", importance=4),
+        *_FIGURES,
+        *(Column(name, f"{_backend(name)}, ms", "figure") for name in fit.held_out),
+        *([Column("top1", "Top-1, %", "number")] if published else []),
+    )
+    rows = tuple(
+        (
+            found.source,
+            found.width,
+            found.subject.input,
+            *(found.figures.get(column.key) for column in _FIGURES),
+            *(
+                f"{1e3 * found.estimates[name]:.3f} ±{percent(errors.p90)}"
+                for name, errors in fit.held_out.items()
+            ),
+            *([found.top1] if published else []),
+        )
+        for found in fit.networks
+    )
+    notes = (what_is_proven(fit), LARGEST.format(what=_WORDS[fit.maximize]), *_estimated(fit))
+    title = f"{fit.name}: largest within {_budgets(fit.budgets)} ({fit.dtype})"
+    return Sheet(title, columns, rows, notes=(*notes, *([_PUBLISHED] if published else [])))
+
+
+def _backend(name: str) -> str:
+    return name.removeprefix(LATENCY)
+
+
+def _estimated(fit: Fit) -> Iterator[str]:
+    """Say how certain latencies are."""
+    for name, errors in fit.held_out.items():
+        yield f"{_backend(name)}: estimated, not measured: {errors.sentence('networks')}."
+    if fit.held_out:
+        yield SELECTED
+
+
+def what_is_proven(fit: Fit) -> str:
+    """Say whether a larger network can exist."""
+    what, size = _WORDS[fit.maximize], f"{fit.size:,} networks of {fit.name}"
+    if fit.bound is None:
+        return f"None of the {size} is within the budgets."
+    if not fit.networks:
+        return f"None of the {size} was found within the budgets; that there is none is not proven."
+    if fit.proven:
+        estimated = ", as estimated," if fit.held_out else ""
+        return f"Proven: none of the {size} within the budgets{estimated} has more {what} than the first."
+    return (
+        f"Not proven: none of the {size} within the budgets has more than {fit.bound:,} {what}; the first is "
+        f"{max(fit.gap, 0.00001):.3%} below that."
+    )
+
+
+def spaces_sheet(
+    space: Space, budgets: Sequence[Budget], counted: Sequence[tuple[Context, Fitting]]
+) -> Sheet:
+    """Return how many networks of each width and input fit, and their mean MACs."""
+    keys = [key for key, _ in counted[0][0].outer if len({dict(c.outer)[key] for c, _ in counted}) > 1]
+    sampled = any(each.error for _, each in counted)
+    columns = (
+        Column("width", "Width", "number"),
+        Column("input", "Input", "shape"),
+        *(Column(key, key.capitalize(), "text") for key in keys),
+        Column("networks", "Networks", importance=2),
+        Column("fit", "Fit", importance=1),
+        Column("share", "Share", "share"),
+        *([Column("error", "±", "share")] if sampled else []),
+        Column("mean_macs", "Mean MACs", "number"),
+    )
+    rows = tuple(
+        (
+            context.width,
+            context.input,
+            *(_outer(dict(context.outer)[key]) for key in keys),
+            each.networks,
+            each.fit,
+            each.share,
+            *([each.error] if sampled else []),
+            None if each.mean is None else float(each.mean),
+        )
+        for context, each in counted
+        if each.fit
+    )
+    notes = [
+        _how_many(space, [each for _, each in counted]),
+        *([_SAMPLED] if sampled else []),
+        *([_ARENA] if any(each.name == ARENA for each in budgets) else []),
+        _MEAN,
+    ]
+    return Sheet(f"{space.name}: networks within {_budgets(budgets)}", columns, rows, notes=tuple(notes))
+
+
+def _how_many(space: Space, counted: Sequence[Fitting]) -> str:
+    fit, without = sum(each.fit for each in counted), sum(not each.fit for each in counted)
+    about = "About " if any(each.error for each in counted) else ""
+    none = f"; at {without} of {len(counted)} widths and inputs none" if without else ""
+    return f"{about}{fit:,} of the {space.size:,} networks of {space.name} fit{none}."
+
+
+def _outer(value: Any) -> str:
+    """Return the choice of head, last or classes: a number, or the widths of layers."""
+    if isinstance(value, int):
+        return str(value)
+    return ", ".join(str(getattr(each, "out", each)) for each in value) or "none"
+
+
+def _budgets(budgets: Sequence[Budget]) -> str:
+    return ", ".join(f"{each.name} ≤ {each.written}" for each in budgets) or "no budget"

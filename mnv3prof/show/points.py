@@ -1,0 +1,115 @@
+"""Sheets of `sweep` and `pareto`: what was sampled, and the front."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from ..render.sheet import Column, Kind, Sheet
+from ..space.points.files import NETWORK
+from ..space.points.pareto import Front, Objective
+from ..space.points.sweep import NAMES, Points
+from .diff import TITLES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NO_ACCURACY: Final = "Costs only: which network is the most accurate is not known."
+_TITLES: Final = {**TITLES, "peak": "Peak"}
+_BYTES: Final = ("weights", "read", "written", "peak", "arena")
+
+
+class Kept:
+    """How many networks were computed and kept, and the least and most of each column."""
+
+    def __init__(self) -> None:
+        self.seen = self.kept = 0
+        self.low: NDArray[Any] | None = None
+        self.high: NDArray[Any] | None = None
+
+    def add(self, points: Points) -> None:
+        """Add the networks of a job."""
+        import numpy as np
+
+        self.seen += points.seen
+        self.kept += points.columns.shape[1]
+        if points.columns.size:
+            low, high = points.columns.min(axis=1), points.columns.max(axis=1)
+            self.low = low if self.low is None else np.minimum(self.low, low)
+            self.high = high if self.high is None else np.maximum(self.high, high)
+
+    def said(self) -> str:
+        """Return how many are kept, as the subject of a sentence."""
+        return f"{self.kept:,} satisfy the conditions and are" if self.kept < self.seen else "they are"
+
+
+def sweep_sheet(name: str, kept: Kept) -> Sheet:
+    """Return the least and the most of each cost. name: of the file."""
+    columns = (Column("cost", "Cost", "text"), Column("least", "Least"), Column("most", "Most"))
+    rows = [
+        (_TITLES[cost], int(low), int(high))
+        for cost, low, high in zip(NAMES, *(_or_none(each) for each in (kept.low, kept.high)), strict=False)
+    ]
+    kept_of = f"{kept.kept:,} of {kept.seen:,} networks satisfy the conditions"
+    title = f"{name}: {kept_of if kept.kept < kept.seen else f'{kept.seen:,} networks'}"
+    notes = (f"{', '.join(_TITLES[each] for each in _BYTES[:-1])} in bytes. {NO_ACCURACY}",)
+    return Sheet(title, columns, tuple(rows), notes=notes)
+
+
+def _or_none(values: "NDArray[Any] | None") -> Any:
+    return () if values is None else values
+
+
+def front_sheet(name: str, front: Front, objectives: tuple[Objective, ...]) -> Sheet:
+    """Return the networks of a front, with all costs; first those of the objectives. name: of the points."""
+    asked = [each.name for each in objectives]
+    order = [*asked, *(each for each in NAMES if each not in asked)]
+    columns = [Column(NETWORK, "Network", "text")]
+    columns += [
+        Column(each, _TITLES[each], _kind(each), importance=0 if each in asked else 1 + place)
+        for place, each in enumerate(order)
+    ]
+    values = dict(zip(NAMES, front.columns.tolist(), strict=True))
+    if front.arenas is not None:
+        values["arena"] = front.arenas
+    rows = tuple(zip(front.networks, *(values[each] for each in order), strict=True))
+    aims = [f"{'least' if each.sign == 1 else 'most'} {_TITLES[each.name]}" for each in objectives]
+    many = "1 network" if len(rows) == 1 else f"{len(rows):,} networks"
+    title = f"{name}: {many} with {_and(aims)}, of {front.seen:,}"
+    return Sheet(title, tuple(columns), rows, notes=notes_of(front))
+
+
+def _and(aims: list[str]) -> str:
+    *most, last = aims
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _kind(name: str) -> Kind:
+    return "bytes" if is_bytes(name) else "count"
+
+
+def notes_of(front: Front) -> tuple[str, ...]:
+    """Return what the front is of, and what is not known."""
+    kept = f"{front.kept:,} of {front.seen:,} networks satisfy the conditions. "
+    planned = "" if front.arenas is None else f"{front.planned:,} arenas were planned. "
+    meaning = "No other of these networks is at least as good in all objectives and better in one."
+    return (f"{kept if front.kept < front.seen else ''}{planned}{meaning} {NO_ACCURACY}",)
+
+
+def shortened_sheet(sheet: Sheet, most: int) -> Sheet:
+    """Return a sheet with at most so many rows, spread over all, and a note about the others."""
+    count = len(sheet.rows)
+    if count <= most:
+        return sheet
+    rows = tuple(sheet.rows[place * (count - 1) // (most - 1)] for place in range(most))
+    note = f"Not shown: {count - most:,} of {count:,} networks. CSV and JSON have all."
+    return replace(sheet, rows=rows, notes=(note, *sheet.notes))
+
+
+def title_of(name: str) -> str:
+    """Return the title of a cost."""
+    return _TITLES[name]
+
+
+def is_bytes(name: str) -> bool:
+    """Return True for a cost in bytes."""
+    return name in _BYTES

@@ -1,0 +1,237 @@
+"""The largest networks of a whole space within budgets, with what is proven of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import Final, NamedTuple
+
+from ..cost.counts import Dtype
+from ..cost.memory import arena
+from .bounds import Limits, Narrowed, Relaxed, narrow, relax
+from .costs import PEAK, ContextTable
+from .fit import Best, TooManyError, costs_of, every, good, largest, near
+from .space import Space
+
+_STEPS: Final = (500, 4_000)
+"""Numbers of steps into which a limit on what is maximised is divided, until a network is near enough."""
+_NEAR: Final = 0.0002
+_LOWER: Final = (0.0005, 0.002, 0.008, 0.03, 0.1, 0.3, 1.0)
+"""How far below the largest the others are looked for, as a share of it, until there are enough."""
+_ENUMERATED: Final = 200_000
+"""Number of networks of a context up to which all are made."""
+_PLANS: Final = 1_500
+"""Maximum number of networks whose arenas are planned from the largest down."""
+_PEAKS: Final = (0.98, 0.95, 0.92, 0.88, 0.84, 0.8, 0.75, 0.7, 0.6, 0.5)
+"""Shares of the arena's limit to which peaks are limited: an arena is seldom a fifth above its peak."""
+
+Note = Callable[[str], object]
+
+
+class Fitted(NamedTuple):
+    """networks: the largest first. bound: no network within the budgets has more; None if none fits."""
+
+    networks: tuple[Best, ...]
+    bound: int | None
+    maximise: int
+
+    @property
+    def proven(self) -> bool:
+        """True if no network within the budgets has more than the first, or none fits."""
+        return self.gap == 0
+
+    @property
+    def gap(self) -> float:
+        """How far the bound is above the first network, as a share of the bound."""
+        if self.bound is None:
+            return 0.0
+        most = self.networks[0].costs[self.maximise] if self.networks else 0
+        return (self.bound - most) / self.bound if self.bound > most else 0.0
+
+
+class _Context(NamedTuple):
+    number: int
+    table: ContextTable
+    narrowed: Narrowed
+    relaxed: Relaxed
+
+    def best(self, entries: Sequence[int]) -> Best:
+        return Best((self.number, *entries), costs_of(self.table, entries))
+
+
+def choose(
+    space: Space,
+    tables: Sequence[ContextTable],
+    limits: Limits,
+    *,
+    top: int = 1,
+    arena_bytes: int | None = None,
+    dtype: Dtype = "fp32",
+    note: Note = lambda _: None,
+) -> Fitted:
+    """Return the networks with the most of a column within limits.
+
+    arena_bytes: limit of the planned arena, which is at least the peak. note: told what is being done.
+    """
+    if arena_bytes is not None:
+        peak = min(arena_bytes, limits.most.get(PEAK, arena_bytes))
+        limits = Limits({**limits.most, PEAK: peak}, limits.maximise)
+    found = _fitted(tables, limits, top, note)
+    if arena_bytes is None or not found.networks:
+        return found
+
+    def fits(one: Best) -> bool:
+        graph = space.network(space.number(one.digits)).graph
+        return arena(graph, dtype).bytes <= arena_bytes
+
+    first = [one for one in found.networks if fits(one)]
+    if len(first) == len(found.networks):
+        return found
+    note("planning arenas")
+    return _within_arena(tables, limits, top, found, fits, note)
+
+
+def _fitted(tables: Sequence[ContextTable], limits: Limits, top: int, note: Note) -> Fitted:
+    """Return the largest of all contexts, and what none exceeds."""
+    contexts = _contexts(tables, limits.without_cap())
+    found, bound = _largest(contexts, limits.maximise, top, note)
+    cap = limits.most.get(limits.maximise)
+    if cap is None or bound is None or bound <= cap:
+        return Fitted(tuple(found[:top]), bound, limits.maximise)
+    note("searching below the limit")
+    capped = _contexts(tables, limits)
+    found, bound = _below(capped, limits.maximise, cap, top)
+    return Fitted(tuple(found[:top]), bound, limits.maximise)
+
+
+def _contexts(tables: Sequence[ContextTable], limits: Limits) -> list[_Context]:
+    """Return the contexts of which a network may fit, those that may have the most first."""
+    found = []
+    for number, table in enumerate(tables):
+        narrowed = narrow(table, limits)
+        if relaxed := relax(narrowed):
+            found.append(_Context(number, table, narrowed, relaxed))
+    return sorted(found, key=lambda each: -each.relaxed.bound)
+
+
+def _largest(
+    contexts: Sequence[_Context], maximise: int, top: int, note: Note
+) -> tuple[list[Best], int | None]:
+    """Return the largest without a limit on what is maximised, and what none exceeds."""
+    found = [each.best(entries) for each in contexts for entries in good(each.narrowed, each.relaxed)[:top]]
+    found = _ordered(found, maximise)
+    bound = None
+    for each in contexts:
+        floor = found[0].costs[maximise] if found else 0
+        if each.relaxed.bound < floor - 1:
+            break
+        note(f"searching context {each.number + 1}")
+        try:
+            best = [each.best(entries) for entries in largest(each.narrowed, each.relaxed, floor)[:top]]
+            most = best[0].costs[maximise] if best else 0
+        except TooManyError:
+            best, most = [], int(each.relaxed.bound + 0.5)
+        found = _ordered([*found, *best], maximise)
+        bound = max(bound or 0, most)
+    if not found:
+        return [], bound or None
+    if top > 1:
+        found = _others(contexts, maximise, found, top)
+    return found, bound
+
+
+def _ordered(found: Sequence[Best], maximise: int) -> list[Best]:
+    unique = {one.digits: one for one in found}.values()
+    return sorted(unique, key=lambda one: (-one.costs[maximise], one.costs, one.digits))
+
+
+def _others(contexts: Sequence[_Context], maximise: int, found: list[Best], top: int) -> list[Best]:
+    """Return the first networks of all, not only those that are nowhere exceeded."""
+    for _, window in _windows(contexts, maximise, found[0].costs[maximise], 0):
+        found = _ordered([*found, *window], maximise)
+        if len(window) >= top:
+            break
+    return found
+
+
+def _windows(
+    contexts: Sequence[_Context], maximise: int, most: int, least: int
+) -> Iterator[tuple[int, list[Best]]]:
+    """Yield falling floors with all networks that have at least the floor, while they can be listed."""
+    for share in _LOWER:
+        floor = max(least, int(most * (1 - share)))
+        try:
+            window = [
+                each.best(entries)
+                for each in contexts
+                if each.relaxed.bound >= floor - 1
+                for entries in every(each.narrowed, each.relaxed, floor)
+            ]
+        except TooManyError:
+            return
+        yield floor, _ordered(window, maximise)
+        if floor <= least:
+            return
+
+
+def _below(contexts: Sequence[_Context], maximise: int, cap: int, top: int) -> tuple[list[Best], int | None]:
+    """Return networks with almost as much as the limit on what is maximised, and what none exceeds.
+
+    Small contexts are enumerated, so that theirs are the largest.
+    """
+    found: list[Best] = []
+    bounds = {each.number: min(cap, int(each.relaxed.bound + 0.5)) for each in contexts}
+    for each in contexts:
+        if each.narrowed.size <= _ENUMERATED:
+            some = [each.best(one) for one in every(each.narrowed, each.relaxed, 0)[:top]]
+            found = _ordered([*found, *some], maximise)
+            bounds[each.number] = some[0].costs[maximise] if some else 0
+    for steps, each in product(_STEPS, contexts):
+        most = found[0].costs[maximise] if found else 0
+        if len(found) >= top and most >= max(bounds.values()) * (1 - _NEAR):
+            break
+        if bounds[each.number] > most:
+            some = [each.best(one) for one in near(each.narrowed, each.relaxed, steps)[:top]]
+            found = _ordered([*found, *some], maximise)
+    return found, max(bounds.values(), default=None)
+
+
+def _within_arena(
+    tables: Sequence[ContextTable],
+    limits: Limits,
+    top: int,
+    by_peak: Fitted,
+    fits: Callable[[Best], bool],
+    note: Note,
+) -> Fitted:
+    """Return the largest whose arenas fit: proven if all larger ones were planned."""
+    found = _lower_peaks(tables, limits, top, fits, note)
+    bound, maximise = by_peak.bound, limits.maximise
+    if limits.capped or not by_peak.proven:
+        return Fitted(tuple(found), bound, maximise)
+    least = found[0].costs[maximise] if found else 0
+    assert bound is not None  # a network fits by its peak
+    planned: set[tuple[int, ...]] = set()
+    for floor, window in _windows(_contexts(tables, limits), maximise, bound, least):
+        for one in window:
+            if one.digits in planned:
+                continue
+            if len(planned) >= _PLANS:
+                return Fitted(tuple(found), one.costs[maximise], maximise)
+            planned.add(one.digits)
+            if fits(one):
+                found = _ordered([*found, one], maximise)[:top]
+                if len(found) >= top:
+                    return Fitted(tuple(found), found[0].costs[maximise], maximise)
+        bound = max(floor - 1, least)
+    return Fitted(tuple(found), bound, maximise)
+
+
+def _lower_peaks(
+    tables: Sequence[ContextTable], limits: Limits, top: int, fits: Callable[[Best], bool], note: Note
+) -> list[Best]:
+    """Return the largest that fit at lower limits of the peak: quickly found, and not proven."""
+    for share in _PEAKS:
+        lower = Limits({**limits.most, PEAK: int(limits.most[PEAK] * share)}, limits.maximise)
+        found = _fitted(tables, lower, 4 * top, note).networks
+        if fitting := [one for one in found if fits(one)]:
+            return fitting[:top]
+    return []

@@ -1,0 +1,192 @@
+"""Exact costs of every entry of a space's stages, and so of every network, by the tool's own counts.
+
+A row's costs depend on its input width and size alone, so each distinct row is counted once. A stage's entry
+is the sum of its rows, or their maximum for the peak; a network is the sum of its stages and its ends.
+"""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..cost.counts import Dtype, count, subtotals
+from ..cost.memory import peaks
+from ..graph.graph import Graph
+from ..mobilenetv3.expand import expand
+from ..mobilenetv3.table import Row, Table
+from .space import Choice, Context, Space, Stage, UnscaledRow, row_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COLUMNS: Final = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes", "peak_bytes")
+"""Of a network: costs that add up, then the fused peak, which is a maximum."""
+PEAK: Final = COLUMNS.index("peak_bytes")
+
+Costs = tuple[int, ...]
+"""A value for each of COLUMNS, then of columns that were added."""
+
+
+class StageTable(NamedTuple):
+    """A stage behind a certain width. columns: (COLUMNS, entries). out: the number of the width of each entry
+    among the stage's.
+    """
+
+    columns: "NDArray[Any]"
+    out: "NDArray[Any]"
+
+
+class ContextTable(NamedTuple):
+    """A context's costs. stages: by the number of the width before it among the stage before's. ends: of the
+    layers around, by the number of the last width.
+    """
+
+    stages: tuple[tuple[StageTable, ...], ...]
+    ends: tuple[Costs, ...]
+
+
+class Added(NamedTuple):
+    """One more column that adds up: a value for each entry and for the ends, as of a ContextTable."""
+
+    stages: "tuple[tuple[NDArray[Any], ...], ...]"
+    ends: "NDArray[Any]"
+
+
+def with_column(table: ContextTable, added: Added) -> ContextTable:
+    """Return a context's costs with one more column behind the others."""
+    import numpy as np
+
+    stages = tuple(
+        tuple(
+            each._replace(columns=np.concatenate([each.columns, more[None]]))
+            for each, more in zip(stage, columns, strict=True)
+        )
+        for stage, columns in zip(table.stages, added.stages, strict=True)
+    )
+    ends = tuple((*end, int(more)) for end, more in zip(table.ends, added.ends, strict=True))
+    return ContextTable(stages, ends)
+
+
+class Counter:
+    """Counts the rows of a space, each distinct one once."""
+
+    def __init__(self, space: Space, dtype: Dtype) -> None:
+        self.space, self.dtype = space, dtype
+        self._known: dict[tuple[Any, ...], Costs] = {}
+        self._fixed = {**dict(space.table)}
+
+    def context(self, number: int) -> ContextTable:
+        """Return the costs of a context. Raises InputError."""
+        where = self.space.contexts[number]
+        befores: tuple[int | None, ...] = (None,)
+        size = self._after_stem(where)
+        stages = []
+        for stage in self.space.stages:
+            stages.append(tuple(self._stage(stage, where, before, size) for before in befores))
+            befores = stage.out
+            size = _strided(size, stage.stride)
+        ends = tuple(self._ends(where, last, size) for last in befores if last is not None)
+        return ContextTable(tuple(stages), ends)
+
+    def _stage(self, stage: Stage, where: Context, before: int | None, size: tuple[int, int]) -> StageTable:
+        import numpy as np
+
+        blocks, out = [], []
+        for place, whole in enumerate(stage.of_stage):
+            first = self._rows(stage, where, whole, before, size, first=True)
+            width = dict(whole)["out"]
+            rest = None
+            for depth in stage.depth:
+                if depth > 1 and rest is None:
+                    rest = self._rows(stage, where, whole, width, _strided(size, stage.stride), first=False)
+                block = first
+                for _ in range(depth - 1):
+                    block = _joined(block, rest)
+                blocks.append(block)
+                out.append(np.full(block.shape[1], stage.out.index(width), np.int16))
+            del place
+        return StageTable(np.concatenate(blocks, axis=1), np.concatenate(out))
+
+    def _rows(
+        self,
+        stage: Stage,
+        where: Context,
+        whole: Choice,
+        before: int | None,
+        size: tuple[int, int],
+        *,
+        first: bool,
+    ) -> "NDArray[Any]":
+        """Return the costs of a row with each of its choices: (COLUMNS, choices)."""
+        import numpy as np
+
+        found = [
+            self._row(row_of(stage, whole, each, first=first), where, before, size) for each in stage.of_row
+        ]
+        return np.array(found, np.int64).T
+
+    def _row(self, row: UnscaledRow, where: Context, before: int | None, size: tuple[int, int]) -> Costs:
+        """Count a row behind a width, None for the stem's."""
+        table = self._scaled([row], where, before)
+        scaled = table.rows[-1]
+        width = table.rows[0].out if before is not None else table.stem
+        key = scaled, width, size
+        if key not in self._known:
+            alone = self._alone(width, scaled)
+            self._known[key] = self._block(alone, size, "1")
+        return self._known[key]
+
+    def _scaled(self, rows: list[UnscaledRow], where: Context, before: int | None) -> Table:
+        """Return a table at the context's width, in which `before` is the width in front of the rows."""
+        stem = self._fixed.get("stem", 16)
+        fields = {"expand": stem, "out": before, "kernel": 1, "stride": 1, "se": False, "activation": "RE"}
+        dummy = [] if before is None else [UnscaledRow(fields)]
+        return self.space.scaled([(row, {}) for row in (*dummy, *rows)], where, "row")
+
+    def _alone(self, width: int, row: Row, **outer: Any) -> Table:
+        """Return a table that hands its image's size to a row of a certain input width."""
+        fields = {**self._fixed, "stem": width, "stem_kernel": 1, "stem_stride": 1, "last": 8, "classes": 1}
+        fields |= {"head": 8, **outer}
+        return Table(name="row", rows=(row,), **fields)
+
+    def _block(self, table: Table, size: tuple[int, int], *names: str) -> Costs:
+        graph = _expanded(table, size)
+        costs = {group.name: group for group in subtotals(graph, count(graph, self.dtype))}
+        live = dict(zip(graph.block_names, peaks(graph, self.dtype).fused.blocks, strict=True))
+        sums = [sum(getattr(costs[name], column) for name in names) for column in COLUMNS[:PEAK]]
+        return (*sums, max(live[name] for name in names))
+
+    def _after_stem(self, where: Context) -> tuple[int, int]:
+        return _strided(where.input, self._fixed.get("stem_stride", 2))
+
+    def _ends(self, where: Context, last: int, size: tuple[int, int]) -> Costs:
+        """Count the stem, and the layers behind the last row."""
+        table = self._scaled([], where, last)
+        stem = self._block(table, where.input, "stem")
+        width = table.rows[-1].out
+        row = Row(expand=width, out=width, kernel=1, stride=1, se=False, activation="RE")
+        outer = {name: getattr(table, name) for name in ("head", "last", "classes")}
+        behind = self._alone(width, row, **outer)
+        names = [name for name in _expanded(behind, size).block_names if name not in ("stem", "1")]
+        after = self._block(behind, size, *names)
+        return (
+            *(a + b for a, b in zip(stem[:PEAK], after[:PEAK], strict=True)),
+            max(stem[PEAK], after[PEAK]),
+        )
+
+
+def _expanded(table: Table, size: tuple[int, int]) -> Graph:
+    return expand(table, size)
+
+
+def _strided(size: tuple[int, int], stride: int | tuple[int, int]) -> tuple[int, int]:
+    """Return the size after an odd kernel with the padding that keeps it at stride 1."""
+    height, width = stride if isinstance(stride, tuple) else (stride, stride)
+    return -(-size[0] // height), -(-size[1] // width)
+
+
+def _joined(rows: "NDArray[Any]", more: "NDArray[Any] | None") -> "NDArray[Any]":
+    """Return the costs of rows with one more behind them, whose choice varies fastest."""
+    import numpy as np
+
+    assert more is not None
+    sums = (rows[:PEAK, :, None] + more[:PEAK, None, :]).reshape(PEAK, -1)
+    peak = np.maximum(rows[PEAK, :, None], more[PEAK, None, :]).reshape(1, -1)
+    return np.concatenate([sums, peak])

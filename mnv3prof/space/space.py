@@ -1,0 +1,191 @@
+"""A design space: a layer table in which a value may be a list of choices."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
+from math import prod
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from ..graph.errors import InputError
+from ..mobilenetv3.fields import Stride
+from ..mobilenetv3.table import Row, Table, make_divisible
+from ..mobilenetv3.variants import with_width
+from ..mobilenetv3.width_rules import WidthRule
+from ..record.run import Subject
+
+MOST_ENTRIES: Final = 1_000_000
+"""Maximum number of entries of a stage; its table holds the costs of each."""
+Choice = tuple[tuple[str, Any], ...]
+"""Values by key, in the order of the keys."""
+
+
+class Stage(msgspec.Struct, frozen=True, dict=True):
+    """Consecutive rows with one output width.
+
+    out: choices of the width. stride: of the first row; of the others it is 1. depth: choices of the number
+    of rows. once: choices by key, made once for all rows; each: made for every row. "ratio" is expand divided
+    by the row's input width.
+    """
+
+    out: tuple[int, ...]
+    stride: Stride
+    depth: tuple[int, ...]
+    once: tuple[tuple[str, tuple[Any, ...]], ...]
+    each: tuple[tuple[str, tuple[Any, ...]], ...]
+
+    @cached_property
+    def of_stage(self) -> list[Choice]:
+        """The choices for all rows, in order; the width is the first."""
+        return list(_choices((("out", self.out), *self.once)))
+
+    @cached_property
+    def of_row(self) -> list[Choice]:
+        """The choices for one row, in order."""
+        return list(_choices(self.each))
+
+    @cached_property
+    def entries(self) -> int:
+        """The number of ways to make the stage."""
+        rows = sum(len(self.of_row) ** depth for depth in self.depth)
+        return len(self.of_stage) * int(rows)
+
+    def entry(self, number: int) -> tuple[Choice, list[Choice]]:
+        """Return the choices of an entry: those for all rows, and those of each row."""
+        rows = len(self.of_row)
+        place, rest = divmod(number, self.entries // len(self.of_stage))
+        for depth in self.depth:
+            if rest < rows**depth:
+                break
+            rest -= rows**depth
+        digits = [rest // rows**power % rows for power in range(depth - 1, -1, -1)]
+        return self.of_stage[place], [self.of_row[digit] for digit in digits]
+
+
+class Context(NamedTuple):
+    """What is chosen once for a network. outer: choices of head, last, classes."""
+
+    width: float
+    input: tuple[int, int]
+    outer: Choice
+
+
+class Space(msgspec.Struct, frozen=True, dict=True):
+    """A set of networks.
+
+    contexts: each choice of width, input and outer layers, the width outermost. table: the other keys of the
+    tables. rule: of the width multiplier. file: that it was read from, "" for a preset. Networks are
+    numbered: the context is the most significant digit, the last stage the least.
+    """
+
+    name: str
+    contexts: tuple[Context, ...]
+    stages: tuple[Stage, ...]
+    table: tuple[tuple[str, Any], ...] = ()
+    rule: WidthRule = "paper"
+    file: str = ""
+
+    @property
+    def source(self) -> str:
+        """What names it on a command line."""
+        return self.file or self.name
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What its networks depend on: all but its name and file, of builtin types."""
+        return {k: v for k, v in msgspec.to_builtins(self).items() if k not in ("name", "file")}
+
+    @cached_property
+    def radices(self) -> tuple[int, ...]:
+        """The number of contexts, and of entries of each stage."""
+        return (len(self.contexts), *(stage.entries for stage in self.stages))
+
+    @property
+    def size(self) -> int:
+        """The number of networks."""
+        return prod(self.radices)
+
+    def digits(self, number: int) -> tuple[int, ...]:
+        """Return context and entries of a network. Raises InputError if there is none of this number."""
+        if not 0 <= number < self.size:
+            raise InputError(f"{self.name}: has no network {number:,}; expected 0 to {self.size - 1:,}")
+        found: list[int] = []
+        for radix in reversed(self.radices):
+            number, digit = divmod(number, radix)
+            found.append(digit)
+        return tuple(reversed(found))
+
+    def number(self, digits: tuple[int, ...]) -> int:
+        """Return the number of a network with this context and these entries."""
+        found = 0
+        for radix, digit in zip(self.radices, digits, strict=True):
+            found = found * radix + int(digit)
+        return found
+
+    def network(self, number: int) -> Subject:
+        """Return a network with its input. Raises InputError."""
+        context, *entries = self.digits(number)
+        chosen = [stage.entry(entry) for stage, entry in zip(self.stages, entries, strict=True)]
+        rows = [
+            (row_of(stage, whole, each, first=n == 0), dict(each))
+            for stage, (whole, of_rows) in zip(self.stages, chosen, strict=True)
+            for n, each in enumerate(of_rows)
+        ]
+        where = self.contexts[context]
+        return Subject(self.scaled(rows, where, f"{self.name}#{number}"), where.input)
+
+    def scaled(self, rows: "list[tuple[UnscaledRow, dict[str, Any]]]", where: Context, name: str) -> Table:
+        """Return the table of rows in a context, at its width. Raises InputError."""
+        made: list[Row] = []
+        fields = {**dict(self.table), **dict(where.outer)}
+        divisor = fields.get("divisor", 8)
+        width = fields.get("stem", 16)
+        for row, _ in rows:
+            made.append(row.at(width, divisor))
+            width = made[-1].out
+        table = Table(name=name, rows=tuple(made), **fields)
+        if where.width == 1.0:
+            return table
+        table = with_width(table, where.width, self.rule)
+        again: list[Row] = []
+        width = table.stem
+        for (row, _), scaled in zip(rows, table.rows, strict=True):
+            again.append(
+                scaled if row.ratio is None else replace(scaled, expand=row.expansion(width, divisor))
+            )
+            width = scaled.out
+        return replace(table, name=name, rows=tuple(again))
+
+
+class UnscaledRow(NamedTuple):
+    """A row before its width is known. fields: of Row, without expand where there is a ratio."""
+
+    fields: dict[str, Any]
+    ratio: float | None = None
+
+    def expansion(self, width: int, divisor: int) -> int:
+        """Return the expanded width for an input width; at a ratio of 1 the input width itself."""
+        assert self.ratio is not None
+        return width if self.ratio == 1 else make_divisible(self.ratio * width, divisor)
+
+    def at(self, width: int, divisor: int) -> Row:
+        """Return the row for an input width. Raises InputError."""
+        if self.ratio is None:
+            return Row(**self.fields)
+        return Row(**self.fields, expand=self.expansion(width, divisor))
+
+
+def row_of(stage: Stage, whole: Choice, each: Choice, *, first: bool) -> UnscaledRow:
+    """Return a row of a stage with the choices made for it."""
+    fields: dict[str, Any] = {"se": False, "activation": "RE", **dict(whole), **dict(each)}
+    fields["stride"] = stage.stride if first else 1
+    ratio = fields.pop("ratio", None)
+    return UnscaledRow(fields, ratio)
+
+
+def _choices(keys: tuple[tuple[str, tuple[Any, ...]], ...]) -> Iterator[Choice]:
+    names = [name for name, _ in keys]
+    for values in product(*(values for _, values in keys)):
+        yield tuple(zip(names, values, strict=True))

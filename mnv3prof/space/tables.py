@@ -1,0 +1,92 @@
+"""The costs of all contexts of a space, from the cache where they are known."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ..cost.counts import Dtype
+from ..record.atomic import replace_file
+from .costs import ContextTable, Counter, StageTable
+from .space import Space
+
+PREFIX: Final = "space-"
+"""Of files in the cache."""
+_FORM: Final = 1
+"""Incremented when counts or the form of a file change."""
+
+
+def tables_of(
+    space: Space, dtype: Dtype, folder: Path | None, on_progress: Callable[[int, int], None] = lambda *_: None
+) -> list[ContextTable]:
+    """Return the costs of each context.
+
+    folder: of the cache, None for none. on_progress: called with the number of contexts done, and of all.
+    """
+    path = folder and folder / f"{PREFIX}{digest_of(space, dtype)}.npz"
+    if path and (known := _read(space, path)):
+        return known
+    counter = Counter(space, dtype)
+    found = []
+    for number in range(len(space.contexts)):
+        on_progress(number, len(space.contexts))
+        found.append(counter.context(number))
+    if path:
+        _write(found, path)
+    return found
+
+
+def digest_of(space: Space, dtype: Dtype) -> str:
+    """Return the identity of a space's costs."""
+    from importlib.metadata import version
+
+    key = [_FORM, version("mnv3prof"), dtype, space.definition]
+    return hashlib.blake2b(msgspec.json.encode(key), digest_size=12).hexdigest()
+
+
+def _write(tables: list[ContextTable], path: Path) -> None:
+    import io
+
+    import numpy as np
+
+    arrays: dict[str, Any] = {}
+    for n, table in enumerate(tables):
+        arrays[f"{n}.ends"] = np.array(table.ends, np.int64)
+        for place, stage in enumerate(table.stages):
+            for before, each in enumerate(stage):
+                arrays[f"{n}.{place}.{before}"] = each.columns
+                arrays[f"{n}.{place}.{before}.out"] = each.out
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, data.getvalue())
+
+
+def _read(space: Space, path: Path) -> list[ContextTable] | None:
+    """Return the tables of a file, None if it is missing or damaged."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [_context(space, n, arrays) for n in range(len(space.contexts))]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _context(space: Space, number: int, arrays: Any) -> ContextTable:
+    stages = []
+    befores = 1
+    for place, stage in enumerate(space.stages):
+        stages.append(
+            tuple(
+                StageTable(arrays[f"{number}.{place}.{n}"], arrays[f"{number}.{place}.{n}.out"])
+                for n in range(befores)
+            )
+        )
+        befores = len(stage.out)
+    ends = tuple(tuple(map(int, end)) for end in arrays[f"{number}.ends"])
+    return ContextTable(tuple(stages), ends)
