@@ -349,3 +349,31 @@ def parallel() -> nn.Module:
 
 def long(text: str) -> nn.Module:
     return nn.Conv2d(3, len(text) // 100, 1)
+
+
+class Words(nn.Module):
+    """Modules that are called as groups of parts, a module inside of one, and products of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.blocks, self.all = nn.Linear(8, 64), nn.Linear(64, 16), nn.Linear(16, 8)
+        self.total = nn.ModuleDict({"3-7": nn.Linear(8, 12)})
+        self.weight = nn.Parameter(torch.ones(12, 12))
+        self.backbone = nn.Linear(12, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.all(self.blocks(self.net(x).relu()).relu())
+        x = self.total["3-7"](x) @ self.weight @ self.weight
+        return self.backbone(x)  # type: ignore[no-any-return]
+
+
+class Wrapped(nn.Module):
+    """All layers in one module that is called net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 4))
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.net(x))  # type: ignore[no-any-return]

@@ -137,7 +137,7 @@ def part_figure(graph: Graph, metric: str, part: str, dtype: Dtype = "fp32", bat
     if part == NET:
         return figures(graph, dtype, batch)[metric]
     selected_parts(graph, [part], metric)
-    if part == BACKBONE and graph.block(part) is None:
+    if part == BACKBONE and backbone_blocks(graph):
         whole = figures(graph, dtype, batch)[metric]
         blocks = {block.name: whole.blocks[block.name] for block in backbone_blocks(graph) if whole.blocks}
         values = [*blocks.values()]
