@@ -60,7 +60,7 @@ def test_a_module_of_several_blocks_has_a_path() -> None:
     assert [layer.path for layer in part_layers(graph, "self.net")] == ["net.0", "net.1", "net.2"]
     assert selected_parts(graph, ["self.net", "self.net.0"], "parts") == ("self.net", "net.0")
     assert part_figure(graph, "macs", "self.net").value == 512 + 256
-    with pytest.raises(InputError, match="'self.nit' is not a part of networks:Wrapped"):
+    with pytest.raises(InputError, match=r"'self\.nit' is not a part of networks:Wrapped"):
         selected_parts(graph, ["self.nit"], "parts")
 
 

@@ -173,7 +173,7 @@ def _of_one_part(checked: Side, budget: Budget) -> Budget:
     """Return a budget with its part as the network calls it. Raises InputError for none, or several."""
     graph, where = checked.subject.graph, f"budget {budget.name}"
     part, *more = selected_parts(graph, [budget.part], where)
-    if more or part != budget.part and not part_layers(graph, budget.part):
+    if more or (part != budget.part and not part_layers(graph, budget.part)):
         expected = "a block, backbone, net or a module's path"
         raise InputError(f"{where}: {quote(budget.part)} is several parts; expected one: {expected}")
     return budget if part == budget.part else replace(budget, name=f"{budget.metric}.{part}")

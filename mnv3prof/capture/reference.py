@@ -5,7 +5,6 @@ Importing a module and calling a function runs their code. Weights are not downl
 
 import ast
 import logging
-import os
 import sys
 import traceback
 import warnings
@@ -16,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
+from ..device.streams import redirected
 from ..graph.errors import InputError, did_you_mean, one_line, printable, quote
 from ..graph.graph import Shape
 from ..record.run import Captured
@@ -338,7 +338,7 @@ def _imported(module: str, text: str, package: str) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Send what the user's code prints and warns of to standard error; drop what libraries say."""
-    with _descriptor_to_stderr(), redirect_stdout(sys.stderr), warnings.catch_warnings(), _without_logs():
+    with redirected((1,), 2), redirect_stdout(sys.stderr), warnings.catch_warnings(), _without_logs():
         warnings.simplefilter("default")
         warnings.showwarning = _Shown(sys.stderr)
         yield
@@ -366,31 +366,6 @@ class _Shown:
         if text not in self._seen and self._stream is not None:
             self._seen.add(text)
             self._stream.write(f"{text}\n")
-
-
-@contextmanager
-def _descriptor_to_stderr() -> Iterator[None]:
-    """Send to standard error what compiled code and other processes write to standard output."""
-    before = sys.stdout
-    try:
-        kept = os.dup(1)
-    except OSError:  # it is closed
-        yield
-        return
-    try:
-        _flush(before)
-        with suppress(OSError):
-            os.dup2(2, 1)
-        yield
-    finally:
-        _flush(before)
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _flush(stream: Any) -> None:
-    with suppress(OSError, ValueError, AttributeError):  # it is closed, or there is none
-        stream.flush()
 
 
 @contextmanager
