@@ -377,3 +377,62 @@ class Wrapped(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.net(x))  # type: ignore[no-any-return]
+
+
+class Noisy(nn.Module):
+    """Draws random numbers in its middle, of the input's shape and without an input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.middle, self.last = (nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.middle(self.first(x)) + torch.randn_like(x)
+        return self.last(x * torch.bernoulli(torch.full((1, 8), 0.5)))  # type: ignore[no-any-return]
+
+
+class Drops(nn.Module):
+    """Drops elements in inference too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(self.fc(x), 0.5, training=True)
+
+
+class Counts(nn.Module):
+    """Counts its calls in a buffer that it reads, and keeps its input in another."""
+
+    kept: Tensor
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("kept", torch.zeros(1, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept[:] = x
+        self.calls += 1
+        return self.last(self.first(self.kept) * self.calls)  # type: ignore[no-any-return]
+
+
+class Keeps(nn.Module):
+    """Writes its input to a buffer, and counts its calls in another that nothing reads."""
+
+    kept: Tensor
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("kept", torch.zeros(1, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept.copy_(x)
+        self.calls += 1
+        return self.fc(self.kept)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from torch.fx import Node
 
 from ..graph.errors import InputError
 from ..graph.graph import Shape, Tensor
-from .names import Names, Paths
+from .names import Names, Paths, capped
 from .program import DIVIDES, WRAPPERS, Call, Program, Ref
 
 
@@ -46,7 +46,7 @@ def program_of(found: ExportedProgram, name: str) -> Program:
     constants = frozenset(reader.shapes) - {call.name for call in reader.calls} - set(reader.inputs)
     return Program(
         name, inputs, tuple(reader.calls), tuple(outputs), reader.weights,
-        constants - set(reader.weights), reader.shapes,
+        constants - set(reader.weights), reader.shapes, reader.buffers,
     )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ class _Reader:
         self.inputs: list[str] = []
         self.weights: dict[str, Tensor] = {}
         self.state = found.state_dict
+        self.buffers: dict[str, str] = {}
         self.names, self.paths = Names(), Paths()
         self.first: dict[int, Tensor] = {}
         """Name and shape of each weight, by its identity: a tied one has several names."""
@@ -93,6 +94,8 @@ class _Reader:
                     name = self.names.unique(str(spec.target))
                     self.first[id(weight)] = Tensor(name, tuple(value.shape))
                 self.weights[node.name] = self.first[id(weight)]
+            elif spec.kind is InputKind.BUFFER:
+                self.buffers[node.name] = capped(str(spec.target))
         return Ref(node.name)
 
     def _attribute(self, graph: torch.fx.GraphModule, node: Node) -> Any:

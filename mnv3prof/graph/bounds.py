@@ -78,6 +78,7 @@ def _tensors(graph: Graph) -> Iterator[tuple[str, Shape]]:
     """Yield name and shape of everything that has one; () for a block or the graph."""
     yield graph.name, ()
     yield from ((block.name, ()) for block in graph.blocks)
+    yield from ((text, ()) for pair in graph.varies for text in pair)
     yield from graph.inputs
     yield from graph.unused
     for layer in (*graph.layers, *graph.constants):

@@ -144,8 +144,10 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
     outputs: names of the layers whose outputs the network returns. constants: operations that depend on
     weights alone; their MACs are in no total. unused: parameters that nothing reads. eager: None where it
-    follows from the modules' calls. Raises InputError if a block or the graph is empty, if a name is there
-    twice, or if a tensor is read before it is written.
+    follows from the modules' calls. varies: layers whose output differs from call to call, and why.
+
+    Raises InputError if a block or the graph is empty, if a name is there twice, or if a tensor is read
+    before it is written.
 
     >>> graph = mnv3prof.load("large", (192, 256)).graph
     >>> graph.inputs[0].shape, graph.block_names[-1], graph.layers[0].out_shape
@@ -159,6 +161,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     constants: tuple[Layer, ...] = ()
     unused: tuple[Tensor, ...] = ()
     eager: Eager | None = None
+    varies: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         defined = {tensor.name for tensor in self.inputs}
