@@ -436,3 +436,16 @@ class Keeps(nn.Module):
         self.kept.copy_(x)
         self.calls += 1
         return self.fc(self.kept)  # type: ignore[no-any-return]
+
+
+class Padded(nn.Module):
+    """A transformer with a mask of its padding, whose fast path cannot run on tensors without data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = self.encoder(x, src_key_padding_mask=mask)
+        return found

@@ -143,6 +143,26 @@ class _Einsum(nn.Module):
         return torch.einsum(self.equation, x, self.other)
 
 
+class _Tensordot(nn.Module):
+    def __init__(self, axes: Any, *shape: int) -> None:
+        super().__init__()
+        self.axes, self.other = axes, nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tensordot(x, self.other, self.axes)  # type: ignore[no-any-return]
+
+
+class _Vector(nn.Module):
+    """The product of a matrix and a vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vector = nn.Parameter(torch.ones(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.matmul(x, self.vector)
+
+
 class _Attention(nn.Module):
     def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         return nn.functional.scaled_dot_product_attention(q, k, v)
@@ -175,6 +195,12 @@ PRODUCTS = [
     (nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), [(6, 16)]),
     (_Last(nn.LSTM(6, 8, batch_first=True)), [(5, 6)]),
     (_Last(nn.GRU(6, 8, batch_first=True)), [(5, 6)]),
+    # An axis whose partner has size 1 is summed before the product.
+    (_Tensordot(([2, 0], [1, 0]), 1, 8, 5), [(4, 8)]),
+    (_Tensordot(([2, 1], [0, 1]), 8, 1, 5), [(4, 8)]),
+    (_Einsum("bij,bjk->bik", 6, 8, 5), [(4, 8)]),
+    (_Einsum("bij,jkl->bkl", 8, 5, 6), [(1, 8)]),
+    (_Einsum("bijm,jkm->bik", 8, 5, 1), [(4, 8, 7)]),
 ]
 
 
@@ -203,8 +229,11 @@ def test_products_are_counted_as_pytorch_counts_them(
         (nn.Bilinear(6, 5, 3), [(6,), (5,)], 3 * 6 * 5 + 3 * 5),
         # A letter in one operand alone is summed first.
         (_Einsum("abx,bc->ac", 3, 7), [(3, 5)], 1 * 3 * 7),
+        # So is one of size 1 in the other, which leaves an outer product.
+        (_Einsum("bij,jk->bik", 1, 5), [(4, 8)], 4 * 5),
+        (_Vector(), [(4, 8)], 4 * 8),
     ],
-    ids=["lstm", "gru", "rnn", "deep lstm", "bilinear", "einsum"],
+    ids=["lstm", "gru", "rnn", "deep lstm", "bilinear", "einsum", "outer", "vector"],
 )  # fmt: skip
 def test_products_by_hand(module: nn.Module, shapes: list[tuple[int, ...]], macs: int) -> None:
     graph = _captured(module.to("meta"), *shapes)
@@ -700,3 +729,24 @@ def test_several_example_inputs() -> None:
     tokens = mnv3prof.load(networks.Tokens(), torch.zeros(1, 16, dtype=torch.int64))
     assert tokens.captured is not None
     assert tokens.captured.dtypes == ("int64",)
+
+
+def test_a_simulation_that_fails_leaves_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two layers of 4 projections of 32, two of 64, and attention of 10 tokens."""
+    padded = ["networks:Padded", "--input", "[10x32],[10]:bool"]
+    graph = open_source(padded[0], padded[2]).subject.graph
+    whole = mnv3prof.total(mnv3prof.count(graph))
+    assert whole.macs == 2 * 10 * (4 * 32 * 32 + 2 * 32 * 64 + 2 * 10 * 32)
+    assert whole.uncounted == ()
+    assert mnv3prof.peaks(graph).eager is None
+    assert run(["memory", *padded]) == 0
+    assert "not known: it cannot be simulated: RuntimeError: Internal error: NestedTens" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert run(["check", *padded, "--budget", "peak.eager=1MiB"]) == 1
+    assert "cannot be simulated" in capsys.readouterr().out
+
+
+def test_a_weight_may_be_a_vector() -> None:
+    subject = mnv3prof.load(_Vector(), torch.zeros(1, 4, 8))
+    assert mnv3prof.total(mnv3prof.count(subject.graph)).macs == 4 * 8

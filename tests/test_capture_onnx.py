@@ -236,6 +236,7 @@ def test_gates_of_other_activations_have_no_price(tmp_path: Path) -> None:
         ("ConvTranspose", {"x": [1, 4, 8]}, [("w", (4, 3, 2))], {"group": 2}, ("conv_transpose", 4 * 8 * 6, (4, 3, 2))),
         ("Einsum", {"x": [2, 3, 5], "y": [3, 7]}, [], {"equation": "abx,bc->ac"}, ("einsum", 42, None)),
         ("Einsum", {"x": [2, 3], "y": [3, 7]}, [], {"equation": "ab, bc"}, ("einsum", 42, None)),
+        ("Einsum", {"x": [2, 3], "y": [1, 7]}, [], {"equation": "ab,bc->ac"}, ("einsum", 14, None)),
         ("Einsum", {"x": [2, 3]}, [], {"equation": "ab->ba"}, ("einsum", 0, None)),
     ],
 )  # fmt: skip

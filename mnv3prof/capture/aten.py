@@ -196,7 +196,8 @@ def _attention(call: Call, shapes: Shapes) -> Operation:
 
 
 def _einsum(call: Call, shapes: Shapes) -> Operation:
-    """Two operands at a time are contracted; letters that nothing needs later are summed.
+    """Two operands at a time are contracted; letters that nothing needs later are summed, before the product
+    where they are in one operand only, or of size 1 in the other.
 
     Without a path they are taken from left to right; a path has the places of both, and their product is put
     behind the other operands (ATen, Linear.cpp, einsum).
@@ -209,8 +210,8 @@ def _einsum(call: Call, shapes: Shapes) -> Operation:
         first, second = sorted(path[:2] or (0, 1))
         two = terms.pop(second), terms.pop(first)
         needed = {*output, *(letter for term in terms for letter in term)}
-        sizes = {**two[1], **two[0]}
-        loops = [letter for letter in sizes if letter in needed or (letter in two[0] and letter in two[1])]
+        sizes = {letter: max(term.get(letter, 1) for term in two) for letter in (*two[1], *two[0])}
+        loops = [letter for letter in sizes if letter in needed or min(t.get(letter, 1) for t in two) > 1]
         macs += prod(sizes[letter] for letter in loops)
         terms.insert(len(terms) if path else 0, {name: sizes[name] for name in sizes if name in needed})
         path = path[2:]
@@ -267,9 +268,12 @@ def _summed_batches(call: Call, shapes: Shapes) -> Operation:
 
 
 def _tensordot(call: Call, shapes: Shapes) -> Operation:
-    first = shapes[call.arguments["self"].name]
-    length = prod(first[axis] for axis in call.arguments["dims_self"])
-    return Operation("matmul", None, length)
+    """An axis whose partner has size 1 is summed before the product."""
+    sides = (
+        [shapes[call.arguments[side].name][axis] for axis in call.arguments[f"dims_{side}"]]
+        for side in ("self", "other")
+    )
+    return Operation("matmul", None, prod(map(min, *sides)))
 
 
 def _bilinear(call: Call, shapes: Shapes) -> Operation:

@@ -14,8 +14,8 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
-from ..graph.errors import InputError, quote
-from ..graph.graph import Graph
+from ..graph.errors import InputError, one_line, quote
+from ..graph.graph import Eager, Graph
 from .eager import simulated
 from .export import exported, is_mapped, program_of
 from .lower import Lowered, lower
@@ -38,9 +38,10 @@ def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Gra
             graph = lowered(module, inputs, name)[0].graph
         try:
             with redirect_stdout(io.StringIO()):  # its prints were shown
-                return replace(graph, eager=simulated(module, inputs, graph.layers))
+                eager = simulated(module, inputs, graph.layers)
         except BaseException as error:
-            raise _refused(error, module, f"{name}: cannot run without values", name) from None
+            eager = Eager((), (), one_line(f"it cannot be simulated: {described(error)}"))
+        return replace(graph, eager=eager)
 
 
 def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tuple[Lowered, Any]:

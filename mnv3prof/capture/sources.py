@@ -18,7 +18,7 @@ from .shapes import InputShape, completed, parse_shapes
 FILES: Final = (".onnx", ".tflite", ".pt2")
 _REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*:(?:[^\\/].*)?", re.ASCII | re.DOTALL)
 _MOST_BYTES: Final = 2**31
-_NO_EAGER: Final = Eager((), ())
+_NO_EAGER: Final = Eager((), (), "a file has no modules")
 
 
 def is_reference(text: str) -> bool:

@@ -133,10 +133,12 @@ class Eager(msgspec.Struct, frozen=True):
     """Memory of PyTorch eager mode for one image at fp32, simulated.
 
     layers: live bytes in each layer, in the graph's order; () if unknown. alive: (tensor, bytes) at the peak.
+    reason: why it is unknown.
     """
 
     layers: tuple[int, ...]
     alive: tuple[tuple[str, int], ...]
+    reason: str = ""
 
 
 class Graph(msgspec.Struct, frozen=True, dict=True):
