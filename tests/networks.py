@@ -449,3 +449,40 @@ class Padded(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         found: Tensor = self.encoder(x, src_key_padding_mask=mask)
         return found
+
+
+class Flexible(nn.Module):
+    """Attention with a function of its scores, or with a mask of blocks."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        from torch.nn.attention.flex_attention import create_block_mask
+
+        self.kind = kind
+        self.mask = create_block_mask(lambda _, __, q, k: q >= k, 1, 1, 256, 256, device="cpu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        if self.kind == "mask":
+            return flex_attention(x, x, x, block_mask=self.mask)
+        score = (lambda s, _, __, i, j: s + (i - j)) if self.kind == "score" else None
+        return flex_attention(x, x, x, score_mod=score)
+
+
+class ByName(nn.Module):
+    """Has an argument that is given by its name."""
+
+    def forward(self, x: Tensor, *, scale: float) -> Tensor:
+        return x * scale
+
+
+class Sequence(nn.Module):
+    """Reads steps of 16 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(16, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lstm(x)[0]  # type: ignore[no-any-return]

@@ -750,3 +750,14 @@ def test_a_simulation_that_fails_leaves_the_counts(capsys: pytest.CaptureFixture
 def test_a_weight_may_be_a_vector() -> None:
     subject = mnv3prof.load(_Vector(), torch.zeros(1, 4, 8))
     assert mnv3prof.total(mnv3prof.count(subject.graph)).macs == 4 * 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "unpriced", "uncounted"), [("plain", False, False), ("score", True, False), ("mask", True, True)]
+)
+def test_flexible_attention(kind: str, unpriced: bool, uncounted: bool) -> None:
+    """Scores and weighted values of two heads; a mask leaves out what no shape tells."""
+    graph = open_source(f"networks:Flexible('{kind}')", "2x256x16").subject.graph
+    whole = mnv3prof.total(mnv3prof.count(graph))
+    assert whole.macs == (0 if uncounted else 2 * 2 * 256 * 256 * 16)
+    assert (bool(whole.unpriced), bool(whole.uncounted)) == (unpriced, uncounted)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ..graph.graph import Geometry, Shape
 from ..graph.ops import convolution
-from .program import Call, Ref
+from .program import FLEX, Call, Ref
 
 Shapes = Mapping[str, Shape]
 
@@ -195,6 +195,14 @@ def _attention(call: Call, shapes: Shapes) -> Operation:
     return Operation("attention", None, query[-1] + value[-1], macs)
 
 
+def _flex(call: Call, shapes: Shapes) -> Operation:
+    """Attention; no price is known for a function of scores, nor for a mask that leaves blocks out."""
+    found = _attention(call, shapes)
+    if not call.arguments["dense"]:
+        return Operation(FLEX)
+    return found if call.arguments["plain"] else found._replace(op=FLEX)
+
+
 def _einsum(call: Call, shapes: Shapes) -> Operation:
     """Two operands at a time are contracted; letters that nothing needs later are summed, before the product
     where they are in one operand only, or of size 1 in the other.
@@ -293,6 +301,7 @@ _PRODUCTS: Final[dict[str, Callable[[Call, Shapes], Operation]]] = {
     "mv": _dot,
     "dot": _dot,
     **dict.fromkeys(("scaled_dot_product_attention",), _attention),
+    FLEX: _flex,
     "einsum": _einsum,
     "lstm": _recurrent("lstm"),
     "gru": _recurrent("gru"),

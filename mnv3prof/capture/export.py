@@ -12,7 +12,7 @@ from torch.fx import Node
 from ..graph.errors import InputError
 from ..graph.graph import Shape, Tensor
 from .names import Names, Paths, capped
-from .program import DIVIDES, WRAPPERS, Call, Program, Ref
+from .program import BRANCHES, DIVIDES, FLEX, WRAPPERS, Call, Program, Ref
 
 
 def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
@@ -112,6 +112,8 @@ class _Reader:
         target = node.target
         args, kwargs = _resolved(values, node.args), _resolved(values, node.kwargs)
         if isinstance(target, torch._ops.HigherOrderOperator):
+            if str(target) == FLEX:
+                return self._several(node, node.meta["val"], f"aten.{FLEX}", _flex_arguments(args))
             return self._open(str(target), args)
         if not isinstance(target, torch._ops.OpOverload):
             if (getattr(target, "__module__", "") or "") not in _PLAIN:
@@ -148,10 +150,12 @@ class _Reader:
 
     def _open(self, name: str, args: Sequence[Any]) -> list[Any]:
         """Read a region that only changes a mode. Raises InputError for another operator of graphs."""
-        if name not in WRAPPERS:
+        if name in BRANCHES:
             raise InputError(
                 f"{self.name}: {name} depends on data; expected a network that always does the same"
             )
+        if name not in WRAPPERS:
+            raise InputError(f"{self.name}: calls {name}, which is not counted; expected other operators")
         at = next(n for n, each in enumerate(args) if isinstance(each, torch.fx.GraphModule))
         inner = args[at]
         places = [node.name for node in inner.graph.nodes if node.op == "placeholder"]
@@ -185,6 +189,18 @@ class _Reader:
         self.shapes[name] = tuple(value.shape)
         first = self.owners.setdefault(storage_of(value), name)
         return "" if first == name else first
+
+
+def _flex_arguments(args: Sequence[Any]) -> dict[str, Any]:
+    """Return the arguments of an attention with a function of its scores.
+
+    plain: it returns the scores as they are. dense: the mask is one block, so that none is left out.
+    """
+    query, key, value, score, mask, *_ = args
+    known = [each for each in (*mask, *args[7:]) if isinstance(each, (Ref, list))]
+    plain = not any(node.op == "call_function" for node in score.graph.nodes)
+    dense = [each for each in mask if type(each) is int][:2] == [1, 1]
+    return {"query": query, "key": key, "value": value, "others": known, "plain": plain, "dense": dense}
 
 
 def _resolved(values: Mapping[Node, Any], given: Any) -> Any:

@@ -7,6 +7,10 @@ from ..graph.graph import Shape, Tensor
 
 WRAPPERS: Final = ("wrap_with_autocast", "wrap_with_set_grad_enabled")
 """Operators of regions that only change a mode."""
+BRANCHES: Final = ("cond", "while_loop")
+"""Operators of regions that run by the values of tensors."""
+FLEX: Final = "flex_attention"
+"""The operator of attention with a function of its scores and a mask of blocks."""
 DIVIDES: Final = ("split", "split_with_sizes", "chunk", "tensor_split", "unbind", "hsplit", "vsplit")
 """Operators whose outputs are views of their input."""
 

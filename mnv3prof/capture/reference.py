@@ -5,6 +5,7 @@ Importing a module and calling a function runs their code. Weights are not downl
 
 import ast
 import logging
+import re
 import sys
 import traceback
 import warnings
@@ -24,6 +25,7 @@ _IMAGE: Final = (3, 224, 224)
 _FRAMES: Final = 16
 _PACKAGE: Final = str(Path(__file__).parent.parent)
 _STANDARD_LIBRARY: Final = str(Path(traceback.__file__).parent)
+_ADDRESS: Final = re.compile(r" (?:object )?at 0x[0-9a-f]+")
 _EXAMPLE: Final = "package.module:function(width=0.5)"
 
 
@@ -53,6 +55,8 @@ def parse(text: str) -> Reference:
         raise InputError(f"{text}: names no network; expected torchvision:NAME, timm:NAME or {_EXAMPLE}")
     if module.endswith(".py") and Path(module.replace(".", "/").removesuffix("/py") + ".py").is_file():
         raise InputError(f"{text}: names a file; expected its module, {module.removesuffix('.py')}:{rest}")
+    if rest.endswith(":") and not part:
+        raise InputError(f"{text}: ends in a colon; expected the path of a module after it, or none")
     if not all(name.isidentifier() for name in module.split(".")):
         raise InputError(f"{text}: {quote(module)} is not a module's name; expected e.g. {_EXAMPLE}")
     if module in _ZOOS:
@@ -404,7 +408,8 @@ def described(error: BaseException) -> str:
     told = lines[0] if lines else ""
     if len(lines) > 1 and lines[1].startswith("Explanation"):
         told = f"{told} {lines[1]}"
-    return f"{type(error).__name__}{': ' + told[:150] if told else ''}{line_of(error)}"
+    told = _ADDRESS.sub("", told)[:150]
+    return f"{type(error).__name__}{': ' + told if told else ''}{line_of(error)}"
 
 
 def said(error: BaseException) -> str:
@@ -416,16 +421,18 @@ def said(error: BaseException) -> str:
 
 
 def line_of(error: BaseException) -> str:
-    """Return " (net.py, line 7)" for the line that raised an exception, the user's own if it is known."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_PACKAGE, "<"))
-    ]
-    own = [frame for frame in frames if _is_own(frame.filename)] or frames
+    """Return " (net.py, line 7)" for the user's line that raised an exception, "" without one.
+
+    A SyntaxError says where it is.
+    """
+    if isinstance(error, SyntaxError):
+        return ""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def _is_own(file: str) -> bool:
     """Return True for a file of the user's."""
-    return "site-packages" not in file and not file.startswith((_PACKAGE, _STANDARD_LIBRARY, "<"))
+    return not re.search(r"[/\\](site|dist)-packages[/\\]", file) and not file.startswith(
+        (_PACKAGE, _STANDARD_LIBRARY, "<")
+    )
