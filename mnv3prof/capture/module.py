@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any
+from typing import Any, Final
 
 import torch
 from msgspec.structs import replace
@@ -21,6 +21,8 @@ from .eager import simulated
 from .export import exported, is_mapped, program_of
 from .lower import Lowered, lower
 from .reference import copy_without_data, described, line_of, quiet, said
+
+_DEPENDS: Final = (GuardOnDataDependentSymNode, DataDependentOutputException)
 
 
 def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str, assumed: str = "") -> Graph:
@@ -41,6 +43,8 @@ def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str, assume
         try:
             with redirect_stdout(io.StringIO()):  # its prints were shown
                 eager = simulated(module, inputs, graph.layers)
+        except _DEPENDS as error:
+            raise _refused(error, module, name, name) from None
         except BaseException as error:
             eager = Eager((), (), one_line(f"it cannot be simulated: {described(error)}"))
         return replace(graph, eager=eager)
@@ -67,8 +71,7 @@ def lowered(
 def _refused(error: BaseException, module: nn.Module, what: str, name: str) -> InputError:
     """Return what to raise for an exception of a capture. what: its message begins with."""
     text = said(error)
-    depends = isinstance(error, (GuardOnDataDependentSymNode, DataDependentOutputException))
-    if depends or "call_function cond(" in text:
+    if isinstance(error, _DEPENDS) or "call_function cond(" in text:
         part = f", e.g. {name}:backbone" if hasattr(module, "backbone") else ""
         return InputError(
             f"{name}: what it computes depends on its input's values{line_of(error)}; expected a part that "
