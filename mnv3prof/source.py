@@ -98,6 +98,10 @@ def open_source(text: str, shapes: str | None = None) -> Source:
     torchvision:NAME, timm:NAME, package.module:attribute.
     shapes: inputs of a network that is no layer table, e.g. "3x224x224".
     """
+    if not text.strip():
+        raise InputError(
+            f"the source is empty; expected a file, {', '.join(PRESETS)}, or - for standard input"
+        )
     name = PRESET_ALIASES.get(text, text)
     if name in PRESETS:
         return Source(text, Subject(preset(name), DEFAULT_SIZE))

@@ -349,3 +349,140 @@ def parallel() -> nn.Module:
 
 def long(text: str) -> nn.Module:
     return nn.Conv2d(3, len(text) // 100, 1)
+
+
+class Words(nn.Module):
+    """Modules that are called as groups of parts, a module inside of one, and products of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.blocks, self.all = nn.Linear(8, 64), nn.Linear(64, 16), nn.Linear(16, 8)
+        self.total = nn.ModuleDict({"3-7": nn.Linear(8, 12)})
+        self.weight = nn.Parameter(torch.ones(12, 12))
+        self.backbone = nn.Linear(12, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.all(self.blocks(self.net(x).relu()).relu())
+        x = self.total["3-7"](x) @ self.weight @ self.weight
+        return self.backbone(x)  # type: ignore[no-any-return]
+
+
+class Wrapped(nn.Module):
+    """All layers in one module that is called net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 4))
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.net(x))  # type: ignore[no-any-return]
+
+
+class Noisy(nn.Module):
+    """Draws random numbers in its middle, of the input's shape and without an input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.middle, self.last = (nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.middle(self.first(x)) + torch.randn_like(x)
+        return self.last(x * torch.bernoulli(torch.full((1, 8), 0.5)))  # type: ignore[no-any-return]
+
+
+class Drops(nn.Module):
+    """Drops elements in inference too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(self.fc(x), 0.5, training=True)
+
+
+class Counts(nn.Module):
+    """Counts its calls in a buffer that it reads, and keeps its input in another."""
+
+    kept: Tensor
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("kept", torch.zeros(1, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept[:] = x
+        self.calls += 1
+        return self.last(self.first(self.kept) * self.calls)  # type: ignore[no-any-return]
+
+
+class Keeps(nn.Module):
+    """Writes its input to a buffer, and counts its calls in another that nothing reads."""
+
+    kept: Tensor
+    calls: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("kept", torch.zeros(1, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept.copy_(x)
+        self.calls += 1
+        return self.fc(self.kept)  # type: ignore[no-any-return]
+
+
+class Padded(nn.Module):
+    """A transformer with a mask of its padding, whose fast path cannot run on tensors without data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = self.encoder(x, src_key_padding_mask=mask)
+        return found
+
+
+class Flexible(nn.Module):
+    """Attention with a function of its scores, or with a mask of blocks."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        from torch.nn.attention.flex_attention import create_block_mask
+
+        self.kind = kind
+        self.mask = create_block_mask(lambda _, __, q, k: q >= k, 1, 1, 256, 256, device="cpu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        if self.kind == "mask":
+            return flex_attention(x, x, x, block_mask=self.mask)
+        score = (lambda s, _, __, i, j: s + (i - j)) if self.kind == "score" else None
+        return flex_attention(x, x, x, score_mod=score)
+
+
+class ByName(nn.Module):
+    """Has an argument that is given by its name."""
+
+    def forward(self, x: Tensor, *, scale: float) -> Tensor:
+        return x * scale
+
+
+class Sequence(nn.Module):
+    """Reads steps of 16 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(16, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lstm(x)[0]  # type: ignore[no-any-return]

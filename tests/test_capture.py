@@ -1,9 +1,12 @@
 """Networks that are no layer table: what is captured of them, against published figures and PyTorch."""
 
 import json
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -143,6 +146,26 @@ class _Einsum(nn.Module):
         return torch.einsum(self.equation, x, self.other)
 
 
+class _Tensordot(nn.Module):
+    def __init__(self, axes: Any, *shape: int) -> None:
+        super().__init__()
+        self.axes, self.other = axes, nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tensordot(x, self.other, self.axes)  # type: ignore[no-any-return]
+
+
+class _Vector(nn.Module):
+    """The product of a matrix and a vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vector = nn.Parameter(torch.ones(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.matmul(x, self.vector)
+
+
 class _Attention(nn.Module):
     def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         return nn.functional.scaled_dot_product_attention(q, k, v)
@@ -175,6 +198,12 @@ PRODUCTS = [
     (nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), [(6, 16)]),
     (_Last(nn.LSTM(6, 8, batch_first=True)), [(5, 6)]),
     (_Last(nn.GRU(6, 8, batch_first=True)), [(5, 6)]),
+    # An axis whose partner has size 1 is summed before the product.
+    (_Tensordot(([2, 0], [1, 0]), 1, 8, 5), [(4, 8)]),
+    (_Tensordot(([2, 1], [0, 1]), 8, 1, 5), [(4, 8)]),
+    (_Einsum("bij,bjk->bik", 6, 8, 5), [(4, 8)]),
+    (_Einsum("bij,jkl->bkl", 8, 5, 6), [(1, 8)]),
+    (_Einsum("bijm,jkm->bik", 8, 5, 1), [(4, 8, 7)]),
 ]
 
 
@@ -203,8 +232,11 @@ def test_products_are_counted_as_pytorch_counts_them(
         (nn.Bilinear(6, 5, 3), [(6,), (5,)], 3 * 6 * 5 + 3 * 5),
         # A letter in one operand alone is summed first.
         (_Einsum("abx,bc->ac", 3, 7), [(3, 5)], 1 * 3 * 7),
+        # So is one of size 1 in the other, which leaves an outer product.
+        (_Einsum("bij,jk->bik", 1, 5), [(4, 8)], 4 * 5),
+        (_Vector(), [(4, 8)], 4 * 8),
     ],
-    ids=["lstm", "gru", "rnn", "deep lstm", "bilinear", "einsum"],
+    ids=["lstm", "gru", "rnn", "deep lstm", "bilinear", "einsum", "outer", "vector"],
 )  # fmt: skip
 def test_products_by_hand(module: nn.Module, shapes: list[tuple[int, ...]], macs: int) -> None:
     graph = _captured(module.to("meta"), *shapes)
@@ -482,7 +514,7 @@ def test_integers() -> None:
         ("my-module:Net", None, "'my-module' is not the name of a module of Python"),
         ("./networks.py:Net", None, "expected a module of Python, e.g. networks:Net"),
         ("networks:long('x'):inner", None, "it has no modules inside"),
-        ("networks:TwoInputs", "[6]", "cannot be captured with the input 6: TypeError"),
+        ("networks:TwoInputs", "[6]", "forward(x, y) takes 2 inputs, and the input names 1"),
     ],
 )
 def test_what_cannot_be_captured_is_refused_in_one_sentence(
@@ -700,3 +732,43 @@ def test_several_example_inputs() -> None:
     tokens = mnv3prof.load(networks.Tokens(), torch.zeros(1, 16, dtype=torch.int64))
     assert tokens.captured is not None
     assert tokens.captured.dtypes == ("int64",)
+
+
+def test_a_simulation_that_fails_leaves_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two layers of 4 projections of 32, two of 64, and attention of 10 tokens."""
+    padded = ["networks:Padded", "--input", "[10x32],[10]:bool"]
+    graph = open_source(padded[0], padded[2]).subject.graph
+    whole = mnv3prof.total(mnv3prof.count(graph))
+    assert whole.macs == 2 * 10 * (4 * 32 * 32 + 2 * 32 * 64 + 2 * 10 * 32)
+    assert whole.uncounted == ()
+    assert mnv3prof.peaks(graph).eager is None
+    assert run(["memory", *padded]) == 0
+    assert "not known: it cannot be simulated: RuntimeError: Internal error: NestedTens" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert run(["check", *padded, "--budget", "peak.eager=1MiB"]) == 1
+    assert "cannot be simulated" in capsys.readouterr().out
+
+
+def test_a_weight_may_be_a_vector() -> None:
+    subject = mnv3prof.load(_Vector(), torch.zeros(1, 4, 8))
+    assert mnv3prof.total(mnv3prof.count(subject.graph)).macs == 4 * 8
+
+
+@pytest.mark.parametrize(("kind", "unpriced"), [("plain", False), ("score", True)])
+def test_flexible_attention(kind: str, unpriced: bool) -> None:
+    """Scores and weighted values of two heads."""
+    graph = open_source(f"networks:Flexible('{kind}')", "2x256x16").subject.graph
+    whole = mnv3prof.total(mnv3prof.count(graph))
+    assert whole.macs == 2 * 2 * 256 * 256 * 16
+    assert (bool(whole.unpriced), whole.uncounted) == (unpriced, ())
+
+
+def test_a_mask_leaves_out_what_no_shape_tells() -> None:
+    """In a process of its own: PyTorch exports such attention with a mask only before any other."""
+    code = "from mnv3prof.cli.main import run; run(['flops', \"networks:Flexible('mask')\", '--input', '2x256x16'])"
+    folder = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert "Not counted: flex_attention (flex_attention). MACs and FLOPs are lower bounds." in done.stdout

@@ -158,7 +158,7 @@ def test_symbolic_sizes(tmp_path: Path) -> None:
     assert onnx_inputs(path, "net") == {"images": ("batch", 3, "height", "width")}
     with pytest.raises(
         InputError,
-        match=r"^net\.onnx: input 'images' has size batch x 3 x height x width; expected numbers as input, e.g. 3x224x224$",
+        match=r"^net\.onnx: input 'images' has the open size batch x 3 x height x width; expected an input in numbers, e.g. 3x224x224$",
     ):
         read(path)
     graph = read(path, [(3, 224, 224)])
@@ -178,7 +178,7 @@ def test_a_symbolic_batch_is_1(tmp_path: Path) -> None:
     assert graph_of(tmp_path, nodes, {"x": [7, 3]}).layers[0].out_shape == (7, 3)
     for shape, what in (
         ([4, 3, 8, 8], "batch of 4"),
-        (["N"], "size N; expected numbers as input"),
+        (["N"], "size N; expected an input in numbers"),
         (None, "no sizes in the file; expected them as input"),
     ):
         with pytest.raises(InputError, match=what):
@@ -236,6 +236,7 @@ def test_gates_of_other_activations_have_no_price(tmp_path: Path) -> None:
         ("ConvTranspose", {"x": [1, 4, 8]}, [("w", (4, 3, 2))], {"group": 2}, ("conv_transpose", 4 * 8 * 6, (4, 3, 2))),
         ("Einsum", {"x": [2, 3, 5], "y": [3, 7]}, [], {"equation": "abx,bc->ac"}, ("einsum", 42, None)),
         ("Einsum", {"x": [2, 3], "y": [3, 7]}, [], {"equation": "ab, bc"}, ("einsum", 42, None)),
+        ("Einsum", {"x": [2, 3], "y": [1, 7]}, [], {"equation": "ab,bc->ac"}, ("einsum", 14, None)),
         ("Einsum", {"x": [2, 3]}, [], {"equation": "ab->ba"}, ("einsum", 0, None)),
     ],
 )  # fmt: skip

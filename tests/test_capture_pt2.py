@@ -248,7 +248,7 @@ def test_symbolic_sizes(tmp_path: Path) -> None:
     for shape in ((3, 24, 16), (24, 16)):
         assert read_pt2(path, path.name, "net", [shape]) == wanted
     for shapes, message in (
-        ([], r"has size s\d+ x 3 x s\d+ x 16; expected numbers as input, e\.g\. 3x224x224"),
+        ([], r"has the open size s\d+ x 3 x s\d+ x 16; expected an input in numbers, e\.g\. 3x224x224"),
         ([(3, 24, 24)], r"the input 3x24x24 does not fit"),
         ([(3, 8, 16)], r"s\d+ is 8; the file allows 9 to 64"),
         ([(3, 24, 16)] * 2, "it has 1 inputs; expected as many sizes, not 2"),

@@ -1,5 +1,7 @@
 """The counters' conventions, recovered by running the tools."""
 
+import ctypes
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -273,6 +275,27 @@ def test_running_them_prints_nothing_and_leaves_the_callers_random_numbers(
     assert torch.equal(torch.rand(4), expected)
     assert capfd.readouterr() == ("", "")
     assert sys.modules.get("torchvision", ...) is not None
+
+
+def test_what_a_tools_compiled_code_prints_is_dropped(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the C library's buffer, which is written when the process ends."""
+    small = read_table("small")
+
+    def prints(_: Any, __: Any) -> tuple[int]:
+        os.write(1, b"by descriptor")
+        os.write(2, b"an error")
+        ctypes.CDLL(None).puts(b"by buffer")
+        return (7,)
+
+    thop = next(tool for tool in counters._tools() if tool.PACKAGE == "thop")
+    monkeypatch.setattr(thop, "read", prints)
+    monkeypatch.setattr(counters, "_tools", lambda: [thop])
+    (reading,) = _readings(small, expand(small, 32))
+    ctypes.CDLL(None).fflush(None)
+    assert reading.printed == 7
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_network_that_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:

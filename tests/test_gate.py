@@ -77,7 +77,7 @@ def test_budgets_are_read_as_a_person_writes_them() -> None:
         ('peak = "4MiB"', "did you mean peak.eager or peak.unfused or peak.fused?"),
         ('"" = "1"', "the budget '' is unknown"),
         ('macs = "220 MACs"', "budget macs: '220 MACs' is not allowed; expected a count"),
-        ("macs = true", "budget macs: 'True' is not allowed"),
+        ("macs = true", "budget macs: 'true' is not allowed"),
         ("macs = inf", "budget macs: 'inf' is not allowed"),
         ("macs = -1", "budget macs: '-1' is not allowed; expected a change"),
         ("macs = 1979-05-27", "budget macs: "),

@@ -7,7 +7,7 @@ import pytest
 from mnv3prof.cost.conventions import COUNTERS, TERMS, Reading, counted_as, reconcile
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.show.readings import convention_sheet, reconciliation_sheet
-from mnv3prof.source import read_table
+from mnv3prof.source import open_source, read_table
 
 GRAPH = expand(read_table("small"))
 FVCORE = sum(counted_as(GRAPH, "fvcore"))  # type: ignore[arg-type]
@@ -71,6 +71,21 @@ def test_each_missing_or_unlike_tool_is_said_once(sheet: Any) -> None:
     assert "fvcore is not reconciled (remainder -3): the coefficients are of 0.1.5.post20221221." in said
     assert "thop crashed: ValueError: boom." in said
     assert said.count("calflops is not installed") == 2  # two figures of one tool, each by its name
+
+
+def test_a_missing_convention_is_the_reason_of_a_remainder() -> None:
+    graph = open_source("networks:Attends", "[4x6],[4x6]").subject.graph
+    results = [
+        Reading(tool, version, "ok", printed=1)
+        for tool, version in (("torch", "2.13.0+cpu"), ("thop", "0.2"))
+    ]
+    said = reconciliation_sheet(graph, reconcile(graph, results)).notes[1:]
+    assert [note.partition(".")[0] for note in said] == [
+        "Not reconciled: torch and thop",
+        f"thop is not reconciled (remainder {1 - reconcile(graph, results).tools[1].explained:,}): "
+        "the coefficients are of 0",
+    ]
+    assert "No convention is known for" in said[0]
 
 
 def test_no_tool_at_all_is_said_too() -> None:

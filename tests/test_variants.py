@@ -204,3 +204,12 @@ def test_a_width_multiplier_scales_what_the_table_says(table: Table, width: floa
     assert [row.out for row in wide.rows] == scaled([row.out for row in table.rows], "always")
     if table.names == "timm":
         assert stage_sizes(wide) == stage_sizes(table)
+
+
+def test_an_expansion_that_rounding_removes_is_explained() -> None:
+    """17 of 16 channels are 8 of 8 at half the width."""
+    table = Table(name="t", rows=(Row(17, 24, 3, 2, False, "RE", conv="fused"),))
+    with pytest.raises(
+        InputError, match=r"^t at width 0\.5 \(widths are rounded to multiples of 8\): rows: row 1"
+    ):
+        vary(table, width=0.5)

@@ -7,7 +7,7 @@ from typing import Final
 from ..device.protocol import RuntimeOp
 from ..graph.graph import Graph, Layer
 from ..graph.ops import OPS, Op
-from ..graph.parts import BACKBONE, NET, backbone_blocks, part_layers
+from ..graph.parts import BACKBONE, NET, backbone_blocks, module_path, part_layers
 from ..record.target import Target
 from ..record.timing import Joined, Operator
 
@@ -104,10 +104,10 @@ def inner_paths(graph: Graph, part: str) -> dict[str, Layer]:
     """Return the part's layers by their path in the part's module."""
     if part == NET:
         return {layer.name: layer for layer in graph.layers}
-    if part == BACKBONE and graph.block(part) is None:
+    if part == BACKBONE:
         return _backbone_paths(graph)
     block = graph.block(part)
-    modules = block.modules if block else (part,)
+    modules = block.modules if block else (module_path(graph, part),)
     paths = {}
     for layer in part_layers(graph, part):
         inside = (n for n, module in enumerate(modules) if f"{layer.name}.".startswith(f"{module}."))

@@ -7,7 +7,7 @@ import msgspec
 
 from ..analysis.select import select
 from ..cost.counts import Dtype, Totals, count, subtotals, total
-from ..cost.memory import Peak, arena, peaks
+from ..cost.memory import Peak, arena, peaks, why_no_eager
 from ..graph.graph import Graph
 from ..graph.once import once
 from ..graph.parts import BACKBONE, NET, backbone_blocks, identical_blocks, part_layers, selected_parts
@@ -29,7 +29,6 @@ _COSTS: Final[dict[str, tuple[str, Unit]]] = {
     "read": ("read_bytes", "bytes"),
     "written": ("write_bytes", "bytes"),
 }
-_NO_EAGER: Final = "PyTorch eager does not run int8"
 _PEAKS: Final = ("eager", "unfused", "fused")
 NAMES: Final = (*_COSTS, *(f"peak.{name}" for name in _PEAKS), "arena")
 """Names of the metrics that are computed from a table, without measuring."""
@@ -124,7 +123,7 @@ def figures(graph: Graph, dtype: Dtype = "fp32", batch: int = 1) -> dict[str, Fi
     groups, whole = subtotals(graph, costs), total(costs)
     metrics = {name: _cost(field, unit, groups, whole) for name, (field, unit) in _COSTS.items()}
     by_definition = peaks(graph, dtype, batch)
-    metrics |= {f"peak.{name}": _peak(graph, getattr(by_definition, name)) for name in _PEAKS}
+    metrics |= {f"peak.{name}": _peak(graph, getattr(by_definition, name), dtype) for name in _PEAKS}
     metrics["arena"] = Figure("bytes", arena(graph, dtype, batch).bytes, metrics["peak.fused"].blocks)
     return metrics
 
@@ -137,7 +136,7 @@ def part_figure(graph: Graph, metric: str, part: str, dtype: Dtype = "fp32", bat
     if part == NET:
         return figures(graph, dtype, batch)[metric]
     selected_parts(graph, [part], metric)
-    if part == BACKBONE and graph.block(part) is None:
+    if part == BACKBONE and backbone_blocks(graph):
         whole = figures(graph, dtype, batch)[metric]
         blocks = {block.name: whole.blocks[block.name] for block in backbone_blocks(graph) if whole.blocks}
         values = [*blocks.values()]
@@ -151,7 +150,7 @@ def part_figure(graph: Graph, metric: str, part: str, dtype: Dtype = "fp32", bat
         return _cost(field, unit, tuple(total([cost], cost.layer) for cost in costs), total(costs))
     peak: Peak | None = getattr(peaks(graph, dtype, batch), metric.removeprefix("peak."))
     if peak is None:
-        return Figure("bytes", None, reason=_NO_EAGER)
+        return Figure("bytes", None, reason=why_no_eager(graph, dtype))
     live = {layer.name: size for layer, size in zip(graph.layers, peak.layers, strict=True)}
     of_part = {layer.name: live[layer.name] for layer in layers}
     return Figure("bytes", max(of_part.values()), of_part)
@@ -182,7 +181,7 @@ def _cost(field: str, unit: Unit, groups: tuple[Totals, ...], whole: Totals) -> 
     return Figure(unit, getattr(whole, field), blocks, reason)
 
 
-def _peak(graph: Graph, peak: Peak | None) -> Figure:
+def _peak(graph: Graph, peak: Peak | None, dtype: Dtype) -> Figure:
     if peak is None:
-        return Figure("bytes", None, reason=_NO_EAGER)
+        return Figure("bytes", None, reason=why_no_eager(graph, dtype))
     return Figure("bytes", peak.bytes, dict(zip(graph.block_names, peak.blocks, strict=True)))

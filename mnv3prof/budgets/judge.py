@@ -99,8 +99,8 @@ def judge(budgets: Iterable[Budget], checked: Side, baseline: Side | None) -> tu
     A relative budget needs the baseline.
     """
     judged: list[Judgement] = []
-    for budget in budgets:
-        _require_one_part(checked, budget)
+    for each in budgets:
+        budget = _of_one_part(checked, each)
         if budget.name.startswith(LATENCY):
             judged += _judge_times(budget, checked, baseline)
         else:
@@ -169,12 +169,14 @@ def _judge_figure(
     return _limited(judgement, new.blocks, known)
 
 
-def _require_one_part(checked: Side, budget: Budget) -> None:
-    """Raise InputError unless a budget is for one part that the network has."""
+def _of_one_part(checked: Side, budget: Budget) -> Budget:
+    """Return a budget with its part as the network calls it. Raises InputError for none, or several."""
     graph, where = checked.subject.graph, f"budget {budget.name}"
-    if len(selected_parts(graph, [budget.part], where)) > 1 or not part_layers(graph, budget.part):
+    part, *more = selected_parts(graph, [budget.part], where)
+    if more or (part != budget.part and not part_layers(graph, budget.part)):
         expected = "a block, backbone, net or a module's path"
         raise InputError(f"{where}: {quote(budget.part)} is several parts; expected one: {expected}")
+    return budget if part == budget.part else replace(budget, name=f"{budget.metric}.{part}")
 
 
 def _counterpart(baseline: Side, checked: Side, part: str) -> str | None:

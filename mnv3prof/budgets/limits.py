@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, about, one_of, quote, suggestion
+from ..graph.errors import InputError, about, one_of, quote, quote_as_written, suggestion
 from ..graph.parts import NET
 from .figures import LATENCY, NAMES, split_name, unit_of
 from .units import parse_bytes, parse_change, parse_count, parse_seconds
@@ -119,4 +119,4 @@ def _limited(budget: Budget, where: str) -> Budget:
 
 def _text(value: Any) -> str:
     """Return the limit as text; TOML may have an integer."""
-    return value.strip() if isinstance(value, str) else quote(value)
+    return value.strip() if isinstance(value, str) else quote_as_written(value)

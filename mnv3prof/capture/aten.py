@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ..graph.graph import Geometry, Shape
 from ..graph.ops import convolution
-from .program import Call, Ref
+from .program import FLEX, Call, Ref
 
 Shapes = Mapping[str, Shape]
 
@@ -195,8 +195,17 @@ def _attention(call: Call, shapes: Shapes) -> Operation:
     return Operation("attention", None, query[-1] + value[-1], macs)
 
 
+def _flex(call: Call, shapes: Shapes) -> Operation:
+    """Attention; no price is known for a function of scores, nor for a mask that leaves blocks out."""
+    found = _attention(call, shapes)
+    if not call.arguments["dense"]:
+        return Operation(FLEX)
+    return found if call.arguments["plain"] else found._replace(op=FLEX)
+
+
 def _einsum(call: Call, shapes: Shapes) -> Operation:
-    """Two operands at a time are contracted; letters that nothing needs later are summed.
+    """Two operands at a time are contracted; letters that nothing needs later are summed, before the product
+    where they are in one operand only, or of size 1 in the other.
 
     Without a path they are taken from left to right; a path has the places of both, and their product is put
     behind the other operands (ATen, Linear.cpp, einsum).
@@ -209,8 +218,8 @@ def _einsum(call: Call, shapes: Shapes) -> Operation:
         first, second = sorted(path[:2] or (0, 1))
         two = terms.pop(second), terms.pop(first)
         needed = {*output, *(letter for term in terms for letter in term)}
-        sizes = {**two[1], **two[0]}
-        loops = [letter for letter in sizes if letter in needed or (letter in two[0] and letter in two[1])]
+        sizes = {letter: max(term.get(letter, 1) for term in two) for letter in (*two[1], *two[0])}
+        loops = [letter for letter in sizes if letter in needed or min(t.get(letter, 1) for t in two) > 1]
         macs += prod(sizes[letter] for letter in loops)
         terms.insert(len(terms) if path else 0, {name: sizes[name] for name in sizes if name in needed})
         path = path[2:]
@@ -267,9 +276,12 @@ def _summed_batches(call: Call, shapes: Shapes) -> Operation:
 
 
 def _tensordot(call: Call, shapes: Shapes) -> Operation:
-    first = shapes[call.arguments["self"].name]
-    length = prod(first[axis] for axis in call.arguments["dims_self"])
-    return Operation("matmul", None, length)
+    """An axis whose partner has size 1 is summed before the product."""
+    sides = (
+        [shapes[call.arguments[side].name][axis] for axis in call.arguments[f"dims_{side}"]]
+        for side in ("self", "other")
+    )
+    return Operation("matmul", None, prod(map(min, *sides)))
 
 
 def _bilinear(call: Call, shapes: Shapes) -> Operation:
@@ -289,6 +301,7 @@ _PRODUCTS: Final[dict[str, Callable[[Call, Shapes], Operation]]] = {
     "mv": _dot,
     "dot": _dot,
     **dict.fromkeys(("scaled_dot_product_attention",), _attention),
+    FLEX: _flex,
     "einsum": _einsum,
     "lstm": _recurrent("lstm"),
     "gru": _recurrent("gru"),

@@ -10,8 +10,11 @@ from itertools import accumulate, takewhile
 from typing import Final, NamedTuple
 
 from ..graph.graph import Block, Layer
+from ..graph.parts import distinct_name
 
 _PLAIN: Final = ("Sequential", "ModuleList", "ModuleDict")
+_ROOT: Final = "forward"
+"""Name of a block of operations that the network's own forward() calls, which no module can have."""
 _FEW: Final = 8
 """Below this number of blocks, plain chains are opened too."""
 
@@ -233,6 +236,7 @@ def _named(flow: _Flow, pieces: Iterable[_Piece]) -> tuple[Block, ...]:
     for n, piece in enumerate(pieces):
         steps = flow.steps[piece.first : piece.last]
         name = _name(steps, {path for path, numbers in where.items() if numbers == {n}})
+        name = distinct_name(name)
         taken[name] = taken.get(name, 0) + 1
         unique = name if taken[name] == 1 else f"{name}#{taken[name]}"
         modules = dict.fromkeys(path for step in steps if (path := _outermost(step, n, where)))
@@ -251,7 +255,7 @@ def _name(steps: Sequence[Step], own: set[str]) -> str:
     if common in own:
         outer = [path for path, _ in weighted[0].stack if path in own and f"{common}.".startswith(f"{path}.")]
         return outer[0] if outer else common
-    ends = [path or "net" for path in (paths[0], paths[-1])]
+    ends = [path or _ROOT for path in (paths[0], paths[-1])]
     return ends[0] if ends[0] == ends[1] else "..".join(ends)
 
 

@@ -11,8 +11,8 @@ from torch.fx import Node
 
 from ..graph.errors import InputError
 from ..graph.graph import Shape, Tensor
-from .names import Names, Paths
-from .program import DIVIDES, WRAPPERS, Call, Program, Ref
+from .names import Names, Paths, capped
+from .program import BRANCHES, DIVIDES, FLEX, WRAPPERS, Call, Program, Ref
 
 
 def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
@@ -46,7 +46,7 @@ def program_of(found: ExportedProgram, name: str) -> Program:
     constants = frozenset(reader.shapes) - {call.name for call in reader.calls} - set(reader.inputs)
     return Program(
         name, inputs, tuple(reader.calls), tuple(outputs), reader.weights,
-        constants - set(reader.weights), reader.shapes,
+        constants - set(reader.weights), reader.shapes, reader.buffers,
     )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ class _Reader:
         self.inputs: list[str] = []
         self.weights: dict[str, Tensor] = {}
         self.state = found.state_dict
+        self.buffers: dict[str, str] = {}
         self.names, self.paths = Names(), Paths()
         self.first: dict[int, Tensor] = {}
         """Name and shape of each weight, by its identity: a tied one has several names."""
@@ -93,6 +94,8 @@ class _Reader:
                     name = self.names.unique(str(spec.target))
                     self.first[id(weight)] = Tensor(name, tuple(value.shape))
                 self.weights[node.name] = self.first[id(weight)]
+            elif spec.kind is InputKind.BUFFER:
+                self.buffers[node.name] = capped(str(spec.target))
         return Ref(node.name)
 
     def _attribute(self, graph: torch.fx.GraphModule, node: Node) -> Any:
@@ -109,6 +112,8 @@ class _Reader:
         target = node.target
         args, kwargs = _resolved(values, node.args), _resolved(values, node.kwargs)
         if isinstance(target, torch._ops.HigherOrderOperator):
+            if str(target) == FLEX:
+                return self._several(node, node.meta["val"], f"aten.{FLEX}", _flex_arguments(args))
             return self._open(str(target), args)
         if not isinstance(target, torch._ops.OpOverload):
             if (getattr(target, "__module__", "") or "") not in _PLAIN:
@@ -145,10 +150,12 @@ class _Reader:
 
     def _open(self, name: str, args: Sequence[Any]) -> list[Any]:
         """Read a region that only changes a mode. Raises InputError for another operator of graphs."""
-        if name not in WRAPPERS:
+        if name in BRANCHES:
             raise InputError(
                 f"{self.name}: {name} depends on data; expected a network that always does the same"
             )
+        if name not in WRAPPERS:
+            raise InputError(f"{self.name}: calls {name}, which is not counted; expected other operators")
         at = next(n for n, each in enumerate(args) if isinstance(each, torch.fx.GraphModule))
         inner = args[at]
         places = [node.name for node in inner.graph.nodes if node.op == "placeholder"]
@@ -182,6 +189,18 @@ class _Reader:
         self.shapes[name] = tuple(value.shape)
         first = self.owners.setdefault(storage_of(value), name)
         return "" if first == name else first
+
+
+def _flex_arguments(args: Sequence[Any]) -> dict[str, Any]:
+    """Return the arguments of an attention with a function of its scores.
+
+    plain: it returns the scores as they are. dense: the mask is one block, so that none is left out.
+    """
+    query, key, value, score, mask, *_ = args
+    known = [each for each in (*mask, *args[7:]) if isinstance(each, (Ref, list))]
+    plain = not any(node.op == "call_function" for node in score.graph.nodes)
+    dense = [each for each in mask if type(each) is int][:2] == [1, 1]
+    return {"query": query, "key": key, "value": value, "others": known, "plain": plain, "dense": dense}
 
 
 def _resolved(values: Mapping[Node, Any], given: Any) -> Any:

@@ -11,7 +11,7 @@ from ..graph.ops import OPS, PAD
 from .aten import ALLOCATES, PASSES_ON, Operation, operation
 from .blocks import Step, tile
 from .names import Names
-from .program import Call, Program
+from .program import Call, Program, varying
 
 MOST_CALLS: Final = 50_000
 
@@ -43,7 +43,12 @@ def lower(program: Program) -> Lowered:
     unused = tuple(tensor for tensor in _distinct(program.weights.values()) if tensor.name not in read)
     inputs = tuple(Tensor(builder.named[t.name], _without_batch(t.shape)) for t in program.inputs)
     steps = _padded(builder.steps, outputs)
-    graph = Graph(program.name, inputs, outputs, tile(steps, outputs), tuple(builder.constants), unused)
+    reasons = varying(program)
+    names = zip((step.layer.name for step in steps), builder.calls, strict=True)
+    varies = tuple((name, reasons[call]) for name, call in names if call in reasons)
+    graph = Graph(
+        program.name, inputs, outputs, tile(steps, outputs), tuple(builder.constants), unused, varies=varies
+    )
     return Lowered(graph, tuple(builder.calls))
 
 

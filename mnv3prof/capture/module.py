@@ -1,10 +1,11 @@
 """Capture of a module: its graph, and what its memory is in eager mode."""
 
+import inspect
 import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any
+from typing import Any, Final
 
 import torch
 from msgspec.structs import replace
@@ -14,36 +15,44 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
-from ..graph.errors import InputError, quote
-from ..graph.graph import Graph
+from ..graph.errors import InputError, one_line, quote
+from ..graph.graph import Eager, Graph
 from .eager import simulated
 from .export import exported, is_mapped, program_of
 from .lower import Lowered, lower
 from .reference import copy_without_data, described, line_of, quiet, said
 
+_DEPENDS: Final = (GuardOnDataDependentSymNode, DataDependentOutputException)
 
-def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> Graph:
+
+def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str, assumed: str = "") -> Graph:
     """Return the graph of a module for inputs of batch 1, whose values are not used. Raises InputError.
 
-    The module is not changed, but put into inference mode.
+    The module is not changed, but put into inference mode. assumed: what to say about the inputs' shapes.
     """
     _require_eager(module, name)
+    _require_as_many(module, len(inputs), name)
     with quiet():
         try:
-            graph = lowered(module, inputs, name)[0].graph
+            graph = lowered(module, inputs, name, assumed)[0].graph
         except InputError:
             # Code for the CPU makes tensors there, which cannot be combined with those on "meta".
             module = copy_without_data(module, "cpu")
             inputs = [torch.empty_like(each, device="cpu") for each in inputs]
-            graph = lowered(module, inputs, name)[0].graph
+            graph = lowered(module, inputs, name, assumed)[0].graph
         try:
             with redirect_stdout(io.StringIO()):  # its prints were shown
-                return replace(graph, eager=simulated(module, inputs, graph.layers))
+                eager = simulated(module, inputs, graph.layers)
+        except _DEPENDS as error:
+            raise _refused(error, module, name, name) from None
         except BaseException as error:
-            raise _refused(error, module, f"{name}: cannot run without values", name) from None
+            eager = Eager((), (), one_line(f"it cannot be simulated: {described(error)}"))
+        return replace(graph, eager=eager)
 
 
-def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tuple[Lowered, Any]:
+def lowered(
+    module: nn.Module, inputs: Sequence[torch.Tensor], name: str, assumed: str = ""
+) -> tuple[Lowered, Any]:
     """Return the graph of a module and the exported program. Raises InputError."""
     try:
         with redirect_stderr(io.StringIO()):  # on an error, torch.export prints the graph
@@ -51,9 +60,8 @@ def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tup
             if is_mapped(found):
                 found = found.run_decompositions({})
     except BaseException as error:
-        raise _refused(
-            error, module, f"{name}: cannot be captured with the input {_sizes(inputs)}", name
-        ) from None
+        given = f"{_sizes(inputs)}{f' ({assumed})' if assumed else ''}"
+        raise _refused(error, module, f"{name}: cannot be captured with the input {given}", name) from None
     program = program_of(found, name)
     if not any(isinstance(each, torch.Tensor) or each for each in tree_leaves(program.outputs)):
         raise InputError(f"{name}: returns no tensor; expected a network")
@@ -63,8 +71,7 @@ def lowered(module: nn.Module, inputs: Sequence[torch.Tensor], name: str) -> tup
 def _refused(error: BaseException, module: nn.Module, what: str, name: str) -> InputError:
     """Return what to raise for an exception of a capture. what: its message begins with."""
     text = said(error)
-    depends = isinstance(error, (GuardOnDataDependentSymNode, DataDependentOutputException))
-    if depends or "call_function cond(" in text:
+    if isinstance(error, _DEPENDS) or "call_function cond(" in text:
         part = f", e.g. {name}:backbone" if hasattr(module, "backbone") else ""
         return InputError(
             f"{name}: what it computes depends on its input's values{line_of(error)}; expected a part that "
@@ -74,7 +81,35 @@ def _refused(error: BaseException, module: nn.Module, what: str, name: str) -> I
         return InputError(
             f"{name}: returns a {unknown[1]}; expected tensors, or tuples, lists or dicts of them"
         )
+    if "argument #1 'indices'" in text and "Long" in text:
+        return InputError(f"{what}: an embedding reads integers; expected an input such as [5]:int64")
     return InputError(f"{what}: {described(error)}")
+
+
+def _require_as_many(module: nn.Module, count: int, name: str) -> None:
+    """Raise InputError if forward() cannot be called with so many inputs."""
+    try:
+        signature = inspect.signature(module.forward)
+        signature.bind(*range(count))
+    except TypeError:
+        parameters = signature.parameters.values()
+    except ValueError:  # it has no signature
+        return
+    else:
+        return
+    places = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    needed = [each.name for each in parameters if each.default is each.empty and each not in places]
+    if by_name := [each for each in needed if signature.parameters[each].kind.name == "KEYWORD_ONLY"]:
+        raise InputError(
+            f"{name}: forward needs {quote(by_name[0])} by name; expected positional inputs only"
+        )
+    least, most = sum(each.default is each.empty for each in places), len(places)
+    takes = f"{least}{f' to {most}' if most > least else ''} input{'s' * (most != 1)}"
+    names = ", ".join(each.name for each in places)
+    raise InputError(
+        f"{name}: forward({names}) takes {takes}, and the input names {count}; expected the shape of each, "
+        "by comma"
+    )
 
 
 def _require_eager(module: nn.Module, name: str) -> None:
@@ -98,4 +133,8 @@ def _require_eager(module: nn.Module, name: str) -> None:
 
 
 def _sizes(inputs: Sequence[torch.Tensor]) -> str:
-    return ", ".join("×".join(map(str, each.shape[1:])) or "1" for each in inputs)
+    return ", ".join(
+        ("×".join(map(str, each.shape[1:])) or "1")
+        + ("" if each.dtype is torch.float32 else f" of {str(each.dtype).removeprefix('torch.')}")
+        for each in inputs
+    )

@@ -5,7 +5,7 @@ Importing a module and calling a function runs their code. Weights are not downl
 
 import ast
 import logging
-import os
+import re
 import sys
 import traceback
 import warnings
@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
+from ..device.streams import redirected
 from ..graph.errors import InputError, did_you_mean, one_line, printable, quote
 from ..graph.graph import Shape
 from ..record.run import Captured
@@ -24,6 +25,7 @@ _IMAGE: Final = (3, 224, 224)
 _FRAMES: Final = 16
 _PACKAGE: Final = str(Path(__file__).parent.parent)
 _STANDARD_LIBRARY: Final = str(Path(traceback.__file__).parent)
+_ADDRESS: Final = re.compile(r" (?:object )?at 0x[0-9a-f]+")
 _EXAMPLE: Final = "package.module:function(width=0.5)"
 
 
@@ -53,6 +55,8 @@ def parse(text: str) -> Reference:
         raise InputError(f"{text}: names no network; expected torchvision:NAME, timm:NAME or {_EXAMPLE}")
     if module.endswith(".py") and Path(module.replace(".", "/").removesuffix("/py") + ".py").is_file():
         raise InputError(f"{text}: names a file; expected its module, {module.removesuffix('.py')}:{rest}")
+    if rest.endswith(":") and not part:
+        raise InputError(f"{text}: ends in a colon; expected the path of a module after it, or none")
     if not all(name.isidentifier() for name in module.split(".")):
         raise InputError(f"{text}: {quote(module)} is not a module's name; expected e.g. {_EXAMPLE}")
     if module in _ZOOS:
@@ -338,7 +342,7 @@ def _imported(module: str, text: str, package: str) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Send what the user's code prints and warns of to standard error; drop what libraries say."""
-    with _descriptor_to_stderr(), redirect_stdout(sys.stderr), warnings.catch_warnings(), _without_logs():
+    with redirected((1,), 2), redirect_stdout(sys.stderr), warnings.catch_warnings(), _without_logs():
         warnings.simplefilter("default")
         warnings.showwarning = _Shown(sys.stderr)
         yield
@@ -366,31 +370,6 @@ class _Shown:
         if text not in self._seen and self._stream is not None:
             self._seen.add(text)
             self._stream.write(f"{text}\n")
-
-
-@contextmanager
-def _descriptor_to_stderr() -> Iterator[None]:
-    """Send to standard error what compiled code and other processes write to standard output."""
-    before = sys.stdout
-    try:
-        kept = os.dup(1)
-    except OSError:  # it is closed
-        yield
-        return
-    try:
-        _flush(before)
-        with suppress(OSError):
-            os.dup2(2, 1)
-        yield
-    finally:
-        _flush(before)
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _flush(stream: Any) -> None:
-    with suppress(OSError, ValueError, AttributeError):  # it is closed, or there is none
-        stream.flush()
 
 
 @contextmanager
@@ -429,7 +408,8 @@ def described(error: BaseException) -> str:
     told = lines[0] if lines else ""
     if len(lines) > 1 and lines[1].startswith("Explanation"):
         told = f"{told} {lines[1]}"
-    return f"{type(error).__name__}{': ' + told[:150] if told else ''}{line_of(error)}"
+    told = _ADDRESS.sub("", told)[:150]
+    return f"{type(error).__name__}{': ' + told if told else ''}{line_of(error)}"
 
 
 def said(error: BaseException) -> str:
@@ -441,16 +421,18 @@ def said(error: BaseException) -> str:
 
 
 def line_of(error: BaseException) -> str:
-    """Return " (net.py, line 7)" for the line that raised an exception, the user's own if it is known."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_PACKAGE, "<"))
-    ]
-    own = [frame for frame in frames if _is_own(frame.filename)] or frames
+    """Return " (net.py, line 7)" for the user's line that raised an exception, "" without one.
+
+    A SyntaxError says where it is.
+    """
+    if isinstance(error, SyntaxError):
+        return ""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def _is_own(file: str) -> bool:
     """Return True for a file of the user's."""
-    return "site-packages" not in file and not file.startswith((_PACKAGE, _STANDARD_LIBRARY, "<"))
+    return not re.search(r"[/\\](site|dist)-packages[/\\]", file) and not file.startswith(
+        (_PACKAGE, _STANDARD_LIBRARY, "<")
+    )

@@ -16,12 +16,12 @@ _EXPECTED: Final = "expected 224, 192x256, 3x224x224, [128], [16]:int64, or seve
 class InputShape(NamedTuple):
     """Shape of an input without the batch, and its dtype, "" for that of the network's weights.
 
-    pixels: only height and width were given.
+    pixels: only height and width were given, as this text.
     """
 
     shape: Shape
     dtype: str = ""
-    pixels: bool = False
+    pixels: str = ""
 
 
 def parse_shapes(text: str, what: str = "input") -> tuple[InputShape, ...]:
@@ -37,7 +37,7 @@ def _parsed(each: str, text: str, what: str) -> InputShape:
     if not found or bool(found[1]) != bool(found[3]):
         raise InputError(f"{what}: {quote(text)} is not the shape of an input; {_EXPECTED}")
     shape, dtype = tuple(map(int, found[2].split("x"))), found[4] or ""
-    pixels = not found[1] and len(shape) <= 2
+    pixels = found[2] if not found[1] and len(shape) <= 2 else ""
     shape = shape * 2 if pixels and len(shape) == 1 else shape
     elements = 1
     for size in shape:
@@ -69,10 +69,17 @@ def completed(given: Sequence[InputShape], usual: Sequence[InputShape], where: s
     return tuple(found)
 
 
+def as_image(given: Sequence[InputShape]) -> str:
+    """Return what to say about sizes that were taken as those of images, "" without any."""
+    texts = dict.fromkeys(each.pixels for each in given if each.pixels)
+    shapes = " and ".join(f"[{text}]" for text in texts)
+    return f"{' and '.join(texts)} is read as an image; write {shapes} for another shape" if texts else ""
+
+
 def at_batch_1(name: str, known: tuple[int | str, ...] | None, wanted: Shape) -> Shape:
     """Return an input's sizes with the batch, as a file has them, with numbers for names.
 
-    known: a name for a symbolic size, "?" for one without; None if nothing is known. wanted: the shape
+    known: text for an open size; None if nothing is known. wanted: the shape
     without the batch, or the last sizes; (): only the batch may be symbolic. Raises InputError.
     """
     what = f"input {quote(name)}"
@@ -88,7 +95,7 @@ def at_batch_1(name: str, known: tuple[int | str, ...] | None, wanted: Shape) ->
         raise InputError(f"{what} has size {shown}; the input {options} does not fit")
     fixed = tuple(size for size in (*sizes[:start], *wanted) if isinstance(size, int))
     if len(fixed) < len(sizes):
-        raise InputError(f"{what} has size {shown}; expected numbers as input, e.g. 3x224x224")
+        raise InputError(f"{what} has the open size {shown}; expected an input in numbers, e.g. 3x224x224")
     if len(fixed) > 3 and fixed[0] > 1:
         raise InputError(f"{what} has a batch of {fixed[0]}; expected 1, or a symbolic one")
     return fixed

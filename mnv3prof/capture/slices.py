@@ -80,6 +80,8 @@ class Slicer:
                 root.register_buffer(node.name, self.known[node.name])
                 made[node] = graph.get_attr(node.name)
             else:
+                if node.op == "get_attr":
+                    setattr(root, str(node.target), getattr(self.program.graph_module, str(node.target)))
                 made[node] = graph.node_copy(node, lambda each: made[each])
                 if _memory(node) in shared:
                     made[node].target = _functional(node.target)

@@ -13,12 +13,12 @@ from ..graph.bounds import MOST_ELEMENTS
 from ..graph.errors import InputError, printable, quote
 from ..graph.graph import Eager, Graph
 from ..record.run import Captured, Subject, captured_subject
-from .shapes import InputShape, completed, parse_shapes
+from .shapes import InputShape, as_image, completed, parse_shapes
 
 FILES: Final = (".onnx", ".tflite", ".pt2")
 _REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*:(?:[^\\/].*)?", re.ASCII | re.DOTALL)
 _MOST_BYTES: Final = 2**31
-_NO_EAGER: Final = Eager((), ())
+_NO_EAGER: Final = Eager((), (), "a file has no modules")
 
 
 def is_reference(text: str) -> bool:
@@ -54,7 +54,7 @@ def captured_module(
         torch.empty((1, *each.shape), dtype=getattr(torch, dtype), device="meta")
         for each, dtype in zip(wanted, dtypes, strict=True)
     ]
-    graph = capture(module, inputs, name or short_name(text))
+    graph = capture(module, inputs, name or short_name(text), as_image(given))
     return captured_subject(Captured(text, "module", graph, dtypes), text)
 
 

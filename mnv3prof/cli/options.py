@@ -124,7 +124,8 @@ PartsOption = Annotated[
     network_option(
         "--parts",
         metavar="LIST",
-        help="Parts: net, blocks, backbone, all, a block, blocks such as 3-7, or a module's path.",
+        help="Parts: net, blocks, backbone, all, a block, blocks such as 3-7, or a module's path; "
+        "self.net is a module called net.",
         show_default=False,
     ),
 ]

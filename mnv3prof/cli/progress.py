@@ -1,5 +1,6 @@
 """Progress of long steps, on standard error: a bar on a terminal, lines elsewhere."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,15 +28,27 @@ Show = Callable[[Progress, float], None]
 @contextmanager
 def progress() -> Iterator[OnProgress]:
     """Show steps as a bar on a terminal, and as lines elsewhere: one per phase, and one per _LINE_EVERY_S."""
-    stream = sys.stderr  # other FLOP counters run while it is replaced
-    if stream is None:
+    if sys.stderr is None:
         yield lambda _: None
         return
     with ExitStack() as stack:
+        stream = _kept(sys.stderr, stack)
         show = _Bar(stream, stack) if stream.isatty() else Lines(lambda line: say_to(stream, line))
         steps = Steps(show)
         with _ticking(steps):
             yield steps.note
+
+
+def _kept(stream: TextIO, stack: ExitStack) -> TextIO:
+    """Return a copy of a stream, which writes while counters run and the descriptor is redirected."""
+    try:
+        return stack.enter_context(
+            os.fdopen(
+                os.dup(stream.fileno()), "w", encoding=stream.encoding, errors=stream.errors, buffering=1
+            )
+        )
+    except (OSError, ValueError):  # it has no descriptor
+        return stream
 
 
 @contextmanager

@@ -341,6 +341,15 @@ class _Call(NamedTuple):
     bytes: int
 
 
+def why_no_eager(graph: Graph, dtype: Dtype) -> str:
+    """Return why there is no eager peak."""
+    if graph.eager and not graph.eager.layers:
+        return f"not known: {graph.eager.reason or 'a file has no modules'}"
+    if graph.eager is None or dtype == "int8":
+        return "PyTorch eager does not run int8"
+    return "simulated for one image at fp32 only"
+
+
 def _eager(graph: Graph, sizes: dict[str, int], dtype: Dtype, batch: int) -> Peak | None:
     """Return the peak by the calls of modules, or the simulated one; None where neither is known."""
     if graph.eager is None:

@@ -49,7 +49,7 @@ def _require_layer(layer: Layer) -> None:
         raise InputError(f"the MACs {where} are out of range; expected 0 to 2^62")
     window = layer.geometry
     kernel = layer.weights[0].shape if layer.weights and layer.operation.weighted else (1, 1)
-    if len(kernel) < 2 - (layer.operation.kind == "recurrent"):
+    if len(kernel) < 2 - (layer.operation.kind == "recurrent" or layer.op in ("matmul", "einsum")):
         raise InputError(f"the weight {where} has {len(kernel)} axes; expected at least 2")
     if window is None:
         return
@@ -77,7 +77,9 @@ def _lifetimes(graph: Graph) -> int:
 def _tensors(graph: Graph) -> Iterator[tuple[str, Shape]]:
     """Yield name and shape of everything that has one; () for a block or the graph."""
     yield graph.name, ()
+    yield graph.eager.reason if graph.eager else "", ()
     yield from ((block.name, ()) for block in graph.blocks)
+    yield from ((text, ()) for pair in graph.varies for text in pair)
     yield from graph.inputs
     yield from graph.unused
     for layer in (*graph.layers, *graph.constants):

@@ -1,7 +1,7 @@
 """InputError, and how error messages quote what a user gave."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from types import NoneType
 from typing import Final, TypeVar
@@ -85,6 +85,17 @@ def quote(value: object) -> str:
         return f"an integer of {value.bit_length():,} bits"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def quote_as_written(value: object) -> str:
+    """Return a value of a document as its file has it: true, null, [1, true]; else as quote() does."""
+    import json
+
+    if value is None or isinstance(value, (bool, list, dict)):
+        with suppress(TypeError, ValueError, RecursionError):
+            text = json.dumps(value, ensure_ascii=False)
+            return text if len(text) <= 60 else text[:57] + "..."
+    return quote(value)
 
 
 def printable(text: str) -> str:

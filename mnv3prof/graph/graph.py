@@ -133,10 +133,12 @@ class Eager(msgspec.Struct, frozen=True):
     """Memory of PyTorch eager mode for one image at fp32, simulated.
 
     layers: live bytes in each layer, in the graph's order; () if unknown. alive: (tensor, bytes) at the peak.
+    reason: why it is unknown.
     """
 
     layers: tuple[int, ...]
     alive: tuple[tuple[str, int], ...]
+    reason: str = ""
 
 
 class Graph(msgspec.Struct, frozen=True, dict=True):
@@ -144,8 +146,10 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
     outputs: names of the layers whose outputs the network returns. constants: operations that depend on
     weights alone; their MACs are in no total. unused: parameters that nothing reads. eager: None where it
-    follows from the modules' calls. Raises InputError if a block or the graph is empty, if a name is there
-    twice, or if a tensor is read before it is written.
+    follows from the modules' calls. varies: layers whose output differs from call to call, and why.
+
+    Raises InputError if a block or the graph is empty, if a name is there twice, or if a tensor is read
+    before it is written.
 
     >>> graph = mnv3prof.load("large", (192, 256)).graph
     >>> graph.inputs[0].shape, graph.block_names[-1], graph.layers[0].out_shape
@@ -159,6 +163,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     constants: tuple[Layer, ...] = ()
     unused: tuple[Tensor, ...] = ()
     eager: Eager | None = None
+    varies: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         defined = {tensor.name for tensor in self.inputs}

@@ -22,6 +22,19 @@ ALL: Final = "all"
 """Names of several parts: each block; each block and the whole network."""
 
 _RANGE: Final = re.compile(r"([0-9]{1,6})-([0-9]{1,6})", re.ASCII)
+_WORDS: Final = (NET, BACKBONE, BLOCKS, ALL, "total")
+_OWN: Final = "self."
+"""Prefix of a block or module whose own name means something else: self.net."""
+
+
+def distinct_name(name: str) -> str:
+    """Return the name for a block: "self.net" for "net", which is the whole network, else `name`."""
+    return f"{_OWN}{name}" if name in _WORDS or _RANGE.fullmatch(name) else name
+
+
+def module_path(graph: Graph, part: str) -> str:
+    """Return the path of the module that a part names: net for self.net."""
+    return part if graph.under(part) else part.removeprefix(_OWN)
 
 
 def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
@@ -34,9 +47,9 @@ def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:
     block = graph.block(part)
     if block is not None:
         return block.layers
-    if part == BACKBONE:
-        return tuple(layer for block in backbone_blocks(graph) for layer in block.layers)
-    return graph.under(part)
+    if part == BACKBONE and (blocks := backbone_blocks(graph)):
+        return tuple(layer for block in blocks for layer in block.layers)
+    return () if part in (BLOCKS, ALL) else graph.under(module_path(graph, part))
 
 
 def backbone_blocks(graph: Graph) -> tuple[Block, ...]:
@@ -49,6 +62,7 @@ def selected_parts(graph: Graph, names: Iterable[str], where: str) -> tuple[str,
     """Return the parts that names select, each once. Raises InputError about `where`.
 
     A name is net, blocks, all, backbone, a block, a range of numbered blocks such as 3-7, or a module's path.
+    These words win over modules: a module called net is self.net.
     """
     selected = dict.fromkeys(part for name in names for part in _selected(graph, name, where))
     if not selected:
@@ -57,15 +71,17 @@ def selected_parts(graph: Graph, names: Iterable[str], where: str) -> tuple[str,
 
 
 def _selected(graph: Graph, name: str, where: str) -> Sequence[str]:
-    if graph.block(name) is None:
-        if name in (BLOCKS, ALL):
-            return (*graph.block_names, *([NET] if name == ALL else []))
-        if found := _RANGE.fullmatch(name):
-            first, last = map(int, found.groups())
-            numbers = [block for block in graph.block_names if block.isdecimal()]
-            within = [block for block in numbers if first <= int(block) <= last]
-            if within and {str(first), str(last)} <= {*within}:
-                return within
+    if name in (BLOCKS, ALL):
+        return (*graph.block_names, *([NET] if name == ALL else []))
+    if found := _RANGE.fullmatch(name):
+        first, last = map(int, found.groups())
+        numbers = [block for block in graph.block_names if block.isdecimal()]
+        within = [block for block in numbers if first <= int(block) <= last]
+        if within and {str(first), str(last)} <= {*within}:
+            return within
+    if name not in _groups(graph) and graph.block(name) is None:
+        path = module_path(graph, name)
+        name = distinct_name(path) if graph.under(path) else name
     if not part_layers(graph, name):
         known = {each: each for each in (*_groups(graph), *graph.block_names)}
         expected = did_you_mean(name, known) or f"expected {_expected(graph)}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
-from ..graph.errors import InputError, any_of, quote, suggestion
+from ..graph.errors import InputError, any_of, quote, quote_as_written, suggestion
 from ..graph.ops import OPS, Op
 from .fields import ACTIVATIONS, CHANNELS, HEAD_RULES, LAST_RULES, MAX_ROWS, NONE, ROW_RULES, SeGate
 from .table import TABLE_RULES, HeadConv, LastLayer, Row, Table, row_count_problem
@@ -52,7 +52,7 @@ def table_from(document: Mapping[str, Any], where: str) -> Table:
             raise InputError(f"{where}: the key {quote(key)} is unknown; {suggestion(key, _KEYS)}")
     rows = document.get("rows")
     if not isinstance(rows, list):
-        problem = f"is {quote(rows)}" if "rows" in document else "is missing"
+        problem = f"is {quote_as_written(rows)}" if "rows" in document else "is missing"
         raise InputError(f"{where}: the key rows {problem}; expected a list of rows")
     check_row_count(rows, where)
     values = {**document, "rows": tuple(_row(row, f"{where}, row {n}") for n, row in enumerate(rows, 1))}
@@ -80,7 +80,7 @@ def _row(row: object, where: str) -> Row:
         check_columns([name.lower() for name in row], where)
         cells = {name.lower(): value for name, value in row.items()}
     else:
-        raise InputError(f"{where}: {quote(row)} is not a row; expected a list of values")
+        raise InputError(f"{where}: {quote_as_written(row)} is not a row; expected a list of values")
     try:
         return Row(**{column: cell_value(column, cell) for column, cell in cells.items()})
     except InputError as error:
@@ -127,7 +127,7 @@ def _layer(given: object, key: str, where: str) -> object:
         return given
     if not isinstance(given, dict):
         expected = f"{CHANNELS.expected}, or a table of {', '.join(rules)}"
-        raise InputError(f"{where}: {quote(given)} is not allowed; expected {expected}")
+        raise InputError(f"{where}: {quote_as_written(given)} is not allowed; expected {expected}")
     for name in given:
         if name not in rules:
             raise InputError(f"{where}: the key {quote(name)} is unknown; {suggestion(name, tuple(rules))}")

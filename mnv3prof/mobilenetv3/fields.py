@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from ..graph.errors import InputError, any_of, quote
+from ..graph.errors import InputError, any_of, quote_as_written
 from ..graph.ops import OPS
 
 MAX_CHANNELS: Final = 65_536
@@ -135,4 +135,4 @@ def check(struct: msgspec.Struct, rules: dict[str, Rule]) -> None:
         if not rule.accepts(value):
             name = "SE" if field == "se" else field
             given = list(value) if type(value) is tuple else value  # as in a file
-            raise InputError(f"{name}: {quote(given)} is not allowed; expected {rule.expected}")
+            raise InputError(f"{name}: {quote_as_written(given)} is not allowed; expected {rule.expected}")

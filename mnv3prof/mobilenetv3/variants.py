@@ -83,7 +83,10 @@ def with_width(table: Table, multiplier: float, rule: WidthRule = "paper") -> Ta
     try:
         scaled = WIDTH_RULES[rule](_with_stages(table), multiplier)
     except InputError as error:
-        raise InputError(f"{table.name} at width {multiplier:g}: {error}") from None
+        rows = (
+            f" (widths are rounded to multiples of {table.divisor})" if f"{error}".startswith("rows") else ""
+        )
+        raise InputError(f"{table.name} at width {multiplier:g}{rows}: {error}") from None
     return _named(scaled, f"width {multiplier:g}" + (f" ({rule} rule)" if rule != "paper" else ""))
 
 

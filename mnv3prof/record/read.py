@@ -8,9 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from ..cost.conventions import Reading, counter
-from ..graph.errors import InputError, quote
+from ..graph.errors import InputError, about, quote
 from ..graph.graph import Graph
-from ..graph.parts import BACKBONE, NET, backbone_blocks
+from ..graph.parts import BACKBONE, NET, backbone_blocks, distinct_name
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
 from .accuracy import Accuracy
@@ -29,6 +29,7 @@ MAX_ROWS: Final = 6_000
 _DEVICE: Final = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 _Document = TypeVar("_Document")
+_Timed = TypeVar("_Timed", Timing, Operator)
 
 
 class Head(msgspec.Struct):
@@ -59,11 +60,21 @@ class NetworkDocument(msgspec.Struct, kw_only=True):
     def subject(self, where: str) -> Subject:
         """Return the network. Raises InputError about `where`."""
         if self.captured:
-            return captured_subject(replace(self.captured, saved=True, programs=""), where)
+            graph, other = self.captured.graph, self.renamed()
+            if other:
+                blocks = tuple(replace(each, name=other.get(each.name, each.name)) for each in graph.blocks)
+                with about(where):
+                    graph = replace(graph, blocks=blocks)
+            return captured_subject(replace(self.captured, graph=graph, saved=True, programs=""), where)
         if not self.table or self.input is None:
             raise InputError(f"{where}: has no network; expected table and input, or captured")
         size = image_size(self.input, f"{where}: input")
         return Subject(parse_table(bytes(self.table), ".json", where, "network"), size, self.weights)
+
+    def renamed(self) -> dict[str, str]:
+        """Return the names of blocks that mean something else as parts, with those that they have here."""
+        names = self.captured.graph.block_names if self.captured else ()
+        return {name: other for name in names if (other := distinct_name(name)) != name}
 
 
 def refuse_many_rows(networks: Iterable[NetworkDocument], where: str) -> None:
@@ -99,14 +110,15 @@ class RunDocument(msgspec.Struct, kw_only=True):
                     f"{where}: the device {quote(device)} is not allowed; expected letters, digits and . _ -"
                 )
         refuse_many_rows(self.graphs.values(), where)
+        renamed = {name: each.renamed() for name, each in self.graphs.items()}
         run = Run(
             created=self.created,
             command=self.command,
             commit=self.commit,
             hosts=self.hosts,
             subjects={name: each.subject(_named(where, name)) for name, each in self.graphs.items()},
-            timings=self.timings,
-            operators=self.operators,
+            timings=tuple(_placed(each, renamed) for each in self.timings),
+            operators=tuple(_placed(each, renamed) for each in self.operators),
             readings=self.readings,
             plans=self.plans,
             accuracies=self.accuracies,
@@ -114,6 +126,12 @@ class RunDocument(msgspec.Struct, kw_only=True):
         )
         _check(run, where)
         return run
+
+
+def _placed(timed: _Timed, renamed: Mapping[str, Mapping[str, str]]) -> _Timed:
+    """Return what was timed with the name that its block has here; NET was the whole network always."""
+    other = renamed.get(timed.variant, {}).get(timed.part)
+    return replace(timed, part=other) if other and timed.part != NET else timed
 
 
 def _named(where: str, variant: str) -> str:
@@ -187,7 +205,7 @@ def _parts(graph: Graph) -> set[str]:
     paths = {layer.path for layer in graph.layers if layer.path}
     ends = ((path, end) for path in paths for end in range(len(path) + 1) if path[end : end + 1] in ("", "."))
     groups = (NET, *([BACKBONE] if backbone_blocks(graph) else []))
-    return {*groups, *graph.block_names, *(path[:end] for path, end in ends)}
+    return {*groups, *graph.block_names, *(distinct_name(path[:end]) for path, end in ends)}
 
 
 def _require_place(run: Run, parts: Mapping[str, set[str]], timed: Timing | Operator, where: str) -> None:

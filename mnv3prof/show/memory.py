@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from ..analysis.plans import differences
 from ..cost.counts import Dtype, count, total
 from ..cost.fitting import Remedy
-from ..cost.memory import Arena, Fit, Fits, Peak, Peaks
+from ..cost.memory import Arena, Fit, Fits, Peak, Peaks, why_no_eager
 from ..graph.graph import Graph
 from ..graph.parts import part_layers
 from ..record.plan import RuntimePlan
@@ -54,7 +54,7 @@ def summary_sheet(
     )
     rows: list[tuple[object, ...]] = []
     for name, peak in _named(peaks):
-        meaning = _eager_meaning(graph, peak) if name == EAGER else _MEANING[name]
+        meaning = _eager_meaning(graph, peak, dtype) if name == EAGER else _MEANING[name]
         place = (peak.bytes, peak.bytes, peak.block, peak.layer) if peak else (None,) * 4
         rows.append((name, *place, meaning))
     sums = (
@@ -72,13 +72,11 @@ def summary_sheet(
     return Sheet(titled(graph, "memory"), columns, tuple(rows), notes=notes)
 
 
-def _eager_meaning(graph: Graph, peak: Peak | None) -> str:
+def _eager_meaning(graph: Graph, peak: Peak | None, dtype: Dtype) -> str:
     """Say how the eager peak is known, or why it is not."""
-    if graph.eager is None:
-        return _MEANING[EAGER] if peak else "PyTorch eager does not run int8"
-    if not graph.eager.layers:
-        return "not known: a file has no modules"
-    return "simulated on tensors without data" if peak else "simulated for one image at fp32 only"
+    if peak is None:
+        return why_no_eager(graph, dtype)
+    return "simulated on tensors without data" if graph.eager else _MEANING[EAGER]
 
 
 def _not_fused(graph: Graph) -> list[str]:

@@ -31,20 +31,17 @@ def reconciliation_sheet(graph: Graph, reconciliation: Reconciliation) -> Sheet:
     )
     highlighted = frozenset() if reconciliation.holds else frozenset({len(rows) + 2})
     title = titled(graph, "what each FLOP counter counts")
-    notes = (*_notes(reconciliation), *_unknown_notes(graph, reconciliation))
-    return Sheet(title, columns, rows, totals, notes, highlighted, stacked=True)
+    notes = _notes(reconciliation, _unknown(graph))
+    return Sheet(title, columns, rows, totals, tuple(notes), highlighted, stacked=True)
 
 
-def _unknown_notes(graph: Graph, reconciliation: Reconciliation) -> list[str]:
+def _unknown(graph: Graph) -> str:
     """Name the operations, and where they are, for which no counter's convention is known."""
     where: dict[str, dict[str, None]] = {}
     for block, layer in graph.placed():
         if terms(graph, layer) is None:
             where.setdefault(layer.op, {})[block.name] = None
-    if not where or reconciliation.holds:
-        return []
-    named = [f"{op} in {join_words(_first(list(blocks)))}" for op, blocks in where.items()]
-    return [f"Not explained: the remainders. No convention is known for {'; '.join(named)}."]
+    return "; ".join(f"{op} in {join_words(_first(list(blocks)))}" for op, blocks in where.items())
 
 
 def _first(names: list[str]) -> list[str]:
@@ -93,20 +90,31 @@ def _closed_form(tool: str) -> str:
     return f"{tool} {known.version} counts as {known.printed_as}: {'; '.join(parts)}."
 
 
-def _notes(reconciliation: Reconciliation) -> list[str]:
+def _release(version: str) -> str:
+    """Return a version as PyPI has it, without the build of a local one."""
+    return version.partition("+")[0].replace("-", ".post")
+
+
+def _notes(reconciliation: Reconciliation, unknown: str) -> list[str]:
+    """unknown: names the operations that no convention is known for."""
     ran = [f"{x.reading.tool} {x.reading.version}" for x in reconciliation.tools if x.reading.status == "ok"]
     notes = [
         "Multiplicity with which each tool counts the class; – = not counted. "
         f"Tools: {join_words(ran or ['none'])}."
     ]
-    unlike = [
-        f"{x.reading.tool} is not reconciled (remainder {x.remainder:,}): the coefficients are of {version}"
-        for x in reconciliation.tools
-        if x.remainder and (version := COUNTERS[x.reading.tool].version)
-    ]
+    unlike = [x for x in reconciliation.tools if x.remainder]
+    if unlike and unknown:
+        tools = join_words([x.reading.tool for x in unlike])
+        notes.append(f"Not reconciled: {tools}. No convention is known for {unknown}.")
+    for x in unlike:
+        tool, version = x.reading.tool, COUNTERS[x.reading.tool].version
+        if not unknown or _release(x.reading.version or "") != version:
+            notes.append(
+                f"{tool} is not reconciled (remainder {x.remainder:,}): the coefficients are of {version}."
+            )
     reasons = dict.fromkeys(
-        f"{x.reading.tool} {x.reading.status}: {x.reading.reason}"
+        f"{x.reading.tool} {x.reading.status}: {x.reading.reason}."
         for x in reconciliation.tools
         if x.reading.status != "ok"
     )
-    return notes + [f"{sentence}." for sentence in (*unlike, *reasons)]
+    return [*notes, *reasons]

@@ -19,7 +19,7 @@ from ..capture.slices import Slice, Slicer
 from ..device.runtimes import Unsupported
 from ..graph.errors import InputError
 from ..graph.graph import Block, Graph, Layer
-from ..graph.parts import NET
+from ..graph.parts import NET, module_path, part_layers
 from ..record.run import Captured, Subject
 from .formats import Part, computed
 
@@ -61,6 +61,13 @@ def require_timed(dtypes: Iterable[str]) -> None:
     """Raise Unsupported if an input is of a dtype that is not timed."""
     if other := next((dtype for dtype in dtypes if dtype not in DTYPES), ""):
         raise Unsupported(f"it has an input of {other}; inputs of {', '.join(DTYPES)} are timed")
+
+
+def require_constant(graph: Graph, part: str) -> None:
+    """Raise Unsupported if what a part computes differs from call to call."""
+    varies = dict(graph.varies)
+    if why := next((varies[each.name] for each in part_layers(graph, part) if each.name in varies), ""):
+        raise Unsupported(f"it {why}")
 
 
 def random_input(shape: Sequence[int], dtype: str) -> Tensor:
@@ -110,10 +117,13 @@ class CapturedParts:
 
     def part(self, name: str) -> Part:
         """Return the network, a block, or the module at a path, with its inputs in the network."""
+        require_constant(self.subject.graph, name)
         if name == NET:
             return self.whole
         block = self.subject.graph.block(name)
-        return self._module(name) if block is None else self._block(block) or self._slice(name)
+        if block is None:
+            return self._module(name, module_path(self.subject.graph, name))
+        return self._block(block) or self._slice(name)
 
     def _block(self, block: Block) -> Part | None:
         """Return a block that is one call of a module, with the block's inputs and outputs, else None."""
@@ -131,7 +141,7 @@ class CapturedParts:
             return None  # each call would change the inputs of the next
         return Part(block.name, module, given, expected, given)
 
-    def _module(self, path: str) -> Part:
+    def _module(self, name: str, path: str) -> Part:
         times, module, given = seen(self.net.net, path, self.whole.given)
         if times != 1:
             raise Unsupported(f"the network calls {path} {times} times; a part of one call is timed")
@@ -140,7 +150,7 @@ class CapturedParts:
         if getattr(module.net, "inplace", False):
             module.net = copy(module.net)
             module.net.__dict__["inplace"] = False
-        return Part(path, module, given, computed(module, given), given)
+        return Part(name, module, given, computed(module, given), given)
 
     def _slice(self, name: str) -> Part:
         if self._divided is None:
@@ -169,6 +179,7 @@ class ProgramParts:
             raise Unsupported(
                 "a module inside one that was given as an object is not timed; expected a block"
             )
+        require_constant(self.subject.graph, name)
         return self.divided.part(name, self.given)
 
 

@@ -13,7 +13,7 @@ from ..device.runtimes import Unsupported, input_names, litert
 from ..graph.errors import InputError
 from ..graph.parts import NET
 from ..record.run import Captured, Subject
-from .captured import ends, random_input, require_timed
+from .captured import ends, random_input, require_constant, require_timed
 from .formats import Part
 
 _SEED: Final = 0
@@ -41,6 +41,7 @@ class FileParts:
 
     def part(self, name: str) -> Part:
         """Return the network or a block, with its input in the network."""
+        require_constant(self.subject.graph, name)
         return self._onnx(name) if self.kind == "onnx" else self._tflite(name)
 
     def _onnx(self, name: str) -> Part:

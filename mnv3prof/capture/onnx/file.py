@@ -58,11 +58,13 @@ def parse_model(data: bytes, folder: Path) -> "ModelProto":
 
 
 def dims_of(value: "ValueInfoProto") -> tuple[int | str, ...] | None:
-    """Return the sizes of a value: the name of a symbolic one, "?" for one without; None if not known."""
+    """Return the sizes of a value: text for an open one, its name, "0", or "?"; None if not known."""
     if not value.type.tensor_type.HasField("shape"):
         return None
     return tuple(
-        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else str(dim.dim_param or "?")
+        dim.dim_value
+        if dim.dim_value > 0
+        else dim.dim_param or (str(dim.dim_value) if dim.HasField("dim_value") else "?")
         for dim in value.type.tensor_type.shape.dim
     )
 

@@ -17,6 +17,10 @@ from .simplify import Weight
 _SAME_ELEMENTS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 _QUANTIZED = ("DequantizeLinear", *PRODUCTS)
 """Operators whose weights can be integers."""
+_DRAWS = (
+    "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial",
+)  # fmt: skip
+"""Operators that draw random numbers."""
 
 
 def lower_onnx(
@@ -46,7 +50,8 @@ def lower_onnx(
     )
     blocks = cut_blocks(builder.layers, returned)
     tensors = {layer: tensor for tensor, layer in builder.named.items()}
-    return Graph(name, given, returned, blocks, tuple(builder.constants), unused), tensors
+    varies = tuple(builder.varies.items())
+    return Graph(name, given, returned, blocks, tuple(builder.constants), unused, varies=varies), tensors
 
 
 class _Builder:
@@ -69,6 +74,9 @@ class _Builder:
         self.constants: list[Layer] = []
         self.behind: dict[str, tuple[Tensor, ...]] = {}
         """Weights that a constant is computed from."""
+        self.drawn: dict[str, str] = {}
+        self.varies: dict[str, str] = {}
+        """What to say about constants, and about layers, that random numbers are in."""
 
     def tensor(self, name: str) -> Tensor:
         return Tensor(self.stored[name], self.weights[name].shape)
@@ -81,6 +89,13 @@ class _Builder:
         running = tuple(dict.fromkeys(self.named[name] for name in node.inputs if name in self.named))
         layer = self._layer(node, found, weights, running)
         first, *others = node.outputs
+        why = next((self.drawn[name] for name in node.inputs if name in self.drawn), "")
+        if node.op in _DRAWS:
+            why = f"draws random numbers ({node.op}): its output differs from call to call"
+        if why and running:
+            self.varies[layer.name] = why
+        elif why:
+            self.drawn |= dict.fromkeys(node.outputs, why)
         if not running:
             self.behind |= dict.fromkeys(node.outputs, weights)
             if layer.operation.kind != "view":

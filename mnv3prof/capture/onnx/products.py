@@ -101,7 +101,10 @@ def _matmul(first: int, second: int) -> Rule:
 
 
 def _einsum(node: Node, shapes: Shapes) -> Found:
-    """Each letter of both operands or of the output is a loop; others are summed first."""
+    """A letter of the output is a loop, and one of both operands unless of size 1 in one of them.
+
+    Others are summed first.
+    """
     equation = node.attributes.get("equation", b"").decode("utf-8", "replace").replace(" ", "")
     if len(node.inputs) == 1:
         return Found("einsum", None, 0, 0)
@@ -112,13 +115,16 @@ def _einsum(node: Node, shapes: Shapes) -> Found:
             f"{node.title}: {quote(equation)} has no formula; expected two operands without an ellipsis"
         )
     sizes: dict[str, int] = {}
+    least: dict[str, int] = {}
     for term, name in zip(terms, node.inputs, strict=True):
         for letter, size in zip(term, shapes[name], strict=True):
             require_letters(node, sizes, letter, size)
+            least[letter] = min(least.get(letter, size), size)
             sizes[letter] = max(sizes.get(letter, 1), size)
     once = [letter for letter in sizes if (terms[0] + terms[1]).count(letter) == 1]
     output = equation.partition("->")[2] if "->" in equation else "".join(once)
-    loops = [letter for letter in sizes if letter in output or all(letter in term for term in terms)]
+    both = {letter for letter in sizes if all(letter in term for term in terms)}
+    loops = [letter for letter in sizes if letter in output or (letter in both and least[letter] > 1)]
     return Found("einsum", None, 0, prod(sizes[letter] for letter in loops), node.inputs[::-1])
 
 

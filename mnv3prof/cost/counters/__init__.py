@@ -19,6 +19,7 @@ import psutil
 import torch
 from torch import nn
 
+from ...device.streams import redirected
 from ...graph.errors import InputError
 from ...graph.graph import Graph
 from ...registry import stems
@@ -83,6 +84,7 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     try:
         with (
+            redirected((1, 2)),
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),

@@ -1,0 +1,61 @@
+"""What is said about networks and inputs that cannot be captured."""
+
+import re
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto, helper, save
+
+from mnv3prof.cli.main import run
+from mnv3prof.graph.errors import InputError
+from mnv3prof.source import open_source
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "message"),
+    [
+        ("Pair", "3x8x8", "forward(a, b) takes 2 inputs, and the input names 1; expected the shape of each"),
+        ("Small", "3x8x8,[5]", "forward(x) takes 1 input, and the input names 2; expected the shape of each"),
+        ("ByName", "[8]", "forward needs 'scale' by name; expected positional inputs only"),
+        (
+            "Tokens",
+            "[5]",
+            "with the input 5: an embedding reads integers; expected an input such as [5]:int64",
+        ),
+        ("Small", "3x8x8:int64", "with the input 3×8×8 of int64: RuntimeError: "),
+        ("Sequence", "10x16", "3×10×16 (10x16 is read as an image; write [10x16] for another shape): "),
+        ("Sequence", "3x10x16", "cannot be captured with the input 3×10×16: ValueError: "),
+        ("Small:", None, "networks:Small:: ends in a colon; expected the path of a module after it, or none"),
+    ],
+)
+def test_an_input_that_does_not_fit(text: str, shapes: str | None, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        open_source(f"networks:{text}", shapes)
+
+
+def test_only_lines_of_the_user_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "wrong_syntax.py").write_text("x = 1\ndef f(:\n")
+    with pytest.raises(InputError) as refused:
+        open_source("wrong_syntax:f()")
+    assert str(refused.value).endswith("SyntaxError: invalid syntax (wrong_syntax.py, line 2)")
+    (tmp_path / "wrong_call.py").write_text("import torch\nmake = torch.nn.Linear\n")
+    with pytest.raises(InputError) as refused:
+        open_source("wrong_call:make(-1, 3)")
+    assert ".py, line" not in str(refused.value)
+
+
+def test_an_empty_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flops", ""]) == 2
+    assert "the source is empty; expected a file, large, small" in capsys.readouterr().err
+
+
+def test_an_open_size_of_a_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "zero.onnx"
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 0, "width"]) for name in "xy"]
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    save(helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:])), file)
+    with pytest.raises(
+        InputError, match=r"'x' has the open size 1 x 0 x width; expected an input in numbers"
+    ):
+        open_source(str(file))
