@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
@@ -13,14 +13,12 @@ from ..budgets.units import parse_count
 from ..budgets.where import conditions_from
 from ..graph.errors import InputError, quote
 from ..interface.points import Swept
-from ..space.files import PRESETS
+from ..space.files import open_space
 from ..space.points.executors import MOST_WORKERS, Workers, cluster, threads
 from ..space.points.sweep import MOST_SAMPLED, MOST_SEED, NAMES, Range, total_of
 from .options import DtypeOption, budget_option, in_range, measuring_option, network_option, recipe_option
-from .progress import progress
-from .streams import say
+from .spaces import costs_of_space
 
-SPACE_HELP: Final = f"A space: a preset ({', '.join(PRESETS)}) or a file .toml with stages."
 WhereOption = Annotated[
     list[str] | None,
     budget_option(
@@ -94,18 +92,9 @@ class Sampling(msgspec.Struct, frozen=True):
 
 def swept(name: str, sampling: Sampling, where: tuple[Range, ...]) -> Swept:
     """Open a space and compute the costs of its stages. Raises InputError."""
-    from ..space.files import open_space
-    from ..space.tables import tables_of
-    from ..workers.cache_folder import usable_folder
-
     space, count = open_space(name), sampling.number()
     total_of(space, count)
-    with progress() as on_progress:
-
-        def tell(done: int, of: int) -> None:
-            on_progress(Progress(f"context {done + 1} of {of}", done / of, phase="counting the space's rows"))
-
-        tables = tables_of(space, sampling.dtype, usable_folder(say), tell)
+    tables = costs_of_space(space, sampling.dtype)
     return Swept(name, space, tables, count, sampling.seed, where, sampling.dtype)
 
 

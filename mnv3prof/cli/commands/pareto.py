@@ -21,8 +21,9 @@ from ...space.points.sweep import Range
 from ..interrupts import stoppable, stopped
 from ..options import budget_option, output_option
 from ..output import Output, Result, check_writable, emit, write
-from ..points import SPACE_HELP, Sampling, WhereOption, conditions, swept, ticking
+from ..points import Sampling, WhereOption, conditions, swept, ticking
 from ..progress import progress
+from ..spaces import SPACE_HELP
 from ..spread import spread
 
 _FRONT: Final = "computing the front"

@@ -12,8 +12,9 @@ from ...space.points.files import SUFFIXES, Writer, require_parquet
 from ...space.points.sweep import in_order, jobs_of, points
 from ..interrupts import deferred, stopped
 from ..output import Output, Result, check_writable, chosen_format, emit, file_option, writing
-from ..points import SPACE_HELP, Sampling, WhereOption, conditions, swept, ticking
+from ..points import Sampling, WhereOption, conditions, swept, ticking
 from ..progress import progress
+from ..spaces import SPACE_HELP
 from ..spread import spread
 
 
