@@ -3,6 +3,7 @@
 import random
 import shutil
 import subprocess
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_rendering_a_run_with_every_backend(run_file: Any, benchmark: Any) -> No
     benchmark.extra_info |= {"bytes": size}
     assert benchmark.stats.stats.median <= 2.0
     assert size <= MOST_BYTES
+
+
+def test_a_report_without_times(benchmark: Any, tmp_path: Path) -> None:
+    """The whole command for Large, from a cold process."""
+    words = [SCRIPT, "report", "large", "--no-latency", "-o", str(tmp_path / "large.html")]
+
+    def once() -> None:
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    benchmark.pedantic(once, rounds=7, warmup_rounds=1)
+    found = benchmark.stats.stats
+    print(f"\n{found.median:.2f} s ({found.min:.2f} to {found.max:.2f})")
+    assert found.median <= 1.0
 
 
 def test_the_page_is_interactive_and_drawn(run_file: Any, benchmark: Any) -> None:
