@@ -155,6 +155,8 @@ def _source(text: str, data: bytes, suffix: str, name: str) -> Source:
     if isinstance(saved, (Run, Evidence)):
         return _measured(text, [saved])
     if suffix == ".toml" and has_stages(data):
+        if text == _STANDARD_INPUT:
+            raise InputError(f"{text}: is a space; expected a file, e.g. FILE.toml#0")
         return _one_of(f"{text}#")
     return Source(text, saved or Subject(parse_table(data, suffix, text, name), DEFAULT_SIZE))
 
@@ -194,7 +196,8 @@ def _one_of(text: str) -> Source:
         return _numbered(open_source(file), text, number)
     space = open_space(file)
     if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
-        what = "is not a network of the space" if number else f"is a space of {space.size:,} networks"
+        networks = "1 network" if space.size == 1 else f"{space.size:,} networks"
+        what = "is not a network of the space" if number else f"is a space of {networks}"
         raise InputError(f"{text.removesuffix('#')}: {what}; expected {file}#0 to {file}#{space.size - 1}")
     return Source(text, space.network(int(number)))
 

@@ -1,11 +1,13 @@
 """Design spaces: files, exact costs, the largest networks, how many fit."""
 
+import io
 import random
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from spaces import arena_of, costs, enumerated, random_space
 
@@ -13,11 +15,11 @@ from mnv3prof.cost.counts import Dtype
 from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import preset
 from mnv3prof.source import open_source
-from mnv3prof.space.bounds import Limits
+from mnv3prof.space.bounds import Limits, narrow
 from mnv3prof.space.choose import choose
 from mnv3prof.space.costs import COLUMNS, ContextTable
 from mnv3prof.space.counting import fitting
-from mnv3prof.space.files import PRESETS, open_space, parse_space, preset_space
+from mnv3prof.space.files import PRESETS, has_stages, open_space, parse_space, preset_space
 from mnv3prof.space.fit import costs_of
 from mnv3prof.space.space import Space
 from mnv3prof.space.tables import tables_of
@@ -96,21 +98,64 @@ def _random_limits(draw: random.Random, networks: list[tuple[int, ...]]) -> Limi
 
 @pytest.mark.parametrize("seed", range(8))
 def test_within_an_arena_the_largest_are_those_of_an_enumeration(seed: int) -> None:
-    space = random_space(seed, 150)
+    draw = random.Random(seed)
+    space = random_space(seed, 120)
     tables = tables_of(space, "int8", None)
     networks = enumerated(space, tables)
     arenas = {number: arena_of(space.network(number), "int8") for number in networks}
-    for share in (0.1, 0.4, 0.8):
-        limit = sorted(arenas.values())[int(share * (len(arenas) - 1))]
-        params = sorted(c[PARAMS] for c in networks.values())[int((1 - share / 2) * (len(arenas) - 1))]
-        wanted = max(
-            (c[MACS] for n, c in networks.items() if arenas[n] <= limit and c[PARAMS] <= params), default=None
+    for share in (0.0, 0.2, 0.7):
+        limit = sorted(arenas.values())[int(share * (len(arenas) - 1))] - (not share)
+        limits = _random_limits(draw, [*networks.values()])
+        top = draw.choice([1, 3, 20])
+        wanted = sorted(
+            (
+                c[limits.maximise]
+                for n, c in networks.items()
+                if arenas[n] <= limit and all(c[i] <= most for i, most in limits.most.items())
+            ),
+            reverse=True,
         )
-        found = choose(space, tables, Limits({PARAMS: params}, MACS), arena_bytes=limit, dtype="int8")
-        best = found.networks[0] if found.networks else None
+        found = choose(space, tables, limits, top=top, arena_bytes=limit, dtype="int8")
         assert found.proven
-        assert (best and best.costs[MACS]) == wanted
-        assert best is None or arenas[space.number(best.digits)] <= limit
+        assert found.complete
+        assert found.bound == (wanted[0] if wanted else None)
+        assert [one.costs[limits.maximise] for one in found.networks] == wanted[:top]
+        assert all(arenas[space.number(one.digits)] <= limit for one in found.networks)
+
+
+def test_tight_limits_hide_no_network(ofa: tuple[Space, list[ContextTable]]) -> None:
+    """Prices are high where little is left of a limit, so that their products round by more than 1."""
+    _, tables = ofa
+    one = preset_space("ofa")
+    for number in (7, 19):
+        table = tables[number]
+        least = narrow(table, Limits(dict.fromkeys(range(PEAK), 10**15), MACS)).least[0][0].tolist()
+        for column, more, maximise in (
+            (READ, 0, FLOPS),
+            (MACS, 1, PARAMS),
+            (READ, 2, WRITTEN),
+            (WEIGHTS, 64, MACS),
+        ):
+            limits = Limits({column: least[column] + more}, maximise)
+            counted = fitting(table, limits)
+            found = choose(one, [table], limits)
+            assert counted.error == 0
+            assert counted.fit > 0
+            assert found.proven
+            assert found.networks[0].costs[column] <= least[column] + more
+
+
+def test_an_arena_above_its_peak_is_planned(ofa: tuple[Space, list[ContextTable]]) -> None:
+    space, tables = ofa
+    limits = Limits({PARAMS: 2_291_384}, MACS)
+    found = choose(space, tables, limits, arena_bytes=752_640, dtype="int8")
+    by_peak = choose(space, tables, Limits({PARAMS: 2_291_384, PEAK: 752_640}, MACS))
+    (best,) = found.networks
+    assert arena_of(space.network(space.number(best.digits)), "int8") <= 752_640
+    assert arena_of(space.network(space.number(by_peak.networks[0].digits)), "int8") > 752_640
+    assert by_peak.bound is not None
+    assert best.costs[MACS] <= (found.bound or 0) <= by_peak.bound
+    assert found.gap < 0.05
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -196,10 +241,12 @@ def test_the_cache_holds_the_same_tables(name: str, tmp_path: Path) -> None:
     again = tables_of(space, "int8", tmp_path)
     digits = space.digits(space.size // 2)
     assert costs_of(first[digits[0]], digits[1:]) == costs_of(again[digits[0]], digits[1:])
-    file.write_bytes(file.read_bytes()[:100])
-    assert costs_of(tables_of(space, "int8", tmp_path)[digits[0]], digits[1:]) == costs_of(
-        first[digits[0]], digits[1:]
-    )
+    other = io.BytesIO()
+    np.save(other, np.zeros(3))
+    for damaged in (file.read_bytes()[:100], b"", other.getvalue()):
+        file.write_bytes(damaged)
+        once_more = tables_of(space, "int8", tmp_path)
+        assert costs_of(once_more[digits[0]], digits[1:]) == costs_of(first[digits[0]], digits[1:])
 
 
 @pytest.mark.parametrize("net", ["large", "small"])
@@ -243,7 +290,7 @@ def test_a_network_of_a_file_is_a_source(tmp_path: Path) -> None:
     assert (subject.table.rows[0].expand, subject.input) == (32, (64, 64))
     assert subject.name == "my#1"
     for number in ("2", "-1", "x", "", "1e3", "9" * 500):
-        with pytest.raises(InputError, match=r"network|expected"):
+        with pytest.raises(InputError, match=r"has no network 2|is not a network|is a space of 2 networks"):
             open_source(f"{file}#{number}")
     with pytest.raises(InputError, match=r"is a space of 2 networks; expected .*my.toml#0 to .*my.toml#1"):
         open_source(str(file))
@@ -279,6 +326,14 @@ def test_a_network_of_a_file_is_a_source(tmp_path: Path) -> None:
             "2,097,152 entries; expected at most 1,000,000: ratio has 8 choices",
         ),
         ("[[stage]]", "[stage]", "expected 1 to 32 tables"),
+        ("stem = 16", "stem = [16, 24]", "key stem: [16, 24] is not allowed"),
+        ("stem = 16", "divisor = inf", "key divisor"),
+        ("stem = 16", "name = [1]", "key name"),
+        (
+            "input = 64",
+            f"classes = {list(range(1, 200))}\nlast = {list(range(8, 200))}",
+            "expected 1 to 1,000",
+        ),
         ("[[stage]]", "[[stages]]", "is a layer table, not a space"),
         ("stem = 16", "stem = 16\nstem = 16", "is not valid TOML"),
     ],
@@ -291,7 +346,31 @@ def test_a_wrong_space_is_one_sentence(old: str, new: str, message: str) -> None
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["nothing", "no.toml", "table.csv", "", "ofa.html"])
-def test_a_space_that_is_not_there(text: str) -> None:
-    with pytest.raises(InputError):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nothing", "nothing: is not a space; expected a file .toml, or ofa, near-large or near-small"),
+        ("no.toml", "no.toml: cannot be read"),
+        ("table.csv", "table.csv: is not a space"),
+    ],
+)
+def test_a_space_that_is_not_there(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         open_space(text)
+
+
+@pytest.mark.parametrize("begin", ["[[ stage ]]", "  [[stage]]", "\ufeff[[stage]]"])
+def test_a_space_is_known_by_its_stages(begin: str) -> None:
+    assert has_stages(f"{begin}\nout = 16".encode())
+    assert not has_stages(b"stages = [1]")
+    assert not has_stages(b"[[stage")
+
+
+def test_a_space_without_classes_and_head(tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(GOOD.replace("stem = 16", "classes = [0, 5]\nhead = []"))
+    space = open_space(str(file))
+    tables = tables_of(space, "fp32", None)
+    for number in range(space.size):
+        digits = space.digits(number)
+        assert costs_of(tables[digits[0]], digits[1:]) == costs(space.network(number), "fp32")

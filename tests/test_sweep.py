@@ -285,7 +285,7 @@ def test_the_front_by_arena_is_that_of_all_arenas(tmp_path: Path) -> None:
     arenas = {number: arena(space.network(number).graph, "int8").bytes for number in every}
     assert any(arenas[number] > costs[6] for number, costs in every.items())
     expected = front_in_python([(costs[2], arenas[number], -costs[0]) for number, costs in every.items()])
-    front = mnv3prof.pareto(path, minimise="params,arena", maximise="macs", dtype="int8")
+    front = mnv3prof.pareto(path, minimize="params,arena", maximize="macs", dtype="int8")
     found = list(zip(front.params, front.arena, -front.macs, strict=True))
     assert sorted(found) == sorted(expected)
     for network, planned in zip(front.network, front.arena, strict=True):
@@ -329,10 +329,10 @@ def test_a_worker_of_a_cluster_that_is_killed_changes_nothing(near: Any, here: P
         arguments = ["sweep", "small.toml", "--where", "macs<=800k", "--scheduler", local.scheduler_address]
         assert run([*arguments, "-o", "cluster.csv"]) == 0
         with distributed.Client(local.scheduler_address, set_as_default=False) as client:
-            front = mnv3prof.pareto("small.toml", minimise="params", maximise="macs", executor=client)
+            front = mnv3prof.pareto("small.toml", minimize="params", maximize="macs", executor=client)
     assert run([*arguments[:4], "-o", "here.csv"]) == 0
     assert (here / "cluster.csv").read_bytes() == (here / "here.csv").read_bytes()
-    assert front.equals(mnv3prof.pareto("small.toml", minimise="params", maximise="macs"))
+    assert front.equals(mnv3prof.pareto("small.toml", minimize="params", maximize="macs"))
     assert len(several) == len(jobs) >= 24
     for job, points in zip(jobs, several, strict=True):
         expected = sweeps.points(job)

@@ -7,6 +7,7 @@ from itertools import count as numbers
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from ..cost.counts import Dtype, count, total
 from ..cost.memory import arena, peaks
@@ -70,7 +71,7 @@ class Fit(msgspec.Struct, frozen=True):
 
     name, size: of the space. maximize: the figure by which the largest is first.
     bound: no network within the budgets has more; None if none is. held_out: errors of estimated latencies,
-    by name.
+    by name. complete: the others are the next ones.
 
     >>> mnv3prof.fit("small", {"macs": "60M"}, top=3)
     Fit('small', 3 networks, proven=True)
@@ -84,6 +85,7 @@ class Fit(msgspec.Struct, frozen=True):
     networks: tuple[Found, ...]
     bound: int | None
     held_out: dict[str, HeldOut] = {}
+    complete: bool = True
 
     @property
     def gap(self) -> float:
@@ -145,18 +147,31 @@ def fit_space(
     known = limits_by_name(budgets, (*_COLUMNS, ARENA, *latencies))
     for latency in latencies.values():
         tables = [with_column(*pair) for pair in zip(tables, latency.columns, strict=True)]
-    found = choose(
-        space,
-        tables,
-        _limits(known, maximize, [*latencies]),
-        top=top,
-        arena_bytes=known.get(ARENA),
+    limits = _limits(known, maximize, [*latencies])
+    for many in (top, 4 * top, 16 * top):
+        found = choose(space, tables, limits, top=many, arena_bytes=known.get(ARENA), dtype=dtype, note=note)
+        networks = _distinct([_found_in(space, one, dtype, [*latencies]) for one in found.networks])
+        if len(networks) >= top or len(found.networks) < many:
+            break
+    return Fit(
+        name=space.name,
+        size=space.size,
         dtype=dtype,
-        note=note,
+        maximize=maximize,
+        budgets=tuple(budgets),
+        networks=networks[:top],
+        bound=found.bound,
+        held_out={name: latency.held_out for name, latency in latencies.items()},
+        complete=found.complete,
     )
-    networks = tuple(_found_in(space, one, dtype, [*latencies]) for one in found.networks)
-    held_out = {name: latency.held_out for name, latency in latencies.items()}
-    return Fit(space.name, space.size, dtype, maximize, tuple(budgets), networks, found.bound, held_out)
+
+
+def _distinct(networks: Sequence[Found]) -> tuple[Found, ...]:
+    """Return the first of equal networks: several choices can make one, e.g. where widths are rounded."""
+    known: dict[tuple[Table, tuple[int, int]], Found] = {}
+    for found in networks:
+        known.setdefault((replace(found.subject.table, name="any"), found.subject.input), found)
+    return tuple(known.values())
 
 
 def _limits(known: Mapping[str, int], maximize: str, latencies: Sequence[str] = ()) -> Limits:

@@ -12,6 +12,8 @@ from .figures import unit_of
 from .units import parse_bytes, parse_count
 
 OBJECTIVES: Final = (*NAMES, "arena")
+_ALIASES: Final = {"peak.fused": "peak"}
+"""The names of `check`."""
 _EXPECTED: Final = "expected a condition such as macs<=100M or peak<=256KiB"
 
 
@@ -27,6 +29,7 @@ def _condition(text: str, where: str) -> Range:
     name, sign, amount = match.groups()
     if name == "arena":
         raise InputError(f"{where}: an arena needs a plan of each network; expected peak, its lower bound")
+    name = _ALIASES.get(name, name)
     column = lookup(name, {known: number for number, known in enumerate(NAMES)}, where)
     value = (parse_bytes if unit_of(name) == "bytes" else parse_count)(amount, f"{where}: {name}")
     least = {">=": value, ">": value + 1, "=": value}.get(sign)
@@ -45,6 +48,7 @@ def objectives_from(
     for texts, option, sign in zip((least, most), options, (1, -1), strict=True):
         for name in (item.strip() for text in texts for item in text.split(",") if text):
             columns = {**{each: number for number, each in enumerate(NAMES)}, "arena": PEAK}
+            name = _ALIASES.get(name, name)  # noqa: PLW2901
             column = lookup(name, columns, option)
             if any(each.name == name for each in found):
                 raise InputError(f"{option}: {name} is named twice; expected once")

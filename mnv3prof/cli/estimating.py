@@ -92,19 +92,21 @@ def latencies_of(
     from ..estimate.files import read_table_of
     from ..estimate.model import fitted
 
-    wanted = dict.fromkeys(each.metric for each in budgets if each.metric.startswith(LATENCY))
+    wanted = list(dict.fromkeys(each.metric for each in budgets if each.metric.startswith(LATENCY)))
     if path is None:
         if wanted:
-            raise InputError(
-                f"budget {next(iter(wanted))}: is estimated from rows; --latency-table is required"
-            )
+            raise InputError(f"budget {wanted[0]}: is estimated from rows; --latency-table is required")
         return {}
     where = printable(str(path))
     with step(f"estimating latencies from {where}"):
         table = read_table_of(space, path)
         found = {}
-        for name in wanted:
-            targets = [t for t in table.targets if LATENCY + t.place == name and t.dtype == dtype]
+        usable = [t for t in table.targets if t.dtype == dtype and t.batch == 1]
+        for name in wanted or dict.fromkeys(LATENCY + t.place for t in usable):
+            targets = [t for t in usable if LATENCY + t.place == name]
+            if len(targets) > 1:
+                settings = any_of(t.settings for t in targets)
+                raise InputError(f"{where}: has rows of {name} with {settings}; expected those of one")
             if not targets:
                 has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in table.targets) or ["none"])
                 raise InputError(f"{where}: has no rows of {name} in {dtype}; expected one of {has}")

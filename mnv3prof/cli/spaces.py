@@ -1,9 +1,13 @@
 """Spaces on the command line, and their costs from the cache."""
 
+from pathlib import Path
 from typing import Final
 
 from ..bench.progress import Progress
 from ..cost.counts import Dtype
+from ..graph.errors import InputError, printable, suggestion
+from ..mobilenetv3.files import PRESET_ALIASES
+from ..mobilenetv3.files import PRESETS as NETWORKS
 from ..source import Source
 from ..space.costs import ContextTable
 from ..space.files import PRESETS, is_space, open_space
@@ -18,7 +22,13 @@ SPACE_HELP: Final = f"A space: {', '.join(PRESETS)}, or a file (.toml)."
 
 def opened_space(text: str) -> Space | Source:
     """Return the space that a text names, or the source of another kind. Raises InputError."""
-    return open_space(text) if is_space(text) else open_source(text)
+    if is_space(text):
+        return open_space(text)
+    if text not in (*NETWORKS, *PRESET_ALIASES, "-") and text.isidentifier() and not Path(text).exists():
+        raise InputError(
+            f"{printable(text)}: no such space or preset; {suggestion(text, (*PRESETS, *NETWORKS))}"
+        )
+    return open_source(text)
 
 
 def costs_of_space(space: Space, dtype: Dtype, *, no_cache: bool = False) -> list[ContextTable]:

@@ -26,6 +26,8 @@ def read_table_of(space: Space, path: Path) -> RowTable:
     where = printable(str(path))
     table = read_rows(read_file(path, MAX_RUN_BYTES, "expected what `mnv3prof measure-rows` writes"), where)
     if table.digest != digest_of(space):
+        if table.space == space.name:
+            raise InputError(f"{where}: holds rows of {space.name} before it was changed; measure them again")
         raise InputError(
             f"{where}: holds rows of another space, {quote(table.space)}; expected those of {space.name}"
         )

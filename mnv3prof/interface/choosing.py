@@ -13,7 +13,8 @@ from ..source import open_source
 from ..space.files import is_space, open_space
 from ..space.tables import tables_of
 from ..workers.backends import place_of
-from ..workers.cache import default_folder
+from ..workers.cache_folder import usable_folder
+from .measuring import warn_of_cache
 from .results import require_size
 
 _MOST: Final = 100
@@ -58,5 +59,5 @@ def fit(
         alone = {text: open_source(text).subject.table}
         return fit_tables(alone, wanted, maximize=maximize, top=top, dtype=dtype)
     known = open_space(text)
-    counted = tables_of(known, dtype, default_folder())
+    counted = tables_of(known, dtype, usable_folder(warn_of_cache))
     return fit_space(known, counted, wanted, maximize=maximize, top=top, dtype=dtype)

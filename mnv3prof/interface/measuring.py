@@ -71,7 +71,7 @@ def measure(
         targets,
         _seconds(budget_s, "budget_s"),
         _seconds(timeout_s, "timeout_s"),
-        usable_folder(_warn),
+        usable_folder(warn_of_cache),
         command=f"mnv3prof.measure({subjects[''].name!r})",
     )
     require_one(targets, "on")
@@ -163,5 +163,6 @@ def _parts(graph: Graph, parts: object) -> tuple[str, ...]:
     return selected_parts(graph, _each(parts, "parts", text), "parts")
 
 
-def _warn(text: str) -> None:
+def warn_of_cache(text: str) -> None:
+    """Warn that the cache cannot be used."""
     warnings.warn(text, stacklevel=3)

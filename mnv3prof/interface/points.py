@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..bench.progress import Progress
 from ..budgets.where import conditions_from, objectives_from
 from ..cost.counts import DTYPE_BYTES, Dtype
-from ..graph.errors import InputError, one_of, quote, require_at_least_1
+from ..graph.errors import InputError, one_of, quote, require, require_at_least_1
 from ..space.costs import ContextTable
 from ..space.files import open_space
 from ..space.points.arenas import Planner
@@ -21,6 +21,7 @@ from ..space.points.sweep import MOST_SAMPLED, MOST_SEED, NAMES, Range, in_order
 from ..space.space import Space
 from ..space.tables import tables_of
 from ..workers.cache_folder import usable_folder
+from .measuring import warn_of_cache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +112,7 @@ def sweep(
     import numpy as np
     import pandas as pd
 
+    require(space, (str, Path), "sweep", "a preset or a file")
     swept = _swept(str(space), count, where, seed, dtype)
     jobs = jobs_of(swept.space, swept.tables, count, seed=seed, where=swept.where)
     found = []
@@ -133,8 +135,8 @@ def pareto(
     source: str | Path,
     count: int | None = None,
     *,
-    minimise: str | Sequence[str] = (),
-    maximise: str | Sequence[str] = (),
+    minimize: str | Sequence[str] = (),
+    maximize: str | Sequence[str] = (),
     where: str | Sequence[str] = (),
     seed: int = 0,
     dtype: Dtype = "fp32",
@@ -143,23 +145,26 @@ def pareto(
     """Return the networks that no other is at least as good as in all objectives and better in one.
 
     source: a file of points (.csv, .parquet), or a space, as of sweep() with its other arguments.
-    minimise, maximise: columns of the points; minimise also "arena", which is planned for the networks that
+    minimize, maximize: columns of the points; minimize also "arena", which is planned for the networks that
         can be on the front. Of networks with equal objectives the first is returned.
 
     Which network is the most accurate is not known. Raises InputError.
 
-    >>> front = mnv3prof.pareto("near-small", 1_000, minimise=["params", "peak"], maximise="macs")
+    >>> front = mnv3prof.pareto("near-small", 1_000, minimize=["params", "peak"], maximize="macs")
     >>> bool(front.params.is_monotonic_increasing)
     True
     """
     import pandas as pd
 
-    objectives = objectives_from(_texts(minimise), _texts(maximise), ("minimise", "maximise"))
+    objectives = objectives_from(
+        _texts(minimize, "minimize"), _texts(maximize, "maximize"), ("minimize", "maximize")
+    )
+    require(source, (str, Path), "pareto", "a file or a space")
     path = Path(source)
     if path.suffix.lower() in SUFFIXES:
         if (count, seed, dtype, executor) != (None, 0, "fp32", None):
             raise InputError(f"{path}: is a file; count, seed, dtype and executor are for a space")
-        found = of_file(path, conditions_from(_texts(where), "where"))
+        found = of_file(path, conditions_from(_texts(where, "where"), "where"))
     else:
         found = of_space(_swept(str(source), count, where, seed, dtype), objectives)
     workers = Workers() if executor is None else executor_of(executor)
@@ -174,7 +179,11 @@ def front_values(front: Front) -> dict[str, list[int]]:
     return values if front.arenas is None else {**values, "arena": front.arenas}
 
 
-def _texts(given: str | Sequence[str]) -> list[str]:
+def _texts(given: str | Sequence[str], what: str) -> list[str]:
+    if not isinstance(given, str):
+        require(given, (list, tuple), what, "text, or a list of texts")
+        for each in given:
+            require(each, str, what, "text")
     return [given] if isinstance(given, str) else list(given)
 
 
@@ -186,8 +195,8 @@ def _swept(name: str, count: int | None, where: str | Sequence[str], seed: int, 
     if type(seed) is not int or not 0 <= seed <= MOST_SEED:
         raise InputError(f"seed: {quote(seed)} is not allowed; expected an integer from 0 to {MOST_SEED:,}")
     one_of(dtype, DTYPE_BYTES, "dtype")
-    asked = conditions_from(_texts(where), "where")
+    asked = conditions_from(_texts(where, "where"), "where")
     space = open_space(name)
     total_of(space, count)
-    tables = tables_of(space, dtype, usable_folder(lambda _: None))
+    tables = tables_of(space, dtype, usable_folder(warn_of_cache))
     return Swept(name, space, tables, count, seed, asked, dtype)

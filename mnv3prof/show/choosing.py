@@ -8,7 +8,7 @@ from ..budgets.figures import LATENCY
 from ..budgets.limits import Budget
 from ..record.rows import percent
 from ..render.sheet import Column, Sheet
-from ..space.counting import Fitting
+from ..space.counting import SAMPLE, Fitting
 from ..space.space import Context, Space
 from .estimates import SELECTED
 
@@ -31,14 +31,15 @@ _WORDS: Final = {
     "written": "bytes written",
 }
 LARGEST: Final = "Largest is by {what}. What accuracy a network reaches is not known; only training shows it."
+_NOT_THE_NEXT: Final = "The others are large networks, and not necessarily the next ones."
 _PUBLISHED: Final = "Top-1 on ImageNet as published for this width and input; – is not published."
 
 _ARENA: Final = (
     "The arena is limited by the fused peak, which it is seldom above: some of these networks may not fit."
 )
 _SAMPLED: Final = (
-    "As several sums are limited, shares are of 200,000 random networks of each width and input, with half "
-    "their 95 % intervals."
+    f"Where ± is not 0, the sums are too many to count, and the share is that of {SAMPLE:,} random networks, "
+    "with its 95 % interval."
 )
 _MEAN: Final = (
     "Of spaces that fit, the one with the higher mean MACs is the better start (Lin et al., MCUNet, arXiv "
@@ -71,8 +72,13 @@ def fit_sheet(fit: Fit) -> Sheet:
         )
         for found in fit.networks
     )
-    notes = (what_is_proven(fit), LARGEST.format(what=_WORDS[fit.maximize]), *_estimated(fit))
-    title = f"{fit.name}: largest within {_budgets(fit.budgets)} ({fit.dtype})"
+    notes = (
+        what_is_proven(fit),
+        *([_NOT_THE_NEXT] if len(fit.networks) > 1 and not fit.complete else []),
+        LARGEST.format(what=_WORDS[fit.maximize]),
+        *_estimated(fit),
+    )
+    title = f"{fit.name}: largest{_budgets(fit.budgets)} ({fit.dtype})"
     return Sheet(title, columns, rows, notes=(*notes, *([_PUBLISHED] if published else [])))
 
 
@@ -132,7 +138,7 @@ def spaces_sheet(
             None if each.mean is None else float(each.mean),
         )
         for context, each in counted
-        if each.fit
+        if each.fit or each.error
     )
     notes = [
         _how_many(space, [each for _, each in counted]),
@@ -140,11 +146,11 @@ def spaces_sheet(
         *([_ARENA] if any(each.name == ARENA for each in budgets) else []),
         _MEAN,
     ]
-    return Sheet(f"{space.name}: networks within {_budgets(budgets)}", columns, rows, notes=tuple(notes))
+    return Sheet(f"{space.name}: networks{_budgets(budgets)}", columns, rows, notes=tuple(notes))
 
 
 def _how_many(space: Space, counted: Sequence[Fitting]) -> str:
-    fit, without = sum(each.fit for each in counted), sum(not each.fit for each in counted)
+    fit, without = sum(each.fit for each in counted), sum(not each.fit and not each.error for each in counted)
     about = "About " if any(each.error for each in counted) else ""
     none = f"; at {without} of {len(counted)} widths and inputs none" if without else ""
     return f"{about}{fit:,} of the {space.size:,} networks of {space.name} fit{none}."
@@ -158,4 +164,5 @@ def _outer(value: Any) -> str:
 
 
 def _budgets(budgets: Sequence[Budget]) -> str:
-    return ", ".join(f"{each.name} ≤ {each.written}" for each in budgets) or "no budget"
+    within = ", ".join(f"{each.name} ≤ {each.written}" for each in budgets)
+    return f" within {within}" if within else ""

@@ -6,6 +6,7 @@ Lagrange multiplier method, Operations Research 11 (1963).
 """
 
 from collections.abc import Mapping
+from math import floor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .costs import PEAK, ContextTable, StageTable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 MOST: Final = 2**62
 """More than any cost: a limit where there is none, and the cost of what cannot be completed."""
 _ROUNDS: Final = 30
+_ROUNDING: Final = 2.0**-48
+"""More than the relative rounding error of a few dozen additions."""
 _NEAR: Final = 1e-4
 """Prices are good enough if they bound the networks this near to the best prices."""
 
@@ -57,6 +60,17 @@ class Narrowed(NamedTuple):
     least: "tuple[NDArray[Any], ...]"
 
     @property
+    def largest(self) -> "NDArray[Any]":
+        """Columns that no sum of entries, and no limit, exceeds."""
+        import numpy as np
+
+        ends = np.where(self.ends < MOST, self.ends, 0).max(axis=0)
+        stages = [
+            np.max([each.values.max(axis=0, initial=0) for each in stage], axis=0) for stage in self.stages
+        ]
+        return np.asarray(np.maximum(ends + np.sum(stages, axis=0), np.where(self.most < MOST, self.most, 0)))
+
+    @property
     def empty(self) -> bool:
         """True if the least of a column is above its limit, or no network is within that of the peak."""
         least = self.least[0][0]
@@ -74,13 +88,16 @@ class Narrowed(NamedTuple):
 class Relaxed(NamedTuple):
     """Bounds at certain prices. bound: of the whole network. prices: of each column; the first is 1 less its
     price. behind: before each stage and at the end, by width, the maximum of what follows, at these prices.
-    sums: columns of the network that has the maximum.
+    offset: the part of the bound that no network's columns change. sums: columns of the network that has the
+    maximum. slack: more than what rounding can change of a bound.
     """
 
     bound: float
     prices: "NDArray[Any]"
     behind: "tuple[NDArray[Any], ...]"
+    offset: float
     sums: "NDArray[Any]"
+    slack: float
 
     def worth(self, values: "NDArray[Any]", place: int, out: "NDArray[Any] | int") -> "NDArray[Any]":
         """Return the most that networks can have that begin with sums `values`, before a stage."""
@@ -89,9 +106,13 @@ class Relaxed(NamedTuple):
         return np.asarray(values @ self.prices + (self.behind[place][out] + self.offset))
 
     @property
-    def offset(self) -> float:
-        """The part of the bound that no network's columns change."""
-        return self.bound - float(self.behind[0][0])
+    def most(self) -> int:
+        """An integer that no network within the limits exceeds."""
+        return floor(self.bound + self.slack)
+
+    def may_have(self, least: int) -> bool:
+        """Return False if no network within the limits has that much of the first column."""
+        return self.bound >= least - self.slack
 
 
 def narrow(table: ContextTable, limits: Limits) -> Narrowed:
@@ -190,7 +211,9 @@ def at_prices(narrowed: Narrowed, charged: "NDArray[Any]") -> Relaxed:
         behind.insert(0, np.array([each.max() if len(each) else -np.inf for each in worth]))
     limited = narrowed.most < MOST
     offset = float((charged[limited] * narrowed.most[limited]).sum())
-    return Relaxed(float(behind[0][0]) + offset, prices, tuple(behind), _followed(narrowed, chosen))
+    sums = _followed(narrowed, chosen)
+    slack = 1 + _ROUNDING * float((np.abs(prices) + np.abs(charged)) @ narrowed.largest)
+    return Relaxed(float(behind[0][0]) + offset, prices, tuple(behind), offset, sums, slack)
 
 
 def _followed(narrowed: Narrowed, chosen: list[list[int]]) -> "NDArray[Any]":

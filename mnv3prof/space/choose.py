@@ -27,11 +27,15 @@ Note = Callable[[str], object]
 
 
 class Fitted(NamedTuple):
-    """networks: the largest first. bound: no network within the budgets has more; None if none fits."""
+    """networks: the largest first. bound: no network within the budgets has more; None if none fits.
+
+    complete: True if the others are the next ones.
+    """
 
     networks: tuple[Best, ...]
     bound: int | None
     maximise: int
+    complete: bool
 
     @property
     def proven(self) -> bool:
@@ -78,12 +82,15 @@ def choose(
     if arena_bytes is None or not found.networks:
         return found
 
-    def fits(one: Best) -> bool:
-        graph = space.network(space.number(one.digits)).graph
-        return arena(graph, dtype).bytes <= arena_bytes
+    planned: dict[tuple[int, ...], int] = {}
 
-    first = [one for one in found.networks if fits(one)]
-    if len(first) == len(found.networks):
+    def fits(one: Best) -> bool:
+        if one.digits not in planned:
+            graph = space.network(space.number(one.digits)).graph
+            planned[one.digits] = arena(graph, dtype).bytes
+        return planned[one.digits] <= arena_bytes
+
+    if all(fits(one) for one in found.networks):
         return found
     note("planning arenas")
     return _within_arena(tables, limits, top, found, fits, note)
@@ -92,14 +99,14 @@ def choose(
 def _fitted(tables: Sequence[ContextTable], limits: Limits, top: int, note: Note) -> Fitted:
     """Return the largest of all contexts, and what none exceeds."""
     contexts = _contexts(tables, limits.without_cap())
-    found, bound = _largest(contexts, limits.maximise, top, note)
+    found, bound, complete = _largest(contexts, limits.maximise, top, note)
     cap = limits.most.get(limits.maximise)
     if cap is None or bound is None or bound <= cap:
-        return Fitted(tuple(found[:top]), bound, limits.maximise)
+        return Fitted(tuple(found[:top]), bound, limits.maximise, complete)
     note("searching below the limit")
     capped = _contexts(tables, limits)
-    found, bound = _below(capped, limits.maximise, cap, top)
-    return Fitted(tuple(found[:top]), bound, limits.maximise)
+    found, bound, complete = _below(capped, limits.maximise, cap, top)
+    return Fitted(tuple(found[:top]), bound, limits.maximise, complete)
 
 
 def _contexts(tables: Sequence[ContextTable], limits: Limits) -> list[_Context]:
@@ -114,28 +121,28 @@ def _contexts(tables: Sequence[ContextTable], limits: Limits) -> list[_Context]:
 
 def _largest(
     contexts: Sequence[_Context], maximise: int, top: int, note: Note
-) -> tuple[list[Best], int | None]:
-    """Return the largest without a limit on what is maximised, and what none exceeds."""
-    found = [each.best(entries) for each in contexts for entries in good(each.narrowed, each.relaxed)[:top]]
-    found = _ordered(found, maximise)
-    bound = None
+) -> tuple[list[Best], int | None, bool]:
+    """Return the largest without a limit on what is maximised, what none exceeds, and if all are the next."""
+    found = _ordered(
+        [each.best(entries) for each in contexts for entries in good(each.narrowed, each.relaxed)[:top]],
+        maximise,
+    )
+    bound = found[0].costs[maximise] if found else 0
     for each in contexts:
-        floor = found[0].costs[maximise] if found else 0
-        if each.relaxed.bound < floor - 1:
-            break
+        most = found[0].costs[maximise] if found else 0
+        if not each.relaxed.may_have(most):
+            continue
         note(f"searching context {each.number + 1}")
         try:
-            best = [each.best(entries) for entries in largest(each.narrowed, each.relaxed, floor)[:top]]
-            most = best[0].costs[maximise] if best else 0
+            best = [each.best(entries) for entries in largest(each.narrowed, each.relaxed, most)[:top]]
+            bound = max(bound, best[0].costs[maximise] if best else 0)
         except TooManyError:
-            best, most = [], int(each.relaxed.bound + 0.5)
+            best, bound = [], max(bound, each.relaxed.most)
         found = _ordered([*found, *best], maximise)
-        bound = max(bound or 0, most)
     if not found:
-        return [], bound or None
-    if top > 1:
-        found = _others(contexts, maximise, found, top)
-    return found, bound
+        return [], bound or None, True
+    found, complete = _others(contexts, maximise, found, top) if top > 1 else (found, True)
+    return found, bound, complete
 
 
 def _ordered(found: Sequence[Best], maximise: int) -> list[Best]:
@@ -143,13 +150,15 @@ def _ordered(found: Sequence[Best], maximise: int) -> list[Best]:
     return sorted(unique, key=lambda one: (-one.costs[maximise], one.costs, one.digits))
 
 
-def _others(contexts: Sequence[_Context], maximise: int, found: list[Best], top: int) -> list[Best]:
-    """Return the first networks of all, not only those that are nowhere exceeded."""
-    for _, window in _windows(contexts, maximise, found[0].costs[maximise], 0):
+def _others(
+    contexts: Sequence[_Context], maximise: int, found: list[Best], top: int
+) -> tuple[list[Best], bool]:
+    """Return the first networks of all, not only of those nowhere exceeded, and if they are the next."""
+    for floor, window in _windows(contexts, maximise, found[0].costs[maximise], 0):
         found = _ordered([*found, *window], maximise)
-        if len(window) >= top:
-            break
-    return found
+        if len(window) >= top or floor == 0:
+            return found, True
+    return found, False
 
 
 def _windows(
@@ -162,7 +171,7 @@ def _windows(
             window = [
                 each.best(entries)
                 for each in contexts
-                if each.relaxed.bound >= floor - 1
+                if each.relaxed.may_have(floor)
                 for entries in every(each.narrowed, each.relaxed, floor)
             ]
         except TooManyError:
@@ -172,15 +181,17 @@ def _windows(
             return
 
 
-def _below(contexts: Sequence[_Context], maximise: int, cap: int, top: int) -> tuple[list[Best], int | None]:
-    """Return networks with almost as much as the limit on what is maximised, and what none exceeds.
-
-    Small contexts are enumerated, so that theirs are the largest.
+def _below(
+    contexts: Sequence[_Context], maximise: int, cap: int, top: int
+) -> tuple[list[Best], int | None, bool]:
+    """Return networks with almost as much as the limit on what is maximised, what none exceeds, and if they
+    are the next. Small contexts are enumerated, so that theirs are the largest.
     """
     found: list[Best] = []
-    bounds = {each.number: min(cap, int(each.relaxed.bound + 0.5)) for each in contexts}
+    bounds = {each.number: min(cap, each.relaxed.most) for each in contexts}
+    listed = {each.number for each in contexts if each.narrowed.size <= _ENUMERATED}
     for each in contexts:
-        if each.narrowed.size <= _ENUMERATED:
+        if each.number in listed:
             some = [each.best(one) for one in every(each.narrowed, each.relaxed, 0)[:top]]
             found = _ordered([*found, *some], maximise)
             bounds[each.number] = some[0].costs[maximise] if some else 0
@@ -188,10 +199,11 @@ def _below(contexts: Sequence[_Context], maximise: int, cap: int, top: int) -> t
         most = found[0].costs[maximise] if found else 0
         if len(found) >= top and most >= max(bounds.values()) * (1 - _NEAR):
             break
-        if bounds[each.number] > most:
+        if bounds[each.number] > most and each.number not in listed:
             some = [each.best(one) for one in near(each.narrowed, each.relaxed, steps)[:top]]
             found = _ordered([*found, *some], maximise)
-    return found, max(bounds.values(), default=None)
+    bound = max(bounds.values(), default=0)
+    return found, bound or None, len(listed) == len(contexts)
 
 
 def _within_arena(
@@ -203,11 +215,11 @@ def _within_arena(
     note: Note,
 ) -> Fitted:
     """Return the largest whose arenas fit: proven if all larger ones were planned."""
-    found = _lower_peaks(tables, limits, top, fits, note)
-    bound, maximise = by_peak.bound, limits.maximise
-    if limits.capped or not by_peak.proven:
-        return Fitted(tuple(found), bound, maximise)
-    least = found[0].costs[maximise] if found else 0
+    maximise = limits.maximise
+    first = [one for one in by_peak.networks if fits(one)]
+    found = _ordered([*first, *_lower_peaks(tables, limits, top, fits, note)], maximise)[:top]
+    least = found[-1].costs[maximise] if len(found) == top else 0
+    bound = by_peak.bound
     assert bound is not None  # a network fits by its peak
     planned: set[tuple[int, ...]] = set()
     for floor, window in _windows(_contexts(tables, limits), maximise, bound, least):
@@ -215,14 +227,23 @@ def _within_arena(
             if one.digits in planned:
                 continue
             if len(planned) >= _PLANS:
-                return Fitted(tuple(found), one.costs[maximise], maximise)
+                return _so_far(found, one.costs[maximise], maximise)
             planned.add(one.digits)
             if fits(one):
                 found = _ordered([*found, one], maximise)[:top]
-                if len(found) >= top:
-                    return Fitted(tuple(found), found[0].costs[maximise], maximise)
-        bound = max(floor - 1, least)
-    return Fitted(tuple(found), bound, maximise)
+            if sum(each.costs[maximise] >= one.costs[maximise] for each in found) >= top:
+                return Fitted(tuple(found), found[0].costs[maximise], maximise, complete=True)
+        bound = floor - 1
+        if floor <= least:
+            most = found[0].costs[maximise] if found else None
+            return Fitted(tuple(found), most, maximise, complete=True)
+    return _so_far(found, bound, maximise)
+
+
+def _so_far(found: Sequence[Best], bound: int, maximise: int) -> Fitted:
+    """Return what was found when not all networks were planned. bound: of those that were not."""
+    most = max(bound, found[0].costs[maximise] if found else 0)
+    return Fitted(tuple(found), most, maximise, complete=False)
 
 
 def _lower_peaks(

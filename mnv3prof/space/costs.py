@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..cost.counts import Dtype, count, subtotals
 from ..cost.memory import peaks
-from ..graph.graph import Graph
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Row, Table
 from .space import Choice, Context, Space, Stage, UnscaledRow, row_of
@@ -70,7 +69,7 @@ class Counter:
     def __init__(self, space: Space, dtype: Dtype) -> None:
         self.space, self.dtype = space, dtype
         self._known: dict[tuple[Any, ...], Costs] = {}
-        self._fixed = {**dict(space.table)}
+        self._fixed = dict(space.table)
 
     def context(self, number: int) -> ContextTable:
         """Return the costs of a context. Raises InputError."""
@@ -89,7 +88,7 @@ class Counter:
         import numpy as np
 
         blocks, out = [], []
-        for place, whole in enumerate(stage.of_stage):
+        for whole in stage.of_stage:
             first = self._rows(stage, where, whole, before, size, first=True)
             width = dict(whole)["out"]
             rest = None
@@ -101,7 +100,6 @@ class Counter:
                     block = _joined(block, rest)
                 blocks.append(block)
                 out.append(np.full(block.shape[1], stage.out.index(width), np.int16))
-            del place
         return StageTable(np.concatenate(blocks, axis=1), np.concatenate(out))
 
     def _rows(
@@ -147,7 +145,7 @@ class Counter:
         return Table(name="row", rows=(row,), **fields)
 
     def _block(self, table: Table, size: tuple[int, int], *names: str) -> Costs:
-        graph = _expanded(table, size)
+        graph = expand(table, size)
         costs = {group.name: group for group in subtotals(graph, count(graph, self.dtype))}
         live = dict(zip(graph.block_names, peaks(graph, self.dtype).fused.blocks, strict=True))
         sums = [sum(getattr(costs[name], column) for name in names) for column in COLUMNS[:PEAK]]
@@ -164,16 +162,12 @@ class Counter:
         row = Row(expand=width, out=width, kernel=1, stride=1, se=False, activation="RE")
         outer = {name: getattr(table, name) for name in ("head", "last", "classes")}
         behind = self._alone(width, row, **outer)
-        names = [name for name in _expanded(behind, size).block_names if name not in ("stem", "1")]
-        after = self._block(behind, size, *names)
+        names = [name for name in expand(behind, size).block_names if name not in ("stem", "1")]
+        after = self._block(behind, size, *names) if names else (0,) * len(COLUMNS)
         return (
             *(a + b for a, b in zip(stem[:PEAK], after[:PEAK], strict=True)),
             max(stem[PEAK], after[PEAK]),
         )
-
-
-def _expanded(table: Table, size: tuple[int, int]) -> Graph:
-    return expand(table, size)
 
 
 def _strided(size: tuple[int, int], stride: int | tuple[int, int]) -> tuple[int, int]:

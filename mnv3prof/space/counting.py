@@ -1,11 +1,10 @@
-"""How many networks of a context fit, and their mean: exact with one limit on a sum, else of a sample."""
+"""How many networks of a context fit, and their mean: exact, or of a sample where there are too many sums."""
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import gcd
+from math import gcd, prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..graph.errors import InputError
 from .bounds import MOST, Entries, Limits, Narrowed, narrow
 from .costs import ContextTable
 
@@ -14,16 +13,19 @@ if TYPE_CHECKING:
 
 _MOST_STEPS: Final = 5_000_000
 """Length of the longest array of numbers by sum."""
-_MOST_EXACT: Final = 1e29
-"""Larger sums are not certain to the last digit: their float is off by more than 2**63."""
-_SAMPLE: Final = 200_000
+_MOST_ADDED: Final = 300_000_000
+"""Number of additions of a stage, which take about a second."""
+_MOST_EXACT: Final = 1e28
+"""Larger sums are not certain to the last digit: after _MOST_STEPS additions, each with an error of 2**-53,
+their float may be off by more than 2**63."""
+SAMPLE: Final = 200_000
 
 
 class Fitting(NamedTuple):
     """The networks of a context that fit. networks: all of the context.
 
     fit: how many fit, exact or estimated from a sample. mean: theirs of the column, None if none fits. error:
-    half the width of the 95 % interval of the share, 0 where it is exact.
+    how far the 95 % interval of the share reaches, 0 where it is exact.
     """
 
     networks: int
@@ -35,6 +37,10 @@ class Fitting(NamedTuple):
     def share(self) -> float:
         """The part of the context's networks that fits."""
         return self.fit / self.networks
+
+
+class _TooLongError(Exception):
+    """The sums are too many to count each."""
 
 
 class _Numbers(NamedTuple):
@@ -51,21 +57,24 @@ class _Numbers(NamedTuple):
 def fitting(table: ContextTable, limits: Limits, seed: int = 0) -> Fitting:
     """Return how many networks of a context fit, and the mean of the column that is maximised.
 
-    seed: of the sample that is taken if there are several limits on sums, and many networks.
+    seed: of the sample that is taken if there are several limits on sums, or too many sums to count.
     """
     total = _size(table)
     narrowed = narrow(table, limits)
     most = narrowed.most
     if narrowed.empty:
         return Fitting(total, 0, None)
-    limited = [c for c in range(len(most)) if most[c] < MOST]
-    if len(limited) > 1 and narrowed.size <= _SAMPLE:
+    limited = [c for c in range(len(most)) if narrowed.largest[c] > most[c]]
+    if len(limited) > 1 and narrowed.size <= SAMPLE:
         sums = _all(narrowed)
         return _mean_of(total, sums[(sums <= most).all(axis=1), 0].tolist())
     if len(limited) > 1 or total * _most(narrowed) > _MOST_EXACT:
         return _sampled(table, narrowed, total, seed)
     limit = int(most[limited[0]]) if limited else MOST
-    count, added = _counted(narrowed, limited[0] if limited else None, limit)
+    try:
+        count, added = _counted(narrowed, limited[0] if limited else None, limit)
+    except _TooLongError:
+        return _sampled(table, narrowed, total, seed)
     return Fitting(total, count, Fraction(added, count) if count else None)
 
 
@@ -74,10 +83,8 @@ def _mean_of(total: int, values: list[int]) -> Fitting:
 
 
 def _size(table: ContextTable) -> int:
-    count = [1] * len(table.ends)
-    for stage in reversed(table.stages):
-        count = [sum(count[out] for out in each.out.tolist()) for each in stage]
-    return count[0]
+    """Return the number of networks: stages have as many entries behind every width."""
+    return prod(len(stage[0].out) for stage in table.stages)
 
 
 def _most(narrowed: Narrowed) -> int:
@@ -102,8 +109,10 @@ def _counted(narrowed: Narrowed, column: int | None, limit: int) -> tuple[int, i
     """Return the number of networks with a column within a limit, and the sum of their first columns."""
     states: list[_Histogram | None] = [_start()]
     unit = _unit(narrowed, column)
-    for stage in narrowed.stages[:-1]:
-        states = [_merged(states, stage, out, column, unit) for out in range(_outs(stage))]
+    for place, stage in enumerate(narrowed.stages[:-1], 1):
+        least = narrowed.least[place][:, column or 0]
+        rest = [MOST if column is None else limit - int(each) for each in least]
+        states = [_merged(states, stage, out, column, unit, most) for out, most in enumerate(rest)]
     count = total = 0
     for before, points in enumerate(states):
         if points is None:
@@ -112,10 +121,6 @@ def _counted(narrowed: Narrowed, column: int | None, limit: int) -> tuple[int, i
         found = _completed(points, each, narrowed.ends, column, unit, limit)
         count, total = count + found[0], total + found[1]
     return count, total
-
-
-def _outs(stage: Sequence[Entries]) -> int:
-    return 1 + max((int(each.out.max()) for each in stage if len(each.out)), default=0)
 
 
 def _start() -> _Histogram:
@@ -147,9 +152,14 @@ def _columns(
 
 
 def _merged(
-    states: Sequence[_Histogram | None], stage: Sequence[Entries], out: int, column: int | None, unit: int
+    states: Sequence[_Histogram | None],
+    stage: Sequence[Entries],
+    out: int,
+    column: int | None,
+    unit: int,
+    most: int,
 ) -> _Histogram | None:
-    """Return the partial networks that end in a width."""
+    """Return the partial networks that end in a width. most: larger sums cannot be completed."""
     import numpy as np
 
     parts = []
@@ -160,15 +170,18 @@ def _merged(
     if not parts:
         return None
     first = min(points.first + int(values.min()) for points, values, _ in parts)
-    last = max(points.last(unit) + int(values.max()) for points, values, _ in parts)
+    last = min(most, max(points.last(unit) + int(values.max()) for points, values, _ in parts))
+    if last < first:
+        return None
     length = (last - first) // unit + 1
     if length > _MOST_STEPS:
-        raise InputError(
-            f"the limited column has {length:,} values; expected at most {_MOST_STEPS:,}, or another budget"
-        )
+        raise _TooLongError
+    grouped = [(points, _grouped(values, firsts)) for points, values, firsts in parts]
+    if sum(len(groups) * len(points.counts.near) for points, groups in grouped) > _MOST_ADDED:
+        raise _TooLongError
     new = [np.zeros(length, kind) for kind in (np.uint64, np.float64, np.uint64, np.float64)]
-    for points, values, firsts in parts:
-        for value, each_sum, number in _grouped(values, firsts):
+    for points, groups in grouped:
+        for value, each_sum, number in groups:
             start = (points.first + value - first) // unit
             _add(new, start, points, each_sum, number)
     return _Histogram(first, _Numbers(new[0], new[1]), _Numbers(new[2], new[3]))
@@ -189,13 +202,14 @@ def _add(new: "list[NDArray[Any]]", start: int, points: _Histogram, each_sum: in
     """Add partial networks behind which there is each of `number` entries."""
     import numpy as np
 
-    end = start + len(points.counts.near)
+    length = max(0, min(len(points.counts.near), len(new[0]) - start))
+    end = start + length
     for low, near, (counts, sums) in ((new[0], new[1], (number, 0)), (new[2], new[3], (each_sum, number))):
-        low[start:end] += np.uint64(counts) * points.counts.low
-        near[start:end] += counts * points.counts.near
+        low[start:end] += np.uint64(counts) * points.counts.low[:length]
+        near[start:end] += counts * points.counts.near[:length]
         if sums:
-            low[start:end] += np.uint64(sums) * points.sums.low
-            near[start:end] += sums * points.sums.near
+            low[start:end] += np.uint64(sums) * points.sums.low[:length]
+            near[start:end] += sums * points.sums.near[:length]
 
 
 def _completed(
@@ -252,9 +266,11 @@ def _sampled(table: ContextTable, narrowed: Narrowed, total: int, seed: int) -> 
     fits = (sums <= narrowed.most).all(axis=1)
     share = float(fits.mean())
     mean = Fraction(int(sums[fits, 0].sum()), int(fits.sum())) if fits.any() else None
-    # Wilson's interval: it is right for shares near 0 and 1 too.
-    half = 1.96 * ((share * (1 - share) + 0.9604 / _SAMPLE) / _SAMPLE) ** 0.5
-    return Fitting(total, round(within * share), mean, half * within / total)
+    # The farther end of Wilson's interval, which is right for shares near 0 and 1 too.
+    square = 1.96**2 / SAMPLE
+    half = (square * (share * (1 - share) + square / 4)) ** 0.5 / (1 + square)
+    error = half + abs((share + square / 2) / (1 + square) - share)
+    return Fitting(total, round(within * share), mean, error * within / total)
 
 
 def _drawn(narrowed: Narrowed, random: Any) -> "NDArray[Any]":
@@ -264,8 +280,8 @@ def _drawn(narrowed: Narrowed, random: Any) -> "NDArray[Any]":
     behind = [np.where(narrowed.ends[:, 0] < MOST, 1.0, 0.0)]
     for stage in reversed(narrowed.stages):
         behind.insert(0, np.array([behind[0][each.out].sum() for each in stage]))
-    sums = np.zeros((_SAMPLE, narrowed.ends.shape[1]), np.int64)
-    before = np.zeros(_SAMPLE, np.int64)
+    sums = np.zeros((SAMPLE, narrowed.ends.shape[1]), np.int64)
+    before = np.zeros(SAMPLE, np.int64)
     for place, stage in enumerate(narrowed.stages):
         after = before.copy()
         for width, each in enumerate(stage):

@@ -1,7 +1,9 @@
 """Parse spaces in TOML; errors name file, stage and key."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -73,8 +75,10 @@ def is_space(text: str) -> bool:
 
 
 def has_stages(data: bytes) -> bool:
-    """Return True for the bytes of a space, not of a table."""
-    return any(line.lstrip().startswith(b"[[stage]]") for line in data.splitlines())
+    """Return True for the bytes of a space, not of a table or of no TOML."""
+    with suppress(InputError, UnicodeDecodeError):
+        return "stage" in parse_toml(data.decode("utf-8-sig"), "")
+    return False
 
 
 def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
@@ -95,10 +99,13 @@ def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
             f"{where}, key width_rule: {quote(rule)} is not allowed; "
             f"{suggestion(str(rule), get_args(WidthRule))}"
         )
-    fixed = {k: cell_value(k, v) for k, v in document.items() if k not in (*_SPACE, *_OUTER, "name")}
-    space = Space(
-        str(document.get("name", name)), _contexts(document, where), stages, tuple(fixed.items()), rule
-    )
+    fixed = {
+        key: _outer(key, value, f"{where}, key {key}")
+        for key, value in document.items()
+        if key not in (*_SPACE, *_OUTER)
+    }
+    called = fixed.pop("name", name)
+    space = Space(called, _contexts(document, where), stages, tuple(fixed.items()), rule)
     with about(where):
         space.network(0)  # what cannot be combined is refused here
         space.network(space.size - 1)
@@ -115,17 +122,18 @@ def _contexts(document: Mapping[str, Any], where: str) -> tuple[Context, ...]:
     for key in _OUTER:
         if key in document:
             choices = document[key] if isinstance(document[key], list) else [document[key]]
+            choices = choices or [[]]  # none, of which there is no choice
             outer.append((key, tuple(_outer(key, each, f"{where}, key {key}") for each in choices)))
-    found = tuple(
+    count = len(widths) * len(inputs) * prod(len(choices) for _, choices in outer)
+    if not 1 <= count <= MOST_CONTEXTS:
+        raise InputError(
+            f"{where}: width, input, head, last and classes have {count:,} combinations; expected 1 to "
+            f"{MOST_CONTEXTS:,}"
+        )
+    return tuple(
         Context(float(width), size, tuple(zip((key for key, _ in outer), values, strict=True)))
         for width, size, *values in product(widths, inputs, *(choices for _, choices in outer))
     )
-    if not 1 <= len(found) <= MOST_CONTEXTS:
-        raise InputError(
-            f"{where}: width, input, head, last and classes have {len(found):,} combinations; expected 1 to "
-            f"{MOST_CONTEXTS:,}"
-        )
-    return found
 
 
 def _outer(key: str, value: Any, where: str) -> Any:

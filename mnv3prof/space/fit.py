@@ -152,7 +152,7 @@ class _Search(NamedTuple):
         for start in range(0, len(points.values), at_once):
             some = points.values[start : start + at_once]
             worth = self.relaxed.worth(some, place, out)[:, None] + (values @ self.relaxed.prices)[None, :]
-            fits = worth >= self.floor - 1
+            fits = worth >= self.floor - self.relaxed.slack
             for column in np.flatnonzero(self.narrowed.most < MOST):
                 fits &= some[:, column, None] + values[None, :, column] <= rest[column]
             before, entry = np.nonzero(fits)
@@ -166,7 +166,7 @@ class _Search(NamedTuple):
         best = float((points.values @ self.relaxed.prices).max())
         worth = self.relaxed.worth(values, place, out) + best
         fits = values + points.values.min(axis=0) <= self.narrowed.most - self.narrowed.least[place][out]
-        hopeful = np.flatnonzero((worth >= self.floor - 1) & fits.all(axis=1))
+        hopeful = np.flatnonzero((worth >= self.floor - self.relaxed.slack) & fits.all(axis=1))
         return hopeful[self.thin(values[hopeful], worth[hopeful])]
 
     def _thinned(self, made: Sequence[_Points], place: int, out: int) -> _Points:

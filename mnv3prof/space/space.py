@@ -49,8 +49,9 @@ class Stage(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def entries(self) -> int:
         """The number of ways to make the stage."""
-        rows = sum(len(self.of_row) ** depth for depth in self.depth)
-        return len(self.of_stage) * int(rows)
+        rows = prod(len(values) for _, values in self.each)
+        once = len(self.out) * prod(len(values) for _, values in self.once)
+        return once * int(sum(rows**depth for depth in self.depth))
 
     def entry(self, number: int) -> tuple[Choice, list[Choice]]:
         """Return the choices of an entry: those for all rows, and those of each row."""

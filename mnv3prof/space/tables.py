@@ -9,7 +9,7 @@ import msgspec
 
 from ..cost.counts import Dtype
 from ..record.atomic import replace_file
-from .costs import ContextTable, Counter, StageTable
+from .costs import COLUMNS, ContextTable, Counter, StageTable
 from .space import Space
 
 PREFIX: Final = "space-"
@@ -73,7 +73,7 @@ def _read(space: Space, path: Path) -> list[ContextTable] | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return [_context(space, n, arrays) for n in range(len(space.contexts))]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
         return None
 
 
@@ -89,4 +89,8 @@ def _context(space: Space, number: int, arrays: Any) -> ContextTable:
         )
         befores = len(stage.out)
     ends = tuple(tuple(map(int, end)) for end in arrays[f"{number}.ends"])
+    for stage, tables in zip(space.stages, stages, strict=True):
+        shapes = {(each.columns.shape, each.out.shape) for each in tables}
+        if shapes != {((len(COLUMNS), stage.entries), (stage.entries,))}:
+            raise ValueError
     return ContextTable(tuple(stages), ends)

@@ -19,6 +19,7 @@ from ..analysis.operators import inner_paths
 from ..graph.errors import InputError
 from ..record.atomic import read_file
 from ..record.run import Subject
+from ..space.tables import PREFIX as SPACES
 from .formats import get_format, installed
 from .requests import FileKind
 
@@ -155,6 +156,8 @@ class _Item(NamedTuple):
 
     @property
     def is_entry(self) -> bool:
+        if self.place.name.startswith(SPACES):
+            return self.place.is_file()
         return (self.place / _MANIFEST).is_file() and not self.is_draft
 
     @property

@@ -63,7 +63,8 @@ def fit(
     A space is a layer table in TOML in which a value may be a list of choices. width, input, head, last and
     classes are chosen once. [[stage]] has out, stride, depth and, as choices of each row, kernel, expand (a
     width) or ratio (of the input width), se, activation and other keys of rows; stage.se and the like are
-    chosen once for a stage. SPACE#NUMBER is one of its networks, which other commands take as SOURCE.
+    chosen once for a stage. SPACE#NUMBER is one of its networks, which other commands take as SOURCE. Of
+    networks that are equal, e.g. where widths are rounded, one is shown.
 
     latency.BACKEND=5ms limits a latency that is estimated from measured rows, --latency-table; the error of
     such estimates is shown.
@@ -81,6 +82,8 @@ def fit(
     in_range(top, "--top", 1, _MOST)
     in_range(measure, "--measure", 0, _MOST_MEASURED)
     dtype, batch = latency_options.size()
+    if len(latency_options.targets()) > len({target.place for target in latency_options.targets()}):
+        raise InputError("--dtype, --batch and --threads: budgets are for one of each; expected no list")
     if batch != 1:
         raise InputError("--batch: budgets are for one image; expected 1, or no --batch")
     if not measure and latency_options != LatencyOptions(

@@ -39,10 +39,13 @@ class Sampling(msgspec.Struct, frozen=True):
     """What is measured of a space, where, and for how long."""
 
     count: Annotated[
-        int, network_option("--count", metavar="N", help="Number of distinct blocks to measure.")
+        int, network_option("--count", metavar="N", help="Number of distinct blocks to measure, at least 10.")
     ] = 400
     nets: Annotated[
-        int, network_option("--nets", metavar="N", help="Number of random networks to measure as a whole.")
+        int,
+        network_option(
+            "--nets", metavar="N", help="Number of random networks to measure as a whole, at least 5."
+        ),
     ] = 30
     seed: Annotated[int, network_option("--seed", help="Random seed.")] = 0
     on: OnOption = None

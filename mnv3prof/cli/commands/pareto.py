@@ -86,6 +86,9 @@ def pareto(
         if html.suffix.lower() not in (".html", ".htm"):
             raise InputError(f"--html: {printable(str(html))} has another suffix; expected FILE.html")
         check_writable(html)
+    for path in (html, output.output):
+        if path is not None and path.resolve() == Path(source).resolve():
+            raise InputError(f"{printable(source)}: is read; expected another file to write")
     found = _opened(source, sampling, asked, objectives)
     with stoppable() as stop, progress() as on_progress, sampling.opened() as workers:
 

@@ -6,16 +6,14 @@ import typer
 
 from ...budgets.choosing import fitting_by_context
 from ...budgets.document import spaces_document
-from ...graph.errors import InputError, any_of
 from ...show.choosing import spaces_sheet
-from ...source import Source
-from ...space.files import PRESETS
+from ...space.files import open_space
 from ..given_budgets import BudgetOption, given_budgets
 from ..interrupts import stopping
 from ..options import DtypeOption, NoCacheOption
 from ..output import Output, Result, emit
 from ..progress import step
-from ..spaces import SPACE_HELP, costs_of_space, opened_space
+from ..spaces import SPACE_HELP, costs_of_space
 from ..spread import spread
 
 
@@ -31,16 +29,14 @@ def spaces(
     """Count the networks of a space that fit, by width and input.
 
     Shown are the number and share of the networks of each width and input that are within the budgets, and
-    their mean MACs. They are exact with a limit on the fused peak and on one of macs, flops, params, weights,
-    read or written. With limits on more of these, shares of large spaces are those of random networks, with
-    95 % intervals. The arena is limited by the fused peak.
+    their mean MACs. They are exact with a limit on the fused peak, and with one on params or weights or in
+    spaces of up to 200,000 networks for a width and input. Else, where the sums are too many to count, shares
+    are those of random networks, with 95 % intervals. The arena is limited by the fused peak.
 
     Example: mnv3prof spaces ofa --budget arena=256K --budget weights=2M --dtype int8
     """
     budgets = given_budgets(budget)
-    known = opened_space(space)
-    if isinstance(known, Source):
-        raise InputError(f"{space}: is not a space; expected {any_of(PRESETS)}, or a file with [[stage]]")
+    known = open_space(space)
     with stopping(lambda: "nothing was counted; the same command starts again"):
         tables = costs_of_space(known, dtype, no_cache=no_cache)
         with step("counting the networks that fit"):
