@@ -755,20 +755,22 @@ def test_a_weight_may_be_a_vector() -> None:
     assert mnv3prof.total(mnv3prof.count(subject.graph)).macs == 4 * 8
 
 
-@pytest.mark.parametrize(("kind", "unpriced"), [("plain", False), ("score", True)])
-def test_flexible_attention(kind: str, unpriced: bool) -> None:
-    """Scores and weighted values of two heads."""
-    graph = open_source(f"networks:Flexible('{kind}')", "2x256x16").subject.graph
-    whole = mnv3prof.total(mnv3prof.count(graph))
-    assert whole.macs == 2 * 2 * 256 * 256 * 16
-    assert (bool(whole.unpriced), whole.uncounted) == (unpriced, ())
-
-
-def test_a_mask_leaves_out_what_no_shape_tells() -> None:
-    """In a process of its own: PyTorch exports such attention with a mask only before any other."""
-    code = "from mnv3prof.cli.main import run; run(['flops', \"networks:Flexible('mask')\", '--input', '2x256x16'])"
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("plain", ""),
+        ("score", "Without a price for all but their MACs: flex_attention (flex_attention). FLOPs are lower"),
+        ("mask", "Not counted: flex_attention (flex_attention). MACs and FLOPs are lower bounds."),
+    ],
+)
+def test_flexible_attention(kind: str, sentence: str) -> None:
+    """Scores and weighted values of two heads. Each in a process of its own: PyTorch exports one alone."""
+    words = ["flops", f"networks:Flexible('{kind}')", "--input", "2x256x16"]
+    code = f"from mnv3prof.cli.main import run; run({words!r})"
     folder = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
     )
-    assert "Not counted: flex_attention (flex_attention). MACs and FLOPs are lower bounds." in done.stdout
+    assert (f"{2 * 2 * 256 * 256 * 16:,}" in done.stdout) == (kind != "mask")
+    assert sentence in done.stdout
+    assert ("lower bound" in done.stdout) == bool(sentence)

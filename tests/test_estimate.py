@@ -614,7 +614,7 @@ def test_a_table_of_another_space_or_machine_is_not_resumed(
     assert "was measured on 'a processor'" in capsys.readouterr().err
     space.write_text(SPACE.replace("48", "64"), encoding="utf-8")
     assert _measure(space, rows, "--on", "null", "--resume") == 2
-    assert "holds rows of another space, 'tiny space'" in capsys.readouterr().err
+    assert "holds rows of tiny space before it was changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_without_a_space_the_largest_of_all_presets(maximize: str, limits: dict[
     for name, width, side in product(PRESETS, WIDTHS, INPUTS):
         known = figures(Subject(vary(preset(name), width=width), (side, side)).graph)
         if all((known[budget.name].value or 0) <= (budget.limit or 0) for budget in budgets):
-            every.append(known[maximize].value)
+            every.append(known[maximize].value or 0)
     assert values == sorted(every, reverse=True)[:5]
 
 

@@ -18,6 +18,7 @@ from mnv3prof.source import open_source
 from mnv3prof.space.bounds import Limits, narrow
 from mnv3prof.space.choose import choose
 from mnv3prof.space.costs import COLUMNS, ContextTable
+from mnv3prof.space.counting import _sampled as sampled_fitting
 from mnv3prof.space.counting import fitting
 from mnv3prof.space.files import PRESETS, has_stages, open_space, parse_space, preset_space
 from mnv3prof.space.fit import costs_of
@@ -225,9 +226,9 @@ def test_the_networks_of_ofa_that_fit(ofa: tuple[Space, list[ContextTable]]) -> 
 
 def test_a_sample_is_near_the_exact_share(ofa: tuple[Space, list[ContextTable]]) -> None:
     _, tables = ofa
-    exact = fitting(tables[2], Limits({PEAK: 262_144, WEIGHTS: 2_000_000}, MACS))
-    loose = {PEAK: 262_144, WEIGHTS: 2_000_000, FLOPS: 10**12}
-    sampled = fitting(tables[2], Limits(loose, MACS))
+    limits = Limits({PEAK: 262_144, WEIGHTS: 2_000_000}, MACS)
+    exact = fitting(tables[2], limits)
+    sampled = sampled_fitting(tables[2], narrow(tables[2], limits), exact.networks, 0)
     assert 0 < sampled.error < 0.003
     assert abs(sampled.share - exact.share) < 2 * sampled.error
     assert float(sampled.mean or 0) == pytest.approx(float(exact.mean or 1), rel=0.01)
@@ -289,8 +290,8 @@ def test_a_network_of_a_file_is_a_source(tmp_path: Path) -> None:
     subject = open_source(f"{file}#1").subject
     assert (subject.table.rows[0].expand, subject.input) == (32, (64, 64))
     assert subject.name == "my#1"
-    for number in ("2", "-1", "x", "", "1e3", "9" * 500):
-        with pytest.raises(InputError, match=r"has no network 2|is not a network|is a space of 2 networks"):
+    for number in ("2", "-1", "x", "", "1e3", "9" * 70):
+        with pytest.raises(InputError, match=r"has no network|is not a network|is a space of 2"):
             open_source(f"{file}#{number}")
     with pytest.raises(InputError, match=r"is a space of 2 networks; expected .*my.toml#0 to .*my.toml#1"):
         open_source(str(file))

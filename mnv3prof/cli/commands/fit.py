@@ -61,7 +61,7 @@ def fit(
     Bytes are for --dtype.
 
     A space is a layer table in TOML in which a value may be a list of choices. width, input, head, last and
-    classes are chosen once. [[stage]] has out, stride, depth and, as choices of each row, kernel, expand (a
+    classes are chosen once. A stage has out, stride, depth and, as choices of each row, kernel, expand (a
     width) or ratio (of the input width), se, activation and other keys of rows; stage.se and the like are
     chosen once for a stage. SPACE#NUMBER is one of its networks, which other commands take as SOURCE. Of
     networks that are equal, e.g. where widths are rounded, one is shown.
@@ -76,7 +76,7 @@ def fit(
 
     Exit code 1: nothing is within the budgets.
 
-    Example: mnv3prof fit ofa --budget params=2M --budget arena=256K --dtype int8
+    Example: mnv3prof fit ofa --budget params=2M --budget arena=1M
     """
     one_of(maximize, SUMS, "--maximize")
     in_range(top, "--top", 1, _MOST)

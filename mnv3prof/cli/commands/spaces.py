@@ -33,7 +33,7 @@ def spaces(
     spaces of up to 200,000 networks for a width and input. Else, where the sums are too many to count, shares
     are those of random networks, with 95 % intervals. The arena is limited by the fused peak.
 
-    Example: mnv3prof spaces ofa --budget arena=256K --budget weights=2M --dtype int8
+    Example: mnv3prof spaces near-small --budget arena=256K --dtype int8
     """
     budgets = given_budgets(budget)
     known = open_space(space)
