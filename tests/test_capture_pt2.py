@@ -355,4 +355,4 @@ def test_damaged_files(tmp_path: Path, name: str) -> None:
         except InputError as error:
             assert str(error).startswith("net.pt2: ")
             assert "Traceback" not in str(error)
-        assert time.process_time() - start < 1
+        assert time.process_time() - start < 10

@@ -169,7 +169,7 @@ def _damage(folder: Path, data: bytes, cases: int) -> None:
             refused += 1
             assert str(error).startswith("net.tflite: ")
             assert "\n" not in str(error)
-        assert time.process_time() - start < 1
+        assert time.process_time() - start < 10
     assert refused > cases // 4
 
 

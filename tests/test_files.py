@@ -480,7 +480,7 @@ def test_no_text_makes_the_search_for_long_keys_slow() -> None:
         "'.'." * 2**16,
     ):
         files._LONG_KEY.search(text)
-    assert process_time() - begin < 1
+    assert process_time() - begin < 10
 
 
 def test_text_with_many_dots_is_no_key(tmp_path: Path) -> None:

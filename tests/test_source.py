@@ -645,7 +645,7 @@ def test_many_values_or_rows_are_refused_before_they_are_read(
         begin = process_time()
         with pytest.raises(InputError, match=rf"{name}.*(rows|values); expected at most"):
             open_source(str(tmp_path / name))
-        assert process_time() - begin < 2
+        assert process_time() - begin < 10
 
 
 @given(
