@@ -35,7 +35,7 @@ _NOT_THE_NEXT: Final = "The others are large networks, and not necessarily the n
 _PUBLISHED: Final = "Top-1 on ImageNet as published for this width and input; – is not published."
 
 _ARENA: Final = (
-    "The arena is limited by the fused peak, which it is seldom above: some of these networks may not fit."
+    "The arena is limited by the fused peak, which is at most the arena: some of these networks may not fit."
 )
 _SAMPLED: Final = (
     f"Where ± is not 0, the sums are too many to count, and the share is that of {SAMPLE:,} random networks, "

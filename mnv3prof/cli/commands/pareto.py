@@ -74,8 +74,9 @@ def pareto(
 
     An arena is planned for the networks that can be on the front (a few ms each): it is at least the peak,
     so the others are left out without a plan. The result is exact. The page shows the density of the points
-    and the front; a click on a point, or arrow keys and Enter, copy its table. Ctrl-C shows the front of what
-    was computed. More than 100,000 points and two objectives need moocore: pip install 'mnv3prof[pareto]'.
+    and the front; a click on a point, or arrow keys and Enter, copy its table, or its name if the tables are
+    too long for a page. Ctrl-C shows the front of what was computed. More than 100,000 points and two
+    objectives need moocore: pip install 'mnv3prof[pareto]'.
 
     Example: mnv3prof pareto near-small -n 100k --min params,peak --max macs
     """
