@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .analysis.compare import Change
     from .bench.progress import Progress
     from .budgets.diff import Diff
-    from .budgets.judge import Judgement
+    from .budgets.judge import Judgment
     from .cost.counts import Cost, Totals, count, subtotals, total
     from .cost.memory import Arena, Peak, Peaks, Placement, arena, peaks
     from .graph.errors import InputError
@@ -55,7 +55,7 @@ __all__ = [
     "HeadConv",
     "Host",
     "InputError",
-    "Judgement",
+    "Judgment",
     "LastLayer",
     "Layer",
     "MobileNetV3",
@@ -104,7 +104,7 @@ _HOMES: Final = {
     ".bench.progress": ("Progress",),
     ".budgets.choosing": ("Fit", "Found"),
     ".budgets.diff": ("Diff",),
-    ".budgets.judge": ("Judgement",),
+    ".budgets.judge": ("Judgment",),
     ".cost.counts": ("Cost", "Totals", "count", "subtotals", "total"),
     ".cost.memory": ("Arena", "Peak", "Peaks", "Placement", "arena", "peaks"),
     ".graph.errors": ("InputError",),

@@ -38,7 +38,6 @@ _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _STANDARD_INPUT: Final = "standard input"
 _CONTENT: Final = "expected a table, a run or a page"
 _MOST_LISTED: Final = 10_000
-_MOST_DIGITS: Final = 400
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -195,11 +194,12 @@ def _one_of(text: str) -> Source:
     if Path(file).suffix.lower() in _PAGES:
         return _numbered(open_source(file), text, number)
     space = open_space(file)
-    if not (number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
+    found = space.parsed(number)
+    if found is None:
         networks = "1 network" if space.size == 1 else f"{space.size:,} networks"
         what = "is not a network of the space" if number else f"is a space of {networks}"
         raise InputError(f"{text.removesuffix('#')}: {what}; expected {file}#0 to {file}#{space.size - 1}")
-    return Source(text, space.network(int(number)))
+    return Source(text, space.network(found))
 
 
 def _numbered(page: Source, text: str, number: str) -> Source:

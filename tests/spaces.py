@@ -7,7 +7,7 @@ from typing import Any
 from mnv3prof.cost.counts import Dtype, count, total
 from mnv3prof.cost.memory import arena, peaks
 from mnv3prof.record.run import Subject
-from mnv3prof.space.costs import COLUMNS, ContextTable, Costs
+from mnv3prof.space.costs import SUMS, ContextTable, Costs
 from mnv3prof.space.files import space_from
 from mnv3prof.space.fit import costs_of
 from mnv3prof.space.space import Space
@@ -69,7 +69,7 @@ def _stage(draw: random.Random) -> dict[str, Any]:
 def costs(subject: Subject, dtype: Dtype) -> Costs:
     """The columns of a network, by the tool's own functions on its whole graph."""
     whole = total(count(subject.graph, dtype))
-    return (*(getattr(whole, name) for name in COLUMNS[:-1]), peaks(subject.graph, dtype).fused.bytes)
+    return (*(getattr(whole, field) for field in SUMS.values()), peaks(subject.graph, dtype).fused.bytes)
 
 
 def arena_of(subject: Subject, dtype: Dtype) -> int:

@@ -47,20 +47,20 @@ FP32, INT8 = Target(backend="onnxruntime"), Target(backend="onnxruntime", dtype=
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A folder with digits.pt and colours.pt, two small trained networks, and the folder pictures."""
+    """A folder with digits.pt and colors.pt, two small trained networks, and the folder pictures."""
     folder = tmp_path_factory.mktemp("accuracy")
     (folder / "net.toml").write_text(TABLE, encoding="utf-8")
     chance = np.random.default_rng(0)
-    for name, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
+    for name, color in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
         (folder / "pictures" / name).mkdir(parents=True)
         for n in range(10):
-            pixels = np.clip(chance.normal(colour, 60, (16, 16, 3)), 0, 255).astype(np.uint8)
+            pixels = np.clip(chance.normal(color, 60, (16, 16, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / "pictures" / name / f"{n}.png")
     how = ["--no-autoaugment", "--input", "16", "--epochs"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert run(["train", "net.toml", *how, "4", "-o", "digits.pt"]) == 0
-        more = ["1", "--data", "pictures", "--batch-size", "8", "-o", "colours.pt"]
+        more = ["1", "--data", "pictures", "--batch-size", "8", "-o", "colors.pt"]
         assert run(["train", "net.toml", *how, *more]) == 0
     return folder
 
@@ -106,20 +106,20 @@ def test_each_runtime_is_as_accurate_as_pytorch_itself() -> None:
 
 
 def test_a_folder_of_images_is_named_again() -> None:
-    saved = _saved("--weights", "colours.pt", "--on", "null")
+    saved = _saved("--weights", "colors.pt", "--on", "null")
     assert saved.accuracies == ()
     assert saved.notes == (
-        "Accuracy was not measured: colours.pt: was trained on the images of 'pictures', which are not at "
+        "Accuracy was not measured: colors.pt: was trained on the images of 'pictures', which are not at "
         "hand; --data DIR names their folder.",
     )
     Path("pictures").rename("moved")
     try:
-        (accuracy,) = _saved("--weights", "colours.pt", "--on", "onnxruntime", "--data", "moved").accuracies
+        (accuracy,) = _saved("--weights", "colors.pt", "--on", "onnxruntime", "--data", "moved").accuracies
         data = image_folder(Path("moved"), (16, 16))
     finally:
         Path("moved").rename("pictures")
     assert (accuracy.data, accuracy.images) == ("pictures", 4)
-    assert accuracy.wrong == _wrong_in_pytorch("colours.pt", data.held_images[:], data.held_labels)
+    assert accuracy.wrong == _wrong_in_pytorch("colors.pt", data.held_images[:], data.held_labels)
 
 
 def test_the_images_are_those_that_were_held_out_at_any_input_size() -> None:
@@ -145,9 +145,9 @@ def test_other_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
         (tmp_path / place).write_bytes(place.read_bytes())
     Image.new("RGB", (16, 16)).save(tmp_path / "pictures" / "red" / "more.png")
     for weights, folder, says in (
-        ("colours.pt", str(tmp_path / "pictures"), "differs from the data that colours.pt was trained on"),
+        ("colors.pt", str(tmp_path / "pictures"), "differs from the data that colors.pt was trained on"),
         ("digits.pt", "pictures", 'pictures: differs from the data that digits.pt was trained on, "scikit'),
-        ("colours.pt", "missing", "missing: no such folder; expected a folder with one folder of images"),
+        ("colors.pt", "missing", "missing: no such folder; expected a folder with one folder of images"),
     ):
         assert run(["latency", "--weights", weights, "--data", folder, "--on", "cpu", *NET_ONLY]) == 2
         assert says in capsys.readouterr().err
@@ -161,13 +161,13 @@ def test_other_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
             ["--weights", "bare.pt"],
             "--data: bare.pt does not tell its training images; expected a checkpoint",
         ),
-        (["--weights", "colours.pt", "--parts", "stem"], "--data: the whole network is not among the parts"),
+        (["--weights", "colors.pt", "--parts", "stem"], "--data: the whole network is not among the parts"),
     ],
 )
 def test_data_without_use_are_refused(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch.save(read_weights(Path("colours.pt")).state, "bare.pt")
+    torch.save(read_weights(Path("colors.pt")).state, "bare.pt")
     source = ["net.toml", "--classes", "2"] if "bare.pt" in arguments else []
     assert run(["latency", *source, *arguments, "--data", "pictures", "--on", "null"]) == 2
     assert says in capsys.readouterr().err
@@ -295,6 +295,6 @@ def test_a_target_without_an_accuracy_has_its_reason() -> None:
 
 
 def test_weights_of_no_training_have_no_held_out_images() -> None:
-    torch.save(read_weights(Path("colours.pt")).state, "bare.pt")
+    torch.save(read_weights(Path("colors.pt")).state, "bare.pt")
     with pytest.raises(InputError, match=r"bare.pt: is not a checkpoint of mnv3prof train"):
         held_out(subject("small", 16, Weights("bare.pt", "")), None)

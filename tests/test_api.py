@@ -188,7 +188,7 @@ def test_results_as_tables_of_a_notebook_and_as_frames(folder: Path) -> None:
     difference = mnv3prof.diff(old, folder / "run.json")
     verdicts = mnv3prof.check(old, {"macs": "+5%", "latency.null": "1s"}, baseline="small")
     assert verdicts.passed
-    assert [each.status for each in verdicts.judgements] == ["within", "within"]
+    assert [each.status for each in verdicts.judgments] == ["within", "within"]
     for result in (GRAPH, mnv3prof.load("small"), old, comparison, difference, verdicts):
         shown = mnv3prof.tables(result)
         assert shown

@@ -293,7 +293,7 @@ def test_the_network_is_stem_15_rows_head_pool_and_two_linear_layers() -> None:
     assert whole.classifier[2].p == 0.2
 
 
-def test_initialisation() -> None:
+def test_initialization() -> None:
     whole = MobileNetV3(read_table("large"))
     depthwise = (
         whole.features[15].block[1][0].weight  # type: ignore[index, union-attr]

@@ -227,8 +227,11 @@ def test_products_are_counted_as_pytorch_counts_them(
         (_Last(nn.LSTM(6, 8, batch_first=True)), [(5, 6)], 5 * 4 * 8 * (6 + 8)),
         (_Last(nn.GRU(6, 8, batch_first=True)), [(5, 6)], 5 * 3 * 8 * (6 + 8)),
         (_Last(nn.RNN(6, 8, batch_first=True)), [(5, 6)], 5 * 8 * (6 + 8)),
-        (_Last(nn.LSTM(6, 8, num_layers=2, bidirectional=True, batch_first=True)), [(5, 6)],
-         5 * 2 * 4 * 8 * ((6 + 8) + (16 + 8))),
+        (
+            _Last(nn.LSTM(6, 8, num_layers=2, bidirectional=True, batch_first=True)),
+            [(5, 6)],
+            5 * 2 * 4 * 8 * ((6 + 8) + (16 + 8)),
+        ),
         (nn.Bilinear(6, 5, 3), [(6,), (5,)], 3 * 6 * 5 + 3 * 5),
         # A letter in one operand alone is summed first.
         (_Einsum("abx,bc->ac", 3, 7), [(3, 5)], 1 * 3 * 7),
@@ -237,7 +240,7 @@ def test_products_are_counted_as_pytorch_counts_them(
         (_Vector(), [(4, 8)], 4 * 8),
     ],
     ids=["lstm", "gru", "rnn", "deep lstm", "bilinear", "einsum", "outer", "vector"],
-)  # fmt: skip
+)
 def test_products_by_hand(module: nn.Module, shapes: list[tuple[int, ...]], macs: int) -> None:
     graph = _captured(module.to("meta"), *shapes)
     assert mnv3prof.total(mnv3prof.count(graph)).macs == macs
@@ -344,16 +347,22 @@ def test_a_reference_may_be_longer_than_a_file_name(capsys: pytest.CaptureFixtur
         # By hand, per step and direction: 2 per MAC, 1 per bias, and per hidden unit 30, 21, 6 or 2.
         (_Last(nn.LSTM(6, 8, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 64 + 30 * 8)),
         (_Last(nn.LSTM(6, 8, bias=False, batch_first=True)), (5, 6), 5 * (2 * 32 * 14 + 30 * 8)),
-        (_Last(nn.LSTM(6, 8, proj_size=3, batch_first=True)), (5, 6),
-         5 * (2 * (32 * (6 + 3) + 3 * 8) + 64 + 30 * 8)),
-        (_Last(nn.LSTM(6, 8, 2, bidirectional=True, batch_first=True)), (5, 6),
-         5 * 2 * (2 * 32 * (14 + 24) + 2 * (64 + 30 * 8))),
+        (
+            _Last(nn.LSTM(6, 8, proj_size=3, batch_first=True)),
+            (5, 6),
+            5 * (2 * (32 * (6 + 3) + 3 * 8) + 64 + 30 * 8),
+        ),
+        (
+            _Last(nn.LSTM(6, 8, 2, bidirectional=True, batch_first=True)),
+            (5, 6),
+            5 * 2 * (2 * 32 * (14 + 24) + 2 * (64 + 30 * 8)),
+        ),
         (_Last(nn.GRU(6, 8, batch_first=True)), (5, 6), 5 * (2 * 24 * 14 + 48 + 21 * 8)),
         (_Last(nn.RNN(6, 8, batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 6 * 8)),
         (_Last(nn.RNN(6, 8, nonlinearity="relu", batch_first=True)), (5, 6), 5 * (2 * 8 * 14 + 16 + 2 * 8)),
         (nn.GRUCell(6, 8), (6,), 2 * 24 * 14 + 48 + 21 * 8),
     ],
-)  # fmt: skip
+)
 def test_gates_have_a_price(module: nn.Module, shape: tuple[int, ...], flops: int) -> None:
     whole = mnv3prof.total(mnv3prof.count(_captured(module.to("meta"), shape)))
     assert (whole.flops, whole.unpriced) == (flops, ())

@@ -229,17 +229,41 @@ def test_gates_of_other_activations_have_no_price(tmp_path: Path) -> None:
         ("Gemm", {"x": [3, 5], "y": [5, 7]}, [], {}, ("matmul", 3 * 5 * 7, None)),
         ("MatMul", {"x": [1, 9, 5]}, [("w", (5, 7))], {}, ("linear", 9 * 5 * 7, (7, 5))),
         ("MatMul", {"x": [1, 2, 9, 5], "y": [1, 2, 5, 7]}, [], {}, ("matmul", 2 * 9 * 5 * 7, None)),
-        ("Conv", {"x": [1, 4, 8, 8]}, [("w", (6, 2, 3, 3))], {"group": 2}, ("conv", 6 * 36 * 18, (6, 2, 3, 3))),
-        ("Conv", {"x": [1, 4, 8, 8]}, [("w", (4, 1, 3, 3))], {"group": 4}, ("depthwise", 4 * 36 * 9, (4, 1, 3, 3))),
+        (
+            "Conv",
+            {"x": [1, 4, 8, 8]},
+            [("w", (6, 2, 3, 3))],
+            {"group": 2},
+            ("conv", 6 * 36 * 18, (6, 2, 3, 3)),
+        ),
+        (
+            "Conv",
+            {"x": [1, 4, 8, 8]},
+            [("w", (4, 1, 3, 3))],
+            {"group": 4},
+            ("depthwise", 4 * 36 * 9, (4, 1, 3, 3)),
+        ),
         ("Conv", {"x": [1, 4, 8]}, [("w", (6, 4, 1))], {}, ("pointwise", 6 * 8 * 4, (6, 4, 1))),
-        ("ConvTranspose", {"x": [1, 4, 8, 8]}, [("w", (4, 3, 2, 2))], {"strides": [2, 2]}, ("conv_transpose", 4 * 64 * 12, (4, 3, 2, 2))),
-        ("ConvTranspose", {"x": [1, 4, 8]}, [("w", (4, 3, 2))], {"group": 2}, ("conv_transpose", 4 * 8 * 6, (4, 3, 2))),
+        (
+            "ConvTranspose",
+            {"x": [1, 4, 8, 8]},
+            [("w", (4, 3, 2, 2))],
+            {"strides": [2, 2]},
+            ("conv_transpose", 4 * 64 * 12, (4, 3, 2, 2)),
+        ),
+        (
+            "ConvTranspose",
+            {"x": [1, 4, 8]},
+            [("w", (4, 3, 2))],
+            {"group": 2},
+            ("conv_transpose", 4 * 8 * 6, (4, 3, 2)),
+        ),
         ("Einsum", {"x": [2, 3, 5], "y": [3, 7]}, [], {"equation": "abx,bc->ac"}, ("einsum", 42, None)),
         ("Einsum", {"x": [2, 3], "y": [3, 7]}, [], {"equation": "ab, bc"}, ("einsum", 42, None)),
         ("Einsum", {"x": [2, 3], "y": [1, 7]}, [], {"equation": "ab,bc->ac"}, ("einsum", 14, None)),
         ("Einsum", {"x": [2, 3]}, [], {"equation": "ab->ba"}, ("einsum", 0, None)),
     ],
-)  # fmt: skip
+)
 def test_macs_of_products(
     tmp_path: Path, op: str, inputs: Any, weights: Any, attributes: Any, expected: Any
 ) -> None:
@@ -290,7 +314,12 @@ def test_views_share_memory(tmp_path: Path) -> None:
         node("Relu", ["r"], ["y"]),
         node("Reshape", ["w", "s"], ["u"]),
     ]
-    graph = graph_of(tmp_path, [*nodes, node("Add", ["y", "u"], ["z"])], {"x": [1, 4, 4]}, [numbers("s", 1, 16), stored("w", 4, 4)])  # fmt: skip
+    graph = graph_of(
+        tmp_path,
+        [*nodes, node("Add", ["y", "u"], ["z"])],
+        {"x": [1, 4, 4]},
+        [numbers("s", 1, 16), stored("w", 4, 4)],
+    )
     view, relu, add = graph.layers
     assert (view.op, view.storage, relu.storage, graph.constants) == ("view", "x", "y", ())
     assert add.weights == (Tensor("w", (4, 4)),)
@@ -362,7 +391,11 @@ def test_quantized_weights(tmp_path: Path) -> None:
 
 def test_weights_as_constants_and_in_the_inputs(tmp_path: Path) -> None:
     constant = node("Constant", [], ["w"], value=stored("", 4, 3, 3, 3))
-    made = model([constant, node("Identity", ["w"], ["v"]), node("Conv", ["x", "v"], ["y"])], {"x": [1, 3, 8, 8]}, [stored("lost", 9)])  # fmt: skip
+    made = model(
+        [constant, node("Identity", ["w"], ["v"]), node("Conv", ["x", "v"], ["y"])],
+        {"x": [1, 3, 8, 8]},
+        [stored("lost", 9)],
+    )
     made.graph.input.append(helper.make_tensor_value_info("lost", TensorProto.FLOAT, [9]))
     path = tmp_path / "old.onnx"
     path.write_bytes(made.SerializeToString())
@@ -450,29 +483,84 @@ BRANCH = helper.make_graph(
 @pytest.mark.parametrize(
     ("nodes", "weights", "expected"),
     [
-        ([node("FusedConv", ["x"], ["y"], "f", domain="com.microsoft")], [], "node 'f' \\(FusedConv\\) is of domain 'com.microsoft'"),
-        ([node("Less", ["x", "x"], ["c"]), node("If", ["c"], ["y"], "branch", then_branch=BRANCH, else_branch=BRANCH)], [], "node 'branch' \\(If\\) depends on data"),
-        ([node("AveragePool", ["x"], ["y"], "p", auto_pad="SOME", kernel_shape=[1])], [], "'p' \\(AveragePool\\) has the auto_pad 'SOME'; expected NOTSET, SAME_UPPER, SAME_LOWER or VALID"),
-        ([node("MatMul", ["x", "x"], ["y"], "m")], [], "ONNX Runtime refuses it: node 'm' \\(MatMul\\): Incompatible"),
-        ([node("NonZero", ["x"], ["n"]), node("Cast", ["n"], ["y"], to=1)], [], "\\(NonZero\\): the size of 'n' depends on data"),
-        ([node("NonZero", ["x"], ["n"], "nz"), node("Cast", ["n"], ["f"], to=1), node("MatMul", ["f", "f"], ["y"])], [], "depends on data"),
-        ([node("Einsum", ["x", "x"], ["y"], "e", equation="...i,...i->...")], [], "'e' \\(Einsum\\): '...i,...i->...' has no formula"),
+        (
+            [node("FusedConv", ["x"], ["y"], "f", domain="com.microsoft")],
+            [],
+            "node 'f' \\(FusedConv\\) is of domain 'com.microsoft'",
+        ),
+        (
+            [
+                node("Less", ["x", "x"], ["c"]),
+                node("If", ["c"], ["y"], "branch", then_branch=BRANCH, else_branch=BRANCH),
+            ],
+            [],
+            "node 'branch' \\(If\\) depends on data",
+        ),
+        (
+            [node("AveragePool", ["x"], ["y"], "p", auto_pad="SOME", kernel_shape=[1])],
+            [],
+            "'p' \\(AveragePool\\) has the auto_pad 'SOME'; expected NOTSET, SAME_UPPER, SAME_LOWER or VALID",
+        ),
+        (
+            [node("MatMul", ["x", "x"], ["y"], "m")],
+            [],
+            "ONNX Runtime refuses it: node 'm' \\(MatMul\\): Incompatible",
+        ),
+        (
+            [node("NonZero", ["x"], ["n"]), node("Cast", ["n"], ["y"], to=1)],
+            [],
+            "\\(NonZero\\): the size of 'n' depends on data",
+        ),
+        (
+            [
+                node("NonZero", ["x"], ["n"], "nz"),
+                node("Cast", ["n"], ["f"], to=1),
+                node("MatMul", ["f", "f"], ["y"]),
+            ],
+            [],
+            "depends on data",
+        ),
+        (
+            [node("Einsum", ["x", "x"], ["y"], "e", equation="...i,...i->...")],
+            [],
+            "'e' \\(Einsum\\): '...i,...i->...' has no formula",
+        ),
         ([node("Einsum", ["x", "x", "x"], ["y"], "e", equation="ij,ij,ij->i")], [], "has no formula"),
-        ([node("Relu", ["y"], ["x2"]), node("Relu", ["x2"], ["y"])], [], "reads 'y', which nothing before it writes"),
+        (
+            [node("Relu", ["y"], ["x2"]), node("Relu", ["x2"], ["y"])],
+            [],
+            "reads 'y', which nothing before it writes",
+        ),
         ([node("Conv", ["x", "lost"], ["y"], "c")], [], "'c' \\(Conv\\) reads 'lost'"),
         ([RELU, RELU], [], "'y' is written twice"),
         ([node("Relu", ["x"], ["a"], "n"), node("Relu", ["a"], ["y"], "n")], [], "same node name"),
         ([RELU], [stored("y", 2)], "'y' is written twice"),
         ([node("NoSuchOp", ["x"], ["y"])], [], "ONNX Runtime refuses it"),
         ([node("Conv", ["x", "w"], ["y"])], [stored("w", 4, 3, 3, 3)], "ONNX Runtime refuses it"),
-        ([node("Reshape", ["x", "t"], ["y"], "r")], [numbers("t", 5, 2)], "ONNX Runtime refuses it|number of elements"),
-        ([node("ConstantOfShape", ["s"], ["c"]), node("Add", ["x", "c"], ["y"])], [numbers("s", 2**30, 4)], "'c' has 4,294,967,296 elements"),
-        ([node("Reshape", ["x", "t"], ["r"]), node("Expand", ["r", "s"], ["y"])], [numbers("t", 12, 1), numbers("s", 12, 2**50)], "tensor 'y' has size"),
+        (
+            [node("Reshape", ["x", "t"], ["y"], "r")],
+            [numbers("t", 5, 2)],
+            "ONNX Runtime refuses it|number of elements",
+        ),
+        (
+            [node("ConstantOfShape", ["s"], ["c"]), node("Add", ["x", "c"], ["y"])],
+            [numbers("s", 2**30, 4)],
+            "'c' has 4,294,967,296 elements",
+        ),
+        (
+            [node("Reshape", ["x", "t"], ["r"]), node("Expand", ["r", "s"], ["y"])],
+            [numbers("t", 12, 1), numbers("s", 12, 2**50)],
+            "tensor 'y' has size",
+        ),
         ([node("Add", ["w", "w"], ["y"])], [stored("w", 2)], "no node reads an input"),
         ([], [], "has no node"),
-        ([node("Relu", ["x"], ["y"], f"n{n}") for n in range(50_001)], [], "50,001 nodes; expected at most 50,000"),
+        (
+            [node("Relu", ["x"], ["y"], f"n{n}") for n in range(50_001)],
+            [],
+            "50,001 nodes; expected at most 50,000",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(tmp_path: Path, nodes: Any, weights: Any, expected: str) -> None:
     with pytest.raises(InputError, match=f"made.onnx: .*{expected}") as refused:
         graph_of(tmp_path, nodes, {"x": [3, 4]}, weights, ["y"])
@@ -485,19 +573,49 @@ IMAGE, STEPS = [1, 3, 8, 8], [5, 1, 3]
 @pytest.mark.parametrize(
     ("op", "given", "weights", "options", "expected"),
     [
-        ("Conv", IMAGE, [(4, 3, 3, 3)], {"group": 7}, "its weight is 4x3x3x3 in 7 groups and its input 1x3x8x8"),
-        ("Conv", IMAGE, [(4, 3, 3, 3)], {"kernel_shape": [5, 5]}, "states the kernel 5x5 and its weight has 3x3"),
+        (
+            "Conv",
+            IMAGE,
+            [(4, 3, 3, 3)],
+            {"group": 7},
+            "its weight is 4x3x3x3 in 7 groups and its input 1x3x8x8",
+        ),
+        (
+            "Conv",
+            IMAGE,
+            [(4, 3, 3, 3)],
+            {"kernel_shape": [5, 5]},
+            "states the kernel 5x5 and its weight has 3x3",
+        ),
         ("Conv", IMAGE, [(4, 3, 3, 3), (5,)], {}, "its bias is 5 and its output has 4 channels"),
         ("Conv", IMAGE, [(4, 3, 9, 9)], {}, "its window does not fit its input"),
         ("Conv", IMAGE, [(4, 3, 11, 9)], {}, "has size 1 x 4 x -2 x 0; expected sizes from 0"),
-        ("ConvTranspose", IMAGE, [(4, 3, 3, 3)], {}, "its weight is 4x3x3x3 in 1 groups and its input 1x3x8x8"),
+        (
+            "ConvTranspose",
+            IMAGE,
+            [(4, 3, 3, 3)],
+            {},
+            "its weight is 4x3x3x3 in 1 groups and its input 1x3x8x8",
+        ),
         ("ConvTranspose", IMAGE, [(3, 4, 3, 3), (9,)], {}, "its bias is 9 and its output has 4 channels"),
         ("Gemm", [1, 8], [(8, 4), (9,)], {}, "its bias is 9 and its output 1x4"),
-        ("Einsum", [1, 8], [(9, 4)], {"equation": "ab,bc->ac"}, "its axis 'b' is 8 in one operand and 9 in another"),
+        (
+            "Einsum",
+            [1, 8],
+            [(9, 4)],
+            {"equation": "ab,bc->ac"},
+            "its axis 'b' is 8 in one operand and 9 in another",
+        ),
         ("LSTM", STEPS, [(1, 16, 7), (1, 16, 4)], {"hidden_size": 4}, "its weights are 1x16x7 and 1x16x4"),
-        ("GRU", STEPS, [(1, 12, 3), (1, 12, 4)], {"hidden_size": 4, "direction": "bidirectional"}, "its weights are"),
+        (
+            "GRU",
+            STEPS,
+            [(1, 12, 3), (1, 12, 4)],
+            {"hidden_size": 4, "direction": "bidirectional"},
+            "its weights are",
+        ),
     ],
-)  # fmt: skip
+)
 def test_products_that_cannot_be(
     tmp_path: Path, op: str, given: Any, weights: Any, options: Any, expected: str
 ) -> None:
@@ -528,11 +646,19 @@ def test_a_branch_that_is_always_taken(tmp_path: Path) -> None:
     nodes = [
         node("Relu", ["x"], ["a"]),
         node("Constant", [], ["yes"], value=stored("", dtype=np.bool_)),
-        node("If", ["yes"], ["z"], then_branch=branch(
-            "outer", node("Conv", ["a", "w"], ["t"]), node("If", ["no"], ["t2"], then_branch=unknown, else_branch=inner)
-        ), else_branch=unknown),
+        node(
+            "If",
+            ["yes"],
+            ["z"],
+            then_branch=branch(
+                "outer",
+                node("Conv", ["a", "w"], ["t"]),
+                node("If", ["no"], ["t2"], then_branch=unknown, else_branch=inner),
+            ),
+            else_branch=unknown,
+        ),
         node("Relu", ["z"], ["y"]),
-    ]  # fmt: skip
+    ]
     no = numpy_helper.from_array(np.array([False]), "no")
     graph = graph_of(tmp_path, nodes, {"x": IMAGE}, [no, stored("w", 9, 3, 1, 1)], ["y"])
     macs = {"a": 0, "t": 9 * 3 * 64, "z": 4 * 3 * 64, "y": 0}
@@ -589,7 +715,16 @@ def test_other_files(tmp_path: Path, data: bytes) -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     whole = exported(tmp_path, mnv3prof.build(mnv3prof.read_table("small")), 32).read_bytes()
-    weights = model([node("Conv", ["x", "w"], ["c"], "conv", pads=[1] * 4), node("LSTM", ["s", "lw", "lr"], ["", "h"], hidden_size=4), node("Reshape", ["c", "to"], ["y"])], {"x": [1, 3, 8, 8], "s": [5, 1, 3]}, [stored("w", 4, 3, 3, 3), stored("lw", 1, 16, 3), stored("lr", 1, 16, 4), numbers("to", 1, -1)], ["y", "h"]).SerializeToString()  # fmt: skip
+    weights = model(
+        [
+            node("Conv", ["x", "w"], ["c"], "conv", pads=[1] * 4),
+            node("LSTM", ["s", "lw", "lr"], ["", "h"], hidden_size=4),
+            node("Reshape", ["c", "to"], ["y"]),
+        ],
+        {"x": [1, 3, 8, 8], "s": [5, 1, 3]},
+        [stored("w", 4, 3, 3, 3), stored("lw", 1, 16, 3), stored("lr", 1, 16, 4), numbers("to", 1, -1)],
+        ["y", "h"],
+    ).SerializeToString()
     path, chance, read_well = tmp_path / "damaged.onnx", random.Random(0), 0
     for case in range(150):
         data = damaged_bytes(whole[:100_000] if case % 10 == 0 else weights, chance)

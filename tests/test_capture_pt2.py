@@ -239,9 +239,8 @@ def test_symbolic_sizes(tmp_path: Path) -> None:
     """A graph at a size is that of an archive with fixed sizes; a batch is 1."""
     axes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height", min=9, max=64)}
     net = nn.Sequential(
-        nn.Conv2d(3, 8, 3, 2, 1), nn.MaxPool2d(3, 2, 1), nn.Upsample(scale_factor=2), nn.Flatten(2),
-        nn.ReLU(),
-    ).eval()  # fmt: skip
+        nn.Conv2d(3, 8, 3, 2, 1), nn.MaxPool2d(3, 2, 1), nn.Upsample(scale_factor=2), nn.Flatten(2), nn.ReLU()
+    ).eval()
     program = torch.export.export(net, (torch.zeros(2, 3, 20, 16),), dynamic_shapes=(axes,), strict=False)
     path = saved(tmp_path, program)
     wanted = read(saved(tmp_path, torch.export.export(net, (torch.zeros(1, 3, 24, 16),)), "fixed.pt2"))

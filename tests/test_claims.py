@@ -510,11 +510,11 @@ def test_a_training_that_failed_counts_for_nothing() -> None:
     assert _of("K8", evidence).how.endswith(", 2 seeds")
 
 
-def test_arms_are_trained_once_and_quantised_where_one_claim_wants_it() -> None:
+def test_arms_are_trained_once_and_quantized_where_one_claim_wants_it() -> None:
     ablations = {ablation.name: ablation for ablation in room.ablations()}
     assert next(iter(ablations)) == accuracy.BASE
     assert len(ablations) == 6
-    assert {name for name, ablation in ablations.items() if ablation.quantised} == {
+    assert {name for name, ablation in ablations.items() if ablation.quantized} == {
         accuracy.BASE,
         "ReLU everywhere",
     }

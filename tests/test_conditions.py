@@ -105,21 +105,45 @@ TEN = range(10)
 @pytest.mark.parametrize(
     ("states", "host", "sentence"),
     [
-        ([{state.THROTTLED: float(n < 3), state.CELSIUS: 80.0 + n} for n in TEN], {}, "pi limited its clock in 3 of 10 bursts, at up to 89 °C: cool it, and measure again."),
-        ([{state.UNDER_VOLTAGE: float(n == 0)} for n in TEN], {}, "The supply of pi was too weak in 1 of 10 bursts: use a stronger one."),
+        (
+            [{state.THROTTLED: float(n < 3), state.CELSIUS: 80.0 + n} for n in TEN],
+            {},
+            "pi limited its clock in 3 of 10 bursts, at up to 89 °C: cool it, and measure again.",
+        ),
+        (
+            [{state.UNDER_VOLTAGE: float(n == 0)} for n in TEN],
+            {},
+            "The supply of pi was too weak in 1 of 10 bursts: use a stronger one.",
+        ),
         ([{}], {"state": {state.BATTERY: 1.0}}, "pi ran on its battery: connect it to power."),
-        ([{state.HZ: 1e9}, {state.HZ: 1.5e9}], {"governors": ("ondemand",)}, "The clock of pi varied from 1.00 to 1.50 GHz, set by the governor ondemand: choose performance there to keep it steady."),
+        (
+            [{state.HZ: 1e9}, {state.HZ: 1.5e9}],
+            {"governors": ("ondemand",)},
+            "The clock of pi varied from 1.00 to 1.50 GHz, set by the governor ondemand: choose performance there to keep it steady.",
+        ),
         ([{state.HZ: 1e9}, {state.HZ: 1.5e9}], {"governors": ("performance",)}, ""),
         ([{state.HZ: 1e9}, {state.HZ: 1.04e9}], {"governors": ("ondemand",)}, ""),
-        ([{}], {"capacities": (485, 1024)}, "pi has cores of several speeds: its fastest were used, unless its entry names cpus."),
+        (
+            [{}],
+            {"capacities": (485, 1024)},
+            "pi has cores of several speeds: its fastest were used, unless its entry names cpus.",
+        ),
         ([{}], {"capacities": (1024, 1024)}, ""),
-        ([{}], {"state": {state.LOAD: 1.1}}, "pi had a load of 1.1 at the start: close other programs there."),
+        (
+            [{}],
+            {"state": {state.LOAD: 1.1}},
+            "pi had a load of 1.1 at the start: close other programs there.",
+        ),
         ([{}], {"state": {state.LOAD: 1.0}}, ""),
-        ([{PRODUCT: 1e-4 * (1.11 if n < 2 else 1)} for n in TEN], {}, "A fixed product on pi took over 10% longer than at best beside 2 of 10 bursts: the device was throttled or shared, or moved the process to a slower core."),
+        (
+            [{PRODUCT: 1e-4 * (1.11 if n < 2 else 1)} for n in TEN],
+            {},
+            "A fixed product on pi took over 10% longer than at best beside 2 of 10 bursts: the device was throttled or shared, or moved the process to a slower core.",
+        ),
         ([{PRODUCT: 1e-4 * (1.09 if n < 2 else 1)} for n in TEN], {}, ""),
         ([{state.THROTTLED: 0.0, state.UNDER_VOLTAGE: 0.0, state.BATTERY: 0.0}], {}, ""),
     ],
-)  # fmt: skip
+)
 def test_conditions_and_what_to_do(states: Any, host: Any, sentence: str) -> None:
     run = on_a_device(states, **host)
     assert conditions(run, "pi") == ((sentence,) if sentence else ())

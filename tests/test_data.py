@@ -18,9 +18,9 @@ from mnv3prof.train.data import digits, image_folder
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def _picture(path: Path, colour: Any, size: Any = (20, 10)) -> None:
+def _picture(path: Path, color: Any, size: Any = (20, 10)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_no_digit_that_is_held_out_is_trained_on() -> None:
     assert (ours == theirs).all()
 
 
-def test_digits_are_upsampled_grey_and_normalised() -> None:
+def test_digits_are_upsampled_gray_and_normalized() -> None:
     found = digits((32, 48))
     assert found.train_images.shape == (1438, 3, 32, 48)  # type: ignore[union-attr]
     assert found.train_images.dtype == torch.float32  # type: ignore[union-attr]

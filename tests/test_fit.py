@@ -171,7 +171,10 @@ def test_the_largest_are_timed(tiny: str, capsys: pytest.CaptureFixture[str]) ->
         (["spaces", "large"], "is not a space; expected a file .toml, or ofa, near-large or near-small"),
         (["spaces", "no.toml"], "cannot be read"),
         (["flops", "tiny.toml"], "is a space of 768 networks; expected tiny.toml#0 to tiny.toml#767"),
-        (["flops", "tiny.toml#768"], "has no network 768; expected 0 to 767"),
+        (
+            ["flops", "tiny.toml#768"],
+            "tiny.toml#768: is not a network of the space; expected tiny.toml#0 to tiny.toml#767",
+        ),
         (["flops", "large#3"], "is not a space"),
     ],
 )

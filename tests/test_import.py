@@ -149,12 +149,12 @@ EXAMPLES: dict[str, str | bytes] = {
 }
 
 
-def test_every_reader_recognises_its_own_files_only() -> None:
+def test_every_reader_recognizes_its_own_files_only() -> None:
     assert {*EXAMPLES, "etdump"} == {*readers.names()}
     for name, example in EXAMPLES.items():
         data = example.encode() if isinstance(example, str) else example
         text = data.decode("utf-8", "replace")
-        assert [each for each in readers.names() if readers.reader(each).recognises(data, text)] == [name]
+        assert [each for each in readers.names() if readers.reader(each).recognizes(data, text)] == [name]
 
 
 @pytest.mark.parametrize("new", ["", " p5=1260 median=1290 p95=1400"])

@@ -128,3 +128,10 @@ def test_every_format_prints_printable_text(render: Any) -> None:
 @pytest.mark.parametrize("by", ["block", "op", "layer"])
 def test_csv_has_one_row_for_each_group(by: Any) -> None:
     assert to_csv(cost_sheet(GRAPH, COSTS, by)).count("\n") == 1 + len(subtotals(GRAPH, COSTS, by))
+
+
+def test_the_name_of_a_network_of_a_space_can_be_copied() -> None:
+    sheet = Sheet("ofa#12", (Column("network", "Network", "text"),), (("ofa#12",), ("my space#1",)))
+    html = _rendered(to_markdown([sheet]))
+    assert "<td><code>ofa#12</code></td>" in html
+    assert "<td>my space#\u200b1</td>" in html

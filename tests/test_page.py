@@ -374,8 +374,8 @@ def test_nothing_is_inaccessible(show: Any, name: str, theme: str) -> None:
 
 
 def _contrast(one: Any, other: Any) -> Any:
-    def luminance(colour: Any) -> Any:
-        parts = [int(x) / 255 for x in re.findall(r"\d+", colour)[:3]]
+    def luminance(color: Any) -> Any:
+        parts = [int(x) / 255 for x in re.findall(r"\d+", color)[:3]]
         low = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * low[0] + 0.7152 * low[1] + 0.0722 * low[2]
 
@@ -445,7 +445,7 @@ def test_on_paper_every_heading_stands_and_no_chart_is_clipped(show: Any, name: 
     assert headings
     for heading in headings:
         assert _plain(heading) in text
-    assert "Colour by" not in text
+    assert "Color by" not in text
 
 
 def _plain(text: str) -> Any:

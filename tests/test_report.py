@@ -24,7 +24,7 @@ from mnv3prof.graph.errors import InputError
 from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
-from mnv3prof.page.charts.chart import colour, label, symbol
+from mnv3prof.page.charts.chart import color, label, symbol
 from mnv3prof.page.claims import curve_chart, verdicts
 from mnv3prof.page.html import Assets, Content, page
 from mnv3prof.page.report import Listed, Panel, Section, sections
@@ -506,7 +506,7 @@ def test_operators_are_titled_with_the_target_that_they_were_timed_on() -> None:
 
 
 def test_no_two_backends_look_alike() -> None:
-    looks = {(colour(number), symbol(number)) for number in range(64)}
+    looks = {(color(number), symbol(number)) for number in range(64)}
     assert len(looks) == 64
 
 

@@ -129,8 +129,10 @@ def test_modules_given_as_objects() -> None:
     torch.manual_seed(3)
     found = mnv3prof.measure(
         mnv3prof.load(networks.Pair(), (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))),
-        on=("onnxruntime", "cpu"), parts="all", budget_s=0.3,
-    )  # fmt: skip
+        on=("onnxruntime", "cpu"),
+        parts="all",
+        budget_s=0.3,
+    )
     assert {(each.part, each.status, each.reason) for each in found.timings} == {
         (part, "ok", "")
         for part in ("left", CROSS, "net")  # right is as left
@@ -243,8 +245,12 @@ def test_export_writes_each_input_and_output(tmp_path: Path, monkeypatch: pytest
     files = ["-o", "pair.onnx", "--input-file", "in.bin", "--expected-file", "out.bin"]
     assert run(["export", "networks:Pair", "--input", SIZES, *files]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        "pair.onnx", "in0.bin", "in1.bin", "out0.bin", "out1.bin",
-    }  # fmt: skip
+        "pair.onnx",
+        "in0.bin",
+        "in1.bin",
+        "out0.bin",
+        "out1.bin",
+    }
     given = [np.fromfile(name, "<f4").reshape(1, 3, 16, 16) for name in ("in0.bin", "in1.bin")]
     outputs = onnxruntime.InferenceSession("pair.onnx").run(None, dict(zip(("x", "x1"), given, strict=True)))
     for output, name in zip(outputs, ("out0.bin", "out1.bin"), strict=True):

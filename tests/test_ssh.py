@@ -18,7 +18,7 @@ from sshd import SSHD, Server, reach, serving
 from subjects import subject
 
 from mnv3prof.bench.machines import Machines
-from mnv3prof.bench.profile import Request, profile
+from mnv3prof.bench.profile import Request, places_named, profile
 from mnv3prof.cli.main import run as command
 from mnv3prof.device.clock import PRODUCT
 from mnv3prof.device.protocol import HELLO, Clear, Put
@@ -428,7 +428,15 @@ def nobody_sleeps() -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("argv", [["devices", "pi"], ["latency", "small", "--on", "onnxruntime@pi"], ["latency", "small", "--on", "all@pi"], ["cache", "--device", "pi"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["devices", "pi"],
+        ["latency", "small", "--on", "onnxruntime@pi"],
+        ["latency", "small", "--on", "all@pi"],
+        ["cache", "--device", "pi"],
+    ],
+)
 def test_an_interrupt_while_a_device_is_asked(argv: list[str], server: Server) -> None:
     entries(pi=sleeper())
     code = f"from mnv3prof.cli.main import main; import sys; sys.argv[1:] = {argv!r}; main()"
@@ -450,6 +458,15 @@ def test_a_device_that_does_not_answer_in_time(capsys: pytest.CaptureFixture[str
     entries(pi=sleeper())
     ((status, reason),) = outcome("onnxruntime@pi", timeout_s=2)
     assert (status, reason) == ("not available", "pi: no answer within 2 s")
+    nobody_sleeps()
+    no_worker_is_left(server)
+
+
+def test_all_runtimes_of_a_device_that_does_not_answer_in_time(server: Server) -> None:
+    entries(pi=sleeper())
+    begin = time.monotonic()
+    assert "onnxruntime@pi" in places_named("all@pi", 2)
+    assert time.monotonic() - begin < 20  # without a limit 30
     nobody_sleeps()
     no_worker_is_left(server)
 
@@ -556,18 +573,42 @@ while True:
 @pytest.mark.parametrize(
     ("at", "what", "reason"),
     [
-        ("Prepare", 'out.write(b"garbage" * 1000); out.flush(); time.sleep(5)', "its process sent an invalid answer"),
-        ("Prepare", 'out.write(struct.pack(">II", 2**32 - 1, 2**32 - 1)); out.flush(); time.sleep(5)', "its process sent an invalid answer"),
-        ("Prepare", 'out.write(struct.pack(">II", 100, 0) + b"half"); out.flush(); sys.exit()', "its process ended with exit code 0"),
+        (
+            "Prepare",
+            'out.write(b"garbage" * 1000); out.flush(); time.sleep(5)',
+            "its process sent an invalid answer",
+        ),
+        (
+            "Prepare",
+            'out.write(struct.pack(">II", 2**32 - 1, 2**32 - 1)); out.flush(); time.sleep(5)',
+            "its process sent an invalid answer",
+        ),
+        (
+            "Prepare",
+            'out.write(struct.pack(">II", 100, 0) + b"half"); out.flush(); sys.exit()',
+            "its process ended with exit code 0",
+        ),
         ("Prepare", "answer('[1, 2')", "its answer cannot be read: .*"),
         ("Prepare", "answers['Prepare'] = '{\"load_s\": -1}'", "its answer cannot be read: .*"),
-        ("Place", "answers['Place'] = '{\"folder\": \"\", \"missing\": [\"../../etc/passwd\"]}'", "it asks for a file that it was not offered"),
-        ("Sample", "answers['Sample'] = answers['Sample'].replace('[1]', '[NaN]')", "its answer cannot be read: .*"),
-        ("Sample", "answers['Sample'] = answers['Sample'].replace('[1]', '[-1]')", "its answer cannot be read: .*"),
+        (
+            "Place",
+            'answers[\'Place\'] = \'{"folder": "", "missing": ["../../etc/passwd"]}\'',
+            "it asks for a file that it was not offered",
+        ),
+        (
+            "Sample",
+            "answers['Sample'] = answers['Sample'].replace('[1]', '[NaN]')",
+            "its answer cannot be read: .*",
+        ),
+        (
+            "Sample",
+            "answers['Sample'] = answers['Sample'].replace('[1]', '[-1]')",
+            "its answer cannot be read: .*",
+        ),
         ("Sample", "answers['Sample'] = '{\"failed\": \"' + 'x' * 5000 + '\\\\u001b[31m\"}'", "x{250}"),
         ("Begin", "out.write(b'y' * 50_000_000)", "its process (sent an invalid answer|ended with .*)"),
     ],
-)  # fmt: skip
+)
 def test_a_device_that_lies(at: str, what: str, reason: str) -> None:
     """A row, within the time limit, and nothing of it is run or kept here."""
     text = HOSTILE.format(python=sys.executable, hello=HELLO, at=at, what=what)

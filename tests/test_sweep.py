@@ -28,13 +28,13 @@ from mnv3prof.cli.main import run
 from mnv3prof.cost.counts import Dtype, count, total
 from mnv3prof.cost.memory import arena, peaks
 from mnv3prof.graph.errors import InputError
-from mnv3prof.space.costs import ContextTable
+from mnv3prof.space.costs import COLUMNS, ContextTable
 from mnv3prof.space.files import open_space, space_from
 from mnv3prof.space.points import pareto as fronts
 from mnv3prof.space.points import sweep as sweeps
 from mnv3prof.space.points.executors import cluster, executor_of, threads
 from mnv3prof.space.points.pareto import Ask, Objective, front_of, part_of
-from mnv3prof.space.points.sweep import CHUNK, NAMES, Range, in_order, jobs_of
+from mnv3prof.space.points.sweep import CHUNK, Range, in_order, jobs_of
 from mnv3prof.space.space import Space
 from mnv3prof.space.tables import tables_of
 
@@ -207,7 +207,7 @@ def test_the_front_of_a_random_space_is_that_of_the_definition(number: int) -> N
     tables = tables_of(space, "int8", None)
     columns = chance.sample(range(7), chance.choice((2, 3, 4)))
     signs = [chance.choice((1, -1)) for _ in columns]
-    objectives = [Objective(NAMES[c], c, sign) for c, sign in zip(columns, signs, strict=True)]
+    objectives = [Objective(COLUMNS[c], c, sign) for c, sign in zip(columns, signs, strict=True)]
     every = listed(space, tables)
     expected = front_in_python(
         [tuple(s * costs[c] for c, s in zip(columns, signs, strict=True)) for costs in every.values()]
@@ -410,8 +410,8 @@ def test_a_file_of_points_has_the_rows_of_the_space(
             rows: list[dict[Any, Any]] = list(csv.DictReader(file))
     else:
         rows = pd.read_parquet(here / name).to_dict("records")
-    assert [*rows[0]] == ["network", *NAMES]
-    assert {row["network"]: [int(row[each]) for each in NAMES] for row in rows} == {
+    assert [*rows[0]] == ["network", *COLUMNS]
+    assert {row["network"]: [int(row[each]) for each in COLUMNS] for row in rows} == {
         f"small.toml#{number}": costs for number, costs in expected.items()
     }
     assert not any(each.startswith(".") for each in names_in(here))
@@ -537,7 +537,7 @@ BAD = [
     (["pareto", "small.toml", "--min", "params,params"], "params is named twice"),
     (["pareto", "small.toml", "--min", "macs", "--max", "macs"], "macs is named twice"),
     (["pareto", "small.toml", "--min", "macs,accuracy"], "--min: 'accuracy' is not known"),
-    (["pareto", "small.toml", "--min", "macs", "--max", "arena"], "arena can only be minimised"),
+    (["pareto", "small.toml", "--min", "macs", "--max", "arena"], "arena can only be minimized"),
     (["pareto", "small.toml", "--min", "macs,params", "--html", "page.txt"], "expected FILE.html"),
     (["pareto", "small.toml", "--min", "macs,params", "--html", "missing/page.html"], "cannot be written"),
     (["pareto", "missing.csv", "--min", "macs,params"], "missing.csv: cannot be read"),
@@ -581,13 +581,13 @@ def test_an_extra_that_is_not_installed_is_named(
     assert f"{package} is not installed: pip install 'mnv3prof[" in sentence
 
 
-HEADER = f"network,{','.join(NAMES)}\n"
+HEADER = f"network,{','.join(COLUMNS)}\n"
 ROW = "small.toml#1,1,2,3,4,5,6,7\n"
 
 
 def _parquet(rows: int = 500, **columns: Any) -> bytes:
     file = io.BytesIO()
-    given = {"network": ["x#1"] * rows, **{name: range(rows) for name in NAMES}, **columns}
+    given = {"network": ["x#1"] * rows, **{name: range(rows) for name in COLUMNS}, **columns}
     pd.DataFrame(given).to_parquet(file, compression=None)
     return file.getvalue()
 
@@ -630,9 +630,9 @@ def test_a_file_that_is_no_points_is_refused_in_one_sentence(
     ("network", "sentence"),
     [
         ("small.toml#1", "small.toml#1 has other costs now"),
-        ("small.toml#99999999", "has no network 99,999,999"),
+        ("small.toml#99999999", "has no network '99999999'"),
         ("small.toml", "'small.toml' is not a network"),
-        ("small.toml#-1", "is not a network"),
+        ("small.toml#-1", "has no network '-1'"),
         ("gone.toml#1", "gone.toml"),
         ("/etc/passwd#1", "/etc/passwd"),
         ("", "is not a network"),
@@ -697,7 +697,7 @@ def test_ctrl_c_of_a_terminal_keeps_what_there_is(command: str, here: Path) -> N
     given = (
         ["-o", "out.csv"]
         if command == "sweep"
-        else ["--min", "params,peak", "--max", "macs", "-o", "out.csv"]
+        else ["--min", "params,peak", "--max", "macs", "-o", "out.csv", "--html", "front.html"]
     )
     arguments = [SCRIPT, command, "near-small", "-n", "1G", "--workers", "2", *given]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -708,10 +708,15 @@ def test_ctrl_c_of_a_terminal_keeps_what_there_is(command: str, here: Path) -> N
     _, err = process.communicate()
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    (computed,) = re.findall(r"stopped; ([\d,]+) of 1,000,000,000 networks were", err)
+    (computed,) = re.findall(r"stopped; .*?([\d,]+) of 1,000,000,000 networks ", err)
     frame = pd.read_csv("out.csv")
     if command == "sweep":
         assert len(frame) == int(computed.replace(",", ""))
+    else:
+        page = (here / "front.html").read_text(encoding="utf-8")
+        assert f"This is the front of the {computed} of 1,000,000,000 networks" in page
+        assert "Color: number of networks. Points" in page  # the density is of the same networks
+        assert err.splitlines()[-1].endswith("in front.html and out.csv")
     assert len(frame) > 10
     assert not any(each.startswith(".") for each in names_in(here))
 

@@ -177,7 +177,7 @@ def test_autoaugment_changes_each_image_in_its_own_way_by_the_seed() -> None:
     first, again, other = (augment(images.copy(), (0.5,) * 3, (0.25,) * 3, seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert first.min() >= -2.001 and first.max() <= 2.001  # 0 and 1, normalised
+    assert first.min() >= -2.001 and first.max() <= 2.001  # 0 and 1, normalized
     # 64 equal images through one sub-policy each: many differ, and some were left alone.
     assert len({image.tobytes() for image in first}) > 16
     assert 0 < sum(np.allclose(image, images[0], atol=1e-5) for image in first) < 40

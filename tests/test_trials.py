@@ -158,7 +158,7 @@ def test_a_training_that_diverges_is_a_row_with_its_reason(monkeypatch: pytest.M
 
     monkeypatch.setattr(trials, "_seconds_an_epoch", lambda *_: 1.0)
     monkeypatch.setattr(recipe, "train", train)
-    (found,) = trials.train_ablations(_plan(BASE._replace(quantised=True))).trials
+    (found,) = trials.train_ablations(_plan(BASE._replace(quantized=True))).trials
     assert (found.accuracy, found.int8) == (None, None)
     assert "no longer finite" in found.reason
 

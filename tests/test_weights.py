@@ -167,15 +167,15 @@ def test_a_training_whose_loss_is_no_number_exits_with_1(
 def test_a_folder_of_images_is_learnt_and_its_bad_files_named(
     here: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
+    for name, color in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
         (here / "pictures" / name).mkdir(parents=True)
         for n in range(10):
-            Image.new("RGB", (20, 20), tuple(c + n for c in colour)).save(
+            Image.new("RGB", (20, 20), tuple(c + n for c in color)).save(
                 here / "pictures" / name / f"{n}.png"
             )
     (here / "pictures" / "red" / "bad.png").write_bytes(b"no")
     (here / "pictures" / "red" / "worse.png").write_bytes(b"no")
-    arguments = ["train", "net.toml", "--data", "pictures", *QUICK, "--batch-size", "8", "-o", "colours.pt"]
+    arguments = ["train", "net.toml", "--data", "pictures", *QUICK, "--batch-size", "8", "-o", "colors.pt"]
     found = _json(arguments, capsys)
     assert found["classes"] == ["blue", "red"]
     assert found["table"]["classes"] == 2

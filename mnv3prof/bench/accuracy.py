@@ -29,7 +29,7 @@ WorkerOf = Callable[[Target, Subjects], Worker]
 class HeldOut(NamedTuple):
     """Labelled images on which the network was not trained.
 
-    data: the name of their data set. images: (M, 3, H, W), normalised, fp32.
+    data: the name of their data set. images: (M, 3, H, W), normalized, fp32.
     """
 
     data: str

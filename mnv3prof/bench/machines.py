@@ -255,11 +255,11 @@ def together(ask: Callable[[_Asked, Event], _Found], asked: Sequence[_Asked]) ->
 
 
 @cache
-def found_on(name: str) -> tuple[str, ...]:
+def found_on(name: str, within_s: float = inf) -> tuple[str, ...]:
     """Return the backends whose runtime is on a device, without simulated ones; all, if there is none or the
     device does not answer.
     """
-    contact = Contact(device_of(name))
+    contact = Contact(device_of(name), within_s=within_s)
     contact.ask_for_chips(each for each in remote_names() if contact.missing(each) is None)
     contact.worker.end()
     there = [each for each in remote_names() if contact.missing(each) is None]

@@ -68,8 +68,11 @@ def usable_here() -> tuple[str, ...]:
     return tuple(name for name, what in found.items() if what.ok and not is_simulated(name, what.chip))
 
 
-def places_named(called: str) -> tuple[str, ...]:
-    """Return the places that "ncnn", "all", "ncnn@pi" or "all@pi" names. Raises InputError."""
+def places_named(called: str, timeout_s: float = inf) -> tuple[str, ...]:
+    """Return the places that "ncnn", "all", "ncnn@pi" or "all@pi" names. Raises InputError.
+
+    timeout_s: of a device that is asked for its runtimes.
+    """
     name, at, device = called.partition("@")
     if name != "all":
         found: tuple[str, ...] = (place_of(called),)
@@ -77,7 +80,7 @@ def places_named(called: str) -> tuple[str, ...]:
         return usable_here()
     else:
         require_name(device)
-        found = tuple(f"{each}@{device}" for each in found_on(device))
+        found = tuple(f"{each}@{device}" for each in found_on(device, timeout_s))
     if at:
         device_of(device)  # its entry is right
     return found

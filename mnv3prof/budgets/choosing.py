@@ -20,8 +20,8 @@ from ..record.rows import HeldOut
 from ..record.run import Subject
 from ..space.bounds import Limits
 from ..space.choose import choose
-from ..space.costs import COLUMNS, Added, ContextTable, with_column
-from ..space.counting import Fitting, fitting
+from ..space.costs import SUMS, Added, ContextTable, with_column
+from ..space.counting import Within, count_within
 from ..space.fit import Best
 from ..space.space import Context, Space
 from .figures import LATENCY, NAMES, figures
@@ -33,18 +33,8 @@ INPUTS: Final = (96, 128, 160, 192, 224, 256)
 ARENA: Final = "arena"
 NANO: Final = 10**9
 """Nanoseconds of a second."""
-_COLUMNS: Final = {
-    "macs": "macs",
-    "flops": "flops",
-    "params": "params",
-    "weights": "weight_bytes",
-    "read": "read_bytes",
-    "written": "write_bytes",
-    "peak.fused": "peak_bytes",
-}
-"""Columns of a space by the name of the budget."""
-SUMS: Final = tuple(name for name in _COLUMNS if name != "peak.fused")
-"""What can be maximised."""
+_BUDGETS: Final = (*SUMS, "peak.fused")
+"""The columns of a space, as budgets name them."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -144,7 +134,7 @@ def fit_space(
     """
     one_of(maximize, SUMS, "maximize")
     latencies = latencies or {}
-    known = limits_by_name(budgets, (*_COLUMNS, ARENA, *latencies))
+    known = limits_by_name(budgets, (*_BUDGETS, ARENA, *latencies))
     for latency in latencies.values():
         tables = [with_column(*pair) for pair in zip(tables, latency.columns, strict=True)]
     limits = _limits(known, maximize, [*latencies])
@@ -175,8 +165,7 @@ def _distinct(networks: Sequence[Found]) -> tuple[Found, ...]:
 
 
 def _limits(known: Mapping[str, int], maximize: str, latencies: Sequence[str] = ()) -> Limits:
-    columns = {name: COLUMNS.index(column) for name, column in _COLUMNS.items()}
-    columns |= {name: len(COLUMNS) + n for n, name in enumerate(latencies)}
+    columns = {name: column for column, name in enumerate((*_BUDGETS, *latencies))}
     return Limits({columns[name]: most for name, most in known.items() if name != ARENA}, columns[maximize])
 
 
@@ -185,7 +174,7 @@ def _found_in(space: Space, one: Best, dtype: Dtype, latencies: Sequence[str]) -
     subject = space.network(number)
     estimates = {
         name: nanoseconds / NANO
-        for name, nanoseconds in zip(latencies, one.costs[len(COLUMNS) :], strict=True)
+        for name, nanoseconds in zip(latencies, one.costs[len(_BUDGETS) :], strict=True)
     }
     width = space.contexts[one.digits[0]].width
     return Found(f"{space.source}#{number}", subject, width, _figures(subject, dtype), estimates)
@@ -196,19 +185,19 @@ def _figures(subject: Subject, dtype: Dtype) -> dict[str, int]:
     return {name: each.value for name, each in known.items() if each.value is not None}
 
 
-def fitting_by_context(
+def within_by_context(
     space: Space, tables: Sequence[ContextTable], budgets: Sequence[Budget]
-) -> Iterator[tuple[Context, Fitting]]:
+) -> Iterator[tuple[Context, Within]]:
     """Yield how many networks of each context fit, and their mean MACs. Raises InputError.
 
     A limit of the arena is one of the fused peak here, which is at most the arena.
     """
-    known = limits_by_name(budgets, (*_COLUMNS, ARENA))
+    known = limits_by_name(budgets, (*_BUDGETS, ARENA))
     if ARENA in known:
         known["peak.fused"] = min(known[ARENA], known.get("peak.fused", known[ARENA]))
     limits = _limits(known, "macs")
     for context, table in zip(space.contexts, tables, strict=True):
-        yield context, fitting(table, limits)
+        yield context, count_within(table, limits)
 
 
 class _Candidate(msgspec.Struct, frozen=True, dict=True):
@@ -227,7 +216,7 @@ class _Candidate(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def known(self) -> dict[str, int]:
         whole = total(count(self.subject.graph, self.dtype))
-        return {name: getattr(whole, column) for name, column in _COLUMNS.items() if name in SUMS}
+        return {name: getattr(whole, field) for name, field in SUMS.items()}
 
     def value(self, name: str) -> int:
         """Return a figure. Raises InputError for the eager peak of int8."""

@@ -10,12 +10,12 @@ from ..cost.counts import Dtype
 from ..record.document import network_fields, summary_document
 from ..record.run import SCHEMA
 from ..record.timing import Timing
-from ..space.counting import Fitting
+from ..space.counting import Within
 from ..space.space import Context, Space
 from .choosing import Fit
 from .diff import Diff, FigureChange, TimeChange
 from .figures import Side
-from .judge import Judgement
+from .judge import Judgment
 from .limits import Budget
 
 
@@ -32,7 +32,7 @@ def diff_document(diff: Diff) -> dict[str, Any]:
     }
 
 
-def gate_document(checked: Side, baseline: Side | None, judged: Sequence[Judgement]) -> dict[str, Any]:
+def gate_document(checked: Side, baseline: Side | None, judged: Sequence[Judgment]) -> dict[str, Any]:
     """Return what was checked, and the verdict on each budget with limit, value and margin."""
     return {
         "schema": SCHEMA,
@@ -130,7 +130,7 @@ def fit_document(fit: Fit) -> dict[str, Any]:
 
 
 def spaces_document(
-    space: Space, dtype: Dtype, budgets: Sequence[Budget], counted: Iterable[tuple[Context, Fitting]]
+    space: Space, dtype: Dtype, budgets: Sequence[Budget], counted: Iterable[tuple[Context, Within]]
 ) -> dict[str, Any]:
     """Return how many networks of each context fit. Numbers beyond 64 bits are text."""
     return {

@@ -33,7 +33,7 @@ class Contributor(msgspec.Struct, frozen=True):
     baseline: int | float | None = None
 
 
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class Judgment(msgspec.Struct, frozen=True, kw_only=True):
     """Verdict on one budget.
 
     target, baseline_target: of a latency and its baseline. dtype, batch: of a metric in bytes, if several
@@ -41,8 +41,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     differ. limit, value, baseline: in `unit`, or None. reason: why the budget was not checked, or why a
     latency above the limit is within it. contributors: top contributors to an exceeded budget.
 
-    >>> (judgement,) = mnv3prof.check("small", {"macs": "50M"}).judgements
-    >>> judgement.status, judgement.value, judgement.margin
+    >>> (judgment,) = mnv3prof.check("small", {"macs": "50M"}).judgments
+    >>> judgment.status, judgment.value, judgment.margin
     ('exceeded', 56510400, -6510400)
     """
 
@@ -93,12 +93,12 @@ def _named_size(dtype: Dtype | None, batch: int | None) -> str:
     return ", ".join([*([dtype] if dtype else []), *([f"batch {batch}"] if batch else [])])
 
 
-def judge(budgets: Iterable[Budget], checked: Side, baseline: Side | None) -> tuple[Judgement, ...]:
+def judge(budgets: Iterable[Budget], checked: Side, baseline: Side | None) -> tuple[Judgment, ...]:
     """Check every budget; a latency at each target that it was measured at.
 
     A relative budget needs the baseline.
     """
-    judged: list[Judgement] = []
+    judged: list[Judgment] = []
     for each in budgets:
         budget = _of_one_part(checked, each)
         if budget.name.startswith(LATENCY):
@@ -133,11 +133,11 @@ def _baseline_size(size: _Size, budget: Budget, checked: Side, baseline: Side) -
 
 def _judge_figure(
     budget: Budget, size: _Size, several: bool, checked: Side, baseline: Side | None
-) -> Judgement:
+) -> Judgment:
     """several: True if the budget is checked at other sizes too."""
     new = part_figure(checked.subject.graph, budget.metric, budget.part, *size)
     dtype, batch = size if several else (budget.dtype, None)
-    judgement = Judgement(
+    judgment = Judgment(
         budget=budget,
         unit=new.unit,
         status="within",
@@ -152,21 +152,21 @@ def _judge_figure(
         part = _counterpart(baseline, checked, budget.part)
         if part is None:
             why = f"{baseline.source} has no counterpart of {budget.part}"
-            return replace(judgement, status="not measured", reason=why)
+            return replace(judgment, status="not measured", reason=why)
         old = part_figure(baseline.subject.graph, budget.metric, part, *was)
         if old.value is None:
-            return replace(judgement, status="not measured", reason=new.reason or old.reason)
+            return replace(judgment, status="not measured", reason=new.reason or old.reason)
         limit = int(old.value * (1 + budget.change))  # rounded down, since values are integers
-        judgement = replace(judgement, limit=limit, baseline=old.value)
+        judgment = replace(judgment, limit=limit, baseline=old.value)
         if was != size and new.unit == "bytes":
-            judgement = replace(
-                judgement, dtype=size[0], batch=size[1], baseline_dtype=was[0], baseline_batch=was[1]
+            judgment = replace(
+                judgment, dtype=size[0], batch=size[1], baseline_dtype=was[0], baseline_batch=was[1]
             )
         same = aligned(baseline.subject.graph, checked.subject.graph) if budget.part == NET else {}
         known = {block: old.blocks[name] for block, name in same.items() if name in old.blocks}
-    if new.value is None or (new.reason and new.value <= (judgement.limit or 0)):
-        return replace(judgement, status="not measured", reason=new.reason)
-    return _limited(judgement, new.blocks, known)
+    if new.value is None or (new.reason and new.value <= (judgment.limit or 0)):
+        return replace(judgment, status="not measured", reason=new.reason)
+    return _limited(judgment, new.blocks, known)
 
 
 def _of_one_part(checked: Side, budget: Budget) -> Budget:
@@ -187,61 +187,61 @@ def _counterpart(baseline: Side, checked: Side, part: str) -> str | None:
     return part if part_layers(old, part) else None
 
 
-def _judge_times(budget: Budget, checked: Side, baseline: Side | None) -> list[Judgement]:
+def _judge_times(budget: Budget, checked: Side, baseline: Side | None) -> list[Judgment]:
     backend = budget.metric.removeprefix(LATENCY)
     timings, reason = _of_backend(checked, backend, budget, budget.part)
     if not timings:
-        return [_judgement(budget, None, "not measured", reason)]
+        return [_judgment(budget, None, "not measured", reason)]
     return [_judge_time(budget, timing, checked, baseline) for timing in timings]
 
 
-def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | None) -> Judgement:
+def _judge_time(budget: Budget, new: Timing, checked: Side, baseline: Side | None) -> Judgment:
     if new.seconds is None:
-        return _judgement(budget, new, "not measured", f"it is {state(new)}")
+        return _judgment(budget, new, "not measured", f"it is {state(new)}")
     if budget.change is None or baseline is None:
         return _judge_absolute(budget, new, checked)
     part = _counterpart(baseline, checked, budget.part)
     if part is None:
         why = f"{baseline.source} has no counterpart of {budget.part}"
-        return _judgement(budget, new, "not measured", why)
+        return _judgment(budget, new, "not measured", why)
     before, reason = _of_backend(baseline, new.target.backend, budget, part)
     pairs = paired(targets_of(baseline.run), targets_of(checked.run)).pairs
     old = next((t for t in before if t.target == pairs.get(new.target)), None)
     if old is None or baseline.run is None or checked.run is None:
         why = reason or f"{baseline.source} was not measured at {new.target.settings} on {new.target.backend}"
-        return _judgement(budget, new, "not measured", why)
+        return _judgment(budget, new, "not measured", why)
     if old.seconds is None:
-        return _judgement(budget, new, "not measured", f"in {baseline.source} it is {state(old)}")
+        return _judgment(budget, new, "not measured", f"in {baseline.source} it is {state(old)}")
     scale = new.target.batch / old.target.batch  # times of different batches are compared per image
     base = scale * old.seconds
     limit = base * float(1 + budget.change)
-    judgement = replace(_judgement(budget, new), limit=limit, baseline=base, baseline_target=old.target)
+    judgment = replace(_judgment(budget, new), limit=limit, baseline=base, baseline_target=old.target)
     moved = compare(old, new, baseline.run, checked.run)
     if moved.low is None:
-        return replace(judgement, status="not comparable", reason=moved.reason)
+        return replace(judgment, status="not comparable", reason=moved.reason)
     how = "" if moved.clock == "wall" else f"by {moved.clock} time, "
     if moved.verdict != "slower" or moved.low <= 1 + budget.change:
         reason = f"not significant: {how}the change is {moved}" if new.seconds > limit else ""
-        return replace(judgement, reason=reason)
+        return replace(judgment, reason=reason)
     if budget.part != NET:
-        return replace(judgement, status="exceeded", reason=f"{how}the change is {moved}" if how else "")
+        return replace(judgment, status="exceeded", reason=f"{how}the change is {moved}" if how else "")
     known = _blocks(baseline, old)
     same = aligned(baseline.subject.graph, checked.subject.graph)
     earlier = {block: scale * known[was] for block, was in same.items() if was in known}
     contributors = _top(_blocks(checked, new), new.seconds, earlier)
     reason = f"{how}the change is {moved}" if how else ""
-    return replace(judgement, status="exceeded", reason=reason, contributors=contributors)
+    return replace(judgment, status="exceeded", reason=reason, contributors=contributors)
 
 
-def _judge_absolute(budget: Budget, new: Timing, checked: Side) -> Judgement:
+def _judge_absolute(budget: Budget, new: Timing, checked: Side) -> Judgment:
     """Compare a time with a limit that needs no baseline."""
     blocks = _blocks(checked, new) if budget.part == NET else {}
     reason = f"reported with {NO_SAMPLES}" if new.without_samples else ""
-    judgement = _limited(_judgement(budget, new, reason=reason), blocks, {})
-    if judgement.status == "exceeded" and new.contended:
+    judgment = _limited(_judgment(budget, new, reason=reason), blocks, {})
+    if judgment.status == "exceeded" and new.contended:
         why = "above the limit, but the machine was busy; measure again"
-        return replace(judgement, status="not measured", reason=why, contributors=())
-    return judgement
+        return replace(judgment, status="not measured", reason=why, contributors=())
+    return judgment
 
 
 def _of_backend(checked: Side, backend: str, budget: Budget, part: str) -> tuple[list[Timing], str]:
@@ -261,10 +261,10 @@ def _of_backend(checked: Side, backend: str, budget: Budget, part: str) -> tuple
     return [], f"{checked.source} was not measured at {budget.dtype} on {backend}"
 
 
-def _judgement(
+def _judgment(
     budget: Budget, timing: Timing | None, status: BudgetStatus = "within", reason: str = ""
-) -> Judgement:
-    return Judgement(
+) -> Judgment:
+    return Judgment(
         budget=budget,
         unit=unit_of(budget.metric),
         status=status,
@@ -275,10 +275,10 @@ def _judgement(
     )
 
 
-def _limited(judgement: Judgement, new: Mapping[str, float], old: Mapping[str, float]) -> Judgement:
-    if judgement.value is None or judgement.limit is None or judgement.value <= judgement.limit:
-        return judgement
-    return replace(judgement, status="exceeded", contributors=_top(new, judgement.value, old))
+def _limited(judgment: Judgment, new: Mapping[str, float], old: Mapping[str, float]) -> Judgment:
+    if judgment.value is None or judgment.limit is None or judgment.value <= judgment.limit:
+        return judgment
+    return replace(judgment, status="exceeded", contributors=_top(new, judgment.value, old))
 
 
 def _blocks(checked: Side, like: Timing) -> dict[str, float]:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ..graph.errors import InputError, lookup, quote
-from ..space.costs import PEAK
+from ..space.costs import COLUMNS, PEAK
 from ..space.points.pareto import Objective
-from ..space.points.sweep import NAMES, Range
+from ..space.points.sweep import Range
 from .figures import unit_of
 from .units import parse_bytes, parse_count
 
-OBJECTIVES: Final = (*NAMES, "arena")
+OBJECTIVES: Final = (*COLUMNS, "arena")
 _ALIASES: Final = {"peak.fused": "peak"}
 """The names of `check`."""
 _EXPECTED: Final = "expected a condition such as macs<=100M or peak<=256KiB"
@@ -30,7 +30,7 @@ def _condition(text: str, where: str) -> Range:
     if name == "arena":
         raise InputError(f"{where}: an arena needs a plan of each network; expected peak, its lower bound")
     name = _ALIASES.get(name, name)
-    column = lookup(name, {known: number for number, known in enumerate(NAMES)}, where)
+    column = lookup(name, {known: number for number, known in enumerate(COLUMNS)}, where)
     value = (parse_bytes if unit_of(name) == "bytes" else parse_count)(amount, f"{where}: {name}")
     least = {">=": value, ">": value + 1, "=": value}.get(sign)
     most = {"<=": value, "<": value - 1, "=": value}.get(sign)
@@ -40,21 +40,21 @@ def _condition(text: str, where: str) -> Range:
 def objectives_from(
     least: Sequence[str], most: Sequence[str], options: tuple[str, str]
 ) -> tuple[Objective, ...]:
-    """Return what comma-separated lists name, to be minimised and maximised. Raises InputError.
+    """Return what comma-separated lists name, to be minimized and maximized. Raises InputError.
 
     options: what the lists are called.
     """
     found: list[Objective] = []
     for texts, option, sign in zip((least, most), options, (1, -1), strict=True):
         for name in (item.strip() for text in texts for item in text.split(",") if text):
-            columns = {**{each: number for number, each in enumerate(NAMES)}, "arena": PEAK}
+            columns = {**{each: number for number, each in enumerate(COLUMNS)}, "arena": PEAK}
             name = _ALIASES.get(name, name)  # noqa: PLW2901
             column = lookup(name, columns, option)
             if any(each.name == name for each in found):
                 raise InputError(f"{option}: {name} is named twice; expected once")
             found.append(Objective(name, column, sign, name == "arena"))
     if any(each.arena and each.sign < 0 for each in found):
-        raise InputError(f"{options[1]}: arena can only be minimised; expected peak")
+        raise InputError(f"{options[1]}: arena can only be minimized; expected peak")
     if len(found) < 2:
         raise InputError(
             f"{options[0]} and {options[1]}: expected two or more costs, such as params and macs"

@@ -49,13 +49,13 @@ class TimingRequest(NamedTuple):
 class Ablation(NamedTuple):
     """A training. change: to the network; recipe: fields that differ from the article's.
 
-    quantised: also measure the accuracy in 8 bits.
+    quantized: also measure the accuracy in 8 bits.
     """
 
     name: str
     change: Callable[[Table], Table] = lambda table: table
     recipe: Mapping[str, Any] = {}
-    quantised: bool = False
+    quantized: bool = False
 
 
 class ClaimFamily(Protocol):
@@ -108,7 +108,7 @@ def ablations(names: tuple[str, ...] = ()) -> tuple[Ablation, ...]:
     for family in chosen(names):
         for ablation in getattr(family, "ABLATIONS", ()):
             known = by_name.get(ablation.name, ablation)
-            by_name[ablation.name] = ablation._replace(quantised=ablation.quantised or known.quantised)
+            by_name[ablation.name] = ablation._replace(quantized=ablation.quantized or known.quantized)
     return tuple(by_name.values())
 
 

@@ -33,7 +33,7 @@ FORM: Final = 1
 _PLANNED: Final = 0.85
 """Share of the limit that epochs are chosen for, since later trainings may be slower than the first."""
 _WARMUP: Final = 5
-_QUANTISING_S: Final = 15.0
+_QUANTIZING_S: Final = 15.0
 _BATCH: Final = 32
 _CALIBRATION_IMAGES: Final = 320
 
@@ -106,8 +106,8 @@ def train_ablations(
 
 def affordable(plan: AblationPlan, wanted: Sequence[tuple[Ablation, int]], epoch_s: float) -> int:
     """Return how many epochs of `epoch_s` seconds fit into the limit per training, at least 1."""
-    quantising = _QUANTISING_S * sum(ablation.quantised for ablation, _ in wanted)
-    left = max(0.0, _PLANNED * plan.limit_s - quantising)
+    quantizing = _QUANTIZING_S * sum(ablation.quantized for ablation, _ in wanted)
+    left = max(0.0, _PLANNED * plan.limit_s - quantizing)
     return max(1, min(plan.epochs, int(left / epoch_s / len(wanted))))
 
 
@@ -145,7 +145,7 @@ def _trial(
     table = ablation.change(trained_table())
     trained = train(table, data, recipe_of(ablation, seed, epochs, threads), on_progress=on_progress)
     int8, reason = None, trained.stopped
-    if ablation.quantised and not reason:
+    if ablation.quantized and not reason:
         on_progress(Progress("testing it in 8 bits"))
         int8, reason = in_8_bits(trained.model, data)
     return Trial(

@@ -109,9 +109,9 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         from ..bench.profile import Request
         from ..workers.cache_folder import usable_folder
 
+        seconds_in_range(self.timeout, "--timeout")
         targets = self.targets()
         budget = budget_of(self.time_budget)
-        seconds_in_range(self.timeout, "--timeout")
         return Request(
             subjects,
             {variant: self.parts_of(subject) for variant, subject in subjects.items()},
@@ -125,12 +125,16 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
     def targets(self) -> tuple[Target, ...]:
         """Return all combinations of backend, dtype, batch and threads. Raises InputError."""
-        return targets_of(self.on, self.dtype, self.batch, self.threads)
+        return targets_of(self.on, self.dtype, self.batch, self.threads, self.timeout)
 
     def size(self) -> tuple[Dtype, int]:
         """Return the dtype and batch of the first target, which bytes are for. Raises InputError."""
-        first = self.targets()[0]
-        return first.dtype, first.batch
+        dtypes, batches, _threads = self.settings()
+        return dtypes[0], batches[0]
+
+    def settings(self) -> tuple[tuple[Dtype, ...], tuple[int, ...], tuple[int, ...]]:
+        """Return the dtypes, the batches and the numbers of threads. Raises InputError."""
+        return settings_of(self.dtype, self.batch, self.threads)
 
     def parts_of(self, subject: Subject) -> tuple[str, ...]:
         """Return the names of the parts to time. Raises InputError."""
@@ -185,15 +189,27 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
 
 def targets_of(
-    on: str | None, dtype: str | None, batch: str | None, threads: str | None
+    on: str | None, dtype: str | None, batch: str | None, threads: str | None, timeout_s: float
 ) -> tuple[Target, ...]:
-    """Return all combinations of the values of --on, --dtype, --batch and --threads. Raises InputError."""
-    dtypes = listed(_or(dtype, "fp32"), "--dtype", _dtype)
-    batches = listed(_or(batch, "1"), "--batch", _count)
-    numbers = listed(_or(threads, "1"), "--threads", _count)
-    names = places("cpu" if on is None else on)
+    """Return all combinations of the values of --on, --dtype, --batch and --threads. Raises InputError.
+
+    timeout_s: of a device that is asked for its runtimes.
+    """
+    settings = settings_of(dtype, batch, threads)
+    names = places("cpu" if on is None else on, timeout_s)
     with about("--on, --dtype, --batch and --threads"):
-        return combinations(names, dtypes, batches, numbers)
+        return combinations(names, *settings)
+
+
+def settings_of(
+    dtype: str | None, batch: str | None, threads: str | None
+) -> tuple[tuple[Dtype, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the values of --dtype, --batch and --threads. Raises InputError."""
+    return (
+        listed(_or(dtype, "fp32"), "--dtype", _dtype),
+        listed(_or(batch, "1"), "--batch", _count),
+        listed(_or(threads, "1"), "--threads", _count),
+    )
 
 
 def _or(given: str | None, default: str) -> str:

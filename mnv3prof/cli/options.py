@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -134,13 +135,16 @@ NoCacheOption = Annotated[
 ]
 
 
-def places(on: str) -> tuple[str, ...]:
-    """Return the places that the value of --on names: "ncnn", "ncnn@pi". Raises InputError."""
+def places(on: str, timeout_s: float = inf) -> tuple[str, ...]:
+    """Return the places that the value of --on names: "ncnn", "ncnn@pi". Raises InputError.
+
+    timeout_s: of a device that is asked for its runtimes.
+    """
     from ..bench.profile import places_named
 
     with about("--on"):
-        names = [each for name in listed(on, "--on", lambda name, _: name) for each in places_named(name)]
-    return tuple(dict.fromkeys(names))
+        groups = [places_named(name, timeout_s) for name in listed(on, "--on", lambda name, _: name)]
+    return tuple(dict.fromkeys(name for group in groups for name in group))
 
 
 def backend_names(on: str) -> tuple[str, ...]:

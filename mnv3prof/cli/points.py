@@ -13,9 +13,10 @@ from ..budgets.units import parse_count
 from ..budgets.where import conditions_from
 from ..graph.errors import InputError, quote
 from ..interface.points import Swept
+from ..space.costs import COLUMNS
 from ..space.files import open_space
 from ..space.points.executors import MOST_WORKERS, Workers, cluster, threads
-from ..space.points.sweep import MOST_SAMPLED, MOST_SEED, NAMES, Range, total_of
+from ..space.points.sweep import MOST_SAMPLED, MOST_SEED, Range, total_of
 from .options import DtypeOption, budget_option, in_range, measuring_option, network_option, recipe_option
 from .spaces import costs_of_space
 
@@ -24,7 +25,7 @@ WhereOption = Annotated[
     budget_option(
         "--where",
         metavar="LIST",
-        help=f"Conditions such as macs<=100M,peak<256KiB; repeatable. Names: {', '.join(NAMES)}.",
+        help=f"Conditions such as macs<=100M,peak<256KiB; repeatable. Names: {', '.join(COLUMNS)}.",
         show_default=False,
     ),
 ]

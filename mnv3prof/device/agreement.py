@@ -15,7 +15,7 @@ class Errors(NamedTuple):
 
     absolute: the largest error. largest: the same relative to the largest expected magnitude. rms: root
     mean square of the error relative to that of the expected output. All are the share of the values that
-    differ where the output is not of floats: the neighbour of a class is as wrong as any other.
+    differ where the output is not of floats: the neighbor of a class is as wrong as any other.
     """
 
     absolute: float

@@ -1,6 +1,6 @@
 """A fixed piece of work, timed beside each burst: it is slow where the CPU itself is.
 
-A neighbour on the other hardware thread, also one of another virtual machine, and a lower clock rate take no
+A neighbor on the other hardware thread, also one of another virtual machine, and a lower clock rate take no
 CPU time from a process and are in no count of the system.
 """
 

@@ -9,10 +9,9 @@ from ..graph.graph import Graph
 from ..graph.parts import CLASSIFIER
 from ..mobilenetv3.table import HEAD, STEM, Row, Table, in_widths
 from ..record.run import Subject
-from ..space.space import Choice, Context, Space, Stage, UnscaledRow, row_of
+from ..space.space import Choice, Size, Space, Stage, row_of, strided
 from .features import Features, features_of
 
-Size = tuple[int, int]
 _ENDS: Final = (STEM, HEAD, CLASSIFIER)
 _ROW: Final = "1"
 """The block of a row in a network of its own."""
@@ -78,20 +77,18 @@ class Blocks:
     def context(self, number: int) -> ContextBlocks:
         """Return the blocks of a context."""
         where = self.space.contexts[number]
-        size = _strided(where.input, dict(self.space.table).get("stem_stride", 2))
         befores: tuple[int | None, ...] = (None,)
         stages = []
-        for place, stage in enumerate(self.space.stages):
+        for place, (stage, size) in enumerate(zip(self.space.stages, self.space.sizes(where), strict=False)):
             stages.append([self._stage(number, place, before, size) for before in befores])
             befores = stage.out
-            size = _strided(size, stage.stride)
         last = len(self.space.stages) - 1
         ends = [self._ends(number, last, width) for width in self.space.stages[last].out]
         return ContextBlocks(stages, ends)
 
     def _stage(self, number: int, place: int, before: int | None, size: Size) -> StageBlocks:
         stage = self.space.stages[place]
-        inner = _strided(size, stage.stride)
+        inner = strided(size, stage.stride)
         first = [
             self._rows(number, place, whole, before, size, first=True) for whole in range(len(stage.of_stage))
         ]
@@ -108,7 +105,7 @@ class Blocks:
         found = []
         for each, choice in enumerate(stage.of_row):
             row = row_of(stage, stage.of_stage[whole], choice, first=first)
-            table = _scaled(self.space, [row], where, before)
+            table = self.space.behind(row, where, before)
             width = in_widths(table)[-1]
             key = table.rows[-1], width, size
             if key not in self._by_row:
@@ -152,13 +149,6 @@ class Blocks:
 def _graph_of(part: tuple[Subject, str]) -> tuple[Graph, str]:
     subject, block = part
     return subject.graph, block
-
-
-def _scaled(space: Space, rows: list[UnscaledRow], where: Context, before: int | None) -> Table:
-    """Return a table at the context's width, in which `before` is the width in front of the rows."""
-    fields = {"expand": 1, "out": before, "kernel": 1, "stride": 1, "se": False, "activation": "RE"}
-    dummy = [] if before is None else [UnscaledRow(fields)]
-    return space.scaled([(row, {}) for row in (*dummy, *rows)], where, "row")
 
 
 def _entry(stage: Stage, whole: int, each: int, *, first: bool) -> int:
@@ -224,9 +214,3 @@ def alone_row(table: Table, row: Row, width: int, size: Size) -> Subject:
         table, rows=(row,), stem=width, stem_kernel=1, stem_stride=1, head=8, last=8, classes=1, stages=()
     )
     return Subject(small, size)
-
-
-def _strided(size: Size, stride: int | Size) -> Size:
-    """Return the size after an odd kernel with the padding that keeps it at stride 1."""
-    height, width = stride if isinstance(stride, tuple) else (stride, stride)
-    return -(-size[0] // height), -(-size[1] // width)

@@ -1,9 +1,6 @@
 """Reading of the latencies of a space's rows."""
 
-import hashlib
 from pathlib import Path
-
-import msgspec
 
 from ..graph.errors import InputError, printable, quote
 from ..graph.parts import NET
@@ -13,19 +10,12 @@ from ..record.rows import RowTable, read_rows
 from ..record.target import Target
 from ..space.space import Space
 
-_MOST_DIGITS = 400
-
-
-def digest_of(space: Space) -> str:
-    """Return the identity of the networks of a space, whatever its name."""
-    return hashlib.blake2b(msgspec.json.encode(space.definition), digest_size=16).hexdigest()
-
 
 def read_table_of(space: Space, path: Path) -> RowTable:
     """Read a table of the rows of a space. Raises InputError for any other file."""
     where = printable(str(path))
     table = read_rows(read_file(path, MAX_RUN_BYTES, "expected what `mnv3prof measure-rows` writes"), where)
-    if table.digest != digest_of(space):
+    if table.digest != space.digest:
         if table.space == space.name:
             raise InputError(f"{where}: holds rows of {space.name} before it was changed; measure them again")
         raise InputError(
@@ -42,9 +32,8 @@ def read_table_of(space: Space, path: Path) -> RowTable:
 
 
 def _require_place(space: Space, network: str, part: str, where: str) -> None:
-    if not (network.isascii() and network.isdecimal() and len(network) <= _MOST_DIGITS):
-        raise InputError(f"{where} has the network {quote(network)}; expected the number of one")
-    if int(network) >= space.size:
-        raise InputError(f"{where}: {space.name} has no network {quote(int(network))}")
-    if part != NET and space.network(int(network)).graph.block(part) is None:
+    number = space.parsed(network)
+    if number is None:
+        raise InputError(f"{where}: {space.name} has no network {quote(network)}")
+    if part != NET and space.network(number).graph.block(part) is None:
         raise InputError(f"{where} has the part {quote(part)}, which is not in its network")

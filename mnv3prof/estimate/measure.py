@@ -19,7 +19,6 @@ from ..record.timing import Timing
 from ..space.space import Space
 from .blocks import Place, alone
 from .choose import choose_blocks
-from .files import digest_of
 
 _BATCH: Final = 48
 """Parts that a process of a runtime has loaded at once. What is measured of one batch is kept."""
@@ -80,7 +79,7 @@ def _begun(request: RowsRequest) -> RowTable:
         command=request.command,
         commit=commit(),
         space=request.space.name,
-        digest=digest_of(request.space),
+        digest=request.space.digest,
         count=request.blocks,
         nets=request.networks,
         seed=request.seed,

@@ -62,7 +62,8 @@ def measure(
     named = _variants(variants)
     sources = sources_of([network, *named.values()], "measure")
     subjects = {name: s.subject for name, s in zip(("", *named), sources, strict=True)}
-    targets = _targets(on, dtype, batch, threads)
+    timeout_s = _seconds(timeout_s, "timeout_s")
+    targets = _targets(on, dtype, batch, threads, timeout_s)
     if on_progress is not None and not callable(on_progress):
         raise InputError(f"on_progress: {quote(on_progress)} cannot be called; expected a function, or None")
     request = Request(
@@ -70,7 +71,7 @@ def measure(
         {name: _parts(subject.graph, parts) for name, subject in subjects.items()},
         targets,
         _seconds(budget_s, "budget_s"),
-        _seconds(timeout_s, "timeout_s"),
+        timeout_s,
         usable_folder(warn_of_cache),
         command=f"mnv3prof.measure({subjects[''].name!r})",
     )
@@ -111,9 +112,11 @@ def _variants(given: Mapping[str, Loadable] | None) -> Mapping[str, Loadable]:
     return given
 
 
-def _targets(on: object, dtype: object, batch: object, threads: object) -> tuple[Target, ...]:
+def _targets(
+    on: object, dtype: object, batch: object, threads: object, timeout_s: float
+) -> tuple[Target, ...]:
     names = _each(on, "on", _text)
-    groups = [places_named(name) for name in names]
+    groups = [places_named(name, timeout_s) for name in names]
     dtypes: tuple[Dtype, ...] = _each(dtype, "dtype", _dtype)
     backends = tuple(dict.fromkeys(name for group in groups for name in group))
     return combinations(backends, dtypes, _each(batch, "batch", _count), _each(threads, "threads", _count))

@@ -11,13 +11,13 @@ from ..bench.progress import Progress
 from ..budgets.where import conditions_from, objectives_from
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, one_of, quote, require, require_at_least_1
-from ..space.costs import ContextTable
+from ..space.costs import COLUMNS, ContextTable
 from ..space.files import open_space
 from ..space.points.arenas import Planner
 from ..space.points.executors import Workers, executor_of
 from ..space.points.files import NETWORK, SUFFIXES, Reader
-from ..space.points.pareto import Ask, Front, Objective, Part, front_of, part_of, require_library
-from ..space.points.sweep import MOST_SAMPLED, MOST_SEED, NAMES, Range, in_order, jobs_of, points, total_of
+from ..space.points.pareto import Ask, Objective, Part, front_of, part_of, require_library
+from ..space.points.sweep import MOST_SAMPLED, MOST_SEED, Range, in_order, jobs_of, points, total_of
 from ..space.space import Space
 from ..space.tables import tables_of
 from ..workers.cache_folder import usable_folder
@@ -127,7 +127,7 @@ def sweep(
     columns = np.concatenate([each.columns for each in found], axis=1)
     names = np.concatenate([np.strings.add(f"{space}#".encode(), each.numbers) for each in found])
     return pd.DataFrame(
-        {NETWORK: np.strings.decode(names, "utf-8"), **dict(zip(NAMES, columns, strict=True))}
+        {NETWORK: np.strings.decode(names, "utf-8"), **dict(zip(COLUMNS, columns, strict=True))}
     )
 
 
@@ -169,14 +169,7 @@ def pareto(
         found = of_space(_swept(str(source), count, where, seed, dtype), objectives)
     workers = Workers() if executor is None else executor_of(executor)
     front = front_of(lambda ask: found.parts(ask, workers, lambda _: None), objectives, found.planner.plan)
-    values = front_values(front)
-    return pd.DataFrame({NETWORK: front.networks, **values})
-
-
-def front_values(front: Front) -> dict[str, list[int]]:
-    """Return the costs of a front by name, with the arenas if they were planned."""
-    values = dict(zip(NAMES, front.columns.tolist(), strict=True))
-    return values if front.arenas is None else {**values, "arena": front.arenas}
+    return pd.DataFrame({NETWORK: front.networks, **front.costs})
 
 
 def _texts(given: str | Sequence[str], what: str) -> list[str]:

@@ -11,7 +11,7 @@ import msgspec
 from ..budgets.diff import Diff
 from ..budgets.diff import diff as changes
 from ..budgets.figures import Side, sides
-from ..budgets.judge import Judgement, judge
+from ..budgets.judge import Judgment, judge
 from ..budgets.limits import budgets_from
 from ..cost.comparison import NetworkCosts, network_costs
 from ..cost.counts import DTYPE_BYTES, Dtype, count
@@ -51,19 +51,19 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Verdicts on budgets. checked: the network or run; judgements: one per budget and target.
+    """Verdicts on budgets. checked: the network or run; judgments: one per budget and target.
 
     >>> check = mnv3prof.check("small", {"macs": "60M", "arena": "1MiB"})
-    >>> check.passed, [each.status for each in check.judgements]
+    >>> check.passed, [each.status for each in check.judgments]
     (False, ['within', 'exceeded'])
     """
 
     checked: Side
-    judgements: tuple[Judgement, ...]
+    judgments: tuple[Judgment, ...]
 
     def __repr__(self) -> str:
-        within = sum(each.breach is None for each in self.judgements)
-        return f"Check({self.checked.source!r}, within {within} of {len(self.judgements)} budgets)"
+        within = sum(each.breach is None for each in self.judgments)
+        return f"Check({self.checked.source!r}, within {within} of {len(self.judgments)} budgets)"
 
     def __bool__(self) -> bool:
         """Return `passed`."""
@@ -72,7 +72,7 @@ class Check(msgspec.Struct, frozen=True):
     @property
     def passed(self) -> bool:
         """True if no budget of level "error" is exceeded or was not measured."""
-        return all(each.breach != "error" for each in self.judgements)
+        return all(each.breach != "error" for each in self.judgments)
 
 
 def compare(*networks: Loadable, dtype: Dtype = "fp32", batch: int = 1) -> Comparison:
@@ -195,7 +195,7 @@ def tables(result: Graph | Subject | Run | Comparison | Diff | Check) -> Sheets:
         case Diff():
             return Sheets(diff_sheets(result))
         case Check():
-            return Sheets(gate_sheets(result.checked, result.judgements))
+            return Sheets(gate_sheets(result.checked, result.judgments))
     raise InputError(
         f"tables: {type(result).__name__} has no tables; expected a Graph, Subject, Run, Comparison, Diff "
         "or Check"
@@ -221,5 +221,5 @@ def frame(data: Any) -> pd.DataFrame:
         case Diff():
             return frames.frame(changes_sheet(data))
         case Check():
-            return frames.frame(verdicts_data(data.judgements))
+            return frames.frame(verdicts_data(data.judgments))
     return frames.frame(data)

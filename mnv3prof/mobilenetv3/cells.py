@@ -16,13 +16,13 @@ _KEYS = (*TABLE_RULES, "rows")
 _LAYERS: Final = {"head": (HeadConv, HEAD_RULES), "last": (LastLayer, LAST_RULES)}
 
 
-def _normalised(name: str) -> str:
+def _normalized(name: str) -> str:
     """Make hard_swish, nn.Hardswish and hard-swish equal."""
     return name.strip().lower().replace("_", "").replace("-", "").rpartition(".")[2]
 
 
 def _names(*ops: Op) -> dict[str, Op]:
-    return {_normalised(name): op for op in ops for name in (op.code or op.name, op.name, *op.aliases)}
+    return {_normalized(name): op for op in ops for name in (op.code or op.name, op.name, *op.aliases)}
 
 
 _CODED: Final = _names(*(op for op in OPS.values() if op.code))
@@ -35,7 +35,7 @@ def activation_code(name: str, what: str = "activation", *, optional: bool = Fal
 
     name: a code, an operation or an alias, e.g. "HS", "hardswish", "h_swish". optional: it may be "none".
     """
-    known = _normalised(name) if isinstance(name, str) else ""
+    known = _normalized(name) if isinstance(name, str) else ""
     if optional and known in _NOTHING:
         return NONE
     if known not in _CODED:
@@ -107,7 +107,7 @@ def cell_value(key: str, value: object) -> Any:
         if key == "project_activation":
             return activation_code(value, key, optional=True)
         if key in ("se_activation", "se_gate"):
-            known = (_CODED if key == "se_activation" else _GATES).get(_normalised(value))
+            known = (_CODED if key == "se_activation" else _GATES).get(_normalized(value))
             return known.name if known else value
     if key in ("stride", "stem_stride") and isinstance(value, list):
         return value[0] if len(value) == 2 and _equal(*value) else tuple(value)

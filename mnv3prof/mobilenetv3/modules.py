@@ -1,6 +1,6 @@
 """MobileNetV3's building blocks as PyTorch modules, with torchvision's parameter names.
 
-Convolutions are plain nn.Conv2d, since FLOP counters such as thop recognise only that class itself.
+Convolutions are plain nn.Conv2d, since FLOP counters such as thop recognize only that class itself.
 Tensors are (N, C, H, W) unless noted.
 """
 

@@ -82,7 +82,7 @@ class Bottleneck(nn.Module):
 class MobileNetV3(nn.Module):
     """Network of a table: (N, channels, H, W) images to (N, classes) logits.
 
-    Without classes, to the (N, C, H, W) output of the head. Initialised as in torchvision: convolutions
+    Without classes, to the (N, C, H, W) output of the head. Initialized as in torchvision: convolutions
     Kaiming-normal over fan-out, linear weights N(0, 0.01), biases zero.
 
     >>> network = mnv3prof.build(mnv3prof.read_table("small"))
@@ -111,7 +111,7 @@ class MobileNetV3(nn.Module):
             _attach_step(self, step, table)
             new = [FLATTEN] if step == Step("flatten") else [n for n in self._modules if n not in self._order]
             self._order += new
-        self.apply(_initialise)
+        self.apply(_initialize)
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self._order:
@@ -120,7 +120,7 @@ class MobileNetV3(nn.Module):
 
 
 def build(table: Table) -> MobileNetV3:
-    """Build the network of `table`, in training mode, initialised by torch's global generator.
+    """Build the network of `table`, in training mode, initialized by torch's global generator.
 
     It has the module paths, shapes and parameters of expand(table). Its state_dict has the keys of the
     release that table.names says: for Large and Small torchvision's. Raises InputError for anything but a
@@ -219,7 +219,7 @@ def _norm(table: Table, *, flat: bool) -> Norm:
     return partial(norm, eps=table.bn_eps, momentum=table.bn_momentum)
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out")
     elif isinstance(module, nn.Linear):

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from ..record.findings import ClaimVerdict, Finding, Trial
 from ..render.sheet import join_words
 from ..show.claims import claims_sheets
-from .charts.chart import Chart, Trace, colour, label
+from .charts.chart import Chart, Trace, color, label
 from .report import Listed, Panel, Section
 
 
@@ -99,8 +99,8 @@ def curve_chart(finding: Finding, key: str) -> Chart:
                 "array": [high - y for _, y, _, high in series.points],
                 "arrayminus": [y - low for _, y, low, _ in series.points],
             },
-            "line": {"color": colour(number), "width": 1.5},
-            "marker": {"color": colour(number), "size": 7, "symbol": number % 8},
+            "line": {"color": color(number), "width": 1.5},
+            "marker": {"color": color(number), "size": 7, "symbol": number % 8},
         }
         for number, series in enumerate(finding.series)
     ]

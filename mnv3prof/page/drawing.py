@@ -1,6 +1,6 @@
 """Drawing of the networks: a table of blocks, whose stages are bars with lengths in channels.
 
-Each stage has its share of every metric, and the page's style colours it by the selected one. The values are
+Each stage has its share of every metric, and the page's style colors it by the selected one. The values are
 shown next to it, and the layers of a block under it if the page's address names the block, also without
 script.
 """
@@ -70,7 +70,7 @@ def network_drawing(seen: Sequence[View], key: str) -> str:
     several = " several" if len(seen) > 1 else ""
     return (
         f'<div class="network{several}" id="{key}">'
-        f'<fieldset class="switch"><legend>Colour by</legend>{switch}</fieldset>'
+        f'<fieldset class="switch"><legend>Color by</legend>{switch}</fieldset>'
         f"{_sentences(drawn, metrics)}{_key(largest, longest, metrics)}"
         '<div class="scroll" tabindex="0" role="group" aria-label="Blocks, scrollable">'
         '<table><caption class="hidden">Blocks: stages with channels to scale, and costs</caption>'
@@ -129,7 +129,7 @@ def _told(one: _Drawn, metric: str) -> str:
 
 
 def _key(largest: Mapping[str, float], longest: float, metrics: Sequence[str]) -> str:
-    """Return the key of the colours, with the value of the strongest."""
+    """Return the key of the colors, with the value of the strongest."""
     ends = {
         "macs": f"{compact(largest['macs'])} MACs in a stage",
         "params": f"{compact(largest['params'])} parameters in a stage",
@@ -157,7 +157,7 @@ def _legend(drawn: Sequence[_Drawn]) -> str:
     return (
         f'<p class="note">The length of a bar is its number of channels. {order}'
         "The dashed line is the identity. Latency is measured per block, so all stages of a block have its "
-        "colour. A block's name opens its layers.</p>"
+        "color. A block's name opens its layers.</p>"
     )
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..render.numbers import compact
 from ..render.sheet import format_value
 from ..show.points import front_sheet, is_bytes, notes_of, shortened_sheet, title_of
+from ..space.costs import COLUMNS
 from ..space.points.pareto import BINS, Front, Grid, Objective
-from ..space.points.sweep import NAMES
 from .charts.chart import Chart, Trace
 from .report import Listed, Panel, Section, Tile
 
@@ -23,7 +23,7 @@ _MOST_ROWS: Final = 200
 
 class Drawn(NamedTuple):
     """A front and what it is of. cells: number of points in each cell of the grid. tables: of each network of
-    the front in TOML, None if they are too long.
+    the front in TOML, None if they are too long. note: about an interrupt, or "".
     """
 
     name: str
@@ -32,6 +32,7 @@ class Drawn(NamedTuple):
     grid: Grid | None
     cells: "NDArray[Any] | None"
     tables: list[str] | None
+    note: str = ""
 
 
 def front_sections(drawn: Drawn) -> tuple[Section, ...]:
@@ -44,9 +45,8 @@ def front_sections(drawn: Drawn) -> tuple[Section, ...]:
         Tile("On the front", f"{len(front.networks):,}"),
     )
     charts = (_chart(drawn, "front-c"),) if drawn.grid and len(front.networks) else ()
-    panel = Panel(
-        "", (_sentence(drawn), *notes_of(front)), tiles=tiles, charts=charts, sheets=(Listed(sheet),)
-    )
+    sentences = (*([drawn.note] if drawn.note else []), _sentence(drawn), *notes_of(front))
+    panel = Panel("", sentences, tiles=tiles, charts=charts, sheets=(Listed(sheet),))
     return (Section("front", "Front", (panel,)),)
 
 
@@ -54,8 +54,10 @@ def _sentence(drawn: Drawn) -> str:
     if not drawn.front.networks:
         return "No network satisfies the conditions."
     what = "its table in TOML" if drawn.tables else "its name, which every command takes"
+    counted = drawn.front.kept if drawn.cells is None else int(drawn.cells.sum())
+    some = f", of {counted:,}" if counted < drawn.front.kept else ""
     return (
-        "Colour: number of networks. Points: the front. A click on a point copies "
+        f"Color: number of networks{some}. Points: the front. A click on a point copies "
         f"{what}; so do the arrow keys and Enter on the chart."
     )
 
@@ -135,17 +137,15 @@ def _points(drawn: Drawn, shown: list[int]) -> Trace:
     front, grid = drawn.front, drawn.grid
     assert grid is not None
     asked = [each.name for each in drawn.objectives]
-    names = [*NAMES, *(["arena"] if front.arenas is not None else [])]
-    axes = [NAMES[column] for column in grid.columns]
-    told = [each for each in names if each not in axes and (each in asked or len(shown) <= _MOST_WITH_COSTS)]
-    values = {**dict(zip(NAMES, front.columns.tolist(), strict=True)), "arena": front.arenas or []}
+    values = front.costs
+    axes = [COLUMNS[column] for column in grid.columns]
+    told = [each for each in values if each not in axes and (each in asked or len(shown) <= _MOST_WITH_COSTS)]
     lines = [f"{title_of(each)}: %{{{axis}:,}}" for each, axis in zip(axes, "xy", strict=True)]
     lines += [f"{title_of(each)}: %{{customdata[{n}]}}" for n, each in enumerate(told, 1)]
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": [int(front.columns[grid.columns[0], n]) for n in shown],
-        "y": [int(front.columns[grid.columns[1], n]) for n in shown],
+        **{axis: [values[each][n] for n in shown] for axis, each in zip("xy", axes, strict=True)},
         "customdata": [[front.networks[n], *(_told(each, values[each][n]) for each in told)] for n in shown],
         "marker": {"color": "var:time", "size": 6, "line": {"width": 1, "color": "var:paper"}},
         "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{'<br>'.join(lines)}<extra></extra>",

@@ -9,18 +9,18 @@
 
   const theme = () => (printing ? "light" : chosen || (dark.matches ? "dark" : "light"));
 
-  /* Replace "var:name" by the colour of that name in the page's style. */
-  function coloured(value, style) {
+  /* Replace "var:name" by the color of that name in the page's style. */
+  function colored(value, style) {
     if (typeof value === "string") return value.startsWith("var:") ? style.getPropertyValue("--" + value.slice(4)).trim() : value;
-    if (Array.isArray(value)) return value.map((item) => coloured(item, style));
-    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, coloured(item, style)]));
+    if (Array.isArray(value)) return value.map((item) => colored(item, style));
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, colored(item, style)]));
     return value;
   }
 
   function axis(given, style) {
     const quiet = { gridcolor: "var:line", linecolor: "var:line", zerolinecolor: "var:line", fixedrange: true, automargin: true };
     const title = given.title ? { title: { standoff: 8, ...given.title } } : {};
-    return coloured({ ...quiet, ...given, ...title }, style);
+    return colored({ ...quiet, ...given, ...title }, style);
   }
 
   function draw(chart) {
@@ -31,17 +31,17 @@
     const small = width < 560 || (printing && chart.wide > PRINTED);
     const layout = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: false, width, height: chart.height,
-      margin: { l: 58, r: 16, t: 34, b: 48 }, font: { family: style.fontFamily || "sans-serif", size: small ? 10 : 12, color: coloured("var:ink", style) },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: chart.switches ? "toggle" : false, itemdoubleclick: false, ...coloured(chart.layout.legend || {}, style) },
-      hoverlabel: { bgcolor: coloured("var:paper", style), bordercolor: coloured("var:line", style), font: { color: coloured("var:ink", style) } },
+      margin: { l: 58, r: 16, t: 34, b: 48 }, font: { family: style.fontFamily || "sans-serif", size: small ? 10 : 12, color: colored("var:ink", style) },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: chart.switches ? "toggle" : false, itemdoubleclick: false, ...colored(chart.layout.legend || {}, style) },
+      hoverlabel: { bgcolor: colored("var:paper", style), bordercolor: colored("var:line", style), font: { color: colored("var:ink", style) } },
       dragmode: false,
     };
     for (const [name, given] of Object.entries(chart.layout)) {
-      if (name !== "legend") layout[name] = /^[xy]axis/.test(name) ? axis(given, style) : coloured(given, style);
+      if (name !== "legend") layout[name] = /^[xy]axis/.test(name) ? axis(given, style) : colored(given, style);
     }
     for (const name of ["xaxis", "yaxis"]) layout[name] ||= axis({}, style);
     layout.shapes = band(chart, style);
-    return Plotly.react(place, chosenPoints(chart, coloured(chart.data.map(counted), style)), layout, { displayModeBar: false, responsive: false, scrollZoom: false });
+    return Plotly.react(place, chosenPoints(chart, colored(chart.data.map(counted), style)), layout, { displayModeBar: false, responsive: false, scrollZoom: false });
   }
 
   /* The trace with the logarithms of its counts; a cell without any is empty. */
@@ -84,7 +84,7 @@
     if (!Object.hasOwn(chart.spans, block)) return [];
     const [low, high] = chart.spans[block];
     const place = chart.axis === "y" ? { xref: "paper", x0: 0, x1: 1, y0: low, y1: high } : { yref: "paper", y0: 0, y1: 1, x0: low, x1: high };
-    const accent = coloured("var:accent", style);
+    const accent = colored("var:accent", style);
     return chart.axis === "y"
       ? [{ type: "rect", layer: "above", line: { width: 3, color: accent }, ...place }]
       : [{ type: "rect", layer: "below", line: { width: 1.5, color: accent }, fillcolor: accent, opacity: 0.25, ...place }];
@@ -231,7 +231,7 @@
   function save(button) {
     const place = button.closest("figure").querySelector(".plot");
     const filename = place.getAttribute("aria-label").replace(/[^A-Za-z0-9]+/g, "-").slice(0, 80);
-    const layout = { ...place.layout, paper_bgcolor: coloured("var:paper", getComputedStyle(root)) };
+    const layout = { ...place.layout, paper_bgcolor: colored("var:paper", getComputedStyle(root)) };
     Plotly.downloadImage({ data: place.data, layout }, { format: "png", scale: 2, width: layout.width, height: layout.height, filename });
   }
 

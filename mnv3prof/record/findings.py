@@ -77,7 +77,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One training. ablation: name of the change to the article's recipe or network.
 
-    accuracy: on the held-out images, 0 to 1; int8: the same after quantisation. held: number of held-out
+    accuracy: on the held-out images, 0 to 1; int8: the same after quantization. held: number of held-out
     images. reason: why an accuracy is missing.
     """
 

@@ -13,6 +13,7 @@ from .sheet import NUMERIC, Sheet, bar, csv_value, format_value
 
 _REFERENCE: Final = re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9])|#(?=[0-9])")
 """First character of what GitHub takes for a user (@name) or an issue (#1), also if it is escaped."""
+_NETWORK: Final = re.compile(r"[A-Za-z0-9_./-]+#[0-9]+")
 _NO_SPACE: Final = "&#8203;"
 """A space of no width."""
 
@@ -62,6 +63,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _value(value: object, kind: str) -> str:
+    if isinstance(value, str) and _NETWORK.fullmatch(value):
+        return f"`{value}`"  # to be copied, as it is
     text = _escaped(format_value(value, kind).strip())  # type: ignore[arg-type]
     return f"{bar(value)} {text}" if kind == "share" and isinstance(value, float) else text
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from ..budgets.figures import Side
-from ..budgets.judge import Judgement
+from ..budgets.judge import Judgment
 from ..graph.errors import printable
 from .gate import headline, limit_of, sentence
 from .load import busy_note
 
 
-def to_annotations(checked: Side, judged: Sequence[Judgement], file: str = "") -> str:
+def to_annotations(checked: Side, judged: Sequence[Judgment], file: str = "") -> str:
     """Write a command per exceeded budget, then the other verdicts and the headline as plain lines.
 
     file: defines the budgets, and is annotated. A busy machine is the first command.
@@ -21,11 +21,11 @@ def to_annotations(checked: Side, judged: Sequence[Judgement], file: str = "") -
     return "".join(f"{line}\n" for line in (*commands, *plain, _plain(headline(checked, judged))))
 
 
-def _command(judgement: Judgement, file: str) -> str:
-    kind = "error" if judgement.breach == "error" else "warning"
-    properties = {"title": f"mnv3prof: {limit_of(judgement)}", "file": file}
+def _command(judgment: Judgment, file: str) -> str:
+    kind = "error" if judgment.breach == "error" else "warning"
+    properties = {"title": f"mnv3prof: {limit_of(judgment)}", "file": file}
     given = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
-    return f"::{kind} {given}::{_data(sentence(judgement))}"
+    return f"::{kind} {given}::{_data(sentence(judgment))}"
 
 
 def _data(text: str) -> str:

@@ -16,7 +16,7 @@ from ..record.timing import Operator
 from ..render.sheet import Column, Sheet
 from .accuracy import accuracy_sentence, accuracy_sheets
 from .order import UNSORTED, Order
-from .sentences import NOTABLE_FACTOR, capitalised, headline, least_efficient, shares, title_of
+from .sentences import NOTABLE_FACTOR, capitalized, headline, least_efficient, shares, title_of
 from .times import time_ms
 
 _SHOWN: Final = 5
@@ -63,7 +63,7 @@ def why(view: View, target: Target) -> tuple[str, ...]:
     if factor < NOTABLE_FACTOR:
         return ()
     reasons = [*_limit(view, block, target), *_operators(view, block, target)]
-    name = capitalised(title_of(view, block))
+    name = capitalized(title_of(view, block))
     return (f"{name} is inefficient: {'; '.join(reasons)}.",) if reasons else ()
 
 

@@ -8,7 +8,7 @@ from ..budgets.figures import LATENCY
 from ..budgets.limits import Budget
 from ..record.rows import percent
 from ..render.sheet import Column, Sheet
-from ..space.counting import SAMPLE, Fitting
+from ..space.counting import SAMPLE, Within
 from ..space.space import Context, Space
 from .estimates import SELECTED
 
@@ -110,9 +110,7 @@ def what_is_proven(fit: Fit) -> str:
     )
 
 
-def spaces_sheet(
-    space: Space, budgets: Sequence[Budget], counted: Sequence[tuple[Context, Fitting]]
-) -> Sheet:
+def spaces_sheet(space: Space, budgets: Sequence[Budget], counted: Sequence[tuple[Context, Within]]) -> Sheet:
     """Return how many networks of each width and input fit, and their mean MACs."""
     keys = [key for key, _ in counted[0][0].outer if len({dict(c.outer)[key] for c, _ in counted}) > 1]
     sampled = any(each.error for _, each in counted)
@@ -149,7 +147,7 @@ def spaces_sheet(
     return Sheet(f"{space.name}: networks{_budgets(budgets)}", columns, rows, notes=tuple(notes))
 
 
-def _how_many(space: Space, counted: Sequence[Fitting]) -> str:
+def _how_many(space: Space, counted: Sequence[Within]) -> str:
     fit, without = sum(each.fit for each in counted), sum(not each.fit and not each.error for each in counted)
     about = "About " if any(each.error for each in counted) else ""
     none = f"; at {without} of {len(counted)} widths and inputs none" if without else ""

@@ -19,7 +19,7 @@ _COLUMNS: Final = (
 
 ARTICLE: Final = "The article is a practitioner's article on MobileNetV3-Large in PyTorch."
 DIGITS: Final = (
-    "Digits are ten easy classes of small grey images. They show whether a training works and what 8 bits "
+    "Digits are ten easy classes of small gray images. They show whether a training works and what 8 bits "
     "cost, but not gains of one percent on ImageNet.",
     "Published on ImageNet, top-1 (Searching for MobileNetV3, arXiv 1905.02244 v5, Tables 3 to 5): Large "
     "75.2 %, with ReLU everywhere 74.5 %, in 8 bits 73.8 %; Small 67.5 %, in 8 bits 64.9 %.",
@@ -49,7 +49,7 @@ def _sheet(groups: Sequence[Sequence[Finding]], what: str) -> Sheet:
 
 
 def _row(group: Sequence[Finding]) -> tuple[object, ...]:
-    """Join the findings on one claim; of several, each is labelled by its method."""
+    """Join the findings on one claim; of several, each is labeled by its method."""
     first, *others = group
     labels = [f"{_method(f)}: " if others else "" for f in group]
     statements = [f"{_method(f).capitalize()}: {f.sentence}" for f in others if f.sentence != first.sentence]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..analysis.compare import Change
 from ..budgets.diff import Diff, FigureChange, TimeChange
 from ..budgets.figures import Side, timings_by_part
-from ..budgets.judge import Judgement
+from ..budgets.judge import Judgment
 from ..graph.parts import NET
 from ..record.timing import Timing
 from ..render.numbers import milliseconds
@@ -41,7 +41,7 @@ def verdict_sheet(diff: Diff) -> Sheet:
 
 
 def check_comment(
-    checked: Side, judged: Sequence[Judgement], diff: Diff | None, busy: Sequence[Sheet] = ()
+    checked: Side, judged: Sequence[Judgment], diff: Diff | None, busy: Sequence[Sheet] = ()
 ) -> tuple[Sheet, ...]:
     """Return the verdict with the metrics, the changed blocks, and all else folded.
 
@@ -171,7 +171,7 @@ def _time(timing: Timing | None) -> str | None:
     return f"{milliseconds(timing.per_image)} {spread_text(timing)}"
 
 
-def _budgets(verdict: str, judged: Sequence[Judgement]) -> Sheet:
+def _budgets(verdict: str, judged: Sequence[Judgment]) -> Sheet:
     """Return the budgets, those with an error first."""
     columns = (
         Column("budget", "Budget", "text"),

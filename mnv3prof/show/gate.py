@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 
 from ..budgets.figures import Side, Unit
-from ..budgets.judge import Judgement
+from ..budgets.judge import Judgment
 from ..graph.parts import NET
 from ..render.sheet import Column, Sheet, join_words
 from .comparison import label
 
 
-def gate_sheets(checked: Side, judged: Sequence[Judgement]) -> tuple[Sheet, ...]:
+def gate_sheets(checked: Side, judged: Sequence[Judgment]) -> tuple[Sheet, ...]:
     """Return the verdicts, then the top contributors to exceeded budgets."""
     contributors = _contributors_sheet(judged)
     return (_verdicts_sheet(checked, judged), *([contributors] if contributors.rows else []))
 
 
-def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
+def verdicts_data(judged: Sequence[Judgment]) -> Sheet:
     """Return a row per verdict, unrounded, for CSV."""
     keys = (
         "budget",
@@ -53,7 +53,7 @@ def verdicts_data(judged: Sequence[Judgement]) -> Sheet:
     return Sheet("verdicts", tuple(Column(key, key, "text") for key in keys), rows)
 
 
-def headline(checked: Side, judged: Sequence[Judgement]) -> str:
+def headline(checked: Side, judged: Sequence[Judgment]) -> str:
     """State the network, and how many budgets it is within."""
     within = sum(j.breach is None for j in judged)
     return (
@@ -61,14 +61,14 @@ def headline(checked: Side, judged: Sequence[Judgement]) -> str:
     )
 
 
-def limit_of(judgement: Judgement) -> str:
+def limit_of(judgment: Judgment) -> str:
     """Return the budget as it was written: "macs ≤ 220M", "latency.litert ≤ +5%"."""
-    return f"{judgement.budget.name} ≤ {judgement.budget.written}"
+    return f"{judgment.budget.name} ≤ {judgment.budget.written}"
 
 
-def sentence(judgement: Judgement) -> str:
+def sentence(judgment: Judgment) -> str:
     """State the margin and top contributors, or why the budget was not checked."""
-    j = judgement
+    j = judgment
     name = f"{j.budget.name} ({j.measured_as})" if j.measured_as else j.budget.name
     if j.status in ("not measured", "not comparable"):
         return f"{name} is {j.status}: {j.reason}."
@@ -90,9 +90,9 @@ def sentence(judgement: Judgement) -> str:
     return f"{name} is {value}, {margin} above the limit of {limit} ({j.budget.written}){why}.{top}"
 
 
-def batch_of(judgement: Judgement) -> int:
+def batch_of(judgment: Judgment) -> int:
     """Return the batch of the judged time."""
-    return judgement.target.batch if judgement.target else 1
+    return judgment.target.batch if judgment.target else 1
 
 
 def amount(value: float | None, unit: Unit, batch: int = 1) -> str:
@@ -105,7 +105,7 @@ def amount(value: float | None, unit: Unit, batch: int = 1) -> str:
     return f"{value:,} B" if unit == "bytes" else f"{value:,}"
 
 
-def _verdicts_sheet(checked: Side, judged: Sequence[Judgement]) -> Sheet:
+def _verdicts_sheet(checked: Side, judged: Sequence[Judgment]) -> Sheet:
     columns = (
         Column("budget", "Budget", "text"),
         Column("measured_as", "Settings", "text", importance=0 if are_several(judged) else 3),
@@ -136,12 +136,12 @@ def _verdicts_sheet(checked: Side, judged: Sequence[Judgement]) -> Sheet:
     return Sheet(headline(checked, judged), columns, rows, notes=tuple(notes), highlighted=highlighted)
 
 
-def are_several(judged: Sequence[Judgement]) -> bool:
+def are_several(judged: Sequence[Judgment]) -> bool:
     """Return True if a budget has more than one verdict."""
     return len({j.budget.name for j in judged}) < len({(j.budget.name, j.measured_as) for j in judged})
 
 
-def _contributors_sheet(judged: Sequence[Judgement]) -> Sheet:
+def _contributors_sheet(judged: Sequence[Judgment]) -> Sheet:
     compared = any(s.baseline is not None for j in judged for s in j.contributors)
     columns = [
         Column("budget", "Budget", "text"),

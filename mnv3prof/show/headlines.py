@@ -5,7 +5,7 @@ from typing import Final
 
 from ..budgets.diff import Diff, FigureChange, TimeChange
 from ..budgets.figures import Side
-from ..budgets.judge import Judgement
+from ..budgets.judge import Judgment
 from ..graph.errors import one_line
 from ..record.target import Target, labels
 from ..render.sheet import join_words
@@ -88,7 +88,7 @@ def _list(names: Sequence[str]) -> str:
     return join_words(names if left < 2 else [*names[:_MOST_NAMES], f"{left} others"])
 
 
-def check_verdict(checked: Side, judged: Sequence[Judgement]) -> str:
+def check_verdict(checked: Side, judged: Sequence[Judgment]) -> str:
     """State how many budgets are exceeded or were not checked, and which."""
     several = are_several(judged)
     groups = []
@@ -100,8 +100,8 @@ def check_verdict(checked: Side, judged: Sequence[Judgement]) -> str:
     return f"{label(checked.subject.graph)}: {'; '.join(groups)}."
 
 
-def budget_name(judgement: Judgement, *, several: bool) -> str:
+def budget_name(judgment: Judgment, *, several: bool) -> str:
     """Return the budget with its settings, if one has several verdicts, and "warning" if it is no error."""
-    how = [judgement.measured_as] if several and judgement.measured_as else []
-    how += ["warning"] if judgement.breach == "warn" else []
-    return f"{limit_of(judgement)} ({', '.join(how)})" if how else limit_of(judgement)
+    how = [judgment.measured_as] if several and judgment.measured_as else []
+    how += ["warning"] if judgment.breach == "warn" else []
+    return f"{limit_of(judgment)} ({', '.join(how)})" if how else limit_of(judgment)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
 from ..budgets.figures import Side
-from ..budgets.judge import Judgement
+from ..budgets.judge import Judgment
 from ..graph.errors import printable
 from .comparison import label
 from .gate import limit_of, sentence
 from .load import busy_note
 
 
-def to_junit(checked: Side, judged: Sequence[Judgement]) -> str:
+def to_junit(checked: Side, judged: Sequence[Judgment]) -> str:
     """Write a test per budget: exceeded is a failure, not checked an error; warnings pass.
 
     What is said of a busy machine is the suite's output.
@@ -23,28 +23,28 @@ def to_junit(checked: Side, judged: Sequence[Judgement]) -> str:
     root = Xml.Element("testsuites", attributes)
     name = printable(f"budgets of {label(checked.subject.graph)}")
     suite = Xml.SubElement(root, "testsuite", {"name": name, **attributes})
-    for judgement in judged:
-        suite.append(_case(judgement))
+    for judgment in judged:
+        suite.append(_case(judgment))
     if checked.run and (note := busy_note(checked.run)):
         Xml.SubElement(suite, "system-out").text = printable(note)
     Xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
 
 
-def _case(judgement: Judgement) -> Xml.Element:
-    name = f"{limit_of(judgement)}{f' ({judgement.measured_as})' if judgement.measured_as else ''}"
+def _case(judgment: Judgment) -> Xml.Element:
+    name = f"{limit_of(judgment)}{f' ({judgment.measured_as})' if judgment.measured_as else ''}"
     case = Xml.Element("testcase", {"classname": "mnv3prof.check", "name": printable(name)})
-    message = printable(sentence(judgement))
-    kind = _kind(judgement)
+    message = printable(sentence(judgment))
+    kind = _kind(judgment)
     if kind:
-        Xml.SubElement(case, kind, {"message": message, "type": judgement.status}).text = message
+        Xml.SubElement(case, kind, {"message": message, "type": judgment.status}).text = message
     else:
-        warning = "warning: " if judgement.breach == "warn" else ""
+        warning = "warning: " if judgment.breach == "warn" else ""
         Xml.SubElement(case, "system-out").text = warning + message
     return case
 
 
-def _kind(judgement: Judgement) -> str:
-    if judgement.breach != "error":
+def _kind(judgment: Judgment) -> str:
+    if judgment.breach != "error":
         return ""
-    return "failure" if judgement.status == "exceeded" else "error"
+    return "failure" if judgment.status == "exceeded" else "error"

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from ..render.sheet import Column, Kind, Sheet
+from ..space.costs import COLUMNS
 from ..space.points.files import NETWORK
 from ..space.points.pareto import Front, Objective
-from ..space.points.sweep import NAMES, Points
+from ..space.points.sweep import Tally
 from .diff import TITLES
 
 if TYPE_CHECKING:
@@ -18,39 +19,15 @@ _TITLES: Final = {**TITLES, "peak": "Peak"}
 _BYTES: Final = ("weights", "read", "written", "peak", "arena")
 
 
-class Kept:
-    """How many networks were computed and kept, and the least and most of each column."""
-
-    def __init__(self) -> None:
-        self.seen = self.kept = 0
-        self.low: NDArray[Any] | None = None
-        self.high: NDArray[Any] | None = None
-
-    def add(self, points: Points) -> None:
-        """Add the networks of a job."""
-        import numpy as np
-
-        self.seen += points.seen
-        self.kept += points.columns.shape[1]
-        if points.columns.size:
-            low, high = points.columns.min(axis=1), points.columns.max(axis=1)
-            self.low = low if self.low is None else np.minimum(self.low, low)
-            self.high = high if self.high is None else np.maximum(self.high, high)
-
-    def said(self) -> str:
-        """Return how many are kept, as the subject of a sentence."""
-        return f"{self.kept:,} satisfy the conditions and are" if self.kept < self.seen else "they are"
-
-
-def sweep_sheet(name: str, kept: Kept) -> Sheet:
+def sweep_sheet(name: str, tally: Tally) -> Sheet:
     """Return the least and the most of each cost. name: of the file."""
     columns = (Column("cost", "Cost", "text"), Column("least", "Least"), Column("most", "Most"))
     rows = [
         (_TITLES[cost], int(low), int(high))
-        for cost, low, high in zip(NAMES, *(_or_none(each) for each in (kept.low, kept.high)), strict=False)
+        for cost, low, high in zip(COLUMNS, _or_none(tally.low), _or_none(tally.high), strict=False)
     ]
-    kept_of = f"{kept.kept:,} of {kept.seen:,} networks satisfy the conditions"
-    title = f"{name}: {kept_of if kept.kept < kept.seen else f'{kept.seen:,} networks'}"
+    kept_of = f"{tally.kept:,} of {tally.seen:,} networks satisfy the conditions"
+    title = f"{name}: {kept_of if tally.kept < tally.seen else f'{tally.seen:,} networks'}"
     notes = (f"{', '.join(_TITLES[each] for each in _BYTES[:-1])} in bytes. {NO_ACCURACY}",)
     return Sheet(title, columns, tuple(rows), notes=notes)
 
@@ -62,15 +39,13 @@ def _or_none(values: "NDArray[Any] | None") -> Any:
 def front_sheet(name: str, front: Front, objectives: tuple[Objective, ...]) -> Sheet:
     """Return the networks of a front, with all costs; first those of the objectives. name: of the points."""
     asked = [each.name for each in objectives]
-    order = [*asked, *(each for each in NAMES if each not in asked)]
+    order = [*asked, *(each for each in COLUMNS if each not in asked)]
     columns = [Column(NETWORK, "Network", "text")]
     columns += [
         Column(each, _TITLES[each], _kind(each), importance=0 if each in asked else 1 + place)
         for place, each in enumerate(order)
     ]
-    values = dict(zip(NAMES, front.columns.tolist(), strict=True))
-    if front.arenas is not None:
-        values["arena"] = front.arenas
+    values = front.costs
     rows = tuple(zip(front.networks, *(values[each] for each in order), strict=True))
     aims = [f"{'least' if each.sign == 1 else 'most'} {_TITLES[each.name]}" for each in objectives]
     many = "1 network" if len(rows) == 1 else f"{len(rows):,} networks"

@@ -68,7 +68,7 @@ def _others(view: View, target: Target, others: Sequence[Target]) -> str:
 
 
 def time(view: View, seconds: float) -> str:
-    """Format a time per image, labelled if a call has several images."""
+    """Format a time per image, labeled if a call has several images."""
     several = any(target.batch > 1 for target in view.grid.targets)
     return f"{milliseconds(seconds)}{' per image' if several else ''}"
 
@@ -170,7 +170,7 @@ def matrix(view: View) -> str:
         ((target, times),) = complete.items()
         top = _top(times)
         only = f"{title_of(view, top)}: {times[top]:.1%} of latency on {view.label_of(target)}"
-        return f"{capitalised(only)}, the only {view.kind} with latencies of all blocks."
+        return f"{capitalized(only)}, the only {view.kind} with latencies of all blocks."
     largest = _largest_difference(view, complete)
     if largest is None:
         return f"Noise hides the differences between the {view.kind}s in shares of latency."
@@ -181,7 +181,7 @@ def matrix(view: View) -> str:
     difference = f"{title_of(view, block)}: {share:.1%} of latency on {where}, {usual:.1%} {against}"
     if share - usual < _NOTABLE_GAP:
         return f"All {view.kind}s have a similar breakdown; the largest difference is {difference}."
-    return f"{capitalised(difference)}."
+    return f"{capitalized(difference)}."
 
 
 def additivity(view: View) -> str:
@@ -325,6 +325,6 @@ def title_of(view: View, part: str) -> str:
     return block.title if block else "the whole network" if part == NET else part
 
 
-def capitalised(sentence: str) -> str:
+def capitalized(sentence: str) -> str:
     """Return a sentence with a capital letter at its begin."""
     return sentence[:1].upper() + sentence[1:]

@@ -24,19 +24,19 @@ _NEAR: Final = 1e-4
 
 
 class Limits(NamedTuple):
-    """Budgets. most: limit by column. maximise: the column of which there is to be as much as possible."""
+    """Budgets. most: limit by column. maximize: the column of which there is to be as much as possible."""
 
     most: Mapping[int, int]
-    maximise: int
+    maximize: int
 
     @property
     def capped(self) -> bool:
-        """True if there is a limit on what is maximised."""
-        return self.maximise in self.most
+        """True if there is a limit on what is maximized."""
+        return self.maximize in self.most
 
     def without_cap(self) -> "Limits":
         """Return the limits on the other columns."""
-        return Limits({c: most for c, most in self.most.items() if c != self.maximise}, self.maximise)
+        return Limits({c: most for c, most in self.most.items() if c != self.maximize}, self.maximize)
 
 
 class Entries(NamedTuple):
@@ -48,7 +48,7 @@ class Entries(NamedTuple):
 
 
 class Narrowed(NamedTuple):
-    """The entries of a context within a limit of the peak. Of the columns that count, the first is maximised.
+    """The entries of a context within a limit of the peak. Of the columns that count, the first is maximized.
 
     most: limit of each column. stages: by the number of the width before. ends: (widths, columns). least:
     before each stage and at the end, by width, what must still be added to each column at least.
@@ -119,7 +119,7 @@ def narrow(table: ContextTable, limits: Limits) -> Narrowed:
     """Return the entries of a context that fit the limit of the peak."""
     import numpy as np
 
-    columns = [limits.maximise, *(c for c in limits.most if c not in (PEAK, limits.maximise))]
+    columns = [limits.maximize, *(c for c in limits.most if c not in (PEAK, limits.maximize))]
     peak = limits.most.get(PEAK, MOST)
     ends = np.array([[end[c] for c in columns] for end in table.ends], np.int64)
     ends[[end[PEAK] > peak for end in table.ends]] = MOST

@@ -12,7 +12,7 @@ from .fit import Best, TooManyError, costs_of, every, good, largest, near
 from .space import Space
 
 _STEPS: Final = (500, 4_000)
-"""Numbers of steps into which a limit on what is maximised is divided, until a network is near enough."""
+"""Numbers of steps into which a limit on what is maximized is divided, until a network is near enough."""
 _NEAR: Final = 0.0002
 _LOWER: Final = (0.0005, 0.002, 0.008, 0.03, 0.1, 0.3, 1.0)
 """How far below the largest the others are looked for, as a share of it, until there are enough."""
@@ -26,7 +26,7 @@ _PEAKS: Final = (0.98, 0.95, 0.92, 0.88, 0.84, 0.8, 0.75, 0.7, 0.6, 0.5)
 Note = Callable[[str], object]
 
 
-class Fitted(NamedTuple):
+class Largest(NamedTuple):
     """networks: the largest first. bound: no network within the budgets has more; None if none fits.
 
     complete: True if the others are the next ones.
@@ -34,21 +34,7 @@ class Fitted(NamedTuple):
 
     networks: tuple[Best, ...]
     bound: int | None
-    maximise: int
     complete: bool
-
-    @property
-    def proven(self) -> bool:
-        """True if no network within the budgets has more than the first, or none fits."""
-        return self.gap == 0
-
-    @property
-    def gap(self) -> float:
-        """How far the bound is above the first network, as a share of the bound."""
-        if self.bound is None:
-            return 0.0
-        most = self.networks[0].costs[self.maximise] if self.networks else 0
-        return (self.bound - most) / self.bound if self.bound > most else 0.0
 
 
 class _Context(NamedTuple):
@@ -70,15 +56,15 @@ def choose(
     arena_bytes: int | None = None,
     dtype: Dtype = "fp32",
     note: Note = lambda _: None,
-) -> Fitted:
+) -> Largest:
     """Return the networks with the most of a column within limits.
 
     arena_bytes: limit of the planned arena, which is at least the peak. note: told what is being done.
     """
     if arena_bytes is not None:
         peak = min(arena_bytes, limits.most.get(PEAK, arena_bytes))
-        limits = Limits({**limits.most, PEAK: peak}, limits.maximise)
-    found = _fitted(tables, limits, top, note)
+        limits = Limits({**limits.most, PEAK: peak}, limits.maximize)
+    found = _largest_of_all(tables, limits, top, note)
     if arena_bytes is None or not found.networks:
         return found
 
@@ -96,17 +82,17 @@ def choose(
     return _within_arena(tables, limits, top, found, fits, note)
 
 
-def _fitted(tables: Sequence[ContextTable], limits: Limits, top: int, note: Note) -> Fitted:
+def _largest_of_all(tables: Sequence[ContextTable], limits: Limits, top: int, note: Note) -> Largest:
     """Return the largest of all contexts, and what none exceeds."""
     contexts = _contexts(tables, limits.without_cap())
-    found, bound, complete = _largest(contexts, limits.maximise, top, note)
-    cap = limits.most.get(limits.maximise)
+    found, bound, complete = _largest(contexts, limits.maximize, top, note)
+    cap = limits.most.get(limits.maximize)
     if cap is None or bound is None or bound <= cap:
-        return Fitted(tuple(found[:top]), bound, limits.maximise, complete)
+        return Largest(tuple(found[:top]), bound, complete)
     note("searching below the limit")
     capped = _contexts(tables, limits)
-    found, bound, complete = _below(capped, limits.maximise, cap, top)
-    return Fitted(tuple(found[:top]), bound, limits.maximise, complete)
+    found, bound, complete = _below(capped, limits.maximize, cap, top)
+    return Largest(tuple(found[:top]), bound, complete)
 
 
 def _contexts(tables: Sequence[ContextTable], limits: Limits) -> list[_Context]:
@@ -120,49 +106,49 @@ def _contexts(tables: Sequence[ContextTable], limits: Limits) -> list[_Context]:
 
 
 def _largest(
-    contexts: Sequence[_Context], maximise: int, top: int, note: Note
+    contexts: Sequence[_Context], maximize: int, top: int, note: Note
 ) -> tuple[list[Best], int | None, bool]:
-    """Return the largest without a limit on what is maximised, what none exceeds, and if all are the next."""
+    """Return the largest without a limit on what is maximized, what none exceeds, and if all are the next."""
     found = _ordered(
         [each.best(entries) for each in contexts for entries in good(each.narrowed, each.relaxed)[:top]],
-        maximise,
+        maximize,
     )
-    bound = found[0].costs[maximise] if found else 0
+    bound = found[0].costs[maximize] if found else 0
     for each in contexts:
-        most = found[0].costs[maximise] if found else 0
+        most = found[0].costs[maximize] if found else 0
         if not each.relaxed.may_have(most):
             continue
         note(f"searching context {each.number + 1}")
         try:
             best = [each.best(entries) for entries in largest(each.narrowed, each.relaxed, most)[:top]]
-            bound = max(bound, best[0].costs[maximise] if best else 0)
+            bound = max(bound, best[0].costs[maximize] if best else 0)
         except TooManyError:
             best, bound = [], max(bound, each.relaxed.most)
-        found = _ordered([*found, *best], maximise)
+        found = _ordered([*found, *best], maximize)
     if not found:
         return [], bound or None, True
-    found, complete = _others(contexts, maximise, found, top) if top > 1 else (found, True)
+    found, complete = _others(contexts, maximize, found, top) if top > 1 else (found, True)
     return found, bound, complete
 
 
-def _ordered(found: Sequence[Best], maximise: int) -> list[Best]:
+def _ordered(found: Sequence[Best], maximize: int) -> list[Best]:
     unique = {one.digits: one for one in found}.values()
-    return sorted(unique, key=lambda one: (-one.costs[maximise], one.costs, one.digits))
+    return sorted(unique, key=lambda one: (-one.costs[maximize], one.costs, one.digits))
 
 
 def _others(
-    contexts: Sequence[_Context], maximise: int, found: list[Best], top: int
+    contexts: Sequence[_Context], maximize: int, found: list[Best], top: int
 ) -> tuple[list[Best], bool]:
     """Return the first networks of all, not only of those nowhere exceeded, and if they are the next."""
-    for floor, window in _windows(contexts, maximise, found[0].costs[maximise], 0):
-        found = _ordered([*found, *window], maximise)
+    for floor, window in _windows(contexts, maximize, found[0].costs[maximize], 0):
+        found = _ordered([*found, *window], maximize)
         if len(window) >= top or floor == 0:
             return found, True
     return found, False
 
 
 def _windows(
-    contexts: Sequence[_Context], maximise: int, most: int, least: int
+    contexts: Sequence[_Context], maximize: int, most: int, least: int
 ) -> Iterator[tuple[int, list[Best]]]:
     """Yield falling floors with all networks that have at least the floor, while they can be listed."""
     for share in _LOWER:
@@ -176,15 +162,15 @@ def _windows(
             ]
         except TooManyError:
             return
-        yield floor, _ordered(window, maximise)
+        yield floor, _ordered(window, maximize)
         if floor <= least:
             return
 
 
 def _below(
-    contexts: Sequence[_Context], maximise: int, cap: int, top: int
+    contexts: Sequence[_Context], maximize: int, cap: int, top: int
 ) -> tuple[list[Best], int | None, bool]:
-    """Return networks with almost as much as the limit on what is maximised, what none exceeds, and if they
+    """Return networks with almost as much as the limit on what is maximized, what none exceeds, and if they
     are the next. Small contexts are enumerated, so that theirs are the largest.
     """
     found: list[Best] = []
@@ -193,15 +179,15 @@ def _below(
     for each in contexts:
         if each.number in listed:
             some = [each.best(one) for one in every(each.narrowed, each.relaxed, 0)[:top]]
-            found = _ordered([*found, *some], maximise)
-            bounds[each.number] = some[0].costs[maximise] if some else 0
+            found = _ordered([*found, *some], maximize)
+            bounds[each.number] = some[0].costs[maximize] if some else 0
     for steps, each in product(_STEPS, contexts):
-        most = found[0].costs[maximise] if found else 0
+        most = found[0].costs[maximize] if found else 0
         if len(found) >= top and most >= max(bounds.values()) * (1 - _NEAR):
             break
         if bounds[each.number] > most and each.number not in listed:
             some = [each.best(one) for one in near(each.narrowed, each.relaxed, steps)[:top]]
-            found = _ordered([*found, *some], maximise)
+            found = _ordered([*found, *some], maximize)
     bound = max(bounds.values(), default=0)
     return found, bound or None, len(listed) == len(contexts)
 
@@ -210,40 +196,40 @@ def _within_arena(
     tables: Sequence[ContextTable],
     limits: Limits,
     top: int,
-    by_peak: Fitted,
+    by_peak: Largest,
     fits: Callable[[Best], bool],
     note: Note,
-) -> Fitted:
+) -> Largest:
     """Return the largest whose arenas fit: proven if all larger ones were planned."""
-    maximise = limits.maximise
+    maximize = limits.maximize
     first = [one for one in by_peak.networks if fits(one)]
-    found = _ordered([*first, *_lower_peaks(tables, limits, top, fits, note)], maximise)[:top]
-    least = found[-1].costs[maximise] if len(found) == top else 0
+    found = _ordered([*first, *_lower_peaks(tables, limits, top, fits, note)], maximize)[:top]
+    least = found[-1].costs[maximize] if len(found) == top else 0
     bound = by_peak.bound
     assert bound is not None  # a network fits by its peak
     planned: set[tuple[int, ...]] = set()
-    for floor, window in _windows(_contexts(tables, limits), maximise, bound, least):
+    for floor, window in _windows(_contexts(tables, limits), maximize, bound, least):
         for one in window:
             if one.digits in planned:
                 continue
             if len(planned) >= _PLANS:
-                return _so_far(found, one.costs[maximise], maximise)
+                return _so_far(found, one.costs[maximize], maximize)
             planned.add(one.digits)
             if fits(one):
-                found = _ordered([*found, one], maximise)[:top]
-            if sum(each.costs[maximise] >= one.costs[maximise] for each in found) >= top:
-                return Fitted(tuple(found), found[0].costs[maximise], maximise, complete=True)
+                found = _ordered([*found, one], maximize)[:top]
+            if sum(each.costs[maximize] >= one.costs[maximize] for each in found) >= top:
+                return Largest(tuple(found), found[0].costs[maximize], complete=True)
         bound = floor - 1
         if floor <= least:
-            most = found[0].costs[maximise] if found else None
-            return Fitted(tuple(found), most, maximise, complete=True)
-    return _so_far(found, bound, maximise)
+            most = found[0].costs[maximize] if found else None
+            return Largest(tuple(found), most, complete=True)
+    return _so_far(found, bound, maximize)
 
 
-def _so_far(found: Sequence[Best], bound: int, maximise: int) -> Fitted:
+def _so_far(found: Sequence[Best], bound: int, maximize: int) -> Largest:
     """Return what was found when not all networks were planned. bound: of those that were not."""
-    most = max(bound, found[0].costs[maximise] if found else 0)
-    return Fitted(tuple(found), most, maximise, complete=False)
+    most = max(bound, found[0].costs[maximize] if found else 0)
+    return Largest(tuple(found), most, complete=False)
 
 
 def _lower_peaks(
@@ -251,8 +237,8 @@ def _lower_peaks(
 ) -> list[Best]:
     """Return the largest that fit at lower limits of the peak: quickly found, and not proven."""
     for share in _PEAKS:
-        lower = Limits({**limits.most, PEAK: int(limits.most[PEAK] * share)}, limits.maximise)
-        found = _fitted(tables, lower, 4 * top, note).networks
+        lower = Limits({**limits.most, PEAK: int(limits.most[PEAK] * share)}, limits.maximize)
+        found = _largest_of_all(tables, lower, 4 * top, note).networks
         if fitting := [one for one in found if fits(one)]:
             return fitting[:top]
     return []

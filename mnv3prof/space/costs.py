@@ -10,14 +10,23 @@ from ..cost.counts import Dtype, count, subtotals
 from ..cost.memory import peaks
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Row, Table
-from .space import Choice, Context, Space, Stage, UnscaledRow, row_of
+from .space import Choice, Context, Size, Space, Stage, UnscaledRow, row_of, strided
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COLUMNS: Final = ("macs", "flops", "params", "weight_bytes", "read_bytes", "write_bytes", "peak_bytes")
+SUMS: Final = {
+    "macs": "macs",
+    "flops": "flops",
+    "params": "params",
+    "weights": "weight_bytes",
+    "read": "read_bytes",
+    "written": "write_bytes",
+}
+"""Costs that add up, with their fields of cost.counts.Cost."""
+COLUMNS: Final = (*SUMS, "peak")
 """Of a network: costs that add up, then the fused peak, which is a maximum."""
-PEAK: Final = COLUMNS.index("peak_bytes")
+PEAK: Final = COLUMNS.index("peak")
 
 Costs = tuple[int, ...]
 """A value for each of COLUMNS, then of columns that were added."""
@@ -74,17 +83,16 @@ class Counter:
     def context(self, number: int) -> ContextTable:
         """Return the costs of a context. Raises InputError."""
         where = self.space.contexts[number]
+        *sizes, size = self.space.sizes(where)
         befores: tuple[int | None, ...] = (None,)
-        size = self._after_stem(where)
         stages = []
-        for stage in self.space.stages:
-            stages.append(tuple(self._stage(stage, where, before, size) for before in befores))
+        for stage, each in zip(self.space.stages, sizes, strict=True):
+            stages.append(tuple(self._stage(stage, where, before, each) for before in befores))
             befores = stage.out
-            size = _strided(size, stage.stride)
         ends = tuple(self._ends(where, last, size) for last in befores if last is not None)
         return ContextTable(tuple(stages), ends)
 
-    def _stage(self, stage: Stage, where: Context, before: int | None, size: tuple[int, int]) -> StageTable:
+    def _stage(self, stage: Stage, where: Context, before: int | None, size: Size) -> StageTable:
         import numpy as np
 
         blocks, out = [], []
@@ -94,7 +102,7 @@ class Counter:
             rest = None
             for depth in stage.depth:
                 if depth > 1 and rest is None:
-                    rest = self._rows(stage, where, whole, width, _strided(size, stage.stride), first=False)
+                    rest = self._rows(stage, where, whole, width, strided(size, stage.stride), first=False)
                 block = first
                 for _ in range(depth - 1):
                     block = _joined(block, rest)
@@ -103,14 +111,7 @@ class Counter:
         return StageTable(np.concatenate(blocks, axis=1), np.concatenate(out))
 
     def _rows(
-        self,
-        stage: Stage,
-        where: Context,
-        whole: Choice,
-        before: int | None,
-        size: tuple[int, int],
-        *,
-        first: bool,
+        self, stage: Stage, where: Context, whole: Choice, before: int | None, size: Size, *, first: bool
     ) -> "NDArray[Any]":
         """Return the costs of a row with each of its choices: (COLUMNS, choices)."""
         import numpy as np
@@ -120,9 +121,9 @@ class Counter:
         ]
         return np.array(found, np.int64).T
 
-    def _row(self, row: UnscaledRow, where: Context, before: int | None, size: tuple[int, int]) -> Costs:
+    def _row(self, row: UnscaledRow, where: Context, before: int | None, size: Size) -> Costs:
         """Count a row behind a width, None for the stem's."""
-        table = self._scaled([row], where, before)
+        table = self.space.behind(row, where, before)
         scaled = table.rows[-1]
         width = table.rows[0].out if before is not None else table.stem
         key = scaled, width, size
@@ -131,32 +132,22 @@ class Counter:
             self._known[key] = self._block(alone, size, "1")
         return self._known[key]
 
-    def _scaled(self, rows: list[UnscaledRow], where: Context, before: int | None) -> Table:
-        """Return a table at the context's width, in which `before` is the width in front of the rows."""
-        stem = self._fixed.get("stem", 16)
-        fields = {"expand": stem, "out": before, "kernel": 1, "stride": 1, "se": False, "activation": "RE"}
-        dummy = [] if before is None else [UnscaledRow(fields)]
-        return self.space.scaled([(row, {}) for row in (*dummy, *rows)], where, "row")
-
     def _alone(self, width: int, row: Row, **outer: Any) -> Table:
         """Return a table that hands its image's size to a row of a certain input width."""
         fields = {**self._fixed, "stem": width, "stem_kernel": 1, "stem_stride": 1, "last": 8, "classes": 1}
         fields |= {"head": 8, **outer}
         return Table(name="row", rows=(row,), **fields)
 
-    def _block(self, table: Table, size: tuple[int, int], *names: str) -> Costs:
+    def _block(self, table: Table, size: Size, *names: str) -> Costs:
         graph = expand(table, size)
         costs = {group.name: group for group in subtotals(graph, count(graph, self.dtype))}
         live = dict(zip(graph.block_names, peaks(graph, self.dtype).fused.blocks, strict=True))
-        sums = [sum(getattr(costs[name], column) for name in names) for column in COLUMNS[:PEAK]]
+        sums = [sum(getattr(costs[name], field) for name in names) for field in SUMS.values()]
         return (*sums, max(live[name] for name in names))
 
-    def _after_stem(self, where: Context) -> tuple[int, int]:
-        return _strided(where.input, self._fixed.get("stem_stride", 2))
-
-    def _ends(self, where: Context, last: int, size: tuple[int, int]) -> Costs:
+    def _ends(self, where: Context, last: int, size: Size) -> Costs:
         """Count the stem, and the layers behind the last row."""
-        table = self._scaled([], where, last)
+        table = self.space.behind(None, where, last)
         stem = self._block(table, where.input, "stem")
         width = table.rows[-1].out
         row = Row(expand=width, out=width, kernel=1, stride=1, se=False, activation="RE")
@@ -168,12 +159,6 @@ class Counter:
             *(a + b for a, b in zip(stem[:PEAK], after[:PEAK], strict=True)),
             max(stem[PEAK], after[PEAK]),
         )
-
-
-def _strided(size: tuple[int, int], stride: int | tuple[int, int]) -> tuple[int, int]:
-    """Return the size after an odd kernel with the padding that keeps it at stride 1."""
-    height, width = stride if isinstance(stride, tuple) else (stride, stride)
-    return -(-size[0] // height), -(-size[1] // width)
 
 
 def _joined(rows: "NDArray[Any]", more: "NDArray[Any] | None") -> "NDArray[Any]":

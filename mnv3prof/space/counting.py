@@ -21,7 +21,7 @@ their float may be off by more than 2**63."""
 SAMPLE: Final = 200_000
 
 
-class Fitting(NamedTuple):
+class Within(NamedTuple):
     """The networks of a context that fit. networks: all of the context.
 
     fit: how many fit, exact or estimated from a sample. mean: theirs of the column, None if none fits. error:
@@ -54,32 +54,32 @@ class _Numbers(NamedTuple):
         return low + (near - low + 2**63) // 2**64 * 2**64
 
 
-def fitting(table: ContextTable, limits: Limits, seed: int = 0) -> Fitting:
-    """Return how many networks of a context fit, and the mean of the column that is maximised.
+def count_within(table: ContextTable, limits: Limits) -> Within:
+    """Return how many networks of a context fit, and the mean of the column that is maximized.
 
-    seed: of the sample that is taken if there are several limits on sums, or too many sums to count.
+    A sample is taken if there are several limits on sums, or too many sums to count.
     """
     total = _size(table)
     narrowed = narrow(table, limits)
     most = narrowed.most
     if narrowed.empty:
-        return Fitting(total, 0, None)
+        return Within(total, 0, None)
     limited = [c for c in range(len(most)) if narrowed.largest[c] > most[c]]
     if len(limited) > 1 and narrowed.size <= SAMPLE:
         sums = _all(narrowed)
         return _mean_of(total, sums[(sums <= most).all(axis=1), 0].tolist())
     if len(limited) > 1 or total * _most(narrowed) > _MOST_EXACT:
-        return _sampled(table, narrowed, total, seed)
+        return _sampled(narrowed, total)
     limit = int(most[limited[0]]) if limited else MOST
     try:
         count, added = _counted(narrowed, limited[0] if limited else None, limit)
     except _TooLongError:
-        return _sampled(table, narrowed, total, seed)
-    return Fitting(total, count, Fraction(added, count) if count else None)
+        return _sampled(narrowed, total)
+    return Within(total, count, Fraction(added, count) if count else None)
 
 
-def _mean_of(total: int, values: list[int]) -> Fitting:
-    return Fitting(total, len(values), Fraction(sum(values), len(values)) if values else None)
+def _mean_of(total: int, values: list[int]) -> Within:
+    return Within(total, len(values), Fraction(sum(values), len(values)) if values else None)
 
 
 def _size(table: ContextTable) -> int:
@@ -256,11 +256,11 @@ def _all(narrowed: Narrowed) -> "NDArray[Any]":
     return np.asarray(behind[0])
 
 
-def _sampled(table: ContextTable, narrowed: Narrowed, total: int, seed: int) -> Fitting:
+def _sampled(narrowed: Narrowed, total: int) -> Within:
     """Estimate from networks that are drawn with equal probability among those within the peak's limit."""
     import numpy as np
 
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     within = narrowed.size
     sums = _drawn(narrowed, random)
     fits = (sums <= narrowed.most).all(axis=1)
@@ -270,7 +270,7 @@ def _sampled(table: ContextTable, narrowed: Narrowed, total: int, seed: int) -> 
     square = 1.96**2 / SAMPLE
     half = (square * (share * (1 - share) + square / 4)) ** 0.5 / (1 + square)
     error = half + abs((share + square / 2) / (1 + square) - share)
-    return Fitting(total, round(within * share), mean, error * within / total)
+    return Within(total, round(within * share), mean, error * within / total)
 
 
 def _drawn(narrowed: Narrowed, random: Any) -> "NDArray[Any]":

@@ -59,7 +59,7 @@ def largest(narrowed: Narrowed, relaxed: Relaxed, floor: int) -> "list[tuple[int
     """
 
     def thin(values: "NDArray[Any]", _: "NDArray[Any]") -> "NDArray[Any]":
-        return front(_minimised(values))
+        return front(_minimized(values))
 
     return _Search(narrowed, relaxed, floor, thin).entries()
 
@@ -103,8 +103,8 @@ def _firsts(ordered: "NDArray[Any]") -> "NDArray[Any]":
     return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
 
 
-def _minimised(values: "NDArray[Any]") -> "NDArray[Any]":
-    """Return values of which less is better: the first column is to be maximised."""
+def _minimized(values: "NDArray[Any]") -> "NDArray[Any]":
+    """Return values of which less is better: the first column is to be maximized."""
     import numpy as np
 
     return np.concatenate([-values[:, :1], values[:, 1:]], axis=1)
@@ -192,7 +192,7 @@ def _completed(narrowed: Narrowed, states: Sequence[_Points], floor: int) -> "li
     for points, ends in zip(states, narrowed.ends, strict=True):
         values = points.values + ends
         fits = np.flatnonzero((values <= narrowed.most).all(axis=1) & (values[:, 0] >= floor))
-        keys = map(tuple, _minimised(values[fits]).tolist())
+        keys = map(tuple, _minimized(values[fits]).tolist())
         found += zip(keys, map(tuple, np.array(points.path).T[fits].tolist()), strict=True)
     return [entries for _, entries in sorted(found)]
 

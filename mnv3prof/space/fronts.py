@@ -8,29 +8,21 @@ if TYPE_CHECKING:
 _BLOCK: Final = 1_024
 
 
-def front(points: "NDArray[Any]", layers: int = 1, *, unique: bool = True) -> "NDArray[Any]":
-    """Return the numbers of the points that fewer than `layers` others dominate, and of some more.
+def front(points: "NDArray[Any]") -> "NDArray[Any]":
+    """Return the numbers of the points that no other dominates; of equal ones that of the first.
 
-    points: (n, objectives), each to be minimised. unique: of equal points only the first is kept; else they
-    take a layer each.
+    points: (n, objectives), each to be minimized.
     """
     import numpy as np
 
     order = np.lexsort(points.T[::-1])
-    if unique and len(order) > 1:
+    if len(order) > 1:
         ordered = points[order]
         order = order[np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])]
-    kept = []
-    for _ in range(layers):
-        if not len(order):
-            break
-        is_first = skyline(points[order])
-        kept.append(order[is_first])
-        order = order[~is_first]
-    return np.concatenate(kept) if kept else order
+    return np.asarray(order[_skyline(points[order])])
 
 
-def skyline(points: "NDArray[Any]") -> "NDArray[Any]":
+def _skyline(points: "NDArray[Any]") -> "NDArray[Any]":
     """Return which of points, sorted by their objectives, none before them dominates or equals."""
     import numpy as np
 

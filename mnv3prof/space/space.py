@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import product
+from hashlib import blake2b
+from itertools import accumulate, product
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,8 @@ from ..record.run import Subject
 
 MOST_ENTRIES: Final = 1_000_000
 """Maximum number of entries of a stage; its table holds the costs of each."""
+_MOST_DIGITS: Final = 400
+Size = tuple[int, int]
 Choice = tuple[tuple[str, Any], ...]
 """Values by key, in the order of the keys."""
 
@@ -69,7 +72,7 @@ class Context(NamedTuple):
     """What is chosen once for a network. outer: choices of head, last, classes."""
 
     width: float
-    input: tuple[int, int]
+    input: Size
     outer: Choice
 
 
@@ -99,6 +102,11 @@ class Space(msgspec.Struct, frozen=True, dict=True):
         return {k: v for k, v in msgspec.to_builtins(self).items() if k not in ("name", "file")}
 
     @cached_property
+    def digest(self) -> str:
+        """The identity of its networks, whatever its name."""
+        return blake2b(msgspec.json.encode(self.definition), digest_size=16).hexdigest()
+
+    @cached_property
     def radices(self) -> tuple[int, ...]:
         """The number of contexts, and of entries of each stage."""
         return (len(self.contexts), *(stage.entries for stage in self.stages))
@@ -107,6 +115,22 @@ class Space(msgspec.Struct, frozen=True, dict=True):
     def size(self) -> int:
         """The number of networks."""
         return prod(self.radices)
+
+    def parsed(self, number: str) -> int | None:
+        """Return the number of a network that a text is; None if it is none."""
+        is_number = number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS
+        return int(number) if is_number and int(number) < self.size else None
+
+    def sizes(self, context: Context) -> list[Size]:
+        """Return the size of the input of each stage, and that behind the last."""
+        strides = [dict(self.table).get("stem_stride", 2), *(stage.stride for stage in self.stages)]
+        return list(accumulate(strides, strided, initial=context.input))[1:]
+
+    def behind(self, row: "UnscaledRow | None", where: Context, before: int | None) -> Table:
+        """Return a table at a context's width: a row behind the width `before`, None for that of the stem."""
+        fields = {"expand": 1, "out": before, "kernel": 1, "stride": 1, "se": False, "activation": "RE"}
+        rows = [*([] if before is None else [UnscaledRow(fields)]), *([] if row is None else [row])]
+        return self.scaled([(each, {}) for each in rows], where, "row")
 
     def digits(self, number: int) -> tuple[int, ...]:
         """Return context and entries of a network. Raises InputError if there is none of this number."""
@@ -176,6 +200,12 @@ class UnscaledRow(NamedTuple):
         if self.ratio is None:
             return Row(**self.fields)
         return Row(**self.fields, expand=self.expansion(width, divisor))
+
+
+def strided(size: Size, stride: Stride) -> Size:
+    """Return the size after an odd kernel with the padding that keeps it at stride 1."""
+    height, width = stride if isinstance(stride, tuple) else (stride, stride)
+    return -(-size[0] // height), -(-size[1] // width)
 
 
 def row_of(stage: Stage, whole: Choice, each: Choice, *, first: bool) -> UnscaledRow:

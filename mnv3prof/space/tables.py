@@ -25,7 +25,7 @@ def tables_of(
 
     folder: of the cache, None for none. on_progress: called with the number of contexts done, and of all.
     """
-    path = folder and folder / f"{PREFIX}{digest_of(space, dtype)}.npz"
+    path = folder and folder / f"{PREFIX}{_digest(space, dtype)}.npz"
     if path and (known := _read(space, path)):
         return known
     counter = Counter(space, dtype)
@@ -38,11 +38,11 @@ def tables_of(
     return found
 
 
-def digest_of(space: Space, dtype: Dtype) -> str:
+def _digest(space: Space, dtype: Dtype) -> str:
     """Return the identity of a space's costs."""
     from importlib.metadata import version
 
-    key = [_FORM, version("mnv3prof"), dtype, space.definition]
+    key = [_FORM, version("mnv3prof"), dtype, space.digest]
     return hashlib.blake2b(msgspec.json.encode(key), digest_size=12).hexdigest()
 
 

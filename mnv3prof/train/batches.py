@@ -27,7 +27,7 @@ _AHEAD: Final = 4
 
 
 class Batch(NamedTuple):
-    """images: (n, 3, H, W), normalised. labels: (n,)."""
+    """images: (n, 3, H, W), normalized. labels: (n,)."""
 
     images: Tensor
     labels: Tensor
@@ -134,13 +134,13 @@ def augment(images: "Array", mean: tuple[float, ...], std: tuple[float, ...], se
         _policies.extend(_sub_policies())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        centre, scale = (torch.tensor(v).view(3, 1, 1) for v in (mean, std))
-        pictures = torch.from_numpy(images) * scale + centre
+        center, scale = (torch.tensor(v).view(3, 1, 1) for v in (mean, std))
+        pictures = torch.from_numpy(images) * scale + center
         drawn = torch.randint(len(_policies), (len(pictures),))
         for number in torch.unique(drawn).tolist():
             chosen = drawn == number
             pictures[chosen] = _policies[number](pictures[chosen].clamp(0, 1))
-        augmented: Array = ((pictures - centre) / scale).numpy()
+        augmented: Array = ((pictures - center) / scale).numpy()
     return augmented
 
 

@@ -19,7 +19,7 @@ _FORM: Final = 1
 class Checkpoint(NamedTuple):
     """The state of a training, and what the weights were trained on.
 
-    state: the model's state_dict, with torchvision's names. images: a few training images, normalised.
+    state: the model's state_dict, with torchvision's names. images: a few training images, normalized.
     recipe, history: as JSON. data: the name of the data. digest: its hash.
     """
 

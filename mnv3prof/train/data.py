@@ -1,4 +1,4 @@
-"""Training data: labelled images, a fifth of each class held out."""
+"""Training data: labeled images, a fifth of each class held out."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
 
 class Pixels:
-    """Images (N, 3, H, W), stored as uint8; indexing returns them normalised in fp32."""
+    """Images (N, 3, H, W), stored as uint8; indexing returns them normalized in fp32."""
 
     def __init__(self, data: Tensor, mean: Sequence[float], std: Sequence[float]) -> None:
         self.data = data
@@ -56,7 +56,7 @@ Images = Tensor | Pixels
 class Data(NamedTuple):
     """Images with their labels. held: the held-out fifth of each class.
 
-    mean, std: per channel, with which the images, from 0 to 1, were normalised. skipped: (file, reason) of
+    mean, std: per channel, with which the images, from 0 to 1, were normalized. skipped: (file, reason) of
     each file that is not an image.
     """
 
@@ -92,11 +92,11 @@ def digits(size: tuple[int, int]) -> Data:
         raise InputError(_not_installed("digits", "scikit-learn")) from None
     loaded = load_digits()
     _refuse_too_many(len(loaded.images), 4 * size[0] * size[1], "digits")
-    grey = torch.tensor(loaded.images, dtype=torch.float32)[:, None] / 16
+    gray = torch.tensor(loaded.images, dtype=torch.float32)[:, None] / 16
     labels = torch.tensor(loaded.target)
     train, held = _split(labels)
-    mean, std = grey[train].mean().item(), grey[train].std().item()
-    large = F.interpolate(grey, size, mode="bilinear", align_corners=False)
+    mean, std = gray[train].mean().item(), gray[train].std().item()
+    large = F.interpolate(gray, size, mode="bilinear", align_corners=False)
     images = ((large - mean) / std).expand(-1, 3, -1, -1)
     names = tuple(str(name) for name in loaded.target_names)
     return Data(
@@ -105,9 +105,9 @@ def digits(size: tuple[int, int]) -> Data:
 
 
 def image_folder(path: Path, size: tuple[int, int], on_progress: OnProgress = lambda _: None) -> Data:
-    """Load the images under `path`, centre-cropped and resized to `size` (H, W).
+    """Load the images under `path`, center-cropped and resized to `size` (H, W).
 
-    Each folder in `path` is a class. Images are normalised with ImageNet's mean and standard deviation.
+    Each folder in `path` is a class. Images are normalized with ImageNet's mean and standard deviation.
     Files that are not images are skipped. Raises InputError for fewer than two classes, a class of fewer
     than two images, an unreadable folder, too many images for memory, or if Pillow is not installed.
     """

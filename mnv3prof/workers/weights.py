@@ -42,7 +42,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 class Loaded(NamedTuple):
     """The contents of a weights file; table, input, images: None for a state_dict.
 
-    images: (n, channels, H, W), normalised, a few of the training images.
+    images: (n, channels, H, W), normalized, a few of the training images.
     """
 
     weights: Weights

@@ -19,12 +19,12 @@ from mnv3prof.mobilenetv3.table import Table, make_divisible
 from mnv3prof.space.costs import COLUMNS, ContextTable
 from mnv3prof.space.files import open_space
 from mnv3prof.space.points.lookup import Engine, lookup_of
-from mnv3prof.space.points.sweep import CHUNK, NAMES
+from mnv3prof.space.points.sweep import CHUNK
 from mnv3prof.space.space import Space
 from mnv3prof.space.tables import tables_of
 from mnv3prof.workers.cache import default_folder
 
-FOUR = tuple(NAMES.index(name) for name in ("macs", "params", "weights", "peak"))
+FOUR = tuple(COLUMNS.index(name) for name in ("macs", "params", "weights", "peak"))
 SEVEN = tuple(range(len(COLUMNS)))
 AT_LEAST = {FOUR: 400, SEVEN: 200}
 """Times as fast as the closed form, which has four columns."""

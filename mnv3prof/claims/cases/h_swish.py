@@ -18,14 +18,14 @@ K4: Final = Claim(
     "K4",
     "h-swish instead of swish makes inference on mobile chips 15 to 20 % faster.",
     "15 to 20 % faster",
-    "Searching for MobileNetV3, section 5.2 and Table 5 (Pixel 1): h-swish 51.4 ms, not optimised 57.5 ms, "
+    "Searching for MobileNetV3, section 5.2 and Table 5 (Pixel 1): h-swish 51.4 ms, not optimized 57.5 ms, "
     "all ReLU 50.5 ms; swish is not timed",
 )
 K5: Final = Claim(
     "K5",
     "h-swish in its deployment form, x · clamp(x + 3, 0, 6) / 6, is faster than the plain one.",
     "faster",
-    "Searching for MobileNetV3, section 6: an optimised h-swish saves 6 ms of 57.5",
+    "Searching for MobileNetV3, section 6: an optimized h-swish saves 6 ms of 57.5",
 )
 CLAIMS: Final = (K4, K5)
 

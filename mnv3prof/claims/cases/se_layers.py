@@ -13,7 +13,7 @@ from .squeeze_excite import modules
 
 K7: Final = Claim(
     "K7",
-    "1×1 convolutions in squeeze-excite use optimised libraries better than linear layers on mobile.",
+    "1×1 convolutions in squeeze-excite use optimized libraries better than linear layers on mobile.",
     "better on mobile",
     f"{NOT_IN_PAPER}; torchvision and timm use 1×1 convolutions",
 )

@@ -10,7 +10,7 @@ import typer
 from ...budgets.diff import diff
 from ...budgets.document import gate_document
 from ...budgets.figures import Side
-from ...budgets.judge import Judgement, judge
+from ...budgets.judge import Judgment, judge
 from ...budgets.limits import Budget, budgets_from
 from ...graph.errors import InputError, quote
 from ...mobilenetv3.files import MAX_TABLE_BYTES, parse_toml
@@ -128,7 +128,7 @@ def check(
 def _emit(
     new: Side,
     old: Side | None,
-    judged: Sequence[Judgement],
+    judged: Sequence[Judgment],
     where: Path | None,
     verdict_options: VerdictOptions,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 from msgspec.structs import replace
 
 from ...bench.progress import Progress
-from ...budgets.choosing import SUMS, Fit, fit_space, fit_tables
+from ...budgets.choosing import Fit, fit_space, fit_tables
 from ...budgets.document import fit_document
 from ...budgets.limits import Budget
 from ...cost.counts import Dtype
@@ -16,6 +16,7 @@ from ...graph.errors import InputError, one_of
 from ...mobilenetv3.files import PRESETS, preset
 from ...show.choosing import fit_sheet
 from ...show.costs import table_sheet
+from ...space.costs import SUMS
 from ...space.space import Space
 from ..estimating import LatencyTableOption, latencies_of
 from ..given_budgets import BudgetOption, given_budgets
@@ -82,7 +83,7 @@ def fit(
     in_range(top, "--top", 1, _MOST)
     in_range(measure, "--measure", 0, _MOST_MEASURED)
     dtype, batch = latency_options.size()
-    if len(latency_options.targets()) > len({target.place for target in latency_options.targets()}):
+    if any(len(values) > 1 for values in latency_options.settings()):
         raise InputError("--dtype, --batch and --threads: budgets are for one of each; expected no list")
     if batch != 1:
         raise InputError("--batch: budgets are for one image; expected 1, or no --batch")

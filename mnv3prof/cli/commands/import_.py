@@ -131,7 +131,7 @@ def import_(
             "--tool",
             metavar="NAME",
             help=f"Kind of the files: {', '.join(names())}.",
-            show_default="recognised",
+            show_default="recognized",
         ),
     ] = None,
     described: Described,

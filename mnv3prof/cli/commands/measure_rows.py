@@ -70,7 +70,7 @@ class Sampling(msgspec.Struct, frozen=True):
         if self.time_budget is not None:
             seconds_in_range(self.time_budget, "--time-budget")
         seconds_in_range(self.timeout, "--timeout")
-        targets = targets_of(self.on, self.dtype, self.batch, self.threads)
+        targets = targets_of(self.on, self.dtype, self.batch, self.threads, self.timeout)
         require_one(targets, "--on")
         return RowsRequest(
             open_space(space),
@@ -128,6 +128,8 @@ def _saved(request: "RowsRequest", path: Path) -> RowTable:
     from ...record.run import HERE
 
     table = read_table_of(request.space, path)
+    if table.seed != request.seed:
+        raise InputError(f"{path}: was measured with --seed {table.seed}; expected the same with --resume")
     if HERE in {t.device for t in (*table.targets, *request.targets)} and (
         table.hosts[HERE].cpu != processor()
     ):

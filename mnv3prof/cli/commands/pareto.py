@@ -1,10 +1,12 @@
 """`mnv3prof pareto`: find the networks that no other beats in every objective."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec.structs import replace
 
 from ...bench.progress import Progress
 from ...budgets.where import OBJECTIVES, objectives_from
@@ -12,13 +14,13 @@ from ...graph.errors import InputError, printable
 from ...interface.pages import front_page
 from ...interface.points import PointSource, of_file, of_space
 from ...page.front import Drawn
-from ...render.sheet import Sheet
+from ...render.sheet import Sheet, join_words
 from ...show.points import front_sheet, shortened_sheet
 from ...space.points.arenas import tables_in_toml
 from ...space.points.files import SUFFIXES
 from ...space.points.pareto import Ask, Front, Objective, Part, density_of, front_of, grid_of
 from ...space.points.sweep import Range
-from ..interrupts import stoppable, stopped
+from ..interrupts import Stop, stoppable, stopped
 from ..options import budget_option, output_option
 from ..output import Output, Result, check_writable, emit, write
 from ..points import Sampling, WhereOption, conditions, swept, ticking
@@ -45,13 +47,13 @@ def pareto(
         budget_option(
             "--min",
             metavar="NAMES",
-            help=f"Costs to minimise, comma-separated: {', '.join(OBJECTIVES)}.",
+            help=f"Costs to minimize, comma-separated: {', '.join(OBJECTIVES)}.",
             show_default=False,
         ),
     ] = None,
     most: Annotated[
         str | None,
-        budget_option("--max", metavar="NAMES", help="Costs to maximise, such as macs.", show_default=False),
+        budget_option("--max", metavar="NAMES", help="Costs to maximize, such as macs.", show_default=False),
     ] = None,
     where: WhereOption = None,
     sampling: Sampling,
@@ -94,12 +96,9 @@ def pareto(
     with stoppable() as stop, progress() as on_progress, sampling.opened() as workers:
 
         def parts(ask: Ask) -> Iterator[Part]:
-            phase = "counting points" if ask.grid else _FRONT
-            tell = ticking(on_progress, phase, found.total)
-            for part in found.parts(ask, workers, tell):
-                yield part
-                if stop.came:
-                    return
+            tell = ticking(on_progress, "counting points" if ask.grid else _FRONT, found.total)
+            most = front.seen if ask.grid else inf
+            yield from _until(found.parts(ask, workers, tell), stop, most)
 
         def planned(done: int, left: int) -> None:
             on_progress(Progress(f"{done:,} of {done + left:,} arenas", None, None, _FRONT))
@@ -107,13 +106,33 @@ def pareto(
         front = front_of(parts, objectives, found.planner.plan, planned)
         if not front.seen:
             raise stopped("nothing was computed")
-        page = "" if html is None else front_page(_drawn(found, front, objectives, parts))
+        note = _stopped_at(front, found) if stop.came else ""
+        page = "" if html is None else front_page(_drawn(found, front, objectives, parts, note))
     if html is not None:
         write(html, page)
-    _emit(front_sheet(found.name, front, objectives), output)
+    sheet = front_sheet(found.name, front, objectives)
+    _emit(replace(sheet, notes=(*([note] if note else []), *sheet.notes)), output)
     if stop.came:
-        computed = f"{front.seen:,} of {found.total:,}" if found.total else f"{front.seen:,}"
-        raise stopped(f"{computed} networks were read or computed, and this is their front")
+        files = join_words([printable(str(path)) for path in (html, output.output) if path is not None])
+        what = f"{note[0].lower()}{note[1:-1]}" if note else "the front is whole, the density is not"
+        raise stopped(f"{what}{f', in {files}' if files else ''}")
+
+
+def _until(parts: Iterator[Part], stop: Stop, most: float) -> Iterator[Part]:
+    """Yield parts until an interrupt, after an earlier one those of `most` networks."""
+    before, seen = stop.came, 0
+    for part in parts:
+        yield part
+        seen += part.seen
+        if stop.came and (not before or seen >= most):
+            return
+
+
+def _stopped_at(front: Front, found: PointSource) -> str:
+    """Say what a front is of that an interrupt ended."""
+    computed = f"{front.seen:,} of {found.total:,}" if found.total else f"{front.seen:,}"
+    arenas = "" if front.arenas is None else ", as far as arenas were planned"
+    return f"This is the front of the {computed} networks that were read or computed{arenas}."
 
 
 def _opened(
@@ -131,11 +150,13 @@ def _drawn(
     front: Front,
     objectives: tuple[Objective, ...],
     parts: Callable[[Ask], Iterator[Part]],
+    note: str,
 ) -> Drawn:
     """Return what the page shows."""
     grid = grid_of(front, objectives)
     cells = None if grid is None else density_of(parts, objectives, grid)
-    return Drawn(found.name, front, objectives, grid, cells, tables_in_toml(found.planner, front.networks))
+    tables = tables_in_toml(found.planner, front.networks)
+    return Drawn(found.name, front, objectives, grid, cells, tables, note)
 
 
 def _emit(sheet: Sheet, output: Output) -> None:

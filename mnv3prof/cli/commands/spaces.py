@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ...budgets.choosing import fitting_by_context
+from ...budgets.choosing import within_by_context
 from ...budgets.document import spaces_document
 from ...show.choosing import spaces_sheet
 from ...space.files import open_space
@@ -40,6 +40,6 @@ def spaces(
     with stopping(lambda: "nothing was counted; the same command starts again"):
         tables = costs_of_space(known, dtype, no_cache=no_cache)
         with step("counting the networks that fit"):
-            counted = [*fitting_by_context(known, tables, budgets)]
+            counted = [*within_by_context(known, tables, budgets)]
     sheet = spaces_sheet(known, budgets, counted)
     emit(Result((sheet,), sheet, lambda: spaces_document(known, dtype, budgets, counted)), output)

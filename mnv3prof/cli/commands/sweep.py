@@ -7,9 +7,9 @@ import typer
 
 from ...graph.errors import InputError, printable
 from ...interface.points import Swept
-from ...show.points import Kept, sweep_sheet
+from ...show.points import sweep_sheet
 from ...space.points.files import SUFFIXES, Writer, require_parquet
-from ...space.points.sweep import in_order, jobs_of, points
+from ...space.points.sweep import Tally, in_order, jobs_of, points
 from ..interrupts import deferred, stopped
 from ..output import Output, Result, check_writable, chosen_format, emit, file_option, writing
 from ..points import Sampling, WhereOption, conditions, swept, ticking
@@ -47,19 +47,20 @@ def sweep(
     if suffix == ".parquet":
         require_parquet()
     source = swept(space, sampling, conditions(where))
-    kept = Kept()
+    tally = Tally()
     try:
         with writing(output) as file:
-            _write(Writer(file, suffix, f"{space}#"), source, sampling, kept)
+            _write(Writer(file, suffix, f"{space}#"), source, sampling, tally)
     except KeyboardInterrupt:
         raise stopped(f"nothing was sampled, and {printable(str(output))} is not written") from None
     name = printable(str(output))
-    if kept.seen < source.total:
-        raise stopped(f"{kept.seen:,} of {source.total:,} networks were computed; {kept.said()} in {name}")
-    emit(Result((sweep_sheet(name, kept),), sweep_sheet(name, kept), lambda: None), Output())
+    if tally.seen < source.total:
+        kept = f"{tally.kept:,} satisfy the conditions and are" if tally.kept < tally.seen else "they are"
+        raise stopped(f"{tally.seen:,} of {source.total:,} networks were computed; {kept} in {name}")
+    emit(Result((sweep_sheet(name, tally),), sweep_sheet(name, tally), lambda: None), Output())
 
 
-def _write(writer: Writer, source: Swept, sampling: Sampling, kept: Kept) -> None:
+def _write(writer: Writer, source: Swept, sampling: Sampling, tally: Tally) -> None:
     """Write what is computed, until an interrupt if something was."""
     jobs = jobs_of(source.space, source.tables, source.samples, seed=source.seed, where=source.where)
     with sampling.opened() as workers, progress() as on_progress:
@@ -69,10 +70,10 @@ def _write(writer: Writer, source: Swept, sampling: Sampling, kept: Kept) -> Non
             for each in found:
                 with deferred():
                     writer.write(each)
-                    kept.add(each)
-                tell(kept.seen)
+                    tally.add(each)
+                tell(tally.seen)
         except KeyboardInterrupt:
-            if not kept.seen:
+            if not tally.seen:
                 raise
         finally:
             found.close()

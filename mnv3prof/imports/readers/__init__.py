@@ -3,7 +3,7 @@
 Each module defines
     WHAT: the tool and its file;
     TOOL: the tool;
-    recognises(data, text): True if the file is of this kind;
+    recognizes(data, text): True if the file is of this kind;
     read(data, place): the runs in it. Raises InputError.
 """
 
@@ -25,7 +25,7 @@ class Reader(Protocol):
     WHAT: str
     TOOL: str
 
-    def recognises(self, data: bytes, text: str) -> bool:
+    def recognizes(self, data: bytes, text: str) -> bool:
         """Return True if a file is of this kind."""
 
     def read(self, data: bytes, place: Place) -> list[Found]:
@@ -43,11 +43,11 @@ def reader(name: str) -> Reader:
 
 
 def read(data: bytes, where: str, kind: str | None = None) -> list[Found]:
-    """Return the runs in a file. kind: the name of its reader, None to recognise it. Raises InputError."""
+    """Return the runs in a file. kind: the name of its reader, None to recognize it. Raises InputError."""
     if not data.strip():
         raise InputError(f"{where}: is empty; expected what a tool printed")
     text = _text(data)
-    chosen = kind or _recognised(data, text[:_MOST_SEEN], where)
+    chosen = kind or _recognized(data, text[:_MOST_SEEN], where)
     found = reader(chosen).read(data, Place(text, where))
     if not found:
         raise InputError(f"{where}: has no times of {reader(chosen).WHAT}")
@@ -60,9 +60,9 @@ def _text(data: bytes) -> str:
     return data.decode(encoding, "replace").replace("\r", "").replace("\ufeff", "")
 
 
-def _recognised(data: bytes, text: str, where: str) -> str:
+def _recognized(data: bytes, text: str, where: str) -> str:
     """Return the name of the reader of a file. Raises InputError if there is none, or for several tools."""
-    found = [name for name in names() if reader(name).recognises(data, text)]
+    found = [name for name in names() if reader(name).recognizes(data, text)]
     if not found:
         raise InputError(f"{where}: is of no known tool; expected a file of {any_of(names())}")
     tools = {reader(name).TOOL: reader(name).WHAT for name in found}

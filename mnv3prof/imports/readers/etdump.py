@@ -35,7 +35,7 @@ _CALL: Final = "Method::execute"
 _LOAD: Final = "Program::load_method"
 
 
-def recognises(data: bytes, _: str) -> bool:
+def recognizes(data: bytes, _: str) -> bool:
     """Return True if the file has an ETDump's identifier."""
     return _MAGIC in (data[4:8], data[8:12])  # without and with its size before it
 

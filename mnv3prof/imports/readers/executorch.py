@@ -17,7 +17,7 @@ _FIELDS: Final = re.compile(
 COLD: Final = "includes the first, cold call"
 
 
-def recognises(_: bytes, text: str) -> bool:
+def recognizes(_: bytes, text: str) -> bool:
     """Return True if the text has times as this tool prints them."""
     return bool(re.search(r"Iteration \d+ of \d+: |Model executed successfully \d+ time", text))
 

@@ -43,7 +43,7 @@ _NAMES: Final = {"min": "min", "max": "max", "std": "sd", "p5": "5", "median": "
 _SAME: Final = 1e-3
 
 
-def recognises(_: bytes, text: str) -> bool:
+def recognizes(_: bytes, text: str) -> bool:
     """Return True if the text has times as this tool prints them."""
     return (
         "nference timings in us:" in text

@@ -26,7 +26,7 @@ _PREFIX: Final = re.compile(r"^.*?(?:INFO: |tflite *: )")
 _SECTION: Final = re.compile(r"={5,} ([A-Z][A-Za-z ]{3,60}) ={5,}")
 
 
-def recognises(_: bytes, text: str) -> bool:
+def recognizes(_: bytes, text: str) -> bool:
     """Return True if the text has a table of operators, but no times of benchmark_model."""
     return "nference timings in us:" not in text and bool(_HEADER.search(text))
 

@@ -25,7 +25,7 @@ class _DamagedError(ValueError):
     """The bytes are no message."""
 
 
-def recognises(data: bytes, _: str) -> bool:
+def recognizes(data: bytes, _: str) -> bool:
     """Return True if all of the file is a message with these fields."""
     if len(data) > _MOST_BYTES:
         return False

@@ -19,7 +19,7 @@ _FIELDS: Final = re.compile(
 )
 
 
-def recognises(_: bytes, text: str) -> bool:
+def recognizes(_: bytes, text: str) -> bool:
     """Return True if the text has a network's times as this tool prints them."""
     return "avg = " in text and any(field["mean"] for field in _FIELDS.finditer(text))
 

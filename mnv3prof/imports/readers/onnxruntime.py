@@ -14,7 +14,7 @@ _LINE: Final = re.compile(r"^([^,\n]*),([^,\n]+),[^,\n]*,[^,\n]*,(\d{1,15})[ \t]
 _FIRST: Final = re.compile(r"[^,\n]*,[-+.\deE]+,\d+,[-+.\deE]+,\d+[ \t]*(\n|$)")
 
 
-def recognises(_: bytes, text: str) -> bool:
+def recognizes(_: bytes, text: str) -> bool:
     """Return True if the first line is that of a call."""
     return _FIRST.match(text.lstrip()[:_MOST_LINE]) is not None
 

@@ -28,7 +28,7 @@ _NAMES: Final = {
 }
 
 
-def recognises(_: bytes, text: str) -> bool:
+def recognizes(_: bytes, text: str) -> bool:
     """Return True if the text has an average or percentiles as this tool prints them."""
     return "Average inference time cost:" in text or re.search(r"P50 Latency(?: is|:)", text) is not None
 

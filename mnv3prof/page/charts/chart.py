@@ -1,6 +1,6 @@
 """A chart of the page, and what several kinds share.
 
-Colours are names of the page's style ("var:time"), so that a chart follows its theme. Texts from a run are
+Colors are names of the page's style ("var:time"), so that a chart follows its theme. Texts from a run are
 escaped, since plotly interprets some HTML.
 """
 
@@ -49,13 +49,13 @@ _LABEL: Final = 40
 _TICK: Final = 5
 
 
-def colour(number: int) -> str:
-    """Return the style's name of a series' colour."""
+def color(number: int) -> str:
+    """Return the style's name of a series' color."""
     return f"var:series-{number % PALETTE + 1}"
 
 
 def symbol(number: int) -> int:
-    """Return the symbol of a series; series of the same colour differ in it."""
+    """Return the symbol of a series; series of the same color differ in it."""
     return (number + number // PALETTE) % PALETTE
 
 
@@ -72,7 +72,7 @@ def network_names(seen: Sequence[View]) -> str:
 def marker(number: int, size: int) -> Trace:
     """Return the style of a series' points."""
     line = {"width": 1, "color": "var:paper"}
-    return {"color": colour(number), "size": size, "symbol": symbol(number), "line": line}
+    return {"color": color(number), "size": size, "symbol": symbol(number), "line": line}
 
 
 def categories(values: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ...analysis.view import View
 from ...cost.conventions import COUNTERS, TERMS, Reconciliation
 from ...mobilenetv3.saving import pair_saving
 from ...mobilenetv3.table import row_names
-from .chart import PALETTE, Chart, Trace, categories, colour, label, marker
+from .chart import PALETTE, Chart, Trace, categories, color, label, marker
 
 
 def saving_chart(view: View, dense: str, key: str, anchors: Mapping[str, str]) -> Chart:
@@ -80,7 +80,7 @@ def counters_chart(reconciliation: Reconciliation, key: str) -> Chart:
             "name": TERMS[term],
             "x": tools,
             "y": [v / 1e6 for v in values],
-            "marker": {"color": colour(number), "pattern": {"shape": _PATTERNS[number // PALETTE % 3]}},
+            "marker": {"color": color(number), "pattern": {"shape": _PATTERNS[number // PALETTE % 3]}},
             "hovertemplate": "%{x}: %{y:.2f} M<extra>%{fullData.name}</extra>",
         }
         for number, (term, values) in enumerate(counted.items())

@@ -18,7 +18,7 @@ _DECADES: Final = [step * 10.0**power for power in range(-6, 7) for step in (1, 
 
 
 def matrix_chart(seen: Sequence[View], key: str) -> Chart:
-    """Median per call with its spread, parts × targets, coloured by the share of the target's sum; the
+    """Median per call with its spread, parts × targets, colored by the share of the target's sum; the
     targets of several runs beside each other.
     """
     rows = rows_of(seen)
@@ -63,7 +63,7 @@ def _at(view: View, part: str | None, target: Target) -> Timing | None:
 def _heat(
     shares: Sequence[Sequence[float | None]], text: Sequence[Sequence[str]], hover: Sequence[Sequence[str]]
 ) -> Trace:
-    """Return the colours and the texts of the cells; of one colour if no share is known."""
+    """Return the colors and the texts of the cells; of one color if no share is known."""
     known = [share for row in shares for share in row if share]
     if not known:  # plotly draws neither cells nor texts without numbers
         shares = [[0.0 if words else None for words in row] for row in text]

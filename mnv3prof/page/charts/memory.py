@@ -9,7 +9,7 @@ from .chart import (
     Chart,
     Trace,
     categories,
-    colour,
+    color,
     label,
     layer_spans,
     layers_axis,
@@ -30,7 +30,7 @@ def memory_chart(view: View, found: Peaks, key: str, anchors: Mapping[str, str])
             "x": list(range(len(names))),
             "y": [size / 2**20 for size in peak.layers],
             "text": names,
-            "line": {"shape": "hvh", "width": 2 if name == "fused" else 1.2, "color": colour(number)},
+            "line": {"shape": "hvh", "width": 2 if name == "fused" else 1.2, "color": color(number)},
             "fill": "tozeroy" if name == "fused" else "none",
             "hovertemplate": "%{text}: %{y:.2f} MiB<extra>%{fullData.name}</extra>",
         }
@@ -72,7 +72,7 @@ def block_memory_chart(seen: Sequence[View], key: str) -> Chart:
                 "name": label(view.called),
                 "x": blocks,
                 "y": [live.get(row[number] or "", 0) / 2**20 for row in rows.names],
-                "marker": {"color": colour(number)},
+                "marker": {"color": color(number)},
                 "hovertemplate": "%{x}: %{y:.2f} MiB<extra>%{fullData.name}</extra>",
             }
         )
@@ -104,7 +104,7 @@ def arena_chart(view: View, arena: Arena, key: str, top: int, anchors: Mapping[s
         "textposition": "none",
         "customdata": [[p.offset, p.bytes] for p in placed],
         "marker": {
-            "color": [colour(n) for n in range(len(placed))],
+            "color": [color(n) for n in range(len(placed))],
             "opacity": 0.85,
             "line": {"width": 0.5, "color": "var:paper"},
         },

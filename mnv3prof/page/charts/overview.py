@@ -10,7 +10,7 @@ from ...graph.parts import NET
 from ...record.target import Target
 from ...render.numbers import milliseconds
 from ..rows import Rows, rows_of
-from .chart import Chart, Trace, categories, colour, error_bars, label, network_names, whiskers
+from .chart import Chart, Trace, categories, color, error_bars, label, network_names, whiskers
 
 _SERIES: Final = ("macs", "params", "bytes", "time")
 
@@ -59,7 +59,7 @@ def _bars_of(view: View, number: int, rows: Sequence[Compared], views: int) -> T
         ],
         "x": [seconds * 1e3 for seconds in times],
         "hovertemplate": "%{y}: %{x:.3f} ms<extra>%{fullData.name}</extra>",
-        "marker": {"color": "var:time" if views == 1 else colour(number)},
+        "marker": {"color": "var:time" if views == 1 else color(number)},
         "error_x": error_bars(ends, 4),
     }
 
@@ -155,7 +155,7 @@ def _share_bars(
         "y": values,
         "xaxis": f"x{axis}",
         "yaxis": f"y{axis}",
-        "marker": {"color": colour(number) if several else f"var:{token}"},
+        "marker": {"color": color(number) if several else f"var:{token}"},
         "legendgroup": str(number),
         "showlegend": several and not axis,
         "hovertemplate": "%{x}: %{y:.1%}<extra>%{fullData.name}</extra>",
@@ -223,7 +223,7 @@ def _mac_bars(view: View, number: int, rows: Rows, *, several: bool) -> Trace:
         "name": label(view.called) or "MACs",
         "x": [title for _, title in pairs],
         "y": [view.costs[name].macs / 1e6 for name, _ in pairs],
-        "marker": {"color": colour(number) if several else "var:macs"},
+        "marker": {"color": color(number) if several else "var:macs"},
         "hovertemplate": "%{x}: %{y:.3f} M<extra>%{fullData.name}</extra>",
     }
 
@@ -241,7 +241,7 @@ def _block_bars(view: View, number: int, target: Target, rows: Rows, *, several:
         "x": [title for _, title in pairs],
         "y": [(timing.seconds or 0.0) * 1e3 for timing in timings],
         "customdata": [[shares[name]] for name, _ in pairs],
-        "marker": {"color": colour(number) if several else "var:time"},
+        "marker": {"color": color(number) if several else "var:time"},
         "error_y": error_bars(ends, 2),
         "hovertemplate": "%{x}: %{y:.3f} ms, %{customdata[0]:.1%}<extra>%{fullData.name}</extra>",
     }

@@ -14,8 +14,7 @@ from ..costs import COLUMNS, PEAK
 from ..files import open_space
 from ..space import Space
 
-_WEIGHTS: Final = COLUMNS.index("weight_bytes")
-_MOST_DIGITS: Final = 400
+_WEIGHTS: Final = COLUMNS.index("weights")
 
 
 class Planner:
@@ -45,11 +44,14 @@ class Planner:
 
     def network(self, network: str) -> Subject:
         """Return a network with its input. Raises InputError."""
-        name, _, number = network.rpartition("#")
-        if not (name and number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS):
+        name, _, text = network.rpartition("#")
+        if not name:
             raise InputError(f"{self._where}: {quote(network)} is not a network; expected one such as ofa#12")
         space: Space = self._opened(name)
-        return space.network(int(number))
+        number = space.parsed(text)
+        if number is None:
+            raise InputError(f"{self._where}: {space.name} has no network {quote(text)}")
+        return space.network(number)
 
     def _found(self, graph: Graph, costs: Sequence[int]) -> Dtype | None:
         """Return the dtype at which a network has these costs."""

@@ -8,8 +8,9 @@ from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from ...graph.errors import InputError, one_line, printable
+from ..costs import COLUMNS
 from .pareto import Ask, Part, Reducer, cells_of, require_library
-from .sweep import NAMES, Points, Range, satisfying
+from .sweep import Points, Range, satisfying
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,10 +41,10 @@ class Writer:
             import pyarrow as pa
             from pyarrow.parquet import ParquetWriter
 
-            self._schema = pa.schema([(NETWORK, pa.string()), *((name, pa.int64()) for name in NAMES)])
+            self._schema = pa.schema([(NETWORK, pa.string()), *((name, pa.int64()) for name in COLUMNS)])
             self._parquet = ParquetWriter(file, self._schema, compression="zstd", use_dictionary=False)
         else:
-            file.write(f"{','.join((NETWORK, *NAMES))}\n".encode())
+            file.write(f"{','.join((NETWORK, *COLUMNS))}\n".encode())
 
     def write(self, points: Points) -> None:
         """Append points."""
@@ -54,7 +55,7 @@ class Writer:
             import pandas as pd
 
             text = np.strings.decode(networks, "utf-8")
-            frame = pd.DataFrame({NETWORK: text, **dict(zip(NAMES, points.columns, strict=True))})
+            frame = pd.DataFrame({NETWORK: text, **dict(zip(COLUMNS, points.columns, strict=True))})
             frame.to_csv(self._file, index=False, header=False, lineterminator="\n")
             return
         import pyarrow as pa
@@ -92,7 +93,7 @@ class Reader:
         for values, names in self._batches():
             count = values.shape[1]
             require_library(place + count, len(ask.objectives))
-            fits = np.flatnonzero(satisfying(values, range(len(NAMES)), self._where))
+            fits = np.flatnonzero(satisfying(values, range(len(COLUMNS)), self._where))
             part, chosen = _part(ask, values[:, fits], fits + place, count)
             yield part._replace(networks=names(fits[chosen]))
             place += count
@@ -108,16 +109,16 @@ class Reader:
             for frame, names in self._frames():
                 if not len(frame):
                     continue
-                for name in NAMES:
+                for name in COLUMNS:
                     if frame[name].dtype.kind not in "iu" or frame[name].min() < 0:
                         raise InputError(f"{self.name}, column {name}: expected integers from 0")
-                values = np.ascontiguousarray(frame[list(NAMES)].to_numpy(np.int64).T)
+                values = np.ascontiguousarray(frame[list(COLUMNS)].to_numpy(np.int64).T)
                 if values.min() < 0:
                     raise InputError(f"{self.name}: a count exceeds 2^63")
                 yield values, names
 
     def _frames(self) -> "Iterator[tuple[Any, Callable[[NDArray[Any]], list[str]]]]":
-        columns = [NETWORK, *NAMES]
+        columns = [NETWORK, *COLUMNS]
         if self._path.suffix.lower() == ".parquet":
             from pyarrow.parquet import ParquetFile
 
@@ -149,7 +150,7 @@ class Reader:
         return list(pd.read_csv(self._path, nrows=0, encoding="utf-8").columns)
 
     def _check(self, header: Sequence[str]) -> None:
-        for name in (NETWORK, *NAMES):
+        for name in (NETWORK, *COLUMNS):
             if name not in header:
                 raise InputError(f"{self.name}: has no column {name}; expected a file that sweep writes")
 

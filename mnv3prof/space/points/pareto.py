@@ -21,7 +21,7 @@ BINS: Final = 200
 
 
 class Objective(NamedTuple):
-    """A column to minimise, or with sign -1 to maximise.
+    """A column to minimize, or with sign -1 to maximize.
 
     arena: the planned arena; column is then its lower bound, the peak.
     """
@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Networks whose arenas are planned. places: sorted. points: their objectives, to be minimised."""
+    """Networks whose arenas are planned. places: sorted. points: their objectives, to be minimized."""
 
     places: "NDArray[Any]"
     points: "NDArray[Any]"
@@ -233,6 +233,12 @@ class Front(NamedTuple):
     high: "NDArray[Any] | None"
     planned: int = 0
 
+    @property
+    def costs(self) -> dict[str, list[int]]:
+        """The costs of the networks by name, with the arenas if they were planned."""
+        costs = dict(zip(COLUMNS, self.columns.tolist(), strict=True))
+        return costs if self.arenas is None else {**costs, "arena": self.arenas}
+
 
 def front_of(
     source: Source,
@@ -294,7 +300,7 @@ def _known(planned: Part, arenas: Sequence[int], ask: Ask) -> Known:
 
 
 def _oriented(columns: "NDArray[Any]", ask: Ask, arenas: Sequence[int] | None = None) -> "NDArray[Any]":
-    """Return the objectives of points, to be minimised: (points, objectives)."""
+    """Return the objectives of points, to be minimized: (points, objectives)."""
     import numpy as np
 
     planned = columns if arenas is None else np.array(arenas, np.int64)
@@ -321,8 +327,8 @@ def _ordered(part: Part, arenas: list[int] | None, ask: Ask) -> Front:
 
 
 def grid_of(front: Front, objectives: Sequence[Objective]) -> Grid | None:
-    """Return the grid of the density behind a front, None without points: over a column to minimise and one
-    to maximise, if there are both.
+    """Return the grid of the density behind a front, None without points: over a column to minimize and one
+    to maximize, if there are both.
 
     A planned arena is not known of all points, so its column is the last choice, and then the peak.
     """

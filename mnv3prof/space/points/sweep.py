@@ -15,8 +15,6 @@ from .lookup import Engine, Lookup, lookup_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NAMES: Final = ("macs", "flops", "params", "weights", "read", "written", "peak")
-"""Of COLUMNS, as options and files of points name them."""
 CHUNK: Final = 32_768
 """Networks with one random stream, which context and number of the chunk determine."""
 MOST_OF_ALL: Final = 1_000_000_000
@@ -66,6 +64,26 @@ class Points(NamedTuple):
     seen: int
     columns: "NDArray[Any]"
     numbers: "NDArray[Any]"
+
+
+class Tally:
+    """How many networks were computed and kept, and the least and most of each column."""
+
+    def __init__(self) -> None:
+        self.seen = self.kept = 0
+        self.low: NDArray[Any] | None = None
+        self.high: NDArray[Any] | None = None
+
+    def add(self, points: Points) -> None:
+        """Add the networks of a job."""
+        import numpy as np
+
+        self.seen += points.seen
+        self.kept += points.columns.shape[1]
+        if points.columns.size:
+            low, high = points.columns.min(axis=1), points.columns.max(axis=1)
+            self.low = low if self.low is None else np.minimum(self.low, low)
+            self.high = high if self.high is None else np.maximum(self.high, high)
 
 
 def jobs_of(

@@ -9,7 +9,7 @@ from ..claim import Ablation, Claim, finding, not_trained
 
 K6: Final = Claim(
     "K6",
-    "8-bit quantisation costs less than 1 % of accuracy with h-swish, more than 3 % with ReLU.",
+    "8-bit quantization costs less than 1 % of accuracy with h-swish, more than 3 % with ReLU.",
     "under 1 % with h-swish, over 3 % with ReLU",
     "Searching for MobileNetV3, Tables 3 and 4, on ImageNet with h-swish: Large 75.2 to 73.8 %, Small 67.5 "
     "to 64.9 %",
@@ -18,8 +18,8 @@ CLAIMS: Final = (K6,)
 
 RELU: Final = "ReLU everywhere"
 ABLATIONS: Final = (
-    Ablation(BASE, quantised=True),
-    Ablation(RELU, lambda table: with_activation(table, "RE"), quantised=True),
+    Ablation(BASE, quantized=True),
+    Ablation(RELU, lambda table: with_activation(table, "RE"), quantized=True),
 )
 _MOST: Final = 1.0
 _LEAST: Final = 3.0
@@ -37,7 +37,7 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
             verdict,
             found=f"Accuracy lost in 8 bits with h-swish: {swish}; with ReLU: {relu}.",
             why=why,
-            how=f"{trained_on(evidence.trials, BASE, RELU)}; static 8-bit quantisation on ONNX Runtime",
+            how=f"{trained_on(evidence.trials, BASE, RELU)}; static 8-bit quantization on ONNX Runtime",
             working=(*swish.working, *relu.working),
         ),
     )
