@@ -19,7 +19,7 @@ from mnv3prof.cli.main import run
 from mnv3prof.estimate import measure as measuring
 from mnv3prof.estimate.blocks import Blocks, Place, alone
 from mnv3prof.estimate.choose import choose_blocks
-from mnv3prof.estimate.columns import latency_columns
+from mnv3prof.estimate.columns import latency_columns, latency_of
 from mnv3prof.estimate.composition import fit_composition, terms
 from mnv3prof.estimate.features import BORDER, NAMES, WEIGHTS, features_of
 from mnv3prof.estimate.files import read_table_of
@@ -294,6 +294,24 @@ def test_columns_are_the_estimates_of_all_networks() -> None:
         total += int(contexts[context].ends[before])
         assert total == round(model.estimate(TINY.network(number)).seconds * 1e9)
     assert contexts[0].ends.dtype == np.int64
+
+
+def test_the_cache_holds_the_same_latencies(tmp_path: Path) -> None:
+    first = latency_of(TINY, _table(0.05), TARGET, tmp_path)
+    (file,) = tmp_path.iterdir()
+    written = file.read_bytes()
+    model = fitted(TINY, _table(0.05), TARGET)
+    for kept in (written, written[: len(written) // 2], b"", b"PK\x03\x04" + bytes(300)):
+        file.write_bytes(kept)
+        again = latency_of(TINY, _table(0.05), TARGET, tmp_path)
+        assert again.held_out == first.held_out == model.networks_held_out
+        for context, other in zip(again.columns, latency_columns(TINY, model), strict=True):
+            assert [*context.ends] == [*other.ends]
+            pairs = zip(sum(context.stages, ()), sum(other.stages, ()), strict=True)
+            assert all((mine == theirs).all() for mine, theirs in pairs)
+        assert file.read_bytes() == written
+    latency_of(TINY, _table(0.06), TARGET, tmp_path)
+    assert len([*tmp_path.iterdir()]) == 2
 
 
 def test_a_measured_row_replaces_its_prediction() -> None:

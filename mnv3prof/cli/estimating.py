@@ -19,6 +19,7 @@ from .latency_options import LatencyOptions
 from .options import measuring_option, open_source
 from .output import Output, Result, emit
 from .progress import step
+from .streams import say
 
 if TYPE_CHECKING:
     from ..space.space import Space
@@ -82,15 +83,15 @@ def _estimates(
 
 
 def latencies_of(
-    space: "Space", path: Path | None, budgets: Sequence[Budget], dtype: Dtype
+    space: "Space", path: Path | None, budgets: Sequence[Budget], dtype: Dtype, *, no_cache: bool
 ) -> dict[str, Latency]:
     """Return the estimates that budgets limit, by the budget's name. Raises InputError.
 
     path: of the file of rows, None for none.
     """
-    from ..estimate.columns import latency_columns
+    from ..estimate.columns import latency_of
     from ..estimate.files import read_table_of
-    from ..estimate.model import fitted
+    from ..workers.cache_folder import usable_folder
 
     wanted = list(dict.fromkeys(each.metric for each in budgets if each.metric.startswith(LATENCY)))
     if path is None:
@@ -110,8 +111,8 @@ def latencies_of(
             if not targets:
                 has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in table.targets) or ["none"])
                 raise InputError(f"{where}: has no rows of {name} in {dtype}; expected one of {has}")
-            model = fitted(space, table, targets[0])
-            found[name] = Latency(latency_columns(space, model), model.networks_held_out)
+            folder = None if no_cache else usable_folder(say)
+            found[name] = latency_of(space, table, targets[0], folder)
     return found
 
 

@@ -1,9 +1,9 @@
 """The costs of all contexts of a space, from the cache where they are known."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -11,6 +11,8 @@ from ..cost.counts import Dtype
 from ..record.atomic import replace_file
 from .costs import COLUMNS, ContextTable, Counter, StageTable
 from .space import Space
+
+_Read = TypeVar("_Read")
 
 PREFIX: Final = "space-"
 """Of files in the cache."""
@@ -47,8 +49,6 @@ def _digest(space: Space, dtype: Dtype) -> str:
 
 
 def _write(tables: list[ContextTable], path: Path) -> None:
-    import io
-
     import numpy as np
 
     arrays: dict[str, Any] = {}
@@ -58,26 +58,42 @@ def _write(tables: list[ContextTable], path: Path) -> None:
             for before, each in enumerate(stage):
                 arrays[f"{n}.{place}.{before}"] = each.columns
                 arrays[f"{n}.{place}.{before}.out"] = each.out
+    write_arrays(arrays, path)
+
+
+def _read(space: Space, path: Path) -> list[ContextTable] | None:
+    return read_arrays(path, lambda arrays: [_context(space, n, arrays) for n in range(len(space.contexts))])
+
+
+def write_arrays(arrays: Mapping[str, Any], path: Path) -> None:
+    """Write arrays by name into the cache."""
+    import io
+
+    import numpy as np
+
     data = io.BytesIO()
     np.savez(data, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, data.getvalue())
 
 
-def _read(space: Space, path: Path) -> list[ContextTable] | None:
-    """Return the tables of a file, None if it is missing or damaged."""
+def read_arrays(path: Path, read: Callable[[Mapping[str, Any]], _Read]) -> _Read | None:
+    """Return what `read` makes of the arrays of a file, None if the file is missing or damaged.
+
+    read: raises KeyError or ValueError for a damaged one.
+    """
     import zipfile
 
     import numpy as np
 
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return [_context(space, n, arrays) for n in range(len(space.contexts))]
+            return read(arrays)
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
         return None
 
 
-def _context(space: Space, number: int, arrays: Any) -> ContextTable:
+def _context(space: Space, number: int, arrays: Mapping[str, Any]) -> ContextTable:
     stages = []
     befores = 1
     for place, stage in enumerate(space.stages):

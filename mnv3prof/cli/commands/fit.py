@@ -127,7 +127,7 @@ def _found(text: str | None, ask: Ask) -> Fit:
         if ask.latency_table is not None:
             raise InputError("--latency-table: is of the networks of a space; expected one as SPACE")
         return fit_tables(tables, ask.budgets, maximize=ask.maximize, top=ask.top, dtype=ask.dtype)
-    latencies = latencies_of(space, ask.latency_table, ask.budgets, ask.dtype)
+    latencies = latencies_of(space, ask.latency_table, ask.budgets, ask.dtype, no_cache=ask.no_cache)
     counted = costs_of_space(space, ask.dtype, no_cache=ask.no_cache)
     with progress() as on_progress:
         return fit_space(
