@@ -49,7 +49,7 @@ def _stage(draw: random.Random) -> dict[str, Any]:
     stage: dict[str, Any] = {
         "out": _some(draw, [16, 24, 40], 2),
         "kernel": _some(draw, [3, 5, 7], 2),
-        "stride": draw.choice([1, 2, 2, [2, 1]]),
+        "stride": draw.choice([1, 2, 2, [[2, 1]]]),
         "depth": _some(draw, [1, 2], 2),
         draw.choice(["ratio", "ratio", "expand"]): None,
     }

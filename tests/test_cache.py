@@ -172,9 +172,10 @@ def test_everything_is_counted_trimmed_and_cleared(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(b"x" * 1_000_000)
     (tmp_path / "trials-1.json").write_bytes(b"[]")
+    (tmp_path / "space-1.npz").write_bytes(b"x" * 10)
     found = cache.contents(tmp_path)
-    assert found.entries == 1
-    assert found.bytes == 4_000_002 + (tmp_path / "k" / "entry.json").stat().st_size
+    assert found.entries == 2
+    assert found.bytes == 4_000_012 + (tmp_path / "k" / "entry.json").stat().st_size
     os.utime(tmp_path / "inductor" / "aa", (1, 1))
     cache.trim(tmp_path, most=3_500_000)
     assert not (tmp_path / "inductor" / "aa").exists()

@@ -514,12 +514,18 @@ def test_fit_limits_latencies_that_are_estimated(
     assert re.search(r"\d ±\S+ %", out)
     for more, message in (
         (["--budget", "latency.ncnn=1ms"], "has no rows of latency.ncnn in fp32"),
-        ([*budget, "--dtype", "int8"], "has no rows of latency.onnxruntime in int8"),
+        ([*budget, "--dtype", "int8"], "has no rows in int8"),
     ):
         assert run([*words, *more]) == 2
         assert message in capsys.readouterr().err
     assert run(["fit", space, *budget]) == 2
     assert "--latency-table is required" in capsys.readouterr().err
+    assert run([*words, "--dtype", "int8"]) == 2
+    assert "has no rows in int8 of one image; expected onnxruntime (fp32" in capsys.readouterr().err
+    assert run([*words, "--threads", "2"]) == 2
+    assert "has no rows in fp32" in capsys.readouterr().err
+    assert run([*words, "--threads", "1"]) == 0
+    capsys.readouterr()
     assert run(["fit", "small", "--latency-table", str(rows)]) == 2
     assert "is of the networks of a space" in capsys.readouterr().err
 
@@ -567,11 +573,11 @@ def test_an_interrupt_of_the_sampling_shows_what_there_is(
     assert _measure(space, rows, "--on", "null", "--time-budget", "0.3") == 130
     out, err = capsys.readouterr()
     assert "errors of estimated latencies" in out
-    assert "stopped; 0 of 15 times in" in err
-    assert read_table_of(TINY, rows).was_interrupted
+    assert "stopped; 0 of 15 times are complete in" in err
+    assert {timing.stopped for timing in read_table_of(TINY, rows).timings} == {"interrupted"}
     monkeypatch.setattr(measuring, "profile", profile)
     assert _measure(space, rows, "--on", "null", "--time-budget", "0.3", "--resume") == 0
-    assert not read_table_of(TINY, rows).was_interrupted
+    assert "interrupted" not in {timing.stopped for timing in read_table_of(TINY, rows).timings}
 
 
 @pytest.mark.usefixtures("pi")
@@ -613,13 +619,35 @@ def test_an_interrupt_keeps_what_there_is_and_resume_goes_on(
 
     monkeypatch.setattr(measuring, "profile", interrupted)
     assert _measure(space, rows, "--on", "null", "--time-budget", "0.3") == 130
-    assert "6 of 6 times in" in capsys.readouterr().err
+    assert "6 of 15 times are complete in" in capsys.readouterr().err
     assert len(read_table_of(TINY, rows).timings) == 6
     assert _measure(space, rows, "--on", "null", "--time-budget", "0.3", "--resume") == 0
     assert len(read_table_of(TINY, rows).timings) == 15
     assert [len(batch.subjects) for batch in batches[2:]] == [6, 3]
     done = {name for batch in (batches[0], *batches[2:]) for name in batch.subjects}
     assert len(done) == 15
+
+
+def test_an_earlier_interrupt_does_not_end_what_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parts wait in another batch."""
+    space, rows = tmp_path / "tiny.toml", tmp_path / "rows.json"
+    space.write_text(SPACE, encoding="utf-8")
+    monkeypatch.setattr(measuring, "_BATCH", 4)
+    runs: list[Any] = []
+
+    def second_is_interrupted(request: Any, **how: Any) -> Any:
+        measured = profile(request, **how)
+        runs.append(measured)
+        stop = "interrupted" if len(runs) == 2 else "converged"
+        return replace(measured, timings=tuple(replace(t, stopped=stop) for t in measured.timings))
+
+    monkeypatch.setattr(measuring, "profile", second_is_interrupted)
+    assert _measure(space, rows, "--on", "null", "--time-budget", "0.3") == 130
+    assert "stopped; 4 of 15 times are complete" in capsys.readouterr().err
+    assert _measure(space, rows, "--on", "null", "--time-budget", "0.3", "--resume") == 0
+    assert len(runs) == 2 + 3
 
 
 def test_a_table_of_another_space_or_machine_is_not_resumed(
@@ -662,7 +690,7 @@ def test_wrong_options_of_measuring_give_one_sentence(
 def test_progress_names_the_batch() -> None:
     steps: list[Progress] = []
     request = measuring.RowsRequest(TINY, (Target(backend="null"),), 10, 5, budget_s=0.2)
-    table = measuring.measure_rows(request, on_progress=steps.append)
+    _, interrupted = measuring.measure_rows(request, on_progress=steps.append)
     assert {"batch 1 of 1, sampling"} <= {step.phase for step in steps}
     assert max(step.share or 0 for step in steps) <= 1
-    assert not table.was_interrupted
+    assert not interrupted

@@ -158,6 +158,11 @@ def test_the_largest_are_timed(tiny: str, capsys: pytest.CaptureFixture[str]) ->
         (["fit", "ofaa"], "did you mean ofa?"),
         (["fit", "tiny.toml", "--budget", "macs"], "expected NAME=LIMIT"),
         (["fit", "tiny.toml", "--budget", "macs=+5%"], "is relative; expected a limit"),
+        (["fit", "tiny.toml", "--budget", "macs=-1"], "'-1' is not allowed; expected a limit without a sign"),
+        (
+            ["fit", "tiny.toml", "--budget", "foo=1"],
+            "expected macs, flops, params, weights, read, written, peak.fused",
+        ),
         (["fit", "tiny.toml", "--budget", "peak.eager=5M"], "expected macs, flops"),
         (["fit", "tiny.toml", "--budget", "macs.head=5M"], "is not known of all networks"),
         (["fit", "tiny.toml", "--maximize", "arena"], "'arena' is not allowed"),
@@ -212,3 +217,67 @@ def test_equal_networks_are_shown_once(capsys: pytest.CaptureFixture[str]) -> No
     tables = [{**each["table"], "name": "", "input": each["input"]} for each in found]
     assert len(found) == 6
     assert all(tables.count(each) == 1 for each in tables)
+
+
+def test_the_only_peak_of_a_space_has_a_short_name(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
+    short, long = (
+        _answer(capsys, "fit", tiny, "--budget", f"{name}=200K") for name in ("peak", "peak.fused")
+    )
+    assert short == long
+    assert short["budgets"] == {"peak.fused": 204_800}
+
+
+def test_the_lowest_of_several_limits_is_that_of_the_document(
+    tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = _answer(capsys, "fit", tiny, "--budget", "macs=1M", "--budget", "macs=2M")
+    assert found["budgets"] == {"macs": 1_000_000}
+    assert found["networks"][0]["figures"]["macs"] <= 1_000_000
+
+
+def test_equal_networks_are_shown_once_and_others_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Widths that are rounded to the same: 1,024 equal networks of each."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"[[stage]]\nout = 16\nratio = {[1.8, 1.85, 1.9, 1.95]}\nkernel = 3\n" for _ in range(5))
+    Path("equal.toml").write_text(f"input = 32\nstem = 16\nclasses = [4, 5]\nlast = 8\n{rows}")
+    found = _answer(capsys, "fit", "equal.toml", "--top", "3")
+    assert len(found["networks"]) == 2
+    assert found["complete"]
+    monkeypatch.setattr("mnv3prof.budgets.choosing._MOST_FOUND", 8)
+    found = _answer(capsys, "fit", "equal.toml", "--top", "2")
+    assert (len(found["networks"]), found["complete"]) == (1, False)
+    assert run(["fit", "equal.toml", "--top", "2"]) == 0
+    assert "Others may be within the budgets too" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_width_that_no_table_can_have_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = "last = 60000\nclasses = 4\nrows = [[16, 16, 3, 1, false, 'RE']]\n"
+    Path("wide.toml").write_text(table)
+    found = _answer(capsys, "fit", "wide.toml", "--top", "100")
+    names = [each["source"] for each in found["networks"]]
+    assert len({*names}) == len(names) > 5
+    assert not any("1.25" in name for name in names)
+    assert run(["fit", "wide.toml"]) == 0
+    assert "Left out: wide at width 1.25: last: 75000" in " ".join(capsys.readouterr().out.split())
+    Path("narrow.toml").write_text("stem = 8\nhead = []\nlast = []\nrows = [[8, 8, 3, 1, false, 'RE']]\n")
+    found = _answer(capsys, "fit", "narrow.toml", "--top", "100")
+    tables = [(str(each["table"]), str(each["input"])) for each in found["networks"]]
+    assert len({*tables}) == len(tables)
+
+
+def test_nothing_fits_is_no_table(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, code in (
+        (["fit", tiny, "--budget", "macs=1"], 1),
+        (["spaces", tiny, "--budget", "macs=1"], 0),
+    ):
+        assert run(words) == code
+        out = capsys.readouterr().out
+        assert "─" not in out
+        assert "Of spaces that fit" not in out
+    assert run(["spaces", tiny, "--budget", "macs=1", "--format", "csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 8

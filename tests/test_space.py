@@ -235,15 +235,35 @@ def test_the_cache_holds_the_same_tables(name: str, tmp_path: Path) -> None:
     space = random_space(PRESETS.index(name))
     first = tables_of(space, "int8", tmp_path)
     (file,) = tmp_path.iterdir()
-    again = tables_of(space, "int8", tmp_path)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mnv3prof.space.tables.Counter", None)  # nothing is counted again
+        again = tables_of(space, "int8", tmp_path)
     digits = space.digits(space.size // 2)
     assert costs_of(first[digits[0]], digits[1:]) == costs_of(again[digits[0]], digits[1:])
     other = io.BytesIO()
     np.save(other, np.zeros(3))
-    for damaged in (file.read_bytes()[:100], b"", other.getvalue()):
+    whole = file.read_bytes()
+    flag = whole.index(b"PK\x01\x02") + 10  # the way of compressing, as its directory has it
+    for damaged in (whole[:100], b"", other.getvalue(), whole[:flag] + b"\x63" + whole[flag + 1 :]):
         file.write_bytes(damaged)
         once_more = tables_of(space, "int8", tmp_path)
         assert costs_of(once_more[digits[0]], digits[1:]) == costs_of(first[digits[0]], digits[1:])
+
+
+def test_the_cache_keeps_to_its_size_and_no_full_disk_ends_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = random_space(0)
+    monkeypatch.setattr("mnv3prof.space.tables.MOST_BYTES", 1)
+    for dtype in ("fp32", "int8"):
+        tables_of(space, dtype, tmp_path)
+        assert len([*tmp_path.iterdir()]) == 1
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mnv3prof.space.tables.replace_file", full)
+    assert len(tables_of(space, "fp16", tmp_path)) == len(space.contexts)
 
 
 @pytest.mark.parametrize("net", ["large", "small"])
@@ -331,7 +351,22 @@ def test_a_network_of_a_file_is_a_source(tmp_path: Path) -> None:
             f"classes = {list(range(1, 200))}\nlast = {list(range(8, 200))}",
             "expected 1 to 1,000",
         ),
-        ("[[stage]]", "[[stages]]", "is a layer table, not a space"),
+        ("[[stage]]", "[[stages]]", "is no space; expected tables [[stage]]"),
+        ("[[stage]]", "rows = [[16, 16, 3, 1, false, 'RE']]\n[[x]]", "is a layer table, not a space"),
+        (
+            "kernel = 3",
+            "kernel = 3\nstride = [1, 2]",
+            "key stride: [1, 2] is not allowed; expected one stride",
+        ),
+        ("kernel = 3", "kernel = 3\nstride = [2]", "key stride: [2] is not allowed"),
+        ("input = 64", "input = [64, [64, 64]]", "key input: choice 2 is there twice"),
+        ("input = 64", "width = [1, 0.5, 1.0]", "key width: choice 3 is there twice; expected once"),
+        ("input = 64", "classes = [10, 10]", "key classes: choice 2 is there twice"),
+        (
+            "input = 64\nstem = 16\n[[stage]]\nout = 16\nratio = [1, 2]",
+            f"input = {list(range(32, 232))}\n[[stage]]\nout = 16\ndepth = 6\nratio = {list(range(1, 9))}",
+            "entries over all widths and inputs; expected at most 30,000,000",
+        ),
         ("stem = 16", "stem = 16\nstem = 16", "is not valid TOML"),
     ],
 )
@@ -361,6 +396,40 @@ def test_a_space_is_known_by_its_stages(begin: str) -> None:
     assert has_stages(f"{begin}\nout = 16".encode())
     assert not has_stages(b"stages = [1]")
     assert not has_stages(b"[[stage")
+
+
+def test_what_a_space_is_does_not_depend_on_the_order_of_its_keys() -> None:
+    one, two = (
+        parse_space(GOOD.replace("stem = 16", text).encode(), "my.toml", "my")
+        for text in ("stem = 16\ndivisor = 4", "divisor = 4\nstem = 16")
+    )
+    assert one.digest == two.digest
+
+
+def test_a_stride_of_each_axis(tmp_path: Path) -> None:
+    space = parse_space(GOOD.replace("kernel = 3", "kernel = 3\nstride = [[1, 2]]").encode(), "my.toml", "my")
+    assert space.size == 2
+    assert {row.stride for row in space.network(1).table.rows} == {(1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("width = [1, 1.9]\n[[stage]]\nout = [8, 60000, 16]", "my.toml: my at width 1.9: "),
+        (
+            "input = 16384\nstem = 65536\n[[stage]]\nout = [65536, 65528]",
+            "expected at most 2^53, so that all are exact",
+        ),
+    ],
+)
+def test_networks_that_cannot_be_made_or_counted_name_the_file(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text(f"head = []\nlast = []\nclasses = 4\n{text}\nratio = 1\nkernel = 3\n")
+    with pytest.raises(InputError, match=r"^my\.toml: ") as error:
+        tables_of(open_space("my.toml"), "fp32", None)
+    assert message in str(error.value)
 
 
 def test_a_space_without_classes_and_head(tmp_path: Path) -> None:

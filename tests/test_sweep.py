@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import pickle
 import random
 import re
 import signal
@@ -12,21 +11,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from spaces import costs
 from terminal import SCRIPT
 
 import mnv3prof
 from mnv3prof.budgets.where import conditions_from
 from mnv3prof.cli.main import run
-from mnv3prof.cost.counts import Dtype, count, total
-from mnv3prof.cost.memory import arena, peaks
+from mnv3prof.cost.memory import arena
 from mnv3prof.graph.errors import InputError
 from mnv3prof.space.costs import COLUMNS, ContextTable
 from mnv3prof.space.files import open_space, space_from
@@ -65,7 +65,7 @@ ratio = 3
 kernel = 3
 """
 """3,840 networks, whose stages have several widths."""
-PARAMS_PEAK_MACS = (Objective("params", 2), Objective("peak", 6), Objective("macs", 0, -1))
+PARAMS_PEAK_MACS = (Objective("params", 2), Objective("peak.fused", 6), Objective("macs", 0, -1))
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +80,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Space, list[Co
 def near() -> tuple[Space, list[ContextTable]]:
     space = open_space("near-small")
     return space, tables_of(space, "int8", None)
-
-
-def counted(space: Space, number: int, dtype: Dtype = "int8") -> list[int]:
-    """The costs of a network by the tool's own functions."""
-    graph = space.network(number).graph
-    cost = total(count(graph, dtype))
-    assert cost.macs is not None and cost.flops is not None
-    sums = [cost.macs, cost.flops, cost.params, cost.weight_bytes, cost.read_bytes, cost.write_bytes]
-    return [*sums, peaks(graph, dtype).fused.bytes]
 
 
 def listed(
@@ -120,7 +111,7 @@ def test_every_network_of_a_space_with_several_widths_is_listed_with_its_costs(s
     found = listed(space, tables)
     assert list(found) == list(range(space.size))
     for number in random.Random(0).sample(range(space.size), 60):
-        assert found[number] == counted(space, number)
+        assert found[number] == [*costs(space.network(number), "int8")]
 
 
 def test_sampled_networks_have_the_costs_of_the_tools_own_counts(near: Any) -> None:
@@ -128,7 +119,7 @@ def test_sampled_networks_have_the_costs_of_the_tools_own_counts(near: Any) -> N
     found = listed(space, tables, 3_000, seed=7)
     assert len(found) > 2_990
     for number in random.Random(1).sample(sorted(found), 40):
-        assert found[number] == counted(space, number)
+        assert found[number] == [*costs(space.network(number), "int8")]
 
 
 def test_numbers_of_a_space_beyond_64_bits_are_those_of_its_digits() -> None:
@@ -193,6 +184,12 @@ def test_conditions_keep_what_satisfies_them(small: Any) -> None:
         ("weights>=1.5M", Range(3, 1_572_864, None)),
         ("params>3M", Range(2, 3_000_001, None)),
         ("flops=5", Range(1, 5, 5)),
+        ("peak.fused<1.3KiB", Range(6, None, 1_331)),
+        ("peak.fused<=1.3KiB", Range(6, None, 1_331)),
+        ("peak.fused>=1.3KiB", Range(6, 1_332, None)),
+        ("peak.fused>1.3KiB", Range(6, 1_332, None)),
+        ("macs<0.5", Range(0, None, 0)),
+        ("macs=1.5", Range(0, 2, 1)),
     ],
 )
 def test_a_condition_is_parsed(text: str, parsed: Range) -> None:
@@ -223,8 +220,8 @@ def test_the_front_of_a_random_space_is_that_of_the_definition(number: int) -> N
     ]
     assert sorted(found) == sorted(expected)
     assert front.seen == front.kept == space.size
-    for network, costs in zip(front.networks, front.columns.T.tolist(), strict=True):
-        assert every[int(network.partition("#")[2])] == costs
+    for network, found_costs in zip(front.networks, front.columns.T.tolist(), strict=True):
+        assert every[int(network.partition("#")[2])] == found_costs
 
 
 def _random_space(chance: random.Random) -> Space:
@@ -246,6 +243,7 @@ def _random_space(chance: random.Random) -> Space:
 
 def test_parts_of_a_front_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library's and our own filter give the same front of points with many ties, in one piece or in many."""
+    pytest.importorskip("moocore")
     chance = np.random.default_rng(0)
     points = chance.integers(0, 18, (12_000, 3))
     points[:, 2] = 60 - points[:, :2].sum(axis=1) + chance.integers(0, 3, len(points))
@@ -366,13 +364,13 @@ def test_an_executor_of_python_computes_the_same(small: Any) -> None:
         executor_of(3)
 
 
-def test_a_process_pool_breaks_no_result(small: Any) -> None:
-    """Jobs, and what they return, can be sent to another process."""
-    _, space, tables = small
-    (job, *_) = jobs_of(space, tables, 500)
-    again = pickle.loads(pickle.dumps(job))
-    work = pickle.loads(pickle.dumps(partial(part_of, Ask(PARAMS_PEAK_MACS), "x")))
-    assert work(again).networks == part_of(Ask(PARAMS_PEAK_MACS), "x", job).networks
+def test_processes_give_the_same(small: Any) -> None:
+    path, _, _ = small
+    with ProcessPoolExecutor(2, get_context("spawn")) as executor:
+        found = mnv3prof.sweep(path, 2_000, seed=3, dtype="int8", executor=executor)
+        front = mnv3prof.pareto(path, 2_000, minimize="params", maximize="macs", executor=executor)
+    assert found.equals(mnv3prof.sweep(path, 2_000, seed=3, dtype="int8"))
+    assert front.equals(mnv3prof.pareto(path, 2_000, minimize="params", maximize="macs"))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -432,16 +430,16 @@ def test_the_front_of_a_file_is_that_of_its_rows(
     assert run(["pareto", "small.toml", *sampled, *aims, "-o", "direct.csv"]) == 0
     frame = pd.read_csv(name) if suffix == "csv" else pd.read_parquet(name)
     frame = frame[frame.macs <= 1_000_000]
-    rows = [*zip(frame.params, frame.peak, -frame.macs, strict=True)]
+    rows = [*zip(frame.params, frame["peak.fused"], -frame.macs, strict=True)]
     front = pd.read_csv("front.csv")
-    assert {*zip(front.params, front.peak, -front.macs, strict=True)} == front_in_python(rows)
+    assert {*zip(front.params, front["peak.fused"], -front.macs, strict=True)} == front_in_python(rows)
     assert (here / "front.csv").read_bytes() == (here / "direct.csv").read_bytes()
     capsys.readouterr()
     assert run(["pareto", "front.csv", "--min", "params,arena", "--max", "macs", "--format", "json"]) == 0
     planned = json.loads(capsys.readouterr().out)["networks"]
     for each in planned[:5]:
         graph = mnv3prof.load(each["network"]).graph
-        assert each["arena"] == mnv3prof.arena(graph, "int8").bytes >= each["peak"]
+        assert each["arena"] == mnv3prof.arena(graph, "int8").bytes >= each["peak.fused"]
 
 
 def test_a_front_is_cut_on_a_terminal_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -504,7 +502,7 @@ def test_the_data_of_a_page_is_bounded(here: Path) -> None:
 
 BAD = [
     (["sweep", "small.toml"], "--output FILE.csv or FILE.parquet is required"),
-    (["sweep", "small.toml", "-o", "points.json"], "expected .csv, .parquet"),
+    (["sweep", "small.toml", "-o", "points.json"], "expected .csv or .parquet"),
     (["sweep", "small.toml", "-o", "missing/points.csv"], "cannot be written"),
     (["sweep", "large", "-o", "p.csv"], "large: is not a space; expected a file .toml, or ofa"),
     (["sweep", "ofa", "-o", "p.csv"], "8.66e+19 networks, which are too many"),
@@ -530,7 +528,7 @@ BAD = [
     (["sweep", "small.toml", "-o", "p.csv", "--where", "macs"], "expected a condition such as macs<=100M"),
     (["sweep", "small.toml", "-o", "p.csv", "--where", "macs<=3<=4"], "expected a condition"),
     (["sweep", "small.toml", "-o", "p.csv", "--where", "macs<=3MiB"], "expected a count"),
-    (["sweep", "small.toml", "-o", "p.csv", "--where", "arena<=3K"], "expected peak, its lower bound"),
+    (["sweep", "small.toml", "-o", "p.csv", "--where", "arena<=3K"], "expected its lower bound, peak.fused"),
     (["sweep", "small.toml", "-o", "p.csv", "--where", ""], "--where: '' is not allowed"),
     (["pareto", "small.toml"], "--min and --max: expected two or more costs"),
     (["pareto", "small.toml", "--min", "params"], "expected two or more costs"),
@@ -595,7 +593,6 @@ def _parquet(rows: int = 500, **columns: Any) -> bytes:
 HOSTILE: dict[str, bytes] = {
     "empty.csv": b"",
     "binary.csv": bytes(range(256)) * 20,
-    "header.csv": HEADER.encode(),
     "columns.csv": b"network,macs\nx#1,2\n",
     "text.csv": (HEADER + ROW.replace("3", "three")).encode(),
     "missing.csv": (HEADER + ROW.replace("3", "")).encode(),
@@ -612,7 +609,10 @@ HOSTILE: dict[str, bytes] = {
     "types.parquet": _parquet(macs=["a"] * 500),
     "floats.parquet": _parquet(macs=[0.5] * 500),
     "nulls.parquet": _parquet(macs=[None, *[1] * 499]),
-    "none.parquet": _parquet(0),
+    "inexact.csv": (HEADER + ROW.replace("3", str(2**53 + 1))).encode(),
+    "cut.csv": (HEADER + ROW + ROW).encode()[:-3],
+    "nameless.csv": (HEADER + ROW.replace("small.toml#1", "")).encode(),
+    "na.csv": (HEADER + ROW.replace("small.toml#1", "NA")).encode(),
 }
 
 
@@ -632,7 +632,7 @@ def test_a_file_that_is_no_points_is_refused_in_one_sentence(
         ("small.toml#1", "small.toml#1 has other costs now"),
         ("small.toml#99999999", "has no network '99999999'"),
         ("small.toml", "'small.toml' is not a network"),
-        ("small.toml#-1", "has no network '-1'"),
+        ("small.toml#-1", "'small.toml#-1' is not a network"),
         ("gone.toml#1", "gone.toml"),
         ("/etc/passwd#1", "/etc/passwd"),
         ("", "is not a network"),
@@ -708,14 +708,16 @@ def test_ctrl_c_of_a_terminal_keeps_what_there_is(command: str, here: Path) -> N
     _, err = process.communicate()
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    (computed,) = re.findall(r"stopped; .*?([\d,]+) of 1,000,000,000 networks ", err)
+    (computed,) = re.findall(r"stopped; .*?([\d,]+) of 1,000,000,000 networks", err)
     frame = pd.read_csv("out.csv")
     if command == "sweep":
         assert len(frame) == int(computed.replace(",", ""))
     else:
         page = (here / "front.html").read_text(encoding="utf-8")
-        assert f"This is the front of the {computed} of 1,000,000,000 networks" in page
-        assert "Color: number of networks. Points" in page  # the density is of the same networks
+        assert f"This is the front of the first {computed} of 1,000,000,000 networks" in page
+        assert (
+            "Color: number of networks. Not drawn: Fused peak, " in page
+        )  # the density is of the same networks
         assert err.splitlines()[-1].endswith("in front.html and out.csv")
     assert len(frame) > 10
     assert not any(each.startswith(".") for each in names_in(here))
@@ -732,3 +734,84 @@ def test_a_full_disk_leaves_the_file_as_it_was(
     told = refused(["sweep", "small.toml", "-o", "points.csv"], capsys)
     assert told.endswith("cannot be written (No space left on device); its content is unchanged")
     assert (here / "points.csv").read_text(encoding="utf-8") == "before"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_front_of_no_points_is_empty(suffix: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sweep", "small.toml", "--where", "macs<1", "-o", f"none.{suffix}"]) == 0
+    aims = ["--min", "params,arena", "--max", "macs", "--html", "front.html"]
+    for source in (f"none.{suffix}", "small.toml"):
+        assert run(["pareto", source, *aims, "--where", "macs<1"]) == 0
+        out = capsys.readouterr().out
+        assert "0 networks" in out
+        assert "No other" not in out
+
+
+AIMS = ["--min", "params,peak.fused", "--max", "macs"]
+
+
+def test_points_of_a_space_that_was_changed_copy_names(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["sweep", "small.toml", "-o", "points.csv", "--dtype", "int8"]) == 0
+    capsys.readouterr()
+    for change in ("changed", "gone"):
+        if change == "changed":
+            text = SMALL.replace("kernel = [3, 5]", "kernel = [3, 7]", 1)
+            assert text != SMALL
+            (here / "small.toml").write_text(text, encoding="utf-8")
+        else:
+            (here / "small.toml").unlink()
+        assert run(["pareto", "points.csv", *AIMS, "--html", "front.html", "-o", "front.csv"]) == 0
+        page = (here / "front.html").read_text(encoding="utf-8")
+        assert "A click copies names: " in page
+        assert ("has other costs now" if change == "changed" else "small.toml: cannot be read") in page
+        assert len(pd.read_csv("front.csv")) > 5
+    refusal = refused(["pareto", "points.csv", "--min", "params,arena", "--max", "macs"], capsys)
+    assert "small.toml: cannot be read" in refusal
+
+
+def test_a_copied_table_names_its_input(here: Path) -> None:
+    (here / "wide.toml").write_text(SMALL.replace("input = [32, 48]", "input = [[24, 40]]"), encoding="utf-8")
+    front = mnv3prof.pareto("wide.toml", minimize="params", maximize="macs")
+    assert run(["pareto", "wide.toml", "--min", "params", "--max", "macs", "--html", "front.html"]) == 0
+    page = (here / "front.html").read_text(encoding="utf-8")
+    assert page.count("use it with --input 24x40.") >= len(front)
+
+
+@pytest.mark.parametrize(("objective", "at"), [("peak.fused", 3), ("arena", 3), ("arena", 75)])
+def test_an_interrupt_of_a_front_stops_it(
+    objective: str, at: int, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first pass the front is that of what was read; in a later one, of what is planned."""
+    calls: list[int] = []
+
+    def part(*given: Any) -> fronts.Part:
+        calls.append(1)
+        if len(calls) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return part_of(*given)
+
+    monkeypatch.setattr("mnv3prof.interface.points.part_of", part)
+    monkeypatch.setattr("mnv3prof.interface.points._CHUNKS", 1)
+    few = ["--where", "macs<=9M"] if objective == "arena" else []
+    arguments = ["pareto", "near-small", "-n", "2M", "--dtype", "int8", "--workers", "1", *few]
+    assert run([*arguments, "--min", f"params,{objective}", "--max", "macs", "--format", "json"]) == 130
+    out, err = capsys.readouterr()
+    networks = json.loads(out)["networks"]
+    assert networks
+    told = err.splitlines()[-1]
+    if at > 61:  # the jobs of a pass
+        assert told == "mnv3prof: stopped; this is the front as far as arenas were planned"
+        assert len(calls) <= at + 1
+        return
+    assert len(calls) < 30
+    (computed,) = re.findall(r"stopped; this is the front of the first ([\d,]+) of 2,000,000 networks$", told)
+    if not few:
+        frame = mnv3prof.sweep("near-small", 2_000_000, dtype="int8")[: int(computed.replace(",", ""))]
+        points = frame[["params", "peak.fused", "macs"]].to_numpy() * [1, 1, -1]
+        beaten = np.zeros(len(points), bool)
+        for each in ([n["params"], n["peak.fused"], -n["macs"]] for n in networks):
+            assert not ((points <= each).all(axis=1) & (points < each).any(axis=1)).any()
+            beaten |= (points >= each).all(axis=1)
+        assert beaten.all()

@@ -20,7 +20,7 @@ from ..record.rows import HeldOut
 from ..record.run import Subject
 from ..space.bounds import Limits
 from ..space.choose import choose
-from ..space.costs import SUMS, Added, ContextTable, with_column
+from ..space.costs import COLUMNS, SUMS, Added, ContextTable, with_column
 from ..space.counting import Within, count_within
 from ..space.fit import Best
 from ..space.space import Context, Space
@@ -33,8 +33,11 @@ INPUTS: Final = (96, 128, 160, 192, 224, 256)
 ARENA: Final = "arena"
 NANO: Final = 10**9
 """Nanoseconds of a second."""
-_BUDGETS: Final = (*SUMS, "peak.fused")
-"""The columns of a space, as budgets name them."""
+BUDGETS: Final = (*COLUMNS, ARENA, f"{LATENCY}BACKEND")
+"""What can be limited of a space."""
+MOST_TOP: Final = 100
+_MOST_FOUND: Final = 4_096
+"""Number of networks up to which distinct ones are looked for among equal ones."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -61,7 +64,8 @@ class Fit(msgspec.Struct, frozen=True):
 
     name, size: of the space. maximize: the figure by which the largest is first.
     bound: no network within the budgets has more; None if none is. held_out: errors of estimated latencies,
-    by name. complete: the others are the next ones.
+    by name. complete: the others are the next ones, and there are no more than those. left_out: what could
+    not be tried, in sentences.
 
     >>> mnv3prof.fit("small", {"macs": "60M"}, top=3)
     Fit('small', 3 networks, proven=True)
@@ -76,6 +80,7 @@ class Fit(msgspec.Struct, frozen=True):
     bound: int | None
     held_out: dict[str, HeldOut] = {}
     complete: bool = True
+    left_out: tuple[str, ...] = ()
 
     @property
     def gap(self) -> float:
@@ -112,7 +117,7 @@ def limits_by_name(budgets: Sequence[Budget], names: Sequence[str]) -> dict[str,
             raise InputError(f"budget {budget.name}: {budget.written} is relative; expected a limit")
         if budget.part != NET or budget.metric not in names:
             raise InputError(f"budget {budget.name}: is not known of all networks; expected {any_of(names)}")
-        limit = int(budget.limit * (NANO if budget.metric.startswith(LATENCY) else 1))
+        limit = round(budget.limit * (NANO if budget.metric.startswith(LATENCY) else 1))
         found[budget.metric] = min(limit, found.get(budget.metric, limit))
     return found
 
@@ -134,15 +139,18 @@ def fit_space(
     """
     one_of(maximize, SUMS, "maximize")
     latencies = latencies or {}
-    known = limits_by_name(budgets, (*_BUDGETS, ARENA, *latencies))
+    known = limits_by_name(budgets, (*COLUMNS, ARENA, *latencies))
     for latency in latencies.values():
         tables = [with_column(*pair) for pair in zip(tables, latency.columns, strict=True)]
     limits = _limits(known, maximize, [*latencies])
-    for many in (top, 4 * top, 16 * top):
+    many = top
+    while True:
         found = choose(space, tables, limits, top=many, arena_bytes=known.get(ARENA), dtype=dtype, note=note)
         networks = _distinct([_found_in(space, one, dtype, [*latencies]) for one in found.networks])
-        if len(networks) >= top or len(found.networks) < many:
+        if len(networks) >= top or len(found.networks) < many or many >= _MOST_FOUND:
             break
+        many = min(4 * many, _MOST_FOUND)
+    enough = len(networks) >= top or len(found.networks) < many
     return Fit(
         name=space.name,
         size=space.size,
@@ -152,7 +160,7 @@ def fit_space(
         networks=networks[:top],
         bound=found.bound,
         held_out={name: latency.held_out for name, latency in latencies.items()},
-        complete=found.complete,
+        complete=found.complete and enough,
     )
 
 
@@ -165,7 +173,7 @@ def _distinct(networks: Sequence[Found]) -> tuple[Found, ...]:
 
 
 def _limits(known: Mapping[str, int], maximize: str, latencies: Sequence[str] = ()) -> Limits:
-    columns = {name: column for column, name in enumerate((*_BUDGETS, *latencies))}
+    columns = {name: column for column, name in enumerate((*COLUMNS, *latencies))}
     return Limits({columns[name]: most for name, most in known.items() if name != ARENA}, columns[maximize])
 
 
@@ -174,7 +182,7 @@ def _found_in(space: Space, one: Best, dtype: Dtype, latencies: Sequence[str]) -
     subject = space.network(number)
     estimates = {
         name: nanoseconds / NANO
-        for name, nanoseconds in zip(latencies, one.costs[len(_BUDGETS) :], strict=True)
+        for name, nanoseconds in zip(latencies, one.costs[len(COLUMNS) :], strict=True)
     }
     width = space.contexts[one.digits[0]].width
     return Found(f"{space.source}#{number}", subject, width, _figures(subject, dtype), estimates)
@@ -192,7 +200,7 @@ def within_by_context(
 
     A limit of the arena is one of the fused peak here, which is at most the arena.
     """
-    known = limits_by_name(budgets, (*_BUDGETS, ARENA))
+    known = limits_by_name(budgets, (*COLUMNS, ARENA))
     if ARENA in known:
         known["peak.fused"] = min(known[ARENA], known.get("peak.fused", known[ARENA]))
     limits = _limits(known, "macs")
@@ -252,10 +260,11 @@ def fit_tables(
     """Return the largest networks of tables by name, at WIDTHS and INPUTS. Raises InputError."""
     one_of(maximize, SUMS, "maximize")
     limits = limits_by_name(budgets, NAMES)
-    known = ((name, width, vary(table, width=width)) for name, table in tables.items() for width in WIDTHS)
-    scaled = [
-        [_Candidate(name, table, width, side, dtype) for side in INPUTS] for name, width, table in known
-    ]
+    scaled: list[list[_Candidate]] = []
+    left_out: list[str] = []
+    for name, table in tables.items():
+        widths = _at_widths(table, left_out)
+        scaled += [[_Candidate(name, each, width, side, dtype) for side in INPUTS] for width, each in widths]
     order = numbers()
     waiting: _Waiting = []
     for candidates in scaled:
@@ -268,7 +277,28 @@ def fit_tables(
     bound = networks[0].figures[maximize] if networks else None
     size = sum(map(len, scaled))
     name = next(iter(tables)) if len(tables) == 1 else "the presets"
-    return Fit(name, size, dtype, maximize, tuple(budgets), tuple(networks), bound)
+    found = tuple(networks)
+    return Fit(name, size, dtype, maximize, tuple(budgets), found, bound, left_out=tuple(left_out))
+
+
+def _at_widths(table: Table, left_out: list[str]) -> list[tuple[float, Table]]:
+    """Return a table at the widths at which it can be made, once where they make the same.
+
+    left_out: gets what is said of the other widths. Raises InputError if there is no other.
+    """
+    found: dict[Table, tuple[float, Table]] = {}
+    problems = []
+    for width in sorted(WIDTHS, key=lambda width: abs(width - 1)):
+        try:
+            scaled = vary(table, width=width)
+        except InputError as error:
+            problems.append(str(error))
+        else:
+            found.setdefault(replace(scaled, name="any"), (width, scaled))
+    if not found:
+        raise InputError(problems[0])
+    left_out += problems
+    return [*found.values()]
 
 
 _Waiting = list[tuple[tuple[int, int], int, list[_Candidate]]]

@@ -114,6 +114,7 @@ def fit_document(fit: Fit) -> dict[str, Any]:
         "proven": fit.proven,
         "bound": fit.bound,
         "gap": fit.gap,
+        "complete": fit.complete,
         "held_out": msgspec.to_builtins(fit.held_out),
         "networks": [
             {
@@ -156,4 +157,5 @@ def spaces_document(
 
 
 def _limits(budgets: Iterable[Budget]) -> dict[str, Any]:
-    return {budget.name: budget.limit for budget in budgets}
+    lowest = sorted(budgets, key=lambda budget: budget.limit or 0, reverse=True)
+    return {budget.name: budget.limit for budget in lowest}

@@ -1,6 +1,6 @@
 """Parse budgets: macs = "220M", latency.litert = "+5%", ..."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final, Literal, get_args
 
@@ -17,7 +17,7 @@ Level = Literal["error", "warn"]
 
 _GROUPS: Final = ("peak.", LATENCY)
 """Names of several limits, and of none by themselves."""
-_NAMES: Final = (*NAMES, f"{LATENCY}BACKEND", "METRIC.PART")
+KNOWN_NAMES: Final = (*NAMES, f"{LATENCY}BACKEND", "METRIC.PART")
 _KEYS: Final = ("limit", "level", "dtype")
 _PARSERS: Final = {"count": parse_count, "bytes": parse_bytes, "seconds": parse_seconds}
 
@@ -50,20 +50,24 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def budgets_from(
-    document: Mapping[str, Any], where: str, backend_of: Callable[[str], str]
+    document: Mapping[str, Any],
+    where: str,
+    backend_of: Callable[[str], str],
+    names: Sequence[str] = KNOWN_NAMES,
 ) -> tuple[Budget, ...]:
     """Return the budgets in a decoded TOML table. Raises InputError about `where`.
 
     Each is a limit, a table { limit, level, dtype }, or a list of these. backend_of: returns the name of
-    a backend for its name or alias; raises InputError for an unknown one.
+    a backend for its name or alias; raises InputError for an unknown one. names: what a message about an
+    unknown budget names.
     """
     budgets: list[Budget] = []
     for name, value in _flat(document):
-        known = _known(name, where, backend_of)
+        known = _known(name, where, backend_of, names)
         for item in value if isinstance(value, list) else [value]:
             budgets.append(_budget(known, item, f"{where}, budget {name}"))
     if not budgets:
-        raise InputError(f"{where}: holds no budget; expected {', '.join(_NAMES)}")
+        raise InputError(f"{where}: holds no budget; expected {', '.join(names)}")
     return tuple(budgets)
 
 
@@ -79,7 +83,7 @@ def _flat(document: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
             yield name, value
 
 
-def _known(name: str, where: str, backend_of: Callable[[str], str]) -> str:
+def _known(name: str, where: str, backend_of: Callable[[str], str], names: Sequence[str]) -> str:
     """Return the budget's name, with the backend's alias resolved. Raises InputError."""
     metric, part = split_name(name)
     if metric == "arena" and part != NET:
@@ -87,7 +91,7 @@ def _known(name: str, where: str, backend_of: Callable[[str], str]) -> str:
     if metric in NAMES:
         return name
     if not name.startswith(LATENCY):
-        raise InputError(f"{where}: the budget {quote(name)} is unknown; {suggestion(name, _NAMES)}")
+        raise InputError(f"{where}: the budget {quote(name)} is unknown; {suggestion(name, names)}")
     with about(f"{where}, budget {quote(name)}"):
         metric = LATENCY + backend_of(metric.removeprefix(LATENCY))
     return metric if part == NET else f"{metric}.{part}"
@@ -111,6 +115,11 @@ def _limited(budget: Budget, where: str) -> Budget:
     unit = unit_of(budget.metric)
     if not budget.written.startswith(("+", "-")):
         return replace(budget, limit=_PARSERS[unit](budget.written, where))
+    if not budget.written.endswith("%"):
+        raise InputError(
+            f"{where}: {quote(budget.written)} is not allowed; expected a limit without a sign, or a change "
+            "such as +5%"
+        )
     change = parse_change(budget.written, where)
     if unit == "seconds" and change < 0:
         raise InputError(f"{where}: {budget.written} is not allowed; expected +0% or more for a latency")

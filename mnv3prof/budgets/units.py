@@ -28,14 +28,21 @@ _MOST_SECONDS: Final = 86_400
 
 def parse_bytes(text: str, what: str) -> int:
     """Parse bytes, e.g. "320KiB" (or 320K, 320KB), "1.5 MiB", "4096". Raises InputError about `what`."""
-    expected = "a size from 1 byte, e.g. 4096, 320KiB or 1.5MiB; KB means KiB"
-    return int(_amount(text, what, _BYTES, lambda value: 1 <= int(value) <= _MOST, expected))
+    return int(parse_amount(text, "bytes", what))
 
 
 def parse_count(text: str, what: str) -> int:
     """Parse a count, e.g. "220M", "300k", "1.2G", "216589760". Raises InputError about `what`."""
+    return int(parse_amount(text, "count", what))
+
+
+def parse_amount(text: str, unit: str, what: str) -> Fraction:
+    """Parse bytes or a count exactly: "1.3KiB" is 1331.2. unit: "bytes" or "count". Raises InputError."""
+    if unit == "bytes":
+        expected = "a size from 1 byte, e.g. 4096, 320KiB or 1.5MiB; KB means KiB"
+        return _amount(text, what, _BYTES, lambda value: 1 <= int(value) <= _MOST, expected)
     expected = "a count, e.g. 216589760, 300k, 220M or 1.2G"
-    return int(_amount(text, what, _COUNTS, lambda value: int(value) <= _MOST, expected))
+    return _amount(text, what, _COUNTS, lambda value: int(value) <= _MOST, expected)
 
 
 def parse_seconds(text: str, what: str) -> float:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from math import ceil, floor
 from typing import Final
 
 from ..graph.errors import InputError, lookup, quote
@@ -9,12 +10,12 @@ from ..space.costs import COLUMNS, PEAK
 from ..space.points.pareto import Objective
 from ..space.points.sweep import Range
 from .figures import unit_of
-from .units import parse_bytes, parse_count
+from .units import parse_amount
 
 OBJECTIVES: Final = (*COLUMNS, "arena")
-_ALIASES: Final = {"peak.fused": "peak"}
-"""The names of `check`."""
-_EXPECTED: Final = "expected a condition such as macs<=100M or peak<=256KiB"
+ALIASES: Final = {"peak": "peak.fused"}
+"""Shorter names: of a space no other peak is computed."""
+_EXPECTED: Final = "expected a condition such as macs<=100M or peak.fused<=256KiB"
 
 
 def conditions_from(texts: Iterable[str], where: str) -> tuple[Range, ...]:
@@ -28,12 +29,12 @@ def _condition(text: str, where: str) -> Range:
         raise InputError(f"{where}: {quote(text)} is not allowed; {_EXPECTED}")
     name, sign, amount = match.groups()
     if name == "arena":
-        raise InputError(f"{where}: an arena needs a plan of each network; expected peak, its lower bound")
-    name = _ALIASES.get(name, name)
+        raise InputError(f"{where}: arena needs a plan of each network; expected its lower bound, peak.fused")
+    name = ALIASES.get(name, name)
     column = lookup(name, {known: number for number, known in enumerate(COLUMNS)}, where)
-    value = (parse_bytes if unit_of(name) == "bytes" else parse_count)(amount, f"{where}: {name}")
-    least = {">=": value, ">": value + 1, "=": value}.get(sign)
-    most = {"<=": value, "<": value - 1, "=": value}.get(sign)
+    value = parse_amount(amount, unit_of(name), f"{where}: {name}")
+    least = {">=": ceil(value), ">": floor(value) + 1, "=": ceil(value)}.get(sign)
+    most = {"<=": floor(value), "<": ceil(value) - 1, "=": floor(value)}.get(sign)
     return Range(column, least, most)
 
 
@@ -48,13 +49,13 @@ def objectives_from(
     for texts, option, sign in zip((least, most), options, (1, -1), strict=True):
         for name in (item.strip() for text in texts for item in text.split(",") if text):
             columns = {**{each: number for number, each in enumerate(COLUMNS)}, "arena": PEAK}
-            name = _ALIASES.get(name, name)  # noqa: PLW2901
+            name = ALIASES.get(name, name)  # noqa: PLW2901
             column = lookup(name, columns, option)
             if any(each.name == name for each in found):
                 raise InputError(f"{option}: {name} is named twice; expected once")
             found.append(Objective(name, column, sign, name == "arena"))
     if any(each.arena and each.sign < 0 for each in found):
-        raise InputError(f"{options[1]}: arena can only be minimized; expected peak")
+        raise InputError(f"{options[1]}: arena can only be minimized; expected peak.fused")
     if len(found) < 2:
         raise InputError(
             f"{options[0]} and {options[1]}: expected two or more costs, such as params and macs"

@@ -83,11 +83,17 @@ def _estimates(
 
 
 def latencies_of(
-    space: "Space", path: Path | None, budgets: Sequence[Budget], dtype: Dtype, *, no_cache: bool
+    space: "Space",
+    path: Path | None,
+    budgets: Sequence[Budget],
+    dtype: Dtype,
+    threads: int | None,
+    *,
+    no_cache: bool,
 ) -> dict[str, Latency]:
-    """Return the estimates that budgets limit, by the budget's name. Raises InputError.
+    """Return the estimates that budgets limit, by the budget's name; those of all targets if none does.
 
-    path: of the file of rows, None for none.
+    path: of the file of rows, None for none. threads: of the targets, None for any. Raises InputError.
     """
     from ..estimate.columns import latency_of
     from ..estimate.files import read_table_of
@@ -102,15 +108,19 @@ def latencies_of(
     with step(f"estimating latencies from {where}"):
         table = read_table_of(space, path)
         found = {}
-        usable = [t for t in table.targets if t.dtype == dtype and t.batch == 1]
+        usable = [
+            t for t in table.targets if t.dtype == dtype and t.batch == 1 and threads in (None, t.threads)
+        ]
+        has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in table.targets) or ["none"])
+        if not usable:
+            raise InputError(f"{where}: has no rows in {dtype} of one image; expected {has}")
         for name in wanted or dict.fromkeys(LATENCY + t.place for t in usable):
             targets = [t for t in usable if LATENCY + t.place == name]
             if len(targets) > 1:
                 settings = any_of(t.settings for t in targets)
-                raise InputError(f"{where}: has rows of {name} with {settings}; expected those of one")
+                raise InputError(f"{where}: has rows of {name} with {settings}; expected --threads")
             if not targets:
-                has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in table.targets) or ["none"])
-                raise InputError(f"{where}: has no rows of {name} in {dtype}; expected one of {has}")
+                raise InputError(f"{where}: has no rows of {name} in {dtype}; expected {has}")
             folder = None if no_cache else usable_folder(say)
             found[name] = latency_of(space, table, targets[0], folder)
     return found

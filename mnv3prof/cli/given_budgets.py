@@ -1,10 +1,12 @@
 """Budgets on the command line."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
-from ..budgets.limits import Budget, budgets_from
+from ..budgets.choosing import BUDGETS
+from ..budgets.limits import KNOWN_NAMES, Budget, budgets_from
+from ..budgets.where import ALIASES
 from ..graph.errors import InputError, quote
 from .options import budget_option
 
@@ -17,6 +19,17 @@ BudgetOption = Annotated[
 
 def given_budgets(given: Sequence[str] | None) -> tuple[Budget, ...]:
     """Return the budgets of --budget. Raises InputError."""
+    return _budgets(given, {}, KNOWN_NAMES)
+
+
+def budgets_of_spaces(given: Sequence[str] | None) -> tuple[Budget, ...]:
+    """Return the budgets of --budget for what can be limited of a space. Raises InputError."""
+    return _budgets(given, ALIASES, BUDGETS)
+
+
+def _budgets(
+    given: Sequence[str] | None, aliases: Mapping[str, str], names: Sequence[str]
+) -> tuple[Budget, ...]:
     from ..workers.backends import place_of
 
     limits: dict[str, list[str]] = {}
@@ -24,8 +37,9 @@ def given_budgets(given: Sequence[str] | None) -> tuple[Budget, ...]:
         name, equals, limit = text.partition("=")
         if not equals:
             raise InputError(f"--budget: {quote(text)} is not allowed; expected NAME=LIMIT, e.g. macs=220M")
-        limits.setdefault(_unquoted(name.strip()), []).append(_unquoted(limit.strip()))
-    return budgets_from(limits, "--budget", place_of) if limits else ()
+        name = _unquoted(name.strip())
+        limits.setdefault(aliases.get(name, name), []).append(_unquoted(limit.strip()))
+    return budgets_from(limits, "--budget", place_of, names) if limits else ()
 
 
 def _unquoted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 from typing import Annotated
 
@@ -11,12 +11,13 @@ import msgspec
 from ..bench.progress import OnProgress, Progress
 from ..budgets.units import parse_count
 from ..budgets.where import conditions_from
-from ..graph.errors import InputError, quote
+from ..graph.errors import InputError, about, quote
 from ..interface.points import Swept
 from ..space.costs import COLUMNS
 from ..space.files import open_space
 from ..space.points.executors import MOST_WORKERS, Workers, cluster, threads
 from ..space.points.sweep import MOST_SAMPLED, MOST_SEED, Range, total_of
+from .interrupts import stopping
 from .options import DtypeOption, budget_option, in_range, measuring_option, network_option, recipe_option
 from .spaces import costs_of_space
 
@@ -25,7 +26,7 @@ WhereOption = Annotated[
     budget_option(
         "--where",
         metavar="LIST",
-        help=f"Conditions such as macs<=100M,peak<256KiB; repeatable. Names: {', '.join(COLUMNS)}.",
+        help=f"Conditions such as macs<=100M,peak.fused<256KiB; repeatable. Names: {', '.join(COLUMNS)}.",
         show_default=False,
     ),
 ]
@@ -94,8 +95,10 @@ class Sampling(msgspec.Struct, frozen=True):
 def swept(name: str, sampling: Sampling, where: tuple[Range, ...]) -> Swept:
     """Open a space and compute the costs of its stages. Raises InputError."""
     space, count = open_space(name), sampling.number()
-    total_of(space, count)
-    tables = costs_of_space(space, sampling.dtype)
+    with about("--count") if count is None else nullcontext():
+        total_of(space, count)
+    with stopping(lambda: "nothing was computed; the same command starts again"):
+        tables = costs_of_space(space, sampling.dtype)
     return Swept(name, space, tables, count, sampling.seed, where, sampling.dtype)
 
 

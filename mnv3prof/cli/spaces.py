@@ -40,7 +40,7 @@ def costs_of_space(space: Space, dtype: Dtype, *, no_cache: bool = False) -> lis
 
         def note(done: int, of: int) -> None:
             on_progress(
-                Progress(f"width and input {done + 1} of {of}", done / of, phase=f"counting {space.name}")
+                Progress(f"combination {done + 1} of {of}", done / of, phase=f"counting {space.name}")
             )
 
         return tables_of(space, dtype, folder, note)

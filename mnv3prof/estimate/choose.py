@@ -43,7 +43,8 @@ def choose_blocks(space: Space, count: int, networks: int, seed: int) -> Chosen:
     rows = [known for known in blocks.known if not known.is_end]
     taken = _farthest(ends, max(1, count // _ENDS_SHARE), chance)
     far = _farthest(rows, (count - len(taken)) // 2, chance)
-    others = [known for known in rows if known not in set(far)]
+    taken_rows = set(far)
+    others = [known for known in rows if known not in taken_rows]
     taken += far
     taken += chance.sample(others, min(len(others), count - len(taken)))
     numbers = _numbers(space, networks, chance)

@@ -49,16 +49,17 @@ def measure_rows(
     known: RowTable | None = None,
     on_progress: OnProgress = lambda _: None,
     on_update: Callable[[RowTable], None] = lambda _: None,
-) -> RowTable:
+) -> tuple[RowTable, bool]:
     """Measure what is chosen and not in `known`. on_update is called with the table after each batch.
 
-    Blocks and networks are in random order, so that drift affects both. After an interrupt of the sampling
-    the table so far is returned.
+    Blocks and networks are in random order, so that drift affects both. Return the table, and whether an
+    interrupt ended the sampling.
     """
     space = request.space
     on_progress(Progress(f"choosing blocks of {space.name}"))
     chosen = choose_blocks(space, request.blocks, request.networks, request.seed)
-    table = replace(known or _begun(request), count=request.blocks, nets=request.networks, seed=request.seed)
+    numbers = {"count": len(chosen.blocks), "nets": len(chosen.networks), "seed": request.seed}
+    table = replace(known or _begun(request), **numbers)
     missing = _missing(request, table, chosen.every)
     batches = [missing[n : n + _BATCH] for n in range(0, len(missing), _BATCH)]
     for number, batch in enumerate(batches):
@@ -67,9 +68,9 @@ def measure_rows(
         run = profile(_request(request, batch, share, len(missing)), on_progress=heard)
         table = _with_timings(table, run)
         on_update(table)
-        if table.was_interrupted:
-            break
-    return table
+        if run.was_interrupted:
+            return table, True
+    return table, False
 
 
 def _begun(request: RowsRequest) -> RowTable:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ..budgets.choosing import Fit, fit_space, fit_tables
+from ..budgets.choosing import MOST_TOP, Fit, fit_space, fit_tables
 from ..budgets.limits import budgets_from
 from ..cost.counts import Dtype
 from ..graph.errors import InputError, require
@@ -16,8 +16,6 @@ from ..workers.backends import place_of
 from ..workers.cache_folder import usable_folder
 from .measuring import warn_of_cache
 from .results import require_size
-
-_MOST: Final = 100
 
 
 def fit(
@@ -47,8 +45,8 @@ def fit(
     """
     require(budgets or {}, Mapping, "fit", 'limits by name, e.g. {"macs": "220M"}')
     require_size(dtype, None)
-    if type(top) is not int or not 1 <= top <= _MOST:
-        raise InputError(f"fit: top is {top!r}; expected an integer from 1 to {_MOST}")
+    if type(top) is not int or not 1 <= top <= MOST_TOP:
+        raise InputError(f"fit: top is {top!r}; expected an integer from 1 to {MOST_TOP}")
     wanted = budgets_from(budgets, "fit", place_of) if budgets else ()
     if space is None:
         tables = {name: preset(name) for name in PRESETS}

@@ -97,13 +97,13 @@ def sweep(
     """Return the networks of a design space with their costs, a row each.
 
     space: a preset or a file. count: number of networks to sample, None for all. where: conditions such as
-        "macs<=100M,peak<=256KiB". seed: of the samples. dtype: of the bytes.
+        "macs<=100M,peak.fused<=256KiB". seed: of the samples. dtype: of the bytes.
     executor: computes: one of concurrent.futures, or a Dask client; a thread by default. on_progress: called
         with what is being done.
 
     Samples are independent and have the same chance. The result depends on space, count, where and seed
     alone. Columns: network (a name that load() takes), macs, flops, params, and in bytes weights, read,
-    written and peak. Raises InputError.
+    written and peak.fused. Raises InputError.
 
     >>> points = mnv3prof.sweep("near-small", 1_000, where="macs<=30M", seed=1)
     >>> bool((points.macs <= 30_000_000).all()), points.network[0].startswith("near-small#")
@@ -146,11 +146,11 @@ def pareto(
 
     source: a file of points (.csv, .parquet), or a space, as of sweep() with its other arguments.
     minimize, maximize: columns of the points; minimize also "arena", which is planned for the networks that
-        can be on the front. Of networks with equal objectives the first is returned.
+        can be on the front. Of networks with equal objectives one is returned.
 
     Which network is the most accurate is not known. Raises InputError.
 
-    >>> front = mnv3prof.pareto("near-small", 1_000, minimize=["params", "peak"], maximize="macs")
+    >>> front = mnv3prof.pareto("near-small", 1_000, minimize=["params", "peak.fused"], maximize="macs")
     >>> bool(front.params.is_monotonic_increasing)
     True
     """

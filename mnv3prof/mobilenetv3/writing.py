@@ -8,6 +8,7 @@ import msgspec
 from msgspec import structs
 
 from .cells import COLUMNS, REQUIRED
+from .expand import DEFAULT_SIZE
 from .table import Row, Table
 
 ROW_OPTIONS: Final = COLUMNS[8:]
@@ -36,8 +37,11 @@ def to_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def to_toml(table: Table) -> str:
-    """Format `table` as TOML: settings, then rows as in the paper. parse_table reads it."""
+def to_toml(table: Table, size: tuple[int, int] = DEFAULT_SIZE) -> str:
+    """Format `table` as TOML: settings, then rows as in the paper. parse_table reads it.
+
+    size: of the input, which a table does not have: another one than DEFAULT_SIZE is written as a comment.
+    """
     kept = len(COLUMNS) - len(ROW_OPTIONS)
     while kept > len(REQUIRED) and all(_is_default(row, COLUMNS[kept - 1]) for row in table.rows):
         kept -= 1
@@ -45,6 +49,8 @@ def to_toml(table: Table) -> str:
     cells = [[_toml(getattr(row, column)) for column in columns] for row in table.rows]
     wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"{key} = {value}" for key, value in _settings(table)]
+    if size != DEFAULT_SIZE:
+        lines.insert(0, f"# A table has no input: use it with --input {'x'.join(map(str, size))}.")
     named = [any(not _is_default(row, option) for option in ROW_OPTIONS) for row in table.rows]
     lines += ["rows = [", *([] if all(named) else [f"#  {', '.join(columns)}"])]
     for row, texts, by_name in zip(table.rows, cells, named, strict=True):

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..render.numbers import compact
-from ..render.sheet import format_value
+from ..render.sheet import join_words
 from ..show.points import front_sheet, is_bytes, notes_of, shortened_sheet, title_of
 from ..space.costs import COLUMNS
-from ..space.points.pareto import BINS, Front, Grid, Objective
+from ..space.points.pareto import Front, Grid, Objective
 from .charts.chart import Chart, Trace
 from .report import Listed, Panel, Section, Tile
 
@@ -40,7 +40,7 @@ def front_sections(drawn: Drawn) -> tuple[Section, ...]:
     front = drawn.front
     sheet = shortened_sheet(front_sheet(drawn.name, front, drawn.objectives), _MOST_ROWS)
     tiles = (
-        Tile("Networks", compact(front.seen), "sampled or listed"),
+        Tile("Networks", compact(front.seen)),
         Tile("Satisfy the conditions", compact(front.kept)),
         Tile("On the front", f"{len(front.networks):,}"),
     )
@@ -57,9 +57,21 @@ def _sentence(drawn: Drawn) -> str:
     counted = drawn.front.kept if drawn.cells is None else int(drawn.cells.sum())
     some = f", of {counted:,}" if counted < drawn.front.kept else ""
     return (
-        f"Color: number of networks{some}. Points: the front. A click on a point copies "
+        f"Color: number of networks{some}. {_others(drawn)}Points: the front. A click on a point copies "
         f"{what}; so do the arrow keys and Enter on the chart."
     )
+
+
+def _others(drawn: Drawn) -> str:
+    """Say which objectives the chart does not show."""
+    grid = drawn.grid
+    if grid is None:
+        return ""
+    shown = [each for each in drawn.objectives if each.column in grid.columns and not each.arena]
+    others = [title_of(each.name) for each in drawn.objectives if each not in shown]
+    if not others:
+        return ""
+    return f"Not drawn: {join_words(others)}, for which alone points can be on the front. "
 
 
 def _chart(drawn: Drawn, key: str) -> Chart:
@@ -76,16 +88,17 @@ def _chart(drawn: Drawn, key: str) -> Chart:
         "margin": {"l": 58, "r": 16, "t": 84, "b": 56},
         "hovermode": "closest",
     }
-    alt = f"Density of {front.kept:,} networks and {len(shown):,} points of the front, {' by '.join(titles)}"
+    counted = 0 if drawn.cells is None else int(drawn.cells.sum())
+    points = f"{len(shown):,} of {left_out + len(shown):,}" if left_out else f"{len(shown):,}"
+    alt = f"Density of {counted:,} networks and {points} points of the front, {' by '.join(titles)}"
     data = [_density(drawn, titles), _points(drawn, shown)]
     copies = [drawn.tables[number] for number in shown] if drawn.tables else []
-    alt += f", of {left_out + len(shown):,}" if left_out else ""
-    return Chart(key, alt, data, layout, BINS * BINS + len(shown), 520, axis="copies", copies=copies)
+    return Chart(key, alt, data, layout, grid.bins**2 + len(shown), 520, axis="copies", copies=copies)
 
 
 def _axis_title(objective: Objective) -> str:
     unit = ", bytes" if is_bytes(objective.name) else ""
-    name = title_of("peak" if objective.arena else objective.name)
+    name = title_of("peak.fused" if objective.arena else objective.name)
     return f"{name}{unit} ({'least' if objective.sign > 0 else 'most'})"
 
 
@@ -101,7 +114,7 @@ def _density(drawn: Drawn, titles: list[str]) -> Trace:
     """Return the cells; the script takes the logarithm of their counts."""
     grid, cells = drawn.grid, drawn.cells
     assert grid is not None and cells is not None
-    wide = [(high - low + 1) / BINS for low, high in zip(grid.low, grid.high, strict=True)]
+    wide = [(high - low + 1) / grid.bins for low, high in zip(grid.low, grid.high, strict=True)]
     powers = range(len(str(int(cells.max()))))
     return {
         "type": "heatmap",
@@ -140,17 +153,17 @@ def _points(drawn: Drawn, shown: list[int]) -> Trace:
     values = front.costs
     axes = [COLUMNS[column] for column in grid.columns]
     told = [each for each in values if each not in axes and (each in asked or len(shown) <= _MOST_WITH_COSTS)]
-    lines = [f"{title_of(each)}: %{{{axis}:,}}" for each, axis in zip(axes, "xy", strict=True)]
-    lines += [f"{title_of(each)}: %{{customdata[{n}]}}" for n, each in enumerate(told, 1)]
+    lines = [f"{title_of(each)}: %{{{axis}:,}}{_unit(each)}" for each, axis in zip(axes, "xy", strict=True)]
+    lines += [f"{title_of(each)}: %{{customdata[{n}]}}{_unit(each)}" for n, each in enumerate(told, 1)]
     return {
         "type": "scatter",
         "mode": "markers",
         **{axis: [values[each][n] for n in shown] for axis, each in zip("xy", axes, strict=True)},
-        "customdata": [[front.networks[n], *(_told(each, values[each][n]) for each in told)] for n in shown],
+        "customdata": [[front.networks[n], *(f"{values[each][n]:,}" for each in told)] for n in shown],
         "marker": {"color": "var:time", "size": 6, "line": {"width": 1, "color": "var:paper"}},
         "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{'<br>'.join(lines)}<extra></extra>",
     }
 
 
-def _told(name: str, value: int) -> str:
-    return format_value(value, "bytes" if is_bytes(name) else "count")
+def _unit(name: str) -> str:
+    return " bytes" if is_bytes(name) else ""

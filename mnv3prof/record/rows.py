@@ -42,11 +42,6 @@ class RowTable(msgspec.Struct, frozen=True, kw_only=True):
         """The targets of the timings, in order."""
         return tuple(dict.fromkeys(timing.target for timing in self.timings))
 
-    @property
-    def was_interrupted(self) -> bool:
-        """True if the sampling of a part was interrupted."""
-        return any(timing.stopped == "interrupted" for timing in self.timings)
-
 
 class HeldOut(msgspec.Struct, frozen=True):
     """Errors of predictions of times that were not fitted: |predicted / measured - 1|.

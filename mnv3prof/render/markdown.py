@@ -44,7 +44,7 @@ def _markdown(sheet: Sheet) -> str:
     lines = [f"### {title}" if sheet.heading else f"**{title}**"]
     if not sheet.heading and not sheet.columns:
         return " ".join([*lines, *map(_escaped, sheet.notes)]) + "\n"
-    if sheet.columns:
+    if sheet.rows or sheet.totals:
         lines.append("")
         lines.append(_line([_escaped(column.title) for column in sheet.columns]))
         lines.append(_line(["---:" if column.kind in NUMERIC else "---" for column in sheet.columns]))

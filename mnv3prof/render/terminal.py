@@ -62,7 +62,7 @@ def _draw(sheet: Sheet, out: StringIO, width: int | None, color: bool, ascii_onl
         legacy_windows=False,
     )
     console.print(_wrapped(sheet.title, width, ascii_only), style="bold", markup=False, soft_wrap=True)
-    for number, part in enumerate(parts if sheet.columns else []):
+    for number, part in enumerate(parts if sheet.rows or sheet.totals else []):
         if number:
             console.print()
         console.print(_table(sheet, heads, body, feet, part, spans, ascii_only))

@@ -7,7 +7,7 @@ from ..budgets.choosing import ARENA, Fit
 from ..budgets.figures import LATENCY
 from ..budgets.limits import Budget
 from ..record.rows import percent
-from ..render.sheet import Column, Sheet
+from ..render.sheet import Column, Sheet, join_words
 from ..space.counting import SAMPLE, Within
 from ..space.space import Context, Space
 from .estimates import SELECTED
@@ -32,13 +32,14 @@ _WORDS: Final = {
 }
 LARGEST: Final = "Largest is by {what}. What accuracy a network reaches is not known; only training shows it."
 _NOT_THE_NEXT: Final = "The others are large networks, and not necessarily the next ones."
+_EQUAL: Final = "Others may be within the budgets too: those that were found are equal to this one."
 _PUBLISHED: Final = "Top-1 on ImageNet as published for this width and input; – is not published."
 
 _ARENA: Final = (
     "The arena is limited by the fused peak, which is at most the arena: some of these networks may not fit."
 )
 _SAMPLED: Final = (
-    f"Where ± is not 0, the sums are too many to count, and the share is that of {SAMPLE:,} random networks, "
+    f"Where ± is not 0, the networks are too many to count, and the share is that of {SAMPLE:,} random ones, "
     "with its 95 % interval."
 )
 _MEAN: Final = (
@@ -74,7 +75,8 @@ def fit_sheet(fit: Fit) -> Sheet:
     )
     notes = (
         what_is_proven(fit),
-        *([_NOT_THE_NEXT] if len(fit.networks) > 1 and not fit.complete else []),
+        *([] if fit.complete else [_NOT_THE_NEXT if len(fit.networks) > 1 else _EQUAL]),
+        *(f"Left out: {each}." for each in fit.left_out),
         LARGEST.format(what=_WORDS[fit.maximize]),
         *_estimated(fit),
     )
@@ -104,15 +106,21 @@ def what_is_proven(fit: Fit) -> str:
     if fit.proven:
         estimated = ", as estimated," if fit.held_out else ""
         return f"Proven: none of the {size} within the budgets{estimated} has more {what} than the first."
+    gap = f"{fit.gap:.3%}" if fit.gap >= 0.00001 else "less than 0.001%"
     return (
-        f"Not proven: none of the {size} within the budgets has more than {fit.bound:,} {what}; the first is "
-        f"{max(fit.gap, 0.00001):.3%} below that."
+        f"Proven: none of the {size} within the budgets has more than {fit.bound:,} {what}. The first has "
+        f"{gap} less; whether one lies between is not known."
     )
 
 
-def spaces_sheet(space: Space, budgets: Sequence[Budget], counted: Sequence[tuple[Context, Within]]) -> Sheet:
-    """Return how many networks of each width and input fit, and their mean MACs."""
-    keys = [key for key, _ in counted[0][0].outer if len({dict(c.outer)[key] for c, _ in counted}) > 1]
+def spaces_sheet(
+    space: Space, budgets: Sequence[Budget], counted: Sequence[tuple[Context, Within]], *, whole: bool = False
+) -> Sheet:
+    """Return how many networks of each width and input fit, and their mean MACs.
+
+    whole: also of those at which none fits.
+    """
+    keys = _chosen_keys([context for context, _ in counted])
     sampled = any(each.error for _, each in counted)
     columns = (
         Column("width", "Width", "number"),
@@ -136,13 +144,13 @@ def spaces_sheet(space: Space, budgets: Sequence[Budget], counted: Sequence[tupl
             None if each.mean is None else float(each.mean),
         )
         for context, each in counted
-        if each.fit or each.error
+        if whole or each.fit or each.error
     )
     notes = [
         _how_many(space, [each for _, each in counted]),
         *([_SAMPLED] if sampled else []),
-        *([_ARENA] if any(each.name == ARENA for each in budgets) else []),
-        _MEAN,
+        *([_ARENA] if rows and any(each.name == ARENA for each in budgets) else []),
+        *([_MEAN] if len(rows) > 1 else []),
     ]
     return Sheet(f"{space.name}: networks{_budgets(budgets)}", columns, rows, notes=tuple(notes))
 
@@ -150,8 +158,19 @@ def spaces_sheet(space: Space, budgets: Sequence[Budget], counted: Sequence[tupl
 def _how_many(space: Space, counted: Sequence[Within]) -> str:
     fit, without = sum(each.fit for each in counted), sum(not each.fit and not each.error for each in counted)
     about = "About " if any(each.error for each in counted) else ""
-    none = f"; at {without} of {len(counted)} widths and inputs none" if without else ""
+    none = f"; at {without} of {len(counted)} {_combined(space)} none" if without else ""
     return f"{about}{fit:,} of the {space.size:,} networks of {space.name} fit{none}."
+
+
+def _chosen_keys(contexts: Sequence[Context]) -> list[str]:
+    """Return which of head, last and classes have choices."""
+    return [key for key, _ in contexts[0].outer if len({dict(each.outer)[key] for each in contexts}) > 1]
+
+
+def _combined(space: Space) -> str:
+    """Return what a row is: "combinations of width, input and classes"."""
+    keys = _chosen_keys(space.contexts)
+    return f"combinations of {join_words(['width', 'input', *keys])}"
 
 
 def _outer(value: Any) -> str:

@@ -15,20 +15,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_ACCURACY: Final = "Costs only: which network is the most accurate is not known."
-_TITLES: Final = {**TITLES, "peak": "Peak"}
-_BYTES: Final = ("weights", "read", "written", "peak", "arena")
+_BYTES: Final = ("weights", "read", "written", "peak.fused", "arena")
 
 
 def sweep_sheet(name: str, tally: Tally) -> Sheet:
     """Return the least and the most of each cost. name: of the file."""
     columns = (Column("cost", "Cost", "text"), Column("least", "Least"), Column("most", "Most"))
     rows = [
-        (_TITLES[cost], int(low), int(high))
+        (TITLES[cost], int(low), int(high))
         for cost, low, high in zip(COLUMNS, _or_none(tally.low), _or_none(tally.high), strict=False)
     ]
     kept_of = f"{tally.kept:,} of {tally.seen:,} networks satisfy the conditions"
     title = f"{name}: {kept_of if tally.kept < tally.seen else f'{tally.seen:,} networks'}"
-    notes = (f"{', '.join(_TITLES[each] for each in _BYTES[:-1])} in bytes. {NO_ACCURACY}",)
+    notes = (f"{', '.join(TITLES[each] for each in _BYTES[:-1])} in bytes. {NO_ACCURACY}",)
     return Sheet(title, columns, tuple(rows), notes=notes)
 
 
@@ -42,12 +41,12 @@ def front_sheet(name: str, front: Front, objectives: tuple[Objective, ...]) -> S
     order = [*asked, *(each for each in COLUMNS if each not in asked)]
     columns = [Column(NETWORK, "Network", "text")]
     columns += [
-        Column(each, _TITLES[each], _kind(each), importance=0 if each in asked else 1 + place)
+        Column(each, TITLES[each], _kind(each), importance=0 if each in asked else 1 + place)
         for place, each in enumerate(order)
     ]
     values = front.costs
     rows = tuple(zip(front.networks, *(values[each] for each in order), strict=True))
-    aims = [f"{'least' if each.sign == 1 else 'most'} {_TITLES[each.name]}" for each in objectives]
+    aims = [f"{'least' if each.sign == 1 else 'most'} {TITLES[each.name]}" for each in objectives]
     many = "1 network" if len(rows) == 1 else f"{len(rows):,} networks"
     title = f"{name}: {many} with {_and(aims)}, of {front.seen:,}"
     return Sheet(title, tuple(columns), rows, notes=notes_of(front))
@@ -66,8 +65,9 @@ def notes_of(front: Front) -> tuple[str, ...]:
     """Return what the front is of, and what is not known."""
     kept = f"{front.kept:,} of {front.seen:,} networks satisfy the conditions. "
     planned = "" if front.arenas is None else f"{front.planned:,} arenas were planned. "
-    meaning = "No other of these networks is at least as good in all objectives and better in one."
-    return (f"{kept if front.kept < front.seen else ''}{planned}{meaning} {NO_ACCURACY}",)
+    meaning = "No other of these networks is at least as good in all objectives and better in one. "
+    meaning = meaning if front.networks else ""
+    return (f"{kept if front.kept < front.seen else ''}{planned}{meaning}{NO_ACCURACY}",)
 
 
 def shortened_sheet(sheet: Sheet, most: int) -> Sheet:
@@ -82,7 +82,7 @@ def shortened_sheet(sheet: Sheet, most: int) -> Sheet:
 
 def title_of(name: str) -> str:
     """Return the title of a cost."""
-    return _TITLES[name]
+    return TITLES[name]
 
 
 def is_bytes(name: str) -> bool:

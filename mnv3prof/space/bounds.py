@@ -79,9 +79,12 @@ class Narrowed(NamedTuple):
     @property
     def size(self) -> int:
         """The number of networks."""
+        import numpy as np
+
         count: list[int] = [int(end < MOST) for end in self.ends[:, 0]]
         for stage in reversed(self.stages):
-            count = [sum(count[out] for out in each.out.tolist()) for each in stage]
+            ways = [np.bincount(each.out, minlength=len(count)).tolist() for each in stage]
+            count = [sum(w * c for w, c in zip(each, count, strict=True)) for each in ways]
         return count[0]
 
 

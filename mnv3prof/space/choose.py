@@ -118,7 +118,7 @@ def _largest(
         most = found[0].costs[maximize] if found else 0
         if not each.relaxed.may_have(most):
             continue
-        note(f"searching context {each.number + 1}")
+        note("searching")
         try:
             best = [each.best(entries) for entries in largest(each.narrowed, each.relaxed, most)[:top]]
             bound = max(bound, best[0].costs[maximize] if best else 0)

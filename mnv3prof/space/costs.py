@@ -4,10 +4,12 @@ A row's costs depend on its input width and size alone, so each distinct row is 
 is the sum of its rows, or their maximum for the peak; a network is the sum of its stages and its ends.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..cost.counts import Dtype, count, subtotals
 from ..cost.memory import peaks
+from ..graph.errors import InputError
 from ..mobilenetv3.expand import expand
 from ..mobilenetv3.table import Row, Table
 from .space import Choice, Context, Size, Space, Stage, UnscaledRow, row_of, strided
@@ -24,9 +26,12 @@ SUMS: Final = {
     "written": "write_bytes",
 }
 """Costs that add up, with their fields of cost.counts.Cost."""
-COLUMNS: Final = (*SUMS, "peak")
+COLUMNS: Final = (*SUMS, "peak.fused")
 """Of a network: costs that add up, then the fused peak, which is a maximum."""
-PEAK: Final = COLUMNS.index("peak")
+PEAK: Final = COLUMNS.index("peak.fused")
+
+MOST_EXACT: Final = 2**53
+"""Costs up to it are exact, also as floating-point numbers."""
 
 Costs = tuple[int, ...]
 """A value for each of COLUMNS, then of columns that were added."""
@@ -90,6 +95,7 @@ class Counter:
             stages.append(tuple(self._stage(stage, where, before, each) for before in befores))
             befores = stage.out
         ends = tuple(self._ends(where, last, size) for last in befores if last is not None)
+        _require_exact(stages, ends)
         return ContextTable(tuple(stages), ends)
 
     def _stage(self, stage: Stage, where: Context, before: int | None, size: Size) -> StageTable:
@@ -107,7 +113,7 @@ class Counter:
                 for _ in range(depth - 1):
                     block = _joined(block, rest)
                 blocks.append(block)
-                out.append(np.full(block.shape[1], stage.out.index(width), np.int16))
+                out.append(np.full(block.shape[1], stage.out.index(width), np.int32))
         return StageTable(np.concatenate(blocks, axis=1), np.concatenate(out))
 
     def _rows(
@@ -130,6 +136,7 @@ class Counter:
         if key not in self._known:
             alone = self._alone(width, scaled)
             self._known[key] = self._block(alone, size, "1")
+            _require_below(self._known[key])
         return self._known[key]
 
     def _alone(self, width: int, row: Row, **outer: Any) -> Table:
@@ -159,6 +166,21 @@ class Counter:
             *(a + b for a, b in zip(stem[:PEAK], after[:PEAK], strict=True)),
             max(stem[PEAK], after[PEAK]),
         )
+
+
+def _require_exact(stages: Sequence[Sequence[StageTable]], ends: Sequence[Costs]) -> None:
+    """Raise InputError if a network may cost more than is computed exactly."""
+    import numpy as np
+
+    highest = [np.max([each.columns.max(axis=1) for each in stage], axis=0).tolist() for stage in stages]
+    _require_below([sum(column) for column in zip(*highest, map(max, zip(*ends, strict=True)), strict=True)])
+
+
+def _require_below(costs: Sequence[int]) -> None:
+    most = max(costs)
+    if most > MOST_EXACT:
+        name = COLUMNS[costs.index(most)]
+        raise InputError(f"a network has up to {most:,} {name}; expected at most 2^53, so that all are exact")
 
 
 def _joined(rows: "NDArray[Any]", more: "NDArray[Any] | None") -> "NDArray[Any]":

@@ -15,7 +15,7 @@ _MOST_STEPS: Final = 5_000_000
 """Length of the longest array of numbers by sum."""
 _MOST_ADDED: Final = 300_000_000
 """Number of additions of a stage, which take about a second."""
-_MOST_EXACT: Final = 1e28
+_MOST_CERTAIN: Final = 1e28
 """Larger sums are not certain to the last digit: after _MOST_STEPS additions, each with an error of 2**-53,
 their float may be off by more than 2**63."""
 SAMPLE: Final = 200_000
@@ -57,7 +57,8 @@ class _Numbers(NamedTuple):
 def count_within(table: ContextTable, limits: Limits) -> Within:
     """Return how many networks of a context fit, and the mean of the column that is maximized.
 
-    A sample is taken if there are several limits on sums, or too many sums to count.
+    A sample is taken where there are too many sums to count, or several limits that exclude networks and more
+    than SAMPLE of them within the peak's limit.
     """
     total = _size(table)
     narrowed = narrow(table, limits)
@@ -68,7 +69,7 @@ def count_within(table: ContextTable, limits: Limits) -> Within:
     if len(limited) > 1 and narrowed.size <= SAMPLE:
         sums = _all(narrowed)
         return _mean_of(total, sums[(sums <= most).all(axis=1), 0].tolist())
-    if len(limited) > 1 or total * _most(narrowed) > _MOST_EXACT:
+    if len(limited) > 1 or total * int(narrowed.largest[0]) > _MOST_CERTAIN:
         return _sampled(narrowed, total)
     limit = int(most[limited[0]]) if limited else MOST
     try:
@@ -85,13 +86,6 @@ def _mean_of(total: int, values: list[int]) -> Within:
 def _size(table: ContextTable) -> int:
     """Return the number of networks: stages have as many entries behind every width."""
     return prod(len(stage[0].out) for stage in table.stages)
-
-
-def _most(narrowed: Narrowed) -> int:
-    """Return a sum of the first column that no network exceeds."""
-    ends = narrowed.ends[narrowed.ends[:, 0] < MOST, 0]
-    stages = [max(int(each.values[:, 0].max(initial=0)) for each in stage) for stage in narrowed.stages]
-    return int(ends.max(initial=0)) + sum(stages)
 
 
 class _Histogram(NamedTuple):

@@ -1,6 +1,6 @@
 """Parse spaces in TOML; errors name file, stage and key."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from math import prod
@@ -18,7 +18,7 @@ from ..mobilenetv3.table import TABLE_RULES
 from ..mobilenetv3.variants import MAX_MULTIPLIER
 from ..mobilenetv3.width_rules import WidthRule
 from ..record.atomic import read_file
-from .space import MOST_ENTRIES, Context, Space, Stage
+from .space import MOST_ENTRIES, MOST_IN_ALL, Context, Space, Stage
 
 PRESETS: Final = ("ofa", "near-large", "near-small")
 MOST_CONTEXTS: Final = 1_000
@@ -48,10 +48,20 @@ def open_space(text: str) -> Space:
     if text in PRESETS:
         return preset_space(text)
     path, where = Path(text), printable(text)
+    if not _is_utf8(text):
+        raise InputError(f"{where}: the name is not UTF-8; expected another name of the file")
     if path.suffix.lower() != ".toml":
         raise InputError(f"{where}: is not a space; expected a file .toml, or {any_of(PRESETS)}")
     data = read_file(path, MAX_TABLE_BYTES, f"expected a space in TOML, or {any_of(PRESETS)}")
     return replace(parse_space(data, where, printable(path.stem)[:200]), file=text)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # it has bytes that are no text
+        return False
+    return True
 
 
 def parse_space(data: bytes, where: str, name: str) -> Space:
@@ -84,7 +94,8 @@ def has_stages(data: bytes) -> bool:
 def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
     """Return the space in a decoded file. Raises InputError about `where`."""
     if "stage" not in document:
-        raise InputError(f"{where}: is a layer table, not a space; expected tables [[stage]]")
+        what = "is a layer table, not a space" if "rows" in document else "is no space"
+        raise InputError(f"{where}: {what}; expected tables [[stage]]")
     known = (*_SPACE, *(key for key in TABLE_RULES if key != "stages"))
     for key in document:
         if key not in known:
@@ -100,12 +111,17 @@ def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
             f"{suggestion(str(rule), get_args(WidthRule))}"
         )
     fixed = {
-        key: _outer(key, value, f"{where}, key {key}")
-        for key, value in document.items()
-        if key not in (*_SPACE, *_OUTER)
+        key: _outer(key, document[key], f"{where}, key {key}")
+        for key in TABLE_RULES  # in this order, whatever the file's
+        if key in document and key not in (*_SPACE, *_OUTER)
     }
     called = fixed.pop("name", name)
     space = Space(called, _contexts(document, where), stages, tuple(fixed.items()), rule)
+    if space.entries > MOST_IN_ALL:
+        raise InputError(
+            f"{where}: its choices make {space.entries:,} entries over all widths and inputs; expected at "
+            f"most {MOST_IN_ALL:,}: fewer of them, or fewer choices"
+        )
     with about(where):
         space.network(0)  # what cannot be combined is refused here
         space.network(space.size - 1)
@@ -113,17 +129,21 @@ def space_from(document: Mapping[str, Any], where: str, name: str) -> Space:
 
 
 def _contexts(document: Mapping[str, Any], where: str) -> tuple[Context, ...]:
-    widths = _listed(document.get("width", 1.0), _WIDTH, f"{where}, key width")
+    widths = [float(each) for each in _listed(document.get("width", 1.0), _WIDTH, f"{where}, key width")]
     sizes = document.get("input", 224)
     inputs = [
         image_size(each, f"{where}, key input") for each in (sizes if isinstance(sizes, list) else [sizes])
     ]
+    _require_distinct(widths, f"{where}, key width")
+    _require_distinct(inputs, f"{where}, key input")
     outer: list[tuple[str, tuple[Any, ...]]] = []
     for key in _OUTER:
         if key in document:
             choices = document[key] if isinstance(document[key], list) else [document[key]]
             choices = choices or [[]]  # none, of which there is no choice
-            outer.append((key, tuple(_outer(key, each, f"{where}, key {key}") for each in choices)))
+            found = tuple(_outer(key, each, f"{where}, key {key}") for each in choices)
+            _require_distinct(found, f"{where}, key {key}")
+            outer.append((key, found))
     count = len(widths) * len(inputs) * prod(len(choices) for _, choices in outer)
     if not 1 <= count <= MOST_CONTEXTS:
         raise InputError(
@@ -131,9 +151,15 @@ def _contexts(document: Mapping[str, Any], where: str) -> tuple[Context, ...]:
             f"{MOST_CONTEXTS:,}"
         )
     return tuple(
-        Context(float(width), size, tuple(zip((key for key, _ in outer), values, strict=True)))
+        Context(width, size, tuple(zip((key for key, _ in outer), values, strict=True)))
         for width, size, *values in product(widths, inputs, *(choices for _, choices in outer))
     )
+
+
+def _require_distinct(values: Sequence[Any], where: str) -> None:
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise InputError(f"{where}: choice {number + 1} is there twice; expected once")
 
 
 def _outer(key: str, value: Any, where: str) -> Any:
@@ -168,7 +194,7 @@ def _stage(given: Any, where: str) -> Stage:
         raise InputError(f"{where}: expected either expand or ratio")
     stage = Stage(
         out=_listed(given["out"], ROW_RULES["out"], f"{where}, key out"),
-        stride=_one("stride", given.get("stride", 1), where),
+        stride=_stride(given.get("stride", 1), where),
         depth=_listed(given.get("depth", 1), _DEPTH, f"{where}, key depth"),
         once=_by_key(once, f"{where}, key stage"),
         each=_by_key({key: value for key, value in given.items() if key in ("ratio", *_ROW)}, where),
@@ -204,11 +230,14 @@ def _rule(key: str) -> Rule:
     return _RATIO if key == "ratio" else ROW_RULES[key]
 
 
-def _one(key: str, value: Any, where: str) -> Any:
-    found = cell_value(key, value)
-    if not ROW_RULES[key].accepts(found):
+def _stride(given: Any, where: str) -> Any:
+    """Return a stride, of which there is no choice: that of each axis is [[1, 2]], as an input's size is."""
+    is_nested = isinstance(given, list) and len(given) == 1 and isinstance(given[0], list)
+    found = cell_value("stride", given[0] if is_nested else given)
+    if not ROW_RULES["stride"].accepts(found) or (isinstance(given, list) and not is_nested):
         raise InputError(
-            f"{where}, key {key}: {quote(value)} is not allowed; expected {ROW_RULES[key].expected}"
+            f"{where}, key stride: {quote(given)} is not allowed; expected one stride, such as 2, or that of "
+            "height and width, such as [[1, 2]]"
         )
     return found
 

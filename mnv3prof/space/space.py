@@ -19,6 +19,8 @@ from ..record.run import Subject
 
 MOST_ENTRIES: Final = 1_000_000
 """Maximum number of entries of a stage; its table holds the costs of each."""
+MOST_IN_ALL: Final = 30_000_000
+"""Maximum number of entries of all tables, each of 60 bytes."""
 _MOST_DIGITS: Final = 400
 Size = tuple[int, int]
 Choice = tuple[tuple[str, Any], ...]
@@ -121,6 +123,13 @@ class Space(msgspec.Struct, frozen=True, dict=True):
         is_number = number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS
         return int(number) if is_number and int(number) < self.size else None
 
+    @property
+    def entries(self) -> int:
+        """The number of entries of the tables of all contexts."""
+        befores = (1, *(len(stage.out) for stage in self.stages))
+        each = sum(before * stage.entries for before, stage in zip(befores, self.stages, strict=False))
+        return len(self.contexts) * each
+
     def sizes(self, context: Context) -> list[Size]:
         """Return the size of the input of each stage, and that behind the last."""
         strides = [dict(self.table).get("stem_stride", 2), *(stage.stride for stage in self.stages)]
@@ -130,7 +139,7 @@ class Space(msgspec.Struct, frozen=True, dict=True):
         """Return a table at a context's width: a row behind the width `before`, None for that of the stem."""
         fields = {"expand": 1, "out": before, "kernel": 1, "stride": 1, "se": False, "activation": "RE"}
         rows = [*([] if before is None else [UnscaledRow(fields)]), *([] if row is None else [row])]
-        return self.scaled([(each, {}) for each in rows], where, "row")
+        return self.scaled([(each, {}) for each in rows], where, self.name)
 
     def digits(self, number: int) -> tuple[int, ...]:
         """Return context and entries of a network. Raises InputError if there is none of this number."""

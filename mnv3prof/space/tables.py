@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from ..cost.counts import Dtype
+from ..graph.errors import about
 from ..record.atomic import replace_file
 from .costs import COLUMNS, ContextTable, Counter, StageTable
 from .space import Space
@@ -16,14 +18,16 @@ _Read = TypeVar("_Read")
 
 PREFIX: Final = "space-"
 """Of files in the cache."""
-_FORM: Final = 1
+MOST_BYTES: Final = 2**30
+"""Of the files together, above which the least recently used ones are removed."""
+_FORM: Final = 2
 """Incremented when counts or the form of a file change."""
 
 
 def tables_of(
     space: Space, dtype: Dtype, folder: Path | None, on_progress: Callable[[int, int], None] = lambda *_: None
 ) -> list[ContextTable]:
-    """Return the costs of each context.
+    """Return the costs of each context. Raises InputError for networks that cannot be made, or cost too much.
 
     folder: of the cache, None for none. on_progress: called with the number of contexts done, and of all.
     """
@@ -34,7 +38,8 @@ def tables_of(
     found = []
     for number in range(len(space.contexts)):
         on_progress(number, len(space.contexts))
-        found.append(counter.context(number))
+        with about(space.source):
+            found.append(counter.context(number))
     if path:
         _write(found, path)
     return found
@@ -66,15 +71,25 @@ def _read(space: Space, path: Path) -> list[ContextTable] | None:
 
 
 def write_arrays(arrays: Mapping[str, Any], path: Path) -> None:
-    """Write arrays by name into the cache."""
+    """Write arrays by name into the cache, if it takes them, and remove the least recently used of others."""
     import io
 
     import numpy as np
 
     data = io.BytesIO()
     np.savez(data, **arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, data.getvalue())
+    with suppress(OSError):  # what is not kept is computed again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, data.getvalue())
+        held = 0
+        for each in sorted(path.parent.glob(f"{PREFIX}*.npz"), key=_used, reverse=True):
+            held += each.stat().st_size
+            if held > MOST_BYTES and each != path:
+                each.unlink()
+
+
+def _used(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def read_arrays(path: Path, read: Callable[[Mapping[str, Any]], _Read]) -> _Read | None:
@@ -88,9 +103,12 @@ def read_arrays(path: Path, read: Callable[[Mapping[str, Any]], _Read]) -> _Read
 
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return read(arrays)
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+            found = read(arrays)
+    except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile):
         return None
+    with suppress(OSError):
+        path.touch()  # of the last use
+    return found
 
 
 def _context(space: Space, number: int, arrays: Mapping[str, Any]) -> ContextTable:

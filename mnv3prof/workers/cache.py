@@ -211,11 +211,11 @@ def opened(folder: Path | None) -> Iterator[Path]:
 
 
 def _items(folder: Path) -> list[_Item]:
-    """Return entries, drafts, trainings and inductor's files. Raises OSError."""
+    """Return entries, tables of spaces, drafts, trainings and inductor's files. Raises OSError."""
     places = [
         place
         for place in _children(folder)
-        if place.name.startswith((_DRAFT, TRIALS)) or (place / _MANIFEST).is_file()
+        if place.name.startswith((_DRAFT, TRIALS, SPACES)) or (place / _MANIFEST).is_file()
     ]
     items = []
     for place in (*places, *_children(folder / _INDUCTOR)):

@@ -21,7 +21,7 @@ BLOCKS, NETWORKS = 400, 60
 
 def _measured(target: Target, seed: int, path: Path) -> RowTable:
     request = RowsRequest(SPACE, (target,), BLOCKS, NETWORKS, seed, folder=default_folder())
-    table = measure_rows(request)
+    table, _ = measure_rows(request)
     path.write_text(encoded_rows(table), encoding="utf-8")
     return table
 

@@ -8,10 +8,9 @@ import typer
 from msgspec.structs import replace
 
 from ...bench.progress import Progress
-from ...budgets.choosing import Fit, fit_space, fit_tables
+from ...budgets.choosing import MOST_TOP, Fit, fit_space, fit_tables
 from ...budgets.document import fit_document
 from ...budgets.limits import Budget
-from ...cost.counts import Dtype
 from ...graph.errors import InputError, one_of
 from ...mobilenetv3.files import PRESETS, preset
 from ...show.choosing import fit_sheet
@@ -19,7 +18,7 @@ from ...show.costs import table_sheet
 from ...space.costs import SUMS
 from ...space.space import Space
 from ..estimating import LatencyTableOption, latencies_of
-from ..given_budgets import BudgetOption, given_budgets
+from ..given_budgets import BudgetOption, budgets_of_spaces
 from ..interrupts import stopping
 from ..latency_options import LatencyOptions, measured
 from ..options import budget_option, in_range, measuring_option
@@ -29,7 +28,6 @@ from ..runs import emit_run
 from ..spaces import SPACE_HELP, costs_of_space, opened_space
 from ..spread import spread
 
-_MOST: Final = 100
 _MOST_MEASURED: Final = 8
 
 
@@ -63,9 +61,9 @@ def fit(
 
     A space is a layer table in TOML in which a value may be a list of choices. width, input, head, last and
     classes are chosen once. A stage has out, stride, depth and, as choices of each row, kernel, expand (a
-    width) or ratio (of the input width), se, activation and other keys of rows; stage.se and the like are
-    chosen once for a stage. SPACE#NUMBER is one of its networks, which other commands take as SOURCE. Of
-    networks that are equal, e.g. where widths are rounded, one is shown.
+    width) or ratio (of the input width, to a multiple of divisor), se, activation and other keys of rows;
+    stage.se and the like are chosen once for a stage. SPACE#NUMBER is one of its networks, which other
+    commands take as SOURCE. Of networks that are equal, e.g. where widths are rounded, one is shown.
 
     latency.BACKEND=5ms limits a latency that is estimated from measured rows, --latency-table; the error of
     such estimates is shown.
@@ -80,21 +78,21 @@ def fit(
     Example: mnv3prof fit ofa --budget params=2M --budget arena=1M
     """
     one_of(maximize, SUMS, "--maximize")
-    in_range(top, "--top", 1, _MOST)
+    in_range(top, "--top", 1, MOST_TOP)
     in_range(measure, "--measure", 0, _MOST_MEASURED)
-    dtype, batch = latency_options.size()
+    batch = latency_options.size()[1]
     if any(len(values) > 1 for values in latency_options.settings()):
         raise InputError("--dtype, --batch and --threads: budgets are for one of each; expected no list")
     if batch != 1:
         raise InputError("--batch: budgets are for one image; expected 1, or no --batch")
+    threads = latency_options.threads if latency_table else None
     if not measure and latency_options != LatencyOptions(
-        dtype=latency_options.dtype, no_cache=latency_options.no_cache
+        dtype=latency_options.dtype, threads=threads, no_cache=latency_options.no_cache
     ):
         raise InputError("fit: the options of measuring, e.g. --on, require --measure")
-    budgets = given_budgets(budget)
+    budgets = budgets_of_spaces(budget)
     with stopping(lambda: "nothing was found; the same command starts again"):
-        ask = Ask(budgets, maximize, max(top, measure), dtype, latency_options.no_cache, latency_table)
-        found = _found(space, ask)
+        found = _found(space, _Request(budgets, maximize, max(top, measure), latency_options, latency_table))
     shown = (fit_sheet(found), *(table_sheet(each.subject) for each in found.networks[:1]))
     document = fit_document(found)
     if measure and found.networks:
@@ -109,34 +107,35 @@ def fit(
         raise typer.Exit(1)
 
 
-class Ask(NamedTuple):
-    """What is asked for."""
+class _Request(NamedTuple):
+    """What to find."""
 
     budgets: Sequence[Budget]
     maximize: str
     top: int
-    dtype: Dtype
-    no_cache: bool
+    options: LatencyOptions
     latency_table: Path | None
 
 
-def _found(text: str | None, ask: Ask) -> Fit:
+def _found(text: str | None, request: _Request) -> Fit:
     space = None if text is None else opened_space(text)
+    dtype, no_cache = request.options.size()[0], request.options.no_cache
     if not isinstance(space, Space):
         tables = {text: space.subject.table} if text and space else {name: preset(name) for name in PRESETS}
-        if ask.latency_table is not None:
+        if request.latency_table is not None:
             raise InputError("--latency-table: is of the networks of a space; expected one as SPACE")
-        return fit_tables(tables, ask.budgets, maximize=ask.maximize, top=ask.top, dtype=ask.dtype)
-    latencies = latencies_of(space, ask.latency_table, ask.budgets, ask.dtype, no_cache=ask.no_cache)
-    counted = costs_of_space(space, ask.dtype, no_cache=ask.no_cache)
+        return fit_tables(tables, request.budgets, maximize=request.maximize, top=request.top, dtype=dtype)
+    threads = request.options.settings()[2][0] if request.options.threads else None
+    latencies = latencies_of(space, request.latency_table, request.budgets, dtype, threads, no_cache=no_cache)
+    counted = costs_of_space(space, dtype, no_cache=no_cache)
     with progress() as on_progress:
         return fit_space(
             space,
             counted,
-            ask.budgets,
-            maximize=ask.maximize,
-            top=ask.top,
-            dtype=ask.dtype,
+            request.budgets,
+            maximize=request.maximize,
+            top=request.top,
+            dtype=dtype,
             latencies=latencies,
             note=lambda what: on_progress(Progress(what)),
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
-from ...graph.errors import InputError
+from ...graph.errors import InputError, printable, quote
 from ...record.rows import RowTable, encoded_rows
 from ...show.estimates import errors_sheet
 from ..estimating import errors_of
@@ -104,6 +104,8 @@ def measure_rows(
     --output FILE.json is required. It is saved after each batch of parts, and --resume measures the missing
     ones.
 
+    Exit code 1: an output differs from PyTorch's, or no target has enough times for estimates.
+
     Example: mnv3prof measure-rows near-small --count 10 --nets 5 -o rows.json
     """
     if output is None or output.suffix.lower() != ".json":
@@ -111,12 +113,12 @@ def measure_rows(
     check_writable(output)
     request = sampling.request(space)
     known = _saved(request, output) if resume and output.exists() else None
-    table = _measured(request, known, output)
+    table, interrupted = _measured(request, known, output)
     with step("fitting models"):
         found = errors_of(request.space, table, request.targets)
     emit(Result((errors_sheet(table, found),), errors_sheet(table, found), lambda: None), Output())
-    if table.was_interrupted:
-        say(f"mnv3prof: stopped; {_kept(table, output)}")
+    if interrupted:
+        say(f"mnv3prof: stopped; {_kept(table, request, output)}")
         raise typer.Exit(INTERRUPTED)
     if any(timing.status == "mismatch" for timing in table.timings) or all(each.reason for each in found):
         raise typer.Exit(1)
@@ -129,18 +131,20 @@ def _saved(request: "RowsRequest", path: Path) -> RowTable:
 
     table = read_table_of(request.space, path)
     if table.seed != request.seed:
-        raise InputError(f"{path}: was measured with --seed {table.seed}; expected the same with --resume")
+        raise InputError(
+            f"{printable(str(path))}: was measured with --seed {table.seed}; expected the same with --resume"
+        )
     if HERE in {t.device for t in (*table.targets, *request.targets)} and (
         table.hosts[HERE].cpu != processor()
     ):
         raise InputError(
-            f"{path}: was measured on {table.hosts[HERE].cpu!r}, and this is {processor()!r}; expected with "
-            "--resume the same machine"
+            f"{printable(str(path))}: was measured on {quote(table.hosts[HERE].cpu)}, and this is "
+            f"{quote(processor())}; expected with --resume the same machine"
         )
     return table
 
 
-def _measured(request: "RowsRequest", known: RowTable | None, path: Path) -> RowTable:
+def _measured(request: "RowsRequest", known: RowTable | None, path: Path) -> tuple[RowTable, bool]:
     from ...estimate.measure import measure_rows as measure
 
     latest = [known] if known else []
@@ -150,13 +154,15 @@ def _measured(request: "RowsRequest", known: RowTable | None, path: Path) -> Row
         write(path, encoded_rows(table))
 
     with (
-        stopping(lambda: _kept(latest[0], path) if latest else "nothing was measured yet"),
+        stopping(lambda: _kept(latest[0], request, path) if latest else "nothing was measured yet"),
         progress() as on_progress,
     ):
         return measure(request, known, on_progress, store)
 
 
-def _kept(table: RowTable, path: Path) -> str:
-    done = sum(timing.final for timing in table.timings)
-    complete = f"{done} of {len(table.timings)} times in {path} are complete"
-    return f"{complete}; continue with the same command and --resume"
+def _kept(table: RowTable, request: "RowsRequest", path: Path) -> str:
+    done = sum(timing.final and timing.target in request.targets for timing in table.timings)
+    every = (table.count + table.nets) * len(request.targets)
+    others = "; the others are measured again" if done < len(table.timings) else ""
+    complete = f"{done} of {every} times are complete in {printable(str(path))}"
+    return f"{complete}; continue with the same command and --resume{others}"

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from ...graph.errors import InputError, printable
+from ...graph.errors import InputError, any_of, printable
 from ...interface.points import Swept
 from ...show.points import sweep_sheet
 from ...space.points.files import SUFFIXES, Writer, require_parquet
 from ...space.points.sweep import Tally, in_order, jobs_of, points
 from ..interrupts import deferred, stopped
-from ..output import Output, Result, check_writable, chosen_format, emit, file_option, writing
+from ..output import Output, Result, check_writable, emit, file_option, writing
 from ..points import Sampling, WhereOption, conditions, swept, ticking
 from ..progress import progress
 from ..spaces import SPACE_HELP
@@ -29,7 +29,7 @@ def sweep(
     """Sample networks of a design space with their costs.
 
     --output FILE.csv or FILE.parquet gets a row per network: its name, such as ofa#123, which every
-    command takes, then macs, flops, params, and in bytes weights, read, written and peak (fused; the lower
+    command takes, then macs, flops, params, and in bytes weights, read, written and peak.fused (the lower
     bound of an arena). All values are exact. Samples are drawn independently, with the same chance for every
     network; without --count, or with one of at least the size of the space, all networks are listed. The
     same seed gives the same file, whatever computes it. Accuracy is not known.
@@ -42,7 +42,9 @@ def sweep(
     sampling.check()
     if output is None:
         raise InputError(f"--output FILE{SUFFIXES[0]} or FILE{SUFFIXES[1]} is required")
-    suffix = f".{chosen_format(None, output, {each: each[1:] for each in SUFFIXES}, 'csv')}"
+    suffix = output.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{printable(str(output))}: has another suffix; expected {any_of(SUFFIXES)}")
     check_writable(output)
     if suffix == ".parquet":
         require_parquet()
@@ -52,7 +54,8 @@ def sweep(
         with writing(output) as file:
             _write(Writer(file, suffix, f"{space}#"), source, sampling, tally)
     except KeyboardInterrupt:
-        raise stopped(f"nothing was sampled, and {printable(str(output))} is not written") from None
+        computed = f"{tally.seen:,} networks were" if tally.seen else "nothing was"
+        raise stopped(f"{computed} sampled, and {printable(str(output))} is not written") from None
     name = printable(str(output))
     if tally.seen < source.total:
         kept = f"{tally.kept:,} satisfy the conditions and are" if tally.kept < tally.seen else "they are"

@@ -7,7 +7,6 @@ import msgspec
 from msgspec.structs import replace
 
 from ...graph.errors import InputError
-from ...mobilenetv3.expand import DEFAULT_SIZE
 from ...mobilenetv3.recover import recover
 from ...mobilenetv3.table import Table
 from ...mobilenetv3.writing import to_csv, to_toml
@@ -114,16 +113,10 @@ def table(
     else:
         subject = settings.variant(open_source(source, settings.input).subject, source)
     if chosen == "toml":
-        emit_text(_input_as_comment(subject) + to_toml(subject.table), output.output)
+        emit_text(to_toml(subject.table, subject.input), output.output)
         return
     result = Result((table_sheet(subject),), to_csv(subject.table), lambda: table_document(subject))
     emit(result, Output(cast("Format", chosen), output.output))
-
-
-def _input_as_comment(subject: Subject) -> str:
-    if subject.input == DEFAULT_SIZE:
-        return ""
-    return f"# A table has no input: use it with --input {'x'.join(map(str, subject.input))}.\n"
 
 
 def _recovered(known: Subject) -> Table:

@@ -1,5 +1,7 @@
 """Files of points: a network and its costs a row, in CSV or Parquet, written and read in chunks."""
 
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -7,8 +9,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from ...graph.errors import InputError, one_line, printable
-from ..costs import COLUMNS
+from ...graph.errors import InputError, one_line, printable, quote
+from ..costs import COLUMNS, MOST_EXACT
 from .pareto import Ask, Part, Reducer, cells_of, require_library
 from .sweep import Points, Range, satisfying
 
@@ -19,8 +21,8 @@ NETWORK: Final = "network"
 SUFFIXES: Final = (".csv", ".parquet")
 _ROWS: Final = 100_000
 """Rows that are read at once."""
-_MOST_NAME: Final = 1_000
-"""Letters of the name of a network."""
+_NAME: Final = re.compile(r".{1,1000}#[0-9]{1,400}", re.DOTALL)
+"""The name of a network of a space."""
 
 
 def require_parquet() -> None:
@@ -95,11 +97,15 @@ class Reader:
             require_library(place + count, len(ask.objectives))
             fits = np.flatnonzero(satisfying(values, range(len(COLUMNS)), self._where))
             part, chosen = _part(ask, values[:, fits], fits + place, count)
-            yield part._replace(networks=names(fits[chosen]))
+            yield part._replace(networks=self._checked(names(fits[chosen])))
             place += count
             on_progress(place)
-        if not place:
-            raise InputError(f"{self.name}: has no rows; expected a file that sweep writes")
+
+    def _checked(self, networks: list[str]) -> list[str]:
+        for name in networks:
+            if not _NAME.fullmatch(name):
+                raise InputError(f"{self.name}: {quote(name)} is not a network; expected one such as ofa#12")
+        return networks
 
     def _batches(self) -> "Iterator[tuple[NDArray[Any], Callable[[NDArray[Any]], list[str]]]]":
         """Yield the costs of networks, and what returns the names of some of them."""
@@ -113,8 +119,8 @@ class Reader:
                     if frame[name].dtype.kind not in "iu" or frame[name].min() < 0:
                         raise InputError(f"{self.name}, column {name}: expected integers from 0")
                 values = np.ascontiguousarray(frame[list(COLUMNS)].to_numpy(np.int64).T)
-                if values.min() < 0:
-                    raise InputError(f"{self.name}: a count exceeds 2^63")
+                if values.min() < 0 or values.max() > MOST_EXACT:
+                    raise InputError(f"{self.name}: a cost exceeds 2^53; expected a file that sweep writes")
                 yield values, names
 
     def _frames(self) -> "Iterator[tuple[Any, Callable[[NDArray[Any]], list[str]]]]":
@@ -131,7 +137,12 @@ class Reader:
         import pandas as pd
 
         with pd.read_csv(
-            self._path, usecols=columns, dtype={NETWORK: str}, chunksize=_ROWS, encoding="utf-8"
+            self._path,
+            usecols=columns,
+            dtype={NETWORK: str},
+            chunksize=_ROWS,
+            encoding="utf-8",
+            keep_default_na=False,
         ) as chunks:
             for frame in chunks:
                 yield frame, partial(_taken, frame[NETWORK])
@@ -147,6 +158,10 @@ class Reader:
                 return list(file.schema_arrow.names)
         import pandas as pd
 
+        with self._path.open("rb") as text:
+            text.seek(-1 if self._path.stat().st_size else 0, os.SEEK_END)
+            if text.read() not in (b"\n", b""):
+                raise InputError(f"{self.name}: is cut off; expected a line break at its end")
         return list(pd.read_csv(self._path, nrows=0, encoding="utf-8").columns)
 
     def _check(self, header: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """The front of many points: those that no other is at least as good as in every objective, in chunks."""
 
 from collections.abc import Callable, Iterable, Sequence
+from math import isqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ...graph.errors import InputError
@@ -16,7 +17,8 @@ _AT_ONCE: Final = 200_000
 """Points of which a front is computed at once."""
 MOST_WITHOUT_LIBRARY: Final = 100_000
 MOST_PLANNED: Final = 20_000
-BINS: Final = 200
+MOST_BINS: Final = 200
+_LEAST_BINS: Final = 24
 """Of a density, along each axis."""
 
 
@@ -33,11 +35,12 @@ class Objective(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Equal cells over two columns, from the least to the most value of each."""
+    """Equal cells over two columns, from the least to the most value of each. bins: along each."""
 
     columns: tuple[int, int]
     low: tuple[int, int]
     high: tuple[int, int]
+    bins: int = MOST_BINS
 
 
 class Known(NamedTuple):
@@ -48,8 +51,8 @@ class Known(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """What is asked of points. known: not None if equal points are all kept. grid: count points in it instead
-    of computing a front.
+    """What is asked of points. known: networks that are planned already, so that others are asked for, and
+    equal ones all kept; None if no arena is asked for. grid: count points in it instead of computing a front.
     """
 
     objectives: tuple[Objective, ...]
@@ -193,7 +196,7 @@ def part_of(ask: Ask, name: str, job: Job) -> Part:
 def _counted(grid: Grid, job: Job) -> Part:
     import numpy as np
 
-    cells = np.zeros((BINS, BINS), np.int64)
+    cells = np.zeros((grid.bins, grid.bins), np.int64)
     kept = 0
     for each in batches(job, grid.columns):
         cells += cells_of(grid, each.columns)
@@ -209,14 +212,14 @@ def _nothing(seen: int, kept: int) -> Part:
 
 
 def cells_of(grid: Grid, values: "NDArray[Any]") -> "NDArray[Any]":
-    """Return how many points lie in each cell: (BINS of the second column, BINS of the first)."""
+    """Return how many points lie in each cell: (bins of the second column, bins of the first)."""
     import numpy as np
 
     x, y = (
-        (each - low) * BINS // (high - low + 1)
+        (each - low) * grid.bins // (high - low + 1)
         for each, low, high in zip(values, grid.low, grid.high, strict=True)
     )
-    return np.bincount(y * BINS + x, minlength=BINS * BINS).reshape(BINS, BINS)
+    return np.bincount(y * grid.bins + x, minlength=grid.bins**2).reshape(grid.bins, grid.bins)
 
 
 class Front(NamedTuple):
@@ -245,11 +248,13 @@ def front_of(
     objectives: Sequence[Objective],
     plan: Callable[[str, Sequence[int]], int],
     on_planned: Callable[[int, int], None] = lambda *_: None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> Front:
     """Return the front of a source's points, in the order of the first objective.
 
     plan: returns the arena of a network with these costs. An arena is at least the peak, so what a planned
-    network dominates by its arena is left out, and the rest is planned front by front until none is left.
+    network dominates by its arena is left out, and the rest is planned front by front until none is left,
+    or until go_on() is False.
     """
     ask = Ask(tuple(objectives))
     if not any(each.arena for each in objectives):
@@ -260,16 +265,18 @@ def front_of(
     first = left = _merged(source(ask), ask, whole=True)
     planned = _chosen(first, np.empty(0, np.int64))
     arenas: list[int] = []
-    while left.networks:
-        while left.networks:
+    while left.networks and go_on():
+        while left.networks and go_on():
             chosen = kept_of(_oriented(left.columns, ask), ask.known)
             found = _chosen(left, chosen)
             others = np.delete(np.arange(len(left.networks)), chosen)
             left = _chosen(left, others if len(chosen) else chosen)  # else all of them are dominated
-            arenas += _planned(found, len(arenas), plan, on_planned)
-            planned = _joined(planned, found)
+            new = _planned(found, len(arenas), plan, on_planned, go_on)
+            arenas += new
+            planned = _joined(planned, _chosen(found, np.arange(len(new))))
             ask = ask._replace(known=_known(planned, arenas, ask))
-        left = _merged(source(ask), ask, whole=True)
+        if go_on():
+            left = _merged(source(ask), ask, whole=True)
     whole = planned._replace(seen=first.seen, kept=first.kept, low=first.low, high=first.high)
     return _ordered(whole, arenas, ask)
 
@@ -279,8 +286,11 @@ def _planned(
     before: int,
     plan: Callable[[str, Sequence[int]], int],
     on_planned: Callable[[int, int], None],
+    go_on: Callable[[], bool],
 ) -> list[int]:
-    """Return the arenas of networks. Raises InputError if they and those `before` are too many."""
+    """Return the arenas of networks, as long as go_on(). Raises InputError if they and those `before` are too
+    many.
+    """
     if before + len(found.networks) > MOST_PLANNED:
         raise InputError(
             f"arena: more than {MOST_PLANNED:,} networks would be planned; expected peak, its lower bound, "
@@ -288,6 +298,8 @@ def _planned(
         )
     arenas = []
     for number, (network, costs) in enumerate(zip(found.networks, found.columns.T.tolist(), strict=True)):
+        if not go_on():
+            break
         on_planned(before + number, len(found.networks) - number)
         arenas.append(plan(network, costs))
     return arenas
@@ -327,26 +339,28 @@ def _ordered(part: Part, arenas: list[int] | None, ask: Ask) -> Front:
 
 
 def grid_of(front: Front, objectives: Sequence[Objective]) -> Grid | None:
-    """Return the grid of the density behind a front, None without points: over a column to minimize and one
-    to maximize, if there are both.
+    """Return the grid of the density behind a front, None without points or a second column: over a column to
+    minimize and one to maximize, if there are both.
 
     A planned arena is not known of all points, so its column is the last choice, and then the peak.
     """
     if front.low is None or front.high is None:
         return None
     first, *others = sorted(range(len(objectives)), key=lambda place: objectives[place].arena)
+    others = [place for place in others if objectives[place].column != objectives[first].column]
+    if not others:
+        return None
     second = min(others, key=lambda p: (objectives[p].arena, objectives[p].sign == objectives[first].sign))
-    known = (first, second)
-    columns = tuple(objectives[place].column for place in known)
-    low, high = (tuple(int(values[place]) for place in known) for values in (front.low, front.high))
-    return Grid(columns, low, high)  # type: ignore[arg-type]
+    low, high = ((int(values[first]), int(values[second])) for values in (front.low, front.high))
+    bins = min(MOST_BINS, max(_LEAST_BINS, isqrt(front.kept)))
+    return Grid((objectives[first].column, objectives[second].column), low, high, bins)
 
 
 def density_of(source: Source, objectives: Sequence[Objective], grid: Grid) -> "NDArray[Any]":
     """Return how many of a source's points lie in each cell of a grid."""
     import numpy as np
 
-    cells = np.zeros((BINS, BINS), np.int64)
+    cells = np.zeros((grid.bins, grid.bins), np.int64)
     for part in source(Ask(tuple(objectives), grid=grid)):
         assert part.cells is not None
         cells += part.cells
