@@ -57,6 +57,7 @@
     const [text, button] = [shown.querySelector("pre"), shown.querySelector("button")];
     text.textContent = chart.copies[number] || chart.data.at(-1).customdata[number][0];
     shown.hidden = false;
+    shown.scrollIntoView({ block: "nearest" });
     copy(button, text.textContent, text);
   }
 
