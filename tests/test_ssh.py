@@ -764,3 +764,31 @@ def test_an_interrupt_ends_devices_too(server: Server, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"net" in out
     no_worker_is_left(server)
+
+
+def test_a_saved_run_is_selected_by_device_without_asking_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = measured("onnxruntime@pi", "onnxruntime")
+    path = tmp_path / "run.json"
+    path.write_text(encoded(run), encoding="utf-8")
+    entries(pi=sleeper())
+    begin = time.monotonic()
+    assert command(["latency", str(path), "--on", "all@pi", "--format", "csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert rows
+    assert all("onnxruntime" in row and "pi" in row for row in rows)
+    assert command(["latency", str(path), "--on", "all@two"]) == 2
+    assert "'all@two' has no rows; expected onnxruntime@pi or onnxruntime" in capsys.readouterr().err
+    assert time.monotonic() - begin < 20
+    assert not _processes("sleep 321")
+
+
+def test_what_a_login_shell_says_is_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    entries(pi=script("python", "#!/bin/sh\necho This account is not available.\nexit 1\n"))
+    ((status, reason),) = outcome("onnxruntime@pi")
+    assert status == "not available"
+    assert "This account is not available" in reason
+    assert "is a Python" not in reason
+    assert command(["devices", "pi"]) == 1
+    assert "cannot be used" in capsys.readouterr().out

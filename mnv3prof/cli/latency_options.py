@@ -17,7 +17,16 @@ from ..record.run import Run, Subject
 from ..record.target import MOST, Target, combinations
 from .interrupts import stopping
 from .network import WeightsOptions
-from .options import NoCacheOption, PartsOption, listed, measuring_option, on_option, parts_named, places
+from .options import (
+    NoCacheOption,
+    PartsOption,
+    listed,
+    measuring_option,
+    on_option,
+    parts_named,
+    places,
+    saved_places,
+)
 from .output import Output, output_format, write
 from .progress import progress
 from .streams import command_line, say
@@ -158,7 +167,7 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         if only == kind():
             return run
         parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
-        return select(run, source, self._allowed(), parts)
+        return select(run, source, self._allowed(run.targets), parts)
 
     def selected_targets(self, known: Sequence[Target], source: str) -> tuple[Target, ...]:
         """Return those of the known targets that --on, --dtype, --batch and --threads select.
@@ -167,7 +176,7 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         """
         if self != self._selecting():
             raise InputError(NOT_MEASURED)
-        allowed = {name: values for name, values in self._allowed().items() if values}
+        allowed = {name: values for name, values in self._allowed(known).items() if values}
         found = [t for t in known if all(getattr(t, name) in each for name, each in allowed.items())]
         if not found:
             has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in known)) if known else "none"
@@ -178,10 +187,10 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         """Return the options of targets alone."""
         return type(self)(on=self.on, dtype=self.dtype, batch=self.batch, threads=self.threads)
 
-    def _allowed(self) -> dict[str, tuple[Any, ...]]:
-        """Return the values that are selected by field of a target; () for all."""
+    def _allowed(self, known: Sequence[Target]) -> dict[str, tuple[Any, ...]]:
+        """Return the values that are selected by field of a target; () for all. known: the saved ones."""
         return {
-            "place": () if self.on in (None, "all") else places(str(self.on)),
+            "place": () if self.on in (None, "all") else saved_places(str(self.on), known),
             "dtype": () if self.dtype is None else listed(self.dtype, "--dtype", _dtype),
             "batch": () if self.batch is None else listed(self.batch, "--batch", _count),
             "threads": () if self.threads is None else listed(self.threads, "--threads", _count),

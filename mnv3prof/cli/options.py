@@ -1,6 +1,6 @@
 """Options that several commands share, and the sections of a command's help."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -11,10 +11,11 @@ import typer
 from .. import workers
 from ..cost.counts import Dtype
 from ..device import runtimes
-from ..graph.errors import InputError, about, printable, quote
+from ..graph.errors import InputError, about, any_of, printable, quote
 from ..graph.graph import Graph
 from ..graph.parts import selected_parts
 from ..mobilenetv3.files import PRESETS
+from ..record.target import Target
 from ..registry import file_names
 from ..source import Source
 from ..source import open_source as read_source
@@ -145,6 +146,31 @@ def places(on: str, timeout_s: float = inf) -> tuple[str, ...]:
     with about("--on"):
         groups = [places_named(name, timeout_s) for name in listed(on, "--on", lambda name, _: name)]
     return tuple(dict.fromkeys(name for group in groups for name in group))
+
+
+def saved_places(on: str, known: Iterable[Target]) -> tuple[str, ...]:
+    """Return the places that the value of --on names in a saved run: "all@pi" are those of pi that it has.
+
+    Raises InputError.
+    """
+    from ..workers.backends import place_of
+
+    names: dict[str, None] = {}
+    saved = dict.fromkeys(target.place for target in known)
+    for name in listed(on, "--on", lambda name, _: name):
+        backend, _, device = name.partition("@")
+        with about("--on"):
+            found = (
+                [each for each in saved if each.partition("@")[2] == device]
+                if backend == "all"
+                else [place_of(name)]
+            )
+        if not found:
+            raise InputError(
+                f"--on: {quote(name)} has no rows; expected {any_of(saved) if saved else 'no --on'}"
+            )
+        names |= dict.fromkeys(found)
+    return tuple(names)
 
 
 def backend_names(on: str) -> tuple[str, ...]:

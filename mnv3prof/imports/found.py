@@ -36,6 +36,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a tool: its times, as samples or as statistics, or its operators.
 
     backend: the runtime. label: the model's name, "" if it is not known. threads, batch: None if not said.
+    shape: of the only input, with the batch, () if not said.
     accelerator: what ran the model instead of the runtime's own CPU kernels, "" for these, None if not said.
     samples: seconds of each call. profiled: the times were taken with a profiler, which slows calls.
     """
@@ -45,6 +46,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     threads: int | None = None
     batch: int | None = None
+    shape: tuple[int, ...] = ()
     accelerator: str | None = None
     samples: tuple[float, ...] = ()
     reported: Reported | None = None

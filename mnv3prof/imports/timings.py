@@ -76,6 +76,8 @@ def imported(files: Sequence[File], graph: Graph, told: Told) -> Imported:
     user or the network, or that leave a target unknown.
     """
     placed = [each for file in files for each in _placed(file, graph, told)]
+    for each in placed:
+        _require_size(each, graph)
     _refuse_others(placed)
     placed, notes = _without_copies(placed)
     known = [each.run for each in placed]
@@ -118,6 +120,18 @@ def _placed(file: File, graph: Graph, told: Told) -> list[_Placed]:
     if more:
         raise InputError(f"{file.where}: {quote(given)} is several parts; expected one")
     return [_Placed(file.where, run, part) for run in runs]
+
+
+def _require_size(placed: _Placed, graph: Graph) -> None:
+    """Raise InputError for the whole network at another input than the graph's, in either layout."""
+    if placed.part != NET or not placed.run.shape or len(graph.inputs) != 1:
+        return
+    said, expected = placed.run.shape[1:], graph.inputs[0].shape
+    if sorted(said) != sorted(expected):
+        shown = ("×".join(map(str, shape)) for shape in (said, expected))
+        raise InputError(
+            "{}: is of an input of {}; expected that of the network, {}".format(placed.where, *shown)
+        )
 
 
 def _of_model(file: File, model: str | None) -> tuple[Found, ...]:

@@ -96,7 +96,7 @@ def _section(section: Section) -> str:
     several = " several" if len(section.panels) > 1 else ""
     head = f'<h2 id="{section.key}-title">{escape(section.title)}</h2>'
     return (
-        f'<section id="{section.key}" aria-labeledby="{section.key}-title">{head}'
+        f'<section id="{section.key}" aria-labelledby="{section.key}-title">{head}'
         f'<div class="panels{several}">{panels}</div></section>'
     )
 

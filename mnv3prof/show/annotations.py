@@ -14,7 +14,7 @@ def to_annotations(checked: Side, judged: Sequence[Judgment], file: str = "") ->
 
     file: defines the budgets, and is annotated. A busy machine is the first command.
     """
-    note = busy_note(checked.run) if checked.run else ""
+    note = busy_note(checked.run, with_times=False) if checked.run else ""
     busy = [f"::warning title=mnv3prof%3A busy machine::{_data(note)}"] if note else []
     commands = [*busy, *(_command(j, file) for j in judged if j.breach)]
     plain = [_plain(f"{limit_of(j)}: {sentence(j)}") for j in judged if not j.breach]

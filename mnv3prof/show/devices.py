@@ -63,7 +63,7 @@ def _more(device: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _row(device: Mapping[str, Any]) -> tuple[Any, ...]:
     if not device["answers"]:
-        return (device["name"], *[None] * (len(_COLUMNS) - 2), "does not answer")
+        return (device["name"], *[None] * (len(_COLUMNS) - 2), device["problem"])
     texts = {**device, "state": _state(device), "cpus": ", ".join(map(str, device["cpus"]))}
     return tuple(texts[column.key] or None for column in _COLUMNS)
 
@@ -96,4 +96,4 @@ def _runtimes(devices: Sequence[Mapping[str, Any]]) -> Sheet:
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
+    return text if text.endswith((".", "?")) else f"{text}."

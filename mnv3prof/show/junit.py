@@ -25,7 +25,7 @@ def to_junit(checked: Side, judged: Sequence[Judgment]) -> str:
     suite = Xml.SubElement(root, "testsuite", {"name": name, **attributes})
     for judgment in judged:
         suite.append(_case(judgment))
-    if checked.run and (note := busy_note(checked.run)):
+    if checked.run and (note := busy_note(checked.run, with_times=False)):
         Xml.SubElement(suite, "system-out").text = printable(note)
     Xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"

@@ -86,7 +86,7 @@ def _chip_notes(targets: Iterable[Target], run: Run) -> list[str]:
 
 
 def _noise_notes(timings: Sequence[Timing], names: Mapping[Target, str]) -> list[str]:
-    measured = [t for t in timings if t.bursts]
+    measured = [t for t in timings if t.bursts and t.seconds is not None]
     if not measured:
         return []
     noisy = sum(t.noisy for t in measured)
@@ -96,7 +96,9 @@ def _noise_notes(timings: Sequence[Timing], names: Mapping[Target, str]) -> list
         notes.append(f"{excluded:,} of {bursts:,} bursts {_is(excluded)} excluded, slowed by other load")
     if outliers := sum(t.outliers for t in measured):
         calls = sum(burst.calls for t in measured for burst in t.kept)
-        notes.append(f"{outliers:,} of {calls:,} calls {_is(outliers)} outliers")
+        notes.append(
+            f"{outliers:,} of {calls:,} calls {'is an outlier' if outliers == 1 else 'are outliers'}"
+        )
     if drifting := [t for t in measured if drifted(t)]:
         notes.append(f"the latency drifted while sampling {_by_target(drifting, names)}")
     if unconverged := sum(t.stopped == "budget" for t in measured):

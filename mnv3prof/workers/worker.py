@@ -129,7 +129,7 @@ class Worker:
         try:
             return _decoded(link.exchange(_frame(request, left_s), left_s, stop), kind)
         except Broken as broken:
-            reason = broken.reason or f"no answer within {within_s:g} s"
+            reason = broken.reason or f"no answer within {round(within_s, 2):g} s"
             failed = Failed(broken.status, reason, lost=True)
         except msgspec.MsgspecError as error:
             failed = Failed("crashed", f"its answer cannot be read: {error}")

@@ -138,7 +138,10 @@ def _emit(
     elif chosen == "github":
         emit_text(to_annotations(new, judged, _from_here(where)), path)
     else:
-        busy = (*busy_sheets(new.run), *busy_sheets(old.run if old else None, "baseline"))
+        busy = (
+            *busy_sheets(new.run, with_times=False),
+            *busy_sheets(old.run if old else None, "baseline", with_times=False),
+        )
         if chosen == "md":
             sheets = check_comment(new, judged, diff(old, new) if old else None, busy)
         else:

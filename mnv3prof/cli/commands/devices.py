@@ -56,7 +56,7 @@ def devices(
     if not wanted:
         raise InputError(f"devices: there is no entry; expected a name, {_EXAMPLE}, or one in {users_file()}")
     settings, refused = _settings(wanted, strict=bool(names))
-    with stopping(lambda: "nothing was changed"), step(f"asking {', '.join(wanted)}"):
+    with stopping(lambda: "nothing was changed"), step(f"asking {', '.join(each.name for each in settings)}"):
         contacts = list(together(lambda device, stop: Contact(device, stop=stop), settings))
         for contact in contacts:
             contact.worker.end()
@@ -81,7 +81,13 @@ def _settings(wanted: Iterable[str], *, strict: bool) -> tuple[list[Device], lis
         except InputError as error:
             if strict:
                 raise
-            about = {"name": name, "reached_by": "", "emulated": False, "answers": False}
+            about = {
+                "name": name,
+                "reached_by": "",
+                "emulated": False,
+                "answers": False,
+                "problem": "wrong entry",
+            }
             refused.append({**about, "reason": str(error)})
     return settings, refused
 
@@ -108,7 +114,9 @@ def _document(contact: Contact, timings: Sequence[Timing], *, check: bool) -> di
     device, machine = contact.device, contact.machine
     head = {"name": device.name, "reached_by": device.shown, "emulated": device.emulated}
     if isinstance(machine, Failed):
-        return {**head, "answers": False, "reason": machine.reason}
+        silent = any(each in machine.reason for each in ("not answer", "no answer", "be reached"))
+        problem = "does not answer" if silent else "cannot be used"
+        return {**head, "answers": False, "problem": problem, "reason": machine.reason}
     runtimes = [_runtime(contact, name, machine.versions, timings, check=check) for name in remote_names()]
     about = {key: value for key, value in asdict(machine).items() if key != "versions"}
     return {**head, "answers": True, "reason": "", **about, "runtimes": runtimes}

@@ -54,7 +54,10 @@ def diff(
     )
     with step("computing the changes"):
         difference = changes(before, after)
-        busy = (*busy_sheets(before.run, "old run"), *busy_sheets(after.run, "new run"))
+        busy = (
+            *busy_sheets(before.run, "old run", with_times=False),
+            *busy_sheets(after.run, "new run", with_times=False),
+        )
         if output_format(output) == "md":
             sheets = diff_comment(difference, busy)
         else:

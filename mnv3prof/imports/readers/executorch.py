@@ -34,7 +34,7 @@ def read(_: bytes, place: Place) -> list[Found]:
         if field["load"]:
             run.load_s = place.time_or_zero(field["load"], MS, at)
         elif field["sample"]:
-            run.samples.append(place.time(field["sample"], MS, at))
+            run.add(place, field)
         else:
             run.calls = place.count(field["calls"], "calls", at)
             run.total_s, run.at = place.time(field["total"], MS, at), at
@@ -47,13 +47,29 @@ class _Run:
     def __init__(self) -> None:
         self.load_s: float | None = None
         self.samples: list[float] = []
-        self.calls = 0
+        self.calls = self.of = 0
         self.total_s = 0.0
         self.at = 0
+
+    def add(self, place: Place, field: "re.Match[str]") -> None:
+        """Add an iteration. Raises InputError if it is not the next one."""
+        number, expected = int(field["number"]), len(self.samples) + 1
+        if number != expected:
+            raise InputError(
+                f"{place.line(field.start())}: is iteration {number:,} and not {expected:,}; expected the "
+                "whole log"
+            )
+        self.samples.append(place.time(field["sample"], MS, field.start()))
+        self.of = int(field["of"])
 
     def found(self, place: Place) -> Found | None:
         if not self.samples and not self.calls:
             return None
+        if self.samples and len(self.samples) < self.of:
+            raise InputError(
+                f"{place.where}: ends after iteration {len(self.samples):,} of {self.of:,}; expected the "
+                "whole log"
+            )
         if len(self.samples) == 1 or self.calls == 1:
             raise InputError(
                 f"{place.where}: has one iteration, which is cold; expected more, by --num_executions"

@@ -28,7 +28,7 @@ _COUNT: Final = re.compile(
 _FIELD: Final = re.compile(r"(\w+)=(\S+)")
 _SETTING: Final = re.compile(
     r"(?:Num threads|#threads used for CPU inference): \[(?P<threads>\d{1,6})\]"
-    r"|Input shapes: \[(?P<batch>\d{1,6})[,\]]"
+    r"|Input shapes: \[(?P<shape>\d{1,6}(?:,\d{1,6}){0,7})[:\]]"
     r"|\bGraph: \[(?P<graph>[^\]\n]{1,400})\]"
 )
 _DELEGATE: Final = re.compile(
@@ -96,13 +96,15 @@ def _run(place: Place, start: int, end: "re.Match[str]", following: int) -> Foun
     }
     times = {"mean": place.time(end["mean"] or end["old_mean"], US, at)}
     calls, more = _statistics(place, start, at, times["mean"])
-    threads, batch = (int(settings.get(name, 0)) or None for name in ("threads", "batch"))
+    threads = int(settings.get("threads", 0)) or None
+    shape = tuple(map(int, settings["shape"].split(","))) if "shape" in settings else ()
     return Found(
         backend="litert",
         tool=TOOL,
         label=name_in(PurePosixPath(settings.get("graph", "")).name),
         threads=threads,
-        batch=batch,
+        batch=shape[0] or None if shape else None,
+        shape=shape,
         accelerator=_accelerator(place, start, at),
         load_s=place.time_or_zero(end["load"] or end["old_load"], US, at),
         first_s=place.time_or_zero(end["first"], US, at) if end["first"] else None,

@@ -1,6 +1,7 @@
 """The text of MNN's MNNV2Basic.out: operators, and times that include its callbacks per operator."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from ...device.protocol import RuntimeOp
@@ -13,9 +14,12 @@ TOOL: Final = "MNNV2Basic.out (with its callbacks per operator)"
 _FIELDS: Final = re.compile(
     r"^ *(?P<name>\S[^\n\[]{0,300}?)\s+(?:\[(?P<kind>[^\]\n]{1,100})\] )?run (?P<runs>\d{1,15}) average cost "
     r"(?P<cost>\S+) ms,"
-    r"|\bAvg= *(?P<mean>\S+) *ms,(?: *OpSum *= *\S+ *ms,?)? *min= *(?P<min>\S+) *ms, *max= *(?P<max>\S+) *ms",
+    r"|\bAvg= *(?P<mean>\S+) *ms,(?: *OpSum *= *(?P<sum>\S+) *ms,?)?"
+    r" *min= *(?P<min>\S+) *ms, *max= *(?P<max>\S+) *ms",
     re.MULTILINE,
 )
+_LEAST_SHARE: Final = 0.9
+"""Of the sum of the operators, whose times are rounded."""
 
 
 def recognizes(_: bytes, text: str) -> bool:
@@ -41,8 +45,21 @@ def read(_: bytes, place: Place) -> list[Found]:
         times = {name: place.time_or_zero(field[name], MS, at) for name in ("min", "max")}
         times["mean"] = place.time(field["mean"], MS, at)
         told = reported(place.line(at), TOOL, calls, times)
+        _require_all(place, at, field["sum"], operators)
         found.append(
             Found(backend="mnn", tool=TOOL, reported=told, operators=tuple(operators), profiled=True)
         )
         operators, calls = [], None
     return few(found, place.where)
+
+
+def _require_all(place: Place, at: int, said: str | None, operators: Sequence[RuntimeOp]) -> None:
+    """Raise InputError if operators are missing: the tool prints their sum."""
+    if said is None or not operators:
+        return
+    expected, found = place.time_or_zero(said, MS, at), sum(each.seconds for each in operators)
+    if found < _LEAST_SHARE * expected:
+        raise InputError(
+            f"{place.line(at)}: the operators before it take {found * 1e3:.3f} of {expected * 1e3:.3f} ms; "
+            "expected the whole text"
+        )

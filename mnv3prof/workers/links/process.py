@@ -147,11 +147,13 @@ class Process:
                 before = b""
                 while not before.endswith(self._hello) and len(before) < _MOST_BEFORE_HELLO:
                     if not (byte := answers.read(1)):
+                        self._before = before[-_TAIL_BYTES:]
                         return
                     before += byte
                     if byte == b"\n" and (found := _NUMBER.search(before[-_LAST_LINE:])):
                         self._number = int(found[1])
                 self._ready = before.endswith(self._hello)
+                self._before = b"" if self._ready else before[-_TAIL_BYTES:]
                 while self._ready and (request := self._requests.get()) is not None:
                     write_frame(requests, request)
                     if (answer := read_frame(answers, self._most)) is None:
@@ -177,7 +179,7 @@ class Process:
         if code is None:
             return "crashed", "its process sent an invalid answer"
         self._listener.join(_LEAVE_S)
-        said = self._said.decode(errors="replace").strip().splitlines()[-1:]
+        said = (self._said.strip() or self._before).decode(errors="replace").strip().splitlines()[-1:]
         line = "".join(printable(each)[:_TAIL_LETTERS] for each in said)
         return self._explain(Ended(code, line, ready=self._ready))
 

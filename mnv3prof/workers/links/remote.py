@@ -104,7 +104,8 @@ class Device(msgspec.Struct, frozen=True):
             _NOT_EXECUTABLE: f"cannot run {self.python} ({said})",
         }
         unknown = f"could not start the worker: {str(ended).rstrip('. ')}"
-        advice = self._advice(said) if self.adb else f"; expected that {self.python} is a Python"
+        own = "" if said else f"; expected that {self.python} is a Python"
+        advice = self._advice(said) if self.adb else own
         known = reasons.get(ended.code, unknown + advice)
         if _OLD.fullmatch(ended.said):
             known = f"has {ended.said}; needed is 3.8 or newer"
