@@ -716,7 +716,7 @@ def test_ctrl_c_of_a_terminal_keeps_what_there_is(command: str, here: Path) -> N
         page = (here / "front.html").read_text(encoding="utf-8")
         assert f"This is the front of the first {computed} of 1,000,000,000 networks" in page
         assert (
-            "Color: number of networks. Not drawn: Fused peak, " in page
+            "Color: number of networks. Not drawn: Fused peak; " in page
         )  # the density is of the same networks
         assert err.splitlines()[-1].endswith("in front.html and out.csv")
     assert len(frame) > 10

@@ -157,7 +157,7 @@ def _legend(drawn: Sequence[_Drawn]) -> str:
     return (
         f'<p class="note">The length of a bar is its number of channels. {order}'
         "The dashed line is the identity. Latency is measured per block, so all stages of a block have its "
-        "color. A block's name opens its layers.</p>"
+        "color. A click on a block opens its layers.</p>"
     )
 
 

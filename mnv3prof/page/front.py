@@ -71,7 +71,7 @@ def _others(drawn: Drawn) -> str:
     others = [title_of(each.name) for each in drawn.objectives if each not in shown]
     if not others:
         return ""
-    return f"Not drawn: {join_words(others)}, for which alone points can be on the front. "
+    return f"Not drawn: {join_words(others)}; some points are on the front because of it alone. "
 
 
 def _chart(drawn: Drawn, key: str) -> Chart:

@@ -236,11 +236,18 @@
     Plotly.downloadImage({ data: place.data, layout }, { format: "png", scale: 2, width: layout.width, height: layout.height, filename });
   }
 
+  /* The link of the block whose row or drawing is clicked; a selection of text is no click. */
+  function blockLink(target) {
+    if (target.closest("a, button, input, label, summary") || String(getSelection())) return target.closest('a[href^="#block-"]');
+    return target.closest("tr")?.querySelector(':scope > * > a[href^="#block-"]');
+  }
+
   document.addEventListener("click", (event) => {
-    const link = event.target.closest('.network a[href^="#block-"]');
-    if (link && location.hash === link.hash) {
+    const link = blockLink(event.target);
+    if (link) {
       event.preventDefault();
-      location.hash = "network"; // a second click closes the layers
+      const opened = location.hash === link.hash && link.closest(".network");
+      location.hash = opened ? "network" : link.hash; // a second click closes the layers
       return;
     }
     const button = event.target.closest("button");

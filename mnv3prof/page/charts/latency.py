@@ -50,7 +50,8 @@ def matrix_chart(seen: Sequence[View], key: str) -> Chart:
     alt = f"Latency of each part of {network_names(seen)} on each target"
     marks = sum(bool(words) for line in text for words in line)
     stacked = max((name.count("<br>") for name in names), default=0)
-    high, wide = 110 + 18 * stacked + 24 * len(parts), 130 + 126 * len(columns)
+    named = 7 * max(0, max(map(len, parts), default=0) - 10)  # room of long names, so that cells keep theirs
+    high, wide = 110 + 18 * stacked + 24 * len(parts), 130 + named + 126 * len(columns)
     trace = {"type": "heatmap", "x": names, "y": parts, **_heat(z, text, hover)}
     spans = {anchors[part]: (n - 0.5, n + 0.5) for n, part in enumerate(parts) if part in anchors}
     return Chart(key, alt, [trace], layout, marks, high, wide, spans=spans, axis="y")
