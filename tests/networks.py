@@ -451,6 +451,37 @@ class Padded(nn.Module):
         return found
 
 
+class Named(nn.Module):
+    """Has a module self.net, and one net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.self = nn.ModuleDict({"net": nn.Linear(8, 64)})
+        self.net = nn.Linear(64, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(self.self["net"](x).relu())  # type: ignore[no-any-return]
+
+
+class Hides(nn.Module):
+    """Has a module that cannot be had by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Small()
+        self.inner._modules["forward"] = nn.Conv2d(16, 16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner: Any = self.inner._modules["forward"]
+        return inner(self.inner.conv(x))  # type: ignore[no-any-return]
+
+
+def counts_calls() -> int:
+    """Says that it is called, and makes no module."""
+    print("called", file=sys.stderr)
+    return 5
+
+
 class Flexible(nn.Module):
     """Attention with a function of its scores, or with a mask of blocks."""
 

@@ -83,7 +83,21 @@ def _refused(error: BaseException, module: nn.Module, what: str, name: str) -> I
         )
     if "argument #1 'indices'" in text and "Long" in text:
         return InputError(f"{what}: an embedding reads integers; expected an input such as [5]:int64")
+    if path := _shadowed(module):
+        return InputError(
+            f"{name}: its module {quote(path)} has the name of a method or attribute of its parent; expected "
+            "another name"
+        )
     return InputError(f"{what}: {described(error)}")
+
+
+def _shadowed(module: nn.Module) -> str:
+    """Return the path of a module that its parent hides by an attribute of its class, "" without one."""
+    for path, each in module.named_modules():
+        for name, _ in each.named_children():
+            if hasattr(type(each), name):
+                return f"{path}.{name}".lstrip(".")
+    return ""
 
 
 def _require_as_many(module: nn.Module, count: int, name: str) -> None:
