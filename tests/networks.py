@@ -451,6 +451,61 @@ class Padded(nn.Module):
         return found
 
 
+class Classifies(nn.Module):
+    """Convolutions in a list that is not called, a module that is called backbone, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.list = nn.ModuleList(nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU()) for _ in range(3))
+        self.apart = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(2))
+        self.backbone = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6))
+        self.classifier = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for each in self.list:
+            x = each(x)
+        x = self.apart[1](self.apart[0](x).relu()[..., ::2])
+        return self.classifier(self.backbone(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Masked(nn.Module):
+    """A linear layer, two layers of a transformer with a mask of padding, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 3)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = self.last(self.encoder(self.first(x), src_key_padding_mask=mask))
+        return found
+
+
+class Attention(nn.Module):
+    """Two layers of a transformer, which PyTorch runs as one operator each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.encoder(x)
+        return found
+
+
+class Unknown(nn.Module):
+    """A function that converters do not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.special.i0e(self.fc(x))
+
+
 class Named(nn.Module):
     """Has a module self.net, and one net."""
 
