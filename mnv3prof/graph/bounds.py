@@ -46,7 +46,8 @@ def _require_layer(layer: Layer) -> None:
     """Raise InputError for MACs, weights or a geometry out of range."""
     where = f"of {quote(layer.name)}"
     attends = layer.op == "attention" and layer.macs and not layer.contraction
-    if not 0 <= layer.contraction <= _MOST_MACS or not 0 <= layer.macs <= _MOST_MACS or attends:
+    counts = (layer.contraction, layer.macs, layer.products)
+    if any(not 0 <= each <= _MOST_MACS for each in counts) or attends:
         raise InputError(f"the MACs {where} are out of range; expected 0 to 2^62")
     window = layer.geometry
     kernel = layer.weights[0].shape if layer.weights and layer.operation.weighted else (1, 1)
