@@ -495,6 +495,46 @@ class Attention(nn.Module):
         return found
 
 
+class Causal(nn.Module):
+    """A transformer that looks into its mask, which is a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask: Any = self.mask
+        found: Tensor = self.encoder(x, mask=mask)
+        return found
+
+
+class Switch(nn.Module):
+    """Branches on a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("on", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(x)
+        return found.relu() if self.on > 0 else found  # type: ignore[operator]
+
+
+class Recurrent(nn.Module):
+    """A GRU whose last state is returned too, and two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.gru = nn.Embedding(50, 8), nn.GRU(8, 8, batch_first=True)
+        self.one, self.two = nn.Linear(8, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        found, state = self.gru(self.embedding(x))
+        return {"y": self.two(self.one(found)), "state": state}
+
+
 class Unknown(nn.Module):
     """A function that converters do not know."""
 

@@ -52,6 +52,10 @@ from mnv3prof.source import open_source
             "8x9:bool",
             "is an image of bool; expected [8x9]:bool, or for an image all its sizes, e.g. 3x8x9",
         ),
+        ("Causal", "[6x8]", "depends on the values of a tensor of its own (networks.py, line "),
+        ("Causal", "[6x8]", "; expected is_causal=True or False where its encoder or decoder is called with"),
+        ("Switch", "[8]", "the values of a tensor of its own (networks.py, line "),
+        ("Scaled", "8", "depends on its input's values (networks.py, line"),
         ("Small:", None, "networks:Small:: ends in a colon; expected the path of a module after it, or none"),
     ],
 )

@@ -14,6 +14,7 @@ from mnv3prof.device.runtimes import Unsupported
 from mnv3prof.graph.parts import part_layers, selected_parts
 from mnv3prof.source import open_source
 from mnv3prof.workers.captured import CapturedParts, ProgramParts, save_programs
+from mnv3prof.workers.formats import computed
 
 SHAPE = "4x16x16"
 
@@ -79,8 +80,7 @@ def test_a_network_with_a_mask_is_timed_as_an_object(tmp_path: Path) -> None:
     parts = ProgramParts(save_programs(subject, [1], tmp_path), 1)
     for name in (*subject.graph.block_names, "net"):
         part = parts.part(name)
-        with torch.no_grad():
-            assert torch.equal(part.module(*part.given), part.expected[0])
+        assert all(map(torch.equal, computed(part.module, part.given), part.expected))
 
 
 @pytest.mark.parametrize("given", ["networks:Attention", Attention()])
@@ -96,3 +96,26 @@ def test_an_operator_that_a_converter_does_not_know_is_unsupported() -> None:
     made = mnv3prof.measure(mnv3prof.load(Unknown(), "[8x8]"), "onnxruntime", parts="net", budget_s=0.3)
     (timing,) = made.timings
     assert (timing.status, "aten::special_i0e" in timing.reason) == ("unsupported", True)
+
+
+@pytest.mark.parametrize(
+    ("network", "shapes", "blocks"),
+    [
+        ("Masked", "[10x8],[10]:bool", ("first", "encoder.layers.0", "encoder.layers.1", "last")),
+        ("Recurrent", "[10]:int64", ("gru", "one", "two")),
+    ],
+)
+def test_masks_and_returned_states_do_not_join_blocks(
+    network: str, shapes: str, blocks: tuple[str, ...]
+) -> None:
+    subject = _subject(network, shapes)
+    assert subject.graph.block_names == blocks
+    parts = CapturedParts(subject, 1)
+    known = dict(zip((tensor.name for tensor in subject.graph.inputs), parts.whole.given, strict=True))
+    for block in subject.graph.blocks:
+        read, handed = subject.graph.ends(block.layers)
+        part = parts.part(block.name)
+        assert all(map(torch.equal, part.given, (known[name] for name in read)))
+        known |= dict(zip(handed, part.expected, strict=True))
+    for name, value in zip(subject.graph.outputs, parts.whole.expected, strict=True):
+        assert torch.allclose(known[name], value, atol=1e-6)

@@ -46,9 +46,7 @@ def lower(program: Program) -> Lowered:
     reasons = varying(program)
     names = zip((step.layer.name for step in steps), builder.calls, strict=True)
     varies = tuple((name, reasons[call]) for name, call in names if call in reasons)
-    graph = Graph(
-        program.name, inputs, outputs, tile(steps, outputs), tuple(builder.constants), unused, varies=varies
-    )
+    graph = Graph(program.name, inputs, outputs, tile(steps), tuple(builder.constants), unused, varies=varies)
     return Lowered(graph, tuple(builder.calls))
 
 

@@ -44,7 +44,7 @@ def lower_onnx(
     unused = tuple(
         builder.tensor(each) for each, weight in weights.items() if weight.learned and not weight.used
     )
-    blocks = cut_blocks(builder.layers, returned)
+    blocks = cut_blocks(builder.layers)
     tensors = {layer: tensor for tensor, layer in builder.named.items()}
     varies = tuple(builder.varies.items())
     return Graph(name, given, returned, blocks, tuple(builder.constants), unused, varies=varies), tensors
