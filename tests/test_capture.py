@@ -768,8 +768,8 @@ def test_a_weight_may_be_a_vector() -> None:
     ("kind", "sentence"),
     [
         ("plain", ""),
-        ("score", "Without a price for all but their MACs: flex_attention (flex_attention). FLOPs are lower"),
-        ("mask", "Not counted: flex_attention (flex_attention). MACs and FLOPs are lower bounds."),
+        ("score", "Without a price for all but their MACs: flex_attention. FLOPs are lower"),
+        ("mask", "Not counted: flex_attention. MACs and FLOPs are lower bounds."),
     ],
 )
 def test_flexible_attention(kind: str, sentence: str) -> None:

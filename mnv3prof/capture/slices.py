@@ -58,8 +58,7 @@ class Slicer:
 
     def values(self, inputs: Tensors, part: Slice) -> tuple[Tensors, Tensors]:
         """Run the program, and return copies of what a part is given there, and of what it hands on."""
-        calls = self._own(part)
-        own = sorted(calls - self.constant or calls, key=lambda node: self.order[node])
+        own = sorted(self._own(part), key=lambda node: self.order[node])
         ends = self._tensors(part.given), self._tensors(part.results)
         runner = _Recorder(self.program.graph_module, own, ends)
         known = {**self.known, **dict(zip(self.users, (each.clone() for each in inputs), strict=True))}
@@ -126,19 +125,22 @@ class Slicer:
 
 
 class _Recorder(Interpreter):
-    """Runs a program, and copies the inputs of a part before it runs, and its outputs after."""
+    """Runs a program, and copies the inputs of a part before it runs, and its outputs after.
+
+    A call of the part that reads only a shape can come before its inputs.
+    """
 
     def __init__(
         self, module: GraphModule, own: Sequence[Node], ends: tuple[Sequence[Node], Sequence[Node]]
     ) -> None:
         super().__init__(module)
-        self.first, self.last, self.ends = own[0].name, own[-1].name, ends
+        self.own, self.last, self.ends = {node.name for node in own}, own[-1].name, ends
         self.given: Tensors = ()
         self.results: Tensors = ()
 
     def run_node(self, n: Node) -> Any:
         """Run a node, and copy what is wanted before or after it."""
-        if n.name == self.first:
+        if not self.given and n.name in self.own and all(node in self.env for node in self.ends[0]):
             self.given = tuple(self.env[node].clone() for node in self.ends[0])
         value = super().run_node(n)
         if n.name == self.last:
