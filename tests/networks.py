@@ -451,6 +451,133 @@ class Padded(nn.Module):
         return found
 
 
+class Classifies(nn.Module):
+    """Convolutions in a list that is not called, a module that is called backbone, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.list = nn.ModuleList(nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU()) for _ in range(3))
+        self.apart = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(2))
+        self.backbone = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6))
+        self.classifier = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for each in self.list:
+            x = each(x)
+        x = self.apart[1](self.apart[0](x).relu()[..., ::2])
+        return self.classifier(self.backbone(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Masked(nn.Module):
+    """A linear layer, two layers of a transformer with a mask of padding, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 3)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = self.last(self.encoder(self.first(x), src_key_padding_mask=mask))
+        return found
+
+
+class Attention(nn.Module):
+    """Two layers of a transformer, which PyTorch runs as one operator each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.encoder(x)
+        return found
+
+
+class Causal(nn.Module):
+    """A transformer that looks into its mask, which is a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask: Any = self.mask
+        found: Tensor = self.encoder(x, mask=mask)
+        return found
+
+
+class Switch(nn.Module):
+    """Branches on a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("on", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(x)
+        return found.relu() if self.on > 0 else found  # type: ignore[operator]
+
+
+class Recurrent(nn.Module):
+    """A GRU whose last state is returned too, and two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.gru = nn.Embedding(50, 8), nn.GRU(8, 8, batch_first=True)
+        self.one, self.two = nn.Linear(8, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        found, state = self.gru(self.embedding(x))
+        return {"y": self.two(self.one(found)), "state": state}
+
+
+class Unknown(nn.Module):
+    """A function that converters do not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = torch.special.i0e(self.fc(x))
+        return found
+
+
+class Named(nn.Module):
+    """Has a module self.net, and one net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.self = nn.ModuleDict({"net": nn.Linear(8, 64)})
+        self.net = nn.Linear(64, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(self.self["net"](x).relu())  # type: ignore[no-any-return]
+
+
+class Hides(nn.Module):
+    """Has a module that cannot be had by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Small()
+        self.inner._modules["forward"] = nn.Conv2d(16, 16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner: Any = self.inner._modules["forward"]
+        return inner(self.inner.conv(x))  # type: ignore[no-any-return]
+
+
+def counts_calls() -> int:
+    """Says that it is called, and makes no module."""
+    print("called", file=sys.stderr)
+    return 5
+
+
 class Flexible(nn.Module):
     """Attention with a function of its scores, or with a mask of blocks."""
 

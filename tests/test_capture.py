@@ -506,9 +506,9 @@ def test_integers() -> None:
         ("networks:Depends", None, "depends on its input's values"),
         ("networks:Small", "4x32x32", "cannot be captured with the input 4×32×32: RuntimeError"),
         ("networks:Small", "32xx3", "'32xx3' is not the shape of an input; expected 224, 192x256, 3x224x224"),
-        ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes from 1"),
+        ("networks:Small", "0x3x3", "'0x3x3' is out of range; expected sizes of at least 1"),
         ("networks:Tokens", "[16]:int7", "the dtype 'int7' is not allowed; expected float32, "),
-        ("networks:Small", "999999999", "input: '999999999' is out of range; expected sizes from 1"),
+        ("networks:Small", "999999999", "input: '999999999' is out of range; expected sizes of at least 1"),
         ("networks:Small", "1000000x1000000", "the input 3x1000000x1000000 is too large"),
         ("networks:Leaves", None, "SystemExit: 0 (networks.py, line"),
         ("networks:RaisesOwn", None, "Own: of its own (networks.py, line"),
@@ -768,8 +768,8 @@ def test_a_weight_may_be_a_vector() -> None:
     ("kind", "sentence"),
     [
         ("plain", ""),
-        ("score", "Without a price for all but their MACs: flex_attention (flex_attention). FLOPs are lower"),
-        ("mask", "Not counted: flex_attention (flex_attention). MACs and FLOPs are lower bounds."),
+        ("score", "Without a price for all but their MACs: flex_attention. FLOPs are lower"),
+        ("mask", "Not counted: flex_attention. MACs and FLOPs are lower bounds."),
     ],
 )
 def test_flexible_attention(kind: str, sentence: str) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper, save
 
+from mnv3prof.capture.reference import described
+from mnv3prof.capture.shapes import parse_shapes
 from mnv3prof.cli.main import run
 from mnv3prof.graph.errors import InputError
 from mnv3prof.source import open_source
@@ -25,6 +27,35 @@ from mnv3prof.source import open_source
         ("Small", "3x8x8:int64", "with the input 3×8×8 of int64: RuntimeError: "),
         ("Sequence", "10x16", "3×10×16 (10x16 is read as an image; write [10x16] for another shape): "),
         ("Sequence", "3x10x16", "cannot be captured with the input 3×10×16: ValueError: "),
+        (
+            "Hides",
+            "3x8x8",
+            "networks:Hides: its module 'inner.forward' has the name of a method or attribute of",
+        ),
+        (
+            "Small",
+            "[0]:int64",
+            "'[0]:int64' is out of range; expected sizes of at least 1, and at most 2^40 ",
+        ),
+        (
+            "Small",
+            "[9999999999999]",
+            "is out of range; expected sizes of at least 1, and at most 2^40 elements",
+        ),
+        (
+            "Tokens",
+            "16:int64",
+            "input: '16:int64' is an image of int64; expected [16]:int64, or for an image ",
+        ),
+        (
+            "Tokens",
+            "8x9:bool",
+            "is an image of bool; expected [8x9]:bool, or for an image all its sizes, e.g. 3x8x9",
+        ),
+        ("Causal", "[6x8]", "depends on the values of a tensor of its own (networks.py, line "),
+        ("Causal", "[6x8]", "; expected is_causal=True or False where its encoder or decoder is called with"),
+        ("Switch", "[8]", "the values of a tensor of its own (networks.py, line "),
+        ("Scaled", "8", "depends on its input's values (networks.py, line"),
         ("Small:", None, "networks:Small:: ends in a colon; expected the path of a module after it, or none"),
     ],
 )
@@ -43,6 +74,24 @@ def test_only_lines_of_the_user_are_named(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(InputError) as refused:
         open_source("wrong_call:make(-1, 3)")
     assert ".py, line" not in str(refused.value)
+
+
+def test_a_size_of_eleven_digits_is_a_size() -> None:
+    assert parse_shapes("[99999999999]:int64")[0].shape == (99_999_999_999,)
+
+
+def test_what_makes_no_module_is_called_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="counts_calls is of type int; expected"):
+        open_source("networks:counts_calls()")
+    assert capsys.readouterr().err.count("called") == 1
+
+
+def test_an_exception_of_several_lines_is_cut_visibly() -> None:
+    assert described(ValueError("<bound method of Net(\n  (a): Linear()\n)>")) == (
+        "ValueError: <bound method of Net ..."
+    )
+    assert described(ValueError(f"{'word ' * 40}\nnext")) == f"ValueError: {('word ' * 30).strip()} ..."
+    assert described(ValueError("short\nnext")) == "ValueError: short"
 
 
 def test_an_empty_source(capsys: pytest.CaptureFixture[str]) -> None:

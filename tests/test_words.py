@@ -64,6 +64,32 @@ def test_a_module_of_several_blocks_has_a_path() -> None:
         selected_parts(graph, ["self.nit"], "parts")
 
 
+def test_a_module_of_one_that_is_called_self_has_a_name_of_its_own(tmp_path: Path) -> None:
+    graph = _graph("Named")
+    assert graph.block_names == ("self.self.net", "self.net")
+    assert [layer.macs for layer in part_layers(graph, "self.net")] == [64 * 4]
+    assert part_layers(graph, "self.self.net")[0].macs == 8 * 64
+    assert selected_parts(graph, ["self.net"], "parts") == ("self.net",)
+    kept = tmp_path / "run.json"
+    assert run(["profile", "networks:Named", "--input", "[8]", *TIMED, "-o", str(kept)]) == 0
+    assert mnv3prof.read_run(kept).subject.graph == graph
+
+
+def test_parts_that_a_saved_run_lacks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = str(tmp_path / "run.json")
+    assert run(["profile", *WORDS, *TIMED, "--parts", "self.net,net", "-o", kept]) == 0
+    capsys.readouterr()
+    for parts, lacks in (
+        ("self.net,self.all,net", "self.all"),
+        ("self.all,self.blocks,net", "self.all, self.blocks"),
+        ("blocks,self.all", "self.all"),
+    ):
+        assert run(["latency", kept, "--parts", parts]) == 2
+        assert f"has no timing of {lacks}; expected self.net or net" in capsys.readouterr().err
+    for parts in ("self.net,net", "blocks", "all"):
+        assert run(["latency", kept, "--parts", parts]) == 0
+
+
 def test_shapes_and_shares_are_those_of_the_block(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["flops", *WORDS]) == 0
     printed = capsys.readouterr().out

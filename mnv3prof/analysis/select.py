@@ -13,12 +13,17 @@ from ..record.timing import Operator, Timing
 
 
 def select(
-    run: Run, source: str, allowed: Mapping[str, Collection[object]], parts: Sequence[str] | None = None
+    run: Run,
+    source: str,
+    allowed: Mapping[str, Collection[object]],
+    parts: Sequence[str] | None = None,
+    named: Sequence[str] = (),
 ) -> Run:
     """Return the run with only some of its timings, operator times and accuracies.
 
     allowed: values by field of a target; an empty collection allows all. parts: of the main network; variants
-    keep those that they have. Raises InputError about `source` if nothing is left.
+    keep those that they have. named: those of them that must have a timing. Raises InputError about `source`
+    if one has none, or if nothing is left.
     """
     wanted = {name: values for name, values in allowed.items() if values}
 
@@ -35,6 +40,9 @@ def select(
     if not kept:
         _refuse(source, "this combination", [f"{t.place} ({t.settings})" for t in run.targets])
     measured = None if parts is None else _measured(run, parts)
+    there = {(timing.variant, timing.part) for timing in kept}
+    if missing := [part for part in named if there.isdisjoint(_measured(run, [part]))]:
+        _refuse(source, ", ".join(missing), _parts_with_times(run, kept))
     timings = tuple(t for t in kept if measured is None or (t.variant, t.part) in measured)
     if not timings:
         _refuse(source, ", ".join(parts or ()), _parts_with_times(run, kept))

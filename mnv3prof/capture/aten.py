@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ..graph.graph import Geometry, Shape
 from ..graph.ops import convolution
-from .program import FLEX, Call, Ref
+from .program import DRAWS, FLEX, Call, Ref, draws
 
 Shapes = Mapping[str, Shape]
 
@@ -23,6 +23,7 @@ class Operation(NamedTuple):
     contraction: int = 0
     known_macs: int | None = None
     weights: tuple[str, ...] = ()
+    products: int = 0
 
 
 _CALLED: Final = {
@@ -32,7 +33,7 @@ _CALLED: Final = {
     "as_strided numpy_T mT adjoint lift_fresh_copy lift_fresh to type_as broadcast_to hsplit vsplit positive "
     "resolve_conj _to_copy",
     "dropout": "dropout feature_dropout alpha_dropout feature_alpha_dropout",
-    "batch_norm": "native_batch_norm _native_batch_norm_legit_no_training",
+    "batch_norm": "native_batch_norm cudnn_batch_norm _native_batch_norm_legit_no_training",
     "layer_norm": "native_layer_norm",
     "group_norm": "native_group_norm",
     "swish": "silu",
@@ -71,6 +72,8 @@ _CALLED: Final = {
     "_upsample_nearest_exact2d",
     "upsample_bilinear": "upsample_bilinear2d _upsample_bilinear2d_aa",
     "upsample_bicubic": "upsample_bicubic2d _upsample_bicubic2d_aa",
+    "random": " ".join(DRAWS),
+    "batch_stat_norm": "_native_batch_norm_legit _native_batch_norm_legit_functional",
     "copy": "clone reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
     "replication_pad3d",
 }
@@ -91,7 +94,12 @@ def operation(call: Call, shapes: Shapes) -> Operation:
     if not call.target.startswith("aten."):
         return Operation(call.target.rpartition(".")[0] or call.target)
     if rule := _PRODUCTS.get(base):
-        return rule(call, shapes)
+        found = rule(call, shapes)
+        return found._replace(op=f"{found.op}{_DROPPED}") if draws(call) else found
+    if base in _CALLED["dropout"].split() and draws(call):
+        return Operation(_ACTIVE.get(base, f"{base}{_DROPPED}"))
+    if base in _BATCH_NORMS and _on_batch(call):
+        return Operation("batch_stat_norm")
     if base in ("hardtanh", "clamp", "clip"):
         bounds = [call.arguments.get(key, usual) for key, usual in _BOUNDS[base]]
         return Operation("relu6" if bounds == [0, 6] else "relu" if bounds == [0, None] else "hardtanh")
@@ -104,6 +112,18 @@ def operation(call: Call, shapes: Shapes) -> Operation:
     if base.startswith("max_pool"):
         return Operation("max_pool", _window(call))
     return Operation(_NAMES.get(base, base))
+
+
+_DROPPED: Final = " with dropout"
+"""Marks an operation without a price for what it drops."""
+_ACTIVE: Final = {"dropout": "active_dropout", "alpha_dropout": "active_alpha_dropout"}
+_BATCH_NORMS: Final = ("batch_norm", "native_batch_norm", "cudnn_batch_norm")
+
+
+def _on_batch(call: Call) -> bool:
+    """True for batch norm on the statistics of its input, which no weights can be folded with."""
+    given = call.arguments
+    return bool(given.get("training")) or given.get("running_mean") is None
 
 
 _BOUNDS: Final = {
@@ -205,7 +225,8 @@ def _flex(call: Call, shapes: Shapes) -> Operation:
 
 def _einsum(call: Call, shapes: Shapes) -> Operation:
     """Two operands at a time are contracted; letters that nothing needs later are summed, before the product
-    where they are in one operand only, or of size 1 in the other.
+    where they are in one operand only, or of size 1 in the other. Two operands without a letter to sum are
+    multiplied element by element.
 
     Without a path they are taken from left to right; a path has the places of both, and their product is put
     behind the other operands (ATen, Linear.cpp, einsum).
@@ -213,17 +234,20 @@ def _einsum(call: Call, shapes: Shapes) -> Operation:
     terms, output = _letters(
         str(call.arguments["equation"]), [shapes[t.name] for t in call.arguments["tensors"]]
     )
-    path, macs = list(call.arguments.get("path") or ()), 0
+    path, macs, products = list(call.arguments.get("path") or ()), 0, 0
     while len(terms) > 1:
         first, second = sorted(path[:2] or (0, 1))
         two = terms.pop(second), terms.pop(first)
         needed = {*output, *(letter for term in terms for letter in term)}
         sizes = {letter: max(term.get(letter, 1) for term in two) for letter in (*two[1], *two[0])}
         loops = [letter for letter in sizes if letter in needed or min(t.get(letter, 1) for t in two) > 1]
-        macs += prod(sizes[letter] for letter in loops)
+        if any(letter not in needed for letter in two[0] if letter in two[1]):
+            macs += prod(sizes[letter] for letter in loops)
+        else:
+            products += prod(sizes[letter] for letter in loops)
         terms.insert(len(terms) if path else 0, {name: sizes[name] for name in sizes if name in needed})
         path = path[2:]
-    return Operation("einsum", None, 0, macs)
+    return Operation("einsum", None, 0, macs, (), products)
 
 
 def _letters(equation: str, shapes: Sequence[Shape]) -> tuple[list[dict[str, int]], list[str]]:

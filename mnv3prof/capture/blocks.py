@@ -28,25 +28,28 @@ class Step(NamedTuple):
     stack: Stack
 
 
-def tile(steps: Sequence[Step], outputs: Sequence[str]) -> tuple[Block, ...]:
+def tile(steps: Sequence[Step]) -> tuple[Block, ...]:
     """Return blocks of consecutive layers, which contain all layers.
 
-    outputs: names of the layers that the network returns. A network of fewer than 8 blocks is divided at
+    A network of fewer than 8 blocks is divided at
     children that are plain containers too, and its chains of layers at each weighted one.
     """
-    flow = _Flow(steps, outputs)
-    pieces = _pieces(flow, _Modules(steps, plain_children=False))
+    flow = _Flow(steps)
+    pieces = _pieces(flow, _Modules(steps, flow.beside, plain_children=False))
     if len(pieces) < _FEW:
-        other = _pieces(flow, _Modules(steps, plain_children=True))
+        other = _pieces(flow, _Modules(steps, flow.beside, plain_children=True))
         pieces = max(pieces, other, key=len)
     if len(pieces) < _FEW:
         pieces = [part for piece in pieces for part in _chain(flow, piece)]
     return _named(flow, pieces)
 
 
-def alive_alone(layers: Sequence[Layer], outputs: Sequence[str]) -> set[int]:
-    """Return the positions of layers after which their own output is all that is read later."""
-    last = _last_reads(layers, outputs)
+def alive_alone(layers: Sequence[Layer]) -> set[int]:
+    """Return the positions of layers after which their own output is all that later layers read.
+
+    Tensors like masks do not count.
+    """
+    last = _last_reads(layers)
     made = {layer.name: n for n, layer in enumerate(layers)}
     change = [0] * (len(layers) + 2)  # of the number of tensors that are alive after a layer
     for name, end in last.items():
@@ -60,10 +63,26 @@ def alive_alone(layers: Sequence[Layer], outputs: Sequence[str]) -> set[int]:
     }
 
 
-def _last_reads(layers: Sequence[Layer], outputs: Sequence[str]) -> dict[str, int]:
-    """Return the position of the last layer that reads each tensor; the end for an output."""
-    last = {name: n for n, layer in enumerate(layers) for name in layer.inputs}
-    return last | dict.fromkeys(outputs, len(layers))
+def _last_reads(layers: Sequence[Layer]) -> dict[str, int]:
+    """Return the position of the last layer that reads each tensor that is not like a mask."""
+    beside = _beside(layers)
+    return {name: n for n, layer in enumerate(layers) for name in layer.inputs if name not in beside}
+
+
+def _beside(layers: Sequence[Layer]) -> set[str]:
+    """Return the tensors that are like a mask: made of inputs without a weighted layer, and read by none that
+    reads such tensors alone.
+    """
+    made = {layer.name for layer in layers}
+    plain = {name for layer in layers for name in layer.inputs if name not in made}
+    for layer in layers:
+        if layer.inputs and not layer.operation.weighted and plain.issuperset(layer.inputs):
+            plain.add(layer.name)
+    data: set[str] = set()
+    for layer in reversed(layers):
+        if layer.name in data or (layer.operation.weighted and plain.issuperset(layer.inputs)):
+            data.update(layer.inputs)
+    return plain - data
 
 
 class _Piece(NamedTuple):
@@ -77,19 +96,21 @@ class _Piece(NamedTuple):
 class _Flow:
     """Which tensors are read later."""
 
-    def __init__(self, steps: Sequence[Step], outputs: Sequence[str]) -> None:
+    def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
         layers = [step.layer for step in steps]
-        self.last_read = _last_reads(layers, outputs)
-        self.cuts = alive_alone(layers, outputs)
+        self.beside = _beside(layers)
+        self.last_read = _last_reads(layers)
+        self.cuts = alive_alone(layers)
 
     def weighted(self, piece: _Piece) -> bool:
         return any(step.layer.operation.weighted for step in self.steps[piece.first : piece.last])
 
     def is_clean(self, piece: _Piece) -> bool:
-        """True if the piece reads one tensor from outside, and hands on one."""
+        """True if the piece reads one tensor from outside, and hands on one to later layers, beside masks."""
         inside = {step.layer.name for step in self.steps[piece.first : piece.last]}
-        read = {name for step in self.steps[piece.first : piece.last] for name in step.layer.inputs}
+        names = (name for step in self.steps[piece.first : piece.last] for name in step.layer.inputs)
+        read = {name for name in names if name in self.last_read}
         handed = [name for name in inside if self.last_read.get(name, -1) >= piece.last]
         return len(read - inside) <= 1 and len(handed) <= 1
 
@@ -101,7 +122,7 @@ class _Modules:
     composite children, repeats. A unit is a child of a class that repeats, which does not hold.
     """
 
-    def __init__(self, steps: Sequence[Step], *, plain_children: bool) -> None:
+    def __init__(self, steps: Sequence[Step], beside: set[str], *, plain_children: bool) -> None:
         self.classes: dict[str, str] = {"": ""}
         self.children: dict[str, dict[str, None]] = {"": {}}
         weighted: dict[str, int] = {}
@@ -115,7 +136,7 @@ class _Modules:
                     self.children[outer].setdefault(path)
                 weighted[path] = weighted.get(path, 0) + step.layer.operation.weighted
                 outer = path
-            if step.layer.operation.kind != "view":
+            if step.layer.operation.kind != "view" and step.layer.name not in beside:
                 computing.add(outer)
         self.composite = {path for path, count in weighted.items() if count >= 2}
         self.computing = computing

@@ -10,17 +10,17 @@ from .blocks import Stack, Step, alive_alone, tile
 _NUMBERED: Final = re.compile(r"(.*?)_?\d+")
 
 
-def cut_blocks(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Block, ...]:
+def cut_blocks(layers: Sequence[Layer]) -> tuple[Block, ...]:
     """Return blocks of consecutive layers, which contain all of them; () without a layer.
 
     With paths of modules they are those of tile(), where numbered children count as one class and a module
     with numbered children only as a Sequential. Without, a block ends where one tensor alone is alive and a
-    weighted layer follows; blocks are numbered. outputs: names of the layers that the network returns.
+    weighted layer follows; blocks are numbered.
     """
     if any(layer.path for layer in layers):
         stacks = _Stacks(layers)
-        return tile([Step(layer, stacks.of(layer.path)) for layer in layers], outputs)
-    pieces = _pieces(layers, alive_alone(layers, outputs))
+        return tile([Step(layer, stacks.of(layer.path)) for layer in layers])
+    pieces = _pieces(layers, alive_alone(layers))
     return tuple(Block(str(n), f"block {n}", tuple(piece), ()) for n, piece in enumerate(pieces, 1) if piece)
 
 

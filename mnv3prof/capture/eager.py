@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -120,6 +120,44 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if key not in self.live and key not in self.ignored:
             self.live[key] = (name, storage.nbytes())
             weakref.finalize(storage, self.live.pop, key, None)
+
+
+def reads_own_values(module: nn.Module, inputs: Sequence[torch.Tensor]) -> bool:
+    """Return True if the first value that `module` reads does not depend on its inputs."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        own = _on_cpu(module, fake)
+        given = [torch.empty(each.shape, dtype=each.dtype) for each in inputs]
+        watch = _Origins(given)
+        try:
+            with torch.no_grad(), _plain_on_cpu(module), watch:
+                functional_call(module, own, tuple(given), tie_weights=False)
+        except Exception:
+            return watch.own
+    return False
+
+
+class _Origins(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows what depends on the inputs. own: a value was read that does not."""
+
+    def __init__(self, given: Sequence[torch.Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.kept = list(given)
+        self.running = {id(each) for each in given}
+        self.own = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and note whether it depends on the inputs."""
+        depends = any(id(each) in self.running for each in tree_leaves((args, kwargs or {})))
+        try:
+            outputs = func(*args, **(kwargs or {}))
+        except DataDependentOutputException:
+            self.own = not depends
+            raise
+        written = args[:1] if func.__name__.partition(".")[0].endswith("_") else ()
+        for tensor in (*tree_leaves(outputs), *written) if depends else ():
+            self.kept.append(tensor)
+            self.running.add(id(tensor))
+        return outputs
 
 
 def _by_layer(events: Sequence[tuple[str, int]], layers: Sequence[Layer]) -> tuple[int, ...]:

@@ -16,7 +16,16 @@ from .program import BRANCHES, DIVIDES, FLEX, WRAPPERS, Call, Program, Ref
 
 
 def exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
-    """Export a module, called without gradients."""
+    """Export a module, called without gradients, with the parts of its attention as operators."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        return _exported(module, inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def _exported(module: nn.Module, inputs: Sequence[torch.Tensor]) -> ExportedProgram:
     with torch.no_grad():
         return export(module.eval().requires_grad_(False), tuple(inputs), strict=False)
 

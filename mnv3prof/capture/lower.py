@@ -11,7 +11,7 @@ from ..graph.ops import OPS, PAD
 from .aten import ALLOCATES, PASSES_ON, Operation, operation
 from .blocks import Step, tile
 from .names import Names
-from .program import Call, Program, varying
+from .program import Call, Program, draws, varying
 
 MOST_CALLS: Final = 50_000
 
@@ -46,9 +46,7 @@ def lower(program: Program) -> Lowered:
     reasons = varying(program)
     names = zip((step.layer.name for step in steps), builder.calls, strict=True)
     varies = tuple((name, reasons[call]) for name, call in names if call in reasons)
-    graph = Graph(
-        program.name, inputs, outputs, tile(steps, outputs), tuple(builder.constants), unused, varies=varies
-    )
+    graph = Graph(program.name, inputs, outputs, tile(steps), tuple(builder.constants), unused, varies=varies)
     return Lowered(graph, tuple(builder.calls))
 
 
@@ -114,12 +112,12 @@ class _Builder:
         weights = tuple(dict.fromkeys(t for read in order for t in self._weights_behind(read)))
         return Layer(
             name, op, running, _without_batch(call.shape), call.path, owner, "", found.geometry,
-            found.contraction, weights, found.known_macs,
+            found.contraction, weights, found.known_macs, found.products,
         )  # fmt: skip
 
     def _owner(self, call: Call, name: str, running: tuple[str, ...]) -> str:
         """Return the tensor in whose memory the call writes."""
-        if call.base in PASSES_ON and running:
+        if call.base in PASSES_ON and running and not draws(call):
             return self.storage[running[0]]
         owner = self.storage.get(self.named.get(call.storage, ""), "")
         return owner if owner in [self.storage[source] for source in running] else name

@@ -3,6 +3,7 @@
 import inspect
 import io
 import re
+import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any, Final
@@ -17,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..graph.errors import InputError, one_line, quote
 from ..graph.graph import Eager, Graph
-from .eager import simulated
+from .eager import reads_own_values, simulated
 from .export import exported, is_mapped, program_of
 from .lower import Lowered, lower
 from .reference import copy_without_data, described, line_of, quiet, said
@@ -44,7 +45,7 @@ def capture(module: nn.Module, inputs: Sequence[torch.Tensor], name: str, assume
             with redirect_stdout(io.StringIO()):  # its prints were shown
                 eager = simulated(module, inputs, graph.layers)
         except _DEPENDS as error:
-            raise _refused(error, module, name, name) from None
+            raise _refused(error, module, inputs, name, name) from None
         except BaseException as error:
             eager = Eager((), (), one_line(f"it cannot be simulated: {described(error)}"))
         return replace(graph, eager=eager)
@@ -61,16 +62,30 @@ def lowered(
                 found = found.run_decompositions({})
     except BaseException as error:
         given = f"{_sizes(inputs)}{f' ({assumed})' if assumed else ''}"
-        raise _refused(error, module, f"{name}: cannot be captured with the input {given}", name) from None
+        what = f"{name}: cannot be captured with the input {given}"
+        raise _refused(error, module, inputs, what, name) from None
     program = program_of(found, name)
     if not any(isinstance(each, torch.Tensor) or each for each in tree_leaves(program.outputs)):
         raise InputError(f"{name}: returns no tensor; expected a network")
     return lower(program), found
 
 
-def _refused(error: BaseException, module: nn.Module, what: str, name: str) -> InputError:
+def _refused(
+    error: BaseException, module: nn.Module, inputs: Sequence[torch.Tensor], what: str, name: str
+) -> InputError:
     """Return what to raise for an exception of a capture. what: its message begins with."""
     text = said(error)
+    if isinstance(error, _DEPENDS) and reads_own_values(module, inputs):
+        causal = "_detect_is_causal_mask" in "".join(traceback.format_tb(error.__traceback__))
+        expected = (
+            "is_causal=True or False where its encoder or decoder is called with a mask"
+            if causal
+            else "code that does not read them"
+        )
+        return InputError(
+            f"{name}: what it computes depends on the values of a tensor of its own{line_of(error)}, and a "
+            f"capture has none; expected {expected}"
+        )
     if isinstance(error, _DEPENDS) or "call_function cond(" in text:
         part = f", e.g. {name}:backbone" if hasattr(module, "backbone") else ""
         return InputError(
@@ -83,7 +98,21 @@ def _refused(error: BaseException, module: nn.Module, what: str, name: str) -> I
         )
     if "argument #1 'indices'" in text and "Long" in text:
         return InputError(f"{what}: an embedding reads integers; expected an input such as [5]:int64")
+    if path := _shadowed(module):
+        return InputError(
+            f"{name}: its module {quote(path)} has the name of a method or attribute of its parent; expected "
+            "another name"
+        )
     return InputError(f"{what}: {described(error)}")
+
+
+def _shadowed(module: nn.Module) -> str:
+    """Return the path of a module that its parent hides by an attribute of its class, "" without one."""
+    for path, each in module.named_modules():
+        for name, _ in each.named_children():
+            if hasattr(type(each), name):
+                return f"{path}.{name}".lstrip(".")
+    return ""
 
 
 def _require_as_many(module: nn.Module, count: int, name: str) -> None:

@@ -85,7 +85,7 @@ def refs(value: object) -> list[str]:
     return []
 
 
-_DRAWS: Final = (
+DRAWS: Final = (
     "bernoulli", "cauchy", "exponential", "geometric", "log_normal", "multinomial", "normal",
     "normal_functional", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
     "randperm", "uniform",
@@ -117,17 +117,18 @@ def varying(program: Program) -> dict[str, str]:
         known = (found[name] for name in call.reads if name in found and name not in running)
         buffers = (changed[name] for name in (*call.reads, call.storage) if name in changed)
         drawn = f"draws random numbers ({call.base}): its output differs from call to call"
-        why = drawn if _draws(call) else next(known, "") or next(buffers, "")
+        why = drawn if draws(call) else next(known, "") or next(buffers, "")
         if why:
             found[call.name] = why
-        if not running.isdisjoint(call.reads):
+        if not running.isdisjoint(call.reads) and not call.base.endswith("_like"):
             running.add(call.name)
     return found
 
 
-def _draws(call: Call) -> bool:
+def draws(call: Call) -> bool:
+    """Return True for a call that draws random numbers, e.g. dropout that is active."""
     switches = _DRAWS_IF.get(call.base)
-    return call.base in _DRAWS or (bool(switches) and all(map(call.arguments.get, switches or ())))
+    return call.base in DRAWS or (bool(switches) and all(map(call.arguments.get, switches or ())))
 
 
 def _changed_buffers(program: Program) -> dict[str, str]:

@@ -26,6 +26,8 @@ _FRAMES: Final = 16
 _PACKAGE: Final = str(Path(__file__).parent.parent)
 _STANDARD_LIBRARY: Final = str(Path(traceback.__file__).parent)
 _ADDRESS: Final = re.compile(r" (?:object )?at 0x[0-9a-f]+")
+_LONGEST: Final = 150
+"""Letters of an exception that a message has."""
 _EXAMPLE: Final = "package.module:function(width=0.5)"
 
 
@@ -110,10 +112,11 @@ def build(reference: Reference, *, meta: bool) -> Built:
     from torch import nn
 
     make, inputs = _ZOOS[reference.module](reference) if reference.module in _ZOOS else _own(reference)
-    module = _on_meta(make) if meta else None
-    if not isinstance(module, nn.Module):
+    made = _on_meta(make) if meta else ()
+    if not made:
         with running(reference.text, reference.attribute):
-            module = make()
+            made = (make(),)
+    (module,) = made
     if not isinstance(module, nn.Module):
         _refuse_made(reference, module)
     if reference.module == "torchvision" and isinstance(size := getattr(module, "image_size", None), int):
@@ -130,19 +133,19 @@ def _refuse_made(reference: Reference, made: object) -> NoReturn:
     raise InputError(f"{reference.text}: {reference.attribute} is {what}; expected {expected}")
 
 
-def _on_meta(make: Callable[[], Any]) -> Any:
-    """Return the module without memory for its weights, or None: a constructor that reads values cannot run
+def _on_meta(make: Callable[[], Any]) -> tuple[Any, ...]:
+    """Return what was made without memory for its weights, or (): a constructor that reads values cannot run
     so, and the real one reports its errors.
     """
     import torch
 
     try:
         with quiet(), torch.device("meta"):
-            return make()
+            return (make(),)
     except KeyboardInterrupt:
         raise
     except BaseException:
-        return None
+        return ()
 
 
 def module_of(captured: Captured) -> Any:
@@ -408,8 +411,15 @@ def described(error: BaseException) -> str:
     told = lines[0] if lines else ""
     if len(lines) > 1 and lines[1].startswith("Explanation"):
         told = f"{told} {lines[1]}"
-    told = _ADDRESS.sub("", told)[:150]
+    told = _shortened(_ADDRESS.sub("", told))
     return f"{type(error).__name__}{': ' + told if told else ''}{line_of(error)}"
+
+
+def _shortened(text: str) -> str:
+    """Return a first line without the end of a long one, or the begin of what goes on in other lines."""
+    short = text if len(text) <= _LONGEST else text[:_LONGEST].rpartition(" ")[0] or text[:_LONGEST]
+    begin = short.removesuffix("(")
+    return text if begin == text else f"{begin} ..."
 
 
 def said(error: BaseException) -> str:

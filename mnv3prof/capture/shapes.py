@@ -9,7 +9,8 @@ from ..graph.errors import InputError, quote
 from ..graph.graph import Shape
 
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int64", "int32", "bool")
-_ONE: Final = re.compile(r"(\[?)(\d{1,9}(?:x\d{1,9}){0,7})(\]?)(?::([a-z0-9]{1,10}))?", re.ASCII)
+_WHOLE: Final = ("int64", "int32", "bool")
+_ONE: Final = re.compile(r"(\[?)(\d{1,99}(?:x\d{1,99}){0,7})(\]?)(?::([a-z0-9]{1,10}))?", re.ASCII)
 _EXPECTED: Final = "expected 224, 192x256, 3x224x224, [128], [16]:int64, or several by comma"
 
 
@@ -27,7 +28,7 @@ class InputShape(NamedTuple):
 def parse_shapes(text: str, what: str = "input") -> tuple[InputShape, ...]:
     """Parse shapes by comma. Raises InputError about `what`.
 
-    One or two sizes are those of an image; brackets mark a shape that is no image.
+    One or two sizes are those of an image, which is of floats; brackets mark a shape that is no image.
     """
     return tuple(_parsed(each.strip().lower().replace("×", "x"), text, what) for each in text.split(","))
 
@@ -44,10 +45,15 @@ def _parsed(each: str, text: str, what: str) -> InputShape:
         elements *= size
     if not 0 < elements <= MOST_ELEMENTS:
         raise InputError(
-            f"{what}: {quote(text)} is out of range; expected sizes from 1, at most 2^40 elements"
+            f"{what}: {quote(text)} is out of range; expected sizes of at least 1, and at most 2^40 elements"
         )
     if dtype and dtype not in DTYPES:
         raise InputError(f"{what}: the dtype {quote(dtype)} is not allowed; expected {', '.join(DTYPES)}")
+    if pixels and dtype in _WHOLE:
+        raise InputError(
+            f"{what}: {quote(text)} is an image of {dtype}; expected [{pixels}]:{dtype}, or for an image all "
+            f"its sizes, e.g. 3x{'x'.join(map(str, shape))}:{dtype}"
+        )
     return InputShape(shape, dtype, pixels)
 
 

@@ -11,6 +11,7 @@ from torch.export.graph_signature import InputKind
 from torch.fx import Graph, GraphModule, Interpreter, Node
 
 from ..graph.errors import InputError
+from .aten import ALLOCATES
 from .export import storage_of
 
 Tensors = tuple[torch.Tensor, ...]
@@ -48,7 +49,9 @@ class Slicer:
             if node.op == "placeholder":
                 known = node.name in self.known
             else:
-                known = node.op != "output" and all(each in found for each in node.all_input_nodes)
+                known = node.op != "output" and (
+                    _allocates(node) or all(each in found for each in node.all_input_nodes)
+                )
             if known:
                 found.add(node)
         return found
@@ -82,8 +85,8 @@ class Slicer:
             else:
                 if node.op == "get_attr":
                     setattr(root, str(node.target), getattr(self.program.graph_module, str(node.target)))
-                made[node] = graph.node_copy(node, lambda each: made[each])
-                if _memory(node) in shared:
+                made[node] = _filled(graph, node) or graph.node_copy(node, lambda each: made[each])
+                if _memory(node) in shared and not _allocates(node):
                     made[node].target = _functional(node.target)
         results = tuple(made[node] for node in self._tensors(part.results))
         graph.output(results[0] if len(results) == 1 else results)
@@ -114,7 +117,7 @@ class Slicer:
             beside = (
                 by_memory.get(_memory(node), ()) if node in self.constant and node.op != "placeholder" else ()
             )
-            for each in (*node.all_input_nodes, *beside):
+            for each in (*(() if _allocates(node) else node.all_input_nodes), *beside):
                 if each in self.constant and each not in own:
                     own.add(each)
                     wanted.append(each)
@@ -122,19 +125,22 @@ class Slicer:
 
 
 class _Recorder(Interpreter):
-    """Runs a program, and copies the inputs of a part before it runs, and its outputs after."""
+    """Runs a program, and copies the inputs of a part before it runs, and its outputs after.
+
+    A call of the part that reads only a shape can come before its inputs.
+    """
 
     def __init__(
         self, module: GraphModule, own: Sequence[Node], ends: tuple[Sequence[Node], Sequence[Node]]
     ) -> None:
         super().__init__(module)
-        self.first, self.last, self.ends = own[0].name, own[-1].name, ends
+        self.own, self.last, self.ends = {node.name for node in own}, own[-1].name, ends
         self.given: Tensors = ()
         self.results: Tensors = ()
 
     def run_node(self, n: Node) -> Any:
         """Run a node, and copy what is wanted before or after it."""
-        if n.name == self.first:
+        if not self.given and n.name in self.own and all(node in self.env for node in self.ends[0]):
             self.given = tuple(self.env[node].clone() for node in self.ends[0])
         value = super().run_node(n)
         if n.name == self.last:
@@ -156,6 +162,24 @@ def _memory(node: Node) -> int:
     """Return the identity of the memory that a node's value is in, or of the node."""
     value = node.meta.get("val")
     return storage_of(value) if isinstance(value, torch.Tensor) else id(node)
+
+
+def _allocates(node: Node) -> bool:
+    """Return True for a node that reads only the shape and dtype of its input."""
+    packet = getattr(node.target, "overloadpacket", None)
+    return packet is not None and packet.__name__ in ALLOCATES
+
+
+def _filled(graph: Graph, node: Node) -> Node | None:
+    """Return what makes the tensor of a node that reads only a shape, None for another node."""
+    if not _allocates(node):
+        return None
+    value, name = node.meta["val"], node.target.overloadpacket.__name__  # type: ignore[union-attr]
+    fill: Any = 1 if "ones" in name else 0
+    if "full" in name:
+        fill = node.kwargs.get("fill_value", node.args[-1])
+    options = {"dtype": value.dtype, "device": torch.device("cpu")}
+    return graph.call_function(torch.ops.aten.full.default, (list(value.shape), fill), options)
 
 
 def _functional(target: Any) -> Any:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ..analysis.select import select
 from ..cost.counts import DTYPE_BYTES, Dtype
 from ..graph.errors import InputError, about, any_of, lookup, quote
-from ..graph.parts import ALL, NET, selected_parts
+from ..graph.parts import ALL, BLOCKS, NET, selected_parts
 from ..mobilenetv3.table import row_names
 from ..record.document import encoded
 from ..record.run import Run, Subject
@@ -167,7 +167,14 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         if only == kind():
             return run
         parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
-        return select(run, source, self._allowed(run.targets), parts)
+        return select(run, source, self._allowed(run.targets), parts, self._named(run.subject))
+
+    def _named(self, subject: Subject) -> tuple[str, ...]:
+        """Return the parts that --parts or --rows names, without those of a group of all blocks."""
+        if self.rows is not None:
+            return self.parts_of(subject)
+        items = [item for item in (self.parts or "").split(",") if item.strip() not in (BLOCKS, ALL, "")]
+        return parts_named(",".join(items), subject.graph) if items else ()
 
     def selected_targets(self, known: Sequence[Target], source: str) -> tuple[Target, ...]:
         """Return those of the known targets that --on, --dtype, --batch and --threads select.

@@ -209,7 +209,7 @@ def _flops(layer: Layer, op: Op, elements: Mapping[str, int]) -> int | None:
         return _recurrent_flops(layer, op)
     if op.weighted:
         scores = layer.macs // layer.contraction if op.flops else 0  # of attention
-        return 2 * layer.macs + op.flops * scores + (outputs if layer.biased else 0)
+        return 2 * layer.macs + layer.products + op.flops * scores + (outputs if layer.biased else 0)
     if op.kind == "pool":
         window = prod(layer.geometry.kernel) * outputs if layer.geometry else 0
         return op.flops * ((window or sum(elements[source] for source in set(layer.inputs))) + outputs)

@@ -9,6 +9,7 @@ from .graph import Graph, Layer, Shape
 
 MOST_LAYERS: Final = 50_000
 MOST_ELEMENTS: Final = 2**40
+_MOST_BYTES: Final = 2**48
 _MOST_MACS: Final = 2**62
 _LONGEST_NAME: Final = 300
 _MOST_WINDOW: Final = 2**20
@@ -25,8 +26,8 @@ def require_bounds(graph: Graph) -> None:
     if graph.eager and len(graph.eager.layers) not in (0, len(graph.layers)):
         raise InputError("eager has not one number per layer; expected as many as layers")
     sizes = (*graph.eager.layers, *(size for _, size in graph.eager.alive)) if graph.eager else ()
-    if any(not 0 <= size <= MOST_ELEMENTS for size in sizes):
-        raise InputError("a size of eager is out of range; expected 0 to 2^40 bytes")
+    if any(not 0 <= size <= _MOST_BYTES for size in sizes):
+        raise InputError("a size of eager is out of range; expected 0 to 2^48 bytes")
     for name, shape in _tensors(graph):
         if not name.isprintable() or len(name) > _LONGEST_NAME:
             raise InputError(f"the name {quote(name)} is not allowed; expected printable text")
@@ -45,7 +46,8 @@ def _require_layer(layer: Layer) -> None:
     """Raise InputError for MACs, weights or a geometry out of range."""
     where = f"of {quote(layer.name)}"
     attends = layer.op == "attention" and layer.macs and not layer.contraction
-    if not 0 <= layer.contraction <= _MOST_MACS or not 0 <= layer.macs <= _MOST_MACS or attends:
+    counts = (layer.contraction, layer.macs, layer.products)
+    if any(not 0 <= each <= _MOST_MACS for each in counts) or attends:
         raise InputError(f"the MACs {where} are out of range; expected 0 to 2^62")
     window = layer.geometry
     kernel = layer.weights[0].shape if layer.weights and layer.operation.weighted else (1, 1)

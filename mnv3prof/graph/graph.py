@@ -54,6 +54,7 @@ class Layer(msgspec.Struct, frozen=True):
     contraction: number of products summed per output element; 0 without a product.
     weights: its parameters, the multiplied one first, then the bias.
     known_macs: multiply-accumulates, if they are not output elements × contraction.
+    products: multiplications beside them that nothing is accumulated of.
 
     >>> layer = mnv3prof.load("large").graph.layers[0]
     >>> layer.elements, layer.contraction, layer.macs  # 16 × 112², 3 × 3²
@@ -71,6 +72,7 @@ class Layer(msgspec.Struct, frozen=True):
     contraction: int = 0
     weights: tuple[Tensor, ...] = ()
     known_macs: int | None = None
+    products: int = 0
 
     def __repr__(self) -> str:
         return f"Layer({self.name!r}, {self.op}, {'×'.join(map(str, self.out_shape))})"
@@ -315,6 +317,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                     layer.geometry,
                     layer.contraction,
                     layer.known_macs,
+                    *([layer.products] if layer.products else []),
                     [tensor.shape for tensor in layer.weights],
                     [tensors.setdefault(name, len(tensors)) for name in names],
                     [memory.setdefault(self._storage[name], len(memory)) for name in names],

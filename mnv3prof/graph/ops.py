@@ -157,7 +157,7 @@ _OF_OTHERS: Final = (
     # Mean and variance (1 + 3), subtract, multiply, scale, shift.
     *(
         Op(name=name, kind="norm", title=name.replace("_", " "), flops=8, runtime="norm")
-        for name in ("layer_norm", "group_norm", "instance_norm")
+        for name in ("layer_norm", "group_norm", "instance_norm", "batch_stat_norm")
     ),
     # Square, mean, multiply, scale.
     Op(name="rms_norm", kind="norm", title="RMS norm", flops=4),
@@ -209,6 +209,9 @@ _OF_OTHERS: Final = (
     *_elementwise(2, "rsqrt", "addcmul", "lerp", "dequantize"),
     # Divide, round, clamp.
     *_elementwise(3, "quantize"),
+    # Scale the mask, multiply by it; and its shift, subtract 1, multiply, add, and add that to the product.
+    *_elementwise(2, "active_dropout"),
+    *_elementwise(6, "active_alpha_dropout"),
     *_elementwise(5, "glu"),
     # 4 corners: 4 multiplies, 3 adds, and 1 for the position.
     *_elementwise(8, "upsample_bilinear"),
@@ -220,7 +223,7 @@ _OF_OTHERS: Final = (
     *_move(
         "copy", "concat", "gather", "fill", "repeat", "roll", "flip", "cast", "embedding", "upsample_nearest"
     ),
-    *_move("sort", "pixel_shuffle", "range"),
+    *_move("sort", "pixel_shuffle", "range", "random"),
     _view("view"),
 )
 

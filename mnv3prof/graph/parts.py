@@ -27,14 +27,27 @@ _OWN: Final = "self."
 """Prefix of a block or module whose own name means something else: self.net."""
 
 
+def is_group(name: str) -> bool:
+    """Return True for a name that means parts of every network, as net and 3-7 do."""
+    return name in _WORDS or bool(_RANGE.fullmatch(name))
+
+
 def distinct_name(name: str) -> str:
-    """Return the name for a block: "self.net" for "net", which is the whole network, else `name`."""
-    return f"{_OWN}{name}" if name in _WORDS or _RANGE.fullmatch(name) else name
+    """Return the name for a block: "self.net" for "net", which is the whole network, else `name`.
+
+    A module net of a module that is itself called self is "self.self.net".
+    """
+    word = name
+    while word.startswith(_OWN):
+        word = word.removeprefix(_OWN)
+    return f"{_OWN}{name}" if is_group(word) else name
 
 
 def module_path(graph: Graph, part: str) -> str:
     """Return the path of the module that a part names: net for self.net."""
-    return part if graph.under(part) else part.removeprefix(_OWN)
+    inner = part.removeprefix(_OWN)
+    is_own = graph.under(inner) and distinct_name(inner) == part
+    return inner if is_own or not graph.under(part) else part
 
 
 def part_layers(graph: Graph, part: str) -> tuple[Layer, ...]:

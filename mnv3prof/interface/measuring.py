@@ -46,7 +46,8 @@ def measure(
     on: backends, e.g. ["cpu", "onnxruntime"], or "all" for those that work here.
     batch: images per call. threads: of the runtime. parts: "net" (the whole network), "blocks", "all"
         (both), "backbone" (all but the classifier), a block such as "stem", a range of blocks such as "3-7",
-        a module's path, or a list of them; "self.net" is a module called net.
+        a module's path, or a list of them; "self.net" is a module called net. A module that is called several
+        times, or whose layers do not follow one another, and parts of a .tflite file are not timed.
     budget_s: total sampling time in seconds. timeout_s: of each conversion, load and burst, in seconds.
     variants: other networks by name, measured in turns with the first; at its input size unless they have
         their own. on_progress: called with what is being done.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ..cost.conventions import Reading, counter
 from ..graph.errors import InputError, about, quote
 from ..graph.graph import Graph
-from ..graph.parts import BACKBONE, NET, backbone_blocks, distinct_name
+from ..graph.parts import BACKBONE, NET, backbone_blocks, distinct_name, is_group
 from ..mobilenetv3.expand import image_size
 from ..mobilenetv3.files import parse_table
 from .accuracy import Accuracy
@@ -74,7 +74,7 @@ class NetworkDocument(msgspec.Struct, kw_only=True):
     def renamed(self) -> dict[str, str]:
         """Return the names of blocks that mean something else as parts, with those that they have here."""
         names = self.captured.graph.block_names if self.captured else ()
-        return {name: other for name in names if (other := distinct_name(name)) != name}
+        return {name: distinct_name(name) for name in names if is_group(name)}
 
 
 def refuse_many_rows(networks: Iterable[NetworkDocument], where: str) -> None:

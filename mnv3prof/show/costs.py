@@ -284,9 +284,14 @@ def unpriced_notes(graph: Graph, whole: Totals) -> tuple[str, ...]:
         for layer in graph.layers:
             if layer.name in missing:
                 layers.setdefault(layer.op, []).append(layer.name)
-        ops = [f"{op} ({', '.join([*names[:3], '...'][: len(names)])})" for op, names in layers.items()]
+        ops = [_named_once(op, names) for op, names in layers.items()]
         notes += [what.format("; ".join(ops))] if ops else []
     return tuple(notes)
+
+
+def _named_once(op: str, names: Sequence[str]) -> str:
+    """Return an operation with its layers, without them if its only one is called so."""
+    return op if [*names] == [op] else f"{op} ({', '.join([*names[:3], '...'][: len(names)])})"
 
 
 def outside_notes(graph: Graph) -> tuple[str, ...]:

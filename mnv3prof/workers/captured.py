@@ -19,7 +19,7 @@ from ..capture.slices import Slice, Slicer
 from ..device.runtimes import Unsupported
 from ..graph.errors import InputError
 from ..graph.graph import Block, Graph, Layer
-from ..graph.parts import NET, module_path, part_layers
+from ..graph.parts import BACKBONE, NET, backbone_blocks, module_path, part_layers
 from ..record.run import Captured, Subject
 from .formats import Part, computed
 
@@ -116,14 +116,16 @@ class CapturedParts:
         self._divided: _Divided | None = None
 
     def part(self, name: str) -> Part:
-        """Return the network, a block, or the module at a path, with its inputs in the network."""
-        require_constant(self.subject.graph, name)
+        """Return the network, its backbone, a block, or a module, with its inputs in the network."""
+        graph = self.subject.graph
+        require_constant(graph, name)
         if name == NET:
             return self.whole
-        block = self.subject.graph.block(name)
-        if block is None:
-            return self._module(name, module_path(self.subject.graph, name))
-        return self._block(block) or self._slice(name)
+        if (block := graph.block(name)) is not None:
+            return self._block(block) or self._slice(name)
+        if name == BACKBONE and backbone_blocks(graph):
+            return self._slice(name)
+        return self._module(name, module_path(graph, name))
 
     def _block(self, block: Block) -> Part | None:
         """Return a block that is one call of a module, with the block's inputs and outputs, else None."""
@@ -143,6 +145,8 @@ class CapturedParts:
 
     def _module(self, name: str, path: str) -> Part:
         times, module, given = seen(self.net.net, path, self.whole.given)
+        if not times:
+            return self._list(name, path)
         if times != 1:
             raise Unsupported(f"the network calls {path} {times} times; a part of one call is timed")
         if module is None:
@@ -151,6 +155,18 @@ class CapturedParts:
             module.net = copy(module.net)
             module.net.__dict__["inplace"] = False
         return Part(name, module, given, computed(module, given), given)
+
+    def _list(self, name: str, path: str) -> Part:
+        """Return the modules inside of one that is never called, such as an nn.ModuleList."""
+        try:
+            return self._slice(name)
+        except Unsupported:
+            inside = [f"{path}.{each}" for each, _ in self.net.net.get_submodule(path).named_children()]
+            found = next((each for each in inside if self.subject.graph.under(each)), "a block")
+            raise Unsupported(
+                f"the network never calls {path} itself, and not all its modules one after the other; "
+                f"expected one of them, e.g. {found}"
+            ) from None
 
     def _slice(self, name: str) -> Part:
         if self._divided is None:
@@ -162,7 +178,7 @@ class CapturedParts:
 
 
 class ProgramParts:
-    """The network of save_programs(), and its blocks. Raises Unsupported for what cannot be timed."""
+    """The network of save_programs(), and its parts. Raises Unsupported for what cannot be timed."""
 
     def __init__(self, subject: Subject, batch: int) -> None:
         assert subject.captured is not None
@@ -174,11 +190,7 @@ class ProgramParts:
         self.divided = _Divided(lower(program_of(program, subject.name)), program)
 
     def part(self, name: str) -> Part:
-        """Return the network or a block, with its inputs in the network."""
-        if name != NET and self.subject.graph.block(name) is None:
-            raise Unsupported(
-                "a module inside one that was given as an object is not timed; expected a block"
-            )
+        """Return the network, its backbone, a block, or a module, with its inputs in the network."""
         require_constant(self.subject.graph, name)
         return self.divided.part(name, self.given)
 
@@ -193,7 +205,7 @@ class _Divided:
         self.calls = {**dict(zip(names, found.calls, strict=True)), **dict(inputs)}
 
     def part(self, name: str, images: Tensors) -> Part:
-        """Return the network or a block, with its inputs in the network for `images`."""
+        """Return the network or a part, with its inputs in the network for `images`."""
         layers, given, results = ends(self.graph, name)
         named = (layer.name for layer in layers)
         part = Slice(*([self.calls[each] for each in names] for names in (named, given, results)))
@@ -224,19 +236,23 @@ def _module_of(graph: Graph, block: Block) -> str:
 
 
 def ends(graph: Graph, name: str) -> tuple[tuple[Layer, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return the layers of the network or a block, the tensors that it reads, and those that it hands on.
+    """Return the layers of the network or a part, the tensors that it reads, and those that it hands on.
 
-    Raises Unsupported if the network has no such block, or the block neither reads nor hands on one.
+    Raises Unsupported if the network has no such part, or not in one piece, or it neither reads nor hands on
+    a tensor.
     """
     if name == NET:
         return graph.layers, tuple(tensor.name for tensor in graph.inputs), graph.outputs
-    block = graph.block(name)
-    if block is None:
+    layers = part_layers(graph, name)
+    if not layers:
         raise Unsupported("the network has other blocks with values than without")
-    read, handed = graph.ends(block.layers)
+    first = next(n for n, layer in enumerate(graph.layers) if layer.name == layers[0].name)
+    if graph.layers[first : first + len(layers)] != layers:
+        raise Unsupported("other modules run between its layers; a part of one piece is timed")
+    read, handed = graph.ends(layers)
     if not read or not handed:
         raise Unsupported(f"it reads {len(read)} tensors and hands on {len(handed)}; expected at least one")
-    return block.layers, read, handed
+    return layers, read, handed
 
 
 def _is_untrained(norm: Any) -> bool:

@@ -40,7 +40,7 @@ class FileParts:
         self._pieces: Any = None
 
     def part(self, name: str) -> Part:
-        """Return the network or a block, with its input in the network."""
+        """Return the network or a part, with its input in the network."""
         require_constant(self.subject.graph, name)
         return self._onnx(name) if self.kind == "onnx" else self._tflite(name)
 
@@ -48,8 +48,6 @@ class FileParts:
         from ..capture.onnx.pieces import Pieces, run
 
         graph = self.subject.graph
-        if name != NET and graph.block(name) is None:
-            raise Unsupported("a module in an ONNX file is not timed; expected a block")
         if self._pieces is None:
             try:
                 self._pieces = Pieces(self.path, graph.name, [tensor.shape for tensor in graph.inputs])

@@ -1,5 +1,8 @@
 """The worker process with PyTorch: it times modules, converts parts and measures peak rates."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -10,6 +13,7 @@ from ..device.process import Line, settle
 from ..device.protocol import PartKey, Planned, Prepare
 from ..device.runtimes import Job, Unsupported
 from ..device.worker import Runner, job_from_files, serve
+from ..graph.errors import InputError
 from ..record.run import Subject
 from . import cache
 from .backends import backend
@@ -62,7 +66,7 @@ class _Networks:
     def plan_ahead(self, request: PlanAhead) -> Planned:
         import torch
 
-        with torch.no_grad():
+        with torch.no_grad(), _converting(request.kind.format):
             planner = cast("Planner", get_format(request.kind.format))
             return planner.planned(self.part(request.part), request.kind.dtype)
 
@@ -100,13 +104,52 @@ def _convert(kind: FileKind, part: Part, folder: Path) -> tuple[Path, float]:
         part = channels_last(part)
     options = {} if kind.opset is None else {"opset": kind.opset}
     start = perf_counter()
-    with torch.no_grad():
+    with torch.no_grad(), _converting(kind.format):
         main = get_format(kind.format).convert(part, kind.dtype, folder, **options)
     seconds = perf_counter() - start
     for name, tensors in (("given", part.given), ("expected", part.expected)):
         for n, tensor in enumerate(tensors):
             np.save(folder / f"{name}{n}{cache.IN_AND_OUT}", tensor.numpy())
     return main, seconds
+
+
+@contextmanager
+def _converting(name: str) -> Iterator[None]:
+    """Let a converter see operators that it knows, and raise Unsupported if it does not know one.
+
+    Attention is one fused operator in eager mode, which PyTorch's own exporters alone know.
+    """
+    import torch
+
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(fused and name == "torchscript")
+    try:
+        yield
+    except (InputError, Unsupported):
+        raise
+    except Exception as error:  # of any type, by what the converter is
+        if refusal := _refusal(error):
+            raise Unsupported(refusal) from None
+        raise
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+_REFUSALS: Final = re.compile(
+    r"unsupported|not (?:yet )?(?:supported|implemented)|does not support|no conversion rule|"
+    r"lowering not found|missing out variants|not in Core ATen opset|could not find .*op",
+    re.IGNORECASE,
+)
+"""What converters say of an operator that they do not know."""
+
+
+def _refusal(error: Exception) -> str:
+    """Return what a converter says of what it does not know, "" for another exception."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = next((line for line in lines if _REFUSALS.search(line)), "")
+    if not said and (isinstance(error, NotImplementedError) or _REFUSALS.search(type(error).__name__)):
+        said = lines[0] if lines else type(error).__name__
+    return said
 
 
 def _peak(request: MeasurePeak) -> dict[str, Any]:

@@ -10,17 +10,13 @@ from ..cuts import cut_blocks
 from ..names import Names
 from .names import module_path
 from .node import Node
-from .ops import SETTINGS, find
+from .ops import DRAWS, SETTINGS, find
 from .products import PRODUCTS, Found
 from .simplify import Weight
 
 _SAME_ELEMENTS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 _QUANTIZED = ("DequantizeLinear", *PRODUCTS)
 """Operators whose weights can be integers."""
-_DRAWS = (
-    "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial",
-)  # fmt: skip
-"""Operators that draw random numbers."""
 
 
 def lower_onnx(
@@ -48,7 +44,7 @@ def lower_onnx(
     unused = tuple(
         builder.tensor(each) for each, weight in weights.items() if weight.learned and not weight.used
     )
-    blocks = cut_blocks(builder.layers, returned)
+    blocks = cut_blocks(builder.layers)
     tensors = {layer: tensor for tensor, layer in builder.named.items()}
     varies = tuple(builder.varies.items())
     return Graph(name, given, returned, blocks, tuple(builder.constants), unused, varies=varies), tensors
@@ -90,7 +86,7 @@ class _Builder:
         layer = self._layer(node, found, weights, running)
         first, *others = node.outputs
         why = next((self.drawn[name] for name in node.inputs if name in self.drawn), "")
-        if node.op in _DRAWS:
+        if node.op in DRAWS:
             why = f"draws random numbers ({node.op}): its output differs from call to call"
         if why and running:
             self.varies[layer.name] = why
@@ -146,8 +142,9 @@ class _Builder:
         shape, path = _without_batch(self.shapes[first]), module_path(node.name, first)
         macs = found.known_macs
         return Layer(
-            name, op, running, shape, path, owner, "", found.geometry, found.contraction, weights, macs
-        )
+            name, op, running, shape, path, owner, "", found.geometry, found.contraction, weights, macs,
+            found.products,
+        )  # fmt: skip
 
     def _weights(self, node: Node, found: Found) -> tuple[Tensor, ...]:
         """Return the weights that a node reads, those behind constants included."""

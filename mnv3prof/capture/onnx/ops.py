@@ -15,6 +15,10 @@ from .products import PRODUCTS, Found, window
 SETTINGS: Final = frozenset(("Clip", "Pad", "Resize", "Upsample", "QuantizeLinear", "DequantizeLinear"))
 """Operators whose first input alone is a tensor; the others are settings."""
 
+DRAWS: Final = (
+    "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial",
+)  # fmt: skip
+"""Operators that draw random numbers."""
 _SAME: Final = (
     "Relu Sigmoid HardSigmoid HardSwish Tanh Elu Selu Softplus Mish Softmax Add Sub Mul Div Neg Abs Sqrt Exp "
     "Log Pow Erf Sin Cos Floor Ceil Round Sign Reciprocal Where CumSum Mod ArgMax ArgMin Dropout Concat "
@@ -52,6 +56,7 @@ _NAMES: Final[dict[str, str]] = {
     **dict.fromkeys(("Expand", "Tile"), "repeat"),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), "pixel_shuffle"),
     **dict.fromkeys(("ConstantOfShape", "EyeLike"), "fill"),
+    **dict.fromkeys(DRAWS, "random"),
     "CastLike": "cast",
     "QuantizeLinear": "quantize",
     "DequantizeLinear": "dequantize",
@@ -87,6 +92,8 @@ def _name(node: Node, shapes: Mapping[str, Shape], values: Mapping[str, float]) 
         return _OF_TWO[node.op] if operands == 2 else f"{node.op.lower()} of {operands}"
     if node.op in ("Resize", "Upsample"):
         return _resize(node, shapes)
+    if node.op == "BatchNormalization" and node.attributes.get("training_mode"):
+        return "batch_stat_norm"
     name = node.op.lower()
     return _NAMES.get(node.op) or (f"onnx {name}" if name in OPS else name)
 

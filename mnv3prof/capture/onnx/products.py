@@ -26,6 +26,7 @@ class Found(NamedTuple):
     known_macs: int | None = None
     operands: tuple[str, ...] | None = None
     kernel: Shape = ()
+    products: int = 0
 
 
 Rule = Callable[[Node, Shapes], Found]
@@ -103,7 +104,7 @@ def _matmul(first: int, second: int) -> Rule:
 def _einsum(node: Node, shapes: Shapes) -> Found:
     """A letter of the output is a loop, and one of both operands unless of size 1 in one of them.
 
-    Others are summed first.
+    Others are summed first. Without a letter of both that is summed, elements are multiplied alone.
     """
     equation = node.attributes.get("equation", b"").decode("utf-8", "replace").replace(" ", "")
     if len(node.inputs) == 1:
@@ -125,7 +126,9 @@ def _einsum(node: Node, shapes: Shapes) -> Found:
     output = equation.partition("->")[2] if "->" in equation else "".join(once)
     both = {letter for letter in sizes if all(letter in term for term in terms)}
     loops = [letter for letter in sizes if letter in output or (letter in both and least[letter] > 1)]
-    return Found("einsum", None, 0, prod(sizes[letter] for letter in loops), node.inputs[::-1])
+    found = prod(sizes[letter] for letter in loops)
+    macs, products = (found, 0) if both - {*output} else (0, found)
+    return Found("einsum", None, 0, macs, node.inputs[::-1], (), products)
 
 
 def _recurrent(node: Node, shapes: Shapes) -> Found:

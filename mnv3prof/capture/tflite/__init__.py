@@ -84,7 +84,7 @@ class _Builder:
         if not self.layers or not outputs:
             raise InputError("no operator reads an input; expected a network")
         layers = _padded(self.layers, outputs)
-        return Graph(name, inputs, outputs, cut_blocks(layers, outputs), tuple(self.constants))
+        return Graph(name, inputs, outputs, cut_blocks(layers), tuple(self.constants))
 
     def _input(self, n: int) -> Tensor:
         tensor = self.network.tensors[n]
