@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 from networks import Attention, Classifies, Masked, Unknown
+from torch import nn
 
 import mnv3prof
 from mnv3prof.cli.main import run
@@ -119,3 +120,27 @@ def test_masks_and_returned_states_do_not_join_blocks(
         known |= dict(zip(handed, part.expected, strict=True))
     for name, value in zip(subject.graph.outputs, parts.whole.expected, strict=True):
         assert torch.allclose(known[name], value, atol=1e-6)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.model = net
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.model(image / 255), -1)
+
+
+def test_a_wrapper_has_the_blocks_of_what_it_wraps(tmp_path: Path) -> None:
+    net = nn.Sequential(
+        *(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU()) for _ in range(9)),
+        nn.Flatten(),
+        nn.Linear(3 * 64, 5),
+    )
+    inner = mnv3prof.load(net, (3, 8, 8)).graph.block_names
+    assert len(inner) == 10
+    for wrapped in (Wrapped(net), Wrapped(Wrapped(net))):
+        prefix = "model." if isinstance(wrapped.model, nn.Sequential) else "model.model."
+        found = mnv3prof.load(wrapped, (3, 8, 8)).graph.block_names
+        assert found == tuple(prefix + name for name in inner)
+    assert mnv3prof.load(nn.Sequential(nn.Conv2d(3, 3, 3)), (3, 8, 8)).graph.block_names == ("0",)

@@ -31,17 +31,29 @@ class Step(NamedTuple):
 def tile(steps: Sequence[Step]) -> tuple[Block, ...]:
     """Return blocks of consecutive layers, which contain all layers.
 
-    A network of fewer than 8 blocks is divided at
-    children that are plain containers too, and its chains of layers at each weighted one.
+    A module that has all weighted layers, such as the only child of a wrapper, is opened as the network is.
+    A network of fewer than 8 blocks is divided at children that are plain containers too, and its chains of
+    layers at each weighted one.
     """
-    flow = _Flow(steps)
-    pieces = _pieces(flow, _Modules(steps, flow.beside, plain_children=False))
+    flow = _Flow(_unwrapped(steps))
+    pieces = _pieces(flow, _Modules(flow.steps, flow.beside, plain_children=False))
     if len(pieces) < _FEW:
-        other = _pieces(flow, _Modules(steps, flow.beside, plain_children=True))
+        other = _pieces(flow, _Modules(flow.steps, flow.beside, plain_children=True))
         pieces = max(pieces, other, key=len)
     if len(pieces) < _FEW:
         pieces = [part for piece in pieces for part in _chain(flow, piece)]
     return _named(flow, pieces)
+
+
+def _unwrapped(steps: Sequence[Step]) -> Sequence[Step]:
+    """Return the steps without the outermost modules that have all weighted layers, in others of theirs."""
+    stacks = [step.stack[:-1] for step in steps if step.layer.operation.weighted]
+    outer = takewhile(lambda each: len({*each}) == 1, zip(*stacks, strict=False))
+    wrappers = tuple(each[0] for each in outer)
+    depth = len(wrappers)
+    return [
+        step._replace(stack=step.stack[depth:]) if step.stack[:depth] == wrappers else step for step in steps
+    ]
 
 
 def alive_alone(layers: Sequence[Layer]) -> set[int]:
