@@ -429,6 +429,14 @@ def test_integers_stay_integers() -> None:
     assert frame["b"].isna().tolist() == [False, True]
 
 
+def test_yes_and_no_are_booleans(folder: Path) -> None:
+    frame = mnv3prof.frame(mnv3prof.read_run(folder / "run.json"))
+    assert {str(frame[name].dtype) for name in ("noisy", "contended", "drifts")} == {"boolean"}
+    assert len(frame[~frame["noisy"]]) + len(frame[frame["noisy"]]) == len(frame)
+    mixed = mnv3prof.frame(Sheet("x", (Column("a", "A", "text"),), (("yes",), (None,), ("maybe",))))
+    assert mixed["a"].tolist()[0] == "yes"
+
+
 def test_frames_of_nothing_and_of_what_is_no_data() -> None:
     assert mnv3prof.frame([]).empty
     with pytest.raises(mnv3prof.InputError, match="is not a Struct"):

@@ -118,7 +118,7 @@ def test_a_single_block_backend_and_counter_are_told_of_in_the_singular() -> Non
     assert re.fullmatch(r"fvcore reports [\d,]+; fully reconciled\.", said)
     one = view._replace(grid=view.grid._replace(parts=["1"]))
     assert re.fullmatch(
-        r"Timings limited by compute: 0 of 1; by memory: 0 of 1\. "
+        r"Of 1 timings without noise, compute limits 0 and memory 0\. "
         r"Share of the roofline: [\d.]+% \(block 1 on cpu\)\.",
         sentences.roofline(one),
     )
@@ -174,7 +174,8 @@ def test_noise_takes_the_sentences_that_it_hides() -> None:
     assert sentences.shares(view) == "Noise hides the blocks' shares of latency on fast."
     assert sentences.matrix(view) == "Noise hides the differences between the backends in shares of latency."
     assert "without noise" in sentences.additivity(view)
-    assert sentences.roofline(view) == "No rate could be compared with the machine's peak rates."
+    why = "all 26 that are drawn are noisy"
+    assert sentences.roofline(view) == f"No rate is compared with the machine's peak rates: {why}."
 
 
 def test_the_block_that_is_least_efficient_is_named() -> None:

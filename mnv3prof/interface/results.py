@@ -209,7 +209,8 @@ def frame(data: Any) -> pd.DataFrame:
         of the tables that tables() returned, or structs of one type, such as rows, layers, costs, totals
         and placements (a row each, a column per field).
 
-    Integers stay integers: a column with missing values has the dtype Int64. Raises InputError.
+    Integers stay integers: a column with missing values has the dtype Int64. Columns of yes and no, such as
+    noisy, have the dtype boolean. Raises InputError.
 
     >>> graph = mnv3prof.load("small").graph
     >>> int(mnv3prof.frame(mnv3prof.count(graph)).macs.sum())

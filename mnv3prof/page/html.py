@@ -24,7 +24,7 @@ class Assets(NamedTuple):
 
 
 _NO_SCRIPT: Final = (
-    "<noscript><style>figure, .tool, th button::after { display: none; }</style>"
+    "<noscript><style>figure, .tool, .switch, th button::after { display: none; }</style>"
     '<p class="note">Without script there are no charts, sorting and copying; all values are in the '
     "tables.</p></noscript>"
 )

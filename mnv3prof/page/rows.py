@@ -32,8 +32,9 @@ def rows_of(seen: Sequence[View]) -> Rows:
     names = joined([view.graph for view in seen])
     titles = [_title(row) for row in names]
     anchors: dict[str, None] = {}
-    for title in titles:
-        begin = "block-" + re.sub(r"[^A-Za-z0-9._-]+", "-", title)[:_LONGEST]
+    for row in names:
+        first = next(name for name in row if name)  # an address that a run of it alone has too
+        begin = "block-" + re.sub(r"[^A-Za-z0-9._-]+", "-", first)[:_LONGEST]
         anchor, count = begin, 1
         while anchor in anchors:
             count += 1

@@ -204,20 +204,24 @@ def additivity(view: View) -> str:
 def roofline(view: View) -> str:
     """State how many timings compute and memory limit, and the range of shares of the roofline."""
     rates: dict[tuple[str, str], Rates] = {}
+    known = 0
     for target in view.grid.targets:
         for part in dict.fromkeys(view.grid.same[each] for each in view.grid.parts):
             rate = view.rates(part, target)
-            if rate and rate.of_roofline is not None and view.is_clear(part, target):
-                rates[part, view.label_of(target)] = rate
+            if rate and rate.of_roofline is not None:
+                known += 1
+                if view.is_clear(part, target):
+                    rates[part, view.label_of(target)] = rate
     if not rates:
-        return "No rate could be compared with the machine's peak rates."
+        why = f"all {known} that are drawn are noisy" if known else "no peak rate is known"
+        return f"No rate is compared with the machine's peak rates: {why}."
     shares = {at: rate.of_roofline or 0.0 for at, rate in rates.items()}
     ends = [min(shares, key=lambda at: shares[at]), max(shares, key=lambda at: shares[at])]
     told = [f"{shares[at]:.1%} ({title_of(view, at[0])} on {at[1]})" for at in dict.fromkeys(ends)]
     limits = [rate.limited_by for rate in rates.values()]
     return (
-        f"Timings limited by compute: {limits.count('compute')} of {len(rates)}; by memory: "
-        f"{limits.count('memory')} of {len(rates)}. Share of the roofline: {' to '.join(told)}."
+        f"Of {len(rates)} timings without noise, compute limits {limits.count('compute')} and memory "
+        f"{limits.count('memory')}. Share of the roofline: {' to '.join(told)}."
         f"{f' {ABOVE_PEAK}' if max(shares.values()) > 1 else ''}"
     )
 

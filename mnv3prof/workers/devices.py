@@ -135,5 +135,5 @@ def _device(name: str, entry: object, where: str) -> Device:
             raise InputError(f"{where}, {key}: {quote(value)} is not allowed; expected {expected}")
     if bool(entry.get("ssh")) == bool(entry.get("adb")):
         has = "both ssh and adb" if entry.get("ssh") else "neither ssh nor adb"
-        raise InputError(f"{where}: has {has}; expected one of them")
+        raise InputError(f'{where}: has {has}; expected one of ssh = "HOST" and adb = "SERIAL"')
     return msgspec.convert({**entry, "name": name}, Device)

@@ -184,7 +184,7 @@ def _beyond(block: str, value: float, top: float, axis: str) -> Trace:
     """Write the value of a bar that is cut at the end of the axis."""
     return {
         "text": f"{value:.0%} ↑", "x": block, "y": top, "xref": f"x{axis}", "yref": f"y{axis}",
-        "yanchor": "top", "xanchor": "right", "xshift": -8, "showarrow": False,
+        "yanchor": "top", "xanchor": "right", "xshift": -8, "showarrow": False, "bgcolor": "var:paper",
     }  # fmt: skip
 
 
