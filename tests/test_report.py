@@ -25,9 +25,12 @@ from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.page.charts.chart import color, label, symbol
+from mnv3prof.page.charts.overview import net_chart
 from mnv3prof.page.claims import curve_chart, verdicts
 from mnv3prof.page.html import Assets, Content, page
 from mnv3prof.page.report import Listed, Panel, Section, sections
+from mnv3prof.page.rows import rows_of
+from mnv3prof.page.summary import changed_sheet
 from mnv3prof.record.document import run_document
 from mnv3prof.record.embedded import embed, embedded
 from mnv3prof.record.findings import Finding, Series, read_saved
@@ -653,3 +656,31 @@ def test_the_example_report_is_of_this_schema() -> None:
     assert read_run(example).readings
     (document,) = embedded(example.with_suffix(".html").read_bytes(), "the example")
     assert read_saved(document, "the example") == read_run(example)
+
+
+def test_the_ranking_has_the_quickest_above_and_names_what_has_no_time() -> None:
+    run = reported(backends=("cpu", "fast", "slow"))
+    failed = [
+        msgspec.structs.replace(t, launches=(), status="crashed", reason="it was killed")
+        if t.target.backend == "slow"
+        else t
+        for t in run.timings
+    ]
+    chart = net_chart(views([msgspec.structs.replace(run, timings=tuple(failed))]), "t")
+    assert chart.layout["yaxis"]["categoryarray"] == ["slow: crashed", "cpu, 20.0 ms", "fast, 10.0 ms"]
+    several = net_chart(views([run, reported("large", ("fast", "cpu"))]), "t")
+    assert several.layout["yaxis"]["categoryarray"] == ["slow", "cpu", "fast"]
+    assert [trace["text"] for trace in several.data] == [
+        ["20.0 ms", "10.0 ms"],
+        ["20.0 ms", "20.0 ms", "10.0 ms"],
+    ]
+
+
+def test_blocks_of_several_runs_have_the_address_and_the_name_of_the_first() -> None:
+    seen = views([reported("large"), reported("large"), reported("small")])
+    rows = rows_of(seen)
+    assert len({*rows.anchors}) == len(rows.anchors)
+    place = next(n for n, names in enumerate(rows.names) if names[0] == "8")
+    assert rows.anchors[place] == "block-8"
+    titles = {row[0] for row in changed_sheet(seen).rows}
+    assert {*rows.titles} <= titles

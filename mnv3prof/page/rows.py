@@ -30,7 +30,7 @@ class Rows(NamedTuple):
 def rows_of(seen: Sequence[View]) -> Rows:
     """Return the aligned blocks of the views' networks."""
     names = joined([view.graph for view in seen])
-    titles = [_title(row) for row in names]
+    titles = [row_title(row) for row in names]
     anchors: dict[str, None] = {}
     for row in names:
         first = next(name for name in row if name)  # an address that a run of it alone has too
@@ -43,7 +43,7 @@ def rows_of(seen: Sequence[View]) -> Rows:
     return Rows(names, titles, list(anchors))
 
 
-def _title(row: Sequence[str | None]) -> str:
+def row_title(row: Sequence[str | None]) -> str:
     """Return one name if all have it: "12", else all: "12 → 8", "– → 9"."""
     names = [name or "–" for name in row]
     return names[0] if len({*names}) == 1 else " → ".join(names)

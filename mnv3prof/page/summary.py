@@ -20,6 +20,7 @@ from ..show.costs import at_least
 from ..show.load import busy_sheets
 from ..show.times import spread_text
 from ..show.timing_notes import failures
+from .rows import row_title
 
 
 def summary_sheets(runs: Sequence[Run]) -> tuple[Sheet, ...]:
@@ -138,13 +139,23 @@ def side_by_side_sheet(seen: Sequence[View]) -> Sheet:
     times = compared_times(seen)
     several = any(target.batch > 1 for view in seen for target in view.grid.targets)
     for row in times:
-        shown = [None if s is None else milliseconds(s) for s in row.times]
+        shown = [_time_of(*each) for each in zip(seen, row.targets, row.times, strict=True)]
         title = f"latency{' per image' if several else ''}, {row.label}"
         rows.append((title, *shown, *(change and change.described for change in row.changes)))
-    changes = [change for row in times for change in row.changes if change and change.reason]
-    reasons = dict.fromkeys(f"{change.verdict}: {change.reason}." for change in changes)
-    notes = [*(f"{v.label}." for v in seen), *(f"{reason[0].upper()}{reason[1:]}" for reason in reasons)]
+    reasons = dict.fromkeys(
+        f"{row.label}: {change.verdict}: {change.reason}."
+        for row in times
+        for change in row.changes
+        if change and change.reason
+    )
+    notes = [*(f"{v.label}." for v in seen), *reasons]
     return Sheet("Side by side", tuple(columns), tuple(rows), notes=tuple(notes))
+
+
+def _time_of(view: View, target: Target | None, seconds: float | None) -> str | None:
+    """Return a latency with its spread."""
+    timing = view.timing(NET, target) if target else None
+    return f"{milliseconds(seconds)} {spread_text(timing)}" if timing and seconds is not None else None
 
 
 def changed_sheet(seen: Sequence[View]) -> Sheet:
@@ -161,8 +172,7 @@ def changed_sheet(seen: Sequence[View]) -> Sheet:
     names = joined([view.graph for view in seen])
     for line in [*names, (NET,) * len(seen)]:
         changes = [_changed(seen, line, row, m) for row in kept for m in range(1, len(seen))]
-        title = " → ".join(dict.fromkeys(name or "–" for name in line))
-        lines.append((title, *changes))
+        lines.append((row_title(line), *changes))
     title = f"Changes of latency from {seen[0].called}, by block"
     return Sheet(title, tuple(columns), tuple(lines), notes=(VERDICTS,))
 

@@ -17,12 +17,18 @@ _SERIES: Final = ("macs", "params", "bytes", "time")
 
 def net_chart(seen: Sequence[View], key: str) -> Chart:
     """Latency of the whole network on every target, per image, with p10 to p90 as whiskers; of several runs
-    beside each other.
+    beside each other. Targets of a single run that have no time are named below the others.
     """
     rows = compared_times(seen)
     rows.sort(key=lambda row: min(seconds for seconds in row.times if seconds is not None))
     rows.reverse()  # the axis begins at the bottom
     traces = [_bars_of(view, number, rows, len(seen)) for number, view in enumerate(seen)]
+    absent = _without_times(seen[0]) if len(seen) == 1 else []
+    named = [*absent, *(traces[0]["y"] if len(seen) == 1 else [label(row.label) for row in rows])]
+    if absent:
+        traces.append(
+            {"type": "bar", "orientation": "h", "y": absent, "x": [0] * len(absent), "hoverinfo": "skip"}
+        )
     timings = [
         timing for view in seen for target in view.grid.targets if (timing := view.timing(NET, target))
     ]
@@ -33,30 +39,46 @@ def net_chart(seen: Sequence[View], key: str) -> Chart:
             "title": {"text": f"{unit}; whiskers p10 to p90{', or the reported range' if reported else ''}"},
             "rangemode": "tozero",
         },
-        "yaxis": {"automargin": True},
+        "yaxis": {"automargin": True, "categoryorder": "array", "categoryarray": named},
         "showlegend": len(seen) > 1,
         "legend": {"traceorder": "reversed"},
         "barmode": "group",
     }
     marks = sum(len(trace["x"]) for trace in traces)
     alt = f"Latency of {network_names(seen)} on {len(rows)} targets"
-    return Chart(key, alt, traces[::-1], layout, marks, 90 + (14 + 20 * len(seen)) * len(rows))
+    return Chart(key, alt, traces[::-1], layout, marks, 90 + (14 + 20 * len(seen)) * len(named))
+
+
+def _without_times(view: View) -> list[str]:
+    """Return the targets on which the whole network was tried and has no time, with their status."""
+    if NET not in view.grid.same:
+        return []
+    found = [(target, view.grid.at(NET, target)) for target in view.grid.targets]
+    return [
+        f"{label(view.label_of(target))}: {timing.status}"
+        for target, timing in found
+        if timing and timing.per_image is None
+    ]
 
 
 def _bars_of(view: View, number: int, rows: Sequence[Compared], views: int) -> Trace:
     """Return the bars of one view, its times in the labels if it is alone."""
     shown = [row for row in rows if row.times[number] is not None]
     times = [row.times[number] or 0.0 for row in shown]
-    timings = [view.timing(NET, target) for row in shown if (target := row.targets[number])]
+    targets = [row.targets[number] for row in shown]
+    timings = [view.timing(NET, target) if target else None for target in targets]
     ends = [whiskers(timing) for timing in timings if timing]
     return {
         "type": "bar",
         "orientation": "h",
         "name": label(view.called) or "network",
         "y": [
-            f"{label(row.label)}, {milliseconds(seconds)}" if views == 1 else label(row.label)
-            for row, seconds in zip(shown, times, strict=True)
+            f"{label(row.label)}, {milliseconds(seconds)}{' ~' if timing and timing.noisy else ''}"
+            if views == 1
+            else label(row.label)
+            for row, seconds, timing in zip(shown, times, timings, strict=True)
         ],
+        **({} if views == 1 else {"text": [milliseconds(seconds) for seconds in times], **_INSIDE}),
         "x": [seconds * 1e3 for seconds in times],
         "hovertemplate": "%{y}: %{x:.3f} ms<extra>%{fullData.name}</extra>",
         "marker": {"color": "var:time" if views == 1 else color(number)},
@@ -64,6 +86,7 @@ def _bars_of(view: View, number: int, rows: Sequence[Compared], views: int) -> T
     }
 
 
+_INSIDE: Final = {"textposition": "inside", "insidetextanchor": "start", "textfont": {"color": "var:paper"}}
 _HIGH: Final = 0.78
 """Height of one of the charts of shares_chart, as a share of the distance between two."""
 
