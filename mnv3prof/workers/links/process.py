@@ -25,6 +25,7 @@ _LEAVE_S: Final = 1.0
 _TAIL_BYTES: Final = 1024
 _TAIL_LETTERS: Final = 150
 _NUMBER: Final = re.compile(rb"mnv3prof process (\d{1,9})\n\Z")
+_NUMBERS: Final = re.compile(rb"mnv3prof process \d{1,9}\n")
 """What a process on another machine writes first: its number."""
 _LAST_LINE: Final = 60
 _MOST_BEFORE_HELLO: Final = 64 * 1024
@@ -179,7 +180,8 @@ class Process:
         if code is None:
             return "crashed", "its process sent an invalid answer"
         self._listener.join(_LEAVE_S)
-        said = (self._said.strip() or self._before).decode(errors="replace").strip().splitlines()[-1:]
+        before = _NUMBERS.sub(b"", self._before)
+        said = (self._said.strip() or before).decode(errors="replace").strip().splitlines()[-1:]
         line = "".join(printable(each)[:_TAIL_LETTERS] for each in said)
         return self._explain(Ended(code, line, ready=self._ready))
 
