@@ -160,8 +160,8 @@ def test_side_by_side_another_processor_has_no_ratio_and_a_reason() -> None:
     there = msgspec.structs.replace(here, hosts={"": msgspec.structs.replace(here.host, cpu="Another")})
     sheet = side_by_side_sheet(views([here, there]))
     rows = {row[0]: row for row in sheet.rows}
-    assert rows["latency, cpu"][1:] == ("20.0 ms", "20.0 ms", "not comparable")
-    reason = "Not comparable: measured on different machines: processor a processor and Another."
+    assert rows["latency, cpu"][1:] == ("20.0 ms ±0.3%", "20.0 ms ±0.3%", "not comparable")
+    reason = "cpu: not comparable: measured on different machines: processor a processor and Another."
     assert reason in sheet.notes
     said = sentences.side_by_side(views([here, there, here]))
     assert "fastest" not in said
