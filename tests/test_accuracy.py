@@ -1,5 +1,7 @@
 """Accuracy on held-out images: PyTorch's own predictions are the truth, SciPy's tests the statistics."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from runs import exact, run_of
+from runs import exact, kept, run_of
 from scipy import stats as scipy_stats
 from some import some
 from subjects import read_run, subject
@@ -284,6 +286,17 @@ def test_the_answer_says_what_int8_costs(old: Any, new: Any, sentence: str, cell
     assert table.title == "Accuracy on 400 held-out images"
     assert table.rows[0][-1] is None
     assert table.rows[1][-1] == cell
+
+
+def test_the_accuracy_is_on_the_page_and_in_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = _shown(_accuracy(FP32, [0]), _accuracy(INT8, range(40)))
+    path = kept(made, tmp_path / "run.json")
+    assert run(["report", str(path), "-o", str(tmp_path / "x.html")]) == 0
+    assert "Accuracy on 400 held-out images" in (tmp_path / "x.html").read_text()
+    capsys.readouterr()
+    assert run(["latency", str(path), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row["dtype"], row["accuracy"]) for row in rows} == {("fp32", "0.9975"), ("int8", "0.9")}
 
 
 def test_a_target_without_an_accuracy_has_its_reason() -> None:

@@ -184,6 +184,20 @@ def test_equal_samples_are_their_own_range() -> None:
     assert (told.calls, told.min_s, told.max_s, told.seconds) == (12, 1.3e-3, 1.3e-3, 1.3e-3)
 
 
+def test_statistics_with_another_mean_are_not_read_and_a_note_says_so() -> None:
+    text = BENCHMARK_MODEL.format(new="").replace("avg=1.3e+03", "avg=1700")
+    found = _one(text)
+    assert (some(found.reported).calls, some(found.reported).mean_s) == (None, 1.3e-3)
+    assert found.note.endswith(
+        "line 10: the mean of the count= line is 1,700 µs, and that of the timings is 1,300 µs: the line was "
+        "not read."
+    )
+    notes = imported([File("f", tuple(_read(text)))], SMALL.graph, Told("p", dtype="fp32")).notes
+    assert notes == (found.note,)
+    copies = imported([File(name, tuple(_read(text))) for name in "fg"], SMALL.graph, Told("p", dtype="fp32"))
+    assert copies.notes[0].startswith("A run is a copy")
+
+
 def test_a_logcat_of_several_runs_and_the_operators_of_each() -> None:
     first = BENCHMARK_MODEL.format(new="") + TABLE
     found = _read(first + first.replace("1.3e+03", "1.4e+03"))
@@ -491,9 +505,9 @@ def test_what_is_unknown_or_contradicts_is_refused(text: Any, told: Told, says: 
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (b"hello\nworld\n", "is of no known tool; expected a file of etdump, "),
-        (b"\xff\xfe\x00\x01" * 500, "is of no known tool"),
-        (_result()[:-3], "is of no known tool"),
+        (b"hello\nworld\n", "has no times of a known tool; expected a whole file of etdump, "),
+        (b"\xff\xfe\x00\x01" * 500, "has no times of a known tool"),
+        (_result()[:-3], "has no times of a known tool"),
         (_result(f5=float("nan")), "the time 'nan' is not allowed"),
         (_result(-1.0), "the time '-1.0' is not allowed"),
         (_result(f2=5.0), "minimum, median and maximum must be ascending"),
@@ -502,7 +516,7 @@ def test_what_is_unknown_or_contradicts_is_refused(text: Any, told: Told, says: 
         (PERF_TEST.replace("1.85739", "-1"), "line 6: the time '-1' is not allowed"),
         (PERF_TEST.replace("100", "1e3"), "the number of requests is '1e3'"),
         (PERF_TEST.replace("1.85739", "9" * 60), "the time '9999"),
-        (_perf_lines(5).replace("net,0", "net,nan"), "is of no known tool"),
+        (_perf_lines(5).replace("net,0", "net,nan"), "has no times of a known tool"),
         (_perf_lines(5) + "net,nan,1,2,5\n", "line 6: the time 'nan'"),
         (_perf_lines(5) + "net,0.00", "is damaged; expected model,seconds,bytes,CPU %,number"),
         (EXECUTOR_RUNNER.replace("3.25", "-3"), "the time '-3"),

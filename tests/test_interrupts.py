@@ -134,7 +134,7 @@ def test_claims_print_the_findings_so_far(tmp_path: Path) -> None:
     code, out, err = interrupted(tmp_path, command, "sampling", NULL_SECONDS="0.02")
     assert code == 130
     assert "K2" in out
-    assert "times were measured and none is saved; use --output FILE.json to save them" in err[-1]
+    assert "times were measured and not saved; use --output FILE.json to save what is measured" in err[-1]
     assert err[-1].endswith("0 trainings are finished; continue with the same command")
 
 

@@ -160,7 +160,7 @@ def test_wrong_input_is_refused(arguments: list[Any], says: str, capsys: pytest.
     assert says in err
 
 
-SHOWN = "is a saved run, which is only shown; expected only options that select, e.g. --on, and of the output"
+SHOWN = "run.json is a saved run, which is only shown; expected only options that select, e.g. --on, and of the output"
 
 
 def cells(sheet: Sheet, row: int = 0) -> dict[str, Any]:
@@ -399,10 +399,12 @@ def test_one_processor_where_more_threads_were_asked_for_is_named() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--ops"], SHOWN),
-        (["--standard-conv"], SHOWN),
-        (["--input", "64"], SHOWN),
-        (["--time-budget", "1"], SHOWN),
+        (["--ops"], f"--ops: {SHOWN}"),
+        (["--standard-conv"], f"--standard-conv: {SHOWN}"),
+        (["--input", "64"], f"--input: {SHOWN}"),
+        (["--time-budget", "1"], f"--time-budget: {SHOWN}"),
+        (["--data", "."], f"--data: {SHOWN}"),
+        (["--no-cache", "--on", "cpu"], f"--no-cache: {SHOWN}"),
         (["--on", "null"], "has no timing of backend null; expected cpu or onnxruntime"),
         (["--dtype", "bf16"], "has no timing of dtype bf16; expected fp32 or int8"),
         (
@@ -415,9 +417,14 @@ def test_one_processor_where_more_threads_were_asked_for_is_named() -> None:
     ],
 )
 def test_a_saved_run_is_shown_as_it_was_measured_or_not_at_all(
-    options: list[Any], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[Any],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(["latency", str(_saved(tmp_path)), *options]) == 2
+    monkeypatch.chdir(_saved(tmp_path).parent)
+    assert run(["latency", "run.json", *options]) == 2
     assert says in capsys.readouterr().err
 
 

@@ -47,6 +47,7 @@ def test_other_processes_are_counted_where_they_used_most() -> None:
     quiet = timing("cpu", "1", [1.0] * 6)
     assert load_of(_run(quiet, loads=(OtherLoad(0.3, 0.1), OtherLoad(0.2))), HERE).other_cpus == 0.2
     assert load_of(_run(quiet, loads=(OtherLoad(1.9, 0.1),)), HERE).other_cpus == 0.1
+    assert load_of(_run(quiet, loads=(OtherLoad(9.0),)), HERE).other_cpus == HOST.cores - 1  # what is left
     half = _shared(timing("cpu", "2", [2.0] * 6), 0.45)
     none = _shared(quiet, 0.0)
     assert load_of(_run(none, half, loads=(OtherLoad(0.2),)), HERE).other_cpus == pytest.approx(

@@ -299,6 +299,41 @@ def test_a_block_is_opened_from_every_place(show: Any) -> None:
     assert after(lambda: (row.focus(), page.keyboard.press("Enter"))) == ["block-9"]
 
 
+def test_arrow_keys_choose_a_mark_of_a_chart_and_enter_opens_its_block(show: Any) -> None:
+    page = show("one")
+
+    def at(chart: str, *keys: str) -> str:
+        place = page.locator(f"figure .scroll:has(> #{chart})")
+        place.focus()
+        for key in keys:
+            page.keyboard.press(key)
+        assert page.locator(f"#{chart} .hoverlayer .hovertext").count() >= 1
+        return str(page.locator("#told").text_content())
+
+    assert at("headlinew", "ArrowRight", "ArrowRight", "ArrowRight").startswith("2: ")
+    page.keyboard.press("Enter")
+    assert _chosen(page)[2] == ["block-2"]
+    assert "on slow" in at("latencym", "ArrowRight", "ArrowDown", "ArrowRight", "ArrowRight")
+    page.keyboard.press("Enter")
+    assert _chosen(page)[2] == ["block-1"]
+    assert "ms" in at("headlinet", "End")
+    at("latencyr", "ArrowRight")
+
+
+def test_two_networks_are_told_apart_where_they_differ(show: Any) -> None:
+    page = show("two")
+    tiles = dict(
+        zip(*(page.locator(f".tiles {each}").all_inner_texts() for each in ("dt", "dd")), strict=True)
+    )
+    assert tiles["MACs"] == "217 M → 56.5 M\n×0.261"
+    assert tiles["Parameters"] == "5.48 M → 2.54 M\n×0.464"
+    marks = page.locator(".network thead .mark").evaluate_all("all => all.map(one => one.style.background)")
+    assert len({*marks}) == 2
+    rows = page.locator(ROWS)
+    assert rows.nth(0).locator(".mark").count() == 0  # the stems are the same
+    assert rows.nth(1).locator(".mark").evaluate_all("all => all.map(one => one.style.background)") == marks
+
+
 def test_one_target_is_on_the_roofline_at_first(show: Any) -> None:
     page = show("one")
 

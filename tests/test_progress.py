@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from mnv3prof.bench.convert import Pace
 from mnv3prof.bench.progress import Progress, within
 from mnv3prof.cli import progress as printing
 from mnv3prof.cli.main import run
 from mnv3prof.cli.progress import Lines, Steps
 from mnv3prof.cli.streams import say_to
+from mnv3prof.workers.requests import FileKind
 
 
 class Clock:
@@ -70,8 +72,8 @@ def test_nothing_is_printed_beside_a_measurement_unless_it_hangs() -> None:
     clock.after(0, _sampled("12", 60))
     assert clock.after(5) == []  # a tick would take CPU time from what is measured
     assert clock.after(9) == []
-    assert clock.after(10.5) == ["sampling, 60 s left"]
-    assert clock.after(31)[1:] == ["sampling: 12 on litert, 31 s, 60 s left"]
+    assert clock.after(10.5) == ["sampling, 50 s left"]  # of 60
+    assert clock.after(31)[1:] == ["sampling: 12 on litert, 31 s, 29 s left"]
 
 
 def test_steps_of_another_function_become_parts_of_a_phase() -> None:
@@ -120,3 +122,22 @@ def _wait_for(stream: io.StringIO) -> Any:
     deadline = time.monotonic() + 10
     while not stream.getvalue() and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def test_the_time_left_of_conversions_is_that_of_each_kind() -> None:
+    """ONNX takes 1 s a part, ExecuTorch 10 s: what is left is its 4 parts."""
+    onnx, executorch = FileKind("onnx", "fp32", 1), FileKind("executorch", "fp32", 1)
+    pace = Pace({onnx: 5, executorch: 5}, 2)
+    assert pace.left_s(onnx, 0.0) is None
+    assert pace.left_s(executorch, 0.0) is None
+    assert pace.left_s(onnx, 1.0) == 5.0  # of ExecuTorch nothing is known yet
+    for second in range(2, 5):
+        pace.left_s(onnx, float(second))
+    assert pace.left_s(executorch, 10.0) == 40.0
+
+
+def test_the_time_left_goes_on_between_steps() -> None:
+    clock = Clock()
+    clock.after(0, Progress("1 of 2", None, 30.0, "converting"))
+    clock.after(1.5)
+    assert clock.after(12)[-1] == "converting: 1 of 2, 12 s, 18 s left"

@@ -441,7 +441,9 @@ def test_options_that_a_saved_run_cannot_follow_are_refused(
 ) -> None:
     path = kept(reported(), tmp_path / "run.json")
     assert run_command(["report", str(path), *options, "-o", str(tmp_path / "x.html")]) == 2
-    assert "is a saved run, which is only shown; expected only options that select" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"mnv3prof: {options[0]}: " in err
+    assert "is a saved run, which is only shown; expected only options that select" in err
     assert not (tmp_path / "x.html").exists()
 
 

@@ -391,7 +391,7 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("latency", "stopped; 0 of 1 times were measured; the same command starts again"),
+        ("latency", "stopped; 0 of 1 time was measured; the same command starts again"),
         (
             "latency -o run.json",
             "stopped; 0 of 1 times are saved in run.json; continue with mnv3prof profile, the same options and --resume",
@@ -402,7 +402,7 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path: Path) -> 
         ),
         (
             "report --cross-check --format json",
-            "stopped; 0 of 1 times were measured; the same command starts again",
+            "stopped; 0 of 1 time was measured; the same command starts again",
         ),
     ],
 )

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from mnv3prof.record.target import Target
 from mnv3prof.source import open_source
 from mnv3prof.workers.cache import default_folder
 from mnv3prof.workers.links import Broken
+from mnv3prof.workers.links.remote import END
 from mnv3prof.workers.remote import RemoteWorker
 from mnv3prof.workers.worker import Worker
 
@@ -462,6 +464,26 @@ def test_a_device_that_does_not_answer_in_time(capsys: pytest.CaptureFixture[str
     no_worker_is_left(server)
 
 
+def test_what_could_not_be_measured_can_be_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    entries(off='ssh = "off"')
+    argv = [
+        "profile",
+        "small",
+        "--input",
+        "32",
+        "--on",
+        "onnxruntime@off",
+        "--parts",
+        "net",
+        "-o",
+        "run.json",
+    ]
+    assert command(argv) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    again = "to try again: the same command and --resume"
+    assert said == f"mnv3prof: 1 of 1 time could not be measured; {again}"
+
+
 def test_all_runtimes_of_a_device_that_does_not_answer_in_time(server: Server) -> None:
     entries(pi=sleeper())
     begin = time.monotonic()
@@ -469,6 +491,28 @@ def test_all_runtimes_of_a_device_that_does_not_answer_in_time(server: Server) -
     assert time.monotonic() - begin < 20  # without a limit 30
     nobody_sleeps()
     no_worker_is_left(server)
+
+
+def test_a_device_without_a_backend_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    entries(pi="")
+    assert command(["latency", "small", "--on", "pi"]) == 2
+    assert "--on: 'pi' is a device; expected a backend there, e.g. all@pi" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(which("ps") is None, reason="there is no ps")
+def test_a_worker_is_ended_where_there_is_no_proc() -> None:
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(321)  # zlib.decompress"])
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(321)"])
+    try:
+        for process in (worker, other):
+            ended = END.format(number=process.pid).replace("/proc/", "/nowhere/")
+            subprocess.run(ended, shell=True, check=False)  # as the login shell of a device does
+        assert worker.wait(timeout=10) == -9
+        assert other.poll() is None
+    finally:
+        for process in (worker, other):
+            process.kill()
+            process.wait()
 
 
 def test_two_names_of_one_machine() -> None:
@@ -713,6 +757,7 @@ def test_without_adb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ('ssh = "pi"\npython = "python3; touch x"', "expected"),
         ('ssh = "pi"\npython = "-c"', "expected"),
         ('ssh = "pi"\ncpus = [-1]', "expected"),
+        ('ssh = "pi"\ncpus = [0, 0]', "different CPU numbers"),
         ('ssh = "pi"\nwhat = 1', "expected"),
         ("ssh = 1", "expected"),
     ],

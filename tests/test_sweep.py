@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from spaces import costs
+from spaces import costs, random_space
 from terminal import SCRIPT
 
 import mnv3prof
@@ -200,7 +200,7 @@ def test_a_condition_is_parsed(text: str, parsed: Range) -> None:
 def test_the_front_of_a_random_space_is_that_of_the_definition(number: int) -> None:
     """All networks by brute force; in chunks and by each filter."""
     chance = random.Random(number)
-    space = _random_space(chance)
+    space = random_space(number)
     tables = tables_of(space, "int8", None)
     columns = chance.sample(range(7), chance.choice((2, 3, 4)))
     signs = [chance.choice((1, -1)) for _ in columns]
@@ -222,23 +222,6 @@ def test_the_front_of_a_random_space_is_that_of_the_definition(number: int) -> N
     assert front.seen == front.kept == space.size
     for network, found_costs in zip(front.networks, front.columns.T.tolist(), strict=True):
         assert every[int(network.partition("#")[2])] == found_costs
-
-
-def _random_space(chance: random.Random) -> Space:
-    stages = [
-        {
-            "out": chance.sample([8, 16, 24, 32], chance.choice((1, 2))),
-            "stride": chance.choice((1, 2)),
-            "depth": chance.choice((1, [1, 2])),
-            "ratio": chance.sample([1, 2, 3, 4], 2),
-            "kernel": chance.sample([3, 5, 7], chance.choice((1, 2))),
-        }
-        for _ in range(2)
-    ]
-    outer = {"input": chance.sample([24, 32, 40], 2), "width": [0.5, 1.0], "last": [16, 32], "classes": 4}
-    space = space_from({"stem": 8, **outer, "stage": stages}, "x", "x")
-    assert 50 < space.size < 4_000
-    return space
 
 
 def test_parts_of_a_front_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,10 +27,8 @@ def advice_lines(found: Sequence[Advice], width: int) -> Iterator[str]:
     """Yield lines of at most `width` characters; commands are not broken."""
     for number, advice in enumerate(found, 1):
         begin = f"  {number}. "
-        yield from wrap(
-            f"{advice.what}: {advice.saves}", width, initial_indent=begin, subsequent_indent=" " * len(begin)
-        )
-        yield from wrap(
-            advice.why, width, initial_indent=" " * len(begin), subsequent_indent=" " * len(begin)
-        )
-        yield f"{' ' * len(begin)}$ {advice.command}"
+        indent = " " * len(begin)
+        told = f"{advice.what}: saves {advice.saves}"
+        yield from wrap(told, width, initial_indent=begin, subsequent_indent=indent)
+        yield from wrap(advice.why, width, initial_indent=indent, subsequent_indent=indent)
+        yield f"{indent}$ {advice.command}"

@@ -29,8 +29,9 @@ Load that the system does not see, e.g. of other virtual machines, lowers the pe
 parts by up to twice that in six runs of one network."""
 
 VERDICTS: Final = (
-    f"Ratio with its 95 % interval. Faster or slower: all of the interval is beyond {MARGIN:.0%} and beyond "
-    "its own half-width; same: all of it is within; else unclear."
+    "Ratio with its 95 % interval, estimated from all pairs of bursts, so it may differ from that of the "
+    f"medians. Faster or slower: all of the interval is beyond {MARGIN:.0%} and beyond its own half-width; "
+    "same: all of it is within; else unclear."
 )
 """Meaning of the verdicts."""
 

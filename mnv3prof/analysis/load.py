@@ -18,8 +18,8 @@ class Load(NamedTuple):
     """Other load on a device while it was measured.
 
     share: of a CPU, that the processes timed at one thread got; other_cpus: CPUs that other processes used,
-    at least; None where not known. contended: True if a timing had to keep contended bursts; slowed: also
-    such beside which the CPU itself was slower. cpus: of the device.
+    at least, of those that this left; None where not known. contended: True if a timing had to keep
+    contended bursts; slowed: also such beside which the CPU itself was slower. cpus: of the device.
     """
 
     share: float | None
@@ -62,7 +62,9 @@ def load_of(run: Run, device: str) -> Load:
         seen.append(host.cores * sum(w * share for w, share in shares) / sum(w for w, _ in shares))
     contended = [timing for timing in timings if timing.contended]
     slowed = any(timing.is_slowed(burst) for timing in contended for burst in timing.kept)
-    return Load(_share_of_cpu(timings, run), max(seen, default=None), bool(contended), slowed, host.cores)
+    share = _share_of_cpu(timings, run)
+    others = min(max(seen), host.cores - (share or 0.0)) if seen else None
+    return Load(share, others, bool(contended), slowed, host.cores)
 
 
 def _share_of_cpu(timings: Sequence[Timing], run: Run) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..cost.counts import Dtype
 from ..graph.parts import NET
 from ..record.target import Target, compared_fields, key_of, labels
 from ..record.timing import Timing
@@ -38,6 +39,11 @@ def compared_times(seen: Sequence[View]) -> list[Compared]:
     return [
         _compared(seen, row, [names[t] if t else "" for t in row]) for row in rows if any(_whole(seen, row))
     ]
+
+
+def shared_size(seen: Sequence[View]) -> tuple[Dtype, int] | None:
+    """Return a dtype and batch that all views were measured at, None without one."""
+    return next((size for size in seen[0].sizes if all(size in view.sizes for view in seen)), None)
 
 
 def _rows(targets: Sequence[Sequence[Target]]) -> list[_Row]:

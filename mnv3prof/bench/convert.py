@@ -113,11 +113,40 @@ def _numbered(missing: Mapping[FileKind, Mapping[PartKey, str]], on_progress: On
     formats = ", ".join(dict.fromkeys(kind.format for kind in missing))
     phase = f"converting {total} part{'s' if total > 1 else ''} for {formats}"
     numbers = count(1)
+    pace = Pace({kind: len(parts) for kind, parts in missing.items()}, _parallel_converters())
 
     def on_next(kind: FileKind, part: PartKey) -> None:
-        on_progress(Progress(f"{next(numbers)} of {total}, now {part.part} for {kind}", phase=phase))
+        what = f"{next(numbers)} of {total}, now {part.part} for {kind}"
+        on_progress(Progress(what, None, pace.left_s(kind, monotonic()), phase))
 
     return on_next
+
+
+class Pace:
+    """The pace of conversions by kind, which differ by a hundredfold, and the time left from it.
+
+    parts: their number by kind. at_a_time: number of kinds that are converted in parallel.
+    """
+
+    def __init__(self, parts: Mapping[FileKind, int], at_a_time: int) -> None:
+        self._parts, self._at_a_time = parts, at_a_time
+        self._begun: dict[FileKind, tuple[float, float, int]] = {}
+
+    def left_s(self, kind: FileKind, now: float) -> float | None:
+        """Note that a conversion begins `now`. Return the seconds left, None if no pace is known."""
+        began, _, done = self._begun.get(kind, (now, now, -1))
+        self._begun[kind] = began, now, done + 1
+        spent = sum(last - began for began, last, _ in self._begun.values())
+        finished = sum(done for *_, done in self._begun.values())
+        if not finished:
+            return None
+        left = [self._left_of(each, spent / finished) for each in self._parts]
+        return max(*left, sum(left) / self._at_a_time)
+
+    def _left_of(self, kind: FileKind, usual: float) -> float:
+        """usual: seconds for a part of a kind of which none is converted yet."""
+        began, last, done = self._begun.get(kind, (0.0, 0.0, 0))
+        return (self._parts[kind] - done) * ((last - began) / done if done else usual)
 
 
 def _key(kind: FileKind, part: PartKey, subjects: Subjects, exact: bool = False) -> str:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 from msgspec.structs import replace
 
 from ..device.protocol import PartKey
+from ..graph.errors import InputError, quote
 from ..graph.parts import identical_blocks
 from ..record.run import (
     ASKING_INTERRUPTED,
@@ -27,7 +28,7 @@ from ..record.target import Target, threads_of
 from ..record.timing import Operator, Timing
 from ..workers import cache
 from ..workers.backends import backend, compiles, is_simulated, names, place_of, usable
-from ..workers.devices import device_of, require_name
+from ..workers.devices import device_of, known_devices, require_name
 from ..workers.peak_burst import Device
 from .accuracy import HeldOut, measure_accuracies
 from .host import commit, describe
@@ -73,9 +74,10 @@ def places_named(called: str, timeout_s: float = inf) -> tuple[str, ...]:
 
     timeout_s: of a device that is asked for its runtimes.
     """
+    found: tuple[str, ...]
     name, at, device = called.partition("@")
     if name != "all":
-        found: tuple[str, ...] = (place_of(called),)
+        found = (_place(called),)
     elif not at:
         return usable_here()
     else:
@@ -84,6 +86,16 @@ def places_named(called: str, timeout_s: float = inf) -> tuple[str, ...]:
     if at:
         device_of(device)  # its entry is right
     return found
+
+
+def _place(called: str) -> str:
+    try:
+        return place_of(called)
+    except InputError:
+        if called in known_devices():
+            expected = f"a backend there, e.g. all@{called}"
+            raise InputError(f"{quote(called)} is a device; expected {expected}") from None
+        raise
 
 
 def quick_here() -> tuple[str, ...]:

@@ -21,7 +21,8 @@ _MOST_LISTED: Final = 3
 _Size = tuple[Dtype, int]
 """The dtype and batch on which bytes depend."""
 
-BudgetStatus = Literal["within", "exceeded", "not measured", "not comparable"]
+BudgetStatus = Literal["within", "exceeded", "unclear", "not measured", "not comparable"]
+"""Whether a value is within its limit; unclear if what is known of the value does not tell."""
 
 
 class Contributor(msgspec.Struct, frozen=True):
@@ -165,7 +166,8 @@ def _judge_figure(
         same = aligned(baseline.subject.graph, checked.subject.graph) if budget.part == NET else {}
         known = {block: old.blocks[name] for block, name in same.items() if name in old.blocks}
     if new.value is None or (new.reason and new.value <= (judgment.limit or 0)):
-        return replace(judgment, status="not measured", reason=new.reason)
+        status: BudgetStatus = "not measured" if new.value is None else "unclear"
+        return replace(judgment, status=status, reason=new.reason)
     return _limited(judgment, new.blocks, known)
 
 
@@ -240,7 +242,7 @@ def _judge_absolute(budget: Budget, new: Timing, checked: Side) -> Judgment:
     judgment = _limited(_judgment(budget, new, reason=reason), blocks, {})
     if judgment.status == "exceeded" and new.contended:
         why = "above the limit, but the machine was busy; measure again"
-        return replace(judgment, status="not measured", reason=why, contributors=())
+        return replace(judgment, status="unclear", reason=why, contributors=())
     return judgment
 
 

@@ -83,14 +83,16 @@ def what_is_saved(
     path: the run's file, or None. resume: the command that continues the run, or "".
     """
     done = (
-        ("times", [timing.seconds is not None for timing in timings]),
-        ("results of FLOP counters", [reading.status != "not run" for reading in readings]),
-        ("memory plans", [plan.reason != NOT_READ for plan in plans]),
+        ("time", "times", [timing.seconds is not None for timing in timings]),
+        ("result", "results of FLOP counters", [reading.status != "not run" for reading in readings]),
+        ("memory plan", "memory plans", [plan.reason != NOT_READ for plan in plans]),
     )
-    complete = [f"{sum(each)} of {len(each)} {what}" for what, each in done if each]
-    count = join_words(complete or ["0 times"])
-    if path is None and not any(each for _, parts in done for each in parts):
-        return f"{count} were measured; the same command starts again"
+    complete = [f"{sum(each)} of {len(each)} {one if len(each) == 1 else n}" for one, n, each in done if each]
+    count, are, were = join_words(complete or ["0 times"]), "are", "were"
+    if len(complete) == 1 and sum(len(each) for *_, each in done) == 1:
+        are, were = "is", "was"
+    if path is None and not any(each for *_, parts in done for each in parts):
+        return f"{count} {were} measured; the same command starts again"
     if path is None:
-        return f"{count} were measured and none is saved; use --output FILE.json to save them"
-    return f"{count} are saved in {path}{f'; continue with {resume}' if resume else ''}"
+        return f"{count} {were} measured and not saved; use --output FILE.json to save what is measured"
+    return f"{count} {are} saved in {path}{f'; continue with {resume}' if resume else ''}"

@@ -20,6 +20,7 @@ from .network import WeightsOptions
 from .options import (
     NoCacheOption,
     PartsOption,
+    first_given,
     listed,
     measuring_option,
     on_option,
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 _MOST_SECONDS: Final = 86_400.0
 _BUDGET_S: Final = 60.0
 _LIST: Final = "LIST"
+_SELECTING: Final = ("on", "parts", "rows", "dtype", "batch", "threads")
 _SHOWN: Final = (
-    "is a saved run, which is only shown; expected only options that select, e.g. --on, and of the output"
+    "{option}: {source} is a saved run, which is only shown; expected only options that select, e.g. --on, "
+    "and of the output"
 )
 
 NOT_MEASURED: Final = (
@@ -162,8 +165,8 @@ class LatencyOptions(msgspec.Struct, frozen=True):
         """
         kind = type(self)
         only = replace(self._selecting(), parts=self.parts, rows=self.rows)
-        if self != only:
-            raise InputError(f"{source}: {_SHOWN}")
+        if given := first_given(self, ignoring=_SELECTING):
+            raise InputError(_SHOWN.format(option=given, source=source))
         if only == kind():
             return run
         parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
@@ -279,15 +282,15 @@ def _rows(text: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(selected)
 
 
-def refuse_options(source: str, weights_options: WeightsOptions, changed: bool) -> None:
+def refuse_options(source: str, weights_options: WeightsOptions, given: str) -> None:
     """Raise InputError if options would change the saved run that `source` holds.
 
-    changed: whether any option of measuring or of the network except --weights was given.
+    given: an option of measuring or of the network except --weights, "" for none.
     """
     if weights_options.weights is not None:
         raise InputError(f"--weights: {source} is a saved run, whose weights cannot be changed")
-    if changed:
-        raise InputError(f"{source}: {_SHOWN}")
+    if given:
+        raise InputError(_SHOWN.format(option=given, source=source))
 
 
 def measured(request: "Request", output: Output, known: Run | None = None) -> Run:

@@ -1,11 +1,12 @@
 """Options that several commands share, and the sections of a command's help."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
+import msgspec
 import typer
 
 from .. import workers
@@ -192,6 +193,20 @@ def listed(text: str, option: str, parse: Callable[[str, str], _Value]) -> tuple
     parse: makes a value of an item and the option's name.
     """
     return tuple(dict.fromkeys(parse(item.strip(), option) for item in text.split(",")))
+
+
+def first_given(*groups: msgspec.Struct, ignoring: Collection[str] = ()) -> str:
+    """Return the first option that is not its default, "" if all are.
+
+    groups: structs of options. ignoring: names of fields.
+    """
+    given = (
+        name
+        for group in groups
+        for name in group.__struct_fields__
+        if name not in ignoring and getattr(group, name) != getattr(type(group)(), name)
+    )
+    return next((f"--{name.replace('_', '-')}" for name in given), "")
 
 
 def batch_in_range(batch: int | None) -> None:

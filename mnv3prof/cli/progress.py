@@ -102,7 +102,8 @@ class Steps:
             now = self._clock()
             latest = self._latest
             if latest and (latest.share is None or now - self._heard >= _LINE_EVERY_S):
-                self._show(latest, now - self._began)
+                left_s = latest.left_s and max(0.0, latest.left_s - (now - self._heard))
+                self._show(latest._replace(left_s=left_s), now - self._began)
 
 
 class Lines:

@@ -25,6 +25,7 @@ from ..show.order import UNSORTED, Order
 from .interrupts import stopped, what_is_saved
 from .output import Output, Result, emit, output_format
 from .progress import progress, step
+from .streams import say
 
 if TYPE_CHECKING:
     from ..bench.profile import Request
@@ -120,9 +121,12 @@ def emit_run(
         )
     emit(Result(sheets, samples_sheet(run), lambda: {**run_document(run), **(also or {})}), output)
     fresh = run if tried is None else msgspec.structs.replace(run, timings=tuple(tried))
+    path = output.output if output.output and output_format(output) == "json" else saved
     if not again and fresh.was_interrupted:
-        path = output.output if output.output and output_format(output) == "json" else saved
         raise stopped(what_is_saved(fresh.timings, path, resume, fresh.readings, fresh.plans))
+    if not again and resume and path and (missing := sum(not timing.final for timing in fresh.timings)):
+        times = f"{len(fresh.timings)} time{'s' * (len(fresh.timings) > 1)}"
+        say(f"mnv3prof: {missing} of {times} could not be measured; to try again: {resume}")
     if failed(run.timings, tried):
         raise typer.Exit(1)
 

@@ -38,7 +38,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     backend: the runtime. label: the model's name, "" if it is not known. threads, batch: None if not said.
     shape: of the only input, with the batch, () if not said.
     accelerator: what ran the model instead of the runtime's own CPU kernels, "" for these, None if not said.
-    samples: seconds of each call. profiled: the times were taken with a profiler, which slows calls.
+    samples: seconds of each call. profiled: the times were taken with a profiler, which slows calls. note: on
+    what of it was not read, and why.
     """
 
     backend: str
@@ -54,6 +55,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     first_s: float | None = None
     operators: tuple[RuntimeOp, ...] = ()
     profiled: bool = False
+    note: str = ""
 
     @property
     def model(self) -> str:

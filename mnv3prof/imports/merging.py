@@ -34,7 +34,7 @@ def merged(runs: Sequence[Found]) -> list[Found]:
 
 def identity(run: Found) -> bytes:
     """Return what is equal for one run in two files: a copy of a file, or one to which a tool appended."""
-    return msgspec.json.encode(run.samples if len(run.samples) >= _LEAST_SAMPLES else run)
+    return msgspec.json.encode(run.samples if len(run.samples) >= _LEAST_SAMPLES else replace(run, note=""))
 
 
 def is_same(one: Found, other: Found) -> bool:

@@ -98,7 +98,8 @@ def imported(files: Sequence[File], graph: Graph, told: Told) -> Imported:
     if alone := next((t.part for t in timings if not t.bursts and not t.reported), None):
         raise InputError(f"part {alone}: has operators, but no time; expected also the file that has it")
     accelerators = {run.backend: run.accelerator for run in known if run.accelerator}
-    return Imported(timings, operators, accelerators, notes)
+    unread = dict.fromkeys(run.note for run in known if run.note)
+    return Imported(timings, operators, accelerators, (*notes, *unread))
 
 
 def _placed(file: File, graph: Graph, told: Told) -> list[_Placed]:

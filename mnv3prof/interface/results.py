@@ -25,7 +25,7 @@ from ..show.answers import answer_sheets
 from ..show.comparison import MOST_NETWORKS, blocks_sheet, totals_sheet
 from ..show.costs import cost_sheet
 from ..show.diff import changes_sheet, diff_sheets
-from ..show.gate import gate_sheets, verdicts_data
+from ..show.gate import counted, gate_sheets, verdicts_data
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.load import busy_sheets
 from ..workers.backends import place_of
@@ -63,7 +63,7 @@ class Check(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         within = sum(each.breach is None for each in self.judgments)
-        return f"Check({self.checked.source!r}, within {within} of {len(self.judgments)} budgets)"
+        return f"Check({self.checked.source!r}, within {within} of {counted(self.judgments)})"
 
     def __bool__(self) -> bool:
         """Return `passed`."""
@@ -71,7 +71,7 @@ class Check(msgspec.Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """True if no budget of level "error" is exceeded or was not measured."""
+        """True if every budget of level "error" is within its limit, and every latency was measured."""
         return all(each.breach != "error" for each in self.judgments)
 
 

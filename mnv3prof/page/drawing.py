@@ -17,6 +17,7 @@ from ..render.numbers import compact, milliseconds
 from ..render.sheet import format_value
 from ..show.costs import block_summary
 from ..show.sentences import shares, title_of
+from .charts.chart import PALETTE
 from .layers import MOST_LAYERS, layers_sheet
 from .rows import rows_of
 
@@ -65,8 +66,10 @@ def network_drawing(seen: Sequence[View], key: str) -> str:
     )
     where = dict.fromkeys(view.label_of(target) for view in seen if (target := view.fastest()))
     switch = "".join(_radio(m, key, ", ".join(where), checked=m == "macs") for m in metrics)
-    heads = [METRICS[m] for m in metrics if m != "bytes"] if len(seen) == 1 else [v.called for v in seen]
-    columns = "".join(f'<th scope="col" class="n">{escape(head)}</th>' for head in heads)
+    heads = [escape(METRICS[m]) for m in metrics if m != "bytes"]
+    if len(seen) > 1:
+        heads = [f"{_mark(number)}{escape(view.called)}" for number, view in enumerate(seen)]
+    columns = "".join(f'<th scope="col" class="n">{head}</th>' for head in heads)
     several = " several" if len(seen) > 1 else ""
     return (
         f'<div class="network{several}" id="{key}">'
@@ -153,11 +156,12 @@ _KINDS: Final = {
 def _legend(drawn: Sequence[_Drawn]) -> str:
     found = {stage.kind for one in drawn for stages in one.stages.values() for stage in stages}
     kinds = ", ".join(title for kind, title in _KINDS.items() if kind in found)
+    several = " Spots of color tell whose a picture is; without one it is the same in all." * (len(drawn) > 1)
     order = f"From top to bottom: {kinds}. " if kinds else "Layers are drawn in execution order. "
     return (
         f'<p class="note">The length of a bar is its number of channels. {order}'
         "The dashed line is the identity. Latency is measured per block, so all stages of a block have its "
-        "color. A click on a block opens its layers.</p>"
+        f"color.{several} A click on a block opens its layers.</p>"
     )
 
 
@@ -205,19 +209,38 @@ def _row(
     """Return a block's row, and that of its layers. place: names, title and anchor."""
     row, title, anchor = place
     first = next(block for one, name in zip(drawn, row, strict=True) if (block := _block(one, name)))
-    pictures = dict.fromkeys(
-        _drawing(block, one.stages[block.name], scale, one.shares["time"].get(block.name, 0))
-        for one, name in zip(drawn, row, strict=True)
+    pictures = [
+        (number, _drawing(block, one.stages[block.name], scale, one.shares["time"].get(block.name, 0)))
+        for number, (one, name) in enumerate(zip(drawn, row, strict=True))
         if (block := _block(one, name))
-    )
+    ]
     cells = _values(drawn[0], first.name, metrics) if len(drawn) == 1 else _compared(drawn, row, metrics)
     inside = "".join(_layers(one, name) for one, name in zip(drawn, row, strict=True) if name)
     wide = 2 + cells.count("<td")
     return (
         f'<tr data-block="{anchor}"><th scope="row"><a href="#{anchor}">{escape(title)}</a>'
-        f'<small>{escape(block_summary(first))}</small></th><td class="drawn">{"".join(pictures)}</td>{cells}'
-        f'</tr><tr class="inside" id="{anchor}"><td colspan="{wide}">{inside}</td></tr>'
+        f"<small>{escape(block_summary(first))}</small></th>"
+        f'<td class="drawn">{_marked(pictures, len(drawn))}</td>{cells}</tr>'
+        f'<tr class="inside" id="{anchor}"><td colspan="{wide}">{inside}</td></tr>'
     )
+
+
+def _marked(pictures: Sequence[tuple[int, str]], networks: int) -> str:
+    """Return the pictures of a row, equal ones once; where they differ, with the marks of their networks."""
+    by_picture: dict[str, list[int]] = {}
+    for number, picture in pictures:
+        by_picture.setdefault(picture, []).append(number)
+    if len(by_picture) == 1 and len(pictures) == networks:
+        return pictures[0][1]
+    return "".join(
+        f'<div class="of"><span>{"".join(map(_mark, numbers))}</span>{picture}</div>'
+        for picture, numbers in by_picture.items()
+    )
+
+
+def _mark(number: int) -> str:
+    """Return the mark of one of several networks: a spot in its color in the charts."""
+    return f'<i class="mark" style="background:var(--series-{number % PALETTE + 1})"></i>'
 
 
 def _block(one: _Drawn, name: str | None) -> Block | None:
@@ -225,9 +248,10 @@ def _block(one: _Drawn, name: str | None) -> Block | None:
 
 
 def _values(one: _Drawn, block: str, metrics: Sequence[str]) -> str:
-    """Return the cells of a block's costs, each with its share as a bar."""
+    """Return the cells of a block's costs, each with a bar: its part of the largest block's."""
+    largest = {metric: max(shares.values(), default=0) or 1 for metric, shares in one.shares.items()}
     return "".join(
-        f'<td class="n share" style="--part:{one.shares[m].get(block, 0):.1%}">'
+        f'<td class="n share" style="--part:{one.shares[m].get(block, 0) / largest[m]:.1%}">'
         f"{one.values[m].get(block, '')}</td>"
         for m in metrics
         if m != "bytes"

@@ -25,8 +25,8 @@ class Assets(NamedTuple):
 
 _NO_SCRIPT: Final = (
     "<noscript><style>figure, .tool, .switch, th button::after { display: none; }</style>"
-    '<p class="note">Without script there are no charts, sorting and copying; all values are in the '
-    "tables.</p></noscript>"
+    '<p class="note">Without script there are no charts, sorting and copying; values are in the tables.</p>'
+    "</noscript>"
 )
 
 
@@ -111,7 +111,7 @@ def _panel(panel: Panel) -> str:
     shown = "".join(to_html(one.sheet, sortable=False, anchors=one.anchors) for one in panel.open_sheets)
     folded = "".join(
         f"<details><summary>Table: {escape(one.sheet.title)}</summary>"
-        f"{to_html(one.sheet, anchors=one.anchors)}</details>"
+        f"{to_html(one.sheet, sortable=one.sortable, anchors=one.anchors)}</details>"
         for one in panel.sheets
     )
     body = shown + charts
@@ -126,7 +126,7 @@ def _advice(panel: Panel) -> str:
     if not found:
         return f'{head}<p class="note">{escape(NOTHING)}</p>'
     items = "".join(
-        f'<li><b>{escape(each.what)}</b> <span class="saves">{escape(each.saves)}</span>'
+        f'<li><b>{escape(each.what)}</b> <span class="saves">saves {escape(each.saves)}</span>'
         f"<p>{escape(each.why)}</p><p><code>{escape(each.command)}</code>"
         '<button type="button" class="tool command">Copy</button></p></li>'
         for each in found
@@ -148,8 +148,8 @@ def _chart(chart: Chart) -> str:
         else ""
     )
     return (
-        f'<figure><button type="button" class="tool image" aria-label="Save as PNG: {alt}">PNG</button>'
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{alt}, scrollable">'
+        f'<figure><div class="scroll" tabindex="0" role="group" aria-label="{alt}, scrollable">'
         f'<div class="plot" id="{chart.key}" role="img" aria-label="{alt}" style="--tall:{chart.height}px">'
-        f"</div></div>{point}</figure>"
+        f'</div></div><button type="button" class="tool image" aria-label="Save as PNG: {alt}">PNG</button>'
+        f"{point}</figure>"
     )

@@ -61,21 +61,43 @@
     copy(button, text.textContent, text);
   }
 
-  /* Arrow keys choose a point of the last trace, and Enter copies it. */
+  /* The points of a chart that are shown, in the order of the arrow keys: those of the last trace if they can be copied. */
+  function points(chart, place) {
+    const last = place.data.length - 1;
+    return place.data.flatMap((trace, curveNumber) => {
+      if (trace.visible === "legendonly" || trace.hoverinfo === "skip" || (chart.axis === "copies" && curveNumber < last)) return [];
+      if (trace.type === "heatmap") return trace.z.flatMap((row, n) => row.map((_, m) => ({ curveNumber, pointNumber: [n, m], x: trace.x[m], y: trace.y[n] })));
+      return trace.x.map((x, pointNumber) => ({ curveNumber, pointNumber, x, y: trace.y[pointNumber], customdata: trace.customdata?.[pointNumber] }));
+    });
+  }
+
+  /* Arrow keys choose a point, and Enter copies it, or opens the layers of its block. */
   function keys(chart, place) {
-    const last = chart.data.length - 1;
-    const { customdata } = chart.data[last];
+    const row = chart.data[0]?.type === "heatmap" && chart.axis === "y" ? chart.data[0].x.length : 1;
     let at = -1;
     place.parentElement.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1, Home: -customdata.length, End: customdata.length }[event.key];
-      if (step) {
-        at = Math.min(Math.max(at + step, 0), customdata.length - 1);
-        Plotly.Fx.hover(place, [{ curveNumber: last, pointNumber: at }]);
-        document.getElementById("told").textContent = customdata[at].join(", ");
-      } else if (event.key === "Enter" && at >= 0) copyPoint(chart, at);
+      const found = points(chart, place);
+      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row, Home: -found.length, End: found.length }[event.key];
+      if (step && found.length) {
+        at = at < 0 ? 0 : Math.min(Math.max(at + step, 0), found.length - 1);
+        Plotly.Fx.hover(place, [{ curveNumber: found[at].curveNumber, pointNumber: found[at].pointNumber }]);
+        const label = place.querySelector(".hoverlayer .hovertext");
+        label?.scrollIntoView({ block: "nearest", inline: "nearest" });
+        document.getElementById("told").textContent = label?.textContent || `${found[at].x}, ${found[at].y}`;
+      } else if (event.key === "Enter" && at >= 0) act(chart, found[at]);
       else return;
       event.preventDefault();
     });
+  }
+
+  /* What a click on a point does. */
+  function act(chart, point) {
+    if (chart.axis === "copies") {
+      if (point.curveNumber === chart.data.length - 1) copyPoint(chart, point.pointNumber);
+      return;
+    }
+    const anchor = anchorAt(chart, point);
+    if (anchor) location.hash = anchor;
   }
 
   /* The anchor of the block that the page's address names. */
@@ -132,15 +154,10 @@
       const chart = waiting.shift();
       draw(chart);
       const place = document.getElementById(chart.key);
-      if (chart.axis === "copies") keys(chart, place);
-      place.on("plotly_click", (event) => {
-        if (chart.axis === "copies") {
-          const point = event.points.find(({ curveNumber }) => curveNumber === chart.data.length - 1);
-          if (point) copyPoint(chart, point.pointNumber);
-          return;
-        }
-        const anchor = anchorAt(chart, event.points[0]);
-        if (anchor) location.hash = anchor;
+      keys(chart, place);
+      place.on("plotly_click", ({ points: [first, ...others] }) => {
+        const copied = others.find(({ curveNumber }) => curveNumber === chart.data.length - 1);
+        act(chart, (chart.axis === "copies" && copied) || first);
       });
       setTimeout(next);
     };

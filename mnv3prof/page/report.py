@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ..advice.advice import TITLE, Advice, advise
 from ..analysis import savings
 from ..analysis.conditions import conditions
+from ..analysis.side_by_side import compared_times, shared_size
 from ..analysis.view import View, views
 from ..cost.comparison import network_costs
 from ..cost.conventions import reconcile
@@ -19,9 +20,10 @@ from ..mobilenetv3.published import published
 from ..mobilenetv3.saving import all_are, separable_savings
 from ..record.run import Host, Run
 from ..record.target import Target
-from ..render.numbers import compact
+from ..render.numbers import compact, milliseconds
 from ..render.sheet import Column, Sheet, format_value
 from ..show import sentences
+from ..show.accuracy import accuracy_sheets
 from ..show.comparison import blocks_sheet as compared_blocks
 from ..show.costs import MAC, at_least, cost_sheet
 from ..show.latency import latency_sheets
@@ -46,10 +48,13 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Listed(NamedTuple):
-    """A table of the page. anchors: of blocks that it names, by name."""
+    """A table of the page. anchors: of blocks that it names, by name. sortable: False where the values of a
+    column have different units.
+    """
 
     sheet: Sheet
     anchors: Mapping[str, str] = {}
+    sortable: bool = True
 
 
 class Panel(msgspec.Struct, frozen=True):
@@ -95,12 +100,16 @@ def _headline(seen: Views, key: str) -> Iterator[Panel]:
     alerts = dict.fromkeys(alert for each in seen for alert in _alerts(each, several=bool(others)))
     shown = [overview.net_chart(seen, f"{key}t")] if any(each.ranking() for each in seen) else []
     where = overview.where_chart(seen, f"{key}w")
-    metrics = [sheet for n, each in enumerate(seen) for sheet in _listed(seen, n, headline_sheet(each))]
+    metrics = [
+        listed._replace(sortable=False)
+        for n, each in enumerate(seen)
+        for listed in _listed(seen, n, headline_sheet(each))
+    ]
     yield Panel(
         "",
         (sentences.side_by_side(seen) if others else sentences.headline(view),),
         tuple(alerts),
-        () if others else tuple(_tiles(view)),
+        tuple(_compared_tiles(*seen) if len(seen) == 2 else [] if others else _tiles(view)),
         advise(view),
         f"{TITLE} with {view.called}" if others else TITLE,
         charts=(*shown, where),
@@ -120,6 +129,27 @@ def _tiles(view: View) -> Iterator[Tile]:
     yield Tile("Parameters", compact(cost.params), beside[1])
     size = format_value(memory_peaks.fused.bytes, "bytes")
     yield Tile("Peak memory", size, f"fused, {dtype}, batch {batch}")
+
+
+def _compared_tiles(old: View, new: View) -> Iterator[Tile]:
+    """Yield the metrics of two views with their change; of latencies that of the old one's fastest target."""
+    times = [row for row in compared_times([old, new]) if row.changes[0] and row.changes[0].ratio is not None]
+    for row in sorted(times, key=lambda row: row.times[0] or 0.0)[:1]:
+        shown = (milliseconds(seconds) for seconds in row.times if seconds is not None)
+        detail = f"{row.changes[0].described if row.changes[0] else ''}, {row.label}"
+        yield Tile("Latency", " → ".join(shown), detail)
+    before, after = old.costs[NET], new.costs[NET]
+    yield _counted_tile("MACs", before.macs, after.macs, compact)
+    yield _counted_tile("Parameters", before.params, after.params, compact)
+    if (size := shared_size([old, new])) is not None:
+        first, last = (peaks(view.graph, *size).fused.bytes for view in (old, new))
+        yield _counted_tile("Peak memory", first, last, lambda value: format_value(value, "bytes"))
+
+
+def _counted_tile(title: str, old: int, new: int, write: Callable[[int], str]) -> Tile:
+    if old == new:
+        return Tile(title, write(old), "the same")
+    return Tile(title, f"{write(old)} → {write(new)}", format_value(new / old, "ratio") if old else "")
 
 
 def _alerts(view: View, *, several: bool) -> Iterator[str]:
@@ -202,7 +232,9 @@ def _latency(seen: Views, key: str) -> Iterator[Panel]:
     sheets = [
         sheet
         for n, view in enumerate(timed)
-        for sheet in _listed(timed, n, *latency_sheets(view.run), *operator_sheets(view.run))
+        for sheet in _listed(
+            timed, n, *latency_sheets(view.run), *accuracy_sheets(view.run), *operator_sheets(view.run)
+        )
     ]
     rows = rows_of(timed)
     by_title = dict(zip(rows.titles, rows.anchors, strict=True))

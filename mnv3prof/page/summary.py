@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ..advice.sheet import advice_sheet
 from ..analysis.compare import VERDICTS, compare
-from ..analysis.side_by_side import Compared, compared_times
+from ..analysis.side_by_side import Compared, compared_times, shared_size
 from ..analysis.view import View, views
 from ..cost.conventions import reconcile
 from ..cost.memory import arena, peaks
@@ -189,7 +189,7 @@ def _changed(seen: Sequence[View], line: tuple[str | None, ...], row: Compared, 
 
 def _arenas(seen: Sequence[View]) -> tuple[object, ...]:
     """Return the planned arenas at a dtype and batch that all views share; without one, no ratios."""
-    shared = next((size for size in seen[0].sizes if all(size in view.sizes for view in seen)), None)
+    shared = shared_size(seen)
     plans = [arena(view.graph, *(shared or view.sizes[0])).bytes for view in seen]
     if shared is None:
         how = (f"{dtype}, batch {batch}" for dtype, batch in (view.sizes[0] for view in seen))

@@ -49,7 +49,7 @@ def _row(accuracy: Accuracy, known: Sequence[Accuracy]) -> tuple[object, ...]:
     if not accuracy.images:
         return (None, None, None, None, "not measured")
     interval = wilson(accuracy.right, accuracy.images)
-    base = _of(replace(accuracy.target, dtype="fp32"), known, accuracy.variant)
+    base = accuracy_of(replace(accuracy.target, dtype="fp32"), known, accuracy.variant)
     change = difference(base, accuracy) if base and base is not accuracy else None
     return (accuracy.share, *interval, accuracy.right, change and _described(change, accuracy.images))
 
@@ -67,7 +67,7 @@ def _verdict(change: Difference) -> str:
 
 def accuracy_sentence(run: Run, new: Target, old: Target, where: str) -> str:
     """State what the dtype of `new` costs in accuracy, compared with `old`; "" if it was not measured."""
-    first, second = _of(old, run.accuracies), _of(new, run.accuracies)
+    first, second = accuracy_of(old, run.accuracies), accuracy_of(new, run.accuracies)
     change = difference(first, second) if first and second else None
     if first is None or second is None or change is None:
         return ""
@@ -83,6 +83,6 @@ def accuracy_sentence(run: Run, new: Target, old: Target, where: str) -> str:
     return f"{sentence}; the difference is significant ({p}): {only}."
 
 
-def _of(target: Target, known: Sequence[Accuracy], variant: str = "") -> Accuracy | None:
-    """Return the accuracy on a target."""
+def accuracy_of(target: Target, known: Sequence[Accuracy], variant: str = "") -> Accuracy | None:
+    """Return the accuracy of a network on a target."""
     return next((a for a in known if (a.variant, a.target) == (variant, target)), None)

@@ -56,9 +56,16 @@ def verdicts_data(judged: Sequence[Judgment]) -> Sheet:
 def headline(checked: Side, judged: Sequence[Judgment]) -> str:
     """State the network, and how many budgets it is within."""
     within = sum(j.breach is None for j in judged)
-    return (
-        f"{label(checked.subject.graph)}: within {within} of {len(judged)} budget{'s' * (len(judged) != 1)}"
-    )
+    return f"{label(checked.subject.graph)}: within {within} of {counted(judged)}"
+
+
+def counted(judged: Sequence[Judgment]) -> str:
+    """Return the number of budgets, and that of checks if budgets are checked at several settings."""
+    plural = "s" * (len(judged) != 1)
+    if not are_several(judged):
+        return f"{len(judged)} budget{plural}"
+    budgets = len({j.budget.name for j in judged})
+    return f"{len(judged)} checks of {budgets} budget{'s' * (budgets != 1)}"
 
 
 def limit_of(judgment: Judgment) -> str:
@@ -70,7 +77,7 @@ def sentence(judgment: Judgment) -> str:
     """State the margin and top contributors, or why the budget was not checked."""
     j = judgment
     name = f"{j.budget.name} ({j.measured_as})" if j.measured_as else j.budget.name
-    if j.status in ("not measured", "not comparable"):
+    if j.status in ("unclear", "not measured", "not comparable"):
         return f"{name} is {j.status}: {j.reason}."
     value, limit = amount(j.value, j.unit, batch_of(j)), amount(j.limit, j.unit)
     margin = amount(j.margin and abs(j.margin), j.unit)

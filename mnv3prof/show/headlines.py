@@ -10,7 +10,7 @@ from ..graph.errors import one_line
 from ..record.target import Target, labels
 from ..render.sheet import join_words
 from .comparison import label
-from .gate import are_several, limit_of
+from .gate import are_several, counted, limit_of
 
 CLEAR: Final = ("slower", "faster")
 """Verdicts of a clear change of a latency."""
@@ -92,9 +92,9 @@ def check_verdict(checked: Side, judged: Sequence[Judgment]) -> str:
     """State how many budgets are exceeded or were not checked, and which."""
     several = are_several(judged)
     groups = []
-    for status in ("exceeded", "not measured", "not comparable"):
+    for status in ("exceeded", "unclear", "not measured", "not comparable"):
         names = [budget_name(j, several=several) for j in judged if j.status == status]
-        of = f" of {len(judged)} budget{'s' if len(judged) > 1 else ''}" if status == "exceeded" else ""
+        of = f" of {counted(judged)}" if status == "exceeded" else ""
         if names or of:
             groups.append(f"{len(names)}{of} {status}{f': {_list(names)}' if names else ''}")
     return f"{label(checked.subject.graph)}: {'; '.join(groups)}."

@@ -11,11 +11,13 @@ from ..analysis.load import Clock, clock_of
 from ..graph.align import aligned
 from ..graph.graph import Graph
 from ..graph.parts import NET
+from ..record.accuracy import Accuracy
 from ..record.run import Run
 from ..record.stats import Summary
 from ..record.target import labels, shared_settings
 from ..record.timing import Reported, Timing
 from ..render.sheet import Column, Kind, Sheet, join_words
+from .accuracy import accuracy_of
 from .costs import titled
 from .order import UNSORTED, Order
 from .ranking import ranking_sheet
@@ -51,7 +53,9 @@ def _time_sheets(graph: Graph, timings: Sequence[Timing], run: Run, order: Order
 
 
 class _Sample(NamedTuple):
-    """A timing with what its row of the CSV needs. timed: the timing if it has bursts, as `summary`."""
+    """A timing with what its row of the CSV needs. timed: the timing if it has bursts, as `summary`.
+    accuracy: of the whole network, if it was measured.
+    """
 
     timing: Timing
     timed: Timing | None
@@ -59,6 +63,7 @@ class _Sample(NamedTuple):
     macs: int
     rates: Rates
     clock: Clock
+    accuracy: Accuracy | None
 
 
 _SAMPLES: Final[tuple[tuple[str, str, Kind, Callable[[_Sample], object]], ...]] = (
@@ -110,8 +115,10 @@ _SAMPLES: Final[tuple[tuple[str, str, Kind, Callable[[_Sample], object]], ...]] 
     ("max_abs_err", "Max abs error", "number", lambda s: s.timing.max_abs_err),
     ("max_rel_err", "Max rel error", "number", lambda s: s.timing.max_rel_err),
     ("rms_rel_err", "RMS rel error", "number", lambda s: s.timing.rms_rel_err),
-    ("cpu_per_wall", "CPU/wall", "number", lambda s: s.timing.cpu_per_wall),
+    ("cpu_per_wall", "CPU time ÷ wall time", "number", lambda s: s.timing.cpu_per_wall),
     ("cpu_median_s", "Median CPU time, s", "number", lambda s: s.timing.cpu_median),
+    ("accuracy", "Accuracy", "number", lambda s: s.accuracy and s.accuracy.share),
+    ("accuracy_images", "Images of the accuracy", "count", lambda s: s.accuracy and s.accuracy.images),
 )
 """Key, title and kind of each column, and how its values are read."""
 
@@ -136,7 +143,8 @@ def _samples(run: Run) -> Iterator[_Sample]:
     for t in run.timings:
         cost = costs[t.variant, t.target.dtype][t.part]
         timed = t if t.bursts else None
-        yield _Sample(t, timed, t.summary, cost.macs, rates(t, cost, run), clock_of(t, run))
+        accuracy = accuracy_of(t.target, run.accuracies, t.variant) if t.part == NET else None
+        yield _Sample(t, timed, t.summary, cost.macs, rates(t, cost, run), clock_of(t, run), accuracy)
 
 
 def _yes(value: bool) -> str:
@@ -154,7 +162,7 @@ _LOADING_COLUMNS: Final = (
     Column("max_rel_err", "Max rel error", "figure"),
     Column("rms_rel_err", "RMS rel error", "figure"),
     Column("worst", "Largest in", "text"),
-    Column("cpu_per_wall", "CPU/wall", "number"),
+    Column("cpu_per_wall", "CPU time ÷ wall time", "number"),
 )
 
 

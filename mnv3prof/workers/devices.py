@@ -35,6 +35,7 @@ def _is_cpus(value: object) -> bool:
         isinstance(value, list)
         and len(value) <= _MOST_CPUS
         and all(type(each) is int and 0 <= each <= _MOST_CPU for each in value)
+        and len({*value}) == len(value)
     )
 
 
@@ -42,7 +43,7 @@ _KEYS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "ssh": (_is_address, 'a destination of ssh without blanks or quotes, e.g. "me@host"'),
     "adb": (_is_address, 'a serial number of `adb devices`, e.g. "emulator-5554"'),
     "python": (_is_python, 'a path of letters, digits and . _ / ~ -, e.g. "~/venv/bin/python"'),
-    "cpus": (_is_cpus, f"a list of up to {_MOST_CPUS} CPU numbers, e.g. [4, 5]"),
+    "cpus": (_is_cpus, f"a list of up to {_MOST_CPUS} different CPU numbers, e.g. [4, 5]"),
     "emulated": (lambda value: isinstance(value, bool), "true or false"),
 }
 """Keys of an entry: what is allowed, and how it is called."""

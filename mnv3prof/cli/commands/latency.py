@@ -6,7 +6,7 @@ from ..accuracy_options import AccuracyOptions, noted
 from ..estimating import LatencyTableOption, emit_estimates
 from ..latency_options import NOT_MEASURED, LatencyOptions, measured, refuse_options
 from ..network import Settings, WeightsOptions
-from ..options import DEFAULT_SOURCE, TrainedSourceArgument, open_source, opened
+from ..options import DEFAULT_SOURCE, TrainedSourceArgument, first_given, open_source, opened
 from ..ordering import METRICS, Ordering
 from ..output import Output
 from ..runs import emit_run
@@ -46,8 +46,7 @@ def latency(
         return
     given = opened(source, settings.input)
     if given is not None and given.run is not None:
-        changed = settings != Settings() or accuracy_options != AccuracyOptions()
-        refuse_options(given.text, weights_options, changed)
+        refuse_options(given.text, weights_options, first_given(settings, accuracy_options))
         emit_run(latency_options.selected(given.run, given.text), output, order, again=True)
         return
     subject = weights_options.subject(given, settings)

@@ -22,7 +22,7 @@ from ...space.points.files import SUFFIXES
 from ...space.points.pareto import Ask, Front, Objective, Part, density_of, front_of, grid_of
 from ...space.points.sweep import Range
 from ..interrupts import Stop, stoppable, stopped
-from ..options import budget_option, output_option
+from ..options import budget_option, first_given, output_option
 from ..output import Output, Result, check_writable, emit, write
 from ..points import Sampling, WhereOption, conditions, swept, ticking
 from ..progress import progress
@@ -160,10 +160,8 @@ def _opened(
 ) -> PointSource:
     if Path(source).suffix.lower() not in SUFFIXES:
         return of_space(swept(source, sampling, asked), objectives)
-    if given := [
-        name for name in sampling.__struct_fields__ if getattr(sampling, name) != getattr(Sampling(), name)
-    ]:
-        raise InputError(f"{printable(source)}: is a file; --{given[0]} is for a space")
+    if given := first_given(sampling):
+        raise InputError(f"{printable(source)}: is a file; {given} is for a space")
     return of_file(Path(source), asked)
 
 
@@ -184,6 +182,7 @@ def _emit(sheet: Sheet, found: PointSource, output: Output) -> None:
     document = {
         "schema": SCHEMA,
         "source": found.name,
+        "dtype": found.planner.dtype,
         "title": sheet.title,
         "notes": sheet.notes,
         "networks": [dict(zip(keys, row, strict=True)) for row in sheet.rows],

@@ -27,7 +27,15 @@ from ...source import Source
 from ..interrupts import stopped, what_is_saved
 from ..latency_options import LatencyOptions, measured, refuse_options, time_budget_option
 from ..network import Settings, WeightsOptions
-from ..options import CrossCheckOption, SourcesArgument, measuring_option, on_option, opened, output_option
+from ..options import (
+    CrossCheckOption,
+    SourcesArgument,
+    first_given,
+    measuring_option,
+    on_option,
+    opened,
+    output_option,
+)
 from ..output import Output, check_writable, chosen_format, emit_text, file_option, format_option, write
 from ..progress import step
 from ..runs import failed, with_readings
@@ -99,8 +107,9 @@ def report(
     """
     given = [opened(source, settings.input) for source in sources or (None,)]
     chosen = rendered.output_format
-    changed = full or no_latency or cross_check or settings != Settings()
-    _refuse(given, weights_options, changed)
+    flags = {"--full": full, "--no-latency": no_latency, "--cross-check": cross_check}
+    changing = next((name for name, is_given in flags.items() if is_given), "") or first_given(settings)
+    _refuse(given, weights_options, changing)
     if open_it and chosen != "html":
         raise InputError(f"--open and --format {chosen} cannot be combined; --open requires html")
     selected = _selected(given, latency_options)
@@ -192,17 +201,17 @@ def _say_failures(runs: Sequence[Run]) -> bool:
     return bool(failing)
 
 
-def _refuse(given: Sequence[Source | None], weights_options: WeightsOptions, changed: bool) -> None:
+def _refuse(given: Sequence[Source | None], weights_options: WeightsOptions, changing: str) -> None:
     """Raise InputError if there is nothing to show, or if options would change saved runs.
 
-    changed: whether an option of the network except --weights, --full or --no-latency was given.
+    changing: an option that would, except --weights; "" for none.
     """
     shown = [source for source in given if _is_shown(source)]
     if len(shown) < len(given):
         return
     if not any(source.runs for source in shown):
         raise InputError(f"{shown[0].text}: holds only findings; expected also a run or a table")
-    refuse_options(shown[0].text, weights_options, changed)
+    refuse_options(shown[0].text, weights_options, changing)
 
 
 def _measured(subject: Subject, latency_options: LatencyOptions, full: bool, no_latency: bool) -> Run:

@@ -64,7 +64,7 @@ def _recognized(data: bytes, text: str, where: str) -> str:
     """Return the name of the reader of a file. Raises InputError if there is none, or for several tools."""
     found = [name for name in names() if reader(name).recognizes(data, text)]
     if not found:
-        raise InputError(f"{where}: is of no known tool; expected a file of {any_of(names())}")
+        raise InputError(f"{where}: has no times of a known tool; expected a whole file of {any_of(names())}")
     tools = {reader(name).TOOL: reader(name).WHAT for name in found}
     if len(tools) > 1:
         raise InputError(f"{where}: has times of {' and '.join(tools.values())}; expected a file of each")

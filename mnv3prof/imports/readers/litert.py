@@ -95,7 +95,7 @@ def _run(place: Place, start: int, end: "re.Match[str]", following: int) -> Foun
         if value is not None
     }
     times = {"mean": place.time(end["mean"] or end["old_mean"], US, at)}
-    calls, more = _statistics(place, start, at, times["mean"])
+    calls, more, note = _statistics(place, start, at, times["mean"])
     threads = int(settings.get("threads", 0)) or None
     shape = tuple(map(int, settings["shape"].split(","))) if "shape" in settings else ()
     return Found(
@@ -110,6 +110,7 @@ def _run(place: Place, start: int, end: "re.Match[str]", following: int) -> Foun
         first_s=place.time_or_zero(end["first"], US, at) if end["first"] else None,
         reported=reported(place.line(at), TOOL, calls, {**times, **more}),
         operators=operators_in(place, *((start, at) if end["old_mean"] else (end.end(), following))),
+        note=note,
     )
 
 
@@ -126,14 +127,14 @@ def _accelerator(place: Place, start: int, end: int) -> str:
     return f"CPU without {_OWN}" if used.get(_OWN) is False and _OWN not in named else ""
 
 
-def _statistics(place: Place, start: int, end: int, mean: float) -> tuple[int | None, dict[str, float]]:
+def _statistics(place: Place, start: int, end: int, mean: float) -> tuple[int | None, dict[str, float], str]:
     """Return the calls and times of the last count= line before the timings; the first is the warm-up's.
 
-    A line with another mean is of something else, and is left out.
+    A line with another mean is of something else, and is left out, with a note.
     """
     last = last_match(_COUNT, place.text, start, end)
     if last is None:
-        return None, {}
+        return None, {}, ""
     at, fields = last.start(), dict(_FIELD.findall(last["fields"]))
     same = fields.get("curr", "")
     if "avg" not in fields:  # equal samples
@@ -144,5 +145,6 @@ def _statistics(place: Place, start: int, end: int, mean: float) -> tuple[int | 
         times = {_NAMES[n]: place.time_or_zero(v, US, at) for n, v in fields.items() if n in _NAMES}
         own = place.time(fields["avg"], US, at)
     if abs(own - mean) > _SAME * mean:
-        return None, {}
-    return place.count(last["calls"], "calls", at), times
+        means = f"{own / US:,.6g} µs, and that of the timings is {mean / US:,.6g} µs"
+        return None, {}, f"{place.line(at)}: the mean of the count= line is {means}: the line was not read."
+    return place.count(last["calls"], "calls", at), times, ""

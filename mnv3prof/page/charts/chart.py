@@ -47,6 +47,9 @@ _LABEL: Final = 40
 
 
 _TICK: Final = 5
+_LETTER: Final = 8
+_MARGINS: Final = 74
+"""Width of a letter of a tick and what surrounds it, and of a chart's margins, in pixels."""
 
 
 def color(number: int) -> str:
@@ -81,7 +84,7 @@ def categories(values: Sequence[str]) -> dict[str, Any]:
 
 
 def wide_layers(view: View) -> int:
-    """Return the least width in pixels at which the block names of a layers axis do not overlap."""
+    """Return the least width in pixels of a chart with an axis of layers."""
     return 40 * len(view.graph.blocks)
 
 
@@ -94,10 +97,18 @@ def layer_spans(view: View) -> dict[str, tuple[float, float]]:
 
 
 def layers_axis(view: View) -> dict[str, Any]:
-    """Put each block's name under the middle of its layers."""
+    """Put each block's name under the middle of its layers, in the second line where the first is taken."""
     spans = layer_spans(view)
     middles = [(low + high) / 2 for low, high in spans.values()]
     names = [name if len(name) <= _TICK else f"{name[: _TICK - 1]}…" for name in spans]
+    pixels = (wide_layers(view) - _MARGINS) / max(len(view.graph.layers), 1)
+    ends = [-1.0, -1.0]
+    for number, (name, middle) in enumerate(zip(names, middles, strict=True)):
+        half = len(name) * _LETTER / 2
+        low, high = middle * pixels - half, middle * pixels + half
+        line = 0 if low > ends[0] else 1
+        names[number] = "<br>" * line + name if low > ends[line] else ""
+        ends[line] = high if low > ends[line] else ends[line]
     return {
         "tickmode": "array",
         "tickvals": middles,

@@ -51,7 +51,7 @@ def matrix_chart(seen: Sequence[View], key: str) -> Chart:
     marks = sum(bool(words) for line in text for words in line)
     stacked = max((name.count("<br>") for name in names), default=0)
     named = 7 * max(0, max(map(len, parts), default=0) - 10)  # room of long names, so that cells keep theirs
-    high, wide = 110 + 18 * stacked + 24 * len(parts), 130 + named + 126 * len(columns)
+    high, wide = 150 + 18 * stacked + 24 * len(parts), 70 + named + 126 * len(columns)
     trace = {"type": "heatmap", "x": names, "y": parts, **_heat(z, text, hover)}
     spans = {anchors[part]: (n - 0.5, n + 0.5) for n, part in enumerate(parts) if part in anchors}
     return Chart(key, alt, [trace], layout, marks, high, wide, spans=spans, axis="y")
@@ -81,7 +81,18 @@ def _heat(
         "hovertemplate": "%{y} on %{x}<br>%{customdata}<extra></extra>",
         "colorscale": [[0, "var:low"], [1, "var:high"]],
         "textfont": {"color": "var:ink"},
-        "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 12},
+        "colorbar": {
+            "title": {"text": "share of the sum", "side": "right"},
+            "tickformat": ".0%",
+            "thickness": 10,
+            "orientation": "h",
+            "lenmode": "pixels",
+            "len": 190,
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yanchor": "top",
+        },
     }
 
 

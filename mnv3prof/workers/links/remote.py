@@ -39,12 +39,15 @@ _ADVICE: Final = {
 }
 """What to do, by what ssh and adb say of it."""
 _START: Final = "sh -c 'echo mnv3prof process $$; exec {python} -B -c \"{boot}\"'"
-"""Run by the login shell there. The number is for _END."""
-_END: Final = (
-    "sh -c 'grep -q zlib.decompress /proc/{number}/cmdline && "
-    "{{ kill -9 -{number} 2>/dev/null || kill -9 {number}; }}'"
+"""Run by the login shell there. The number is for END."""
+END: Final = (
+    "sh -c '{{ cat /proc/{number}/cmdline || ps -o args= -p {number}; }} 2>/dev/null "
+    "| grep -aq zlib.decompress && {{ kill -9 -{number} 2>/dev/null || kill -9 {number}; }}'"
 )
-"""Kills a worker that did not end by itself, with what it started, if that is still its number."""
+"""Kills a worker that did not end by itself, with what it started, if that is still its number.
+
+macOS has no /proc; Android's ps is not that of POSIX.
+"""
 _BOOT: Final = "import sys,zlib;exec(zlib.decompress(sys.stdin.buffer.read({size})))"
 _OLD: Final = re.compile(r"Python \d\.\d+")
 """What a Python that is too old writes."""
@@ -91,7 +94,7 @@ class Device(msgspec.Struct, frozen=True):
             raise Broken("not available", reason) from None
 
     def _end(self, number: int) -> list[str]:
-        return self.command(_END.format(number=number))
+        return self.command(END.format(number=number))
 
     def _explain(self, ended: Ended) -> tuple[Status, str]:
         if ended.ready:
