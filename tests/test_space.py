@@ -16,7 +16,7 @@ from mnv3prof.graph.errors import InputError
 from mnv3prof.mobilenetv3.files import preset
 from mnv3prof.source import open_source
 from mnv3prof.space.bounds import Limits, narrow
-from mnv3prof.space.choose import choose
+from mnv3prof.space.choose import ArenaLimit, choose
 from mnv3prof.space.costs import COLUMNS, ContextTable
 from mnv3prof.space.counting import _sampled as sampled_within
 from mnv3prof.space.counting import count_within
@@ -80,7 +80,7 @@ def test_the_largest_are_those_of_an_enumeration(seed: int) -> None:
         top = draw.choice([1, 1, 4])
         within = {n: c for n, c in networks.items() if all(c[i] <= m for i, m in limits.most.items())}
         wanted = sorted((c[limits.maximize] for c in within.values()), reverse=True)[:top]
-        found = choose(space, tables, limits, top=top, dtype="int8")
+        found = choose(tables, limits, top=top)
         assert [one.costs[limits.maximize] for one in found.networks] == wanted
         assert found.bound == (wanted[0] if wanted else None)
         numbers = [space.number(one.digits) for one in found.networks]
@@ -115,7 +115,7 @@ def test_within_an_arena_the_largest_are_those_of_an_enumeration(seed: int) -> N
             ),
             reverse=True,
         )
-        found = choose(space, tables, limits, top=top, arena_bytes=limit, dtype="int8")
+        found = choose(tables, limits, top=top, within=ArenaLimit(space, limit, "int8"))
         assert found.complete
         assert found.bound == (wanted[0] if wanted else None)
         assert [one.costs[limits.maximize] for one in found.networks] == wanted[:top]
@@ -125,7 +125,6 @@ def test_within_an_arena_the_largest_are_those_of_an_enumeration(seed: int) -> N
 def test_tight_limits_hide_no_network(ofa: tuple[Space, list[ContextTable]]) -> None:
     """Prices are high where little is left of a limit, so that their products round by more than 1."""
     _, tables = ofa
-    one = preset_space("ofa")
     for number in (7, 19):
         table = tables[number]
         least = narrow(table, Limits(dict.fromkeys(range(PEAK), 10**15), MACS)).least[0][0].tolist()
@@ -137,7 +136,7 @@ def test_tight_limits_hide_no_network(ofa: tuple[Space, list[ContextTable]]) -> 
         ):
             limits = Limits({column: least[column] + more}, maximize)
             counted = count_within(table, limits)
-            found = choose(one, [table], limits)
+            found = choose([table], limits)
             assert counted.error == 0
             assert counted.fit > 0
             assert found.bound == found.networks[0].costs[maximize]
@@ -147,8 +146,8 @@ def test_tight_limits_hide_no_network(ofa: tuple[Space, list[ContextTable]]) -> 
 def test_an_arena_above_its_peak_is_planned(ofa: tuple[Space, list[ContextTable]]) -> None:
     space, tables = ofa
     limits = Limits({PARAMS: 2_291_384}, MACS)
-    found = choose(space, tables, limits, arena_bytes=752_640, dtype="int8")
-    by_peak = choose(space, tables, Limits({PARAMS: 2_291_384, PEAK: 752_640}, MACS))
+    found = choose(tables, limits, within=ArenaLimit(space, 752_640, "int8"))
+    by_peak = choose(tables, Limits({PARAMS: 2_291_384, PEAK: 752_640}, MACS))
     (best,) = found.networks
     assert arena_of(space.network(space.number(best.digits)), "int8") <= 752_640
     assert arena_of(space.network(space.number(by_peak.networks[0].digits)), "int8") > 752_640
@@ -180,10 +179,10 @@ def test_how_many_fit_is_that_of_an_enumeration(seed: int) -> None:
 def test_the_largest_of_ofa_within_two_million_parameters(ofa: tuple[Space, list[ContextTable]]) -> None:
     space, tables = ofa
     limits = Limits({PARAMS: 2_000_000, PEAK: 262_144}, MACS)
-    found = choose(space, tables, limits)
+    found = choose(tables, limits)
     assert found.networks[0].costs[MACS] == found.bound == 45_684_208
     assert space.number(found.networks[0].digits) == 11615538911186679530
-    planned = choose(space, tables, Limits({PARAMS: 2_000_000}, MACS), arena_bytes=262_144, dtype="int8")
+    planned = choose(tables, Limits({PARAMS: 2_000_000}, MACS), within=ArenaLimit(space, 262_144, "int8"))
     assert planned == found
 
 
@@ -193,7 +192,7 @@ def test_with_a_limit_on_what_is_maximized_the_gap_is_small(ofa: tuple[Space, li
         {MACS: 40_000_000, PARAMS: 2_000_000, PEAK: 262_144},
         {MACS: 100_000_000, WEIGHTS: 3_000_000},
     ):
-        found = choose(space, tables, Limits(most, MACS), top=5)
+        found = choose(tables, Limits(most, MACS), top=5)
         assert found.bound == most[MACS]
         assert 0.998 * most[MACS] <= found.networks[0].costs[MACS] <= most[MACS]
         assert len(found.networks) == 5

@@ -19,7 +19,7 @@ from ..mobilenetv3.variants import vary
 from ..record.rows import HeldOut
 from ..record.run import Subject
 from ..space.bounds import Limits
-from ..space.choose import choose
+from ..space.choose import ArenaLimit, choose
 from ..space.costs import COLUMNS, SUMS, Added, ContextTable, with_column
 from ..space.counting import Within, count_within
 from ..space.fit import Best
@@ -143,9 +143,10 @@ def fit_space(
     for latency in latencies.values():
         tables = [with_column(*pair) for pair in zip(tables, latency.columns, strict=True)]
     limits = _limits(known, maximize, [*latencies])
+    within = ArenaLimit(space, known[ARENA], dtype) if ARENA in known else None
     many = top
     while True:
-        found = choose(space, tables, limits, top=many, arena_bytes=known.get(ARENA), dtype=dtype, note=note)
+        found = choose(tables, limits, top=many, within=within, note=note)
         networks = _distinct([_found_in(space, one, dtype, [*latencies]) for one in found.networks])
         if len(networks) >= top or len(found.networks) < many or many >= _MOST_FOUND:
             break

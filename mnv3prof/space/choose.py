@@ -47,39 +47,40 @@ class _Context(NamedTuple):
         return Best((self.number, *entries), costs_of(self.table, entries))
 
 
+class ArenaLimit:
+    """A limit of the planned arena, which is at least the peak. It plans each network once."""
+
+    def __init__(self, space: Space, most_bytes: int, dtype: Dtype) -> None:
+        self.most_bytes = most_bytes
+        self._space, self._dtype = space, dtype
+        self._planned: dict[tuple[int, ...], int] = {}
+
+    def fits(self, one: Best) -> bool:
+        """Return True if the arena of a network is within the limit."""
+        if one.digits not in self._planned:
+            graph = self._space.network(self._space.number(one.digits)).graph
+            self._planned[one.digits] = arena(graph, self._dtype).bytes
+        return self._planned[one.digits] <= self.most_bytes
+
+
 def choose(
-    space: Space,
     tables: Sequence[ContextTable],
     limits: Limits,
     *,
     top: int = 1,
-    arena_bytes: int | None = None,
-    dtype: Dtype = "fp32",
+    within: ArenaLimit | None = None,
     note: Note = lambda _: None,
 ) -> Largest:
-    """Return the networks with the most of a column within limits.
-
-    arena_bytes: limit of the planned arena, which is at least the peak. note: told what is being done.
-    """
-    if arena_bytes is not None:
-        peak = min(arena_bytes, limits.most.get(PEAK, arena_bytes))
-        limits = Limits({**limits.most, PEAK: peak}, limits.maximize)
+    """Return the networks with the most of a column within limits. note: told what is being done."""
+    if within is None:
+        return _largest_of_all(tables, limits, top, note)
+    peak = min(within.most_bytes, limits.most.get(PEAK, within.most_bytes))
+    limits = Limits({**limits.most, PEAK: peak}, limits.maximize)
     found = _largest_of_all(tables, limits, top, note)
-    if arena_bytes is None or not found.networks:
-        return found
-
-    planned: dict[tuple[int, ...], int] = {}
-
-    def fits(one: Best) -> bool:
-        if one.digits not in planned:
-            graph = space.network(space.number(one.digits)).graph
-            planned[one.digits] = arena(graph, dtype).bytes
-        return planned[one.digits] <= arena_bytes
-
-    if all(fits(one) for one in found.networks):
+    if all(within.fits(one) for one in found.networks):
         return found
     note("planning arenas")
-    return _within_arena(tables, limits, top, found, fits, note)
+    return _within_arena(tables, limits, top, found, within.fits, note)
 
 
 def _largest_of_all(tables: Sequence[ContextTable], limits: Limits, top: int, note: Note) -> Largest:
