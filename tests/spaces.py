@@ -13,12 +13,12 @@ from mnv3prof.space.fit import costs_of
 from mnv3prof.space.space import Space
 
 
-def random_space(seed: int, most: int = 3_000) -> Space:
-    """A space of at most this many networks with every kind of choice."""
+def random_space(seed: int, most: int = 3_000, least: int = 1) -> Space:
+    """A space of so many networks with every kind of choice."""
     draw = random.Random(seed)
     while True:
         space = space_from(_document(draw), f"space {seed}", f"space{seed}")
-        if space.size <= most:
+        if least <= space.size <= most:
             return space
 
 

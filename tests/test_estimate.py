@@ -443,9 +443,12 @@ def test_a_hostile_table_gives_one_sentence(
         (["NETWORK", "--latency-table", "none.json"], "none.json: cannot be read"),
         (
             ["NETWORK", "--latency-table", "ROWS", "--time-budget", "3"],
-            "--latency-table: nothing is measured",
+            "--time-budget: --latency-table measures nothing",
         ),
-        (["NETWORK", "--latency-table", "ROWS", "--input", "64"], "--latency-table: nothing is measured"),
+        (
+            ["NETWORK", "--latency-table", "ROWS", "--input", "64"],
+            "--input: --latency-table measures nothing",
+        ),
         (
             ["NETWORK", "--latency-table", "ROWS", "--on", "ncnn"],
             "has no rows of this target; expected onnxruntime",

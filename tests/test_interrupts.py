@@ -168,7 +168,7 @@ def test_an_interrupt_after_the_sampling_keeps_all_times(
     assert run(command) == 130
     out, err = capsys.readouterr()
     assert "Interrupted before the peak rates" in out
-    assert f"1 of 1 times are saved in {path}; continue with the same command and --resume" in err
+    assert f"1 of 1 time is saved in {path}; continue with the same command and --resume" in err
     monkeypatch.undo()
     assert run([*command, "--resume"]) == 0
     assert read_run(path).notes == ()
@@ -183,7 +183,7 @@ def test_profile_keeps_the_counters_that_have_run(
     command = ["profile", TINY, *NULL, "--parts", "net", "--time-budget", "0.2", "-o", str(path)]
     assert run([*command, "--cross-check", "--plans"]) == 130
     assert (
-        f"1 of 1 times and 1 of 10 results of FLOP counters are saved in {path}; " in capsys.readouterr().err
+        f"1 of 1 time and 1 of 10 results of FLOP counters are saved in {path}; " in capsys.readouterr().err
     )
     assert [reading.status for reading in read_run(path).readings] == ["ok", *["not run"] * 9]
     assert run([*command, "--resume"]) == 0
@@ -200,7 +200,7 @@ def test_a_report_of_several_networks_ends_at_the_first_interrupt(
     command = ["report", TINY, "small", *NULL, "--cross-check", "--parts", "net"]
     command += ["-o", str(tmp_path / "page.html")]
     assert run(command) == 130
-    assert "0 of 1 times are saved in" in capsys.readouterr().err
+    assert "0 of 1 time is saved in" in capsys.readouterr().err
     assert (tmp_path / "page.html").exists()
 
 

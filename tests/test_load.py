@@ -77,7 +77,7 @@ def test_a_busy_machine_is_said_to_be_busy() -> None:
     assert clock_of(starved, run) == "CPU"
     assert busy_note(run) == (
         "The machine was busy: the timed processes got 30% of a CPU and other processes used 1.2 of 2 CPUs. "
-        "1 of 1 times is noisy, and CPU time per call is shown beside wall time. "
+        "1 of 1 time is noisy, and CPU time per call is shown beside wall time. "
         "Close other programs and measure again."
     )
     (sheet,) = busy_sheets(run)
@@ -92,7 +92,7 @@ def test_nothing_is_said_of_a_quiet_one() -> None:
 
 def test_one_noisy_time_is_noisy() -> None:
     run = _run(timing("cpu", NET, [1.0, 2.0] * 6), loads=(OtherLoad(1.0),))
-    assert "1 of 1 times is noisy." in busy_note(run)
+    assert "1 of 1 time is noisy." in busy_note(run)
 
 
 def test_a_machine_that_is_slowed_from_outside_is_busy() -> None:

@@ -130,7 +130,7 @@ def test_the_time_left_of_conversions_is_that_of_each_kind() -> None:
     pace = Pace({onnx: 5, executorch: 5}, 2)
     assert pace.left_s(onnx, 0.0) is None
     assert pace.left_s(executorch, 0.0) is None
-    assert pace.left_s(onnx, 1.0) == 5.0  # of ExecuTorch nothing is known yet
+    assert pace.left_s(onnx, 1.0) == 4.0  # of ExecuTorch nothing is known yet
     for second in range(2, 5):
         pace.left_s(onnx, float(second))
     assert pace.left_s(executorch, 10.0) == 40.0

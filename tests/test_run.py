@@ -394,11 +394,11 @@ def test_ctrl_c_while_converting_ends_the_converters_at_once(tmp_path: Path) -> 
         ("latency", "stopped; 0 of 1 time was measured; the same command starts again"),
         (
             "latency -o run.json",
-            "stopped; 0 of 1 times are saved in run.json; continue with mnv3prof profile, the same options and --resume",
+            "stopped; 0 of 1 time is saved in run.json; continue with mnv3prof profile, the same options and --resume",
         ),
         (
             "profile -o run.json",
-            "stopped; 0 of 1 times are saved in run.json; continue with the same command and --resume",
+            "stopped; 0 of 1 time is saved in run.json; continue with the same command and --resume",
         ),
         (
             "report --cross-check --format json",

@@ -481,7 +481,7 @@ def test_what_could_not_be_measured_can_be_tried_again(capsys: pytest.CaptureFix
     assert command(argv) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     again = "to try again: the same command and --resume"
-    assert said == f"mnv3prof: 1 of 1 time could not be measured; {again}"
+    assert said == f"mnv3prof: 1 of 1 time on devices could not be measured; {again}"
 
 
 def test_all_runtimes_of_a_device_that_does_not_answer_in_time(server: Server) -> None:

@@ -200,7 +200,7 @@ def test_a_condition_is_parsed(text: str, parsed: Range) -> None:
 def test_the_front_of_a_random_space_is_that_of_the_definition(number: int) -> None:
     """All networks by brute force; in chunks and by each filter."""
     chance = random.Random(number)
-    space = random_space(number)
+    space = random_space(number, least=50)
     tables = tables_of(space, "int8", None)
     columns = chance.sample(range(7), chance.choice((2, 3, 4)))
     signs = [chance.choice((1, -1)) for _ in columns]

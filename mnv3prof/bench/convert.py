@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from math import inf
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from time import monotonic
 from typing import Final
 
@@ -131,22 +131,25 @@ class Pace:
     def __init__(self, parts: Mapping[FileKind, int], at_a_time: int) -> None:
         self._parts, self._at_a_time = parts, at_a_time
         self._begun: dict[FileKind, tuple[float, float, int]] = {}
+        self._lock = Lock()
 
     def left_s(self, kind: FileKind, now: float) -> float | None:
         """Note that a conversion begins `now`. Return the seconds left, None if no pace is known."""
-        began, _, done = self._begun.get(kind, (now, now, -1))
-        self._begun[kind] = began, now, done + 1
-        spent = sum(last - began for began, last, _ in self._begun.values())
-        finished = sum(done for *_, done in self._begun.values())
-        if not finished:
-            return None
-        left = [self._left_of(each, spent / finished) for each in self._parts]
+        with self._lock:
+            began, _, done = self._begun.get(kind, (now, now, -1))
+            self._begun[kind] = began, now, done + 1
+            spent = sum(last - began for began, last, _ in self._begun.values())
+            finished = sum(done for *_, done in self._begun.values())
+            if not finished:
+                return None
+            left = [self._left_of(each, now, spent / finished) for each in self._parts]
         return max(*left, sum(left) / self._at_a_time)
 
-    def _left_of(self, kind: FileKind, usual: float) -> float:
+    def _left_of(self, kind: FileKind, now: float, usual: float) -> float:
         """usual: seconds for a part of a kind of which none is converted yet."""
-        began, last, done = self._begun.get(kind, (0.0, 0.0, 0))
-        return (self._parts[kind] - done) * ((last - began) / done if done else usual)
+        began, last, done = self._begun.get(kind, (now, now, 0))
+        a_part = (last - began) / done if done else usual
+        return max(0.0, (self._parts[kind] - done) * a_part - (now - last))
 
 
 def _key(kind: FileKind, part: PartKey, subjects: Subjects, exact: bool = False) -> str:

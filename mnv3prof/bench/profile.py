@@ -1,7 +1,7 @@
 """Measure networks on targets and assemble the run."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
@@ -92,10 +92,15 @@ def _place(called: str) -> str:
     try:
         return place_of(called)
     except InputError:
-        if called in known_devices():
-            expected = f"a backend there, e.g. all@{called}"
-            raise InputError(f"{quote(called)} is a device; expected {expected}") from None
+        with suppress(OSError):
+            require_no_device(called, known_devices())
         raise
+
+
+def require_no_device(called: str, devices: Collection[str]) -> None:
+    """Raise InputError for the name of a device where that of a backend is wanted."""
+    if called in devices:
+        raise InputError(f"{quote(called)} is a device; expected a backend there, e.g. all@{called}")
 
 
 def quick_here() -> tuple[str, ...]:

@@ -39,8 +39,9 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True):
 
     target, baseline_target: of a latency and its baseline. dtype, batch: of a metric in bytes, if several
     are checked or the budget names one. baseline_dtype, baseline_batch: those of the baseline, if they
-    differ. limit, value, baseline: in `unit`, or None. reason: why the budget was not checked, or why a
-    latency above the limit is within it. contributors: top contributors to an exceeded budget.
+    differ. limit, value, baseline: in `unit`, or None. reason: why the budget was not checked or is
+    unclear, or why a latency above the limit is within it. contributors: top contributors to an exceeded
+    budget.
 
     >>> (judgment,) = mnv3prof.check("small", {"macs": "50M"}).judgments
     >>> judgment.status, judgment.value, judgment.margin
@@ -84,7 +85,7 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def breach(self) -> Level | None:
-        """Severity; None if within the limit. "not measured" is an error at every level."""
+        """Severity: the budget's; None if within the limit. "not measured" is an error at every level."""
         if self.status == "within":
             return None
         return "error" if self.status == "not measured" else self.budget.level

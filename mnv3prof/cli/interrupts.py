@@ -84,10 +84,18 @@ def what_is_saved(
     """
     done = (
         ("time", "times", [timing.seconds is not None for timing in timings]),
-        ("result", "results of FLOP counters", [reading.status != "not run" for reading in readings]),
+        (
+            "result of FLOP counters",
+            "results of FLOP counters",
+            [reading.status != "not run" for reading in readings],
+        ),
         ("memory plan", "memory plans", [plan.reason != NOT_READ for plan in plans]),
     )
-    complete = [f"{sum(each)} of {len(each)} {one if len(each) == 1 else n}" for one, n, each in done if each]
+    complete = [
+        f"{sum(each)} of {len(each)} {one if len(each) == 1 else several}"
+        for one, several, each in done
+        if each
+    ]
     count, are, were = join_words(complete or ["0 times"]), "are", "were"
     if len(complete) == 1 and sum(len(each) for *_, each in done) == 1:
         are, were = "is", "was"

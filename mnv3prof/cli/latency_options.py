@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from msgspec.structs import replace
 
 from ..analysis.select import select
 from ..cost.counts import DTYPE_BYTES, Dtype
@@ -38,15 +37,15 @@ if TYPE_CHECKING:
 _MOST_SECONDS: Final = 86_400.0
 _BUDGET_S: Final = 60.0
 _LIST: Final = "LIST"
-_SELECTING: Final = ("on", "parts", "rows", "dtype", "batch", "threads")
+_OF_TARGETS: Final = ("on", "dtype", "batch", "threads")
 _SHOWN: Final = (
     "{option}: {source} is a saved run, which is only shown; expected only options that select, e.g. --on, "
     "and of the output"
 )
 
 NOT_MEASURED: Final = (
-    "--latency-table: nothing is measured; expected only --on, --dtype, --batch and --threads, which select, "
-    "and --output and --format"
+    "{option}: --latency-table measures nothing; expected only --on, --dtype, --batch and --threads, which "
+    "select, and --output and --format"
 )
 
 
@@ -163,11 +162,9 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
         Raises InputError about `source` if it has none, or if another option is given.
         """
-        kind = type(self)
-        only = replace(self._selecting(), parts=self.parts, rows=self.rows)
-        if given := first_given(self, ignoring=_SELECTING):
+        if given := first_given(self, ignoring=(*_OF_TARGETS, "parts", "rows")):
             raise InputError(_SHOWN.format(option=given, source=source))
-        if only == kind():
+        if not first_given(self):
             return run
         parts = None if (self.parts, self.rows) == (None, None) else self.parts_of(run.subject)
         return select(run, source, self._allowed(run.targets), parts, self._named(run.subject))
@@ -184,18 +181,14 @@ class LatencyOptions(msgspec.Struct, frozen=True):
 
         Raises InputError about `source` if there is none, or if another option is given.
         """
-        if self != self._selecting():
-            raise InputError(NOT_MEASURED)
+        if given := first_given(self, ignoring=_OF_TARGETS):
+            raise InputError(NOT_MEASURED.format(option=given))
         allowed = {name: values for name, values in self._allowed(known).items() if values}
         found = [t for t in known if all(getattr(t, name) in each for name, each in allowed.items())]
         if not found:
             has = any_of(dict.fromkeys(f"{t.place} ({t.settings})" for t in known)) if known else "none"
             raise InputError(f"{source}: has no rows of this target; expected {has}")
         return tuple(found)
-
-    def _selecting(self) -> "LatencyOptions":
-        """Return the options of targets alone."""
-        return type(self)(on=self.on, dtype=self.dtype, batch=self.batch, threads=self.threads)
 
     def _allowed(self, known: Sequence[Target]) -> dict[str, tuple[Any, ...]]:
         """Return the values that are selected by field of a target; () for all. known: the saved ones."""

@@ -154,13 +154,16 @@ def saved_places(on: str, known: Iterable[Target]) -> tuple[str, ...]:
 
     Raises InputError.
     """
+    from ..bench.profile import require_no_device
     from ..workers.backends import place_of
 
+    known = list(known)
     names: dict[str, None] = {}
     saved = dict.fromkeys(target.place for target in known)
     for name in listed(on, "--on", lambda name, _: name):
         backend, _, device = name.partition("@")
         with about("--on"):
+            require_no_device(name, {target.device for target in known})
             found = (
                 [each for each in saved if each.partition("@")[2] == device]
                 if backend == "all"

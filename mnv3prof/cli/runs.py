@@ -14,7 +14,7 @@ from ..cost.counts import Dtype
 from ..graph.errors import InputError
 from ..record.document import run_document
 from ..record.plan import NOT_READ, RuntimePlan
-from ..record.run import COUNTERS_INTERRUPTED, Run, Subject
+from ..record.run import COUNTERS_INTERRUPTED, HERE, Run, Subject
 from ..record.timing import Timing
 from ..render.sheet import Sheet
 from ..show.answers import answer_sheets
@@ -124,9 +124,10 @@ def emit_run(
     path = output.output if output.output and output_format(output) == "json" else saved
     if not again and fresh.was_interrupted:
         raise stopped(what_is_saved(fresh.timings, path, resume, fresh.readings, fresh.plans))
-    if not again and resume and path and (missing := sum(not timing.final for timing in fresh.timings)):
-        times = f"{len(fresh.timings)} time{'s' * (len(fresh.timings) > 1)}"
-        say(f"mnv3prof: {missing} of {times} could not be measured; to try again: {resume}")
+    elsewhere = [timing for timing in fresh.timings if timing.target.device != HERE]
+    if not again and resume and path and (missing := sum(not timing.final for timing in elsewhere)):
+        times = f"{len(elsewhere)} time{'s' * (len(elsewhere) > 1)}"
+        say(f"mnv3prof: {missing} of {times} on devices could not be measured; to try again: {resume}")
     if failed(run.timings, tried):
         raise typer.Exit(1)
 

@@ -48,11 +48,13 @@ class Swept(NamedTuple):
 
 
 class PointSource(NamedTuple):
-    """Points to reduce. total: their number, None if it is not known. parts: yields what is asked of them by
-    workers; its last argument is called with the number of points done.
+    """Points to reduce. dtype: of their bytes, None for a file, which does not say it. total: their number,
+    None if it is not known. parts: yields what is asked of them by workers; its last argument is called with
+    the number of points done.
     """
 
     name: str
+    dtype: Dtype | None
     total: int | None
     planner: Planner
     parts: Callable[[Ask, Workers, Callable[[int], None]], Iterator[Part]]
@@ -65,7 +67,7 @@ def of_file(path: Path, where: Sequence[Range]) -> PointSource:
     def parts(ask: Ask, _: Workers, tell: Callable[[int], None]) -> Iterator[Part]:
         return reader.parts(ask, tell)
 
-    return PointSource(reader.name, reader.rows, Planner(reader.name), parts)
+    return PointSource(reader.name, None, reader.rows, Planner(reader.name), parts)
 
 
 def of_space(swept: Swept, objectives: Sequence[Objective]) -> PointSource:
@@ -81,7 +83,7 @@ def of_space(swept: Swept, objectives: Sequence[Objective]) -> PointSource:
             tell(done)
             yield part
 
-    return PointSource(swept.name, swept.total, Planner(swept.name, swept.dtype), parts)
+    return PointSource(swept.name, swept.dtype, swept.total, Planner(swept.name, swept.dtype), parts)
 
 
 def sweep(

@@ -71,7 +71,7 @@ class Check(msgspec.Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """True if every budget of level "error" is within its limit, and every latency was measured."""
+        """True if none is an error: exceeded or unclear at level "error", or not measured."""
         return all(each.breach != "error" for each in self.judgments)
 
 

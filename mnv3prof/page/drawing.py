@@ -156,7 +156,7 @@ _KINDS: Final = {
 def _legend(drawn: Sequence[_Drawn]) -> str:
     found = {stage.kind for one in drawn for stages in one.stages.values() for stage in stages}
     kinds = ", ".join(title for kind, title in _KINDS.items() if kind in found)
-    several = " Spots of color tell whose a picture is; without one it is the same in all." * (len(drawn) > 1)
+    several = " Numbered spots tell whose a picture is; without one it is the same in all." * (len(drawn) > 1)
     order = f"From top to bottom: {kinds}. " if kinds else "Layers are drawn in execution order. "
     return (
         f'<p class="note">The length of a bar is its number of channels. {order}'
@@ -239,8 +239,8 @@ def _marked(pictures: Sequence[tuple[int, str]], networks: int) -> str:
 
 
 def _mark(number: int) -> str:
-    """Return the mark of one of several networks: a spot in its color in the charts."""
-    return f'<i class="mark" style="background:var(--series-{number % PALETTE + 1})"></i>'
+    """Return the mark of one of several networks: a spot in its color in the charts, with its number."""
+    return f'<i class="mark" style="background:var(--series-{number % PALETTE + 1})">{number + 1}</i>'
 
 
 def _block(one: _Drawn, name: str | None) -> Block | None:

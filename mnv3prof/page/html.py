@@ -148,7 +148,7 @@ def _chart(chart: Chart) -> str:
         else ""
     )
     return (
-        f'<figure><div class="scroll" tabindex="0" role="group" aria-label="{alt}, scrollable">'
+        f'<figure><div class="scroll" tabindex="0" role="group" aria-label="{alt}; arrow keys choose a mark">'
         f'<div class="plot" id="{chart.key}" role="img" aria-label="{alt}" style="--tall:{chart.height}px">'
         f'</div></div><button type="button" class="tool image" aria-label="Save as PNG: {alt}">PNG</button>'
         f"{point}</figure>"

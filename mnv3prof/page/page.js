@@ -64,30 +64,46 @@
   /* The points of a chart that are shown, in the order of the arrow keys: those of the last trace if they can be copied. */
   function points(chart, place) {
     const last = place.data.length - 1;
-    return place.data.flatMap((trace, curveNumber) => {
+    const found = place.data.flatMap((trace, curveNumber) => {
       if (trace.visible === "legendonly" || trace.hoverinfo === "skip" || (chart.axis === "copies" && curveNumber < last)) return [];
       if (trace.type === "heatmap") return trace.z.flatMap((row, n) => row.map((_, m) => ({ curveNumber, pointNumber: [n, m], x: trace.x[m], y: trace.y[n] })));
       return trace.x.map((x, pointNumber) => ({ curveNumber, pointNumber, x, y: trace.y[pointNumber], customdata: trace.customdata?.[pointNumber] }));
     });
+    return place.data[0]?.orientation === "h" ? found.reverse() : found; // their axis begins at the bottom
   }
+
+  const HOVER = 80; // plotly draws at most one label in 50 ms
 
   /* Arrow keys choose a point, and Enter copies it, or opens the layers of its block. */
   function keys(chart, place) {
     const row = chart.data[0]?.type === "heatmap" && chart.axis === "y" ? chart.data[0].x.length : 1;
-    let at = -1;
+    const same = (one, other) => one.curveNumber === other?.curveNumber && String(one.pointNumber) === String(other.pointNumber);
+    let chosen;
+    let telling;
     place.parentElement.addEventListener("keydown", (event) => {
+      if (event.altKey || event.ctrlKey || event.metaKey) return;
       const found = points(chart, place);
-      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row, Home: -found.length, End: found.length }[event.key];
-      if (step && found.length) {
-        at = at < 0 ? 0 : Math.min(Math.max(at + step, 0), found.length - 1);
-        Plotly.Fx.hover(place, [{ curveNumber: found[at].curveNumber, pointNumber: found[at].pointNumber }]);
-        const label = place.querySelector(".hoverlayer .hovertext");
-        label?.scrollIntoView({ block: "nearest", inline: "nearest" });
-        document.getElementById("told").textContent = label?.textContent || `${found[at].x}, ${found[at].y}`;
+      const at = found.findIndex((point) => same(point, chosen));
+      const next = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + row, ArrowUp: at - row, Home: 0, End: found.length - 1 }[event.key];
+      if (next !== undefined && found.length) {
+        chosen = (at < 0 && event.key !== "End" ? found[0] : found[next]) || found[at];
+        const { curveNumber, pointNumber } = chosen;
+        const { xaxis = "x", yaxis = "y" } = place.data[curveNumber];
+        Plotly.Fx.hover(place, [{ curveNumber, pointNumber }], xaxis + yaxis);
+        clearTimeout(telling);
+        telling = setTimeout(() => tell(place, chosen), HOVER);
       } else if (event.key === "Enter" && at >= 0) act(chart, found[at]);
       else return;
       event.preventDefault();
     });
+  }
+
+  /* Bring the label of a point into view, and tell it. */
+  function tell(place, { x, y }) {
+    const label = place.querySelector(".hoverlayer .hovertext");
+    label?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const lines = label ? [...label.querySelectorAll("tspan.line, text:not(:has(tspan.line))")].map((line) => line.textContent) : [`${x}`, `${y}`];
+    document.getElementById("told").textContent = lines.filter(Boolean).join(", ").replace(/<[^>]*>/g, " ");
   }
 
   /* What a click on a point does. */
@@ -155,9 +171,9 @@
       draw(chart);
       const place = document.getElementById(chart.key);
       keys(chart, place);
-      place.on("plotly_click", ({ points: [first, ...others] }) => {
-        const copied = others.find(({ curveNumber }) => curveNumber === chart.data.length - 1);
-        act(chart, (chart.axis === "copies" && copied) || first);
+      place.on("plotly_click", ({ points: clicked }) => {
+        const copied = clicked.find(({ curveNumber }) => curveNumber === chart.data.length - 1);
+        act(chart, (chart.axis === "copies" && copied) || clicked[0]);
       });
       setTimeout(next);
     };

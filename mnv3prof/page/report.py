@@ -132,24 +132,32 @@ def _tiles(view: View) -> Iterator[Tile]:
 
 
 def _compared_tiles(old: View, new: View) -> Iterator[Tile]:
-    """Yield the metrics of two views with their change; of latencies that of the old one's fastest target."""
-    times = [row for row in compared_times([old, new]) if row.changes[0] and row.changes[0].ratio is not None]
-    for row in sorted(times, key=lambda row: row.times[0] or 0.0)[:1]:
-        shown = (milliseconds(seconds) for seconds in row.times if seconds is not None)
-        detail = f"{row.changes[0].described if row.changes[0] else ''}, {row.label}"
-        yield Tile("Latency", " → ".join(shown), detail)
+    """Yield the metrics of two views with their change; of latencies that of the target on which the old one
+    is fastest of those that are compared.
+    """
+    rows = [(row, change) for row in compared_times([old, new]) if (change := row.changes[0])]
+    known = [(row, change) for row, change in rows if change.ratio is not None]
+    if known:
+        row, change = min(known, key=lambda pair: pair[0].times[0] or 0.0)
+        shown = " → ".join(milliseconds(seconds) for seconds in row.times if seconds is not None)
+        image = ", per image" if any(target and target.batch > 1 for target in row.targets) else ""
+        yield Tile("Latency", shown, f"{change.described}, {row.label}{image}")
     before, after = old.costs[NET], new.costs[NET]
-    yield _counted_tile("MACs", before.macs, after.macs, compact)
-    yield _counted_tile("Parameters", before.params, after.params, compact)
+    least = [at_least(cost, "macs") for cost in (before, after)]
+    macs = " → ".join(
+        f"{sign}{compact(cost.macs)}" for sign, cost in zip(least, (before, after), strict=True)
+    )
+    yield Tile("MACs", macs, "" if any(least) else _ratio(before.macs, after.macs))
+    params = f"{compact(before.params)} → {compact(after.params)}"
+    yield Tile("Parameters", params, _ratio(before.params, after.params))
     if (size := shared_size([old, new])) is not None:
         first, last = (peaks(view.graph, *size).fused.bytes for view in (old, new))
-        yield _counted_tile("Peak memory", first, last, lambda value: format_value(value, "bytes"))
+        value = " → ".join(format_value(each, "bytes") for each in (first, last))
+        yield Tile("Peak memory", value, f"{_ratio(first, last)}, fused, {size[0]}, batch {size[1]}")
 
 
-def _counted_tile(title: str, old: int, new: int, write: Callable[[int], str]) -> Tile:
-    if old == new:
-        return Tile(title, write(old), "the same")
-    return Tile(title, f"{write(old)} → {write(new)}", format_value(new / old, "ratio") if old else "")
+def _ratio(old: int, new: int) -> str:
+    return "the same" if old == new else format_value(new / old, "ratio") if old else ""
 
 
 def _alerts(view: View, *, several: bool) -> Iterator[str]:

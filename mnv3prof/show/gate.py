@@ -61,11 +61,9 @@ def headline(checked: Side, judged: Sequence[Judgment]) -> str:
 
 def counted(judged: Sequence[Judgment]) -> str:
     """Return the number of budgets, and that of checks if budgets are checked at several settings."""
-    plural = "s" * (len(judged) != 1)
-    if not are_several(judged):
-        return f"{len(judged)} budget{plural}"
-    budgets = len({j.budget.name for j in judged})
-    return f"{len(judged)} checks of {budgets} budget{'s' * (budgets != 1)}"
+    budgets = len({j.budget for j in judged})
+    checks = f"{len(judged)} checks of " if len(judged) > budgets else ""
+    return f"{checks}{budgets} budget{'s' * (budgets != 1)}"
 
 
 def limit_of(judgment: Judgment) -> str:

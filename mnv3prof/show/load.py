@@ -16,7 +16,8 @@ def busy_note(run: Run, *, with_times: bool = True) -> str:
         return ""
     timed = [timing for timing in run.timings if timing.summary and timing.seconds is not None]
     noisy = sum(timing.noisy for timing in timed)
-    sentence = f"{noisy} of {len(timed)} times {'is' if noisy == 1 else 'are'} noisy"
+    times = f"{len(timed)} time{'s' * (len(timed) != 1)}"
+    sentence = f"{noisy} of {times} {'is' if noisy == 1 or len(timed) == 1 else 'are'} noisy"
     if with_times and any(clock_of(timing, run) == "CPU" for timing in timed):
         sentence += ", and CPU time per call is shown beside wall time"
     return f"{' '.join(told)} {sentence[0].upper()}{sentence[1:]}. Close other programs and measure again."

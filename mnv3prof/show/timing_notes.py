@@ -90,7 +90,8 @@ def _noise_notes(timings: Sequence[Timing], names: Mapping[Target, str]) -> list
     if not measured:
         return []
     noisy = sum(t.noisy for t in measured)
-    notes = [f"{noisy} of {len(measured)} times {_is(noisy)} noisy"]
+    one = len(measured) == 1
+    notes = [f"{noisy} of {len(measured)} time{'s' * (not one)} {'is' if one else _is(noisy)} noisy"]
     if excluded := sum(t.excluded for t in measured):
         bursts = sum(len(t.bursts) for t in measured)
         notes.append(f"{excluded:,} of {bursts:,} bursts {_is(excluded)} excluded, slowed by other load")

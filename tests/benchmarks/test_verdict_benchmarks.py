@@ -146,6 +146,7 @@ def found(changes: Any, right: Any) -> Any:
         "ratio": (ratios[0], median(ratios), ratios[-1]) if ratios else None,
     }
     print(*(f"\n{name}: {value}" for name, value in report.items()))
+    print(*(f"\nnot found: {c.described} {c.reason}" for c in changes if c.verdict != right))
     return report
 
 

@@ -92,7 +92,7 @@ def check(
     settings: Settings,
     verdict_options: VerdictOptions,
 ) -> None:
-    """Check a run or table against budgets; exit 1 if an error-level budget is exceeded.
+    """Check a run or table against budgets; exit 1 if an error-level budget is not met.
 
     Budgets are defined in [tool.mnv3prof.budgets] of the nearest pyproject.toml, in this folder or
     above, or in --budgets FILE. Examples: macs = "220M", arena = "4MiB", latency.litert = "8ms",
@@ -103,9 +103,9 @@ def check(
     latency.BACKEND for a call of the whole network. A part follows its metric: macs.head,
     params.classifier, latency.onnxruntime.12; quoted in TOML: "macs.head" = "3M". A limit with a sign is
     relative to --baseline. Without a dtype, a limit holds for every dtype and batch of the run. A budget
-    that was not measured is an error; a latency above its limit on a busy machine is unclear. A relative
-    latency limit is exceeded if the whole 95 % interval of the change is above it; limits below +5 % are
-    treated as +5 %.
+    that was not measured is an error. One is unclear, and not met, if its latency is above the limit on a
+    busy machine, or if only a lower bound of its value is known. A relative latency limit is exceeded if the
+    whole 95 % interval of the change is above it; limits below +5 % are treated as +5 %.
 
     --format md is for a comment on a pull request: at most 25 lines, and the rest folded.
 

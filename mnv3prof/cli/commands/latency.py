@@ -39,9 +39,8 @@ def latency(
     """
     order = ordering.order("latency", "time", METRICS)
     if latency_table is not None:
-        others = (weights_options, accuracy_options, settings, ordering)
-        if any(each != type(each)() for each in others):
-            raise InputError(NOT_MEASURED)
+        if changing := first_given(weights_options, accuracy_options, settings, ordering):
+            raise InputError(NOT_MEASURED.format(option=changing))
         emit_estimates(source, latency_table, latency_options, output)
         return
     given = opened(source, settings.input)

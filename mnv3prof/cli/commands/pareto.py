@@ -182,7 +182,7 @@ def _emit(sheet: Sheet, found: PointSource, output: Output) -> None:
     document = {
         "schema": SCHEMA,
         "source": found.name,
-        "dtype": found.planner.dtype,
+        "dtype": found.dtype,
         "title": sheet.title,
         "notes": sheet.notes,
         "networks": [dict(zip(keys, row, strict=True)) for row in sheet.rows],

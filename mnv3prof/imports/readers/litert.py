@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Final, NoReturn
 
 from ...graph.errors import InputError
-from ..found import US, Found, Place, few, last_match, name_in, reported
+from ..found import MS, US, Found, Place, few, last_match, name_in, reported
 from .litert_operators import operators_in
 
 WHAT: Final = "benchmark_model (text)"
@@ -145,6 +145,6 @@ def _statistics(place: Place, start: int, end: int, mean: float) -> tuple[int | 
         times = {_NAMES[n]: place.time_or_zero(v, US, at) for n, v in fields.items() if n in _NAMES}
         own = place.time(fields["avg"], US, at)
     if abs(own - mean) > _SAME * mean:
-        means = f"{own / US:,.6g} µs, and that of the timings is {mean / US:,.6g} µs"
-        return None, {}, f"{place.line(at)}: the mean of the count= line is {means}: the line was not read."
+        means = f"a mean of {own / MS:,.4f} ms, and the timings of {mean / MS:,.4f} ms"
+        return None, {}, f"{place.line(at)}: the count= line has {means}, so that line was not read."
     return place.count(last["calls"], "calls", at), times, ""

@@ -5,6 +5,7 @@ escaped, since plotly interprets some HTML.
 """
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Final, Literal
 
 import msgspec
@@ -102,7 +103,7 @@ def layers_axis(view: View) -> dict[str, Any]:
     middles = [(low + high) / 2 for low, high in spans.values()]
     names = [name if len(name) <= _TICK else f"{name[: _TICK - 1]}…" for name in spans]
     pixels = (wide_layers(view) - _MARGINS) / max(len(view.graph.layers), 1)
-    ends = [-1.0, -1.0]
+    ends = [-inf, -inf]
     for number, (name, middle) in enumerate(zip(names, middles, strict=True)):
         half = len(name) * _LETTER / 2
         low, high = middle * pixels - half, middle * pixels + half

@@ -82,7 +82,7 @@ def _heat(
         "colorscale": [[0, "var:low"], [1, "var:high"]],
         "textfont": {"color": "var:ink"},
         "colorbar": {
-            "title": {"text": "share of the sum", "side": "right"},
+            "title": {"text": "share of the sum", "side": "top"},
             "tickformat": ".0%",
             "thickness": 10,
             "orientation": "h",

@@ -25,23 +25,24 @@ class Planner:
     """
 
     def __init__(self, where: str, dtype: Dtype | None = None) -> None:
-        self._where, self.dtype = where, dtype
+        self._where, self._dtype = where, dtype
         self._opened = lru_cache(maxsize=16)(open_space)
 
     def plan(self, network: str, costs: Sequence[int]) -> int:
         """Return the bytes of the arena of a network, such as "ofa#12". Raises InputError."""
         graph = self.checked(network, costs).graph
-        assert self.dtype is not None  # it is known of checked networks
-        return arena(graph, self.dtype).bytes
+        assert self._dtype is not None  # it is known of checked networks
+        return arena(graph, self._dtype).bytes
 
     def checked(self, network: str, costs: Sequence[int]) -> Subject:
         """Return a network that has these costs. Raises InputError for one that has others."""
         subject = self.network(network)
-        self.dtype = self.dtype or self._found(subject.graph, costs)
-        if self.dtype is None or costs_of(subject.graph, self.dtype) != tuple(costs):
+        dtype = self._dtype or self._found(subject.graph, costs)
+        if dtype is None or costs_of(subject.graph, dtype) != tuple(costs):
             raise InputError(
                 f"{self._where}: {printable(network)} has other costs now; expected the space that was swept"
             )
+        self._dtype = dtype
         return subject
 
     def network(self, network: str) -> Subject:

@@ -41,7 +41,7 @@ _ADVICE: Final = {
 _START: Final = "sh -c 'echo mnv3prof process $$; exec {python} -B -c \"{boot}\"'"
 """Run by the login shell there. The number is for END."""
 END: Final = (
-    "sh -c '{{ cat /proc/{number}/cmdline || ps -o args= -p {number}; }} 2>/dev/null "
+    "sh -c '{{ cat /proc/{number}/cmdline || ps -ww -o args= -p {number}; }} 2>/dev/null "
     "| grep -aq zlib.decompress && {{ kill -9 -{number} 2>/dev/null || kill -9 {number}; }}'"
 )
 """Kills a worker that did not end by itself, with what it started, if that is still its number.
