@@ -331,8 +331,8 @@ def test_two_networks_are_told_apart_where_they_differ(show: Any) -> None:
     tiles = dict(
         zip(*(page.locator(f".tiles {each}").all_inner_texts() for each in ("dt", "dd")), strict=True)
     )
-    assert tiles["MACs"] == "217 M → 56.5 M\n×0.261"
-    assert tiles["Parameters"] == "5.48 M → 2.54 M\n×0.464"
+    assert tiles["MACs"] == "216.6 M → 56.5 M\n×0.261"
+    assert tiles["Parameters"] == "5.5 M → 2.5 M\n×0.464"
     marks = page.locator(".network thead .mark").evaluate_all("all => all.map(one => one.style.background)")
     assert len({*marks}) == 2
     rows = page.locator(ROWS)

@@ -168,14 +168,14 @@
         return;
       }
       const chart = waiting.shift();
-      draw(chart);
       const place = document.getElementById(chart.key);
+      const drawn = draw(chart);
       keys(chart, place);
       place.on("plotly_click", ({ points: clicked }) => {
         const copied = clicked.find(({ curveNumber }) => curveNumber === chart.data.length - 1);
         act(chart, (chart.axis === "copies" && copied) || clicked[0]);
       });
-      setTimeout(next);
+      drawn.then(() => setTimeout(next)); // a legend is placed in a second pass
     };
     next();
   }

@@ -1,8 +1,10 @@
 """Sentences of the report, which state the results that its charts show."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import log
 from statistics import median
+from typing import Final
 
 from ..analysis.compare import Change, compare, compare_sums
 from ..analysis.grid import Rates
@@ -250,6 +252,10 @@ def arena(plan: Arena) -> str:
     )
 
 
+_MOST_RATIOS: Final = 3
+"""Of more targets only the lowest and the highest ratio are told."""
+
+
 def saving(view: View) -> str:
     """State the ratios of standard to depthwise-separable convolution in MACs and measured latency."""
     ratios = standard_ratios(view)
@@ -261,12 +267,17 @@ def saving(view: View) -> str:
         spread = f"×{blocks[least]:.1f} in its one block"
     sentence = f"With standard convolutions: {ratios[NET]:.1f} times the MACs, {spread}."
     measured = measured_changes(view, standard_variant(view))
-    changes = [
-        f"on {view.label_of(t)}: {_judged(parts[NET])}" for t, parts in measured.items() if NET in parts
-    ]
+    changes = {view.label_of(target): parts[NET] for target, parts in measured.items() if NET in parts}
     if not changes:
         return f"{sentence} Their latency was not measured; a full report measures it."
-    return f"{sentence} Latency {'; '.join(changes)}."
+    known = sorted((change.ratio, name) for name, change in changes.items() if change.ratio is not None)
+    if len(known) <= _MOST_RATIOS:
+        told = [f"on {name}: {_judged(change)}" for name, change in changes.items()]
+        return f"{sentence} Latency {'; '.join(told)}."
+    ends = [f"{changes[name]} on {name}" for _, name in (known[0], known[-1])]
+    verdicts = Counter(change.verdict for change in changes.values())
+    counts = join_words([f"{verdict} on {count}" for verdict, count in verdicts.most_common()])
+    return f"{sentence} Latency {' to '.join(ends)}; {counts} of {len(changes)} targets."
 
 
 def counters(reconciliation: Reconciliation) -> str:

@@ -1,7 +1,7 @@
 """A burst of a device's peak rates: of a matrix product and of a copy."""
 
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -58,12 +58,18 @@ _Call = tuple[Callable[[], object], int]
 def _fastest_calls(device: Device) -> tuple[_Call, _Call]:
     """Return the fastest product, with its MACs, and the fastest copy, with its bytes.
 
-    A product may be computed in fp32 whatever the dtype: a processor that is slow at fp16 converts.
+    A product may be computed in fp32 whatever the dtype: a processor that is slow at fp16 converts. In fp32
+    it may be oneDNN's: MKL, PyTorch's BLAS, does not use AVX-512 on processors that are not Intel's.
     """
     import torch
 
     kinds = {torch.float32: None, getattr(torch, _TORCH_NAMES[device.dtype]): None}
-    products = (((n**3, _product(n, device.name, kind)) for n in _SIDES) for kind in kinds)
+    makers: list[Callable[[int], Callable[[], object]]] = [
+        partial(_product, device=device.name, kind=kind) for kind in kinds
+    ]
+    if device.name == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        makers.append(_onednn_product)
+    products = (((n**3, make(n)) for n in _SIDES) for make in makers)
     copies = ((2 * size, _copy(size, device.name)) for size in _COPIES)
     return max(map(_best, products), key=lambda rated: rated[0])[1], _best(copies)[1]
 
@@ -95,6 +101,16 @@ def _product(side: int, device: str, kind: Any) -> Callable[[], object]:
 
     a, b = (torch.rand(side, side, device=device).to(kind) for _ in range(2))
     return lambda: _finished(device, torch.mm(a, b))
+
+
+def _onednn_product(side: int) -> Callable[[], object]:
+    import torch
+    from torch.utils import mkldnn
+
+    to_mkldnn: Callable[[torch.nn.Module], torch.nn.Module] = mkldnn.to_mkldnn
+    product = to_mkldnn(torch.nn.Linear(side, side, bias=False).eval())
+    a = torch.rand(side, side).to_mkldnn()
+    return lambda: product(a)
 
 
 def _copy(size: int, device: str) -> Callable[[], object]:

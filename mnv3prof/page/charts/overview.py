@@ -112,6 +112,7 @@ def shares_chart(seen: Sequence[View], key: str) -> Chart:
         "bargap": 0.25,
         "annotations": [],
         "showlegend": len(seen) > 1,
+        "legend": {"y": 1.06},  # above the heading of the first chart
     }
     for place, (token, (name, by_view)) in enumerate(zip(_SERIES, metrics.items(), strict=False)):
         axis = str(place + 1 if place else "")
