@@ -281,7 +281,8 @@ def test_a_warning_and_the_settings_of_a_budget_are_named(
     (tmp_path / "b.toml").write_text('arena = { limit = "20KiB", level = "warn" }\n', encoding="utf-8")
     assert run(["check", "new.json", "--budgets", "b.toml", "--format", "md"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == (
-        "**MobileNetV3-Small at 32×32: 1 of 2 budgets exceeded: arena ≤ 20KiB (fp32, batch 1, warning).**"
+        "**MobileNetV3-Small at 32×32: 1 of 2 checks of 1 budget exceeded: arena ≤ 20KiB (fp32, batch 1, "
+        "warning).**"
     )
 
 

@@ -311,9 +311,9 @@ def test_arrow_keys_choose_a_mark_of_a_chart_and_enter_opens_its_block(show: Any
         assert page.locator(f"#{chart} .hoverlayer .hovertext").count() >= 1
         return str(page.locator("#told").text_content())
 
-    assert at("headlinew", "ArrowRight", "ArrowRight", "ArrowRight").startswith("2: ")
+    assert at("headlinew", "ArrowRight", "ArrowRight", "ArrowRight").startswith("latency, 2: ")
     last = at("headlinew", "End")
-    assert last.startswith("classifier: ")
+    assert last.startswith("latency, classifier: ")
     assert at("headlinew", "ArrowRight") == last
     at("headlinew", "Home", "ArrowRight", "ArrowRight")
     page.keyboard.press("Enter")
@@ -321,8 +321,8 @@ def test_arrow_keys_choose_a_mark_of_a_chart_and_enter_opens_its_block(show: Any
     assert "on slow" in at("latencym", "ArrowRight", "ArrowDown", "ArrowRight", "ArrowRight")
     page.keyboard.press("Enter")
     assert _chosen(page)[2] == ["block-1"]
-    assert at("headlinet", "ArrowDown").startswith("fast")  # the fastest is at the top
-    assert at("headlinet", "End").startswith("slow")
+    assert "fast, 10.0 ms" in at("headlinet", "ArrowDown")  # the fastest is at the top
+    assert "20.0 ms" in at("headlinet", "End")
     at("latencyr", "ArrowRight")
 
 

@@ -402,7 +402,7 @@ def test_latency_shows_a_page_as_its_run(here: Any, capsys: pytest.CaptureFixtur
     shown = [_printed(["latency", name, "--format", "json"], capsys) for name in ("run.json", "page.html")]
     assert shown[0] == shown[1]
     assert run(["latency", "page.html", "--ops"]) == 2
-    assert "page.html: is a saved run" in capsys.readouterr().err
+    assert "--ops: page.html is a saved run" in capsys.readouterr().err
 
 
 def test_a_page_of_two_runs_is_compared(here: Any, capsys: pytest.CaptureFixture[str]) -> None:

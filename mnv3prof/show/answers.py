@@ -5,8 +5,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ..analysis.compare import VERDICTS
-from ..analysis.grid import Rates, reference_target
+from ..analysis.compare import VERDICTS, compare
+from ..analysis.grid import Rates, grid_of, part_costs, reference_target, timings_of
 from ..analysis.operators import changes_layout
 from ..analysis.view import View, views
 from ..graph.parts import NET, part_layers
@@ -15,6 +15,8 @@ from ..record.target import Target
 from ..record.timing import Operator
 from ..render.sheet import Column, Sheet
 from .accuracy import accuracy_sentence, accuracy_sheets
+from .comparison import label
+from .costs import at_least
 from .order import UNSORTED, Order
 from .sentences import NOTABLE_FACTOR, capitalized, headline, least_efficient, shares, title_of
 from .times import time_ms
@@ -31,6 +33,35 @@ def answer_sheets(run: Run, order: Order = UNSORTED) -> tuple[Sheet, ...]:
         return ()
     (view,) = views([run])
     return (*_slowest_sheets(view, order), *_dtype_sheets(view), *accuracy_sheets(run))
+
+
+def variant_sheets(run: Run) -> tuple[Sheet, ...]:
+    """Return how the other networks of a run differ from the first: MACs, parameters and latency; none if
+    there are no others.
+    """
+    if not run.variants or not run.timings:
+        return ()
+    (view,) = views([run])
+    notes = tuple(_differs(view, name) for name in run.variants)
+    return (Sheet(f"Compared with {label(view.graph)}", (), (), notes=notes),)
+
+
+def _differs(view: View, name: str) -> str:
+    """Say how a variant differs from the network."""
+    graph = view.run.variants[name].graph
+    old, new = view.costs[NET], part_costs(graph)[NET]
+    pairs = [("parameters", old.params, new.params)]
+    if not any(at_least(each, "macs") for each in (old, new)):
+        pairs.insert(0, ("MACs", old.macs, new.macs))
+    told = [f"×{after / before:.3f} {what}" for what, before, after in pairs if before]
+    grid = grid_of(graph, timings_of(view.run, name))
+    timings = [(t, view.timing(NET, t), grid.cells.get((NET, t))) for t in view.grid.targets]
+    told += [
+        f"latency on {view.label_of(target)} {compare(before, after, view.run, view.run).described}"
+        for target, before, after in timings
+        if before and after
+    ]
+    return f"{name}: {'; '.join(told)}."
 
 
 def _slowest_sheets(view: View, order: Order) -> Iterator[Sheet]:

@@ -158,11 +158,11 @@ _LOADING_COLUMNS: Final = (
     Column("file_bytes", "File", "bytes"),
     Column("load_ms", "Load, ms", "number"),
     Column("first_ms", "First call, ms", "number"),
-    Column("max_abs_err", "Max abs error", "figure"),
-    Column("max_rel_err", "Max rel error", "figure"),
+    Column("max_abs_err", "Max abs error", "figure", importance=3),
+    Column("max_rel_err", "Max rel error", "figure", importance=2),
     Column("rms_rel_err", "RMS rel error", "figure"),
-    Column("worst", "Largest in", "text"),
-    Column("cpu_per_wall", "CPU time ÷ wall time", "number"),
+    Column("worst", "Largest in", "text", importance=1),
+    Column("cpu_per_wall", "CPU time ÷ wall time", "number", importance=4),
 )
 
 

@@ -80,7 +80,7 @@ def times_sheet(graph: Graph, timings: Sequence[Timing], run: Run, order: Order 
         _additivity(graph, grid, shown) if additive else (),
         notes,
         _alarms(grid, parts),
-        stacked=True,
+        stacked=len(shown) > 1,
     )
 
 
@@ -121,7 +121,7 @@ def _columns(name: str, target: Target, fields: Sequence[str]) -> list[Column]:
         "per_image": Column(f"{name}_ms_per_image", "ms per image", "figure"),
         "gmacs": Column(f"{name}_gmacs", "GMAC/s", "number"),
         "of_peak": Column(f"{name}_of_peak", "% of peak", "percent"),
-        "limited_by": Column(f"{name}_limited_by", f"Limited by ({name})", "text"),
+        "limited_by": Column(f"{name}_limited_by", f"Limited by ({name})", "text", importance=1),
     }
     return [columns[field] for field in fields]
 
