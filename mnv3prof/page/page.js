@@ -88,8 +88,9 @@
       if (next !== undefined && found.length) {
         chosen = (at < 0 && event.key !== "End" ? found[0] : found[next]) || found[at];
         const { curveNumber, pointNumber } = chosen;
-        const { xaxis = "x", yaxis = "y" } = place.data[curveNumber];
-        Plotly.Fx.hover(place, [{ curveNumber, pointNumber }], xaxis + yaxis);
+        const { type, xaxis = "x", yaxis = "y" } = place.data[curveNumber];
+        const cell = { xval: pointNumber[1], yval: pointNumber[0] }; // plotly finds no cell by its number
+        Plotly.Fx.hover(place, type === "heatmap" ? cell : [{ curveNumber, pointNumber }], xaxis + yaxis);
         clearTimeout(telling);
         telling = setTimeout(() => tell(place, chosen), HOVER);
       } else if (event.key === "Enter" && at >= 0) act(chart, found[at]);
