@@ -189,8 +189,7 @@ def test_statistics_with_another_mean_are_not_read_and_a_note_says_so() -> None:
     found = _one(text)
     assert (some(found.reported).calls, some(found.reported).mean_s) == (None, 1.3e-3)
     assert found.note.endswith(
-        "line 10: the count= line has a mean of 1.7000 ms, and the timings of 1.3000 ms, so that line was not "
-        "read."
+        "line 10: the count= line has a mean of 1.7 ms, and the timings of 1.3 ms, so that line was not read."
     )
     notes = imported([File("f", tuple(_read(text)))], SMALL.graph, Told("p", dtype="fp32")).notes
     assert notes == (found.note,)

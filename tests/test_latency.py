@@ -17,12 +17,13 @@ from terminal import on_terminal, without_escapes
 import mnv3prof
 from mnv3prof.cli.commands.backends import _load_effort
 from mnv3prof.cli.main import run
-from mnv3prof.cost.counts import count, subtotals
+from mnv3prof.cost.counts import count, subtotals, total
 from mnv3prof.graph.parts import NET, identical_blocks
 from mnv3prof.mobilenetv3.variants import vary
 from mnv3prof.record.document import encoded
 from mnv3prof.record.run import PeakRates, Runtime
 from mnv3prof.render.sheet import Sheet
+from mnv3prof.show.answers import variant_sheets
 from mnv3prof.show.latency import backends_sheet, latency_sheets, samples_sheet
 from mnv3prof.workers.backends import Usable, backend, names, usable
 from mnv3prof.workers.formats import get_format
@@ -280,6 +281,22 @@ def test_what_a_variant_really_saves_stands_beside_what_it_should() -> None:
     for part, row in zip(("1", "2"), saving.rows, strict=True):
         assert row[:2] == (part, pytest.approx(macs[1][part] / macs[0][part]))
         assert re.fullmatch(r"×4 \(3\.\d+ to 4\.\d+\) slower", row[2])
+
+
+def test_how_a_variant_differs_is_told_in_one_line() -> None:
+    standard = SMALL.varied(vary(SMALL.table, standard_conv=True))
+    macs, params = 410_116_352 / 56_510_400, total(count(standard.graph)).params / 2_542_856
+    timings = [timing("a", NET, [0.001] * 6), timing("b", NET, [0.001] * 6)]
+    timings += [timing("a", NET, [0.004] * 6, variant="s")]
+    timings += [timing("b", NET, variant="s", status="crashed", reason="boom")]
+    (sheet,) = variant_sheets(_run(*timings, variants={"s": standard}))
+    assert sheet.title == "Compared with MobileNetV3-Small at 224×224"
+    begin = re.escape(f"s: ×{macs:.3f} MACs; ×{params:.3f} parameters; latency on a ×4 (")
+    (note,) = sheet.notes
+    assert re.fullmatch(
+        begin + r"3\.\d+ to 4\.\d+\) slower; latency on b not comparable \(.*boom.*\)\.", note
+    )
+    assert variant_sheets(_run(timing("a", NET, [0.001] * 6))) == ()
 
 
 def test_a_structural_option_times_the_network_without_and_with_it(

@@ -307,8 +307,8 @@ def test_arrow_keys_choose_a_mark_of_a_chart_and_enter_opens_its_block(show: Any
         place.focus()
         for key in keys:
             page.keyboard.press(key)
-        page.wait_for_timeout(250)  # labels are drawn after a while
-        assert page.locator(f"#{chart} .hoverlayer .hovertext").count() >= 1
+        page.wait_for_selector(f"#{chart} .hoverlayer .hovertext")
+        page.wait_for_timeout(250)  # a label of an earlier key may still be there
         return str(page.locator("#told").text_content())
 
     assert at("headlinew", "ArrowRight", "ArrowRight", "ArrowRight").startswith("latency, 2: ")
@@ -317,8 +317,9 @@ def test_arrow_keys_choose_a_mark_of_a_chart_and_enter_opens_its_block(show: Any
     assert at("headlinew", "ArrowRight") == last
     at("headlinew", "Home", "ArrowRight", "ArrowRight")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(1500)  # all charts are drawn again
+    page.wait_for_selector("[data-block=block-2].chosen")
     assert _chosen(page)[2] == ["block-2"]
+    page.wait_for_timeout(1500)  # all charts are drawn again
     assert "on slow" in at("latencym", "ArrowRight", "ArrowDown", "ArrowRight", "ArrowRight")
     page.keyboard.press("Enter")
     assert _chosen(page)[2] == ["block-1"]
@@ -352,6 +353,8 @@ def test_one_target_is_on_the_roofline_at_first(show: Any) -> None:
     page.wait_for_timeout(600)  # plotly waits for a second click
     assert shown() == 2 * 19
     assert page.locator("#latencyr .annotation").count() == 3
+    page.locator("#theme").click()
+    assert shown() == 2 * 19  # what was switched on stays so
 
 
 def test_what_went_wrong_is_on_the_first_screen(show: Any) -> None:

@@ -203,6 +203,14 @@ def test_the_saving_is_the_exact_ratio_and_the_measured_one() -> None:
     assert f"convolutions: {410_116_352 / 56_510_400:.1f} times the MACs" in said  # as the paper has them
     assert re.search(r" Latency on fast: ×4 \(3\.\d+ to 4\.\d+\), slower\.$", said)
     assert "was not measured" in sentences.saving(_view(reported()))
+    run = reported(backends=("a", "b", "cpu", "fast"), standard=True)
+    others = [
+        exact(b, NET, s, variant=next(iter(run.variants)))
+        for b, s in (("a", 0.06), ("b", 0.05), ("cpu", 0.02))
+    ]
+    said = sentences.saving(_view(msgspec.structs.replace(run, timings=(*run.timings, *others))))
+    ends = r"×1 \([\d.]+ to [\d.]+\) on cpu to ×4 \([\d.]+ to [\d.]+\) on fast"
+    assert re.search(rf" Latency {ends}; slower on 3 and same on 1 of 4 targets\.$", said)
 
 
 def test_what_was_not_measured_is_said_not_drawn() -> None:

@@ -1,7 +1,7 @@
 """Measure networks on targets and assemble the run."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
@@ -92,8 +92,11 @@ def _place(called: str) -> str:
     try:
         return place_of(called)
     except InputError:
-        with suppress(OSError):
-            require_no_device(called, known_devices())
+        try:
+            devices = known_devices()
+        except (InputError, OSError):  # what is wrong here is the backend
+            devices = ()
+        require_no_device(called, devices)
         raise
 
 

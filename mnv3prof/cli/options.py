@@ -163,7 +163,8 @@ def saved_places(on: str, known: Iterable[Target]) -> tuple[str, ...]:
     for name in listed(on, "--on", lambda name, _: name):
         backend, _, device = name.partition("@")
         with about("--on"):
-            require_no_device(name, {target.device for target in known})
+            if backend not in _BACKENDS:
+                require_no_device(name, {target.device for target in known})
             found = (
                 [each for each in saved if each.partition("@")[2] == device]
                 if backend == "all"

@@ -17,7 +17,7 @@ from ..record.plan import NOT_READ, RuntimePlan
 from ..record.run import COUNTERS_INTERRUPTED, HERE, Run, Subject
 from ..record.timing import Timing
 from ..render.sheet import Sheet
-from ..show.answers import answer_sheets, variant_sheets
+from ..show.answers import answer_sheets
 from ..show.latency import latency_sheets, samples_sheet
 from ..show.load import busy_sheets
 from ..show.operators import notes_sheets, operator_sheets
@@ -113,7 +113,6 @@ def emit_run(
     with step("computing statistics"):
         sheets = (
             *busy_sheets(run),
-            *variant_sheets(run),
             *before,
             *answer_sheets(run, order),
             *latency_sheets(run, order),

@@ -71,7 +71,7 @@ class Check(msgspec.Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """True if none is an error: exceeded or unclear at level "error", or not measured."""
+        """True if none is an error: not within its limit at level "error", or not measured."""
         return all(each.breach != "error" for each in self.judgments)
 
 

@@ -34,7 +34,7 @@
       margin: { l: 58, r: 16, t: 34, b: 48 }, font: { family: style.fontFamily || "sans-serif", size: small ? 10 : 12, color: colored("var:ink", style) },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", itemclick: chart.switches ? "toggle" : false, itemdoubleclick: false, ...colored(chart.layout.legend || {}, style) },
       hoverlabel: { bgcolor: colored("var:paper", style), bordercolor: colored("var:line", style), font: { color: colored("var:ink", style) } },
-      dragmode: false,
+      dragmode: false, uirevision: chart.key, // what the legend switched on stays so
     };
     for (const [name, given] of Object.entries(chart.layout)) {
       if (name !== "legend") layout[name] = /^[xy]axis/.test(name) ? axis(given, style) : colored(given, style);
@@ -103,8 +103,12 @@
   function tell(place, { x, y }) {
     const label = place.querySelector(".hoverlayer .hovertext");
     label?.scrollIntoView({ block: "nearest", inline: "nearest" });
-    const lines = label ? [...label.querySelectorAll("tspan.line, text:not(:has(tspan.line))")].map((line) => line.textContent) : [`${x}`, `${y}`];
-    document.getElementById("told").textContent = lines.filter(Boolean).join(", ").replace(/<[^>]*>/g, " ");
+    const texts = [...(label?.querySelectorAll("text") || [])].flatMap((text) => {
+      const lines = text.querySelectorAll("tspan.line");
+      return lines.length ? [...lines] : [text];
+    });
+    const lines = label ? texts.map((text) => text.textContent) : [x, y].map((value) => `${value}`.replace(/<[^>]*>/g, " "));
+    document.getElementById("told").textContent = lines.filter(Boolean).join(", ");
   }
 
   /* What a click on a point does. */
@@ -176,7 +180,7 @@
         const copied = clicked.find(({ curveNumber }) => curveNumber === chart.data.length - 1);
         act(chart, (chart.axis === "copies" && copied) || clicked[0]);
       });
-      drawn.then(() => setTimeout(next)); // a legend is placed in a second pass
+      drawn.finally(() => setTimeout(next)); // a legend is placed in a second pass
     };
     next();
   }

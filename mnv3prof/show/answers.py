@@ -9,6 +9,7 @@ from ..analysis.compare import VERDICTS, compare
 from ..analysis.grid import Rates, grid_of, part_costs, reference_target, timings_of
 from ..analysis.operators import changes_layout
 from ..analysis.view import View, views
+from ..graph.errors import one_line
 from ..graph.parts import NET, part_layers
 from ..record.run import Run
 from ..record.target import Target
@@ -42,8 +43,8 @@ def variant_sheets(run: Run) -> tuple[Sheet, ...]:
     if not run.variants or not run.timings:
         return ()
     (view,) = views([run])
-    notes = tuple(_differs(view, name) for name in run.variants)
-    return (Sheet(f"Compared with {label(view.graph)}", (), (), notes=notes),)
+    notes = tuple(f"{name}: {said}." for name in run.variants if (said := _differs(view, name)))
+    return (Sheet(f"Compared with {label(view.graph)}", (), (), notes=notes),) if notes else ()
 
 
 def _differs(view: View, name: str) -> str:
@@ -56,12 +57,13 @@ def _differs(view: View, name: str) -> str:
     told = [f"×{after / before:.3f} {what}" for what, before, after in pairs if before]
     grid = grid_of(graph, timings_of(view.run, name))
     timings = [(t, view.timing(NET, t), grid.cells.get((NET, t))) for t in view.grid.targets]
+    changes = [(t, compare(old, new, view.run, view.run)) for t, old, new in timings if old and new]
     told += [
-        f"latency on {view.label_of(target)} {compare(before, after, view.run, view.run).described}"
-        for target, before, after in timings
-        if before and after
+        f"latency on {view.label_of(target)} {change.described}"
+        f"{f' ({one_line(change.reason)})' if change.ratio is None and change.reason else ''}"
+        for target, change in changes
     ]
-    return f"{name}: {'; '.join(told)}."
+    return "; ".join(told)
 
 
 def _slowest_sheets(view: View, order: Order) -> Iterator[Sheet]:

@@ -12,7 +12,7 @@ from .load import busy_note
 
 
 def to_junit(checked: Side, judged: Sequence[Judgment]) -> str:
-    """Write a test per budget: exceeded is a failure, not checked or unclear an error; warnings pass.
+    """Write a test per budget: exceeded is a failure, any other that is not met an error; warnings pass.
 
     What is said of a busy machine is the suite's output.
     """

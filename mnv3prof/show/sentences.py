@@ -112,8 +112,12 @@ def side_by_side(seen: Sequence[View]) -> str:
 
 def _judged(change: Change) -> str:
     """Write the ratio with its interval, if there is one, and the verdict."""
-    clock = "" if change.clock == "wall" else f"{change.clock} time "
-    return change.verdict if change.ratio is None else f"{clock}{change}, {change.verdict}"
+    return change.verdict if change.ratio is None else f"{_timed(change)}, {change.verdict}"
+
+
+def _timed(change: Change) -> str:
+    """Write the ratio with its interval, and the clock if it is not the wall's."""
+    return f"{'' if change.clock == 'wall' else f'{change.clock} time '}{change}"
 
 
 def shares(view: View, on: Target | None = None) -> str:
@@ -271,10 +275,10 @@ def saving(view: View) -> str:
     if not changes:
         return f"{sentence} Their latency was not measured; a full report measures it."
     known = sorted((change.ratio, name) for name, change in changes.items() if change.ratio is not None)
-    if len(known) <= _MOST_RATIOS:
+    if len(changes) <= _MOST_RATIOS or not known:
         told = [f"on {name}: {_judged(change)}" for name, change in changes.items()]
         return f"{sentence} Latency {'; '.join(told)}."
-    ends = [f"{changes[name]} on {name}" for _, name in (known[0], known[-1])]
+    ends = [f"{_timed(changes[name])} on {name}" for _, name in (known[0], known[-1])]
     verdicts = Counter(change.verdict for change in changes.values())
     counts = join_words([f"{verdict} on {count}" for verdict, count in verdicts.most_common()])
     return f"{sentence} Latency {' to '.join(ends)}; {counts} of {len(changes)} targets."

@@ -67,7 +67,7 @@ def _fastest_calls(device: Device) -> tuple[_Call, _Call]:
     makers: list[Callable[[int], Callable[[], object]]] = [
         partial(_product, device=device.name, kind=kind) for kind in kinds
     ]
-    if device.name == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if device.name == "cpu" and _has_onednn():
         makers.append(_onednn_product)
     products = (((n**3, make(n)) for n in _SIDES) for make in makers)
     copies = ((2 * size, _copy(size, device.name)) for size in _COPIES)
@@ -103,14 +103,19 @@ def _product(side: int, device: str, kind: Any) -> Callable[[], object]:
     return lambda: _finished(device, torch.mm(a, b))
 
 
+def _has_onednn() -> bool:
+    try:
+        _onednn_product(8)()
+    except RuntimeError:  # PyTorch is built without it
+        return False
+    return True
+
+
 def _onednn_product(side: int) -> Callable[[], object]:
     import torch
-    from torch.utils import mkldnn
 
-    to_mkldnn: Callable[[torch.nn.Module], torch.nn.Module] = mkldnn.to_mkldnn
-    product = to_mkldnn(torch.nn.Linear(side, side, bias=False).eval())
-    a = torch.rand(side, side).to_mkldnn()
-    return lambda: product(a)
+    a, b = (torch.rand(side, side).to_mkldnn() for _ in range(2))
+    return lambda: torch.ops.aten.mkldnn_linear(a, b)
 
 
 def _copy(size: int, device: str) -> Callable[[], object]:

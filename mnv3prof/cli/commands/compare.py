@@ -14,6 +14,7 @@ from ...mobilenetv3.saving import separable_savings
 from ...record.document import comparison_document
 from ...record.run import Run, Subject
 from ...render.sheet import Sheet
+from ...show.answers import variant_sheets
 from ...show.comparison import MOST_NETWORKS, blocks_sheet, label, totals_sheet
 from ...source import Source, at_one_input
 from ..latency_options import LatencyOptions, measured
@@ -84,6 +85,7 @@ def compare(
     document = partial(comparison_document, subjects, networks)
     if saved or latency:
         run = saved or measured(latency_options.request(_by_variant(subjects)), output)
+        sheets = sheets if match else (*variant_sheets(run), *sheets)
         emit_run(
             run, output, before=sheets, also={"networks": document()["networks"]}, again=saved is not None
         )

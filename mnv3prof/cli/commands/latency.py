@@ -1,6 +1,7 @@
 """`mnv3prof latency`: measure latency per block and of the whole network."""
 
 from ...graph.errors import InputError
+from ...show.answers import variant_sheets
 from ...show.comparison import label
 from ..accuracy_options import AccuracyOptions, noted
 from ..estimating import LatencyTableOption, emit_estimates
@@ -55,4 +56,5 @@ def latency(
         subjects = {"": settings.without_structure().variant(known), label(subject.graph): subject}
     resume = "mnv3prof profile, the same options and --resume" if len(subjects) == 1 else ""
     request, note = accuracy_options.examined(latency_options.request(subjects))
-    emit_run(noted(measured(request, output), note), output, order, resume=resume)
+    run = noted(measured(request, output), note)
+    emit_run(run, output, order, variant_sheets(run), resume=resume)

@@ -145,6 +145,6 @@ def _statistics(place: Place, start: int, end: int, mean: float) -> tuple[int | 
         times = {_NAMES[n]: place.time_or_zero(v, US, at) for n, v in fields.items() if n in _NAMES}
         own = place.time(fields["avg"], US, at)
     if abs(own - mean) > _SAME * mean:
-        means = f"a mean of {own / MS:,.4f} ms, and the timings of {mean / MS:,.4f} ms"
+        means = f"a mean of {own / MS:.6g} ms, and the timings of {mean / MS:.6g} ms"
         return None, {}, f"{place.line(at)}: the count= line has {means}, so that line was not read."
     return place.count(last["calls"], "calls", at), times, ""

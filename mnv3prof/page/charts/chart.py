@@ -48,6 +48,7 @@ _LABEL: Final = 40
 
 
 _TICK: Final = 5
+_NARROWEST: Final = 320
 _LETTER: Final = 8
 _MARGINS: Final = 74
 """Width of a letter of a tick and what surrounds it, and of a chart's margins, in pixels."""
@@ -86,7 +87,7 @@ def categories(values: Sequence[str]) -> dict[str, Any]:
 
 def wide_layers(view: View) -> int:
     """Return the least width in pixels of a chart with an axis of layers."""
-    return 40 * len(view.graph.blocks)
+    return max(40 * len(view.graph.blocks), _NARROWEST)
 
 
 def layer_spans(view: View) -> dict[str, tuple[float, float]]:
