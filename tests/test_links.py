@@ -27,7 +27,7 @@ from mnv3prof.record.timing import Burst
 from mnv3prof.workers.backends import backend
 from mnv3prof.workers.links import Broken
 from mnv3prof.workers.links.fake import Fake
-from mnv3prof.workers.links.process import local
+from mnv3prof.workers.links.process import Process, local
 from mnv3prof.workers.worker import Failed, Worker
 
 SMALL = subject("small", 64)
@@ -481,6 +481,15 @@ time.sleep(1)
 print("asked", flush=True)
 time.sleep(60)
 """
+
+
+def test_a_process_that_reads_nothing_is_a_reason() -> None:
+    """It closes its input before all of what it should read first is written."""
+    link = Process(["sh", "-c", "exec 0<&-; sleep 0.2; echo gone >&2; exit 3"], "token", bytes(10**7))
+    with pytest.raises(Broken, match="gone") as error:
+        link.exchange(Frame(b"{}"), 20, None)
+    assert error.value.status == "crashed"
+    link.end()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")

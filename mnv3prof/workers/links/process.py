@@ -66,7 +66,7 @@ class Process:
         most: int | None = None,
         end_there: Callable[[int], Sequence[str]] | None = None,
     ) -> None:
-        self._end_there, self._number = end_there, 0
+        self._end_there, self._number, self._before = end_there, 0, b""
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
