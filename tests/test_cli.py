@@ -99,6 +99,7 @@ def test_a_command_has_help_and_an_example_that_runs(
     monkeypatch.setattr("mnv3prof.bench.profile.usable_here", lambda: ("cpu", "cpu-compile"))
     if command == "devices":
         request.getfixturevalue("pi")
+        monkeypatch.setattr("mnv3prof.cli.commands.devices.remote_names", lambda: ("ncnn", "onnxruntime"))
     if command == "import":
         (tmp_path / "perf.txt").write_text(PERF_TEST, encoding="utf-8")
     if command == "cache":  # its example clears what tests that run beside it are using

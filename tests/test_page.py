@@ -405,15 +405,16 @@ def test_without_script_all_but_the_charts_is_there(browser: Any, pages: Any) ->
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["one", "two", "bare"])
 def test_nothing_is_inaccessible(show: Any, name: str, theme: str) -> None:
-    """axe's rules, with the contrast that WCAG AA asks for, all tables open."""
+    """axe's rules, all tables open; of the dark theme the contrast that WCAG AA asks for, the rest is the same."""
     from axe_playwright_python.sync_playwright import Axe
 
     page = show(name, theme=theme, bypass_csp=True)
     assert page.evaluate("() => document.documentElement.dataset.theme") == theme
     page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-    found = Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
-    )
+    rules = ["color-contrast"]
+    if theme == "light":
+        rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+    found = Axe().run(page, options={"runOnly": rules})
     told = [(v["id"], v["nodes"][0]["html"][:200]) for v in found.response["violations"]]
     assert told == []
 

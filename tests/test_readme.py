@@ -82,6 +82,7 @@ def test_quick_commands_in_the_readme_run(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
+    monkeypatch.setattr("mnv3prof.cli.latency_options.budget_of", lambda _: 0.5)
     if re.search(r"\bpi\b", arguments):
         request.getfixturevalue("pi")
     (tmp_path / "my.toml").write_text(_own_table(), encoding="utf-8")
