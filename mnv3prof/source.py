@@ -21,8 +21,7 @@ from .record.embedded import embedded
 from .record.findings import Evidence, read_saved
 from .record.read import MAX_ROWS, MAX_RUN_BYTES
 from .record.run import Run, Subject
-from .space.files import PRESETS as SPACES
-from .space.files import has_stages, open_space
+from .space.files import SPACES, has_stages, open_space
 
 _PAGES: Final = (".html", ".htm")
 _LIMITS: Final = {

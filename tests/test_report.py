@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from runs import exact, kept, launches, reported
+from runs import exact, kept, launches, reported, run_of
 from subjects import read_run
 
 from mnv3prof.analysis.grid import part_costs
@@ -25,7 +25,7 @@ from mnv3prof.graph.parts import NET
 from mnv3prof.mobilenetv3.expand import expand
 from mnv3prof.mobilenetv3.published import PUBLISHED, published
 from mnv3prof.page.charts.chart import color, label, symbol
-from mnv3prof.page.charts.overview import net_chart
+from mnv3prof.page.charts.overview import net_chart, shares_chart
 from mnv3prof.page.claims import curve_chart, verdicts
 from mnv3prof.page.html import Assets, Content, page
 from mnv3prof.page.report import Listed, Panel, Section, sections
@@ -40,6 +40,7 @@ from mnv3prof.record.timing import Operator
 from mnv3prof.render.numbers import compact, milliseconds
 from mnv3prof.render.sheet import Column, Sheet
 from mnv3prof.show import sentences
+from mnv3prof.source import read_table
 
 REPORTS = Path(__file__).parent.parent / "reports"
 
@@ -196,6 +197,19 @@ def test_additivity_says_by_how_much_the_parts_differ_from_the_whole() -> None:
         r"×1\.8 \(1\.7\d+ to 1\.8\d+\) on fast\.",
         said,
     )
+
+
+def test_few_bars_are_cut_not_most(tmp_path: Path) -> None:
+    """Of Large the classifier, with 46 % of the parameters; of four blocks none for the sake of one low bar."""
+    cut = [note["text"] for note in shares_chart([_view(reported("large"))], "x").layout["annotations"]]
+    assert "46% ↑" in cut
+    table = tmp_path / "three.toml"
+    table.write_text(
+        'name = "three"\nstem = 8\nrows = [[16, 8, 3, 1, true, "RE"]]\nlast = 16\nclasses = 10\n'
+    )
+    (small,) = views([run_of(Subject(read_table(str(table)), (64, 64)))])
+    notes = [note["text"] for note in shares_chart([small], "x").layout["annotations"]]
+    assert not [note for note in notes if note.endswith("↑")]
 
 
 def test_the_saving_is_the_exact_ratio_and_the_measured_one() -> None:

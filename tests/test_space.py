@@ -20,7 +20,7 @@ from mnv3prof.space.choose import ArenaLimit, choose
 from mnv3prof.space.costs import COLUMNS, ContextTable
 from mnv3prof.space.counting import _sampled as sampled_within
 from mnv3prof.space.counting import count_within
-from mnv3prof.space.files import PRESETS, has_stages, open_space, parse_space, preset_space
+from mnv3prof.space.files import SPACES, has_stages, open_space, parse_space, preset_space
 from mnv3prof.space.fit import costs_of
 from mnv3prof.space.space import Space
 from mnv3prof.space.tables import tables_of
@@ -229,9 +229,9 @@ def test_a_sample_is_near_the_exact_share(ofa: tuple[Space, list[ContextTable]])
     assert float(sampled.mean or 0) == pytest.approx(float(exact.mean or 1), rel=0.01)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", SPACES)
 def test_the_cache_holds_the_same_tables(name: str, tmp_path: Path) -> None:
-    space = random_space(PRESETS.index(name))
+    space = random_space(SPACES.index(name))
     first = tables_of(space, "int8", tmp_path)
     (file,) = tmp_path.iterdir()
     with pytest.MonkeyPatch.context() as patched:

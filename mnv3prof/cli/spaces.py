@@ -10,14 +10,14 @@ from ..mobilenetv3.files import PRESET_ALIASES
 from ..mobilenetv3.files import PRESETS as NETWORKS
 from ..source import Source
 from ..space.costs import ContextTable
-from ..space.files import PRESETS, is_space, open_space
+from ..space.files import SPACES, is_space, open_space
 from ..space.space import Space
 from ..space.tables import tables_of
 from .options import open_source
 from .progress import progress
 from .streams import say
 
-SPACE_HELP: Final = f"A space: {', '.join(PRESETS)}, or a file (.toml)."
+SPACE_HELP: Final = f"A space: {', '.join(SPACES)}, or a file (.toml)."
 
 
 def opened_space(text: str) -> Space | Source:
@@ -26,7 +26,7 @@ def opened_space(text: str) -> Space | Source:
         return open_space(text)
     if text not in (*NETWORKS, *PRESET_ALIASES, "-") and text.isidentifier() and not Path(text).exists():
         raise InputError(
-            f"{printable(text)}: no such space or preset; {suggestion(text, (*PRESETS, *NETWORKS))}"
+            f"{printable(text)}: no such space or preset; {suggestion(text, (*SPACES, *NETWORKS))}"
         )
     return open_source(text)
 

@@ -24,7 +24,7 @@ class Place(NamedTuple):
     block: str
 
 
-class Known(NamedTuple):
+class SpaceBlock(NamedTuple):
     """A distinct block: where one like it is, its key, and its features."""
 
     place: Place
@@ -65,7 +65,7 @@ class Blocks:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.known: list[Known] = []
+        self.known: list[SpaceBlock] = []
         self._by_row: dict[tuple[Row, int, Size], int] = {}
         self._by_key: dict[str, int] = {}
 
@@ -119,7 +119,7 @@ class Blocks:
         key = graph.keys[block]
         if key not in self._by_key:
             self._by_key[key] = len(self.known)
-            self.known.append(Known(place, key, features_of(graph, block)))
+            self.known.append(SpaceBlock(place, key, features_of(graph, block)))
         return self._by_key[key]
 
     def _network(

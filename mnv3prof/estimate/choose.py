@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..graph.parts import NET
 from ..space.space import Space
-from .blocks import Blocks, Known, Place
+from .blocks import Blocks, Place, SpaceBlock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def _numbers(space: Space, count: int, chance: random.Random) -> list[int]:
     return list(found)
 
 
-def _farthest(known: "Sequence[Known]", count: int, chance: random.Random) -> list[Known]:
+def _farthest(known: "Sequence[SpaceBlock]", count: int, chance: random.Random) -> list[SpaceBlock]:
     """Return a random block, and then again and again the one farthest from all before it."""
     import numpy as np
 

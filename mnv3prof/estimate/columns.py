@@ -14,7 +14,7 @@ from ..space.costs import Added
 from ..space.space import Space, Stage
 from ..space.tables import PREFIX, read_arrays, write_arrays
 from .blocks import Blocks, StageBlocks
-from .model import Block, Model, fitted
+from .model import Model, Structure, fitted
 from .predictor import has_trees
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def latency_columns(space: Space, model: Model) -> list[Added]:
     blocks = Blocks(space)
     contexts = list(blocks.contexts())
     stem = np.array([known.place.block == "stem" for known in blocks.known])
-    added = model.added([Block(known.key, known.features) for known in blocks.known], list(stem))
+    added = model.added([Structure(known.key, known.features) for known in blocks.known], list(stem))
     return [
         Added(
             tuple(

@@ -29,7 +29,7 @@ the others down too, by the caches that they share. On a machine with a load of 
 median error of networks held out was 4 to 5 % with them, and 5 to 12 % with the medians of all bursts."""
 
 
-class Block(NamedTuple):
+class Structure(NamedTuple):
     """What a time depends on. key: equal for blocks of the same structure."""
 
     key: str
@@ -47,11 +47,11 @@ class Model(NamedTuple):
     networks_held_out: HeldOut
     clock: str
 
-    def alone(self, blocks: Sequence[Block]) -> "NDArray[Any]":
+    def alone(self, blocks: Sequence[Structure]) -> "NDArray[Any]":
         """Return the seconds of blocks by themselves: measured, else predicted."""
         return _alone(self.known, self.predictor, blocks)
 
-    def added(self, blocks: Sequence[Block], first: Sequence[bool]) -> "NDArray[Any]":
+    def added(self, blocks: Sequence[Structure], first: Sequence[bool]) -> "NDArray[Any]":
         """Return the nanoseconds that blocks add to their networks, integers. first: as of Composition."""
         import numpy as np
 
@@ -77,10 +77,10 @@ class Model(NamedTuple):
         )
 
 
-def blocks_of(subject: Subject) -> list[Block]:
+def blocks_of(subject: Subject) -> list[Structure]:
     """Return the blocks of a network, the first one first."""
     graph = subject.graph
-    return [Block(graph.keys[name], features_of(graph, name)) for name in graph.block_names]
+    return [Structure(graph.keys[name], features_of(graph, name)) for name in graph.block_names]
 
 
 def fitted(space: Space, table: RowTable, target: Target, *, trees: bool | None = None) -> Model:
@@ -90,7 +90,7 @@ def fitted(space: Space, table: RowTable, target: Target, *, trees: bool | None 
     """
     known = known_times(table, target)
     subjects = {number: space.network(int(number)) for number in dict.fromkeys(n for n, _ in known)}
-    blocks: dict[Block, float] = {}
+    blocks: dict[Structure, float] = {}
     networks: dict[str, float] = {}
     for (number, part), seconds in known.items():
         if part == NET:
@@ -98,7 +98,7 @@ def fitted(space: Space, table: RowTable, target: Target, *, trees: bool | None 
         else:
             graph = subjects[number].graph
             key = graph.key_of(part_layers(graph, part))
-            blocks[Block(key, features_of(graph, part))] = seconds
+            blocks[Structure(key, features_of(graph, part))] = seconds
     _require_enough(target, len(blocks), len(networks))
     return _fitted(
         target,
@@ -122,8 +122,8 @@ def _timed(table: RowTable, target: Target) -> list[Timing]:
 
 def _fitted(
     target: Target,
-    blocks: Mapping[Block, float],
-    networks: Sequence[tuple[list[Block], float]],
+    blocks: Mapping[Structure, float],
+    networks: Sequence[tuple[list[Structure], float]],
     clock: str,
     trees: bool,
 ) -> Model:
@@ -216,7 +216,7 @@ def _seconds(timing: Timing, clock: str) -> float:
     return timing.seconds
 
 
-def _alone(known: Mapping[str, float], predictor: Predictor, blocks: Sequence[Block]) -> "NDArray[Any]":
+def _alone(known: Mapping[str, float], predictor: Predictor, blocks: Sequence[Structure]) -> "NDArray[Any]":
     import numpy as np
 
     missing = [n for n, block in enumerate(blocks) if block.key not in known]
@@ -226,7 +226,7 @@ def _alone(known: Mapping[str, float], predictor: Predictor, blocks: Sequence[Bl
     return found
 
 
-def _matrix(blocks: Sequence[Block]) -> "NDArray[Any]":
+def _matrix(blocks: Sequence[Structure]) -> "NDArray[Any]":
     import numpy as np
 
     return np.array([block.features for block in blocks], float)

@@ -20,7 +20,7 @@ from ..mobilenetv3.width_rules import WidthRule
 from ..record.atomic import read_file
 from .space import MOST_ENTRIES, MOST_IN_ALL, Context, Space, Stage
 
-PRESETS: Final = ("ofa", "near-large", "near-small")
+SPACES: Final = ("ofa", "near-large", "near-small")
 MOST_CONTEXTS: Final = 1_000
 _MOST_STAGES: Final = 32
 _MOST_ROWS: Final = 16
@@ -38,21 +38,21 @@ _WIDTH: Final = Rule(
 
 
 def preset_space(name: str) -> Space:
-    """Return the space of a preset. name: one of PRESETS."""
+    """Return the space of a preset. name: one of SPACES."""
     path = Path(__file__).parent / "presets" / f"{name}.toml"
     return parse_space(path.read_bytes(), path.name, name)
 
 
 def open_space(text: str) -> Space:
     """Return the space of a preset or a TOML file. Raises InputError."""
-    if text in PRESETS:
+    if text in SPACES:
         return preset_space(text)
     path, where = Path(text), printable(text)
     if not _is_utf8(text):
         raise InputError(f"{where}: the name is not UTF-8; expected another name of the file")
     if path.suffix.lower() != ".toml":
-        raise InputError(f"{where}: is not a space; expected a file .toml, or {any_of(PRESETS)}")
-    data = read_file(path, MAX_TABLE_BYTES, f"expected a space in TOML, or {any_of(PRESETS)}")
+        raise InputError(f"{where}: is not a space; expected a file .toml, or {any_of(SPACES)}")
+    data = read_file(path, MAX_TABLE_BYTES, f"expected a space in TOML, or {any_of(SPACES)}")
     return replace(parse_space(data, where, printable(path.stem)[:200]), file=text)
 
 
@@ -79,8 +79,8 @@ def parse_space(data: bytes, where: str, name: str) -> Space:
 def is_space(text: str) -> bool:
     """Return True if a text names a preset, or a file with stages."""
     path = Path(text)
-    if text in PRESETS or path.suffix.lower() != ".toml" or not path.is_file():
-        return text in PRESETS
+    if text in SPACES or path.suffix.lower() != ".toml" or not path.is_file():
+        return text in SPACES
     return has_stages(read_file(path, MAX_TABLE_BYTES, "expected a space or a table"))
 
 

@@ -35,7 +35,7 @@ _MOST: Final = 100_000
 _MOST_SEED: Final = 2**53
 
 
-class Sampling(msgspec.Struct, frozen=True):
+class RowSampling(msgspec.Struct, frozen=True):
     """What is measured of a space, where, and for how long."""
 
     count: Annotated[
@@ -91,7 +91,7 @@ def measure_rows(
         str, typer.Argument(metavar="SPACE", help="A space: a preset of spaces, or a file in TOML.")
     ],
     *,
-    sampling: Sampling,
+    sampling: RowSampling,
     resume: ResumeOption = False,
     output: Annotated[Path | None, file_option(False)] = None,
 ) -> None:

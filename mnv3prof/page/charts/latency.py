@@ -83,7 +83,7 @@ def _heat(
         "textfont": {"color": "var:ink"},
         "colorbar": {
             "title": {"text": "share of the sum", "side": "top"},
-            "tickformat": ".0%",
+            "tickformat": ".1~%",
             "thickness": 10,
             "orientation": "h",
             "lenmode": "pixels",

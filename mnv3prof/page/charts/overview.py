@@ -187,10 +187,13 @@ def _share_bars(
 
 
 def _cut(values: Sequence[Sequence[float]]) -> tuple[float, dict[int, float]]:
-    """Return the end of the axis, and the bars that are cut there, by their number."""
+    """Return the end of the axis, and the bars that are cut there, by their number: up to three, and at most
+    a quarter of them, or one.
+    """
     highest = [max(each) for each in zip(*values, strict=True)]
     ordered = sorted(highest, reverse=True)
-    for above, below in pairwise(ordered[:4]):
+    most = min(3, max(1, len(ordered) // 4))
+    for above, below in pairwise(ordered[: most + 1]):
         if below and above > _TALL * below:
             top = below * _ABOVE
             return top, {n: value for n, value in enumerate(highest) if value > top}

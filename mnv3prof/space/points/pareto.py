@@ -43,7 +43,7 @@ class Grid(NamedTuple):
     bins: int = MOST_BINS
 
 
-class Known(NamedTuple):
+class Arenas(NamedTuple):
     """Networks whose arenas are planned. places: sorted. points: their objectives, to be minimized."""
 
     places: "NDArray[Any]"
@@ -56,7 +56,7 @@ class Ask(NamedTuple):
     """
 
     objectives: tuple[Objective, ...]
-    known: Known | None = None
+    known: Arenas | None = None
     grid: Grid | None = None
 
 
@@ -125,7 +125,7 @@ class Reducer:
         self._count = len(chosen)
 
 
-def kept_of(points: "NDArray[Any]", known: Known | None) -> "NDArray[Any]":
+def kept_of(points: "NDArray[Any]", known: Arenas | None) -> "NDArray[Any]":
     """Return the numbers of the points that no other and no known one dominates, in order.
 
     Of equal points only the first is kept, unless there are known ones. Raises InputError.
@@ -261,7 +261,7 @@ def front_of(
         return _ordered(_merged(source(ask), ask), None, ask)
     import numpy as np
 
-    ask = ask._replace(known=Known(np.empty(0, np.int64), np.empty((0, len(objectives)), np.int64)))
+    ask = ask._replace(known=Arenas(np.empty(0, np.int64), np.empty((0, len(objectives)), np.int64)))
     first = left = _merged(source(ask), ask, whole=True)
     planned = _chosen(first, np.empty(0, np.int64))
     arenas: list[int] = []
@@ -305,10 +305,10 @@ def _planned(
     return arenas
 
 
-def _known(planned: Part, arenas: Sequence[int], ask: Ask) -> Known:
+def _known(planned: Part, arenas: Sequence[int], ask: Ask) -> Arenas:
     import numpy as np
 
-    return Known(np.sort(planned.places), _oriented(planned.columns, ask, arenas))
+    return Arenas(np.sort(planned.places), _oriented(planned.columns, ask, arenas))
 
 
 def _oriented(columns: "NDArray[Any]", ask: Ask, arenas: Sequence[int] | None = None) -> "NDArray[Any]":
