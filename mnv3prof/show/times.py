@@ -27,7 +27,8 @@ _ADDITIVITY: Final = (
 
 ABOVE_PEAK: Final = (
     "More than 100 % of peak is possible: a runtime may do fewer multiplications than are counted (e.g. in a "
-    "Winograd convolution), compute in another dtype, or multiply faster than PyTorch."
+    "Winograd convolution), compute in another dtype, or multiply faster than the library that measured the "
+    "peak."
 )
 _BY_CPU_TIME: Final = "In rows with CPU time, GMAC/s, % of peak and ms per image are those of CPU time."
 
